@@ -1,0 +1,213 @@
+"""The command line: one function a verb. Everything heavy is imported where it is used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saywhy.config import Config, parse
+from saywhy.progress import say
+from saywhy.records import SaywhyError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""Measure whether a model's explanations of its own answers are faithful, train it to give faithful ones,
+and prove that it does.
+
+Start with `saywhy run` (built-in model and texts, some minutes), or ask one question:
+`saywhy explain "the queue was awful but the show was superb"`.""",
+)
+
+Pairs = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")]
+Dry = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
+
+
+@app.command()
+def run(pairs: Pairs = None, dry: Dry = False) -> None:
+    """Measure, train, measure again against matched controls, report.
+
+    Examples:
+
+    - `saywhy run` — built-in model and texts
+    - `saywhy run data=tweets.jsonl task=sentiment140 rows=200 train_rows=400 out=runs/tweets`
+    - `saywhy run model=allenai/tulu-2-7b data=hub task=ag_news arms=base,adapted,faithful,random,lexical`
+
+    The same command again goes on where a killed run was.
+    """
+    settings, out = _settings(pairs, "runs/run")
+    _study(settings, out, dry=dry)
+
+
+@app.command()
+def audit(pairs: Pairs = None, dry: Dry = False) -> None:
+    """Measure how faithful a model's explanations are; no training.
+
+    Examples:
+
+    - `saywhy audit model=path/to/adapter data=tweets.jsonl rows=100 readouts=generated,constrained`
+    - `saywhy audit task=snli data=../shared/data/snli rows=100 settings=one-word,free`
+    """
+    from saywhy.study import AUDITED
+
+    readouts = {"readouts": ("constrained", "generated"), "arms": ("base",)}
+    settings, out = _settings(pairs, "runs/audit", readouts)
+    _study(settings, out, dry=dry, arms=(AUDITED,))
+
+
+@app.command()
+def explain(
+    text: Annotated[str, typer.Argument(help="The text to classify and explain.")],
+    pairs: Pairs = None,
+) -> None:
+    """Classify one text and show three explanations, each with its verdict.
+
+    Examples:
+
+    - `saywhy explain "the queue was awful but the show was superb"`
+    - `saywhy explain "Nobody sleeps." task=snli premise="Two dogs sleep." model=path/to/adapter`
+    """
+    from saywhy.explain import explain as explained
+    from saywhy.explain import show
+
+    context = dict(pair.split("=", 1) for pair in pairs or [] if "=" in pair)
+    known = [f"{key}={value}" for key, value in context.items() if key in Config.model_fields]
+    others = {key: value for key, value in context.items() if key not in Config.model_fields}
+    show(explained(text, parse(known), others))
+
+
+@app.command()
+def targets(pairs: Pairs = None) -> None:
+    """Write pseudo-faithful explanations of your rows as TRL-ready JSONL (prompt/completion).
+
+    Examples:
+
+    - `saywhy targets train_rows=200 out=runs/targets`
+    - `saywhy targets data=tweets.jsonl model=path/to/adapter verified=true`
+    """
+    from saywhy.shipping import write_targets
+
+    settings, out = _settings(pairs, "runs/targets", {"arms": ("base",)})
+    say(f"wrote {write_targets(settings, out)}")
+
+
+@app.command()
+def train(pairs: Pairs = None) -> None:
+    """Train a model to explain itself faithfully on your own rows, labelled or not; no audit.
+
+    Examples:
+
+    - `saywhy train data=tweets.jsonl train_rows=400 out=runs/mine`
+    - `saywhy train data=unlabelled.jsonl adapt_labels=formats replay=instructions.jsonl`
+
+    What ships is OUT/adapter: a PEFT adapter; `saywhy audit model=OUT/adapter` measures it.
+    """
+    from saywhy.shipping import train_adapter
+
+    settings, out = _settings(pairs, "runs/train", {"arms": ("adapted", "faithful")})
+    say(f"wrote {train_adapter(settings, out)}")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    png: Annotated[bool, typer.Option("--png", help="Also write the pictures as PNG files.")] = False,
+) -> None:
+    """Rebuild table and pages of a run from its rows; no model is loaded."""
+    from saywhy.report import show_report, write_report
+
+    show_report(folder)
+    say(f"wrote {write_report(folder, png=png)}")
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A run folder.")],
+    second: Annotated[Path, typer.Argument(help="Another run folder of the same task.")],
+) -> None:
+    """Compare two runs cell by cell on the texts that they share."""
+    from saywhy.report import show_comparison, write_comparison
+
+    show_comparison(first, second)
+    say(f"wrote {write_comparison(first, second)}")
+
+
+@app.command()
+def tasks() -> None:
+    """List the tasks that ship; any .yaml path is a task too."""
+    from saywhy.tasks import catalog, load_task
+
+    for name in catalog():
+        task = load_task(name)
+        say(f"{name}: {task.question} [{', '.join(task.labels)}]")
+
+
+@app.command()
+def models() -> None:
+    """List the models that need no hub, and what else `model=` takes."""
+    from saywhy.models.spec import BUILT_IN
+
+    for name, note in BUILT_IN.items():
+        say(f"{name}: {note}")
+    say("FOLDER: a transformers model with a chat template (safetensors), or a PEFT adapter")
+    say("FILE.gguf: any architecture that transformers can dequantise")
+    say("OWNER/NAME: a Hugging Face hub id, e.g. allenai/tulu-2-7b")
+
+
+@app.command()
+def settings() -> None:
+    """List every KEY=VALUE with its default and what it means."""
+    for key, field in Config.model_fields.items():
+        default = field.default
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
+        say(f"{key}={shown}\n    {field.description}")
+    say("out=FOLDER\n    Where the run goes; the default is runs/VERB.")
+
+
+def _settings(
+    pairs: Sequence[str] | None, default_out: str, defaults: dict[str, tuple[str, ...]] | None = None
+) -> tuple[Config, Path]:
+    given = list(pairs or [])
+    outs = [pair.removeprefix("out=") for pair in given if pair.startswith("out=")]
+    config = parse([pair for pair in given if not pair.startswith("out=")], defaults)
+    return config, Path(outs[-1] if outs else default_out).expanduser()
+
+
+def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None = None) -> None:
+    if dry:
+        from saywhy.estimate import plan
+
+        plan(config, out, arms or config.arms)
+        return
+    from saywhy.report import show_report, write_report
+    from saywhy.study import Study
+
+    Study(config, out, arms=arms).run()
+    show_report(out)
+    say(f"wrote {write_report(out)}")
+
+
+def main() -> None:
+    """Run the command line; a problem that the user can mend is one line and exit code 2."""
+    try:
+        app()
+    except SaywhyError as error:
+        print(f"saywhy: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"saywhy: {error.strerror or error}{where}: what was computed is kept; mend it and run again", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("saywhy: stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The settings of a run: one flat pydantic model that the command line, Python and ``run.json`` share."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
+
+Arm = Literal["base", "adapted", "faithful", "random", "lexical"]
+ARMS: tuple[Arm, ...] = ("base", "adapted", "faithful", "random", "lexical")
+"""The arms of ``saywhy run``, in the order in which they are made."""
+
+
+class Config(BaseModel):
+    """Every setting, with its default: the built-in job that ``make run`` does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model: str = Field("smollm2-135m", description="Model: a built-in name, a folder, a .gguf file, an adapter, a hub id.")
+    task: str = Field("sentiment140", description="Task: a name of `saywhy tasks`, or a path to a .yaml.")
+    data: str | None = Field(
+        "pocket", description="Data: 'pocket' (built-in texts), a folder or file, or 'hub' (the task's own data set)."
+    )
+    split: Literal["train", "validation", "test"] = Field("test", description="Split that is audited.")
+    arms: tuple[Arm, ...] = Field(ARMS[:4], description="Arms to train and compare.")
+    styles: tuple[StyleName, ...] = Field(
+        ("attribution", "redaction", "counterfactual"), description="Styles that are asked for."
+    )
+    train_styles: tuple[StyleName, ...] = Field(
+        ("attribution", "redaction", "counterfactual"), description="Styles that the arms practise."
+    )
+    settings: tuple[Setting, ...] = Field(("one-word",), description="one-word, free, or both.")
+    readouts: tuple[Readout, ...] = Field(("constrained",), description="generated, constrained, placebo.")
+    operators: tuple[Operator, ...] = Field(
+        ("redact",), description="How a word is taken out: redact, delete, infill; the first is primary."
+    )
+    rows: int | None = Field(60, ge=1, description="Texts to audit; none: all of the split.")
+    adapt_rows: int = Field(48, ge=1, description="Texts on which `adapted` learns labels and formats.")
+    train_rows: int = Field(72, ge=1, description="Texts on which each arm is trained.")
+    decide_rows: int | None = Field(
+        None, ge=1, description="Texts of the split on which accuracy and agreement are measured; none: all."
+    )
+    calibration_rows: int = Field(256, ge=2, description="Unlabelled training texts for the calibration constants.")
+    lexicon_rows: int = Field(4000, ge=2, description="Training texts from which words' associations are counted.")
+    pinned_words: int = Field(4, ge=2, description="Words a label that a counterfactual may insert.")
+    adapt_labels: Literal["gold", "formats"] = Field(
+        "gold", description="`adapted` learns the gold labels, or (no labels at hand) formats only."
+    )
+    verified: bool = Field(False, description="Train only on texts in which the best word hits.")
+    adapt_epochs: int = Field(1, ge=1, description="Passes of `adapted` over its rows.")
+    epochs: int = Field(2, ge=1, description="Passes of each arm over its rows.")
+    adapt_rate: float = Field(1e-3, gt=0, description="Learning rate of `adapted`.")
+    rate: float = Field(5e-4, gt=0, description="Learning rate of the arms.")
+    batch: int = Field(4, ge=1, description="Texts a training step.")
+    rank: int = Field(16, ge=0, description="LoRA rank; 0 trains all weights.")
+    decision_weight: float = Field(
+        4.0, ge=1, description="How much more a token counts in which the word is decided on than a copied one."
+    )
+    label_weight: float = Field(
+        1.0, ge=0, description="How much the label turn (the model's own prediction) counts; 0: not supervised."
+    )
+    replay: str | None = Field(None, description="Instruction data (JSONL with `messages`) that is mixed in.")
+    replay_share: float = Field(0.1, ge=0, lt=0.9, description="Share of the samples that is instruction data.")
+    packing: Literal["tree", "none"] = Field("tree", description="Rows of a text as one tree, or one by one (plain TRL).")
+    seeds: tuple[int, ...] = Field((0,), description="Seeds: of random words, of row order and of LoRA's start.")
+    data_seed: int = Field(0, description="Seed of the samples of texts; the same texts for all seeds.")
+    chunk: int = Field(20, ge=1, description="Texts a chunk: what a killed run has to repeat at most.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Config:
+        for name in ("arms", "styles", "train_styles", "settings", "readouts", "operators", "seeds"):
+            values = getattr(self, name)
+            if not values or len(set(values)) != len(values):
+                raise ValueError(f"{name}: at least one, none twice")
+        trained = set(self.arms) - {"base", "adapted"}
+        if trained and "adapted" not in self.arms:
+            raise ValueError(f"arms: {', '.join(sorted(trained))} go on from 'adapted': add it")
+        if not {"generated"} & set(self.readouts) and "one-word" not in self.settings:
+            raise ValueError("readouts: constrained readouts are one-word only: add settings=one-word or generated")
+        return self
+
+
+def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Config:
+    """Build a configuration from ``key=value`` words; lists are comma-separated, ``none`` is null.
+
+    Raises:
+        SaywhyError: For an unknown key (with the closest one) or a value that does not fit.
+    """
+    given: dict[str, Any] = dict(defaults or {})
+    for pair in pairs:
+        key, sep, value = pair.partition("=")
+        if not sep:
+            raise SaywhyError(f"'{pair}' is not key=value: write for example rows=100")
+        if key not in Config.model_fields:
+            raise SaywhyError(f"no setting '{key}'{_closest(key)}: see 'saywhy run --help'")
+        given[key] = _value(key, value)
+    try:
+        return Config(**given)
+    except ValidationError as error:
+        raise SaywhyError(_first_line(error)) from None
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """Return the settings as JSON-able values."""
+    return config.model_dump(mode="json")
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return 'key: before -> now' for each setting that differs."""
+    keys = sorted(set(before) | set(now))
+    return [f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in keys if before.get(key) != now.get(key)]
+
+
+def _value(key: str, text: str) -> Any:
+    if text.lower() in ("none", "null") and key not in ("packing",):
+        return None
+    if "tuple" in str(Config.model_fields[key].annotation):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
+
+
+def _closest(key: str) -> str:
+    close = difflib.get_close_matches(key, Config.model_fields, n=1)
+    return f", did you mean '{close[0]}'?" if close else ""
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][:1])
+    what = first["msg"].removeprefix("Value error, ")
+    return f"{where}={first['input']}: {what}" if where else what

@@ -1,0 +1,100 @@
+"""The texts of a run: disjoint pools of the training split, the audited rows, words' associations."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from saywhy import lexicon
+from saywhy.config import Config
+from saywhy.data import POCKET, load_examples, sample
+from saywhy.edits import Pinned
+from saywhy.records import Example, SaywhyError, SetAside
+from saywhy.tasks import Task, load_task
+
+_POOLS = {"calibration": range(2), "adapt": range(2, 5), "arms": range(5, 10)}
+"""Tenths of the training split. A text's pool hangs on its id alone, so pools are disjoint at every size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What a run reads.
+
+    Attributes:
+        task: The task.
+        calibration: Texts for the calibration constants (labels not looked at).
+        adapt: Texts on which ``adapted`` learns.
+        arms: Texts on which the arms are trained.
+        audited: Texts that are explained.
+        decided: Texts on which accuracy and agreement are measured.
+        lexicon: Training texts from which associations are counted.
+        set_aside: What could not be used, with the reason.
+    """
+
+    task: Task
+    calibration: tuple[Example, ...]
+    adapt: tuple[Example, ...]
+    arms: tuple[Example, ...]
+    audited: tuple[Example, ...]
+    decided: tuple[Example, ...]
+    lexicon: tuple[Example, ...]
+    set_aside: tuple[SetAside, ...]
+
+
+def source(config: Config) -> str | None:
+    """Return what ``data.load_examples`` calls the data of ``config``."""
+    return None if config.data in (None, "hub") else config.data
+
+
+def assemble(config: Config) -> Corpus:
+    """Load and sample everything that ``config`` asks for."""
+    task = load_task(config.task)
+    audited = load_examples(task, config.split, source(config))
+    training = load_examples(task, "train", source(config)).examples
+    seen = {one.id for one in audited.examples}
+    pools = {name: _pool([one for one in training if one.id not in seen], tenths) for name, tenths in _POOLS.items()}
+
+    def draw(name: str, count: int) -> tuple[Example, ...]:
+        return tuple(sample(pools[name], count, config.data_seed))
+
+    return Corpus(
+        task=task,
+        calibration=draw("calibration", config.calibration_rows),
+        adapt=draw("adapt", config.adapt_rows),
+        arms=draw("arms", config.train_rows),
+        audited=tuple(sample(audited.examples, config.rows, config.data_seed)),
+        decided=tuple(sample(audited.examples, config.decide_rows, config.data_seed)),
+        lexicon=tuple(sample(training, config.lexicon_rows, config.data_seed)),
+        set_aside=audited.set_aside,
+    )
+
+
+def _pool(examples: Sequence[Example], tenths: range) -> list[Example]:
+    return [one for one in examples if hashlib.sha256(one.id.encode()).digest()[0] * 10 // 256 in tenths]
+
+
+def associate(corpus: Corpus, labels: Sequence[str | None]) -> lexicon.Associations:
+    """Return the associations of words with ``labels`` (one a text of ``corpus.lexicon``; None: left out)."""
+    pairs = [(one.text, label) for one, label in zip(corpus.lexicon, labels, strict=True) if label is not None]
+    return lexicon.associations([text for text, _ in pairs], [label for _, label in pairs])
+
+
+def pin(corpus: Corpus, found: lexicon.Associations, size: int) -> Pinned:
+    """Return the counterfactual's candidate words, one list a label.
+
+    Raises:
+        SaywhyError: If the corpus is too small to give every label two words.
+    """
+    texts = [one.text for one in corpus.lexicon]
+    lists = lexicon.pinned(found, texts, tuple(corpus.task.labels.values()), size)
+    short = sorted(label for label in corpus.task.labels if len(lists.get(label, ())) < 2)
+    if short:
+        raise SaywhyError(
+            f"too few training texts ({len(texts)}) to find counterfactual words for {', '.join(short)}: "
+            f"each label needs two words that stand in {lexicon.LEAST_COUNT} texts; give more rows in the train split"
+        )
+    return lists
+
+
+__all__ = ["POCKET", "Corpus", "assemble", "associate", "pin", "source"]

@@ -1,0 +1,61 @@
+"""What ``run.json`` says of how a run was made: versions, git revision, model, precision, every sentence."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from saywhy import __version__, prompts
+from saywhy.config import Config
+from saywhy.models.spec import Spec, fingerprint
+from saywhy.tasks import Task
+
+PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "scipy", "statsmodels")
+
+
+def facts(config: Config, spec: Spec, task: Task, arms: Sequence[str]) -> dict[str, Any]:
+    """Return the facts of a run."""
+    from saywhy.models.precision import choose
+
+    precision = choose()
+    return {
+        "task": task.model_dump(mode="json"),
+        "model": {
+            "name": config.model,
+            "public_id": spec.public_id,
+            "fingerprint": fingerprint(spec),
+            "note": spec.note,
+            "dtype": str(precision.dtype).removeprefix("torch."),
+            "products": precision.products,
+            "device": precision.device,
+            "reason": precision.reason,
+        },
+        "arms": list(arms),
+        "versions": versions(),
+        "git": revision(),
+        "prompts": {"version": str(prompts.VERSION), **prompts.sentences()},
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, saywhy and what it computes with."""
+    found = {"python": platform.python_version(), "saywhy": __version__}
+    return found | {package: importlib.metadata.version(package) for package in PACKAGES}
+
+
+def revision() -> str | None:
+    """Return the git revision of the checkout that saywhy runs from, None outside one."""
+    here = Path(__file__).resolve().parent
+    if not any((parent / ".git").exists() for parent in here.parents):
+        return None
+    asked = subprocess.run(
+        ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return asked.stdout.strip() or None

@@ -1,0 +1,82 @@
+"""Chats to token ids, by the tokenizer's own chat template and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from saywhy.models.tree import Ids
+from saywhy.prompts import Message
+from saywhy.records import SaywhyError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Offsets = list[tuple[int, int]]
+
+
+class Chat:
+    """A tokenizer with a chat template, checked once.
+
+    Attributes:
+        tokenizer: The tokenizer.
+        ender: What the template writes behind an assistant's turn, as ids; its first token ends the turn.
+
+    Raises:
+        SaywhyError: If there is no chat template, or it does not write an assistant's turn verbatim.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+        if not tokenizer.chat_template:
+            raise SaywhyError(f"model '{name}' has no chat template: use an instruction-tuned model")
+        self.tokenizer = tokenizer
+        probe: list[Message] = [{"role": "user", "content": "Which word?"}]
+        opened = self.open(probe)
+        closed = self.close([*probe, {"role": "assistant", "content": "The word is it."}])
+        if not closed.startswith(opened + "The word is it."):
+            raise SaywhyError(f"model '{name}': its chat template does not write the assistant's turn as it is given")
+        tail = closed[len(opened + "The word is it.") :]
+        self.ender: Ids = self.ids([tail])[0] if tail else ()
+        if not self.ender and tokenizer.eos_token_id is not None:
+            self.ender = (cast(int, tokenizer.eos_token_id),)
+        if not self.ender:
+            raise SaywhyError(f"model '{name}': neither its chat template nor its tokenizer ends a turn")
+
+    def open(self, messages: Sequence[Message]) -> str:
+        """Render ``messages`` up to where the assistant begins to speak."""
+        return cast(
+            str,
+            self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True),
+        )
+
+    def close(self, messages: Sequence[Message]) -> str:
+        """Render finished ``messages``."""
+        return cast(str, self.tokenizer.apply_chat_template(list(messages), tokenize=False))
+
+    def ids(self, texts: Sequence[str]) -> list[Ids]:
+        """Return the token ids of rendered texts; no special tokens are added."""
+        return [tuple(ids) for ids in self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+
+    def ids_and_offsets(self, texts: Sequence[str]) -> list[tuple[Ids, Offsets]]:
+        """Return ids and (start, end) character offsets of rendered texts."""
+        both = self.tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
+        return [
+            (tuple(ids), [(int(a), int(b)) for a, b in offsets])
+            for ids, offsets in zip(both["input_ids"], both["offset_mapping"], strict=True)
+        ]
+
+    def continuations(self, rendered: str, tails: Sequence[str]) -> tuple[Ids, list[Ids]]:
+        """Return the ids of ``rendered`` and of ``rendered`` + each of ``tails``.
+
+        Raises:
+            SaywhyError: If the tokenizer merges characters across the seam.
+        """
+        head, *whole = self.ids([rendered, *(rendered + tail for tail in tails)])
+        for ids, tail in zip(whole, tails, strict=True):
+            if ids[: len(head)] != head or len(ids) == len(head):
+                raise SaywhyError(f"the tokenizer merges across the seam before {tail[:20]!r}: change the lead-in")
+        return head, whole
+
+    def reply(self, ids: Sequence[int]) -> str:
+        """Return the text of generated ids."""
+        return cast(str, self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()

@@ -1,0 +1,84 @@
+"""What the protocol asks of a model: three questions about chats, answered in batches.
+
+``LocalModel`` answers them with transformers, ``Scripted`` by a rule: the audit cannot tell them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from saywhy.prompts import Message
+
+Tick = Callable[[int], None]
+"""Called with the number of chats that were just finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A chat, the beginning of the assistant's turn, and the ways in which it may go on.
+
+    Attributes:
+        messages: The chat; the last turn is the user's.
+        options: Continuations, each scored as a whole.
+        prefix: Beginning of the assistant's turn, one blank before the option; empty: the option begins the turn.
+        ends: Whether the end of the turn behind the option counts.
+    """
+
+    messages: list[Message]
+    options: tuple[str, ...]
+    prefix: str = ""
+    ends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """An edited copy: the whole text, and where (character offset) the inserted word ends."""
+
+    text: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A chat whose next assistant turn copies ``text``, and edited copies that depart from it."""
+
+    messages: list[Message]
+    text: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """How an edited copy leaves the copy, in log-probabilities (nats).
+
+    Attributes:
+        begins: Of the first token in which the edit differs, given the copy so far.
+        stays: Of the copy's own token there.
+        inserted: Of all tokens from there to the end of the inserted word.
+    """
+
+    begins: float
+    stays: float
+    inserted: float
+
+
+class Model(Protocol):
+    """A chat model that can be asked for log-probabilities and for text."""
+
+    name: str
+
+    def fits(self, chats: Sequence[list[Message]], room: int) -> list[bool]:
+        """Return whether each chat and ``room`` more tokens are within the model's context."""
+
+    def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
+        """Return log P(option) in nats for each option of each choice."""
+
+    def depart(self, copies: Sequence[Copy], tick: Tick | None = None) -> list[tuple[Departure, ...]]:
+        """Return how likely each edit is to begin, and to go on, one an edit of each copy."""
+
+    def generate(
+        self, chats: Sequence[list[Message]], max_new_tokens: Sequence[int], tick: Tick | None = None
+    ) -> list[str]:
+        """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long."""

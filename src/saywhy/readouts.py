@@ -1,0 +1,140 @@
+"""How an explanation is got out of a model: generated text, or the likeliest of all valid ones.
+
+Constrained readouts are skill without format (DESIGN.md section 1, *Readouts*).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from saywhy import prompts, styles
+from saywhy.edits import Item, Pinned, swaps
+from saywhy.models.protocol import Choice, Copy, Departure, Edit, Model, Tick
+from saywhy.prompts import Message
+from saywhy.records import Explanation, Setting, StyleName
+from saywhy.tasks import Task
+from saywhy.words import candidates, take_out
+
+
+def conversation(task: Task, item: Item, ask: Message) -> list[Message]:
+    """Return the chat in which the model has answered with its calibrated label and is asked ``ask``."""
+    example = item.example
+    first = prompts.question(task, example.text, example.context)
+    return [*first, prompts.answer(task, item.prediction.label), ask]
+
+
+def request(task: Task, item: Item, style: StyleName, setting: Setting) -> list[Message]:
+    """Return the chat that asks for an explanation; a counterfactual names the runner-up."""
+    named = item.prediction.runner_up if style == "counterfactual" else None
+    return conversation(task, item, prompts.request(task, style, setting, named))
+
+
+def generated(
+    model: Model, task: Task, items: Sequence[Item], style: StyleName, setting: Setting, tick: Tick | None = None
+) -> list[tuple[str, Explanation]]:
+    """Return each greedy reply and its reading."""
+    chats = [request(task, item, style, setting) for item in items]
+    replies = model.generate(chats, [reply_room(item.example.text, style, setting) for item in items], tick)
+    labels = tuple(task.labels.values())
+    return [
+        (reply, styles.read(style, setting, item.example.text, reply, labels))
+        for item, reply in zip(items, replies, strict=True)
+    ]
+
+
+def reply_room(text: str, style: StyleName, setting: Setting) -> int:
+    """Return how many tokens a reply may take: a word or a list, or a copy and some room for the marks."""
+    if style == "attribution":
+        return 16 if setting == "one-word" else 48
+    return len(text) // 2 + 24
+
+
+def constrained(
+    model: Model,
+    task: Task,
+    items: Sequence[Item],
+    style: StyleName,
+    pinned: Pinned,
+    tick: Tick | None = None,
+    *,
+    placebo: bool = False,
+) -> list[Explanation]:
+    """Return the model's likeliest one-word explanation of each item.
+
+    Args:
+        model: Who explains.
+        task: The task.
+        items: Texts and predictions.
+        style: The style.
+        pinned: The words that a counterfactual may insert, by named label.
+        tick: Progress.
+        placebo: Subtract the same scores after a request for *any* word (robustness).
+    """
+    asked = [request(task, item, style, "one-word") for item in items]
+    scores = _scores(model, items, asked, style, pinned, tick)
+    if placebo:
+        blind = [conversation(task, item, prompts.placebo(task, style)) for item in items]
+        for mine, other in zip(scores, _scores(model, items, blind, style, pinned, tick), strict=True):
+            for key, value in other.items():
+                mine[key] = tuple(a - b for a, b in zip(mine[key], value, strict=True))
+    return [_best(item.example.text, style, mine) for item, mine in zip(items, scores, strict=True)]
+
+
+Scores = dict[tuple[str, str], tuple[float, float]]
+"""(word, inserted) -> (score of the word, score of what is inserted)."""
+
+
+def _scores(
+    model: Model,
+    items: Sequence[Item],
+    chats: Sequence[list[Message]],
+    style: StyleName,
+    pinned: Pinned,
+    tick: Tick | None,
+) -> list[Scores]:
+    if style == "attribution":
+        words = [candidates(item.example.text) for item in items]
+        asks = [
+            Choice(chat, tuple(word.core for word in mine), ends=True) for chat, mine in zip(chats, words, strict=True)
+        ]
+        return [
+            {(word.key, ""): (score, 0.0) for word, score in zip(mine, scores, strict=True)}
+            for mine, scores in zip(words, model.choose(asks, tick), strict=True)
+        ]
+    moves = [_moves(item, style, pinned) for item in items]
+    copies = [
+        Copy(chat, item.example.text, tuple(edit for _, edit in mine))
+        for chat, item, mine in zip(chats, items, moves, strict=True)
+    ]
+    return [
+        {key: _leaving(gone) for (key, _), gone in zip(mine, found, strict=True)}
+        for mine, found in zip(moves, model.depart(copies, tick), strict=True)
+    ]
+
+
+def _moves(item: Item, style: StyleName, pinned: Pinned) -> list[tuple[tuple[str, str], Edit]]:
+    text = item.example.text
+    if style == "redaction":
+        return [
+            ((word.key, ""), Edit(take_out(text, {word.key}), word.core_start + 1)) for word in candidates(text)
+        ]
+    starts = {word.key: word.core_start for word in candidates(text)}
+    return [
+        ((key, new), Edit(edited, starts[key] + len(new)))
+        for key, new, edited in swaps(text, pinned[item.prediction.runner_up])
+    ]
+
+
+def _leaving(gone: Departure) -> tuple[float, float]:
+    """Return log P(the edit begins) - log P(the copy goes on), and log P(the inserted word)."""
+    return gone.begins - gone.stays, gone.inserted
+
+
+def _best(text: str, style: StyleName, scores: Scores) -> Explanation:
+    """Return the explanation at the best position; a counterfactual inserts the likeliest word there."""
+    where = max(scores, key=lambda key: scores[key][0])[0]
+    if style != "counterfactual":
+        return Explanation(words=(where,), edited=take_out(text, {where}))
+    _, new = max((key for key in scores if key[0] == where), key=lambda key: scores[key][1])
+    edited = next(text for key, word, text in swaps(text, (new,)) if key == where)
+    return Explanation(words=(where,), inserted=(new,), edited=edited)

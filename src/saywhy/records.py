@@ -1,0 +1,261 @@
+"""The values that pass between the parts of saywhy: frozen, JSON-able, no torch (DESIGN.md section 6).
+
+``Row`` is the only primary data of a run: every number and picture of a report is rebuilt from rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+SCHEMA = 1
+"""Version of the row schema (``docs/rows.md``). Raised whenever a field changes its meaning."""
+
+StyleName = Literal["attribution", "redaction", "counterfactual"]
+Setting = Literal["one-word", "free"]
+Readout = Literal["generated", "constrained", "placebo"]
+Operator = Literal["redact", "delete", "infill"]
+
+STYLES: tuple[StyleName, ...] = ("attribution", "redaction", "counterfactual")
+SETTINGS: tuple[Setting, ...] = ("one-word", "free")
+READOUTS: tuple[Readout, ...] = ("generated", "constrained", "placebo")
+OPERATORS: tuple[Operator, ...] = ("redact", "delete", "infill")
+
+
+class SaywhyError(Exception):
+    """A problem that the user can mend: shown as one line (what, where, what to do), exit code 2."""
+
+
+class Record:
+    """What all records share: a plain dict form and back."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a JSON-able dict."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload,no-any-return]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Build the record from its dict form; lists become tuples again."""
+        names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in names}
+        return cls(**frozen)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Example(Record):
+    """One text of a task.
+
+    Attributes:
+        id: Hash of the fields: the same text has the same id in every run.
+        text: The explained field.
+        context: The other fields, in the order in which the prompt shows them.
+        label: The gold label, or None for unlabelled data.
+        causes: The words known to decide the label (built-in texts only).
+    """
+
+    id: str
+    text: str
+    context: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    label: str | None = None
+    causes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prediction(Record):
+    """The model's own label for a text (DESIGN.md section 1).
+
+    Attributes:
+        label: The calibrated argmax.
+        raw_label: The argmax before calibration.
+        scores: Calibrated log-probability of each label, normalised over the labels.
+        margin: Log-odds (nats) of ``label`` against the best other label.
+        runner_up: The best other label: the target of a counterfactual.
+    """
+
+    label: str
+    raw_label: str
+    scores: Mapping[str, float]
+    margin: float
+    runner_up: str
+
+    def margin_of(self, label: str) -> float:
+        """Return the log-odds (nats) of ``label`` against the best other label."""
+        return self.scores[label] - max(v for k, v in self.scores.items() if k != label)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WordScores(Record):
+    """One attribution score a distinct word of a text, in order of first occurrence."""
+
+    words: tuple[str, ...]
+    scores: tuple[float, ...]
+    method: str
+
+    def best(self) -> str:
+        """Return the word with the highest score; the first of equals."""
+        return self.words[max(range(len(self.words)), key=self.scores.__getitem__)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Table(Record):
+    """The leave-one-word-out table of a text: each candidate taken out, the text rechecked.
+
+    Attributes:
+        id: The text.
+        operator: How a word is taken out.
+        label: The prediction for the unchanged text.
+        margin: Its margin (nats).
+        words: The candidates (folded cores), in order of first occurrence.
+        labels: The recheck's label, one a candidate.
+        drops: Fall of the log-odds of ``label`` (nats), one a candidate.
+    """
+
+    id: str
+    operator: Operator
+    label: str
+    margin: float
+    words: tuple[str, ...]
+    labels: tuple[str, ...]
+    drops: tuple[float, ...]
+
+    def hits(self) -> tuple[bool, ...]:
+        """Whether taking each candidate out changes the label."""
+        return tuple(after != self.label for after in self.labels)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Grid(Record):
+    """All counterfactuals of a text: each pinned word of the named label put in place of each candidate.
+
+    Attributes:
+        id: The text.
+        named: The label that the edit is to bring about.
+        words: The candidate replaced (folded core), one an edit.
+        inserted: The pinned word put in, one an edit.
+        labels: The recheck's label, one an edit.
+        drops: Fall of the predicted label's log-odds (nats), one an edit.
+    """
+
+    id: str
+    named: str
+    words: tuple[str, ...]
+    inserted: tuple[str, ...]
+    labels: tuple[str, ...]
+    drops: tuple[float, ...]
+
+    def hits(self) -> tuple[bool, ...]:
+        """Whether each edit brings the named label about."""
+        return tuple(after == self.named for after in self.labels)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Explanation(Record):
+    """What a reply says, read.
+
+    Attributes:
+        words: The distinct words that it names, takes out or replaces (folded cores).
+        edited: The canonical edited text that is rechecked; None if invalid.
+        inserted: The words put in (counterfactual).
+        reason: Why the reply is invalid; None if it is valid.
+    """
+
+    words: tuple[str, ...] = ()
+    edited: str | None = None
+    inserted: tuple[str, ...] = ()
+    reason: str | None = None
+
+    @property
+    def valid(self) -> bool:
+        """Whether the reply obeys its style and setting."""
+        return self.reason is None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row(Record):
+    """One explanation of one text by one arm, judged. Documented field by field in ``docs/rows.md``.
+
+    Attributes:
+        id: The text (its words are in ``texts.jsonl``).
+        task: Task name.
+        arm: Which model explained.
+        seed: Seed of the run.
+        style: attribution, redaction or counterfactual.
+        setting: one-word or free.
+        readout: generated, constrained or placebo (constrained, minus a request for any word).
+        operator: How words are taken out for the recheck.
+        gold: Gold label, or None.
+        prediction: The model's calibrated label: what is explained.
+        raw_prediction: The label before calibration.
+        margin: Log-odds (nats) of the prediction against the best other label.
+        named: The counterfactual's target label; None in other styles.
+        reply: The generated reply; None for constrained readouts.
+        words: The words named, taken out or replaced (folded cores).
+        inserted: The words put in (counterfactual).
+        edited: The text that was rechecked; None if invalid.
+        reason: Why the reply is invalid; None if valid.
+        recheck: Label of the edited text; None if invalid.
+        drop: Fall of the prediction's log-odds (nats); None if invalid.
+        hit: Whether the explanation is faithful. Invalid is never a hit.
+        floor: Mean hit of a random explanation of this size on this text.
+        ceiling: Whether any explanation of this size hits (free: the greedy set; counterfactual: search bound).
+        schema: Version of this schema.
+    """
+
+    id: str
+    task: str
+    arm: str
+    seed: int
+    style: StyleName
+    setting: Setting
+    readout: Readout
+    operator: Operator
+    gold: str | None
+    prediction: str
+    raw_prediction: str
+    margin: float
+    named: str | None
+    reply: str | None
+    words: tuple[str, ...]
+    inserted: tuple[str, ...]
+    edited: str | None
+    reason: str | None
+    recheck: str | None
+    drop: float | None
+    hit: bool
+    floor: float
+    ceiling: bool
+    schema: int = SCHEMA
+
+    @property
+    def valid(self) -> bool:
+        """Whether the explanation obeys its style and setting."""
+        return self.reason is None
+
+    @property
+    def excess(self) -> float:
+        """Hit minus the floor of the text."""
+        return float(self.hit) - self.floor
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision(Record):
+    """One calibrated prediction on the retention set: accuracy and agreement come from these."""
+
+    id: str
+    task: str
+    arm: str
+    seed: int
+    gold: str | None
+    label: str
+    raw_label: str
+    margin: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SetAside(Record):
+    """A text that could not be used, with the reason; counted beside n."""
+
+    id: str
+    task: str
+    reason: str

@@ -1,0 +1,88 @@
+"""Rows -> tables, pictures and one page. Rebuilt from a run folder alone: no model, no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["show_comparison", "show_report", "write_comparison", "write_report"]
+
+
+def write_report(folder: Path | str, *, png: bool = False) -> Path:
+    """Write ``report.md``, ``table.csv``, ``contrasts.csv`` and ``report.html`` into a run folder.
+
+    Args:
+        folder: The run folder.
+        png: Also write the pictures as PNG files, for slides and papers.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        SaywhyError: If the folder is no run.
+    """
+    from saywhy.report.html import page
+    from saywhy.report.load import load_run
+    from saywhy.report.plots import figures, write_png
+    from saywhy.report.summary import summarise
+    from saywhy.report.tables import contrasts_csv, markdown, table_csv
+
+    folder = Path(folder)
+    summary = summarise(load_run(folder))
+    drawn = figures(summary)
+    _write(folder / "report.md", markdown(summary))
+    _write(folder / "table.csv", table_csv(summary))
+    if summary.contrasts:
+        _write(folder / "contrasts.csv", contrasts_csv(summary))
+    if png:
+        write_png(summary, folder)
+    _write(folder / "report.html", page(summary, drawn))
+    return folder / "report.html"
+
+
+def write_comparison(a: Path | str, b: Path | str, out: Path | str | None = None) -> Path:
+    """Write ``compare.md``: two runs cell by cell on the texts they share.
+
+    Args:
+        a: The first run folder.
+        b: The second run folder; differences are second minus first.
+        out: The file to write; ``compare.md`` in the second folder if None.
+
+    Raises:
+        SaywhyError: If a folder is no run, or the runs are of different tasks.
+    """
+    from saywhy.report.compare import compare, comparison_markdown, comparison_sheets
+    from saywhy.report.load import load_run
+
+    first, second = load_run(a), load_run(b)
+    path = Path(b) / "compare.md" if out is None else Path(out)
+    sheets = comparison_sheets(first, second, compare(first, second))
+    _write(path, comparison_markdown(first, second, sheets))
+    return path
+
+
+def show_report(folder: Path | str) -> None:
+    """Print the report of a run folder in the terminal."""
+    from saywhy.report.load import load_run
+    from saywhy.report.summary import summarise
+    from saywhy.report.terminal import show
+
+    show(summarise(load_run(folder)))
+
+
+def show_comparison(a: Path | str, b: Path | str) -> None:
+    """Print the comparison of two run folders in the terminal."""
+    from rich.console import Console
+
+    from saywhy.report.compare import compare, comparison_sheets
+    from saywhy.report.load import load_run
+    from saywhy.report.terminal import show_sheets
+
+    first, second = load_run(a), load_run(b)
+    show_sheets(comparison_sheets(first, second, compare(first, second)), Console())
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,65 @@
+"""What the names of arms mean, and how arms of different seeds are laid side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from saywhy import stats
+from saywhy.records import Operator, Row, Table
+from saywhy.report.load import Run
+
+TRAINING_OPERATOR: Operator = "redact"
+"""The operator with which training targets are made: its cells are marked in trained arms."""
+
+RIVALS = ("base", "adapted", "random", "lexical", "transplant")
+"""Kinds of arms that a faithful arm is compared with."""
+
+
+def kind(arm: str) -> str:
+    """Return what sort of arm a name means: ``faithful`` for ``faithful-redaction`` or ``faithful(S, T)``."""
+    match = re.match(r"[A-Za-z]+", arm)
+    return match[0].lower() if match else arm
+
+
+def start_arm(arms: Iterable[str]) -> str | None:
+    """Return the arm that the others went on from."""
+    kinds = {kind(arm): arm for arm in reversed(list(arms))}
+    return kinds.get("adapted", kinds.get("base"))
+
+
+def rivals(arms: Sequence[str], arm: str) -> list[str]:
+    """Return the arms that ``arm`` is compared with: those of the same suffix, or the only one of a kind."""
+    if kind(arm) != "faithful":
+        return []
+    found = []
+    for sort in RIVALS:
+        others = [other for other in arms if kind(other) == sort]
+        twins = [other for other in others if other[len(sort) :] == arm[len("faithful") :]]
+        found += twins or (others if len(others) == 1 or sort in ("base", "adapted") else [])
+    return found
+
+
+def level_seeds(a: Sequence[Row], b: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
+    """Repeat the rows of an arm that ran under one seed only for the seeds of the other."""
+    return stretch(a, {row.seed for row in b}), stretch(b, {row.seed for row in a})
+
+
+def stretch(items: Sequence[Any], seeds: set[int]) -> Sequence[Any]:
+    """Repeat items of a single seed for each of ``seeds``; leave others as they are."""
+    if len({item.seed for item in items}) != 1 or len(seeds) < 2:
+        return items
+    return [replace(item, seed=seed) for seed in sorted(seeds) for item in items]
+
+
+def tables_of(run: Run, arm: str | None, operator: str) -> dict[stats.Key, Table]:
+    """Return an arm's leave-one-word-out tables by (text, seed); one seed's serve for all seeds."""
+    seeds = [seed for seed, name in run.tables if name == arm and run.tables[seed, name]]
+    return {
+        (table.id, seed): table
+        for seed in (run.seeds if len(seeds) == 1 else seeds)
+        for table in run.tables[(seeds[0] if len(seeds) == 1 else seed), str(arm)]
+        if table.operator == operator
+    }

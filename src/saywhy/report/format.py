@@ -1,0 +1,101 @@
+"""Numbers as people read them, and the one table shape that terminal, Markdown and HTML all render."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from saywhy.stats import Difference, Interval
+
+NOTHING = "–"  # noqa: RUF001 (an en dash, the usual mark of an empty cell)
+"""Stands where there is no number; the reason stands beside it where there is room."""
+
+
+class Shown(NamedTuple):
+    """One table cell: what is read first, what is read second, and why there is nothing."""
+
+    main: str
+    small: str = ""
+    why: str = ""
+
+    def __str__(self) -> str:
+        """Return the cell as plain text."""
+        return f"{self.main} {self.small}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A titled table.
+
+    Attributes:
+        title: What it shows.
+        header: Column names.
+        rows: Cells, row by row.
+        note: What the reader must know to read it.
+        texts: Number of leading columns that are text (left aligned); the rest are numbers.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Shown, ...], ...]
+    note: str = ""
+    texts: int = 2
+
+
+def sheet(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[Shown | str]], note: str = "", texts: int = 2
+) -> Sheet:
+    """Return a Sheet; plain strings become cells, columns in which nothing has a number are left out."""
+    made = [[c if isinstance(c, Shown) else Shown(c) for c in row] for row in rows]
+    kept = [at for at in range(len(header)) if at < texts or any(row[at].main != NOTHING for row in made)]
+    body = tuple(tuple(row[at] for at in kept) for row in made)
+    return Sheet(title, tuple(header[at] for at in kept), body, note, texts)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a number with fixed digits, never "-0.00"; a dash for None."""
+    if value is None:
+        return NOTHING
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def bounds(found: Interval) -> str:
+    """Return ``[low, high]``, or nothing if there is no interval."""
+    if found.low is None or found.high is None:
+        return ""
+    return f"[{number(found.low)}, {number(found.high)}]"
+
+
+def estimate(found: Interval) -> Shown:
+    """Return an interval as a cell."""
+    return Shown(number(found.value), bounds(found), found.reason or "")
+
+
+def written(found: Interval) -> str:
+    """Return an interval within a sentence, e.g. ``0.21 [0.15, 0.27]``."""
+    return str(estimate(found))
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value with three digits."""
+    if p is None:
+        return NOTHING
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def p_of(found: Difference, p_holm: float | None) -> Shown:
+    """Return p, with the corrected one beside it."""
+    return Shown(p_value(found.p), "" if p_holm is None else f"({p_value(p_holm)})")
+
+
+def joined(parts: Sequence[str], last: str = "and") -> str:
+    """Return ``a, b and c``."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+
+
+def counted(number_of: int, noun: str) -> str:
+    """Return ``1 text``, ``2 texts``."""
+    return f"{number_of} {noun}{'' if number_of == 1 else 's'}"

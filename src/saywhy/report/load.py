@@ -1,0 +1,152 @@
+"""Read a run folder into values (its files are documented in ``docs/rows.md``)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from saywhy.records import (
+    SCHEMA,
+    Decision,
+    Example,
+    Grid,
+    Record,
+    Row,
+    SaywhyError,
+    SetAside,
+    Table,
+)
+
+R = TypeVar("R", bound=Record)
+
+Place = tuple[int, str]
+"""(seed, arm): where a file of a run belongs."""
+
+_SEED = re.compile(r"seed-(\d+)")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, read.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: ``run.json``.
+        texts: The explained texts by id.
+        rows: All rows, ordered by seed and arm.
+        tables: The leave-one-word-out tables of each (seed, arm).
+        grids: The counterfactual grids of each (seed, arm).
+        decisions: The predictions on the whole test split.
+        set_aside: Texts that could not be used.
+        targets: ``targets.json``: share of training texts with a hit, a style; empty if there is none.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    texts: Mapping[str, Example]
+    rows: tuple[Row, ...]
+    tables: Mapping[Place, tuple[Table, ...]] = field(default_factory=dict)
+    grids: Mapping[Place, tuple[Grid, ...]] = field(default_factory=dict)
+    decisions: tuple[Decision, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+    targets: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms in the order of the manifest, then those that only the rows know."""
+        present = {row.arm for row in self.rows} | {d.arm for d in self.decisions}
+        named = [arm for arm in self.manifest.get("arms", []) if arm in present]
+        return (*named, *sorted(present - set(named)))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of the rows, ascending."""
+        return tuple(sorted({row.seed for row in self.rows}))
+
+    @property
+    def task(self) -> Mapping[str, Any]:
+        """The task's entry of the manifest."""
+        found = self.manifest.get("task", {})
+        return found if isinstance(found, Mapping) else {"name": str(found)}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SaywhyError(f"{path} cannot be read ({error}); restore it or start the run anew") from error
+    if not isinstance(found, dict):
+        raise SaywhyError(f"{path} holds no JSON object; restore it or start the run anew")
+    return found
+
+
+def _lines(path: Path, kind: type[R]) -> Iterator[R]:
+    """Read one record a line. An unfinished last line (a run that was killed) is left out."""
+    if not path.is_file():
+        return
+    content = path.read_text(encoding="utf-8")
+    lines = content.split("\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = kind.from_dict(json.loads(line))
+        except (ValueError, TypeError, AttributeError) as error:
+            if number == len(lines):
+                return
+            what = f"line {number} of {path} is no {kind.__name__} ({error})"
+            raise SaywhyError(f"{what}; delete the line and resume the run") from error
+        yield record
+
+
+def load_run(folder: Path | str) -> Run:
+    """Read a run folder; files that a run may lack are taken as empty.
+
+    Raises:
+        SaywhyError: If the folder is no run, has a newer schema, or holds a broken line.
+    """
+    folder = Path(folder)
+    if not (folder / "run.json").is_file():
+        raise SaywhyError(f"{folder} is no run: it has no run.json; give the folder that a run wrote")
+    manifest = _json(folder / "run.json")
+    schema = manifest.get("schema", SCHEMA)
+    if schema != SCHEMA:
+        raise SaywhyError(
+            f"{folder} has row schema {schema}, this saywhy reads {SCHEMA}; install its version"
+        )
+    rows: list[Row] = []
+    decisions: list[Decision] = []
+    tables: dict[Place, tuple[Table, ...]] = {}
+    grids: dict[Place, tuple[Grid, ...]] = {}
+    for place, inner in _places(folder, manifest):
+        rows += _lines(inner / "rows.jsonl", Row)
+        decisions += _lines(inner / "decisions.jsonl", Decision)
+        tables[place] = tuple(_lines(inner / "tables.jsonl", Table))
+        grids[place] = tuple(_lines(inner / "grids.jsonl", Grid))
+    targets = folder / "targets.json"
+    return Run(
+        folder=folder,
+        manifest=manifest,
+        texts={example.id: example for example in _lines(folder / "texts.jsonl", Example)},
+        rows=tuple(rows),
+        tables=tables,
+        grids=grids,
+        decisions=tuple(decisions),
+        set_aside=tuple(_lines(folder / "set_aside.jsonl", SetAside)),
+        targets=_json(targets) if targets.is_file() else {},
+    )
+
+
+def _places(folder: Path, manifest: Mapping[str, Any]) -> list[tuple[Place, Path]]:
+    """List the ``seed-S/ARM`` folders, seeds ascending, arms in the manifest's order."""
+    order = {arm: at for at, arm in enumerate(manifest.get("arms", []))}
+    found = []
+    for outer in folder.glob("seed-*"):
+        match = _SEED.fullmatch(outer.name)
+        if match and outer.is_dir():
+            found += [((int(match[1]), inner.name), inner) for inner in outer.iterdir() if inner.is_dir()]
+    return sorted(found, key=lambda item: (item[0][0], order.get(item[0][1], len(order)), item[0][1]))

@@ -1,0 +1,273 @@
+"""The pictures of a report, as SVG within the page: legible in grey, safe for the colour-blind.
+
+Every row of a picture carries its arm's name and a marker of its own, so that colour only helps.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from saywhy.records import STYLES
+from saywhy.report.looks import MORE, PIECES, RC, look_of
+from saywhy.report.sheets import block_title
+from saywhy.report.summary import Cell, Key, Summary
+from saywhy.stats import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture: its file name, title, caption, SVG, and whether it belongs in front."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    primary: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A picture to be drawn: what ``Picture`` says, and who draws it."""
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[], Any]
+    primary: bool = True
+
+
+def figures(summary: Summary) -> list[Picture]:
+    """Draw every picture for which the run has data."""
+    return [
+        Picture(plan.name, plan.title, plan.caption, _svg(plan), plan.primary) for plan in _plans(summary)
+    ]
+
+
+def write_png(summary: Summary, folder: Path) -> list[Path]:
+    """Write every picture as ``figure-NAME.png`` (200 dots an inch)."""
+    paths = []
+    for plan in _plans(summary):
+        path = folder / f"figure-{plan.name}.png"
+        _drawn(plan).savefig(path, dpi=200, metadata={"Software": None})
+        paths.append(path)
+    return paths
+
+
+def _plans(summary: Summary) -> list[Plan]:
+    operators = list(dict.fromkeys(cell.key.operator for cell in summary.cells))
+    plans = []
+    for op in operators:
+        first = op == operators[0]
+        cells = [cell for cell in summary.cells if cell.key.operator == op]
+        excess = (
+            "Excess: how much more often an explanation changes the answer than a random word of the same"
+        )
+        excess += " text would. Lines are 95 % intervals over texts; 0 is a random word."
+        dumbbell = (
+            "From the floor (a random word, open circle) to the ceiling (the best word, bar); the filled"
+        )
+        dumbbell += " marker is the explanation. The nearer to the bar, the better."
+        plans.append(
+            Plan(f"excess-{op}", f"Excess ({op})", excess, partial(draw_excess, summary, cells), first)
+        )
+        plans.append(
+            Plan(
+                f"range-{op}",
+                f"Floor, hit, ceiling ({op})",
+                dumbbell,
+                partial(draw_range, summary, cells),
+                first,
+            )
+        )
+    generated = [c for c in summary.cells if c.key.readout == "generated" and c.key.operator == operators[0]]
+    if generated:
+        text = (
+            "What became of generated replies: faithful, valid but not faithful, and why the rest is invalid."
+        )
+        plans.append(Plan("validity", "Generated replies", text, partial(draw_validity, summary, generated)))
+    if any(kept.accuracy.value is not None or kept.agreement.value is not None for kept in summary.retention):
+        text = (
+            "Calibrated accuracy on the whole test split, and how often the label is that of the start arm."
+        )
+        plans.append(Plan("retention", "Retention", text, partial(draw_retention, summary)))
+    return plans
+
+
+def _drawn(plan: Plan) -> Any:
+    import matplotlib as mpl
+
+    with mpl.rc_context({**RC, "svg.hashsalt": plan.name}):
+        return plan.draw()
+
+
+def _svg(plan: Plan) -> str:
+    """Return the picture as an ``<svg>`` element: no date, no metadata, no foreign names."""
+    import matplotlib as mpl
+
+    out = io.StringIO()
+    with mpl.rc_context({**RC, "svg.hashsalt": plan.name}):
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        plan.draw().savefig(out, format="svg", metadata=nothing)
+    text = out.getvalue()
+    text = text[text.index("<svg") :]
+    for name in (' xmlns:xlink="http://www.w3.org/1999/xlink"', ' xmlns="http://www.w3.org/2000/svg"'):
+        text = text.replace(name, "")
+    return text.strip()
+
+
+def _figure(width: float, height: float, columns: int, rows: int = 1, **options: Any) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def _rungs(
+    cells: Sequence[Cell], arms: Sequence[str]
+) -> tuple[dict[tuple[str, str], float], dict[str, float]]:
+    """Place every (style, arm) of the cells on a ladder from the top; a gap and a heading for each style."""
+    places: dict[tuple[str, str], float] = {}
+    heads: dict[str, float] = {}
+    at = 0.0
+    present = {(cell.key.style, cell.key.arm) for cell in cells}
+    for style in STYLES:
+        mine = [arm for arm in arms if (style, arm) in present]
+        if mine:
+            heads[style] = at
+            at -= 1
+        for arm in mine:
+            places[style, arm] = at
+            at -= 1
+        at -= 0.4
+    return places, heads
+
+
+def _ladder(axes: Any, places: dict[tuple[str, str], float], heads: dict[str, float]) -> None:
+    """Label a ladder: styles in bold, arms below them."""
+    axes.set_yticks([*heads.values(), *places.values()], [*heads, *(arm for _, arm in places)])
+    for label in axes.get_yticklabels()[: len(heads)]:
+        label.set_fontweight("bold")
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(min(places.values()) - 0.7, 0.7)
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+
+
+def _panels(summary: Summary, cells: Sequence[Cell]) -> tuple[Any, list[tuple[Any, list[Cell]]], Any]:
+    """Return a figure with one panel a (setting, readout), at most two side by side, all with one ladder."""
+    blocks: dict[Any, list[Cell]] = {}
+    for cell in cells:
+        blocks.setdefault(cell.key.block, []).append(cell)
+    places, heads = _rungs(cells, summary.run.arms)
+    columns = min(2, len(blocks))
+    rows = -(-len(blocks) // columns)
+    height = (0.2 * (len(places) + 1.4 * len(heads)) + 0.9) * rows
+    figure, grid = _figure(4.6 * columns + 0.6, height, columns, rows, sharex=True, sharey=True)
+    used = list(zip(grid.flat, blocks.values(), strict=False))
+    for spare in list(grid.flat)[len(used) :]:
+        spare.axis("off")
+    for axes, block in used:
+        _ladder(axes, places, heads)
+        axes.tick_params(labelbottom=True)
+        axes.set_title(_short(block[0].key))
+    return figure, used, places
+
+
+def _short(key: Key) -> str:
+    return block_title(key).split(", operator")[0]
+
+
+def _bar(axes: Any, found: Interval, at: float, look: tuple[str, str]) -> None:
+    """Draw an estimate with its interval."""
+    if found.value is None:
+        return
+    if found.low is not None and found.high is not None:
+        axes.plot([found.low, found.high], [at, at], color=look[0], linewidth=1.6, solid_capstyle="butt")
+    axes.plot([found.value], [at], look[1], color=look[0], markersize=7, markeredgecolor="white")
+
+
+def draw_excess(summary: Summary, cells: Sequence[Cell]) -> Any:
+    """Draw the excess of each arm x style with its interval, one panel a readout."""
+    figure, panels, places = _panels(summary, cells)
+    for axes, block in panels:
+        axes.axvline(0, color="#333333", linewidth=0.9)
+        for cell in block:
+            _bar(axes, cell.excess, places[cell.key.style, cell.key.arm], look_of(cell.key.arm))
+    return figure
+
+
+def draw_range(summary: Summary, cells: Sequence[Cell]) -> Any:
+    """Draw floor, hit and ceiling of each arm x style as dumbbells, one panel a readout."""
+    figure, panels, places = _panels(summary, cells)
+    for axes, block in panels:
+        axes.set_xlim(-0.02, min(1.02, 1.1 * max(cell.ceiling.value or 0.1 for cell in cells)))
+        for cell in block:
+            at, (colour, marker) = places[cell.key.style, cell.key.arm], look_of(cell.key.arm)
+            low, hit, high = cell.floor.value, cell.hit.value, cell.ceiling.value
+            if low is None or hit is None or high is None:
+                continue
+            axes.plot([low, high], [at, at], color="#aaaaaa", linewidth=1.4, zorder=1)
+            axes.plot([low], [at], "o", markersize=5, markerfacecolor="white", markeredgecolor="#555555")
+            axes.plot([high], [at], "|", markersize=9, color="#222222", markeredgewidth=1.6)
+            axes.plot([hit], [at], marker, markersize=7, color=colour, markeredgecolor="white", zorder=3)
+    return figure
+
+
+def draw_validity(summary: Summary, cells: Sequence[Cell]) -> Any:
+    """Draw what became of the generated replies as stacked bars; rarer reasons are summed as ``other``."""
+    total: Counter[str] = sum((Counter(cell.reasons) for cell in cells), Counter())
+    common = sorted(total, key=lambda reason: (-total[reason], reason))
+    room = len(PIECES) + len(MORE) - 3
+    reasons = common if len(common) <= room + 1 else [*common[:room], "other reasons"]
+    figure, panels, places = _panels(summary, cells)
+    for axes, block in panels:
+        axes.set_xlim(0, 1)
+        axes.grid(visible=False)
+        for cell in block:
+            hit, valid = cell.hit.value or 0.0, cell.validity.value or 0.0
+            shares = [hit, valid - hit] + [cell.reasons.get(reason, 0) / cell.rows for reason in reasons]
+            if reasons and reasons[-1] == "other reasons":
+                shares[-1] = max(0.0, 1 - sum(shares[:-1]))
+            left = 0.0
+            for share, (fill, hatch) in zip(shares, (*PIECES, *MORE), strict=False):
+                at = places[cell.key.style, cell.key.arm]
+                axes.barh(at, share, 0.74, left, color=fill, hatch=hatch, edgecolor="#555555", linewidth=0.5)
+                left += share
+    _legend(figure, ["faithful", "valid, not faithful", *reasons])
+    return figure
+
+
+def _legend(figure: Any, names: Sequence[str]) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(facecolor=fill, hatch=hatch, edgecolor="#555555", linewidth=0.5, label=name)
+        for name, (fill, hatch) in zip(names, (*PIECES, *MORE), strict=False)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, handlelength=2.4)
+
+
+def draw_retention(summary: Summary) -> Any:
+    """Draw accuracy and agreement of each arm with intervals; a dotted line is two seeds of the start arm."""
+    kept = summary.retention
+    agree = any(one.agreement.value is not None for one in kept)
+    figure, grid = _figure(9.8 if agree else 5.2, 0.26 * len(kept) + 0.9, 1 + agree, sharey=True)
+    titles = ("accuracy, calibrated", f"agreement with {summary.start}")
+    for axes, title, name in zip(grid.flat, titles, ("accuracy", "agreement"), strict=False):
+        axes.set_title(title)
+        axes.set_xlim(0, 1)
+        axes.grid(axis="x")
+        axes.set_yticks([-at for at in range(len(kept))], [one.arm for one in kept])
+        axes.set_ylim(-len(kept) + 0.4, 0.6)
+        axes.tick_params(axis="y", length=0)
+        for at, one in enumerate(kept):
+            _bar(axes, getattr(one, name), -at, look_of(one.arm))
+    if agree and summary.yardstick is not None and summary.yardstick.value is not None:
+        grid.flat[1].axvline(summary.yardstick.value, color="#333333", linestyle=":", linewidth=1)
+    return figure

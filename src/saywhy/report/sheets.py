@@ -1,0 +1,215 @@
+"""Summary -> the tables of a report, one ``Sheet`` each; who renders them does no arithmetic."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import groupby
+from typing import Any
+
+from saywhy.report.format import NOTHING, Sheet, Shown, estimate, number, p_of, sheet
+from saywhy.report.retention import Retention
+from saywhy.report.summary import Cell, Key, Summary
+
+LEGEND = (
+    "Hit: the answer changes when the explanation is carried out; an invalid reply is a miss. Floor: hits of "
+    "a random word. Ceiling: texts in which any word hits. Excess: hit minus floor. Score: excess as a share "
+    "of what the best word could do. Can flip: on texts that can flip in this arm and in the start arm. "
+    "Start-graded: the named words' excess in the frozen start arm. Drop: fall of the log-odds, in nats. In "
+    "brackets: 95 % intervals over texts. n counts texts x seeds."
+)
+
+
+def block_title(key: Key) -> str:
+    """Return the name of a table's block, e.g. ``one-word, constrained readout, operator redact``."""
+    return f"{key.setting}, {key.readout} readout, operator {key.operator}"
+
+
+def is_primary(summary: Summary, key: Key) -> bool:
+    """Whether a cell belongs in front: the first operator, and no placebo; the others are robustness."""
+    return key.operator == summary.cells[0].key.operator and key.readout != "placebo"
+
+
+def main_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
+    """Return one table for each setting x readout of the first operator, or (not ``primary``) the others."""
+    made = []
+    shown = [cell for cell in summary.cells if is_primary(summary, cell.key) == primary]
+    for _, block in groupby(shown, key=lambda cell: cell.key.block):
+        cells = list(block)
+        generated = cells[0].key.readout == "generated"
+        header = ["style", "arm", "n", *(["valid"] if generated else []), "hit", "floor", "ceiling", "excess"]
+        header += [
+            "score",
+            *(["score if valid"] if generated else []),
+            "score, can flip",
+            "start-graded",
+            "drop",
+        ]
+        marked = any(cell.instrument for cell in cells)
+        note = "† The operator with which this arm's training targets were found." * marked
+        rows = [_main_row(cell, generated=generated) for cell in cells]
+        made.append(sheet(block_title(cells[0].key), header, rows, note))
+    return made
+
+
+def _main_row(cell: Cell, *, generated: bool) -> list[Shown | str]:
+    valid = [estimate(cell.validity)] if generated else []
+    skill = [estimate(cell.score_valid)] if generated else []
+    return [
+        cell.key.style,
+        cell.key.arm + " †" * cell.instrument,
+        str(cell.rows),
+        *valid,
+        estimate(cell.hit),
+        Shown(number(cell.floor.value)),
+        Shown(number(cell.ceiling.value)),
+        estimate(cell.excess),
+        estimate(cell.score),
+        *skill,
+        estimate(cell.score_flippable),
+        estimate(cell.start_graded),
+        Shown(number(cell.drop.value), "", cell.drop.reason or ""),
+    ]
+
+
+def contrast_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
+    """Return the comparisons of faithful arms with the others, one table for each block."""
+    shown = [contrast for contrast in summary.contrasts if is_primary(summary, contrast.key) == primary]
+    header = ("style", "arm", "against", "difference", "p (Holm)", "result", "score, both can flip")
+    note = (
+        "Difference of mean excess, paired on the same texts; p from sign flips, in brackets corrected for "
+        "their number. Unclear: neither gain nor loss is shown. Last column: the two scores on texts that "
+        "can flip in both arms, and how many."
+    )
+    made: list[Sheet] = []
+    for _, block in groupby(shown, key=lambda contrast: contrast.key.block):
+        contrasts = list(block)
+        rows: list[list[Shown | str]] = []
+        for c in contrasts:
+            mine, theirs = c.flippable
+            both = Shown(f"{number(mine.value)} : {number(theirs.value)}", f"({mine.n})", mine.reason or "")
+            p = p_of(c.difference, c.p_holm)
+            rows.append([c.key.style, c.key.arm, c.other, estimate(c.difference), p, c.verdict, both])
+        made.append(sheet(block_title(contrasts[0].key), header, rows, note * (not made), texts=3))
+    return made
+
+
+def readout_sheet(summary: Summary) -> Sheet | None:
+    """Return what users see beside what the model would pick among all valid explanations (one-word)."""
+    cells = {cell.key: cell for cell in summary.cells if cell.key.setting == "one-word"}
+    operator = next((key.operator for key in cells), None)
+    pairs = dict.fromkeys((key.style, key.arm) for key in cells if key.operator == operator)
+    rows: list[list[Shown | str]] = []
+    for style, arm in pairs:
+        found = {
+            k.readout: c for k, c in cells.items() if (k.style, k.arm, k.operator) == (style, arm, operator)
+        }
+        asked, skill, placebo = (found.get(name) for name in ("generated", "constrained", "placebo"))
+        rows.append(
+            [
+                style,
+                arm,
+                _of(asked, "validity"),
+                _of(asked, "excess"),
+                _of(asked, "score_valid"),
+                _of(skill, "excess"),
+                _of(skill, "score"),
+                _of(placebo, "excess"),
+            ]
+        )
+    header = ("style", "arm", "valid", "excess, generated", "score if valid", "excess, constrained")
+    note = (
+        "Generated: what users see. Constrained: skill without format. Placebo: minus a request for any word."
+    )
+    titles = (*header, "score, constrained", "excess, placebo-corrected")
+    return sheet(f"one-word, operator {operator}", titles, rows, note) if rows else None
+
+
+def _of(cell: Cell | None, name: str) -> Shown:
+    return Shown(NOTHING, "", "not measured") if cell is None else estimate(getattr(cell, name))
+
+
+def reason_sheet(summary: Summary) -> Sheet | None:
+    """Return how often each reason made a generated reply invalid, as a share of all replies."""
+    operator = next((cell.key.operator for cell in summary.cells), None)
+    cells = [c for c in summary.cells if c.key.readout == "generated" and c.key.operator == operator]
+    total: Counter[str] = sum((Counter(cell.reasons) for cell in cells), Counter())
+    if not total:
+        return None
+    reasons = [reason for reason, _ in sorted(total.items(), key=lambda item: (-item[1], item[0]))]
+    rows = [
+        [c.key.style, c.key.setting, c.key.arm, str(c.rows), number(c.validity.value)]
+        + [number(c.reasons[r] / c.rows) if r in c.reasons else "" for r in reasons]
+        for c in sorted(
+            cells, key=lambda c: (c.key.order(summary.run.arms)[3], c.key.order(summary.run.arms))
+        )
+    ]
+    note = "Shares of all replies. A blank means that it never happened."
+    return sheet(
+        "Generated replies", ("style", "setting", "arm", "n", "valid", *reasons), rows, note, texts=3
+    )
+
+
+def retention_sheet(summary: Summary) -> Sheet | None:
+    """Return what each arm kept of the classifier."""
+    if not summary.retention:
+        return None
+    header = ("arm", "n", "accuracy", "accuracy, raw", "change", f"agreement with {summary.start or 'start'}")
+    note = "On the whole test split."
+    if len(summary.retention) > 1:
+        note += (
+            f" Change and drift are against {summary.start}; drift is that of the leave-one-word-out tables."
+        )
+    if summary.yardstick is not None:
+        note += f" Two seeds of {summary.start} agree on {estimate(summary.yardstick)}."
+    drifts = ("drift of floor", "drift of ceiling", "drift of margin")
+    rows = [_kept(kept) for kept in summary.retention]
+    return sheet("Retention", (*header, *drifts), rows, note, texts=1)
+
+
+def _kept(kept: Retention) -> list[Shown | str]:
+    change = Shown(NOTHING) if kept.accuracy_change is None else estimate(kept.accuracy_change)
+    moved = [
+        estimate(kept.drift[name]) if name in kept.drift else Shown(NOTHING)
+        for name in ("floor", "ceiling", "margin")
+    ]
+    seen = max(kept.accuracy.n, kept.agreement.n)
+    first = [estimate(kept.accuracy), estimate(kept.accuracy_raw), change, estimate(kept.agreement)]
+    return [kept.arm, str(seen or NOTHING), *first, *moved]
+
+
+def set_aside_sheet(summary: Summary) -> Sheet | None:
+    """Return how many texts were set aside, and why."""
+    total = Counter(item.reason.split(": ")[0] for item in summary.run.set_aside)
+    rows = [[reason, str(n)] for reason, n in sorted(total.items(), key=lambda item: (-item[1], item[0]))]
+    note = "Set aside before any arm saw them: the same in every arm, and not in any n."
+    return sheet("Set aside", ("reason", "texts"), rows, note, texts=1) if rows else None
+
+
+def targets_sheet(summary: Summary) -> Sheet | None:
+    """Return how often the training targets themselves hit."""
+    rows = [[name, text] for name, text in flat(summary.run.targets)]
+    note = "Share of the training texts whose pseudo-faithful explanation changes the label."
+    return sheet("Training targets", ("targets", "hit"), rows, note, texts=1) if rows else None
+
+
+def made_sheets(summary: Summary) -> list[Sheet]:
+    """Return how the run was made: configuration, task, model, versions, prompts and time."""
+    manifest = summary.run.manifest
+    made = []
+    for title in ("config", "task", "model", "versions", "prompts", "seconds", "counts"):
+        rows = [[name, text] for name, text in flat(manifest.get(title, {}))]
+        if rows:
+            made.append(sheet(title, ("", ""), rows, texts=2))
+    return made
+
+
+def flat(data: Any, name: str = "") -> list[tuple[str, str]]:
+    """Return nested JSON as (dotted name, value) pairs."""
+    if isinstance(data, dict):
+        pairs = [flat(value, f"{name}.{key}" if name else str(key)) for key, value in data.items()]
+        return [pair for inner in pairs for pair in inner]
+    if isinstance(data, list):
+        return [(name, ", ".join(str(item) for item in data))]
+    if isinstance(data, float):
+        return [(name, f"{data:.4g}")]
+    return [(name, NOTHING if data is None else str(data))]

@@ -1,0 +1,140 @@
+"""Summary -> ``report.md``, ``table.csv``, ``contrasts.csv``: the text of each."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from saywhy.report.format import Sheet
+from saywhy.report.headline import headline
+from saywhy.report.sheets import (
+    LEGEND,
+    contrast_sheets,
+    made_sheets,
+    main_sheets,
+    readout_sheet,
+    reason_sheet,
+    retention_sheet,
+    set_aside_sheet,
+    targets_sheet,
+)
+from saywhy.report.summary import Cell, Contrast, Summary
+from saywhy.stats import Interval
+
+ESTIMATES = (
+    "validity",
+    "hit",
+    "hit_valid",
+    "floor",
+    "ceiling",
+    "excess",
+    "score",
+    "score_valid",
+    "score_flippable",
+    "start_graded",
+    "drop",
+)
+"""The estimates of a cell: each has the columns NAME, NAME_low, NAME_high, NAME_n."""
+
+
+def markdown(summary: Summary) -> str:
+    """Return the report as Markdown."""
+    task = summary.run.task.get("name", "run")
+    parts = [f"# saywhy: {md(str(task))}", md(headline(summary))]
+    sections: list[tuple[str, Sequence[Sheet | None]]] = [
+        ("Results", main_sheets(summary)),
+        ("Against the other arms", contrast_sheets(summary)),
+        ("Generated and constrained", [readout_sheet(summary)]),
+        ("What failed", [reason_sheet(summary)]),
+        ("Retention", [retention_sheet(summary)]),
+        ("Robustness: results", main_sheets(summary, primary=False)),
+        ("Robustness: against the other arms", contrast_sheets(summary, primary=False)),
+        ("Set aside", [set_aside_sheet(summary)]),
+        ("Training targets", [targets_sheet(summary)]),
+        ("How it was made", made_sheets(summary)),
+    ]
+    for title, sheets in sections:
+        shown = [found for found in sheets if found is not None]
+        if shown:
+            parts.append(f"## {title}" + f"\n\n_{md(LEGEND)}_" * (title == "Results"))
+        for found in shown:
+            parts += [f"### {md(found.title)}"] * (found.title != title) + [markdown_table(found)]
+            parts += [f"_{md(found.note)}_"] * bool(found.note)
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(found: Sheet) -> str:
+    """Return a sheet as a Markdown table."""
+    rule = [":--" if at < found.texts else "--:" for at in range(len(found.header))]
+    lines = [[md(name) for name in found.header], rule, *([md(str(c)) for c in row] for row in found.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def md(text: str) -> str:
+    """Return text for a Markdown cell: no line breaks, no markup."""
+    flat = " ".join(text.split())
+    for sign in "\\`*_|<>":
+        flat = flat.replace(sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign])
+    return flat
+
+
+def _columns(name: str, found: Interval) -> dict[str, float | int | None]:
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_n": found.n}
+
+
+def _csv(rows: list[dict[str, object]]) -> str:
+    """Return rows as CSV: an empty field where there is no number."""
+    out = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return out.getvalue()
+
+
+def table_csv(summary: Summary) -> str:
+    """Return every column of every cell, one row a cell."""
+    return _csv([_cell_row(summary, cell) for cell in summary.cells])
+
+
+def _cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
+    row: dict[str, object] = {
+        "task": summary.run.task.get("name"),
+        "arm": cell.key.arm,
+        "style": cell.key.style,
+        "setting": cell.key.setting,
+        "readout": cell.key.readout,
+        "operator": cell.key.operator,
+        "training_operator": int(cell.instrument),
+        "rows": cell.rows,
+        "seeds": cell.seeds,
+    }
+    for name in ESTIMATES:
+        row |= _columns(name, getattr(cell, name))
+    row["excess_seed_min"] = min(cell.excess_seeds.values())
+    row["excess_seed_max"] = max(cell.excess_seeds.values())
+    return row
+
+
+def contrasts_csv(summary: Summary) -> str:
+    """Return every contrast, one row each; only a header's worth of nothing if there are none."""
+    return _csv([_contrast_row(contrast) for contrast in summary.contrasts])
+
+
+def _contrast_row(contrast: Contrast) -> dict[str, object]:
+    key, (mine, theirs) = contrast.key, contrast.flippable
+    return {
+        "arm": key.arm,
+        "other": contrast.other,
+        "style": key.style,
+        "setting": key.setting,
+        "readout": key.readout,
+        "operator": key.operator,
+        **_columns("difference", contrast.difference),
+        "p": contrast.difference.p,
+        "p_holm": contrast.p_holm,
+        "result": contrast.verdict,
+        **_columns("flippable", mine),
+        **_columns("flippable_other", theirs),
+    }

@@ -1,0 +1,93 @@
+"""The report in a terminal, with rich. What does not fit is left out, never cut: the files have it all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from saywhy.report.format import Sheet, Shown
+from saywhy.report.headline import headline
+from saywhy.report.sheets import contrast_sheets, main_sheets, retention_sheet, set_aside_sheet
+from saywhy.report.summary import Summary
+
+KEEP_BOUNDS = {"excess", "difference", "accuracy", "change"}
+"""Columns that keep their intervals on a narrow terminal."""
+
+DISPENSABLE = (
+    "drop",
+    "drift of margin",
+    "drift of ceiling",
+    "score, can flip",
+    "start-graded",
+    "score, both can flip",
+    "accuracy, raw",
+    "n",
+    "ceiling",
+    "floor",
+    "drift of floor",
+    "score if valid",
+    "p (Holm)",
+)
+"""Columns that a narrow terminal goes without, in this order."""
+
+
+def show(summary: Summary, console: Console | None = None) -> None:
+    """Print the headline, the tables and what was set aside."""
+    console = console or Console()
+    console.print(escape(headline(summary)))
+    rest = [found for found in (retention_sheet(summary), set_aside_sheet(summary)) if found is not None]
+    sheets = [*main_sheets(summary), *contrast_sheets(summary)]
+    more = [*main_sheets(summary, primary=False), *contrast_sheets(summary, primary=False)]
+    show_sheets([*sheets, *rest], console)
+    if more:
+        console.print("\nThe placebo readout and other operators are in the report's files.")
+
+
+def show_sheets(sheets: Iterable[Sheet], console: Console) -> None:
+    """Print tables, a blank line before each."""
+    for found in sheets:
+        console.print()
+        console.print(rich_table(found, console.width))
+        if found.note:
+            console.print(Text(found.note, "dim"))
+
+
+def rich_table(found: Sheet, width: int = 120) -> Table:
+    """Return a sheet as a rich table of at most ``width``; its texts are never read as markup."""
+    columns = list(range(len(found.header)))
+    bounds = set(columns)
+    if _width(found, columns, bounds) > width:
+        bounds = {at for at in columns if found.header[at] in KEEP_BOUNDS}
+    for name in DISPENSABLE:
+        if _width(found, columns, bounds) > width:
+            columns = [at for at in columns if found.header[at] != name]
+    table = Table(
+        title=Text(found.title, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for at in columns:
+        table.add_column(
+            Text(found.header[at]), justify="left" if at < found.texts else "right", overflow="fold"
+        )
+    last = None
+    for row in found.rows:
+        grouped = found.texts > 1 and row[0] == last
+        table.add_row(*("" if grouped and at == 0 else Text(_text(row, at, bounds)) for at in columns))
+        last = row[0]
+    return table
+
+
+def _text(row: tuple[Shown, ...], at: int, bounds: set[int]) -> str:
+    return str(row[at]) if at in bounds else row[at].main
+
+
+def _width(found: Sheet, columns: list[int], bounds: set[int]) -> int:
+    """Return how many characters the table takes."""
+    widest = [
+        max([len(found.header[at]), *(len(_text(row, at, bounds)) for row in found.rows)]) for at in columns
+    ]
+    return sum(widest) + 2 * len(columns) + 2

@@ -1,0 +1,63 @@
+"""What people take away without a study: training rows for other trainers, and an adapter of their own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from saywhy import targets as pseudo
+from saywhy.config import Config
+from saywhy.edits import Item, tables
+from saywhy.progress import progress, say
+from saywhy.records import STYLES
+from saywhy.store import read_lines, write_lines
+from saywhy.study import Study
+
+
+def write_targets(config: Config, out: Path) -> Path:
+    """Write the pseudo-faithful explanations of ``config.model`` itself as TRL prompt/completion rows.
+
+    Returns:
+        The JSONL file; the share of texts in which a hit was found is printed, and kept in ``run.json``.
+    """
+    study = Study(config, out, arms=("base",))
+    size, examples = config.chunk, study.corpus.arms
+    classifier = study.classifier("base", config.seeds[0])
+
+    def chunk(number: int) -> dict[str, list[dict[str, object]]]:
+        part = examples[number * size : (number + 1) * size]
+        items = [Item(*pair) for pair in zip(part, classifier.predict_examples(part), strict=True)]
+        found = pseudo.faithful(classifier, items, tables(classifier, items, "redact"), study.pinned)
+        bar.tick(len(part))
+        kept = [i for i, one in enumerate(found) if one["attribution"].hit or not config.verified]
+        rows = pseudo.rows(
+            study.corpus.task, [items[i] for i in kept], [found[i] for i in kept], config.train_styles
+        )
+        hits = [{style: one[style].hit for style in STYLES} for one in found]
+        return {"targets": rows, "hits": hits}
+
+    with progress("targets", len(examples)) as bar:
+        study.folder.stage("", ("targets", "hits"), -(-len(examples) // size), chunk)
+    hits = read_lines(out / "hits.jsonl")
+    rates = {style: round(sum(bool(one[style]) for one in hits) / len(hits), 3) for style in STYLES}
+    study.folder.note(counts={"targets": {"n": len(hits), "hits": rates}})
+    say(f"share of {len(hits)} texts in which a hit was found: {rates}")
+    return out / "targets.jsonl"
+
+
+def train_adapter(config: Config, out: Path) -> Path:
+    """Train ``adapted`` and ``faithful`` and put the adapter that ships into ``out``/adapter."""
+    study = Study(config, out)
+    seed = config.seeds[0]
+    study.classifier("faithful", seed)  # made, calibrated, its constants written beside it
+    made = study.make("faithful", seed)
+    shipped = out / "adapter"
+    if made and not shipped.exists():
+        part = shipped.with_name(".adapter.part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(made, part, ignore=shutil.ignore_patterns("checkpoints"))
+        part.rename(shipped)
+    return shipped
+
+
+__all__ = ["train_adapter", "write_lines", "write_targets"]

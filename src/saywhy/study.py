@@ -1,0 +1,287 @@
+"""One run: arms of one model on one task, made, audited and kept, in an order that can stop anywhere.
+
+Each step asks the run folder what is there. A killed run repeats at most one chunk, and gives the same rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from saywhy import audit, targets
+from saywhy.config import Config, resolved
+from saywhy.corpus import Corpus, assemble, associate, pin, source
+from saywhy.data import read_messages
+from saywhy.edits import Item, Pinned, tables
+from saywhy.lexicon import Associations
+from saywhy.manifest import facts
+from saywhy.models.protocol import Model
+from saywhy.models.spec import CONSTANTS_FILE, Spec, load, resolve
+from saywhy.predict import Classifier, calibrate
+from saywhy.progress import progress, say
+from saywhy.records import STYLES, Example, Prediction, SaywhyError
+from saywhy.store import RunFolder, read_json, read_lines, write_json, write_lines
+
+AUDIT_FILES = ("rows", "tables", "grids")
+AUDITED = "audited"
+"""Name of the only arm of ``saywhy audit``."""
+
+
+class Study:
+    """A run in the making.
+
+    Attributes:
+        config: The settings.
+        folder: Where everything goes.
+        spec: The model as downloaded.
+    """
+
+    def __init__(self, config: Config, out: Path, *, arms: Sequence[str] | None = None) -> None:
+        self.config = config
+        self.arms = tuple(arms or config.arms)
+        self.spec = resolve(config.model)
+        self.corpus: Corpus = assemble(config)
+        self.folder = RunFolder(out, resolved(config), facts(config, self.spec, self.corpus.task, self.arms))
+        self._loaded: dict[Path | None, Model] = {}
+
+    def run(self) -> Path:
+        """Make and audit every arm, for every seed; return the run folder."""
+        self._write_texts()
+        for seed in self.config.seeds:
+            for arm in self.arms:
+                if arm == "base" and seed != self.config.seeds[0]:
+                    continue  # nothing in it depends on the seed
+                self.make(arm, seed)
+                self.audit(arm, seed)
+        return self.folder.path
+
+    def make(self, arm: str, seed: int) -> Path | None:
+        """Train ``arm`` if it is not there; return its adapter's folder, None for the model as downloaded."""
+        if arm in ("base", AUDITED):
+            return None
+        adapter = self.folder.path / f"seed-{seed}" / arm / "adapter"
+        if (adapter / CONSTANTS_FILE).is_file():
+            return adapter
+        start = None if arm == "adapted" else self.make("adapted", seed)
+        rows = self._adapt_rows(seed) if arm == "adapted" else self.arm_rows(arm, seed)
+        write_lines(adapter.parent / "training.jsonl", rows)
+        self._train(arm, seed, rows, start, adapter)
+        return adapter
+
+    def audit(self, arm: str, seed: int) -> None:
+        """Audit ``arm`` and measure its decisions, chunk by chunk."""
+        where = f"seed-{seed}/{arm}"
+        examples = self._usable(arm, seed)
+        size = self.config.chunk
+        plan = self._plan(arm, seed)
+
+        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
+            part = examples[number * size : (number + 1) * size]
+            found = audit.audit(self.classifier(arm, seed), part, plan, bar.tick)
+            lists = {"rows": found.rows, "tables": found.tables, "grids": found.grids}
+            return {name: [one.to_dict() for one in values] for name, values in lists.items()}
+
+        if not self.folder.done(where, AUDIT_FILES):
+            with self._timed(f"audit {arm}"), progress(f"audit {arm}, seed {seed}", len(examples)) as bar:
+                self.folder.stage(where, AUDIT_FILES, -(-len(examples) // size), chunk)
+        self._decide(arm, seed, where)
+
+    def _decide(self, arm: str, seed: int, where: str) -> None:
+        size, decided = 10 * self.config.chunk, self.corpus.decided
+
+        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
+            part = decided[number * size : (number + 1) * size]
+            found = audit.decide(self.classifier(arm, seed), part, arm, seed, bar.tick)
+            return {"decisions": [one.to_dict() for one in found]}
+
+        if not self.folder.done(where, ("decisions",)):
+            with self._timed(f"decide {arm}"), progress(f"decide {arm}, seed {seed}", len(decided)) as bar:
+                self.folder.stage(where, ("decisions",), -(-len(decided) // size), chunk)
+
+    def classifier(self, arm: str, seed: int) -> Classifier:
+        """Return ``arm`` as a calibrated classifier; its constants are measured once and kept."""
+        adapter = self.make(arm, seed)
+        if adapter not in self._loaded:
+            self._loaded.clear()  # one model in memory at a time
+            self._loaded[adapter] = load(str(adapter) if adapter else self.config.model)
+        model, task = self._loaded[adapter], self.corpus.task
+
+        def constants() -> dict[str, float]:
+            travelled = self.spec.extras.get("tasks", {}).get(task.name, {}).get("constants") if not adapter else None
+            if travelled:
+                return dict(travelled)
+            with self._timed(f"calibrate {arm}"), progress(f"calibrate {arm}", len(self.corpus.calibration)) as bar:
+                return calibrate(model, task, self.corpus.calibration, bar.tick)
+
+        kept = self.folder.json(f"seed-{seed}/{arm}/constants.json", constants)
+        if adapter:
+            self._ship(adapter, kept)
+        return Classifier(model, task, kept)
+
+    def arm_rows(self, arm: str, seed: int) -> list[dict[str, Any]]:
+        """Return the training rows of ``faithful``, ``random`` or ``lexical``: same texts, other words."""
+        items, faithful = self._targets(seed)
+        if arm == "faithful":
+            picks: Sequence[targets.Picks] = faithful
+        elif arm == "random":
+            picks = targets.at_random(items, self.pinned, seed + 1)
+        else:
+            picks = targets.lexical(items, self.associations, self.pinned, seed)
+        keep = [i for i, one in enumerate(faithful) if one["attribution"].hit or not self.config.verified]
+        items, picks = [items[i] for i in keep], [picks[i] for i in keep]
+        labels = [item.prediction.label for item in items] if self.config.label_weight else None
+        return targets.rows(self.corpus.task, items, picks, self.config.train_styles, labels=labels)
+
+    def _targets(self, seed: int) -> tuple[list[Item], list[dict[Any, targets.Pick]]]:
+        """Return the arms' texts with adapted's predictions and its pseudo-faithful explanations, made once."""
+        where, size, examples = f"seed-{seed}", self.config.chunk, self.corpus.arms
+
+        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
+            classifier = self.classifier("adapted", seed)
+            part = examples[number * size : (number + 1) * size]
+            items = [Item(*pair) for pair in zip(part, classifier.predict_examples(part), strict=True)]
+            found = targets.faithful(classifier, items, tables(classifier, items, "redact"), self.pinned)
+            bar.tick(len(part))
+            return {"targets": [_kept(item, picks) for item, picks in zip(items, found, strict=True)]}
+
+        if not self.folder.done(where, ("targets",)):
+            with self._timed("targets"), progress(f"targets, seed {seed}", len(examples)) as bar:
+                self.folder.stage(where, ("targets",), -(-len(examples) // size), chunk)
+        lines = read_lines(self.folder.path / where / "targets.jsonl")
+        found = [_picks(line) for line in lines]
+        rates = {style: sum(bool(one[style].hit) for one in found) / len(found) for style in STYLES}
+        write_json(self.folder.path / "targets.json", {"n": len(found), "hits": rates})
+        by_id = {one.id: one for one in examples}
+        return [Item(by_id[line["id"]], Prediction.from_dict(line["prediction"])) for line in lines], found
+
+    def _adapt_rows(self, seed: int) -> list[dict[str, Any]]:
+        """Return the rows of ``adapted``: labels, and the formats of all styles and settings from random words."""
+        task, gold = self.corpus.task, self.config.adapt_labels == "gold"
+        unlabelled = sum(one.label is None for one in self.corpus.adapt)
+        if gold and unlabelled:
+            raise SaywhyError(f"{unlabelled} training rows have no label: run with adapt_labels=formats")
+        classifier = self.classifier("base", self.config.seeds[0])
+        items = [Item(*pair) for pair in zip(self.corpus.adapt, classifier.predict_examples(self.corpus.adapt), strict=True)]
+        if gold:
+            items = [targets.answered(item, str(item.example.label)) for item in items]
+        rows: list[dict[str, Any]] = []
+        for number, setting in enumerate(self.config.settings):
+            mine = items[number :: len(self.config.settings)]
+            picks = targets.at_random(mine, self.pinned, seed, free=setting == "free")
+            labels = [item.prediction.label for item in mine] if gold else None
+            rows += targets.rows(task, mine, picks, STYLES, setting, labels=labels)
+        return rows
+
+    def _train(
+        self, arm: str, seed: int, rows: list[dict[str, Any]], start: Path | None, adapter: Path
+    ) -> None:
+        from saywhy.train import Recipe, mix, train
+
+        config, first = self.config, arm == "adapted"
+        recipe = Recipe(
+            rate=config.adapt_rate if first else config.rate,
+            epochs=config.adapt_epochs if first else config.epochs,
+            batch=config.batch,
+            rank=config.rank,
+            decision_weight=config.decision_weight,
+            label_weight=config.label_weight or 1.0,
+            packing=config.packing,
+            seed=seed,
+        )
+        replay = read_messages(Path(config.replay)) if config.replay else []
+        spec: Spec = dataclasses.replace(self.spec, adapter=start) if start else self.spec
+        self._loaded.clear()
+        with self._timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
+            train(spec, mix(rows, replay, config.replay_share, seed), recipe, adapter, bar.of)
+
+    def _ship(self, adapter: Path, constants: Mapping[str, float]) -> None:
+        """Write what travels with the adapter: constants and pinned words, by task."""
+        path = adapter / CONSTANTS_FILE
+        told = read_json(path)
+        task = self.corpus.task.name
+        mine = {"constants": dict(constants), "pinned": {label: list(words) for label, words in self.pinned.items()}}
+        if told.get("tasks", {}).get(task) != mine:
+            told.setdefault("tasks", {})[task] = mine
+            write_json(path, told)
+
+    def _plan(self, arm: str, seed: int) -> audit.Plan:
+        config = self.config
+        return audit.Plan(
+            arm, self.pinned, config.styles, config.settings, config.readouts, config.operators, seed
+        )
+
+    def _usable(self, arm: str, seed: int) -> list[Example]:
+        """Return the texts that fit the context: the same in every arm, for all arms share the tokenizer."""
+        path = self.folder.path / "usable.json"
+        by_id = {one.id: one for one in self.corpus.audited}
+        if not path.is_file():
+            kept, aside = audit.usable(self.classifier(arm, seed), self.corpus.audited)
+            if not kept:
+                raise SaywhyError(f"no text of {source(self.config) or 'the hub'} can be used: see set_aside.jsonl")
+            write_lines(
+                self.folder.path / "set_aside.jsonl", [one.to_dict() for one in (*self.corpus.set_aside, *aside)]
+            )
+            write_json(path, [one.id for one in kept])
+        return [by_id[name] for name in read_json(path)]
+
+    def _write_texts(self) -> None:
+        path = self.folder.path / "texts.jsonl"
+        if not path.is_file():
+            write_lines(path, (one.to_dict() for one in self.corpus.audited))
+
+    @cached_property
+    def associations(self) -> Associations:
+        """Words' associations with labels: gold ones, else those that the model as downloaded predicts."""
+        labels: list[str | None] = [one.label for one in self.corpus.lexicon]
+        if any(label is None for label in labels):
+            path = f"seed-{self.config.seeds[0]}/lexicon-labels.json"
+            labels = self.folder.json(path, self._predicted_labels)
+        return associate(self.corpus, labels)
+
+    def _predicted_labels(self) -> list[str | None]:
+        """Return the model's own labels for as many lexicon texts as there are calibration texts."""
+        model, task = load(self.config.model), self.corpus.task
+        classifier = Classifier(model, task, calibrate(model, task, self.corpus.calibration))
+        some = self.corpus.lexicon[: 2 * len(self.corpus.calibration)]
+        found: list[str | None] = [one.label for one in classifier.predict_examples(some)]
+        return found + [None] * (len(self.corpus.lexicon) - len(some))
+
+    @cached_property
+    def pinned(self) -> Pinned:
+        """The counterfactual's candidate words: those that travel with an audited adapter, else the corpus's."""
+        travelled = self.spec.extras.get("tasks", {}).get(self.corpus.task.name, {}).get("pinned")
+        if travelled:
+            return {label: tuple(words) for label, words in travelled.items()}
+        return pin(self.corpus, self.associations, self.config.pinned_words)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.folder.spent(stage, time.monotonic() - began)
+
+
+def _kept(item: Item, picks: targets.Picks) -> dict[str, Any]:
+    return {
+        "id": item.example.id,
+        "prediction": item.prediction.to_dict(),
+        "picks": {style: dataclasses.asdict(pick) for style, pick in picks.items()},
+    }
+
+
+def _picks(line: Mapping[str, Any]) -> dict[Any, targets.Pick]:
+    return {
+        style: targets.Pick(tuple(pick["words"]), tuple(pick["inserted"]), pick["hit"])
+        for style, pick in line["picks"].items()
+    }
+
+
+Tell = Callable[[int, int], None]
+__all__ = ["AUDITED", "Study", "say"]

@@ -1,0 +1,248 @@
+"""Pseudo-faithful explanations and their controls, as training rows (DESIGN.md sections 3 and 4).
+
+A ``Pick`` is one word of one text in one style; which word is the whole difference between the arms.
+Rows are TRL's conversational ``prompt``/``completion``: ``trl sft`` can use them unchanged.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from saywhy import prompts, readouts
+from saywhy.edits import Item, Pinned, drop, recheck
+from saywhy.lexicon import Associations, most_associated
+from saywhy.models.protocol import Copy, Edit, Tick
+from saywhy.predict import Classifier
+from saywhy.records import Prediction, Setting, StyleName, Table
+from saywhy.tasks import Task
+from saywhy.words import MARK, budget, candidates, match_case, occurrences, replace, take_out
+
+POSITIONS = 3
+"""A counterfactual is searched at the words whose removal matters most, so many of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """What an explanation of one text is made of.
+
+    Attributes:
+        words: The words named, taken out or replaced (folded cores).
+        inserted: What is put in for each of them (counterfactual), else empty.
+        hit: Whether its recheck hit; None where nobody looked (controls).
+    """
+
+    words: tuple[str, ...]
+    inserted: tuple[str, ...] = ()
+    hit: bool | None = None
+
+
+Picks = Mapping[StyleName, Pick]
+"""One pick a style."""
+
+
+def faithful(
+    classifier: Classifier,
+    items: Sequence[Item],
+    tables: Sequence[Table],
+    pinned: Pinned,
+    tick: Tick | None = None,
+) -> list[dict[StyleName, Pick]]:
+    """Return the explanations likely to be faithful: the best word by attribution, the best counterfactual found.
+
+    Args:
+        classifier: The model that explains itself.
+        items: Texts and predictions.
+        tables: Their leave-one-word-out tables: exact attribution by occlusion.
+        pinned: The words that a counterfactual may insert, by named label.
+        tick: Progress.
+    """
+    swaps = _search(classifier, items, tables, pinned, tick)
+    found: list[dict[StyleName, Pick]] = []
+    for table, swap in zip(tables, swaps, strict=True):
+        best = max(range(len(table.words)), key=lambda i: table.drops[i])
+        removal = Pick((table.words[best],), hit=table.hits()[best])
+        found.append({"attribution": removal, "redaction": removal, "counterfactual": swap})
+    return found
+
+
+def _search(
+    classifier: Classifier, items: Sequence[Item], tables: Sequence[Table], pinned: Pinned, tick: Tick | None
+) -> list[Pick]:
+    """Recheck every pinned word at the best positions at once; take the most fluent edit that hits.
+
+    Fluent is what the model itself would write there: log P(word) in its copy of the text. Where nothing hits,
+    the edit that moves the log-odds most is taken, and the pick says so.
+    """
+    moves = [_best_moves(item, table, pinned) for item, table in zip(items, tables, strict=True)]
+    texts = [[replace(item.example.text, {k: _cased(item, k, n)}) for k, n in mine]
+             for item, mine in zip(items, moves, strict=True)]
+    after = recheck(classifier, items, texts, tick)
+    copies = [
+        Copy(
+            readouts.request(classifier.task, item, "counterfactual", "one-word"),
+            item.example.text,
+            tuple(Edit(text, _start(item, key) + len(new)) for (key, new), text in zip(mine, edited, strict=True)),
+        )
+        for item, mine, edited in zip(items, moves, texts, strict=True)
+    ]
+    fluent = classifier.model.depart(copies)
+    picks = []
+    for item, mine, found, likely in zip(items, moves, after, fluent, strict=True):
+        hits = [one.label == item.prediction.runner_up for one in found]
+        falls = [drop(item.prediction, one) for one in found]
+        best = max(range(len(mine)), key=lambda i: (hits[i], likely[i].inserted if hits[i] else falls[i]))
+        picks.append(Pick((mine[best][0],), (mine[best][1],), hits[best]))
+    return picks
+
+
+def _best_moves(item: Item, table: Table, pinned: Pinned) -> list[tuple[str, str]]:
+    order = sorted(range(len(table.words)), key=lambda i: -table.drops[i])[:POSITIONS]
+    new = pinned[item.prediction.runner_up]
+    return [(table.words[i], word) for i in order for word in new if word != table.words[i]]
+
+
+def _start(item: Item, key: str) -> int:
+    return next(word.core_start for word in candidates(item.example.text) if word.key == key)
+
+
+def _cased(item: Item, key: str, new: str) -> str:
+    core = next(word.core for word in candidates(item.example.text) if word.key == key)
+    return match_case(new, core)
+
+
+def at_random(items: Sequence[Item], pinned: Pinned, seed: int, *, free: bool = False) -> list[dict[StyleName, Pick]]:
+    """Return uniformly random words: the matched control, and what ``adapted`` learns the formats from.
+
+    Args:
+        items: Texts and predictions.
+        pinned: The words that a counterfactual may insert.
+        seed: Same seed, same words, whatever the order of the items.
+        free: Take two words up to the budget instead of one.
+    """
+    found: list[dict[StyleName, Pick]] = []
+    for item in items:
+        rng = random.Random(f"{seed}:{item.example.id}")
+        keys = [word.key for word in candidates(item.example.text)]
+        picks: dict[StyleName, Pick] = {}
+        for style in ("attribution", "redaction", "counterfactual"):
+            size = min(rng.randint(2, budget(item.example.text)), len(keys)) if free else 1
+            words = tuple(sorted(rng.sample(keys, size), key=keys.index))
+            swap = style == "counterfactual"
+            picks[style] = Pick(words, tuple(_other(rng, item, pinned, key) for key in words) if swap else ())
+        found.append(picks)
+    return found
+
+
+def _other(rng: random.Random, item: Item, pinned: Pinned, key: str) -> str:
+    return rng.choice([word for word in pinned[item.prediction.runner_up] if word != key])
+
+
+def lexical(
+    items: Sequence[Item], found: Associations, pinned: Pinned, seed: int
+) -> list[dict[StyleName, Pick]]:
+    """Return the word that the corpus associates most with the predicted label, whatever the model uses."""
+    picks: list[dict[StyleName, Pick]] = []
+    for item in items:
+        rng = random.Random(f"{seed}:{item.example.id}")
+        key = most_associated(found, item.example.text, item.prediction.label)
+        swap = Pick((key,), (_other(rng, item, pinned, key),))
+        picks.append({"attribution": Pick((key,)), "redaction": Pick((key,)), "counterfactual": swap})
+    return picks
+
+
+def label_row(task: Task, item: Item, label: str) -> dict[str, Any]:
+    """Return the training row of the label turn."""
+    example = item.example
+    return {
+        "id": example.id,
+        "style": "label",
+        "setting": None,
+        "prompt": prompts.question(task, example.text, example.context),
+        "completion": [prompts.answer(task, label)],
+        "decision": None,
+    }
+
+
+def explanation_row(task: Task, item: Item, style: StyleName, setting: Setting, pick: Pick) -> dict[str, Any]:
+    """Return the training row of an explanation.
+
+    ``decision`` holds the character spans of the completion in which the word is decided on: everything else in
+    a redaction or counterfactual is a copy, and the loss may tell them apart.
+    """
+    content, spans = completion(item.example.text, style, pick)
+    return {
+        "id": item.example.id,
+        "style": style,
+        "setting": setting,
+        "prompt": readouts.request(task, item, style, setting),
+        "completion": [{"role": "assistant", "content": content}],
+        "decision": spans,
+    }
+
+
+def completion(text: str, style: StyleName, pick: Pick) -> tuple[str, list[list[int]]]:
+    """Return what the assistant says, and the spans of it that are decisions."""
+    cores = {word.key: word.core for word in candidates(text)}
+    if style == "attribution":
+        said = ", ".join(cores[key] for key in pick.words)
+        return said, [[0, len(said)]]
+    if style == "redaction":
+        edited = take_out(text, pick.words)
+        return edited, [[at, at + len(MARK)] for at in _found(edited, MARK)]
+    new = {key: match_case(word, cores[key]) for key, word in zip(pick.words, pick.inserted, strict=True)}
+    edited = replace(text, new)
+    spans, shift = [], 0
+    for word in _occurrences_of(text, new):
+        spans.append([word[0] + shift, word[0] + shift + len(new[word[2]])])
+        shift += len(new[word[2]]) - (word[1] - word[0])
+    return edited, spans
+
+
+def _occurrences_of(text: str, keys: Mapping[str, str]) -> list[tuple[int, int, str]]:
+    return [(w.core_start, w.core_end, w.key) for w in occurrences(text) if w.key in keys]
+
+
+def _found(text: str, piece: str) -> list[int]:
+    starts, at = [], text.find(piece)
+    while at >= 0:
+        starts.append(at)
+        at = text.find(piece, at + 1)
+    return starts
+
+
+def rows(
+    task: Task,
+    items: Sequence[Item],
+    picks: Sequence[Picks],
+    styles: Sequence[StyleName],
+    setting: Setting = "one-word",
+    *,
+    labels: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the training rows of some texts: the label turn and one row a style.
+
+    Args:
+        task: The task.
+        items: Texts and predictions.
+        picks: What each explanation takes.
+        styles: Which styles are trained.
+        setting: one-word or free.
+        labels: The label turn's labels; None: no label turn.
+    """
+    made = []
+    for i, (item, mine) in enumerate(zip(items, picks, strict=True)):
+        if labels is not None:
+            made.append(label_row(task, item, labels[i]))
+        made += [explanation_row(task, item, style, setting, mine[style]) for style in styles]
+    return made
+
+
+def answered(item: Item, label: str) -> Item:
+    """Return ``item`` as if the model had answered ``label``: how ``adapted`` learns the gold labels."""
+    before = item.prediction
+    others = [other for other in before.scores if other != label]
+    runner_up = max(others, key=lambda other: before.scores[other])
+    return Item(item.example, Prediction(label, before.raw_label, before.scores, before.margin_of(label), runner_up))

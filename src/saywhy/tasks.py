@@ -1,0 +1,281 @@
+"""What a task is, and where its YAML is found (DESIGN.md section 1, *Task*; every key in ``docs/tasks.md``).
+
+A task is the same inside and outside the package: ``load_task("snli")`` and ``load_task("my/reviews.yaml")``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from saywhy.records import SaywhyError
+from saywhy.words import fold
+
+Split = Literal["train", "validation", "test"]
+
+SUFFIXES = (".yaml", ".yml")
+"""What makes a name a path to a task file."""
+
+
+def _word_by_label(value: Any) -> Any:
+    """Turn a list of words into a mapping in which each word stands for itself."""
+    if isinstance(value, list):
+        if not all(isinstance(word, str) for word in value):
+            raise ValueError("must be a list of words")
+        doubled = sorted({word for word in value if value.count(word) > 1})
+        if doubled:
+            raise ValueError(f"names {doubled[0]!r} twice")
+        return {word: word for word in value}
+    if not isinstance(value, dict):
+        raise ValueError("must be a list of words, or a mapping 'data label: label word'")
+    return value
+
+
+Filled = Annotated[str, Field(min_length=1)]
+_CONFIG = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Hub(BaseModel):
+    """Where a task's rows are on the Hugging Face hub, and how they become ours."""
+
+    model_config = _CONFIG
+
+    id: Filled = Field(description="Data set id on the hub, such as `stanfordnlp/snli` (or a local folder).")
+    config: str | None = Field(None, description="Configuration of the data set, where it has several.")
+    revision: str | None = Field(
+        None, description="Branch, tag or commit; set it to pin the rows of a study."
+    )
+    splits: dict[Split, Filled] = Field(
+        default={"train": "train", "validation": "validation", "test": "test"},
+        min_length=1,
+        description="Our split to the hub's split expression; `train[90%:]` where one is missing.",
+    )
+    columns: dict[str, Filled] = Field(
+        {}, description="Our column to the hub's column, where the names differ."
+    )
+    labels: dict[str, Filled | None] = Field(
+        {}, description="The hub's value to our label; rows whose value maps to `null` are left out."
+    )
+
+
+class Task(BaseModel):
+    """A classification whose answers are explained.
+
+    Build one with ``load_task``, which reports problems as one-line ``SaywhyError``; the constructor itself
+    raises pydantic's ``ValidationError``.
+    """
+
+    model_config = _CONFIG
+
+    name: Filled = Field(description="Name in tables and run folders: letters, digits, `_`, `-` and `.`.")
+    question: Filled = Field(description="What the model is asked. It comes first, the fields follow.")
+    lead_in: Filled = Field(
+        description="How the answer begins; the label word completes it: `The sentiment of the tweet is`."
+    )
+    labels: Annotated[dict[Filled, Filled], BeforeValidator(_word_by_label)] = Field(
+        description="Data label to the label word that the model says; a plain list where both are the same."
+    )
+    noun: Filled = Field(
+        "text", description="What prompts call the explained field: tweet, hypothesis, article."
+    )
+    text: Filled = Field("text", description="Column of the explained field.")
+    context: tuple[Filled, ...] = Field(
+        (), description="List of other columns; they are shown before the text and never edited."
+    )
+    label: Filled = Field("label", description="Column of the gold label; the data may lack it.")
+    stand_in: Filled = Field(
+        "something", description="Neutral word that the `infill` operator puts in a word's place."
+    )
+    hub: Hub | None = Field(
+        None, description="Where the rows are on the Hugging Face hub; without it, pass `--data`."
+    )
+    licence: str = Field("", description="Licence of the data, shown in reports.")
+    note: str = Field("", description="What a reader of results should know about the data.")
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns that the model reads, in the order of the prompt: the explained one is last."""
+        return (*self.context, self.text)
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_file_name(cls, name: str) -> str:
+        if name.startswith(".") or not all(char.isalnum() or char in "_-." for char in name):
+            raise ValueError(f"is {name!r}: use letters, digits, '_', '-' and '.' only")
+        return name
+
+    @field_validator("stand_in")
+    @classmethod
+    def _one_word(cls, stand_in: str) -> str:
+        if len(stand_in.split()) > 1:
+            raise ValueError(f"is {stand_in!r}: use one word")
+        return stand_in
+
+    @field_validator("labels")
+    @classmethod
+    def _can_be_told_apart(cls, labels: dict[str, str]) -> dict[str, str]:
+        if len(labels) < 2:
+            raise ValueError(f"has {len(labels)} label; a task needs at least two")
+        words = sorted((" ".join(fold(word).split()), label, word) for label, word in labels.items())
+        for (short, one, first), (long, other, second) in pairwise(words):
+            if long.startswith(short):
+                raise ValueError(
+                    f"cannot be told apart: {second!r} (of {other!r}) begins with {first!r} (of {one!r});"
+                    " choose words that begin differently"
+                )
+        return labels
+
+    @model_validator(mode="after")
+    def _columns_are_apart(self) -> Self:
+        columns = [*self.fields, self.label]
+        for column in columns:
+            if columns.count(column) > 1:
+                raise ValueError(
+                    f"column {column!r} is used twice: text, label and context must be different columns"
+                )
+        if fold(self.noun) in map(fold, self.context):
+            raise ValueError(
+                f"noun {self.noun!r} is also a context column: the prompt would show two of that name"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _hub_fits(self) -> Self:
+        if self.hub is None:
+            return self
+        for value, label in self.hub.labels.items():
+            if label is not None and label not in self.labels:
+                raise ValueError(
+                    f"hub.labels maps {value!r} to {label!r}, which is no label: {', '.join(self.labels)}"
+                )
+        for column in self.hub.columns:
+            if column not in (*self.fields, self.label):
+                used = ", ".join((*self.fields, self.label))
+                raise ValueError(f"hub.columns renames {column!r}, but the task's columns are {used}")
+        return self
+
+
+def catalog() -> tuple[str, ...]:
+    """Return the names of the tasks that come with saywhy."""
+    files = resources.files("saywhy").joinpath("catalog").iterdir()
+    return tuple(sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")))
+
+
+def load_task(name_or_path: str) -> Task:
+    """Return the task of a catalog name, or of a path that ends in ``.yaml`` or ``.yml``.
+
+    Raises:
+        SaywhyError: If there is no such task, or its file does not describe one.
+    """
+    if str(name_or_path).lower().endswith(SUFFIXES):
+        path = Path(name_or_path).expanduser()
+        return _parse(_read(path.read_bytes, str(path)), str(path))
+    names = catalog()
+    if name_or_path not in names:
+        hint = did_you_mean(name_or_path, names)
+        raise SaywhyError(f"no task {name_or_path!r}{hint} Tasks: {', '.join(names)}; or a path to a .yaml")
+    file = resources.files("saywhy").joinpath("catalog", f"{name_or_path}.yaml")
+    return _parse(_read(file.read_bytes, str(file)), str(file))
+
+
+def did_you_mean(got: str, allowed: Iterable[str]) -> str:
+    """Return ``": did you mean 'x'?"`` for the closest of ``allowed``, or ``"."`` if none is close."""
+    close = difflib.get_close_matches(got.lower(), list(allowed), n=1)
+    return f": did you mean {close[0]!r}?" if close else "."
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which every scalar is text or null: ``no`` is the word *no*, ``0:`` the key ``"0"``."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (declared so by yaml)
+        first: [rule for rule in rules if rule[0].endswith(":null")]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping, refusing a key that stands twice."""
+        seen: set[object] = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep=deep)
+
+
+def _read(read_bytes: Callable[[], bytes], where: str) -> str:
+    """Return the text of a task file."""
+    try:
+        return read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SaywhyError(f"{where}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    except FileNotFoundError as error:
+        raise SaywhyError(
+            f"{where}: no such task file; give its path, or one of: {', '.join(catalog())}"
+        ) from error
+    except OSError as error:
+        raise SaywhyError(
+            f"{where}: cannot be read ({error.strerror}); give the path to a task file"
+        ) from error
+
+
+def _parse(source: str, where: str) -> Task:
+    """Return the task that YAML ``source`` describes."""
+    try:
+        data = yaml.load(source, Loader=_Loader)  # a SafeLoader
+    except yaml.YAMLError as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or error
+        line = f":{mark.line + 1}" if mark else ""
+        hint = "mend the line; texts that hold ': ' or ' #' go in quotes"
+        raise SaywhyError(
+            f"{where}{line}: not valid YAML: {' '.join(str(problem).split())}; {hint}"
+        ) from error
+    if not isinstance(data, dict):
+        got = "empty" if data is None else f"a {type(data).__name__}"
+        raise SaywhyError(f"{where}: is {got}, not a task; write 'key: value' lines as in docs/tasks.md")
+    try:
+        return Task.model_validate(data)
+    except ValidationError as error:
+        problems = list(dict.fromkeys(_problem(dict(found)) for found in error.errors()))
+        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+        raise SaywhyError(f"{where}: {'; '.join(problems[:3])}{more}. Keys: docs/tasks.md") from error
+
+
+def _problem(found: dict[str, Any]) -> str:
+    """Return one of pydantic's findings in our words."""
+    loc = [str(part) for part in found["loc"] if part != "[key]"]
+    key = ".".join(loc)
+    model: type[BaseModel] = Hub if len(loc) > 1 and loc[0] == "hub" else Task
+    if found["type"] == "extra_forbidden":
+        hint = did_you_mean(loc[-1], model.model_fields)
+        return (
+            f"unknown key {key!r}{hint if hint != '.' else ': allowed are ' + ', '.join(model.model_fields)}"
+        )
+    if not loc:
+        return str(found["ctx"]["error"])
+    if found["type"] == "value_error":
+        return f"{key!r} {found['ctx']['error']}"
+    field = model.model_fields.get(loc[1] if model is Hub else loc[0])
+    meaning = (field.description or "").rstrip(".") if field else ""
+    if found["type"] == "missing":
+        return f"{key!r} is missing: {meaning}"
+    if found["type"] in ("string_too_short", "too_short"):
+        return f"{key!r} is empty: {meaning}"
+    problem = found["msg"].removeprefix("Input ")
+    return f"{key!r} {problem}, got {found['input']!r}: {meaning}"

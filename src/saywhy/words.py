@@ -1,0 +1,138 @@
+"""Words of a text by offsets: find them, take one out, put one in (DESIGN.md section 1, *Word*).
+
+>>> [w.core for w in occurrences("Great, great! :( @pal")]
+['Great', 'great', ':(', 'pal']
+>>> take_out("Great, great! :( @pal", {"great"})
+'[REDACTED], [REDACTED]! :( @pal'
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+MARK = "[REDACTED]"
+"""What stands for a word that was taken out by the ``redact`` operator."""
+
+_RUN = re.compile(r"\S+")
+_ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);")
+_APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u0060\u00b4", "'''''")
+_QUOTES = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb", '"""""')
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One occurrence of a word.
+
+    Attributes:
+        run: The maximal run of non-blank characters.
+        start: Offset of the run in the text.
+        core_start: Offset of the core in the text.
+        core_end: Offset just behind the core.
+        core: The run without edge punctuation (or the whole run if nothing else remains).
+        key: The core with case, apostrophes and entities folded: equal keys are equal words.
+    """
+
+    run: str
+    start: int
+    core_start: int
+    core_end: int
+    core: str
+    key: str
+
+    @property
+    def lead(self) -> str:
+        """Edge punctuation before the core."""
+        return self.run[: self.core_start - self.start]
+
+    @property
+    def trail(self) -> str:
+        """Edge punctuation behind the core."""
+        return self.run[self.core_end - self.start :]
+
+
+def fold(text: str) -> str:
+    """Fold case, apostrophes, quotes and HTML entities: what two words, or two texts, are compared by."""
+    return fold_marks(text).casefold()
+
+
+def fold_marks(text: str) -> str:
+    """Fold apostrophes, quotes and HTML entities, but not case."""
+    plain = unicodedata.normalize("NFC", html.unescape(text))
+    return plain.translate(_APOSTROPHES).translate(_QUOTES)
+
+
+def _core_span(run: str) -> tuple[int, int]:
+    """Return (start, end) of the core within ``run``; entities such as ``&amp;`` count as punctuation."""
+    solid = [char.isalnum() for char in run]
+    for match in _ENTITY.finditer(run):
+        if not any(char.isalnum() for char in html.unescape(match.group())):
+            solid[match.start() : match.end()] = [False] * (match.end() - match.start())
+    if not any(solid):
+        return 0, len(run)
+    return solid.index(True), len(run) - solid[::-1].index(True)
+
+
+def occurrences(text: str) -> list[Word]:
+    """Return every word occurrence of ``text``, in order."""
+    found = []
+    for match in _RUN.finditer(text):
+        run = match.group()
+        first, last = _core_span(run)
+        core = run[first:last]
+        found.append(Word(run, match.start(), match.start() + first, match.start() + last, core, fold(core)))
+    return found
+
+
+def candidates(text: str) -> list[Word]:
+    """Return the first occurrence of each distinct word of ``text``, in order."""
+    first: dict[str, Word] = {}
+    for word in occurrences(text):
+        first.setdefault(word.key, word)
+    return list(first.values())
+
+
+def replace(text: str, by_key: Mapping[str, str]) -> str:
+    """Replace the cores of all occurrences of the words in ``by_key``; edge punctuation stays.
+
+    An empty replacement deletes: a run of which nothing is left goes together with the blanks behind it.
+
+    Raises:
+        ValueError: If a key is not a word of the text, or if the text would stay as it is.
+    """
+    missing = set(by_key) - {word.key for word in occurrences(text)}
+    if missing:
+        raise ValueError(f"not words of the text: {sorted(missing)}")
+    pieces, at = [], 0
+    for word in occurrences(text):
+        if word.key not in by_key:
+            continue
+        new = by_key[word.key]
+        pieces += [text[at : word.core_start], new]
+        at = word.core_end
+        if not new and word.core == word.run:
+            at += len(text[at:]) - len(text[at:].lstrip())
+    edited = "".join([*pieces, text[at:]])
+    if not any(by_key.values()):
+        edited = edited.strip()
+    if edited == text:
+        raise ValueError(f"replacing {sorted(by_key)} left the text unchanged")
+    return edited
+
+
+def take_out(text: str, keys: Collection[str], stand_in: str = MARK) -> str:
+    """Return ``text`` with all occurrences of the words in ``keys`` replaced by ``stand_in``."""
+    return replace(text, dict.fromkeys(keys, stand_in))
+
+
+def match_case(new: str, old: str) -> str:
+    """Write ``new`` with a capital if ``old``, the word that it replaces, begins with one."""
+    return new[:1].upper() + new[1:] if old[:1].isupper() else new
+
+
+def budget(text: str) -> int:
+    """Return how many distinct words a *free* explanation may take: max(2, 30 %)."""
+    return max(2, int(0.3 * len(candidates(text))))

@@ -1,0 +1,108 @@
+"""Models of a few thousand random weights with a tokenizer trained on four sentences: nothing is downloaded."""
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+from saywhy.models.local import LocalModel
+from saywhy.models.spec import load
+from saywhy.records import Example
+from saywhy.tasks import Task
+
+torch.set_num_threads(1)
+
+SENTENCES = (
+    "Is the sentiment of this tweet negative or positive? The sentiment of the tweet is positive.",
+    "Which word of the tweet decided your answer? Reply with one word. What a great sunny day, I love it!",
+    "Copy the tweet, with the word that decided your answer replaced by [REDACTED]. My awful flight is late again :(",
+    "Copy the tweet, with one word replaced so that the answer is negative. The food was terrible, sad and cold.",
+)
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+TASK = Task(
+    name="toys",
+    question="Is the sentiment of this tweet negative or positive?",
+    lead_in="The sentiment of the tweet is",
+    noun="tweet",
+    labels=["negative", "positive"],
+)
+
+PINNED = {"negative": ("awful", "sad"), "positive": ("great", "love")}
+
+TEXTS = (
+    "What a great sunny day, I love it!",
+    "My awful flight is late again :(",
+    "The food was sad and cold, the day was great",
+)
+
+_SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+_WIDE = {**_SIZE, "intermediate_size": 64, "max_position_embeddings": 512, "initializer_range": 0.2}
+
+ARCHITECTURES = {
+    "llama": lambda vocab: LlamaForCausalLM(LlamaConfig(vocab_size=vocab, **_WIDE, num_key_value_heads=2)),
+    "qwen2": lambda vocab: Qwen2ForCausalLM(Qwen2Config(vocab_size=vocab, **_WIDE, num_key_value_heads=2)),
+    "gpt_neox": lambda vocab: GPTNeoXForCausalLM(GPTNeoXConfig(vocab_size=vocab, **_WIDE)),
+    "gpt2": lambda vocab: GPT2LMHeadModel(
+        GPT2Config(vocab_size=vocab, n_positions=512, n_embd=32, n_layer=2, n_head=4, initializer_range=0.2)
+    ),
+}
+"""Architecture to how a random model of it is made, given the size of its vocabulary."""
+
+
+def tokenizer(template: str | None = CHATML, pad: str = "<|endoftext|>") -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer that ends turns with ``<|im_end|>``."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=420,
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(SENTENCES, trainer)
+    made = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|im_end|>", pad_token=pad)
+    made.chat_template = template
+    return made
+
+
+def save(folder: Path, architecture: str = "llama", seed: int = 0, **of_tokenizer) -> Path:
+    """Write a tiny random model that ``saywhy.models.spec.load(str(folder))`` loads."""
+    words = tokenizer(**of_tokenizer)
+    torch.manual_seed(seed)
+    ARCHITECTURES[architecture](len(words)).save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
+
+
+def load_exact(folder: Path) -> LocalModel:
+    """Load a model and keep its matrix products in float32, whatever the machine would choose."""
+    model = load(str(folder))
+    exact_products()
+    return model
+
+
+def exact_products() -> None:
+    """Undo the choice of bfloat16 products, which is global in torch."""
+    torch.backends.mkldnn.matmul.fp32_precision = "ieee"
+
+
+def examples(texts=TEXTS) -> list[Example]:
+    """Return unlabelled examples."""
+    return [Example(f"t{i}", text) for i, text in enumerate(texts)]
