@@ -1,4 +1,4 @@
-"""Models of a few thousand random weights with a tokenizer trained on four sentences: nothing is downloaded."""
+"""Models of a few thousand random weights, a tokenizer trained on a few sentences: nothing is downloaded."""
 
 from pathlib import Path
 
@@ -26,8 +26,9 @@ torch.set_num_threads(1)
 SENTENCES = (
     "Is the sentiment of this tweet negative or positive? The sentiment of the tweet is positive.",
     "Which word of the tweet decided your answer? Reply with one word. What a great sunny day, I love it!",
-    "Copy the tweet, with the word that decided your answer replaced by [REDACTED]. My awful flight is late again :(",
-    "Copy the tweet, with one word replaced so that the answer is negative. The food was terrible, sad and cold.",
+    "Copy the tweet, with the word that decided your answer replaced by [REDACTED].",
+    "Copy the tweet, with one word replaced so that the answer is negative.",
+    "My awful flight is late again :( The food was terrible, sad and cold.",
 )
 
 CHATML = (

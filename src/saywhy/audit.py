@@ -81,12 +81,10 @@ class Said:
         return max(len(self.explanation.words), len(self.explanation.inserted), 1)
 
 
-def usable(
-    classifier: Classifier, examples: Sequence[Example]
-) -> tuple[list[Example], list[SetAside]]:
+def usable(classifier: Classifier, examples: Sequence[Example]) -> tuple[list[Example], list[SetAside]]:
     """Split ``examples`` into those that fit the model's context and those set aside."""
     chats = [prompts.question(classifier.task, one.text, one.context) for one in examples]
-    fits = classifier.model.fits([chat for chat in chats], ROOM)
+    fits = classifier.model.fits(chats, ROOM)
     kept = [one for one, fit in zip(examples, fits, strict=True) if fit]
     aside = [
         SetAside(one.id, classifier.task.name, "longer than the model's context")
@@ -96,8 +94,9 @@ def usable(
     return kept, aside
 
 
-def decide(classifier: Classifier, examples: Sequence[Example], arm: str, seed: int, tick: Tick | None = None
-           ) -> list[Decision]:
+def decide(
+    classifier: Classifier, examples: Sequence[Example], arm: str, seed: int, tick: Tick | None = None
+) -> list[Decision]:
     """Return the prediction for each example, as kept for accuracy and agreement."""
     task = classifier.task.name
     return [
@@ -174,9 +173,7 @@ class _Judge:
         known: list[dict[str, tuple[str, float]]] = [self._known(i) for i in range(len(self.items))]
         for i, mine in enumerate(applied):
             pending[i] = [pair for pair in mine if pair[1].edited is not None and pair[1].edited not in known[i]]
-        fresh = recheck(
-            self.classifier, self.items, [[str(e.edited) for _, e in mine] for mine in pending]
-        )
+        fresh = recheck(self.classifier, self.items, [[str(e.edited) for _, e in mine] for mine in pending])
         for i, item in enumerate(self.items):
             for (_, explanation), after in zip(pending[i], fresh[i], strict=True):
                 known[i][str(explanation.edited)] = after.label, drop(item.prediction, after)
@@ -213,7 +210,12 @@ class _Judge:
         return free.bounds(self.classifier, removal, seed), free.bounds(self.classifier, swap, seed)
 
     def _row(
-        self, item: Item, said: Said, explanation: Explanation, known: dict[str, tuple[str, float]], limit: free.Bounds
+        self,
+        item: Item,
+        said: Said,
+        explanation: Explanation,
+        known: dict[str, tuple[str, float]],
+        limit: free.Bounds,
     ) -> Row:
         prediction = item.prediction
         named = prediction.runner_up if said.style == "counterfactual" else None

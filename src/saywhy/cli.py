@@ -25,7 +25,9 @@ Start with `saywhy run` (built-in model and texts, some minutes), or ask one que
 `saywhy explain "the queue was awful but the show was superb"`.""",
 )
 
-Pairs = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")]
+Pairs = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")
+]
 Dry = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
 
 
@@ -34,7 +36,6 @@ def run(pairs: Pairs = None, dry: Dry = False) -> None:
     """Measure, train, measure again against matched controls, report.
 
     Examples:
-
     - `saywhy run` — built-in model and texts
     - `saywhy run data=tweets.jsonl task=sentiment140 rows=200 train_rows=400 out=runs/tweets`
     - `saywhy run model=allenai/tulu-2-7b data=hub task=ag_news arms=base,adapted,faithful,random,lexical`
@@ -50,7 +51,6 @@ def audit(pairs: Pairs = None, dry: Dry = False) -> None:
     """Measure how faithful a model's explanations are; no training.
 
     Examples:
-
     - `saywhy audit model=path/to/adapter data=tweets.jsonl rows=100 readouts=generated,constrained`
     - `saywhy audit task=snli data=../shared/data/snli rows=100 settings=one-word,free`
     """
@@ -69,7 +69,6 @@ def explain(
     """Classify one text and show three explanations, each with its verdict.
 
     Examples:
-
     - `saywhy explain "the queue was awful but the show was superb"`
     - `saywhy explain "Nobody sleeps." task=snli premise="Two dogs sleep." model=path/to/adapter`
     """
@@ -87,7 +86,6 @@ def targets(pairs: Pairs = None) -> None:
     """Write pseudo-faithful explanations of your rows as TRL-ready JSONL (prompt/completion).
 
     Examples:
-
     - `saywhy targets train_rows=200 out=runs/targets`
     - `saywhy targets data=tweets.jsonl model=path/to/adapter verified=true`
     """
@@ -102,7 +100,6 @@ def train(pairs: Pairs = None) -> None:
     """Train a model to explain itself faithfully on your own rows, labelled or not; no audit.
 
     Examples:
-
     - `saywhy train data=tweets.jsonl train_rows=400 out=runs/mine`
     - `saywhy train data=unlabelled.jsonl adapt_labels=formats replay=instructions.jsonl`
 
@@ -202,7 +199,10 @@ def main() -> None:
         sys.exit(2)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        print(f"saywhy: {error.strerror or error}{where}: what was computed is kept; mend it and run again", file=sys.stderr)
+        print(
+            f"saywhy: {error.strerror or error}{where}: what was computed is kept; mend it and run again",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         print("saywhy: stopped; the same command goes on from here", file=sys.stderr)

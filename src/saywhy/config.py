@@ -20,10 +20,13 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    model: str = Field("smollm2-135m", description="Model: a built-in name, a folder, a .gguf file, an adapter, a hub id.")
+    model: str = Field(
+        "smollm2-135m", description="Model: a built-in name, a folder, a .gguf file, an adapter, a hub id."
+    )
     task: str = Field("sentiment140", description="Task: a name of `saywhy tasks`, or a path to a .yaml.")
     data: str | None = Field(
-        "pocket", description="Data: 'pocket' (built-in texts), a folder or file, or 'hub' (the task's own data set)."
+        "pocket",
+        description="Data: 'pocket' (built-in texts), a folder or file, or 'hub' (the task's own data set).",
     )
     split: Literal["train", "validation", "test"] = Field("test", description="Split that is audited.")
     arms: tuple[Arm, ...] = Field(ARMS[:4], description="Arms to train and compare.")
@@ -58,14 +61,20 @@ class Config(BaseModel):
     batch: int = Field(4, ge=1, description="Texts a training step.")
     rank: int = Field(16, ge=0, description="LoRA rank; 0 trains all weights.")
     decision_weight: float = Field(
-        4.0, ge=1, description="How much more a token counts in which the word is decided on than a copied one."
+        4.0,
+        ge=1,
+        description="How much more a token counts in which the word is decided on than a copied one.",
     )
     label_weight: float = Field(
-        1.0, ge=0, description="How much the label turn (the model's own prediction) counts; 0: not supervised."
+        1.0,
+        ge=0,
+        description="How much the label turn (the model's own prediction) counts; 0: not supervised.",
     )
     replay: str | None = Field(None, description="Instruction data (JSONL with `messages`) that is mixed in.")
     replay_share: float = Field(0.1, ge=0, lt=0.9, description="Share of the samples that is instruction data.")
-    packing: Literal["tree", "none"] = Field("tree", description="Rows of a text as one tree, or one by one (plain TRL).")
+    packing: Literal["tree", "none"] = Field(
+        "tree", description="Rows of a text as one tree, or one by one (plain TRL)."
+    )
     seeds: tuple[int, ...] = Field((0,), description="Seeds: of random words, of row order and of LoRA's start.")
     data_seed: int = Field(0, description="Seed of the samples of texts; the same texts for all seeds.")
     chunk: int = Field(20, ge=1, description="Texts a chunk: what a killed run has to repeat at most.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from saywhy import lexicon
 from saywhy.config import Config
-from saywhy.data import POCKET, load_examples, sample
+from saywhy.data import load_examples, sample
 from saywhy.edits import Pinned
 from saywhy.records import Example, SaywhyError, SetAside
 from saywhy.tasks import Task, load_task
@@ -95,6 +95,3 @@ def pin(corpus: Corpus, found: lexicon.Associations, size: int) -> Pinned:
             f"each label needs two words that stand in {lexicon.LEAST_COUNT} texts; give more rows in the train split"
         )
     return lists
-
-
-__all__ = ["POCKET", "Corpus", "assemble", "associate", "pin", "source"]

@@ -148,9 +148,7 @@ def _example(task: Task, row: Mapping[str, Any], where: str, *, strict: bool) ->
 
 def _as_key(value: Any) -> str:
     """Return a label as YAML writes it: ``1``, ``true``; empty for None."""
-    return (
-        value.strip() if isinstance(value, str) else "" if value is None else json.dumps(value, default=str)
-    )
+    return value.strip() if isinstance(value, str) else "" if value is None else json.dumps(value, default=str)
 
 
 def _unusable(example: Example) -> str | None:
@@ -240,7 +238,7 @@ def _csv_rows(file: Path) -> Iterator[_Located]:
 
 def _parquet_rows(file: Path) -> Iterator[_Located]:
     """Yield the rows of a Parquet file."""
-    import pyarrow.parquet  # type: ignore[import-untyped]
+    import pyarrow.parquet
 
     try:
         table = pyarrow.parquet.read_table(file)
@@ -286,7 +284,7 @@ def _hub_rows(task: Task, split: str) -> Iterator[_Located]:
 def _hub_dataset(hub: Hub, expression: str) -> Any:
     """Return a data set of the hub; if it is a script there, the hub's Parquet copy of it."""
     try:
-        from datasets import load_dataset  # type: ignore[import-untyped]
+        from datasets import load_dataset
 
         try:
             return load_dataset(hub.id, hub.config, split=expression, revision=hub.revision)

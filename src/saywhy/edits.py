@@ -46,9 +46,7 @@ def drop(before: Prediction, after: Prediction) -> float:
     return before.margin - after.margin_of(before.label)
 
 
-def tables(
-    classifier: Classifier, items: Sequence[Item], operator: Operator, tick: Tick | None = None
-) -> list[Table]:
+def tables(classifier: Classifier, items: Sequence[Item], operator: Operator, tick: Tick | None = None) -> list[Table]:
     """Take out each candidate of each text and classify what is left."""
     filler = stand_in(classifier.task, operator)
     keys = [tuple(word.key for word in candidates(item.example.text)) for item in items]
@@ -82,9 +80,7 @@ def swaps(text: str, inserted: Sequence[str]) -> Iterator[tuple[str, str, str]]:
                 yield word.key, new, replace(text, {word.key: match_case(new, word.core)})
 
 
-def grids(
-    classifier: Classifier, items: Sequence[Item], pinned: Pinned, tick: Tick | None = None
-) -> list[Grid]:
+def grids(classifier: Classifier, items: Sequence[Item], pinned: Pinned, tick: Tick | None = None) -> list[Grid]:
     """Put each pinned word of the runner-up label in place of each candidate and classify."""
     moves = [list(swaps(item.example.text, pinned[item.prediction.runner_up])) for item in items]
     found = recheck(classifier, items, [[text for _, _, text in mine] for mine in moves], tick)

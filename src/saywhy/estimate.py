@@ -10,11 +10,11 @@ from saywhy import audit
 from saywhy.config import Config, resolved
 from saywhy.corpus import assemble, associate, pin
 from saywhy.data import sample
+from saywhy.edits import Item
 from saywhy.models.spec import load
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import say
 from saywhy.targets import answered, at_random, rows
-from saywhy.edits import Item
 
 PROBE = 4
 """Texts that are audited to measure the rate."""

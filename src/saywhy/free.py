@@ -78,18 +78,21 @@ def bounds(
     ]
 
 
-def _floors(
-    classifier: Classifier, cases: Sequence[Case], seed: int, tick: Tick | None
-) -> list[dict[int, float]]:
+def _floors(classifier: Classifier, cases: Sequence[Case], seed: int, tick: Tick | None) -> list[dict[int, float]]:
     drawn = [
-        [(size, _random_edit(case, size, random.Random(f"{seed}:{case.item.example.id}:{size}:{n}")))
-         for size in sorted(case.sizes) for n in range(RANDOM_SETS)]
+        [
+            (size, _random_edit(case, size, random.Random(f"{seed}:{case.item.example.id}:{size}:{n}")))
+            for size in sorted(case.sizes)
+            for n in range(RANDOM_SETS)
+        ]
         for case in cases
     ]
     found = recheck(classifier, [c.item for c in cases], [[text for _, text in mine] for mine in drawn], tick)
     floors = []
     for case, mine, after in zip(cases, drawn, found, strict=True):
-        hits = {size: [case.hit(one) for (s, _), one in zip(mine, after, strict=True) if s == size] for size in case.sizes}
+        hits = {
+            size: [case.hit(one) for (s, _), one in zip(mine, after, strict=True) if s == size] for size in case.sizes
+        }
         floors.append({size: sum(values) / len(values) for size, values in hits.items()})
     return floors
 
@@ -115,9 +118,7 @@ def _greedy(classifier: Classifier, cases: Sequence[Case], tick: Tick | None) ->
         texts = [[replace(cases[i].item.example.text, trial) for trial in trials[i]] for i in live]
         for i, found in zip(live, recheck(classifier, [cases[i].item for i in live], texts, tick), strict=True):
             case = cases[i]
-            top = max(
-                range(len(found)), key=lambda n: (case.hit(found[n]), drop(case.item.prediction, found[n]))
-            )
+            top = max(range(len(found)), key=lambda n: (case.hit(found[n]), drop(case.item.prediction, found[n])))
             chosen[i], tops[i][size] = trials[i][top], case.hit(found[top])
     return tops
 

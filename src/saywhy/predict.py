@@ -54,18 +54,14 @@ class Classifier:
         )
 
 
-def label_scores(
-    model: Model, task: Task, texts: Sequence[Text], tick: Tick | None = None
-) -> list[dict[str, float]]:
+def label_scores(model: Model, task: Task, texts: Sequence[Text], tick: Tick | None = None) -> list[dict[str, float]]:
     """Return the log-probability (nats) of each label word after the lead-in, normalised over the labels."""
     words = tuple(task.labels.values())
     choices = [Choice(prompts.question(task, text, context), words, task.lead_in) for text, context in texts]
     return [_normalised(dict(zip(task.labels, scores, strict=True))) for scores in model.choose(choices, tick)]
 
 
-def calibrate(
-    model: Model, task: Task, examples: Sequence[Example], tick: Tick | None = None
-) -> dict[str, float]:
+def calibrate(model: Model, task: Task, examples: Sequence[Example], tick: Tick | None = None) -> dict[str, float]:
     """Return each label's mean log-probability over ``examples``, whose labels are not looked at.
 
     A variant of batch calibration (Zhou et al., ICLR 2024): subtracting the constants makes a label as likely

@@ -20,8 +20,14 @@ Message = dict[str, str]
 
 _REQUESTS: Mapping[tuple[StyleName, Setting], str] = {
     ("attribution", "one-word"): "Which word of the {noun} decided your answer? Reply with one word.",
-    ("attribution", "free"): "Which words of the {noun} decided your answer? Reply with the words, separated by commas.",
-    ("redaction", "one-word"): "Copy the {noun}, with the word that decided your answer replaced by [REDACTED].",
+    (
+        "attribution",
+        "free",
+    ): "Which words of the {noun} decided your answer? Reply with the words, separated by commas.",
+    (
+        "redaction",
+        "one-word",
+    ): "Copy the {noun}, with the word that decided your answer replaced by [REDACTED].",
     ("redaction", "free"): "Copy the {noun}, with all words that decided your answer replaced by [REDACTED].",
     ("counterfactual", "one-word"): "Copy the {noun}, with one word replaced so that the answer is {named}.",
     ("counterfactual", "free"): "Copy the {noun}, with a few words replaced so that the answer is {named}.",

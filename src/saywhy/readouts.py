@@ -30,7 +30,12 @@ def request(task: Task, item: Item, style: StyleName, setting: Setting) -> list[
 
 
 def generated(
-    model: Model, task: Task, items: Sequence[Item], style: StyleName, setting: Setting, tick: Tick | None = None
+    model: Model,
+    task: Task,
+    items: Sequence[Item],
+    style: StyleName,
+    setting: Setting,
+    tick: Tick | None = None,
 ) -> list[tuple[str, Explanation]]:
     """Return each greedy reply and its reading."""
     chats = [request(task, item, style, setting) for item in items]
@@ -76,7 +81,7 @@ def constrained(
         blind = [conversation(task, item, prompts.placebo(task, style)) for item in items]
         for mine, other in zip(scores, _scores(model, items, blind, style, pinned, tick), strict=True):
             for key, value in other.items():
-                mine[key] = tuple(a - b for a, b in zip(mine[key], value, strict=True))
+                mine[key] = (mine[key][0] - value[0], mine[key][1] - value[1])
     return [_best(item.example.text, style, mine) for item, mine in zip(items, scores, strict=True)]
 
 
@@ -115,9 +120,7 @@ def _scores(
 def _moves(item: Item, style: StyleName, pinned: Pinned) -> list[tuple[tuple[str, str], Edit]]:
     text = item.example.text
     if style == "redaction":
-        return [
-            ((word.key, ""), Edit(take_out(text, {word.key}), word.core_start + 1)) for word in candidates(text)
-        ]
+        return [((word.key, ""), Edit(take_out(text, {word.key}), word.core_start + 1)) for word in candidates(text)]
     starts = {word.key: word.core_start for word in candidates(text)}
     return [
         ((key, new), Edit(edited, starts[key] + len(new)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from saywhy import targets as pseudo
 from saywhy.config import Config
 from saywhy.edits import Item, tables
 from saywhy.progress import progress, say
 from saywhy.records import STYLES
-from saywhy.store import read_lines, write_lines
+from saywhy.store import read_lines
 from saywhy.study import Study
 
 
@@ -24,16 +25,14 @@ def write_targets(config: Config, out: Path) -> Path:
     size, examples = config.chunk, study.corpus.arms
     classifier = study.classifier("base", config.seeds[0])
 
-    def chunk(number: int) -> dict[str, list[dict[str, object]]]:
+    def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
         part = examples[number * size : (number + 1) * size]
         items = [Item(*pair) for pair in zip(part, classifier.predict_examples(part), strict=True)]
         found = pseudo.faithful(classifier, items, tables(classifier, items, "redact"), study.pinned)
         bar.tick(len(part))
         kept = [i for i, one in enumerate(found) if one["attribution"].hit or not config.verified]
-        rows = pseudo.rows(
-            study.corpus.task, [items[i] for i in kept], [found[i] for i in kept], config.train_styles
-        )
-        hits = [{style: one[style].hit for style in STYLES} for one in found]
+        rows = pseudo.rows(study.corpus.task, [items[i] for i in kept], [found[i] for i in kept], config.train_styles)
+        hits: list[dict[str, Any]] = [{style: one[style].hit for style in STYLES} for one in found]
         return {"targets": rows, "hits": hits}
 
     with progress("targets", len(examples)) as bar:
@@ -58,6 +57,3 @@ def train_adapter(config: Config, out: Path) -> Path:
         shutil.copytree(made, part, ignore=shutil.ignore_patterns("checkpoints"))
         part.rename(shipped)
     return shipped
-
-
-__all__ = ["train_adapter", "write_lines", "write_targets"]

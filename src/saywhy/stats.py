@@ -215,9 +215,7 @@ def score(rows: Sequence[Row], seed: int = 0) -> Interval:
     return Interval(value, low, high, n)
 
 
-def score_on_flippable(
-    rows_a: Sequence[Row], rows_b: Sequence[Row], seed: int = 0
-) -> tuple[Interval, Interval]:
+def score_on_flippable(rows_a: Sequence[Row], rows_b: Sequence[Row], seed: int = 0) -> tuple[Interval, Interval]:
     """Return the two arms' scores on the (text, seed) pairs that can flip (ceiling) in both arms."""
     able_a, able_b = ({(r.id, r.seed) for r in rows if r.ceiling} for rows in (rows_a, rows_b))
     both = able_a & able_b

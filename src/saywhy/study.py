@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from saywhy import audit, targets
+from saywhy import targets
+from saywhy.audit import Plan, decide, usable
+from saywhy.audit import audit as audit_texts
 from saywhy.config import Config, resolved
 from saywhy.corpus import Corpus, assemble, associate, pin, source
 from saywhy.data import read_messages
@@ -23,7 +25,7 @@ from saywhy.manifest import facts
 from saywhy.models.protocol import Model
 from saywhy.models.spec import CONSTANTS_FILE, Spec, load, resolve
 from saywhy.predict import Classifier, calibrate
-from saywhy.progress import progress, say
+from saywhy.progress import progress
 from saywhy.records import STYLES, Example, Prediction, SaywhyError
 from saywhy.store import RunFolder, read_json, read_lines, write_json, write_lines
 
@@ -82,9 +84,12 @@ class Study:
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = examples[number * size : (number + 1) * size]
-            found = audit.audit(self.classifier(arm, seed), part, plan, bar.tick)
-            lists = {"rows": found.rows, "tables": found.tables, "grids": found.grids}
-            return {name: [one.to_dict() for one in values] for name, values in lists.items()}
+            found = audit_texts(self.classifier(arm, seed), part, plan, bar.tick)
+            return {
+                "rows": [one.to_dict() for one in found.rows],
+                "tables": [one.to_dict() for one in found.tables],
+                "grids": [one.to_dict() for one in found.grids],
+            }
 
         if not self.folder.done(where, AUDIT_FILES):
             with self._timed(f"audit {arm}"), progress(f"audit {arm}, seed {seed}", len(examples)) as bar:
@@ -96,7 +101,7 @@ class Study:
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = decided[number * size : (number + 1) * size]
-            found = audit.decide(self.classifier(arm, seed), part, arm, seed, bar.tick)
+            found = decide(self.classifier(arm, seed), part, arm, seed, bar.tick)
             return {"decisions": [one.to_dict() for one in found]}
 
         if not self.folder.done(where, ("decisions",)):
@@ -115,7 +120,10 @@ class Study:
             travelled = self.spec.extras.get("tasks", {}).get(task.name, {}).get("constants") if not adapter else None
             if travelled:
                 return dict(travelled)
-            with self._timed(f"calibrate {arm}"), progress(f"calibrate {arm}", len(self.corpus.calibration)) as bar:
+            with (
+                self._timed(f"calibrate {arm}"),
+                progress(f"calibrate {arm}", len(self.corpus.calibration)) as bar,
+            ):
                 return calibrate(model, task, self.corpus.calibration, bar.tick)
 
         kept = self.folder.json(f"seed-{seed}/{arm}/constants.json", constants)
@@ -166,7 +174,9 @@ class Study:
         if gold and unlabelled:
             raise SaywhyError(f"{unlabelled} training rows have no label: run with adapt_labels=formats")
         classifier = self.classifier("base", self.config.seeds[0])
-        items = [Item(*pair) for pair in zip(self.corpus.adapt, classifier.predict_examples(self.corpus.adapt), strict=True)]
+        items = [
+            Item(*pair) for pair in zip(self.corpus.adapt, classifier.predict_examples(self.corpus.adapt), strict=True)
+        ]
         if gold:
             items = [targets.answered(item, str(item.example.label)) for item in items]
         rows: list[dict[str, Any]] = []
@@ -177,9 +187,7 @@ class Study:
             rows += targets.rows(task, mine, picks, STYLES, setting, labels=labels)
         return rows
 
-    def _train(
-        self, arm: str, seed: int, rows: list[dict[str, Any]], start: Path | None, adapter: Path
-    ) -> None:
+    def _train(self, arm: str, seed: int, rows: list[dict[str, Any]], start: Path | None, adapter: Path) -> None:
         from saywhy.train import Recipe, mix, train
 
         config, first = self.config, arm == "adapted"
@@ -204,27 +212,29 @@ class Study:
         path = adapter / CONSTANTS_FILE
         told = read_json(path)
         task = self.corpus.task.name
-        mine = {"constants": dict(constants), "pinned": {label: list(words) for label, words in self.pinned.items()}}
+        mine = {
+            "constants": dict(constants),
+            "pinned": {label: list(words) for label, words in self.pinned.items()},
+        }
         if told.get("tasks", {}).get(task) != mine:
             told.setdefault("tasks", {})[task] = mine
             write_json(path, told)
 
-    def _plan(self, arm: str, seed: int) -> audit.Plan:
+    def _plan(self, arm: str, seed: int) -> Plan:
         config = self.config
-        return audit.Plan(
-            arm, self.pinned, config.styles, config.settings, config.readouts, config.operators, seed
-        )
+        return Plan(arm, self.pinned, config.styles, config.settings, config.readouts, config.operators, seed)
 
     def _usable(self, arm: str, seed: int) -> list[Example]:
         """Return the texts that fit the context: the same in every arm, for all arms share the tokenizer."""
         path = self.folder.path / "usable.json"
         by_id = {one.id: one for one in self.corpus.audited}
         if not path.is_file():
-            kept, aside = audit.usable(self.classifier(arm, seed), self.corpus.audited)
+            kept, aside = usable(self.classifier(arm, seed), self.corpus.audited)
             if not kept:
                 raise SaywhyError(f"no text of {source(self.config) or 'the hub'} can be used: see set_aside.jsonl")
             write_lines(
-                self.folder.path / "set_aside.jsonl", [one.to_dict() for one in (*self.corpus.set_aside, *aside)]
+                self.folder.path / "set_aside.jsonl",
+                [one.to_dict() for one in (*self.corpus.set_aside, *aside)],
             )
             write_json(path, [one.id for one in kept])
         return [by_id[name] for name in read_json(path)]
@@ -281,7 +291,3 @@ def _picks(line: Mapping[str, Any]) -> dict[Any, targets.Pick]:
         style: targets.Pick(tuple(pick["words"]), tuple(pick["inserted"]), pick["hit"])
         for style, pick in line["picks"].items()
     }
-
-
-Tell = Callable[[int, int], None]
-__all__ = ["AUDITED", "Study", "say"]

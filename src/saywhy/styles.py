@@ -11,13 +11,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace as with_fields
 from difflib import SequenceMatcher
 
+from saywhy.naming import BULLET, named
 from saywhy.records import Explanation, Setting, StyleName
-from saywhy.words import MARK, Word, budget, candidates, fold, fold_marks, occurrences, replace, take_out
+from saywhy.words import MARK, Word, budget, candidates, fold, fold_marks, occurrences, take_out
 
 REASONS = (
     "empty reply",
     "refusal",
     "names no word of the text",
+    "names words that are not in the text",
     "names several words",
     "over budget",
     "nothing redacted",
@@ -28,18 +30,18 @@ REASONS = (
     "changes several words",
     "inserts or deletes words",
     "inserts a label word",
+    "inserts [REDACTED]",
 )
 """Every reason for which a reply is invalid."""
 
 _REFUSAL = re.compile(
-    r"\b(?:i'?m sorry|i am sorry|i (?:can ?not|can'?t|am unable|am not able|don'?t know)|as an ai|unable to)\b", re.I
+    r"\b(?:i'?m sorry|i am sorry|i (?:can ?not|can'?t|don'?t know)|as an ai|unable to"
+    r"|(?:i'?m|i am) not (?:able|capable|sure)|i am unable)\b",
+    re.I,
 )
-_BULLET = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+")
 _DRESS = re.compile(r"\*\*|__|`")
-_QUOTED = re.compile(r"""(?<!\w)["']([^"']+)["'](?!\w)""")
-_IS = re.compile(r"\b(?:words?|answer|term)\b[^\"':]*?(?:\b(?:is|was|are|were)\b|:)\s*:?\s*(?P<rest>\S.*)$", re.I | re.S)
-_ASIDE = re.compile(r"\s*\([^()]*\)\s*\.?$")
-_SEPARATOR = re.compile(r"\s*(?:,|;|\n|\band\b|/)\s*")
+_MARK = re.compile(r"\[\s*redacted\s*\]", re.I)
+_NOTE = re.compile(r"\s*\([^()]*\)\s*$")
 
 
 def read(
@@ -52,61 +54,36 @@ def read(
         setting: one-word or free.
         text: The explained text.
         reply: What the model said.
-        label_words: Words that a counterfactual may not insert.
+        label_words: Words that a counterfactual may not insert; "the answer is LABEL" names no word either.
     """
     if not reply.strip():
         return Explanation(reason="empty reply")
-    found = _READERS[style](text, reply.strip(), setting, frozenset(fold(word) for word in label_words))
-    if not found.valid and found.reason != "inserts a label word" and _REFUSAL.search(fold_marks(reply)):
+    labels = frozenset(fold(word) for word in label_words)
+    found = _READERS[style](text, _MARK.sub(MARK, reply.strip()), setting, labels)
+    refusal = _REFUSAL.search(fold_marks(reply))
+    if not found.valid and refusal and fold(refusal.group()) not in fold(text):
         return Explanation(reason="refusal")
     return found
 
 
 def apply(explanation: Explanation, style: StyleName, text: str, stand_in: str = MARK) -> Explanation:
-    """Return ``explanation`` with the text that its recheck classifies, under the operator of ``stand_in``."""
+    """Return ``explanation`` with the text that is rechecked under the operator of ``stand_in``."""
     if not explanation.valid or style == "counterfactual":
         return explanation
+    if stand_in and set(explanation.words) == {fold(stand_in)}:
+        return with_fields(explanation, edited=text)
     return with_fields(explanation, edited=take_out(text, explanation.words, stand_in))
 
 
-def swap(text: str, key: str, new: str) -> Explanation:
-    """Return the counterfactual that puts ``new`` in place of the word ``key``."""
-    return Explanation(words=(key,), inserted=(fold(new),), edited=replace(text, {key: new}))
-
-
-def _read_attribution(text: str, reply: str, setting: Setting, _labels: frozenset[str]) -> Explanation:
+def _read_attribution(text: str, reply: str, setting: Setting, labels: frozenset[str]) -> Explanation:
     known = {word.key for word in candidates(text)}
-    best = Explanation(reason="names no word of the text")
-    for items in _named_items(reply):
-        keys = list(dict.fromkeys(key for item in items for key in _keys_of(item, known)))
-        if not keys or not set(keys) <= known:
-            continue
-        best = _within_setting(keys, text, setting, "names several words")
-        if best.valid:
-            return best
-    return best
-
-
-def _named_items(reply: str) -> Iterable[list[str]]:
-    """Yield the ways in which a reply may name words, plainest first: each a list of items."""
-    plain = _DRESS.sub("", fold_marks(reply)).strip()
-    lines = [_BULLET.sub("", line).strip() for line in plain.splitlines() if line.strip()]
-    yield lines[:1] if len(lines) == 1 else lines
-    for line in (" , ".join(lines), *lines[:1]):
-        rest = _ASIDE.sub("", line)
-        if match := _IS.search(rest):
-            tail = match["rest"]
-            quoted = _QUOTED.findall(tail)
-            yield quoted or _SEPARATOR.split(tail.rstrip("."))
-        if quoted := _QUOTED.findall(rest):
-            yield quoted
-        yield [item for item in _SEPARATOR.split(rest.rstrip(".")) if item]
-
-
-def _keys_of(item: str, known: set[str]) -> list[str]:
-    """Return the folded words of an item; a run of pure punctuation counts only if the text has it."""
-    found = [word.key for word in occurrences(item)]
-    return [key for key in found if key in known or any(char.isalnum() for char in key)]
+    keys = named(reply, known, labels)
+    if not known & set(keys):
+        return Explanation(reason="names no word of the text")
+    if known >= set(keys):
+        return _within_setting(keys, text, setting, "names several words")
+    several = setting == "one-word"
+    return Explanation(reason="names several words" if several else "names words that are not in the text")
 
 
 def _within_setting(keys: Sequence[str], text: str, setting: Setting, several: str) -> Explanation:
@@ -175,15 +152,26 @@ def _align(runs: Sequence[Word], said: Sequence[str]) -> list[int] | None:
 def _stands_for(said: str, first: Word, last: Word) -> bool:
     """Whether a run with the mark covers the cores of ``first`` to ``last``; edge punctuation may go too."""
     before, _, behind = said.partition(MARK)
-    return fold_marks(before) in ("", fold_marks(first.lead)) and fold_marks(behind) in ("", fold_marks(last.trail))
+    leads, trails = ("", fold_marks(first.lead)), ("", fold_marks(last.trail))
+    return fold_marks(before) in leads and fold_marks(behind) in trails
 
 
 def _read_counterfactual(text: str, reply: str, setting: Setting, labels: frozenset[str]) -> Explanation:
-    edit = _swapped if setting == "one-word" else _rewritten
-    return _first_valid(_undress(reply), lambda body: edit(text, body, labels))
+    old = [word.key for word in occurrences(text)]
+
+    def likeness(body: str) -> float:
+        return SequenceMatcher(a=old, b=[word.key for word in occurrences(body)], autojunk=False).ratio()
+
+    # The body most like the text is the edit; the others still wear a preface or a note.
+    found = (_swapped if setting == "one-word" else _rewritten)(text, max(_undress(reply), key=likeness))
+    if MARK.casefold().strip("[]") in found.inserted:
+        return Explanation(reason="inserts [REDACTED]")
+    if any({word.key for word in occurrences(label)} <= set(found.inserted) for label in labels):
+        return Explanation(reason="inserts a label word")
+    return found
 
 
-def _swapped(text: str, body: str, labels: frozenset[str]) -> Explanation:
+def _swapped(text: str, body: str) -> Explanation:
     old, new = occurrences(text), occurrences(body)
     if len(old) != len(new):
         return Explanation(reason="inserts or deletes words")
@@ -192,8 +180,6 @@ def _swapped(text: str, body: str, labels: frozenset[str]) -> Explanation:
         return Explanation(reason="text unchanged")
     if len({(a.key, b.key) for a, b in pairs}) > 1:
         return Explanation(reason="changes several words")
-    if pairs[0][1].key in labels:
-        return Explanation(reason="inserts a label word")
     edited, at = "", 0
     for a, b in pairs:
         edited += text[at : a.core_start] + b.core
@@ -201,22 +187,25 @@ def _swapped(text: str, body: str, labels: frozenset[str]) -> Explanation:
     return Explanation(words=(pairs[0][0].key,), inserted=(pairs[0][1].key,), edited=edited + text[at:])
 
 
-def _rewritten(text: str, body: str, labels: frozenset[str]) -> Explanation:
-    old, new = [w.key for w in occurrences(text)], [w.key for w in occurrences(body)]
+def _rewritten(text: str, body: str) -> Explanation:
+    old, new = occurrences(text), occurrences(body)
     gone: list[str] = []
     come: list[str] = []
-    for tag, i, k, j, m in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
-        if tag != "equal":
-            gone += old[i:k]
-            come += new[j:m]
+    pieces: list[str] = []
+    matcher = SequenceMatcher(a=[w.key for w in old], b=[w.key for w in new], autojunk=False)
+    for tag, i, k, j, m in matcher.get_opcodes():
+        if tag == "equal":
+            pieces.append(text[old[i].start : old[k - 1].start + len(old[k - 1].run)])
+            continue
+        gone += [word.key for word in old[i:k]]
+        come += [word.key for word in new[j:m]]
+        pieces += [word.run for word in new[j:m]]
     words, inserted = tuple(dict.fromkeys(gone)), tuple(dict.fromkeys(come))
     if not words and not inserted:
         return Explanation(reason="text unchanged")
     if max(len(words), len(inserted)) > budget(text):
         return Explanation(reason="over budget")
-    if labels & set(inserted):
-        return Explanation(reason="inserts a label word")
-    return Explanation(words=words, inserted=inserted, edited=" ".join(body.split()))
+    return Explanation(words=words, inserted=inserted, edited=" ".join(pieces))
 
 
 def _first_valid(bodies: Iterable[str], judge: Callable[[str], Explanation]) -> Explanation:
@@ -230,15 +219,15 @@ def _first_valid(bodies: Iterable[str], judge: Callable[[str], Explanation]) -> 
 
 
 def _undress(reply: str) -> list[str]:
-    """Return the texts that a reply may mean: whole, without dress, behind a preface, its first line."""
+    """Return the texts that a reply may mean: whole, without dress, behind a preface, one of its lines."""
     whole = reply.strip()
-    bodies = [whole, _DRESS.sub("", whole), _BULLET.sub("", whole)]
     lines = [line.strip() for line in whole.splitlines() if line.strip()]
-    if len(lines) > 1:
-        bodies += [lines[0], lines[-1], " ".join(lines[1:])]
-    bodies += [body.split(":", 1)[1].strip() for body in [whole, *lines] if ":" in body]
-    bodies += [body[1:-1].strip() for body in bodies if len(body) > 2 and fold_marks(body[0]) in "\"'" and
-               fold_marks(body[-1]) == fold_marks(body[0])]
+    bodies = [whole, *([" ".join(lines[1:]), " ".join(lines[:-1]), *lines] if len(lines) > 1 else [])]
+    bodies += [BULLET.sub("", body) for body in bodies]
+    bodies += [body.split(":", 1)[1].strip() for body in bodies if ":" in body]
+    bodies += [_DRESS.sub("", body).strip() for body in bodies]
+    bodies += [body[1:-1].strip() for body in bodies if fold_marks(body[:1] + body[-1:]) in ('""', "''")]
+    bodies += [_NOTE.sub("", body).strip() for body in bodies]
     return list(dict.fromkeys(body for body in bodies if body)) or [whole]
 
 

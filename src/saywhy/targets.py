@@ -77,8 +77,10 @@ def _search(
     the edit that moves the log-odds most is taken, and the pick says so.
     """
     moves = [_best_moves(item, table, pinned) for item, table in zip(items, tables, strict=True)]
-    texts = [[replace(item.example.text, {k: _cased(item, k, n)}) for k, n in mine]
-             for item, mine in zip(items, moves, strict=True)]
+    texts = [
+        [replace(item.example.text, {k: _cased(item, k, n)}) for k, n in mine]
+        for item, mine in zip(items, moves, strict=True)
+    ]
     after = recheck(classifier, items, texts, tick)
     copies = [
         Copy(
@@ -140,9 +142,7 @@ def _other(rng: random.Random, item: Item, pinned: Pinned, key: str) -> str:
     return rng.choice([word for word in pinned[item.prediction.runner_up] if word != key])
 
 
-def lexical(
-    items: Sequence[Item], found: Associations, pinned: Pinned, seed: int
-) -> list[dict[StyleName, Pick]]:
+def lexical(items: Sequence[Item], found: Associations, pinned: Pinned, seed: int) -> list[dict[StyleName, Pick]]:
     """Return the word that the corpus associates most with the predicted label, whatever the model uses."""
     picks: list[dict[StyleName, Pick]] = []
     for item in items:
@@ -191,7 +191,8 @@ def completion(text: str, style: StyleName, pick: Pick) -> tuple[str, list[list[
         return said, [[0, len(said)]]
     if style == "redaction":
         edited = take_out(text, pick.words)
-        return edited, [[at, at + len(MARK)] for at in _found(edited, MARK)]
+        # Only the mark's beginning is a decision: the rest of it follows by itself.
+        return edited, [[at, at + 1] for at in _found(edited, MARK)]
     new = {key: match_case(word, cores[key]) for key, word in zip(pick.words, pick.inserted, strict=True)}
     edited = replace(text, new)
     spans, shift = [], 0

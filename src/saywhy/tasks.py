@@ -57,17 +57,13 @@ class Hub(BaseModel):
 
     id: Filled = Field(description="Data set id on the hub, such as `stanfordnlp/snli` (or a local folder).")
     config: str | None = Field(None, description="Configuration of the data set, where it has several.")
-    revision: str | None = Field(
-        None, description="Branch, tag or commit; set it to pin the rows of a study."
-    )
+    revision: str | None = Field(None, description="Branch, tag or commit; set it to pin the rows of a study.")
     splits: dict[Split, Filled] = Field(
         default={"train": "train", "validation": "validation", "test": "test"},
         min_length=1,
         description="Our split to the hub's split expression; `train[90%:]` where one is missing.",
     )
-    columns: dict[str, Filled] = Field(
-        {}, description="Our column to the hub's column, where the names differ."
-    )
+    columns: dict[str, Filled] = Field({}, description="Our column to the hub's column, where the names differ.")
     labels: dict[str, Filled | None] = Field(
         {}, description="The hub's value to our label; rows whose value maps to `null` are left out."
     )
@@ -90,20 +86,14 @@ class Task(BaseModel):
     labels: Annotated[dict[Filled, Filled], BeforeValidator(_word_by_label)] = Field(
         description="Data label to the label word that the model says; a plain list where both are the same."
     )
-    noun: Filled = Field(
-        "text", description="What prompts call the explained field: tweet, hypothesis, article."
-    )
+    noun: Filled = Field("text", description="What prompts call the explained field: tweet, hypothesis, article.")
     text: Filled = Field("text", description="Column of the explained field.")
     context: tuple[Filled, ...] = Field(
         (), description="List of other columns; they are shown before the text and never edited."
     )
     label: Filled = Field("label", description="Column of the gold label; the data may lack it.")
-    stand_in: Filled = Field(
-        "something", description="Neutral word that the `infill` operator puts in a word's place."
-    )
-    hub: Hub | None = Field(
-        None, description="Where the rows are on the Hugging Face hub; without it, pass `--data`."
-    )
+    stand_in: Filled = Field("something", description="Neutral word that the `infill` operator puts in a word's place.")
+    hub: Hub | None = Field(None, description="Where the rows are on the Hugging Face hub; without it, pass `--data`.")
     licence: str = Field("", description="Licence of the data, shown in reports.")
     note: str = Field("", description="What a reader of results should know about the data.")
 
@@ -145,13 +135,9 @@ class Task(BaseModel):
         columns = [*self.fields, self.label]
         for column in columns:
             if columns.count(column) > 1:
-                raise ValueError(
-                    f"column {column!r} is used twice: text, label and context must be different columns"
-                )
+                raise ValueError(f"column {column!r} is used twice: text, label and context must be different columns")
         if fold(self.noun) in map(fold, self.context):
-            raise ValueError(
-                f"noun {self.noun!r} is also a context column: the prompt would show two of that name"
-            )
+            raise ValueError(f"noun {self.noun!r} is also a context column: the prompt would show two of that name")
         return self
 
     @model_validator(mode="after")
@@ -160,9 +146,7 @@ class Task(BaseModel):
             return self
         for value, label in self.hub.labels.items():
             if label is not None and label not in self.labels:
-                raise ValueError(
-                    f"hub.labels maps {value!r} to {label!r}, which is no label: {', '.join(self.labels)}"
-                )
+                raise ValueError(f"hub.labels maps {value!r} to {label!r}, which is no label: {', '.join(self.labels)}")
         for column in self.hub.columns:
             if column not in (*self.fields, self.label):
                 used = ", ".join((*self.fields, self.label))
@@ -212,9 +196,7 @@ class _Loader(yaml.SafeLoader):
         seen: set[object] = set()
         for key, _ in node.value:
             if str(key.value) in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key.value!r} stands twice", key.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
             seen.add(str(key.value))
         return super().construct_mapping(node, deep=deep)
 
@@ -226,13 +208,9 @@ def _read(read_bytes: Callable[[], bytes], where: str) -> str:
     except UnicodeDecodeError as error:
         raise SaywhyError(f"{where}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
     except FileNotFoundError as error:
-        raise SaywhyError(
-            f"{where}: no such task file; give its path, or one of: {', '.join(catalog())}"
-        ) from error
+        raise SaywhyError(f"{where}: no such task file; give its path, or one of: {', '.join(catalog())}") from error
     except OSError as error:
-        raise SaywhyError(
-            f"{where}: cannot be read ({error.strerror}); give the path to a task file"
-        ) from error
+        raise SaywhyError(f"{where}: cannot be read ({error.strerror}); give the path to a task file") from error
 
 
 def _parse(source: str, where: str) -> Task:
@@ -243,9 +221,7 @@ def _parse(source: str, where: str) -> Task:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or error
         line = f":{mark.line + 1}" if mark else ""
         hint = "mend the line; texts that hold ': ' or ' #' go in quotes"
-        raise SaywhyError(
-            f"{where}{line}: not valid YAML: {' '.join(str(problem).split())}; {hint}"
-        ) from error
+        raise SaywhyError(f"{where}{line}: not valid YAML: {' '.join(str(problem).split())}; {hint}") from error
     if not isinstance(data, dict):
         got = "empty" if data is None else f"a {type(data).__name__}"
         raise SaywhyError(f"{where}: is {got}, not a task; write 'key: value' lines as in docs/tasks.md")
@@ -264,9 +240,7 @@ def _problem(found: dict[str, Any]) -> str:
     model: type[BaseModel] = Hub if len(loc) > 1 and loc[0] == "hub" else Task
     if found["type"] == "extra_forbidden":
         hint = did_you_mean(loc[-1], model.model_fields)
-        return (
-            f"unknown key {key!r}{hint if hint != '.' else ': allowed are ' + ', '.join(model.model_fields)}"
-        )
+        return f"unknown key {key!r}{hint if hint != '.' else ': allowed are ' + ', '.join(model.model_fields)}"
     if not loc:
         return str(found["ctx"]["error"])
     if found["type"] == "value_error":

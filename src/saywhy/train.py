@@ -14,7 +14,7 @@ import random
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
@@ -82,7 +82,11 @@ def encode(chat: Chat, row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]
         for start, stop in offsets[len(head) : end + 1]
     ]
     scale = (recipe.label_weight if row.get("style") == "label" else 1.0) / sum(weights)
-    return {"ids": list(ids[: end + 1]), "start": len(head), "weights": [weight * scale for weight in weights]}
+    return {
+        "ids": list(ids[: end + 1]),
+        "start": len(head),
+        "weights": [weight * scale for weight in weights],
+    }
 
 
 def samples(chat: Chat, rows: Sequence[Mapping[str, Any]], recipe: Recipe, longest: int) -> list[Sequences]:
@@ -100,8 +104,9 @@ def samples(chat: Chat, rows: Sequence[Mapping[str, Any]], recipe: Recipe, longe
     return list(by_text.values())
 
 
-def mix(rows: Sequence[dict[str, Any]], replay: Sequence[list[dict[str, str]]], share: float, seed: int
-        ) -> list[dict[str, Any]]:
+def mix(
+    rows: Sequence[dict[str, Any]], replay: Sequence[list[dict[str, str]]], share: float, seed: int
+) -> list[dict[str, Any]]:
     """Add instruction data so that it makes ``share`` of the samples (texts and instructions)."""
     texts = len({row["id"] for row in rows})
     wanted = round(texts * share / (1 - share)) if replay else 0
@@ -109,14 +114,20 @@ def mix(rows: Sequence[dict[str, Any]], replay: Sequence[list[dict[str, str]]], 
     return [
         *rows,
         *(
-            {"id": f"replay-{i}", "style": "replay", "setting": None, "prompt": chat[:-1], "completion": chat[-1:],
-             "decision": None}
+            {
+                "id": f"replay-{i}",
+                "style": "replay",
+                "setting": None,
+                "prompt": chat[:-1],
+                "completion": chat[-1:],
+                "decision": None,
+            }
             for i, chat in enumerate(drawn)
         ),
     ]
 
 
-class TreeTrainer(SFTTrainer):  # type: ignore[misc]
+class TreeTrainer(SFTTrainer):
     """SFTTrainer whose batch is a list of texts, each a tree of rows; the loss is the mean over rows."""
 
     pad = 0
@@ -151,7 +162,10 @@ def tree_loss(model: Any, texts: Sequence[Sequences], pad: int, limit: int = 2 *
     ids, positions, mask = pack(trees, 0, pad, model.dtype)
     device = model.device
     hidden = body(model)(
-        input_ids=ids.to(device), attention_mask=mask.to(device), position_ids=positions.to(device), use_cache=False
+        input_ids=ids.to(device),
+        attention_mask=mask.to(device),
+        position_ids=positions.to(device),
+        use_cache=False,
     ).last_hidden_state
     at: list[tuple[int, int]] = []
     tokens: list[int] = []
@@ -165,10 +179,10 @@ def tree_loss(model: Any, texts: Sequence[Sequences], pad: int, limit: int = 2 *
     trees_at, nodes = zip(*at, strict=True)
     logits = model.get_output_embeddings()(hidden[list(trees_at), list(nodes)]).float()
     loss = torch.nn.functional.cross_entropy(logits, torch.tensor(tokens, device=device), reduction="none")
-    return cast(torch.Tensor, (loss * torch.tensor(weights, device=device)).sum() / sum(len(rows) for rows in texts))
+    return (loss * torch.tensor(weights, device=device)).sum() / sum(len(rows) for rows in texts)
 
 
-class _Ticker(TrainerCallback):  # type: ignore[misc]
+class _Ticker(TrainerCallback):
     """Tells the progress bar which step is done."""
 
     def __init__(self, tell: Callable[[int, int], None]) -> None:
@@ -234,7 +248,11 @@ def _trainable(base: PreTrainedModel, spec: Spec, recipe: Recipe) -> Any:
     if recipe.rank == 0:
         return base
     lora = LoraConfig(
-        r=recipe.rank, lora_alpha=2 * recipe.rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+        r=recipe.rank,
+        lora_alpha=2 * recipe.rank,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
     )
     return get_peft_model(base, lora)
 
@@ -280,4 +298,3 @@ def _save(model: Any, tokenizer: Any, spec: Spec, folder: Path, recipe: Recipe) 
         "recipe": dataclasses.asdict(recipe),
     }
     (folder / CONSTANTS_FILE).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
-

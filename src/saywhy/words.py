@@ -18,7 +18,10 @@ MARK = "[REDACTED]"
 """What stands for a word that was taken out by the ``redact`` operator."""
 
 _RUN = re.compile(r"\S+")
-_ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);")
+# AG News has lost the ampersand of many entities: "company #39;s", "AT amp;T".
+_BARE = r"(?<![&\w])#\d{2,5};|(?<!&)\b(?:amp|quot|lt|gt|nbsp);"
+_BARE_ENTITY = re.compile(rf"{_BARE}|(?<=\w)#39;")
+_ENTITY = re.compile(rf"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);|{_BARE}|(?<=\w)#39;")
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u0060\u00b4", "'''''")
 _QUOTES = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb", '"""""')
 
@@ -61,15 +64,18 @@ def fold(text: str) -> str:
 
 def fold_marks(text: str) -> str:
     """Fold apostrophes, quotes and HTML entities, but not case."""
-    plain = unicodedata.normalize("NFC", html.unescape(text))
+    plain = unicodedata.normalize("NFC", html.unescape(_BARE_ENTITY.sub(r"&\g<0>", text)))
     return plain.translate(_APOSTROPHES).translate(_QUOTES)
 
 
 def _core_span(run: str) -> tuple[int, int]:
     """Return (start, end) of the core within ``run``; entities such as ``&amp;`` count as punctuation."""
-    solid = [char.isalnum() for char in run]
+    solid: list[bool] = []
+    for char in run:
+        # A combining accent belongs to its letter.
+        solid.append(char.isalnum() or (bool(solid) and solid[-1] and bool(unicodedata.combining(char))))
     for match in _ENTITY.finditer(run):
-        if not any(char.isalnum() for char in html.unescape(match.group())):
+        if not any(char.isalnum() for char in fold_marks(match.group())):
             solid[match.start() : match.end()] = [False] * (match.end() - match.start())
     if not any(solid):
         return 0, len(run)

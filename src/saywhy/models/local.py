@@ -37,9 +37,7 @@ class Prefix:
 
     def cache(self, rows: int) -> DynamicCache:
         """Return a cache of ``rows`` copies, which a forward pass may write to."""
-        return DynamicCache(
-            [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in self.layers]
-        )
+        return DynamicCache([(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in self.layers])
 
 
 class LocalModel:
@@ -268,4 +266,8 @@ def pack(
         positions[row, :size] = torch.tensor(tree.depths) + cut
         seen[row, :size, :size] = torch.from_numpy(tree.mask())
     seen = torch.cat([torch.ones(rows, longest, cut, dtype=torch.bool), seen], -1)
-    return ids, positions, torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
+    return (
+        ids,
+        positions,
+        torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)[:, None],
+    )

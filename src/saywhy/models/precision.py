@@ -31,7 +31,10 @@ def choose() -> Precision:
     if _has_bfloat16_units():
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
         return Precision(
-            torch.float32, "cpu", "bfloat16", "this CPU multiplies bfloat16 in hardware; weights and sums stay float32"
+            torch.float32,
+            "cpu",
+            "bfloat16",
+            "this CPU multiplies bfloat16 in hardware; weights and sums stay float32",
         )
     return Precision(torch.float32, "cpu", "float32", "this CPU has no bfloat16 units")
 

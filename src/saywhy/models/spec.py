@@ -98,7 +98,9 @@ def _folder(name: str, path: Path) -> Spec:
     if not any((path / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
         raise SaywhyError(f"model folder {path} has no tokenizer: save it with tokenizer.save_pretrained('{path}')")
     if not any(path.glob("*.safetensors")):
-        raise SaywhyError(f"model folder {path} has no .safetensors weights: convert them, other formats are not loaded")
+        raise SaywhyError(
+            f"model folder {path} has no .safetensors weights: convert them, other formats are not loaded"
+        )
     return Spec(name, str(path), str(path))
 
 

@@ -182,9 +182,7 @@ def fill(
     return drawn
 
 
-def _draw(
-    group: Sequence[Template], dice: Dice, make: Callable[[str, Dice], str | None], seen: set[str]
-) -> str | None:
+def _draw(group: Sequence[Template], dice: Dice, make: Callable[[str, Dice], str | None], seen: set[str]) -> str | None:
     """Draw one sentence that is not in `seen`, or None after sixty tries."""
     for _ in range(60):
         plain = expand(dice.pick(group), dice)

@@ -41,13 +41,7 @@ class Shot:
     @property
     def verdict(self) -> str:
         """``faithful``, ``not faithful``, or why the reply is invalid."""
-        return (
-            f"invalid: {self.row.reason}"
-            if not self.row.valid
-            else "faithful"
-            if self.row.hit
-            else "not faithful"
-        )
+        return f"invalid: {self.row.reason}" if not self.row.valid else "faithful" if self.row.hit else "not faithful"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +80,7 @@ def sample(run: Run, seed: int = 0, how_many: int = HOW_MANY) -> tuple[tuple[str
     return readouts, [_sample(run, table, text, readouts) for text in picked]
 
 
-def _sample(
-    run: Run, table: dict[tuple[str, str, str, str], Row], text: str, readouts: Sequence[str]
-) -> Sample:
+def _sample(run: Run, table: dict[tuple[str, str, str, str], Row], text: str, readouts: Sequence[str]) -> Sample:
     example = run.texts[text]
     lines = []
     for style in STYLES:

@@ -53,9 +53,7 @@ def _level(summary: Summary, arm: str, mine: list[Cell], cells: list[Cell]) -> s
         if other.key.arm == summary.start and summary.start != arm and other.key.style == cell.key.style
     ]
     began = f"; for {summary.start} it is {joined(before)}" if before else ""
-    said = (
-        f"The words that {arm} names change its own answer more often than a random word of the same text by"
-    )
+    said = f"The words that {arm} names change its own answer more often than a random word of the same text by"
     if all((cell.excess.value or 0.0) <= 0 for cell in mine):
         said = f"The words that {arm} names change its own answer no more often than a random word: excess"
     return f"{said} {levels} ({', '.join(where)}){began}."

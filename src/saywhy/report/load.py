@@ -115,9 +115,7 @@ def load_run(folder: Path | str) -> Run:
     manifest = _json(folder / "run.json")
     schema = manifest.get("schema", SCHEMA)
     if schema != SCHEMA:
-        raise SaywhyError(
-            f"{folder} has row schema {schema}, this saywhy reads {SCHEMA}; install its version"
-        )
+        raise SaywhyError(f"{folder} has row schema {schema}, this saywhy reads {SCHEMA}; install its version")
     rows: list[Row] = []
     decisions: list[Decision] = []
     tables: dict[Place, tuple[Table, ...]] = {}

@@ -44,9 +44,7 @@ class Plan:
 
 def figures(summary: Summary) -> list[Picture]:
     """Draw every picture for which the run has data."""
-    return [
-        Picture(plan.name, plan.title, plan.caption, _svg(plan), plan.primary) for plan in _plans(summary)
-    ]
+    return [Picture(plan.name, plan.title, plan.caption, _svg(plan), plan.primary) for plan in _plans(summary)]
 
 
 def write_png(summary: Summary, folder: Path) -> list[Path]:
@@ -65,17 +63,11 @@ def _plans(summary: Summary) -> list[Plan]:
     for op in operators:
         first = op == operators[0]
         cells = [cell for cell in summary.cells if cell.key.operator == op]
-        excess = (
-            "Excess: how much more often an explanation changes the answer than a random word of the same"
-        )
+        excess = "Excess: how much more often an explanation changes the answer than a random word of the same"
         excess += " text would. Lines are 95 % intervals over texts; 0 is a random word."
-        dumbbell = (
-            "From the floor (a random word, open circle) to the ceiling (the best word, bar); the filled"
-        )
+        dumbbell = "From the floor (a random word, open circle) to the ceiling (the best word, bar); the filled"
         dumbbell += " marker is the explanation. The nearer to the bar, the better."
-        plans.append(
-            Plan(f"excess-{op}", f"Excess ({op})", excess, partial(draw_excess, summary, cells), first)
-        )
+        plans.append(Plan(f"excess-{op}", f"Excess ({op})", excess, partial(draw_excess, summary, cells), first))
         plans.append(
             Plan(
                 f"range-{op}",
@@ -87,14 +79,10 @@ def _plans(summary: Summary) -> list[Plan]:
         )
     generated = [c for c in summary.cells if c.key.readout == "generated" and c.key.operator == operators[0]]
     if generated:
-        text = (
-            "What became of generated replies: faithful, valid but not faithful, and why the rest is invalid."
-        )
+        text = "What became of generated replies: faithful, valid but not faithful, and why the rest is invalid."
         plans.append(Plan("validity", "Generated replies", text, partial(draw_validity, summary, generated)))
     if any(kept.accuracy.value is not None or kept.agreement.value is not None for kept in summary.retention):
-        text = (
-            "Calibrated accuracy on the whole test split, and how often the label is that of the start arm."
-        )
+        text = "Calibrated accuracy on the whole test split, and how often the label is that of the start arm."
         plans.append(Plan("retention", "Retention", text, partial(draw_retention, summary)))
     return plans
 
@@ -128,9 +116,7 @@ def _figure(width: float, height: float, columns: int, rows: int = 1, **options:
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def _rungs(
-    cells: Sequence[Cell], arms: Sequence[str]
-) -> tuple[dict[tuple[str, str], float], dict[str, float]]:
+def _rungs(cells: Sequence[Cell], arms: Sequence[str]) -> tuple[dict[tuple[str, str], float], dict[str, float]]:
     """Place every (style, arm) of the cells on a ladder from the top; a gap and a heading for each style."""
     places: dict[tuple[str, str], float] = {}
     heads: dict[str, float] = {}

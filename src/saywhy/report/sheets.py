@@ -100,9 +100,7 @@ def readout_sheet(summary: Summary) -> Sheet | None:
     pairs = dict.fromkeys((key.style, key.arm) for key in cells if key.operator == operator)
     rows: list[list[Shown | str]] = []
     for style, arm in pairs:
-        found = {
-            k.readout: c for k, c in cells.items() if (k.style, k.arm, k.operator) == (style, arm, operator)
-        }
+        found = {k.readout: c for k, c in cells.items() if (k.style, k.arm, k.operator) == (style, arm, operator)}
         asked, skill, placebo = (found.get(name) for name in ("generated", "constrained", "placebo"))
         rows.append(
             [
@@ -117,9 +115,7 @@ def readout_sheet(summary: Summary) -> Sheet | None:
             ]
         )
     header = ("style", "arm", "valid", "excess, generated", "score if valid", "excess, constrained")
-    note = (
-        "Generated: what users see. Constrained: skill without format. Placebo: minus a request for any word."
-    )
+    note = "Generated: what users see. Constrained: skill without format. Placebo: minus a request for any word."
     titles = (*header, "score, constrained", "excess, placebo-corrected")
     return sheet(f"one-word, operator {operator}", titles, rows, note) if rows else None
 
@@ -139,14 +135,10 @@ def reason_sheet(summary: Summary) -> Sheet | None:
     rows = [
         [c.key.style, c.key.setting, c.key.arm, str(c.rows), number(c.validity.value)]
         + [number(c.reasons[r] / c.rows) if r in c.reasons else "" for r in reasons]
-        for c in sorted(
-            cells, key=lambda c: (c.key.order(summary.run.arms)[3], c.key.order(summary.run.arms))
-        )
+        for c in sorted(cells, key=lambda c: (c.key.order(summary.run.arms)[3], c.key.order(summary.run.arms)))
     ]
     note = "Shares of all replies. A blank means that it never happened."
-    return sheet(
-        "Generated replies", ("style", "setting", "arm", "n", "valid", *reasons), rows, note, texts=3
-    )
+    return sheet("Generated replies", ("style", "setting", "arm", "n", "valid", *reasons), rows, note, texts=3)
 
 
 def retention_sheet(summary: Summary) -> Sheet | None:
@@ -156,9 +148,7 @@ def retention_sheet(summary: Summary) -> Sheet | None:
     header = ("arm", "n", "accuracy", "accuracy, raw", "change", f"agreement with {summary.start or 'start'}")
     note = "On the whole test split."
     if len(summary.retention) > 1:
-        note += (
-            f" Change and drift are against {summary.start}; drift is that of the leave-one-word-out tables."
-        )
+        note += f" Change and drift are against {summary.start}; drift is that of the leave-one-word-out tables."
     if summary.yardstick is not None:
         note += f" Two seeds of {summary.start} agree on {estimate(summary.yardstick)}."
     drifts = ("drift of floor", "drift of ceiling", "drift of margin")
@@ -169,8 +159,7 @@ def retention_sheet(summary: Summary) -> Sheet | None:
 def _kept(kept: Retention) -> list[Shown | str]:
     change = Shown(NOTHING) if kept.accuracy_change is None else estimate(kept.accuracy_change)
     moved = [
-        estimate(kept.drift[name]) if name in kept.drift else Shown(NOTHING)
-        for name in ("floor", "ceiling", "margin")
+        estimate(kept.drift[name]) if name in kept.drift else Shown(NOTHING) for name in ("floor", "ceiling", "margin")
     ]
     seen = max(kept.accuracy.n, kept.agreement.n)
     first = [estimate(kept.accuracy), estimate(kept.accuracy_raw), change, estimate(kept.agreement)]

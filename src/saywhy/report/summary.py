@@ -217,9 +217,7 @@ def _plain_mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _contrasts(
-    run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], seed: int
-) -> tuple[Contrast, ...]:
+def _contrasts(run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], seed: int) -> tuple[Contrast, ...]:
     """Compare faithful arms with the others; Holm over the confirmatory contrasts.
 
     Confirmatory are those with the primary operator in the generated and constrained readouts. Other

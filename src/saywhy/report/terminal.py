@@ -66,13 +66,9 @@ def rich_table(found: Sheet, width: int = 120) -> Table:
     for name in DISPENSABLE:
         if _width(found, columns, bounds) > width:
             columns = [at for at in columns if found.header[at] != name]
-    table = Table(
-        title=Text(found.title, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    table = Table(title=Text(found.title, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for at in columns:
-        table.add_column(
-            Text(found.header[at]), justify="left" if at < found.texts else "right", overflow="fold"
-        )
+        table.add_column(Text(found.header[at]), justify="left" if at < found.texts else "right", overflow="fold")
     last = None
     for row in found.rows:
         grouped = found.texts > 1 and row[0] == last
@@ -87,7 +83,5 @@ def _text(row: tuple[Shown, ...], at: int, bounds: set[int]) -> str:
 
 def _width(found: Sheet, columns: list[int], bounds: set[int]) -> int:
     """Return how many characters the table takes."""
-    widest = [
-        max([len(found.header[at]), *(len(_text(row, at, bounds)) for row in found.rows)]) for at in columns
-    ]
+    widest = [max([len(found.header[at]), *(len(_text(row, at, bounds)) for row in found.rows)]) for at in columns]
     return sum(widest) + 2 * len(columns) + 2

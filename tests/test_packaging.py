@@ -1,0 +1,126 @@
+"""What is installed: the wheel is whole, and the first import is light."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import saywhy
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {
+    "datasets",
+    "matplotlib",
+    "pandas",
+    "peft",
+    "pyarrow",
+    "scipy",
+    "statsmodels",
+    "torch",
+    "transformers",
+    "trl",
+}
+CARRIED = (
+    "saywhy/py.typed",
+    "saywhy/catalog/snli.yaml",
+    "saywhy/pocket/snli.txt",
+    "saywhy/report/templates/report.html.j2",
+)
+
+WHOLE = """
+import saywhy, saywhy.pocket, saywhy.tasks
+import jinja2
+from importlib import resources
+print(saywhy.__file__)
+for task in saywhy.pocket.TASKS:
+    assert saywhy.tasks.load_task(task).name == task
+    assert saywhy.pocket.rows(task, "test")
+assert jinja2.PackageLoader("saywhy.report").list_templates() == ["report.html.j2"]
+assert resources.files("saywhy").joinpath("py.typed").is_file()
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of the checkout."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (made,) = folder.glob("saywhy-*.whl")
+    return made
+
+
+def test_wheel_carries_every_file_of_the_package(wheel: Path) -> None:
+    package = ROOT / "src" / "saywhy"
+    ours = {
+        path.relative_to(package.parent).as_posix()
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("saywhy/")}
+    assert packed == ours
+    assert packed.issuperset(CARRIED)
+
+
+def test_installed_wheel_works_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    install = ["install", "--quiet", "--no-deps", "--no-index", "--target", str(site), str(wheel)]
+    subprocess.run([sys.executable, "-m", "pip", *install], check=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", WHOLE],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(site)
+
+
+def test_first_import_is_light() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import saywhy, saywhy.cli"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    loaded = {line.rsplit("|", 1)[-1].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "typer" in loaded
+    assert not loaded & HEAVY
+
+
+def test_help_is_light_and_teaches() -> None:
+    script = Path(sysconfig.get_path("scripts")) / "saywhy"
+    shown = subprocess.run([script, "--help"], check=True, capture_output=True, text=True).stdout
+    assert all(verb in shown for verb in ("run", "audit", "explain", "targets", "train", "report", "compare"))
+    code = "import sys, saywhy.cli as cli\ntry: cli.main()\nfinally: print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code, "run", "--help"], check=True, capture_output=True, text=True)
+    assert not {name.partition(".")[0] for name in done.stderr.split()} & HEAVY
+
+
+def test_one_version_everywhere() -> None:
+    cited = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {saywhy.__version__}\n" in cited
+    assert f"\n## {saywhy.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_lower_bounds_are_the_tested_minor_versions() -> None:
+    pins = dict(
+        line.lower().split("==")
+        for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+        if "==" in line and not line.startswith("#")
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    bounds = dict(one.lower().split(">=") for one in needed)
+    assert bounds == {name: ".".join(pins[name].split(".")[:2]) for name in bounds}
+    assert pins["torch"] == "2.13.0"
