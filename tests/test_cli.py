@@ -13,6 +13,7 @@ from saywhy.store import RunFolder, write_lines
 def call(capsys, monkeypatch, *words: str) -> tuple[int, str]:
     """Run the command line in this process; return the exit code and what it said on stderr."""
     monkeypatch.setattr(sys, "argv", ["saywhy", *words])
+    capsys.readouterr()  # what making the model has said
     with pytest.raises(SystemExit) as stop:
         main()
     return stop.value.code or 0, capsys.readouterr().err
@@ -66,7 +67,9 @@ def test_a_folder_that_is_no_run_is_left_alone(capsys, monkeypatch, tmp_path):
 def test_the_plan_is_shown_with_an_estimate_and_nothing_is_written(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     model = tiny.save(tmp_path / "model")
-    monkeypatch.setattr(sys, "argv", ["saywhy", "run", f"model={model}", "--dry", "decide_rows=20", "calibration_rows=40"])
+    monkeypatch.setattr(
+        sys, "argv", ["saywhy", "run", f"model={model}", "--dry", "decide_rows=20", "calibration_rows=40"]
+    )
     with pytest.raises(SystemExit) as stop:
         main()
     told = capsys.readouterr().err

@@ -101,16 +101,12 @@ def test_all_formats_give_the_same_examples(jsonl, tmp_path, kind):
 
 def test_one_file_is_parted_by_text_70_10_20(jsonl):
     path = jsonl([{"text": f"text number {i}"} for i in range(2000)], "all.jsonl")
-    parts = {
-        split: load_examples(TASK, split, str(path)).examples for split in ("train", "validation", "test")
-    }
+    parts = {split: load_examples(TASK, split, str(path)).examples for split in ("train", "validation", "test")}
     ids = [ex.id for part in parts.values() for ex in part]
     assert len(ids) == len(set(ids)) == 2000
     for split, share in (("train", 0.7), ("validation", 0.1), ("test", 0.2)):
         assert abs(len(parts[split]) / 2000 - share) < 0.03
-    longer = jsonl(
-        [{"text": "a new row"}, *({"text": f"text number {i}"} for i in range(1999, -1, -1))], "b.jsonl"
-    )
+    longer = jsonl([{"text": "a new row"}, *({"text": f"text number {i}"} for i in range(1999, -1, -1))], "b.jsonl")
     again = {ex.id for ex in load_examples(TASK, "test", str(longer)).examples}
     assert again >= {ex.id for ex in parts["test"]}, "rows must stay in their split when the file grows"
 
@@ -317,20 +313,14 @@ def test_what_is_not_there_is_named_with_what_is(jsonl, tmp_path):
     folder = jsonl(ROWS[:3]).parent
     jsonl(ROWS[:3], "dev.jsonl")
     line = fails(load_examples, TASK, "test", str(folder))
-    assert line.startswith(
-        f"{folder}: no test.jsonl, test.csv or test.parquet; there: dev.jsonl, train.jsonl."
-    )
+    assert line.startswith(f"{folder}: no test.jsonl, test.csv or test.parquet; there: dev.jsonl, train.jsonl.")
     assert fails(load_examples, TASK, "tset", str(folder)) == (
         "no split 'tset': did you mean 'test'? Splits: train, validation, test"
     )
     (folder / "train.csv").write_text("text\na b\n", "utf-8")
-    assert "holds both train.jsonl and train.csv; keep one" in fails(
-        load_examples, TASK, "train", str(folder)
-    )
+    assert "holds both train.jsonl and train.csv; keep one" in fails(load_examples, TASK, "train", str(folder))
     none = tmp_path / "none"
-    assert fails(load_examples, TASK, "test", str(none)).startswith(
-        f"{none}: no such file or folder; pass a file"
-    )
+    assert fails(load_examples, TASK, "test", str(none)).startswith(f"{none}: no such file or folder; pass a file")
     other = tmp_path / "rows.xlsx"
     other.write_bytes(b"x")
     assert "cannot read '.xlsx' files; use .jsonl, .json-lines, .csv, .parquet" in fails(
@@ -423,9 +413,7 @@ def test_hub_columns_labels_and_split_expressions(hub):
     validation = load_examples(task, "validation").examples
     assert [ex.text for ex in validation] == [f"text number {i}" for i in [18, 19, 20, *range(30, 40)]]
     line = fails(load_examples, task, "test")
-    assert line.startswith(
-        "task 'reviews': no 'test' in hub.splits; there: train, validation. Add it, or pass"
-    )
+    assert line.startswith("task 'reviews': no 'test' in hub.splits; there: train, validation. Add it, or pass")
 
 
 def test_hub_data_that_does_not_fit_the_task(hub):
@@ -446,9 +434,7 @@ def test_hub_problems_point_to_local_data(hub, tmp_path):
     line = fails(load_examples, hub(id=str(tmp_path / "nowhere")), "train")
     assert line.startswith(f"hub data '{tmp_path}/nowhere' 'train': ")
     assert line.endswith("pass data=FOLDER_OR_FILE instead")
-    assert fails(load_examples, TASK, "train").startswith(
-        "task 'reviews' has no 'hub' in its YAML; add it, or pass"
-    )
+    assert fails(load_examples, TASK, "train").startswith("task 'reviews' has no 'hub' in its YAML; add it, or pass")
 
 
 def test_a_data_set_that_is_a_script_is_read_from_its_parquet_copy(hub, monkeypatch):

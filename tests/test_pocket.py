@@ -108,9 +108,7 @@ def test_deciding_words_are_many_and_their_place_tells_nothing(task: str) -> Non
 def test_a_word_of_tweets_decides_for_one_label_and_competes_against_the_other() -> None:
     for label, other in (("negative", "positive"), ("positive", "negative")):
         deciding = {r["causes"][0].lower() for r in whole("sentiment140") if r["label"] == label}
-        rival = {
-            r["competing"][0].lower() for r in whole("sentiment140") if r["label"] == other and r["competing"]
-        }
+        rival = {r["competing"][0].lower() for r in whole("sentiment140") if r["label"] == other and r["competing"]}
         assert len(deciding) >= 60
         assert len(deciding & rival) >= 30, "the same words should win in some rows and lose in others"
         against = {r["causes"][0].lower() for r in whole("sentiment140") if r["label"] == other}
@@ -125,9 +123,9 @@ def test_sentences_are_clean(task: str) -> None:
             least, most = LENGTHS[task, column]
             assert least <= len(text.split()) <= most, text
             assert text == " ".join(text.split()), text
-            assert not re.search(
-                r"[*~{}<>|%\t]|\(n\)| [,.!?]|,,|\.\.\.\.", text.replace(":)", "").replace(":(", "")
-            ), text
+            assert not re.search(r"[*~{}<>|%\t]|\(n\)| [,.!?]|,,|\.\.\.\.", text.replace(":)", "").replace(":(", "")), (
+                text
+            )
             assert not re.search(r"\ba [aeio]", text, re.IGNORECASE) or re.search(r"\ba one\b", text), text
             assert not re.search(r"\ban (?!hour|honest|heir)[^aeiou\W]", text, re.IGNORECASE), text
             assert not re.search(r"\b(the|a|an|to|of|is|was|in|on|and) \1\b", text, re.IGNORECASE), text
@@ -142,13 +140,9 @@ def test_tweets_look_like_tweets() -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_same_seed_same_rows_in_another_process_and_another_seed_differs(task: str) -> None:
-    script = (
-        f"import json; from saywhy.pocket import rows; print(json.dumps(rows({task!r}, 'validation', 3)))"
-    )
+    script = f"import json; from saywhy.pocket import rows; print(json.dumps(rows({task!r}, 'validation', 3)))"
     command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {script}"]
-    there = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "5"}
-    ).stdout
+    there = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "5"}).stdout
     assert json.loads(there) == rows(task, "validation", 3)
     assert rows(task, "validation", 4) != rows(task, "validation", 3)
 
@@ -158,9 +152,7 @@ def test_rows_are_the_callers_to_change() -> None:
     assert "changed" not in rows("snli", "test")[0]["causes"]
 
 
-@pytest.mark.parametrize(
-    ("task", "split", "named"), [("imdb", "test", "ag_news"), ("snli", "dev", "validation")]
-)
+@pytest.mark.parametrize(("task", "split", "named"), [("imdb", "test", "ag_news"), ("snli", "dev", "validation")])
 def test_unknown_names_are_answered_with_the_known_ones(task: str, split: str, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         rows(task, split)
@@ -169,12 +161,8 @@ def test_unknown_names_are_answered_with_the_known_ones(task: str, split: str, n
 def test_grammar_binds_names_once_and_reads_marks() -> None:
     names = [(["who", "his"], [["man", "his"], ["woman", "her"]])]
     for seed in range(20):
-        text = expand(
-            Template("a(n) {old|tall} <who>, <his> *hat*, ~not~ <his> coat", names), Dice(str(seed))
-        )
-        assert re.fullmatch(
-            r"(an old|a tall) (man, his \*hat\*, ~not~ his|woman, her \*hat\*, ~not~ her) coat", text
-        )
+        text = expand(Template("a(n) {old|tall} <who>, <his> *hat*, ~not~ <his> coat", names), Dice(str(seed)))
+        assert re.fullmatch(r"(an old|a tall) (man, his \*hat\*, ~not~ his|woman, her \*hat\*, ~not~ her) coat", text)
     done = finish("*Boring* *boring*, said the ~happy~ man *:(*")
     assert (done.text, done.causes, done.competing) == (
         "Boring boring, said the happy man :(",

@@ -216,14 +216,8 @@ def test_table_has_one_line_a_cell(study: Path, summary: Summary) -> None:
     cells = summary.cells
     found = list(csv.DictReader((study / "table.csv").read_text(encoding="utf-8").splitlines()))
     assert len(found) == len(cells) == 5 * 3 * 3
-    one = next(
-        r for r in found if (r["arm"], r["style"], r["readout"]) == ("faithful", "redaction", "constrained")
-    )
-    rows = [
-        r
-        for r in load_run(study).rows
-        if (r.arm, r.style, r.readout) == ("faithful", "redaction", "constrained")
-    ]
+    one = next(r for r in found if (r["arm"], r["style"], r["readout"]) == ("faithful", "redaction", "constrained"))
+    rows = [r for r in load_run(study).rows if (r.arm, r.style, r.readout) == ("faithful", "redaction", "constrained")]
     assert float(one["excess"]) == pytest.approx(sum(r.excess for r in rows) / len(rows))
     assert float(one["excess_low"]) < float(one["excess"]) < float(one["excess_high"])
     assert (one["rows"], one["seeds"], one["excess_n"], one["training_operator"]) == ("48", "2", "24", "1")
@@ -232,9 +226,7 @@ def test_table_has_one_line_a_cell(study: Path, summary: Summary) -> None:
 def test_cells_by_hand(tmp_path: Path) -> None:
     summary = summarise(load_run(write_run(tmp_path, n=6)))
     cell = next(c for c in summary.cells if (c.key.arm, c.key.readout) == ("base", "generated"))
-    rows = [
-        r for r in summary.run.rows if (r.arm, r.readout, r.style) == ("base", "generated", cell.key.style)
-    ]
+    rows = [r for r in summary.run.rows if (r.arm, r.readout, r.style) == ("base", "generated", cell.key.style)]
     assert cell.validity.value == pytest.approx(sum(r.reason is None for r in rows) / 6)
     assert cell.hit.value == pytest.approx(sum(r.hit for r in rows) / 6)
     assert sum(cell.reasons.values()) == sum(r.reason is not None for r in rows)
@@ -355,9 +347,7 @@ def test_newer_schema_is_refused(tmp_path: Path) -> None:
 def test_all_invalid_still_makes_a_report(tmp_path: Path) -> None:
     folder = write_run(tmp_path, arms=("x",), n=4, seeds=(0,))
     rows = [
-        dataclasses.replace(
-            r, words=(), edited=None, reason="empty reply", recheck=None, drop=None, hit=False
-        )
+        dataclasses.replace(r, words=(), edited=None, reason="empty reply", recheck=None, drop=None, hit=False)
         for r in load_run(folder).rows
     ]
     lines(folder / "seed-0" / "x" / "rows.jsonl", rows)

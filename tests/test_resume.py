@@ -53,7 +53,9 @@ def said(out: Path) -> list[tuple]:
             found.append(tuple(str(row[k]) for k in ("arm", "id", "style", "readout", "prediction", "reply", "words",
                                                      "edited", "recheck", "hit", "ceiling")))  # fmt: skip
     for file in sorted(out.glob("seed-0/*/decisions.jsonl")):
-        found += [(row["arm"], row["id"], row["label"]) for row in map(json.loads, file.read_text("utf-8").splitlines())]
+        found += [
+            (row["arm"], row["id"], row["label"]) for row in map(json.loads, file.read_text("utf-8").splitlines())
+        ]
     return found
 
 

@@ -166,9 +166,7 @@ def test_score_on_texts_that_can_flip_in_both() -> None:
     assert stats.score_on_flippable(a[:1], b[1:])[0].value is None
 
 
-TABLE = Table(
-    "a", "redact", "x", 1.0, ("a", "good", "day", "too"), ("x", "y", "x", "x"), (0.0, 2.0, 0.1, 0.0)
-)
+TABLE = Table("a", "redact", "x", 1.0, ("a", "good", "day", "too"), ("x", "y", "x", "x"), (0.0, 2.0, 0.1, 0.0))
 
 
 def test_start_graded_by_hand() -> None:

@@ -17,9 +17,7 @@ ENTRIES = [
     for number, entry in enumerate(PHRASEBOOK)
     for setting in (SETTINGS if entry["setting"] == "any" else (entry["setting"],))
 ]
-WORDS = st.sampled_from(
-    ["great!", "love", "Love", "it", "don\u2019t", ":(", "#tag", "@user", "&amp;", "so,", "bad"]
-)
+WORDS = st.sampled_from(["great!", "love", "Love", "it", "don\u2019t", ":(", "#tag", "@user", "&amp;", "so,", "bad"])
 TEXTS = st.lists(WORDS, min_size=2, max_size=9).map(" ".join)
 
 
@@ -85,10 +83,7 @@ def test_a_swapped_word_is_read_back_in_both_settings(text, data):
 
 def test_apply_takes_the_words_out_under_any_operator():
     read_one = read("redaction", "one-word", "I love it!", "I [REDACTED] it!")
-    edits = [
-        styles.apply(read_one, "redaction", "I love it!", stand_in).edited
-        for stand_in in (MARK, "", "something")
-    ]
+    edits = [styles.apply(read_one, "redaction", "I love it!", stand_in).edited for stand_in in (MARK, "", "something")]
     assert edits == ["I [REDACTED] it!", "I it!", "I something it!"]
 
 

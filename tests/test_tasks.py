@@ -179,9 +179,9 @@ def test_what_is_wrong_with_a_task_is_said_in_one_line(write, old, new, expected
 
 def test_several_mistakes_stand_in_the_same_line(write):
     line = fails(write("name: reviews\n"))
-    assert [
-        key in line for key in ("'question' is missing", "'lead_in' is missing", "'labels' is missing")
-    ] == [True] * 3
+    assert [key in line for key in ("'question' is missing", "'lead_in' is missing", "'labels' is missing")] == [
+        True
+    ] * 3
 
 
 @pytest.mark.parametrize(

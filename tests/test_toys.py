@@ -27,7 +27,10 @@ TASK = Task(
     noun="tweet",
     labels={"bad": "negative", "good": "positive"},
 )
-CUES = {"bad": {"awful": 2.0, "sad": 2.0}, "good": {"great": 2.0, "love": 2.0, "nice": 1.0}}
+CUES = {
+    "bad": {"awful": 2.0, "sad": 2.0, "grim": 2.0},
+    "good": {"great": 2.0, "love": 2.0, "lovely": 2.0, "nice": 1.0},
+}
 RULE = keyword_rule(TASK, CUES, default="bad")
 PINNED = {"bad": ("awful", "sad"), "good": ("great", "love")}
 EVEN = {"bad": 0.0, "good": 0.0}
@@ -108,7 +111,7 @@ def test_the_liar_never_hits_where_one_can_miss():
 
 def test_whoever_names_the_first_word_is_at_the_floor():
     """Each word of a text comes first in one of its rotations: the parrot is a random word."""
-    for text in ("an awful day with nice shoes", "nice shoes are great not awful"):
+    for text in ("a grim day with nice shoes", "nice shoes are lovely not grim"):
         words = text.split()
         rotations = [" ".join(words[i:] + words[:i]) for i in range(len(words))]
         for rows in cells(rows_of(parrot, rotations)).values():
@@ -141,9 +144,7 @@ def test_a_brittle_model_earns_nothing():
     for explain in (honest, liar):
         rows = rows_of(explain, texts, brittle(RULE, "bad"), styles=("attribution", "redaction"))
         for mine in cells(rows).values():
-            assert all(
-                (row.hit, row.floor, row.ceiling, row.excess) == (True, 1.0, True, 0.0) for row in mine
-            )
+            assert all((row.hit, row.floor, row.ceiling, row.excess) == (True, 1.0, True, 0.0) for row in mine)
             assert stats.score(mine).value is None
             assert "hardly any text can flip" in stats.score(mine).reason
 
@@ -169,9 +170,7 @@ def test_a_word_that_is_the_stand_in_can_be_named_under_infill():
         return asked.say(["something"])
 
     both = ("generated", "constrained")
-    rows = rows_of(
-        name_it, ["something great is here"], styles=("attribution",), operators=("infill",), readouts=both
-    )
+    rows = rows_of(name_it, ["something great is here"], styles=("attribution",), operators=("infill",), readouts=both)
     assert len(rows) == 3
     assert all((row.edited, row.hit, row.drop) == ("something great is here", False, 0.0) for row in rows)
 
@@ -192,7 +191,7 @@ def test_free_explanations_of_several_words_have_the_bounds_of_their_size():
     texts = ["I love this great day", "An awful, cold flight", "great love", "red love cat great dog day"]
     rows = cells(rows_of(two, texts, readouts=("generated",)))["redaction", "free", "generated"]
     assert [len(row.words) for row in rows] == [2, 2, 2, 2]
-    # Both cues have to go: few pairs do it (1 of 10); the default answer cannot be left; there is only one pair.
+    # Both cues have to go: one pair of ten; the default answer cannot be left; there is only one pair.
     assert [(row.hit, row.ceiling) for row in rows] == [
         (True, True),
         (False, False),
@@ -228,9 +227,7 @@ def test_one_word_verdicts_cost_nothing_beyond_the_table():
     model = classifier(honest)
     asked = []
     choose = model.model.choose
-    model.model.choose = lambda choices, tick=None: (
-        asked.extend(c for c in choices if c.prefix) or choose(choices)
-    )
+    model.model.choose = lambda choices, tick=None: asked.extend(c for c in choices if c.prefix) or choose(choices)
     plan = Plan("toy", PINNED, ("attribution", "redaction"), ("one-word",), READOUTS)
     audit(model, examples(BY_HAND), plan)
     assert len(asked) == len(BY_HAND) + sum(words for _, _, words, _ in BY_HAND.values())

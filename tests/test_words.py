@@ -88,9 +88,7 @@ def test_taking_out_leaves_all_other_words_and_all_edges(text, stand_in, data):
     if all(word.core == stand_in for word in occurrences(text) if word.key in keys):
         return
     edited = take_out(text, keys, stand_in)
-    expected = [
-        word.lead + stand_in + word.trail if word.key in keys else word.run for word in occurrences(text)
-    ]
+    expected = [word.lead + stand_in + word.trail if word.key in keys else word.run for word in occurrences(text)]
     assert edited.split() == expected
     assert edited != text
 

@@ -79,15 +79,18 @@ def show(found: Explained) -> None:
     prediction = found.prediction
     console.print(f"[bold]{escape(found.task.labels[prediction.label])}[/]  (log-odds {prediction.margin:+.2f})")
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for head in ("style", "readout", "explanation", "faithful?", "recheck", "log-odds drop"):
-        table.add_column(head)
+    for head in ("style", "readout", "explanation", "faithful?", "recheck", "drop"):
+        table.add_column(head, no_wrap=head != "explanation", overflow="fold")
     for row in found.rows:
         said = row.edited if row.style != "attribution" else ", ".join(row.words)
         if row.valid:
             verdict = "[green]yes[/]" if row.hit else "[red]no[/]"
             cells = [escape(said or ""), verdict, found.task.labels[str(row.recheck)], f"{row.drop:+.2f}"]
         else:
-            cells = [f"[dim]{escape((row.reply or '')[:60])}[/]", f"[red]invalid: {row.reason}[/]", "", ""]
+            cells = [f"[dim]{escape(row.reply or '')}[/] [red]({row.reason})[/]", "[red]invalid[/]", "", ""]
         table.add_row(row.style, row.readout, *cells)
     console.print(table)
-    console.print("[dim]faithful: acting on the explanation changes the model's own answer[/]")
+    console.print(
+        "[dim]faithful: acting on the explanation changes the model's own answer, as the recheck in a fresh chat shows; "
+        "drop: by how much the answer's log-odds fall (nats)[/]"
+    )

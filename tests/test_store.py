@@ -1,0 +1,57 @@
+"""The run folder: what exists is never computed again, what is half there is."""
+
+import pytest
+
+from saywhy.records import SCHEMA, SaywhyError
+from saywhy.store import RunFolder, read_lines, write_json
+
+
+def test_a_stage_goes_on_at_the_next_chunk(tmp_path):
+    run, asked = RunFolder(tmp_path / "run", {"rows": 4}, {}), []
+
+    def chunk(number, fail_at=None):
+        asked.append(number)
+        if number == fail_at:
+            raise RuntimeError("killed")
+        return {"rows": [{"n": number}], "more": [{"m": number}, {"m": -number}]}
+
+    with pytest.raises(RuntimeError):
+        run.stage("a", ("rows", "more"), 4, lambda n: chunk(n, 2))
+    assert not run.done("a", ("rows", "more"))
+    again = RunFolder(tmp_path / "run", {"rows": 4}, {})
+    again.stage("a", ("rows", "more"), 4, chunk)
+    again.stage("a", ("rows", "more"), 4, chunk)
+    assert asked == [0, 1, 2, 2, 3]
+    assert [row["n"] for row in read_lines(tmp_path / "run/a/rows.jsonl")] == [0, 1, 2, 3]
+    assert len(read_lines(tmp_path / "run/a/more.jsonl")) == 8
+    assert again.done("a", ("rows", "more"))
+
+
+def test_other_settings_prompts_or_weights_are_refused_with_the_difference(tmp_path):
+    facts = {"prompts": {"a": "Why?"}, "model": {"fingerprint": "x"}, "task": {"name": "t"}}
+    RunFolder(tmp_path / "run", {"rows": 4}, facts)
+    RunFolder(tmp_path / "run", {"rows": 4}, facts)
+    for config, other, told in [
+        ({"rows": 5}, facts, "rows: 4 -> 5"),
+        ({"rows": 4}, {**facts, "prompts": {"a": "How?"}}, "Why.*How"),
+        ({"rows": 4}, {**facts, "model": {"fingerprint": "y"}}, "fingerprint"),
+    ]:
+        with pytest.raises(SaywhyError, match=told):
+            RunFolder(tmp_path / "run", config, other)
+
+
+def test_a_damaged_manifest_and_another_schema_are_said(tmp_path):
+    RunFolder(tmp_path / "run", {}, {})
+    (tmp_path / "run/run.json").write_text('{"schema": ')
+    with pytest.raises(SaywhyError, match="damaged"):
+        RunFolder(tmp_path / "run", {}, {})
+    write_json(tmp_path / "run/run.json", {"schema": SCHEMA + 1, "config": {}})
+    with pytest.raises(SaywhyError, match="schema"):
+        RunFolder(tmp_path / "run", {}, {})
+
+
+def test_seconds_add_up_over_sittings(tmp_path):
+    RunFolder(tmp_path / "run", {}, {}).spent("audit", 1.25)
+    run = RunFolder(tmp_path / "run", {}, {})
+    run.spent("audit", 2.0)
+    assert run.manifest["seconds"]["audit"] == pytest.approx(3.25, abs=0.1)
