@@ -4,8 +4,8 @@ import json
 import sys
 
 import pytest
-import tiny
 
+import tiny
 from saywhy.cli import main
 from saywhy.store import RunFolder, write_lines
 

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-import tiny
 
+import tiny
 from saywhy.models import spec
 from saywhy.models.chat import Chat
 from saywhy.records import SaywhyError
@@ -26,7 +26,7 @@ def one_line(call, *args):
 
 def test_a_folder_is_loaded(tiny_folder):
     found = spec.resolve(str(tiny_folder))
-    assert (found.base, found.public_id, found.adapter) == (str(tiny_folder), tiny_folder.name, None)
+    assert (found.base, found.adapter, found.gguf) == (str(tiny_folder), None, None)
     model = spec.load(str(tiny_folder))
     assert (model.name, model.context) == (str(tiny_folder), 512)
     assert model.fits(CHATS, 10) == [True, True, True]
@@ -34,7 +34,9 @@ def test_a_folder_is_loaded(tiny_folder):
 
 
 def test_a_hub_id_is_kept_as_it_is():
-    assert spec.resolve("allenai/tulu-2-7b") == spec.Spec("allenai/tulu-2-7b", "allenai/tulu-2-7b", "allenai/tulu-2-7b")
+    assert spec.resolve("allenai/tulu-2-7b") == spec.Spec(
+        "allenai/tulu-2-7b", "allenai/tulu-2-7b", "allenai/tulu-2-7b"
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,9 @@ def test_no_chat_template(tmp_path):
     "template",
     [
         tiny.CHATML.replace("m['content']", "m['content'] | upper"),
-        tiny.CHATML.replace("{{ m['content'] }}", "{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}"),
+        tiny.CHATML.replace(
+            "{{ m['content'] }}", "{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}"
+        ),
     ],
 )
 def test_a_template_that_changes_what_is_said(template):

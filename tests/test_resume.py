@@ -9,12 +9,21 @@ import time
 from pathlib import Path
 
 import pytest
+
 import tiny
 
-SETTINGS = (
-    "rows=8 adapt_rows=8 train_rows=8 decide_rows=24 calibration_rows=12 chunk=2 batch=1 pinned_words=2 "
-    "arms=base,adapted,faithful readouts=generated,constrained"
-).split()
+SETTINGS = [
+    "rows=8",
+    "adapt_rows=8",
+    "train_rows=8",
+    "decide_rows=24",
+    "calibration_rows=12",
+    "chunk=2",
+    "batch=1",
+    "pinned_words=2",
+    "arms=base,adapted,faithful",
+    "readouts=generated,constrained",
+]
 
 STAGES = (
     "seed-0/base/.rows-parts/00001.json",

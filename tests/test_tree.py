@@ -54,7 +54,6 @@ def test_plots_cover_every_group_once_in_order(groups, limit):
 def test_plots_keep_to_the_limit():
     variants = [[(1, 2, 3, text, word) for word in range(4)] for text in range(10)]
     assert plots(variants, 13) == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
-    assert plots(variants, 12) == [[text] for text in range(10)]
     assert plots(variants, 1) == [[text] for text in range(10)]
 
 

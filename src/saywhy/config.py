@@ -49,7 +49,7 @@ class Config(BaseModel):
     )
     calibration_rows: int = Field(256, ge=2, description="Unlabelled training texts for the calibration constants.")
     lexicon_rows: int = Field(4000, ge=2, description="Training texts from which words' associations are counted.")
-    pinned_words: int = Field(4, ge=2, description="Words a label that a counterfactual may insert.")
+    pinned_words: int = Field(2, ge=2, description="Words a label that a counterfactual may insert.")
     adapt_labels: Literal["gold", "formats"] = Field(
         "gold", description="`adapted` learns the gold labels, or (no labels at hand) formats only."
     )
@@ -57,7 +57,7 @@ class Config(BaseModel):
     adapt_epochs: int = Field(1, ge=1, description="Passes of `adapted` over its rows.")
     epochs: int = Field(2, ge=1, description="Passes of each arm over its rows.")
     adapt_rate: float = Field(1e-3, gt=0, description="Learning rate of `adapted`.")
-    rate: float = Field(5e-4, gt=0, description="Learning rate of the arms.")
+    rate: float = Field(1e-3, gt=0, description="Learning rate of the arms.")
     batch: int = Field(4, ge=1, description="Texts a training step.")
     rank: int = Field(16, ge=0, description="LoRA rank; 0 trains all weights.")
     decision_weight: float = Field(

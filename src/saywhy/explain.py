@@ -91,6 +91,6 @@ def show(found: Explained) -> None:
         table.add_row(row.style, row.readout, *cells)
     console.print(table)
     console.print(
-        "[dim]faithful: acting on the explanation changes the model's own answer, as the recheck in a fresh chat shows; "
+        "[dim]faithful: acting on the explanation changes the model's own answer, as a recheck in a fresh chat shows; "
         "drop: by how much the answer's log-odds fall (nats)[/]"
     )

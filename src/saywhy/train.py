@@ -46,11 +46,11 @@ class Recipe:
         seed: Of the row order and the LoRA initialisation.
     """
 
-    rate: float = 5e-4
+    rate: float = 1e-3
     epochs: int = 2
     batch: int = 4
     rank: int = 16
-    decision_weight: float = 4.0
+    decision_weight: float = 10.0
     label_weight: float = 1.0
     packing: str = "tree"
     seed: int = 0

@@ -121,7 +121,7 @@ def difference(before: str, after: str) -> tuple[Segment, ...]:
     >>> [(s.kind, s.text) for s in difference("a good day", "a bad day")]
     [('same', 'a '), ('del', 'good'), ('ins', 'bad'), ('same', ' day')]
     """
-    old, new = (re.findall(r"\s+|\[REDACTED\]|[\w'’]+|[^\w\s]", text) for text in (before, after))  # noqa: RUF001
+    old, new = (re.findall(r"\s+|\[REDACTED\]|[\w'’]+|[^\w\s]", text) for text in (before, after))
     found = []
     for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag == "equal":
