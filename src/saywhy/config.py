@@ -61,7 +61,7 @@ class Config(BaseModel):
     batch: int = Field(4, ge=1, description="Texts a training step.")
     rank: int = Field(16, ge=0, description="LoRA rank; 0 trains all weights.")
     decision_weight: float = Field(
-        4.0,
+        10.0,
         ge=1,
         description="How much more a token counts in which the word is decided on than a copied one.",
     )
