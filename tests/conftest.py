@@ -7,11 +7,6 @@ import pytest
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false")
 
 
-def pytest_configure(config):
-    """Register the markers, also where no pyproject.toml is found."""
-    config.addinivalue_line("markers", "slow: takes more than five seconds")
-
-
 @pytest.fixture(scope="session")
 def tiny_folders(tmp_path_factory):
     """Return a function from an architecture to the folder of a tiny random model of it, made once."""

@@ -94,9 +94,7 @@ def test_gradients_are_captums(tiny_model, task):
 
 def test_the_gradients_margin_is_the_predictions(tiny_model):
     classifier, [item, *_] = setting(tiny_model, TASKS[1])
-    [raw] = Classifier(tiny_model, TASKS[1], dict.fromkeys(TASKS[1].labels, 0.0)).predict_examples(
-        [item.example]
-    )
+    [raw] = Classifier(tiny_model, TASKS[1], dict.fromkeys(TASKS[1].labels, 0.0)).predict_examples([item.example])
     chat = tiny_model.chat
     rendered = chat.open(question(TASKS[1], item.example.text, {})) + TASKS[1].lead_in
     head, tails = chat.continuations(rendered, [" " + TASKS[1].labels[x] for x in (raw.label, raw.runner_up)])

@@ -28,7 +28,7 @@ def call(capsys, monkeypatch, *words: str) -> tuple[int, str]:
         (("run", "task=sentimnt140"), "did you mean 'sentiment140'"),
         (("run", "model=smollm"), "no model 'smollm'"),
         (("run", "data=nowhere.jsonl", "model=MODEL"), "nowhere.jsonl"),
-        (("run", "arms=faithful"), "go on from 'adapted'"),
+        (("run", "arms=faithfull"), "arms"),
         (("run", "styles=attribution,attribution"), "none twice"),
         (("report", "nowhere"), "nowhere"),
         (("explain", "hello"), "fewer than two words"),

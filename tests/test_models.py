@@ -34,9 +34,7 @@ def test_a_folder_is_loaded(tiny_folder):
 
 
 def test_a_hub_id_is_kept_as_it_is():
-    assert spec.resolve("allenai/tulu-2-7b") == spec.Spec(
-        "allenai/tulu-2-7b", "allenai/tulu-2-7b", "allenai/tulu-2-7b"
-    )
+    assert spec.resolve("allenai/tulu-2-7b") == spec.Spec("allenai/tulu-2-7b", "allenai/tulu-2-7b", "allenai/tulu-2-7b")
 
 
 @pytest.mark.parametrize(
@@ -85,9 +83,7 @@ def test_no_chat_template(tmp_path):
     "template",
     [
         tiny.CHATML.replace("m['content']", "m['content'] | upper"),
-        tiny.CHATML.replace(
-            "{{ m['content'] }}", "{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}"
-        ),
+        tiny.CHATML.replace("{{ m['content'] }}", "{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}"),
     ],
 )
 def test_a_template_that_changes_what_is_said(template):

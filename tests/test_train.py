@@ -14,8 +14,9 @@ import tiny
 from saywhy import targets
 from saywhy.edits import Item
 from saywhy.models.chat import Chat
+from saywhy.models.protocol import Choice
 from saywhy.models.spec import load, resolve
-from saywhy.predict import label_scores
+from saywhy.prompts import question
 from saywhy.records import STYLES, Prediction, SaywhyError
 from saywhy.train import Recipe, encode, mix, samples, train, tree_loss
 
@@ -99,9 +100,7 @@ def test_the_rows_of_a_text_stay_together(chat, rows):
 
 
 def test_replay_is_its_share_of_the_samples(rows):
-    replay = [
-        [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"}] for i in range(9)
-    ]
+    replay = [[{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"}] for i in range(9)]
     mixed = mix(rows, replay, 0.25, seed=0)
     assert mixed[: len(rows)] == rows
     added = mixed[len(rows) :]
@@ -134,9 +133,7 @@ def row_by_row(model, texts):
 
 @pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
 @pytest.mark.parametrize("limit", [0, 640])
-def test_the_loss_of_a_tree_is_that_of_its_rows_and_so_are_its_gradients(
-    tiny_folder, chat, rows, lora, limit
-):
+def test_the_loss_of_a_tree_is_that_of_its_rows_and_so_are_its_gradients(tiny_folder, chat, rows, lora, limit):
     texts = samples(chat, rows, RECIPE, 512)
     found = []
     for loss_of in (lambda model: tree_loss(model, texts, 0, limit), lambda model: row_by_row(model, texts)):
@@ -167,16 +164,15 @@ def test_trl_takes_the_rows_as_they_are(tiny_folder, tmp_path, rows):
             disable_tqdm=True,
             save_strategy="no",
         ),
-        train_dataset=load_dataset(
-            "json", data_files=str(path), split="train", cache_dir=str(tmp_path / "hf")
-        ),
+        train_dataset=load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "hf")),
         processing_class=tokenizer,
     )
     chat = Chat(tokenizer, "tiny")
     for row, theirs in zip(rows, trainer.train_dataset, strict=True):
         ours = encode(chat, row, RECIPE)
         assert theirs["input_ids"][: len(ours["ids"])] == ours["ids"]
-        print(theirs.keys())
+        assert [label != -100 for label in theirs["labels"]].index(True) == ours["start"]
+        assert -100 not in theirs["labels"][ours["start"] :]
         assert chat.tokenizer.decode(theirs["input_ids"][len(ours["ids"]) :]).strip() == ""
     assert trainer.train().training_loss > 0
 
@@ -206,13 +202,12 @@ def test_what_ships_is_a_standard_adapter_of_its_base(adapter, tiny_folder, load
     assert not torch.allclose(before, mine, atol=1e-2)
 
 
-def test_the_adapter_is_audited_by_its_folder_and_learned_its_labels(adapter, loaded):
+def test_the_adapter_answers_by_its_folder_and_has_learned_what_it_was_told(adapter, loaded):
     trained = load(str(adapter))
     tiny.exact_products()
-    texts = [(text, {}) for text in tiny.TEXTS]
-    before, after = (label_scores(model, tiny.TASK, texts) for model in (loaded("llama"), trained))
-    # It was taught nothing but "positive".
-    assert all(new["positive"] > old["positive"] for old, new in zip(before, after, strict=True))
+    asked = [Choice(question(tiny.TASK, text, {}), ("positive",), tiny.TASK.lead_in) for text in tiny.TEXTS]
+    before, after = (model.choose(asked) for model in (loaded("llama"), trained))
+    assert sum(score for [score] in after) > sum(score for [score] in before) + 1
 
 
 def test_the_losses_fall_and_are_kept(adapter):
@@ -254,9 +249,7 @@ def test_an_adapter_is_continued_and_still_names_the_base(adapter, tiny_folder, 
 
 
 def test_full_fine_tuning_ships_a_whole_model(tiny_folder, rows, tmp_path, loaded):
-    folder = train(
-        resolve(str(tiny_folder)), rows, dataclasses.replace(RECIPE, rank=0, epochs=1), tmp_path
-    )
+    folder = train(resolve(str(tiny_folder)), rows, dataclasses.replace(RECIPE, rank=0, epochs=1), tmp_path)
     assert not (folder / "adapter_config.json").exists()
     model = load(str(folder))
     tiny.exact_products()
@@ -266,8 +259,6 @@ def test_full_fine_tuning_ships_a_whole_model(tiny_folder, rows, tmp_path, loade
 
 
 def test_without_packing_the_training_is_the_same(adapter, tiny_folder, rows, tmp_path):
-    plain = weights(
-        train(resolve(str(tiny_folder)), rows, dataclasses.replace(RECIPE, packing="none"), tmp_path)
-    )
+    plain = weights(train(resolve(str(tiny_folder)), rows, dataclasses.replace(RECIPE, packing="none"), tmp_path))
     for name, weight in weights(adapter).items():
         assert torch.allclose(weight, plain[name], atol=2e-3), name

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from saywhy import free, prompts, readouts, styles
-from saywhy.edits import Item, Pinned, drop, grids, recheck, stand_in, swaps, tables, without
+from saywhy.edits import Item, Pinned, drop, every_edit, recheck, stand_in, swaps, without
 from saywhy.models.protocol import Tick
 from saywhy.predict import Classifier
 from saywhy.records import (
@@ -110,11 +110,11 @@ def audit(classifier: Classifier, examples: Sequence[Example], plan: Plan, tick:
     predictions = classifier.predict_examples(examples)
     items = [Item(*pair) for pair in zip(examples, predictions, strict=True)]
     found = Findings()
-    made = {operator: tables(classifier, items, operator) for operator in plan.operators}
+    pinned = plan.pinned if "counterfactual" in plan.styles else None
+    made, swapped = every_edit(classifier, items, plan.operators, pinned)
     for per_operator in made.values():
         found.tables.extend(per_operator)
-    if "counterfactual" in plan.styles:
-        found.grids.extend(grids(classifier, items, plan.pinned))
+    found.grids.extend(swapped)
     said = _ask(classifier, items, plan)
     for operator in plan.operators:
         # A counterfactual takes nothing out: it is judged once, beside the primary operator.
@@ -135,13 +135,12 @@ def _ask(classifier: Classifier, items: Sequence[Item], plan: Plan) -> list[list
                 replies = readouts.generated(model, task, items, style, setting)
                 for mine, (reply, read) in zip(said, replies, strict=True):
                     mine.append(Said(style, setting, "generated", reply, read))
-        for readout in plan.readouts:
-            if readout == "generated" or "one-word" not in plan.settings:
-                continue
-            placebo = readout == "placebo"
-            likeliest = readouts.constrained(model, task, items, style, plan.pinned, placebo=placebo)
-            for mine, read in zip(said, likeliest, strict=True):
-                mine.append(Said(style, "one-word", readout, None, read))
+    for readout in plan.readouts:
+        if readout == "generated" or "one-word" not in plan.settings:
+            continue
+        likeliest = readouts.constrained(model, task, items, plan.styles, plan.pinned, placebo=readout == "placebo")
+        for mine, by_style in zip(said, likeliest, strict=True):
+            mine.extend(Said(style, "one-word", readout, None, one) for style, one in by_style.items())
     return said
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from saywhy import lexicon
 from saywhy.config import Config
-from saywhy.data import load_examples, sample
+from saywhy.data import Loaded, load_examples, sample
 from saywhy.edits import Pinned
 from saywhy.records import Example, SaywhyError, SetAside
 from saywhy.tasks import Task, load_task
+from saywhy.words import candidates
 
 _POOLS = {"calibration": range(2), "adapt": range(2, 5), "arms": range(5, 10)}
 """Tenths of the training split. A text's pool hangs on its id alone, so pools are disjoint at every size."""
@@ -50,9 +51,9 @@ def source(config: Config) -> str | None:
 def assemble(config: Config) -> Corpus:
     """Load and sample everything that ``config`` asks for."""
     task = load_task(config.task)
-    audited = load_examples(task, config.split, source(config))
-    training = load_examples(task, "train", source(config)).examples
-    seen = {one.id for one in audited.examples}
+    audited, long = _short(load_examples(task, config.split, source(config)), task, config.most_words)
+    training = _short(load_examples(task, "train", source(config)), task, config.most_words)[0]
+    seen = {one.id for one in audited}
     pools = {name: _pool([one for one in training if one.id not in seen], tenths) for name, tenths in _POOLS.items()}
 
     def draw(name: str, count: int) -> tuple[Example, ...]:
@@ -63,11 +64,21 @@ def assemble(config: Config) -> Corpus:
         calibration=draw("calibration", config.calibration_rows),
         adapt=draw("adapt", config.adapt_rows),
         arms=draw("arms", config.train_rows),
-        audited=tuple(sample(audited.examples, config.rows, config.data_seed)),
-        decided=tuple(sample(audited.examples, config.decide_rows, config.data_seed)),
+        audited=tuple(sample(audited, config.rows, config.data_seed)),
+        decided=tuple(sample(audited, config.decide_rows, config.data_seed)),
         lexicon=tuple(sample(training, config.lexicon_rows, config.data_seed)),
-        set_aside=audited.set_aside,
+        set_aside=long,
     )
+
+
+def _short(loaded: Loaded, task: Task, most: int | None) -> tuple[tuple[Example, ...], tuple[SetAside, ...]]:
+    """Set the texts of more than ``most`` distinct words aside."""
+    if most is None:
+        return loaded.examples, loaded.set_aside
+    long = [one for one in loaded.examples if len(candidates(one.text)) > most]
+    gone = {one.id for one in long}
+    aside = tuple(SetAside(one.id, task.name, f"more than {most} words") for one in long)
+    return tuple(one for one in loaded.examples if one.id not in gone), (*loaded.set_aside, *aside)
 
 
 def _pool(examples: Sequence[Example], tenths: range) -> list[Example]:

@@ -13,7 +13,7 @@ from saywhy.models.protocol import Tick
 from saywhy.predict import Classifier
 from saywhy.records import Example, Grid, Operator, Prediction, Table
 from saywhy.tasks import Task
-from saywhy.words import MARK, candidates, match_case, replace, take_out
+from saywhy.words import MARK, candidates, fold, match_case, replace, take_out
 
 Pinned = Mapping[str, tuple[str, ...]]
 """label -> the words that a counterfactual towards it may insert."""
@@ -48,26 +48,72 @@ def drop(before: Prediction, after: Prediction) -> float:
 
 def tables(classifier: Classifier, items: Sequence[Item], operator: Operator, tick: Tick | None = None) -> list[Table]:
     """Take out each candidate of each text and classify what is left."""
-    filler = stand_in(classifier.task, operator)
-    keys = [tuple(word.key for word in candidates(item.example.text)) for item in items]
-    texts = [[without(item.example.text, key, filler) for key in mine] for item, mine in zip(items, keys, strict=True)]
-    return [
-        Table(
-            id=item.example.id,
-            operator=operator,
-            label=item.prediction.label,
-            margin=item.prediction.margin,
-            words=mine,
-            labels=tuple(after.label for after in found),
-            drops=tuple(drop(item.prediction, after) for after in found),
-        )
-        for item, mine, found in zip(items, keys, recheck(classifier, items, texts, tick), strict=True)
+    return every_edit(classifier, items, (operator,), None, tick)[0][operator]
+
+
+def every_edit(
+    classifier: Classifier,
+    items: Sequence[Item],
+    operators: Sequence[Operator],
+    pinned: Pinned | None,
+    tick: Tick | None = None,
+) -> tuple[dict[Operator, list[Table]], list[Grid]]:
+    """Recheck every one-word edit of each text at once: they share their text's beginning in one tree.
+
+    Args:
+        classifier: Who classifies.
+        items: Texts and predictions.
+        operators: A table is made for each.
+        pinned: The words that a counterfactual may insert, by named label; None: no grids.
+        tick: Progress.
+    """
+    removed = [[_removals(item, stand_in(classifier.task, one)) for one in operators] for item in items]
+    swapped = [list(swaps(item.example.text, pinned[item.prediction.runner_up])) if pinned else [] for item in items]
+    texts = [
+        [text for one in takes for text in one] + [text for _, _, text in mine]
+        for takes, mine in zip(removed, swapped, strict=True)
     ]
+    made: dict[Operator, list[Table]] = {operator: [] for operator in operators}
+    grids: list[Grid] = []
+    for item, takes, mine, found in zip(items, removed, swapped, recheck(classifier, items, texts, tick), strict=True):
+        after = iter(found)
+        for operator, one in zip(operators, takes, strict=True):
+            made[operator].append(_table(item, operator, [next(after) for _ in one]))
+        if pinned:
+            grids.append(_grid(item, mine, list(after)))
+    return made, grids
+
+
+def _removals(item: Item, filler: str) -> list[str]:
+    return [without(item.example.text, word.key, filler) for word in candidates(item.example.text)]
+
+
+def _table(item: Item, operator: Operator, found: Sequence[Prediction]) -> Table:
+    return Table(
+        id=item.example.id,
+        operator=operator,
+        label=item.prediction.label,
+        margin=item.prediction.margin,
+        words=tuple(word.key for word in candidates(item.example.text)),
+        labels=tuple(after.label for after in found),
+        drops=tuple(drop(item.prediction, after) for after in found),
+    )
+
+
+def _grid(item: Item, moves: Sequence[tuple[str, str, str]], found: Sequence[Prediction]) -> Grid:
+    return Grid(
+        id=item.example.id,
+        named=item.prediction.runner_up,
+        words=tuple(key for key, _, _ in moves),
+        inserted=tuple(new for _, new, _ in moves),
+        labels=tuple(after.label for after in found),
+        drops=tuple(drop(item.prediction, after) for after in found),
+    )
 
 
 def without(text: str, key: str, filler: str) -> str:
     """Take one word out; where the word *is* the stand-in, the text stays and the edit is none."""
-    if filler and key == filler.casefold():
+    if filler and key == fold(filler):
         return text
     return take_out(text, {key}, filler)
 
@@ -78,20 +124,3 @@ def swaps(text: str, inserted: Sequence[str]) -> Iterator[tuple[str, str, str]]:
         for new in inserted:
             if new != word.key:
                 yield word.key, new, replace(text, {word.key: match_case(new, word.core)})
-
-
-def grids(classifier: Classifier, items: Sequence[Item], pinned: Pinned, tick: Tick | None = None) -> list[Grid]:
-    """Put each pinned word of the runner-up label in place of each candidate and classify."""
-    moves = [list(swaps(item.example.text, pinned[item.prediction.runner_up])) for item in items]
-    found = recheck(classifier, items, [[text for _, _, text in mine] for mine in moves], tick)
-    return [
-        Grid(
-            id=item.example.id,
-            named=item.prediction.runner_up,
-            words=tuple(key for key, _, _ in mine),
-            inserted=tuple(new for _, new, _ in mine),
-            labels=tuple(after.label for after in after_all),
-            drops=tuple(drop(item.prediction, after) for after in after_all),
-        )
-        for item, mine, after_all in zip(items, moves, found, strict=True)
-    ]

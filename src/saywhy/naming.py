@@ -25,7 +25,7 @@ _FRAMES = (
     re.compile(rf"{_NOUN}\s*[:,]?\s*(?P<quoted>{_QUOTES})", re.I),
     # the word that decided my answer is love
     re.compile(
-        rf"(?P<what>{_NOUN}|\banswer\b)(?:[^\".:]|\.(?!\s))*?(?:\b(?:is|was|are|were)\b:?|:)\s*"
+        rf"(?P<what>{_NOUN}|\banswer\b)(?:[^\".,:]|\.(?!\s))*?(?:\b(?:is|was|are|were)\b:?|:)\s*"
         r"(?:the (?:words?|adjective)\s+)?(?P<rest>[^\s:].*)$",
         re.I | re.S,
     ),

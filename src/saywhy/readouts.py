@@ -5,9 +5,10 @@ Constrained readouts are skill without format (DESIGN.md section 1, *Readouts*).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from saywhy import prompts, styles
+from saywhy import prompts
+from saywhy import styles as readers
 from saywhy.edits import Item, Pinned, swaps
 from saywhy.models.protocol import Choice, Copy, Departure, Edit, Model, Tick
 from saywhy.prompts import Message
@@ -42,7 +43,7 @@ def generated(
     replies = model.generate(chats, [reply_room(item.example.text, style, setting) for item in items], tick)
     labels = tuple(task.labels.values())
     return [
-        (reply, styles.read(style, setting, item.example.text, reply, labels))
+        (reply, readers.read(style, setting, item.example.text, reply, labels))
         for item, reply in zip(items, replies, strict=True)
     ]
 
@@ -58,62 +59,87 @@ def constrained(
     model: Model,
     task: Task,
     items: Sequence[Item],
-    style: StyleName,
+    styles: Sequence[StyleName],
     pinned: Pinned,
     tick: Tick | None = None,
     *,
     placebo: bool = False,
-) -> list[Explanation]:
-    """Return the model's likeliest one-word explanation of each item.
+) -> list[dict[StyleName, Explanation]]:
+    """Return the model's likeliest one-word explanation of each item, in each style.
 
     Args:
         model: Who explains.
         task: The task.
         items: Texts and predictions.
-        style: The style.
+        styles: The styles.
         pinned: The words that a counterfactual may insert, by named label.
         tick: Progress.
         placebo: Subtract the same scores after a request for *any* word (robustness).
     """
-    asked = [request(task, item, style, "one-word") for item in items]
-    scores = _scores(model, items, asked, style, pinned, tick)
+    scores = _scores(model, items, styles, pinned, lambda item, style: request(task, item, style, "one-word"), tick)
     if placebo:
-        blind = [conversation(task, item, prompts.placebo(task, style)) for item in items]
-        for mine, other in zip(scores, _scores(model, items, blind, style, pinned, tick), strict=True):
-            for key, value in other.items():
-                mine[key] = (mine[key][0] - value[0], mine[key][1] - value[1])
-    return [_best(item.example.text, style, mine) for item, mine in zip(items, scores, strict=True)]
+        blind = _scores(
+            model,
+            items,
+            styles,
+            pinned,
+            lambda item, style: conversation(task, item, prompts.placebo(task, style)),
+            tick,
+        )
+        scores = [
+            {style: _minus(asked, other[style]) for style, asked in mine.items()}
+            for mine, other in zip(scores, blind, strict=True)
+        ]
+    return [
+        {style: _best(item.example.text, style, one) for style, one in mine.items()}
+        for item, mine in zip(items, scores, strict=True)
+    ]
 
 
 Scores = dict[tuple[str, str], tuple[float, float]]
 """(word, inserted) -> (score of the word, score of what is inserted)."""
 
 
+def _minus(one: Scores, other: Scores) -> Scores:
+    return {key: (value[0] - other[key][0], value[1] - other[key][1]) for key, value in one.items()}
+
+
 def _scores(
     model: Model,
     items: Sequence[Item],
-    chats: Sequence[list[Message]],
-    style: StyleName,
+    styles: Sequence[StyleName],
     pinned: Pinned,
+    ask: Callable[[Item, StyleName], list[Message]],
     tick: Tick | None,
-) -> list[Scores]:
-    if style == "attribution":
-        words = [candidates(item.example.text) for item in items]
-        asks = [
-            Choice(chat, tuple(word.core for word in mine), ends=True) for chat, mine in zip(chats, words, strict=True)
-        ]
-        return [
-            {(word.key, ""): (score, 0.0) for word, score in zip(mine, scores, strict=True)}
-            for mine, scores in zip(words, model.choose(asks, tick), strict=True)
-        ]
-    moves = [_moves(item, style, pinned) for item in items]
+) -> list[dict[StyleName, Scores]]:
+    found: list[dict[StyleName, Scores]] = [{} for _ in items]
+    if "attribution" in styles:
+        for mine, scores in zip(found, _named(model, items, ask, tick), strict=True):
+            mine["attribution"] = scores
+    # The copying styles of one text follow each other, so that they share the chat before the request.
+    copied = [(i, style) for i in range(len(items)) for style in styles if style != "attribution"]
+    moves = [_moves(items[i], style, pinned) for i, style in copied]
     copies = [
-        Copy(chat, item.example.text, tuple(edit for _, edit in mine))
-        for chat, item, mine in zip(chats, items, moves, strict=True)
+        Copy(ask(items[i], style), items[i].example.text, tuple(edit for _, edit in mine))
+        for (i, style), mine in zip(copied, moves, strict=True)
+    ]
+    for (i, style), edits, gone in zip(copied, moves, model.depart(copies, tick), strict=True):
+        found[i][style] = {move: _leaving(one) for (move, _), one in zip(edits, gone, strict=True)}
+    return found
+
+
+def _named(
+    model: Model, items: Sequence[Item], ask: Callable[[Item, StyleName], list[Message]], tick: Tick | None
+) -> list[Scores]:
+    """Return log P(word, end of turn) of each candidate of each item."""
+    words = [candidates(item.example.text) for item in items]
+    asks = [
+        Choice(ask(item, "attribution"), tuple(word.core for word in mine), ends=True)
+        for item, mine in zip(items, words, strict=True)
     ]
     return [
-        {key: _leaving(gone) for (key, _), gone in zip(mine, found, strict=True)}
-        for mine, found in zip(moves, model.depart(copies, tick), strict=True)
+        {(word.key, ""): (score, 0.0) for word, score in zip(mine, scores, strict=True)}
+        for mine, scores in zip(words, model.choose(asks, tick), strict=True)
     ]
 
 

@@ -44,9 +44,7 @@ _MARK = re.compile(r"\[\s*redacted\s*\]", re.I)
 _NOTE = re.compile(r"\s*\([^()]*\)\s*$")
 
 
-def read(
-    style: StyleName, setting: Setting, text: str, reply: str, label_words: Collection[str] = ()
-) -> Explanation:
+def read(style: StyleName, setting: Setting, text: str, reply: str, label_words: Collection[str] = ()) -> Explanation:
     """Read a reply of ``style`` to ``text``.
 
     Args:

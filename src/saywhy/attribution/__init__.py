@@ -23,9 +23,7 @@ def _occlusion(classifier: Classifier, items: Sequence[Item], tables: Sequence[T
     return occlusion(tables)
 
 
-def _gradient_x_input(
-    classifier: Classifier, items: Sequence[Item], tables: Sequence[Table]
-) -> list[WordScores]:
+def _gradient_x_input(classifier: Classifier, items: Sequence[Item], tables: Sequence[Table]) -> list[WordScores]:
     from saywhy.attribution.gradients import gradient_x_input
 
     return gradient_x_input(classifier, items)

@@ -22,12 +22,10 @@ from saywhy.records import SaywhyError, WordScores
 from saywhy.words import occurrences
 
 
-def gradient_x_input(
-    classifier: Classifier, items: Sequence[Item], tick: Tick | None = None
-) -> list[WordScores]:
+def gradient_x_input(classifier: Classifier, items: Sequence[Item], tick: Tick | None = None) -> list[WordScores]:
     """Return each word's share (nats) of the predicted label's margin.
 
-    The calibration constants only shift the margin: they choose the two labels, the gradient does not see them.
+    The calibration constants only shift the margin: they choose the two labels, no gradient sees them.
 
     Args:
         classifier: A ``LocalModel`` and its task.
@@ -53,9 +51,7 @@ def gradient_x_input(
     return found
 
 
-def _asked(
-    classifier: Classifier, model: LocalModel, item: Item
-) -> tuple[str, tuple[Ids, Offsets], tuple[Ids, Ids]]:
+def _asked(classifier: Classifier, model: LocalModel, item: Item) -> tuple[str, tuple[Ids, Offsets], tuple[Ids, Ids]]:
     """Return the opened chat, the prompt's ids and offsets, and the ids of the label and of the runner-up."""
     task = classifier.task
     opened = model.chat.open(prompts.question(task, item.example.text, item.example.context))

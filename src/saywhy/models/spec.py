@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -193,12 +194,19 @@ def load(name: str) -> LocalModel:
     spec = resolve(name)
     _check_base(spec)
     chosen = choose()
+    weights = str(chosen.dtype).removeprefix("torch.")
+    _tell_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
     model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
     if spec.adapter:
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, str(spec.adapter)).merge_and_unload()
     return LocalModel(name, model, tokenizer)
+
+
+@functools.cache
+def _tell_once(line: str) -> None:
+    say(line)
 
 
 def _check_base(spec: Spec) -> None:
