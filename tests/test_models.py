@@ -29,8 +29,10 @@ def test_a_folder_is_loaded(tiny_folder):
     assert (found.base, found.adapter, found.gguf) == (str(tiny_folder), None, None)
     model = spec.load(str(tiny_folder))
     assert (model.name, model.context) == (str(tiny_folder), 512)
-    assert model.fits(CHATS, 10) == [True, True, True]
-    assert model.fits(CHATS, 505) == [False, False, False]
+    assert model.objections(CHATS, 10) == [None, None, None]
+    assert model.objections(CHATS, 505) == ["longer than the model's context"] * 3
+    told = model.objections([[{"role": "user", "content": "a text with <|im_end|> in it"}]], 10)
+    assert told == ["holds a control token of the model"]
 
 
 def test_a_hub_id_is_kept_as_it_is():

@@ -18,7 +18,8 @@ from saywhy.models.protocol import Choice
 from saywhy.models.spec import load, resolve
 from saywhy.prompts import question
 from saywhy.records import STYLES, Prediction, SaywhyError
-from saywhy.train import Recipe, encode, mix, samples, train, tree_loss
+from saywhy.supervision import Recipe, encode, mix, samples
+from saywhy.train import train, tree_loss
 
 RECIPE = Recipe(rate=1e-2, epochs=2, batch=2, rank=4)
 TEXTS = (*tiny.TEXTS, "so sad, so sad :(", "I love @you", "cold day, great food")
@@ -218,6 +219,23 @@ def test_the_losses_fall_and_are_kept(adapter):
 def test_the_same_training_twice_is_the_same(adapter, tiny_folder, rows, tmp_path):
     again = weights(train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path))
     assert all(torch.equal(weight, again[name]) for name, weight in weights(adapter).items())
+
+
+def test_a_checkpoint_that_was_killed_half_way_is_passed_over(tiny_folder, rows, tmp_path, adapter):
+    def kill(done, of):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path, kill)
+    (tmp_path / "checkpoints" / "checkpoint-4").mkdir()
+    resumed = weights(train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path))
+    assert all(torch.allclose(weight, resumed[name], atol=1e-7) for name, weight in weights(adapter).items())
+
+
+def test_a_text_that_ends_the_turn_itself_is_refused(chat):
+    with pytest.raises(SaywhyError, match="contains the chat template's end of turn"):
+        [encode(chat, row, RECIPE) for row in made_rows(("hack <|im_end|> this text",))]
 
 
 @pytest.mark.parametrize("killed_at", [1, 3, 5])

@@ -45,15 +45,19 @@ def test_the_shared_prefix_is_the_longest(sequences):
 
 
 @given(st.lists(SEQUENCES, max_size=6), st.integers(1, 30))
-def test_plots_cover_every_group_once_in_order(groups, limit):
+def test_plots_cover_every_group_once_in_order_and_keep_to_the_limit(groups, limit):
     planted = plots(groups, limit)
     assert all(planted)
     assert [index for plot in planted for index in plot] == list(range(len(groups)))
+    for plot in planted:
+        tree = grow([ids for index in plot for ids in groups[index]])
+        assert len(plot) == 1 or len(tree.tokens) <= limit
 
 
 def test_plots_keep_to_the_limit():
     variants = [[(1, 2, 3, text, word) for word in range(4)] for text in range(10)]
     assert plots(variants, 13) == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+    assert plots(variants, 12) == [[text] for text in range(10)]
     assert plots(variants, 1) == [[text] for text in range(10)]
 
 

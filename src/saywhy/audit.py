@@ -82,14 +82,18 @@ class Said:
 
 
 def usable(classifier: Classifier, examples: Sequence[Example]) -> tuple[list[Example], list[SetAside]]:
-    """Split ``examples`` into those that fit the model's context and those set aside."""
-    chats = [prompts.question(classifier.task, one.text, one.context) for one in examples]
-    fits = classifier.model.fits(chats, ROOM)
-    kept = [one for one, fit in zip(examples, fits, strict=True) if fit]
+    """Split ``examples`` into those that can be put to the model and those set aside.
+
+    A redaction or counterfactual copies the text: there must be room for it twice.
+    """
+    chats = [
+        [*prompts.question(classifier.task, one.text, one.context), {"role": "assistant", "content": one.text}]
+        for one in examples
+    ]
+    reasons = classifier.model.objections(chats, ROOM)
+    kept = [one for one, reason in zip(examples, reasons, strict=True) if reason is None]
     aside = [
-        SetAside(one.id, classifier.task.name, "longer than the model's context")
-        for one, fit in zip(examples, fits, strict=True)
-        if not fit
+        SetAside(one.id, classifier.task.name, reason) for one, reason in zip(examples, reasons, strict=True) if reason
     ]
     return kept, aside
 

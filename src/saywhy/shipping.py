@@ -54,6 +54,6 @@ def train_adapter(config: Config, out: Path) -> Path:
     if made and not shipped.exists():
         part = shipped.with_name(".adapter.part")
         shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(made, part, ignore=shutil.ignore_patterns("checkpoints"))
+        shutil.copytree(made, part)
         part.rename(shipped)
     return shipped

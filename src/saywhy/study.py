@@ -5,7 +5,6 @@ Each step asks the run folder what is there. A killed run repeats at most one ch
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from saywhy.edits import Item, Pinned, tables
 from saywhy.lexicon import Associations
 from saywhy.manifest import facts
 from saywhy.models.protocol import Model
-from saywhy.models.spec import CONSTANTS_FILE, Spec, load, resolve
+from saywhy.models.spec import CONSTANTS_FILE, load, resolve
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress
 from saywhy.records import STYLES, Example, Prediction, SaywhyError
@@ -147,7 +146,8 @@ class Study:
 
     def _targets(self, seed: int) -> tuple[list[Item], list[dict[Any, targets.Pick]]]:
         """Return the arms' texts with adapted's predictions and its pseudo-faithful explanations, made once."""
-        where, size, examples = f"seed-{seed}", self.config.chunk, self.corpus.arms
+        where, size = f"seed-{seed}", self.config.chunk
+        examples = self._askable("arms", self.corpus.arms)
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             classifier = self.classifier("adapted", seed)
@@ -155,13 +155,22 @@ class Study:
             items = [Item(*pair) for pair in zip(part, classifier.predict_examples(part), strict=True)]
             found = targets.faithful(classifier, items, tables(classifier, items, "redact"), self.pinned)
             bar.tick(len(part))
-            return {"targets": [_kept(item, picks) for item, picks in zip(items, found, strict=True)]}
+            return {
+                "targets": [
+                    {
+                        "id": item.example.id,
+                        "prediction": item.prediction.to_dict(),
+                        "picks": {style: pick.to_dict() for style, pick in picks.items()},
+                    }
+                    for item, picks in zip(items, found, strict=True)
+                ]
+            }
 
         if not self.folder.done(where, ("targets",)):
             with self._timed("targets"), progress(f"targets, seed {seed}", len(examples)) as bar:
                 self.folder.stage(where, ("targets",), -(-len(examples) // size), chunk)
         lines = read_lines(self.folder.path / where / "targets.jsonl")
-        found = [_picks(line) for line in lines]
+        found = [{style: targets.Pick.from_dict(pick) for style, pick in line["picks"].items()} for line in lines]
         rates = {style: sum(bool(one[style].hit) for one in found) / len(found) for style in STYLES}
         write_json(self.folder.path / "targets.json", {"n": len(found), "hits": rates})
         by_id = {one.id: one for one in examples}
@@ -174,9 +183,8 @@ class Study:
         if gold and unlabelled:
             raise SaywhyError(f"{unlabelled} training rows have no label: run with adapt_labels=formats")
         classifier = self.classifier("base", self.config.seeds[0])
-        items = [
-            Item(*pair) for pair in zip(self.corpus.adapt, classifier.predict_examples(self.corpus.adapt), strict=True)
-        ]
+        examples = self._askable("adapt", self.corpus.adapt)
+        items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
         if gold:
             items = [targets.answered(item, str(item.example.label)) for item in items]
         rows: list[dict[str, Any]] = []
@@ -188,7 +196,8 @@ class Study:
         return rows
 
     def _train(self, arm: str, seed: int, rows: list[dict[str, Any]], start: Path | None, adapter: Path) -> None:
-        from saywhy.train import Recipe, mix, train
+        from saywhy.supervision import Recipe, mix
+        from saywhy.train import train
 
         config, first = self.config, arm == "adapted"
         recipe = Recipe(
@@ -202,7 +211,7 @@ class Study:
             seed=seed,
         )
         replay = read_messages(Path(config.replay)) if config.replay else []
-        spec: Spec = dataclasses.replace(self.spec, adapter=start) if start else self.spec
+        spec = resolve(str(start)) if start else self.spec
         self._loaded.clear()
         with self._timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
             train(spec, mix(rows, replay, config.replay_share, seed), recipe, adapter, bar.of)
@@ -238,6 +247,15 @@ class Study:
             )
             write_json(path, [one.id for one in kept])
         return [by_id[name] for name in read_json(path)]
+
+    def _askable(self, pool: str, examples: Sequence[Example]) -> list[Example]:
+        """Return the training texts that can be put to the model; looked up once, kept by id."""
+        by_id = {one.id: one for one in examples}
+
+        def ids() -> list[str]:
+            return [one.id for one in usable(self.classifier("base", self.config.seeds[0]), examples)[0]]
+
+        return [by_id[name] for name in self.folder.json(f"askable-{pool}.json", ids)]
 
     def _write_texts(self) -> None:
         path = self.folder.path / "texts.jsonl"
@@ -276,18 +294,3 @@ class Study:
             yield
         finally:
             self.folder.spent(stage, time.monotonic() - began)
-
-
-def _kept(item: Item, picks: targets.Picks) -> dict[str, Any]:
-    return {
-        "id": item.example.id,
-        "prediction": item.prediction.to_dict(),
-        "picks": {style: dataclasses.asdict(pick) for style, pick in picks.items()},
-    }
-
-
-def _picks(line: Mapping[str, Any]) -> dict[Any, targets.Pick]:
-    return {
-        style: targets.Pick(tuple(pick["words"]), tuple(pick["inserted"]), pick["hit"])
-        for style, pick in line["picks"].items()
-    }

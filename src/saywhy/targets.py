@@ -16,7 +16,7 @@ from saywhy.edits import Item, Pinned, drop, recheck
 from saywhy.lexicon import Associations, most_associated
 from saywhy.models.protocol import Copy, Edit, Tick
 from saywhy.predict import Classifier
-from saywhy.records import Prediction, Setting, StyleName, Table
+from saywhy.records import Prediction, Record, Setting, StyleName, Table
 from saywhy.tasks import Task
 from saywhy.words import MARK, budget, candidates, match_case, occurrences, replace, take_out
 
@@ -25,7 +25,7 @@ POSITIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Pick:
+class Pick(Record):
     """What an explanation of one text is made of.
 
     Attributes:

@@ -62,9 +62,18 @@ class LocalModel:
         self.tokens = 0
         self._check_tree()
 
-    def fits(self, chats: Sequence[list[Message]], room: int) -> list[bool]:
-        """Return whether each chat and ``room`` more tokens are within the context."""
-        return [len(ids) + room <= self.context for ids in self.chat.ids([self.chat.open(chat) for chat in chats])]
+    def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
+        """Return why a chat cannot be used: it does not fit the context, or its text would be read as control."""
+        control = [token for token in self.chat.tokenizer.all_special_tokens if token.strip()]
+        lengths = [len(ids) for ids in self.chat.ids([self.chat.open(chat) for chat in chats])]
+        return [
+            "longer than the model's context"
+            if length + room > self.context
+            else "holds a control token of the model"
+            if any(token in turn["content"] for turn in chat for token in control)
+            else None
+            for chat, length in zip(chats, lengths, strict=True)
+        ]
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
         """Return log P(option), and of the turn's end where asked, for each option of each choice."""

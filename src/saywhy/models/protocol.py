@@ -69,8 +69,8 @@ class Model(Protocol):
 
     name: str
 
-    def fits(self, chats: Sequence[list[Message]], room: int) -> list[bool]:
-        """Return whether each chat and ``room`` more tokens are within the model's context."""
+    def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
+        """Return why each chat, with ``room`` more tokens, cannot be put to the model; None if it can."""
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
         """Return log P(option) in nats for each option of each choice."""

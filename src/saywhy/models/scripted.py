@@ -68,7 +68,8 @@ class Asked:
             return ", ".join(cores[key] for key in keys)
         if self.style == "redaction":
             return take_out(self.text, keys)
-        return replace(self.text, dict.fromkeys(keys, self.inserts[str(self.named)][0]))
+        first, *others = self.inserts[str(self.named)]
+        return replace(self.text, {key: others[0] if key == first and others else first for key in keys})
 
     def swap(self, *, faithful: bool) -> str:
         """Return the first one-word counterfactual that does, or does not, bring the named label about."""
@@ -136,9 +137,9 @@ class Scripted:
     ) -> None:
         self.name, self.task, self.rule, self.explain, self.inserts = name, task, rule, explain, inserts
 
-    def fits(self, chats: Sequence[list[Message]], room: int) -> list[bool]:
-        """Everything fits."""
-        return [True] * len(chats)
+    def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
+        """Object to nothing."""
+        return [None] * len(chats)
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
         """Return the rule's scores for label words, and 0 or -1 for a word that it would or would not name."""

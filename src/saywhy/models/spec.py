@@ -59,9 +59,9 @@ class Spec:
 
     @property
     def extras(self) -> dict[str, Any]:
-        """What saywhy wrote beside the adapter: {} if there is none."""
-        path = self.adapter / CONSTANTS_FILE if self.adapter else None
-        return json.loads(path.read_text("utf-8")) if path and path.is_file() else {}
+        """What saywhy wrote beside the trained weights: {} if there is nothing."""
+        path = (self.adapter or Path(self.base)) / CONSTANTS_FILE
+        return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
 def cache_folder() -> Path:
@@ -211,7 +211,7 @@ def _tell_once(line: str) -> None:
 
 def _check_base(spec: Spec) -> None:
     """Refuse an adapter whose base is not the one that it was trained on."""
-    told = spec.extras.get("base", {}).get("fingerprint")
+    told = spec.extras.get("base", {}).get("fingerprint") if spec.adapter else None
     if told and told != (found := fingerprint(spec)):
         raise SaywhyError(
             f"adapter {spec.adapter} was trained on another base ({told}) than {spec.public_id} is here ({found}): "

@@ -85,17 +85,24 @@ def plots(groups: Sequence[Sequence[Ids]], limit: int) -> list[list[int]]:
     planted: list[list[int]] = []
     size, first, last = limit + 1, Ids(), Ids()
     for index, group in enumerate(groups):
-        fresh = 0
-        for ids in group:
-            fresh += len(ids) - max(_common(ids, last), _common(ids, first))
-            last = ids
+        fresh = _fresh(group, first, last)
         if size + fresh > limit:
             planted.append([])
-            size, first = 0, group[0] if group else Ids()
-            fresh = max(fresh, len(first))
+            size, first, last = 0, group[0] if group else Ids(), Ids()
+            fresh = _fresh(group, last, last)
         planted[-1].append(index)
         size += fresh
+        last = group[-1] if group else last
     return planted
+
+
+def _fresh(group: Sequence[Ids], first: Ids, last: Ids) -> int:
+    """Return how many tokens a group adds, at most, to a tree that holds ``first`` and ``last``."""
+    size = 0
+    for ids in group:
+        size += len(ids) - max(_common(ids, last), _common(ids, first))
+        last = ids
+    return size
 
 
 def _common(one: Ids, other: Ids) -> int:

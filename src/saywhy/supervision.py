@@ -1,0 +1,109 @@
+"""What is supervised: training rows to ids, the first supervised token, and the weight of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from saywhy.models.chat import Chat
+from saywhy.records import SaywhyError
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Recipe:
+    """How an arm is trained.
+
+    Attributes:
+        rate: Peak learning rate.
+        epochs: Passes over the rows.
+        batch: Texts a step; the rows of a text stay together.
+        rank: LoRA rank; 0 trains all weights.
+        decision_weight: How much more a token counts in which the word is decided on than a copied one.
+        label_weight: How much the label turn counts, against 1 for an explanation.
+        packing: "tree" computes the rows of a text as one tree; "none" leaves them to TRL, one by one.
+        seed: Of the row order and the LoRA initialisation.
+    """
+
+    rate: float = 1e-3
+    epochs: int = 2
+    batch: int = 4
+    rank: int = 16
+    decision_weight: float = 10.0
+    label_weight: float = 1.0
+    packing: str = "tree"
+    seed: int = 0
+
+
+Sequences = list[dict[str, Any]]
+"""The rows of one text: ids, the first supervised token, one weight a supervised token."""
+
+
+def encode(chat: Chat, row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """Turn a prompt/completion row into ids, the start of what is supervised, and its weights (they sum to one).
+
+    Raises:
+        SaywhyError: If the prompt's ids are no prefix of the whole, or if nothing would be supervised.
+    """
+    prompt = chat.open(row["prompt"])
+    said = row["completion"][0]["content"]
+    whole = chat.close([*row["prompt"], *row["completion"]])
+    ids, offsets = chat.ids_and_offsets([whole])[0]
+    head = chat.ids([prompt])[0]
+    if ids[: len(head)] != head:
+        raise SaywhyError(f"row {row.get('id')}: the prompt's ids are no prefix: the tokenizer merges across the seam")
+    end = ids.index(chat.ender[0], len(head)) if chat.ender[0] in ids[len(head) :] else -1
+    if end >= 0 and offsets[end][0] < len(prompt) + len(said.strip()):
+        raise SaywhyError(f"row {row.get('id')}: the completion contains the chat template's end of turn")
+    if end <= len(head):
+        raise SaywhyError(f"row {row.get('id')}: the completion is empty or its end of turn is not supervised")
+    spans = [(len(prompt) + a, len(prompt) + b) for a, b in row.get("decision") or [[0, len(said)]]]
+    weights = [
+        recipe.decision_weight if any(a < stop and start < b for a, b in spans) else 1.0
+        for start, stop in offsets[len(head) : end + 1]
+    ]
+    scale = (recipe.label_weight if row.get("style") == "label" else 1.0) / sum(weights)
+    return {
+        "ids": list(ids[: end + 1]),
+        "start": len(head),
+        "weights": [weight * scale for weight in weights],
+    }
+
+
+def samples(chat: Chat, rows: Sequence[Mapping[str, Any]], recipe: Recipe, longest: int) -> list[Sequences]:
+    """Return the encoded rows, those of one text together.
+
+    Raises:
+        SaywhyError: If a row is longer than the model's context: nothing is truncated silently.
+    """
+    by_text: dict[str, Sequences] = {}
+    for row in rows:
+        encoded = encode(chat, row, recipe)
+        if len(encoded["ids"]) > longest:
+            raise SaywhyError(f"training row {row['id']}: {len(encoded['ids'])} tokens, the model takes {longest}")
+        by_text.setdefault(str(row["id"]), []).append(encoded)
+    return list(by_text.values())
+
+
+def mix(
+    rows: Sequence[dict[str, Any]], replay: Sequence[list[dict[str, str]]], share: float, seed: int
+) -> list[dict[str, Any]]:
+    """Add instruction data so that it makes ``share`` of the samples (texts and instructions)."""
+    texts = len({row["id"] for row in rows})
+    wanted = round(texts * share / (1 - share)) if replay else 0
+    drawn = random.Random(seed).sample(list(replay), min(wanted, len(replay)))
+    return [
+        *rows,
+        *(
+            {
+                "id": f"replay-{i}",
+                "style": "replay",
+                "setting": None,
+                "prompt": chat[:-1],
+                "completion": chat[-1:],
+                "decision": None,
+            }
+            for i, chat in enumerate(drawn)
+        ),
+    ]
