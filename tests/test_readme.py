@@ -24,7 +24,7 @@ def test_the_ten_lines_of_python(tmp_path, monkeypatch, capsys):
     exec(compile(block, "README.md", "exec"), {})
     told = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"[+-]\d\.\d\d above a random word", told[-2])
-    assert (tmp_path / told[-1]).read_text("utf-8").startswith("<!doctype html>")
+    assert (tmp_path / told[-1]).read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_every_command_and_setting_in_the_readme_exists():
