@@ -26,6 +26,7 @@ from trl import SFTConfig, SFTTrainer
 
 from saywhy.models.chat import Chat
 from saywhy.models.local import TREE_TOKENS, body, pack
+from saywhy.models.precision import exact
 from saywhy.models.spec import CONSTANTS_FILE, Spec, fingerprint, load_base
 from saywhy.models.tree import grow, plots
 from saywhy.supervision import Recipe, Sequences, samples
@@ -139,7 +140,7 @@ def train(
     # The state is written last: a checkpoint without it was killed half-way.
     whole = [state.parent for state in work.glob("checkpoint-*/trainer_state.json")]
     last = max(whole, key=lambda one: int(one.name.rpartition("-")[2]), default=None)
-    with warnings.catch_warnings():
+    with exact(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     _save(trainer.model, tokenizer, spec, folder, recipe)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +39,18 @@ def choose() -> Precision:
             "this CPU multiplies bfloat16 in hardware; weights and sums stay float32",
         )
     return Precision(torch.float32, "cpu", "float32", "this CPU has no bfloat16 units")
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Multiply in float32 within: bfloat16 products on a CPU are for the forward pass only, not for training."""
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
 
 
 def _has_bfloat16_units() -> bool:
