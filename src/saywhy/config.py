@@ -63,6 +63,12 @@ class Config(BaseModel):
     calibration_rows: int = Field(256, ge=2, description="Unlabelled training texts for the calibration constants.")
     lexicon_rows: int = Field(4000, ge=2, description="Training texts from which words' associations are counted.")
     pinned_words: int = Field(2, ge=2, description="Words a label that a counterfactual may insert.")
+    infill_words: int = Field(
+        0,
+        ge=0,
+        description="The model's own words that the search for counterfactual targets tries at a position beside the "
+        "pinned ones; 0: none, so that targets and random control draw from one list.",
+    )
     adapt_labels: Literal["gold", "formats"] = Field(
         "gold", description="`adapted` learns the gold labels, or (no labels at hand) formats only."
     )

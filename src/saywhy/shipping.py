@@ -28,7 +28,9 @@ def write_targets(config: Config, out: Path) -> Path:
     def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
         part = examples[number * size : (number + 1) * size]
         items = [Item(*pair) for pair in zip(part, classifier.predict_examples(part), strict=True)]
-        found = pseudo.faithful(classifier, items, tables(classifier, items, "redact"), study.pinned)
+        found = pseudo.faithful(
+            classifier, items, tables(classifier, items, "redact"), study.pinned, infill=config.infill_words
+        )
         bar.tick(len(part))
         kept = [i for i, one in enumerate(found) if one["attribution"].hit or not config.verified]
         rows = pseudo.rows(study.corpus.task, [items[i] for i in kept], [found[i] for i in kept], config.train_styles)

@@ -153,7 +153,9 @@ class Study:
             classifier = self.classifier("adapted", seed)
             part = examples[number * size : (number + 1) * size]
             items = [Item(*pair) for pair in zip(part, classifier.predict_examples(part), strict=True)]
-            found = targets.faithful(classifier, items, tables(classifier, items, "redact"), self.pinned)
+            found = targets.faithful(
+                classifier, items, tables(classifier, items, "redact"), self.pinned, infill=self.config.infill_words
+            )
             bar.tick(len(part))
             return {
                 "targets": [

@@ -14,11 +14,11 @@ from typing import Any
 from saywhy import prompts, readouts
 from saywhy.edits import Item, Pinned, drop, recheck
 from saywhy.lexicon import Associations, most_associated
-from saywhy.models.protocol import Copy, Edit, Tick
+from saywhy.models.protocol import Copy, Edit, Gap, Tick
 from saywhy.predict import Classifier
 from saywhy.records import Prediction, Record, Setting, StyleName, Table
 from saywhy.tasks import Task
-from saywhy.words import MARK, budget, candidates, match_case, occurrences, replace, take_out
+from saywhy.words import MARK, budget, candidates, fold, match_case, occurrences, replace, take_out
 
 POSITIONS = 3
 """A counterfactual is searched at the words whose removal matters most, so many of them."""
@@ -49,6 +49,8 @@ def faithful(
     tables: Sequence[Table],
     pinned: Pinned,
     tick: Tick | None = None,
+    *,
+    infill: int = 0,
 ) -> list[dict[StyleName, Pick]]:
     """Return the explanations likely to be faithful: the best word by attribution, the best counterfactual found.
 
@@ -58,8 +60,9 @@ def faithful(
         tables: Their leave-one-word-out tables: exact attribution by occlusion.
         pinned: The words that a counterfactual may insert, by named label.
         tick: Progress.
+        infill: How many of the model's own words the counterfactual search tries at each position beside those.
     """
-    swaps = _search(classifier, items, tables, pinned, tick)
+    swaps = _search(classifier, items, tables, _words_to_try(classifier, items, tables, pinned, infill), tick)
     found: list[dict[StyleName, Pick]] = []
     for table, swap in zip(tables, swaps, strict=True):
         best = max(range(len(table.words)), key=lambda i: table.drops[i])
@@ -69,14 +72,18 @@ def faithful(
 
 
 def _search(
-    classifier: Classifier, items: Sequence[Item], tables: Sequence[Table], pinned: Pinned, tick: Tick | None
+    classifier: Classifier,
+    items: Sequence[Item],
+    tables: Sequence[Table],
+    to_try: Sequence[Sequence[tuple[str, str]]],
+    tick: Tick | None,
 ) -> list[Pick]:
-    """Recheck every pinned word at the best positions at once; take the most fluent edit that hits.
+    """Recheck every word to try at the best positions at once; take the most fluent edit that hits.
 
     Fluent is what the model itself would write there: log P(word) in its copy of the text. Where nothing hits,
     the edit that moves the log-odds most is taken, and the pick says so.
     """
-    moves = [_best_moves(item, table, pinned) for item, table in zip(items, tables, strict=True)]
+    moves = list(to_try)
     texts = [
         [replace(item.example.text, {k: _cased(item, k, n)}) for k, n in mine]
         for item, mine in zip(items, moves, strict=True)
@@ -100,10 +107,29 @@ def _search(
     return picks
 
 
-def _best_moves(item: Item, table: Table, pinned: Pinned) -> list[tuple[str, str]]:
-    order = sorted(range(len(table.words)), key=lambda i: -table.drops[i])[:POSITIONS]
-    new = pinned[item.prediction.runner_up]
-    return [(table.words[i], word) for i in order for word in new if word != table.words[i]]
+def _words_to_try(
+    classifier: Classifier, items: Sequence[Item], tables: Sequence[Table], pinned: Pinned, infill: int
+) -> list[list[tuple[str, str]]]:
+    """Return (word, what to put in its place) at each text's best positions."""
+    best = [sorted(range(len(one.words)), key=lambda i: -one.drops[i])[:POSITIONS] for one in tables]
+    moves = [
+        [(table.words[i], new) for i in mine for new in pinned[item.prediction.runner_up] if new != table.words[i]]
+        for item, table, mine in zip(items, tables, best, strict=True)
+    ]
+    if infill:
+        labels = {fold(word) for word in classifier.task.labels.values()}
+        places = [(n, tables[n].words[i]) for n, mine in enumerate(best) for i in mine]
+        gaps = [
+            Gap(
+                readouts.request(classifier.task, items[n], "counterfactual", "one-word"),
+                items[n].example.text[: _start(items[n], key)],
+                frozenset({key, *labels}),
+            )
+            for n, key in places
+        ]
+        for (n, key), words in zip(places, classifier.model.infill(gaps, infill), strict=True):
+            moves[n] += [(key, new) for new in words if (key, new) not in moves[n]]
+    return moves
 
 
 def _start(item: Item, key: str) -> int:

@@ -10,7 +10,8 @@ import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from saywhy.models.chat import Chat
-from saywhy.models.protocol import Choice, Copy, Departure, Tick
+from saywhy.models.infill import infill
+from saywhy.models.protocol import Choice, Copy, Departure, Gap, Tick
 from saywhy.models.tree import Ids, Tree, batches, grow, plots, shared_prefix
 from saywhy.prompts import Message
 from saywhy.records import SaywhyError
@@ -151,7 +152,7 @@ class LocalModel:
         self, groups: Sequence[Sequence[Scored]], trees: Sequence[Tree], prefix: Prefix | None
     ) -> list[list[list[float]]]:
         cut = len(prefix.ids) if prefix else 0
-        hidden = self._hidden(trees, prefix)
+        hidden = self.hidden(trees, prefix)
         self.tokens += sum(len(tree.tokens) for tree in trees)
         wanted: dict[tuple[int, int], int] = {}
         asks: list[tuple[int, int]] = []
@@ -164,7 +165,7 @@ class LocalModel:
         values = iter(self._log_probs(hidden[list(rows), list(nodes)], asks))
         return [[[next(values) for _ in item.ids[item.start :]] for item in group] for group in groups]
 
-    def _hidden(self, trees: Sequence[Tree], prefix: Prefix | None) -> torch.Tensor:
+    def hidden(self, trees: Sequence[Tree], prefix: Prefix | None) -> torch.Tensor:
         """Return the last hidden states of packed trees, shape (trees, longest tree, width)."""
         cut = len(prefix.ids) if prefix else 0
         ids, positions, mask = pack(trees, cut, self._pad, self.model.dtype)
@@ -191,6 +192,10 @@ class LocalModel:
             norm = torch.logsumexp(logits, -1)
             found[mine] = logits[slots[mine] - first, tokens[mine]] - norm[slots[mine] - first]
         return cast(list[float], found.tolist())
+
+    def infill(self, gaps: Sequence[Gap], count: int) -> list[tuple[str, ...]]:
+        """Return the likeliest whole words for each gap."""
+        return infill(self, gaps, count, TREE_TOKENS)
 
     @torch.inference_mode()
     def generate(

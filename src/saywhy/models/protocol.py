@@ -64,6 +64,15 @@ class Departure:
     inserted: float
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A chat whose assistant's turn has come to ``before``; ``barred`` words may not come next."""
+
+    messages: list[Message]
+    before: str
+    barred: frozenset[str] = frozenset()
+
+
 class Model(Protocol):
     """A chat model that can be asked for log-probabilities and for text."""
 
@@ -77,6 +86,9 @@ class Model(Protocol):
 
     def depart(self, copies: Sequence[Copy], tick: Tick | None = None) -> list[tuple[Departure, ...]]:
         """Return how likely each edit is to begin, and to go on, one an edit of each copy."""
+
+    def infill(self, gaps: Sequence[Gap], count: int) -> list[tuple[str, ...]]:
+        """Return the ``count`` words (folded) that the model would likeliest write next, for each gap."""
 
     def generate(
         self, chats: Sequence[list[Message]], max_new_tokens: Sequence[int], tick: Tick | None = None

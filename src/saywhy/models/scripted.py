@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from saywhy import prompts, styles
-from saywhy.models.protocol import Choice, Copy, Departure, Tick
+from saywhy.models.protocol import Choice, Copy, Departure, Gap, Tick
 from saywhy.prompts import Message
 from saywhy.records import SETTINGS, STYLES, Explanation, Setting, StyleName
 from saywhy.tasks import Task
@@ -166,6 +166,10 @@ class Scripted:
         return tuple(
             Departure(0.0, -1.0, 0.0) if edit.text == wanted else Departure(-1.0, 0.0, -1.0) for edit in copy.edits
         )
+
+    def infill(self, gaps: Sequence[Gap], count: int) -> list[tuple[str, ...]]:
+        """Think of nothing."""
+        return [()] * len(gaps)
 
     def generate(
         self, chats: Sequence[list[Message]], max_new_tokens: Sequence[int], tick: Tick | None = None

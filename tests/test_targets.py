@@ -1,0 +1,60 @@
+"""Pseudo-faithful explanations on a model: the search looks, and takes what it found."""
+
+import pytest
+import tiny
+
+from saywhy import targets
+from saywhy.edits import Item, drop, recheck, tables
+from saywhy.models.protocol import Gap
+from saywhy.predict import Classifier
+from saywhy.words import candidates, match_case, replace
+
+
+@pytest.fixture(scope="module")
+def classifier(tiny_folder):
+    return Classifier(tiny.load_exact(tiny_folder), tiny.TASK, {"negative": -0.7, "positive": -0.7})
+
+
+@pytest.fixture(scope="module")
+def items(classifier):
+    examples = tiny.examples()
+    return [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
+
+
+@pytest.mark.parametrize("infill", [0, 3])
+def test_the_counterfactual_found_is_what_a_fresh_recheck_says(classifier, items, infill):
+    made = tables(classifier, items, "redact")
+    for item, table, picks in zip(
+        items, made, targets.faithful(classifier, items, made, tiny.PINNED, infill=infill), strict=True
+    ):
+        best = max(table.drops)
+        assert table.drops[table.words.index(picks["attribution"].words[0])] == best
+        assert picks["redaction"] == picks["attribution"]
+        swap = picks["counterfactual"]
+        [key], [new] = swap.words, swap.inserted
+        cores = {word.key: word.core for word in candidates(item.example.text)}
+        [[after]] = recheck(classifier, [item], [[replace(item.example.text, {key: match_case(new, cores[key])})]])
+        assert swap.hit == (after.label == item.prediction.runner_up)
+        if not infill:
+            assert new in tiny.PINNED[item.prediction.runner_up]
+            if not swap.hit:  # nothing at the best positions hits: the largest drop is taken
+                top = sorted(range(len(table.words)), key=lambda i: -table.drops[i])[: targets.POSITIONS]
+                moves = [(table.words[i], w) for i in top for w in tiny.PINNED[item.prediction.runner_up]]
+                texts = [replace(item.example.text, {k: match_case(w, cores[k])}) for k, w in moves if k != w]
+                [found] = recheck(classifier, [item], [texts])
+                assert not any(one.label == item.prediction.runner_up for one in found)
+                largest = max(drop(item.prediction, one) for one in found)
+                assert drop(item.prediction, after) == pytest.approx(largest, abs=1e-4)
+
+
+def test_infill_is_the_models_likeliest_words_whatever_the_batch(classifier, items):
+    model = classifier.model
+    chat = [{"role": "user", "content": "Copy the tweet."}]
+    gaps = [Gap(chat, before) for before in ("What a", "My awful flight", "The food was")]
+    together = model.infill(gaps, 4)
+    assert together == [model.infill([gap], 4)[0] for gap in gaps]
+    assert any(together)
+    for gap, words in zip(gaps, together, strict=True):
+        assert all(word.isalpha() for word in words)
+        barred = Gap(gap.messages, gap.before, frozenset(words[:1]))
+        assert model.infill([barred], 3)[0] == words[1:4]
