@@ -1,8 +1,8 @@
 """Pseudo-faithful explanations on a model: the search looks, and takes what it found."""
 
 import pytest
-import tiny
 
+import tiny
 from saywhy import targets
 from saywhy.edits import Item, drop, recheck, tables
 from saywhy.models.protocol import Gap
