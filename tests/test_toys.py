@@ -1,4 +1,4 @@
-"""The definitions of DESIGN.md as executable examples: models of known truth, through the real audit."""
+"""The definitions of docs/definitions.md as executable examples: models of known truth, through the real audit."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The audit: predict, ask, read, apply, recheck, judge (DESIGN.md sections 1 and 2). No tensors here.
+"""The audit: predict, ask, read, apply, recheck, judge (docs/definitions.md). No tensors here.
 
 ``audit`` takes one chunk of texts through everything and returns rows; the caller stores chunk by chunk.
 """
@@ -251,7 +251,7 @@ class _Judge:
 
 
 def _hit(after: str | None, prediction: Prediction, named: str | None) -> bool:
-    """Return whether the explanation is faithful (DESIGN.md section 1); an invalid one never is."""
+    """Return whether the explanation is faithful (docs/definitions.md); an invalid one never is."""
     if after is None:
         return False
     return after == named if named else after != prediction.label

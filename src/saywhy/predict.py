@@ -1,4 +1,4 @@
-"""Calibrated forced choice: the model's own label for a text (DESIGN.md section 1, *Prediction*)."""
+"""Calibrated forced choice: the model's own label for a text (docs/definitions.md, *Prediction*)."""
 
 from __future__ import annotations
 

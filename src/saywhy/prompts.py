@@ -1,4 +1,4 @@
-"""Every sentence that a model reads (DESIGN.md section 2). A changed prompt is a changed experiment.
+"""Every sentence that a model reads (docs/definitions.md). A changed prompt is a changed experiment.
 
 ``VERSION`` is written into every run; the snapshot tests pin each sentence.
 """

@@ -1,6 +1,6 @@
 """How an explanation is got out of a model: generated text, or the likeliest of all valid ones.
 
-Constrained readouts are skill without format (DESIGN.md section 1, *Readouts*).
+Constrained readouts are skill without format (docs/definitions.md, *Readouts*).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The values that pass between the parts of saywhy: frozen, JSON-able, no torch (DESIGN.md section 6).
+"""The values that pass between the parts of saywhy: frozen, JSON-able, no torch (docs/definitions.md).
 
 ``Row`` is the only primary data of a run: every number and picture of a report is rebuilt from rows.
 """
@@ -63,7 +63,7 @@ class Example(Record):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prediction(Record):
-    """The model's own label for a text (DESIGN.md section 1).
+    """The model's own label for a text (docs/definitions.md).
 
     Attributes:
         label: The calibrated argmax.

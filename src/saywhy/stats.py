@@ -1,4 +1,4 @@
-"""Rates, excess, score, intervals and paired tests over rows (DESIGN.md section 1). Pure: no files, no torch.
+"""Rates, excess, score, intervals and paired tests over rows (docs/definitions.md). Pure: no files, no torch.
 
 The unit of every interval and test is the text: rows of one text under several seeds are averaged first,
 because they are not independent. Nothing is ever NaN: what cannot be computed is ``None`` with a reason.

@@ -1,4 +1,4 @@
-"""The three styles of explanation: read a reply, judge its form, apply it (DESIGN.md section 1, *Validity*).
+"""The three styles of explanation: read a reply, judge its form, apply it (docs/definitions.md, *Validity*).
 
 ``read`` is the only way from a model's reply to an ``Explanation``. It forgives dress (quotes, bullets, bold,
 prefaces) and never content; every failure carries one of ``REASONS``.

@@ -1,4 +1,4 @@
-"""Pseudo-faithful explanations and their controls, as training rows (DESIGN.md sections 3 and 4).
+"""Pseudo-faithful explanations and their controls, as training rows (docs/definitions.md).
 
 A ``Pick`` is one word of one text in one style; which word is the whole difference between the arms.
 Rows are TRL's conversational ``prompt``/``completion``: ``trl sft`` can use them unchanged.

@@ -1,4 +1,4 @@
-"""What a task is, and where its YAML is found (DESIGN.md section 1, *Task*; every key in ``docs/tasks.md``).
+"""What a task is, and where its YAML is found (docs/definitions.md, *Task*; every key in ``docs/tasks.md``).
 
 A task is the same inside and outside the package: ``load_task("snli")`` and ``load_task("my/reviews.yaml")``.
 """

@@ -2,7 +2,7 @@
 
 TRL stays the trainer (optimizer, schedule, checkpoints, random state, accelerate). What is ours is a collator
 and a forward: the rows of one text share their chat's first half, so they are computed as one tree, and logits
-are made only where there is a target (DESIGN.md section 5).
+are made only where there is a target (ARCHITECTURE.md, *The engine*).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Words of a text by offsets: find them, take one out, put one in (DESIGN.md section 1, *Word*).
+"""Words of a text by offsets: find them, take one out, put one in (docs/definitions.md, *Word*).
 
 >>> [w.core for w in occurrences("Great, great! :( @pal")]
 ['Great', 'great', ':(', 'pal']

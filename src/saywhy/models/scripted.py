@@ -1,6 +1,6 @@
 """Models of known truth: a rule that decides, and an explainer that is honest about it or is not.
 
-They go through the same audit as a language model, so they say what each number must be (DESIGN.md section 1).
+They go through the same audit as a language model, so they say what each number must be (docs/definitions.md).
 """
 
 from __future__ import annotations

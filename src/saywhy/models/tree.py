@@ -1,4 +1,4 @@
-"""The prefix tree: many prompts that share beginnings become one packed sequence (DESIGN.md section 5).
+"""The prefix tree: many prompts that share beginnings become one packed sequence (ARCHITECTURE.md, *The engine*).
 
 A token sees its ancestors only, and its position is its depth, so every prompt is computed exactly as if it
 stood alone, while each shared token is computed once.

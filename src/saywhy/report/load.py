@@ -40,7 +40,7 @@ class Run:
         rows: All rows, ordered by seed and arm.
         tables: The leave-one-word-out tables of each (seed, arm).
         grids: The counterfactual grids of each (seed, arm).
-        decisions: The predictions on the whole test split.
+        decisions: The predictions for accuracy and agreement: the whole split unless `decide_rows` says less.
         set_aside: Texts that could not be used.
         targets: ``targets.json``: share of training texts with a hit, a style; empty if there is none.
     """

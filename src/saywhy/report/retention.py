@@ -13,7 +13,7 @@ from saywhy.stats import Difference, Interval
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What an arm kept of the classifier, on the whole test split.
+    """What an arm kept of the classifier.
 
     Attributes:
         arm: Which arm.

@@ -146,7 +146,7 @@ def retention_sheet(summary: Summary) -> Sheet | None:
     if not summary.retention:
         return None
     header = ("arm", "n", "accuracy", "accuracy, raw", "change", f"agreement with {summary.start or 'start'}")
-    note = "On the whole test split."
+    note = "On the texts of the split that were classified for this (n; all of them unless decide_rows says less)."
     if len(summary.retention) > 1:
         note += f" Change and drift are against {summary.start}; drift is that of the leave-one-word-out tables."
     if summary.yardstick is not None:
