@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -192,6 +193,8 @@ def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None
 
 def main() -> None:
     """Run the command line; a problem that the user can mend is one line and exit code 2."""
+    # Libraries warning each other of their own changes are nothing that a user can act on.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
     try:
         app()
     except SaywhyError as error:
