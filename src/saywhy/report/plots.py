@@ -82,7 +82,7 @@ def _plans(summary: Summary) -> list[Plan]:
         text = "What became of generated replies: faithful, valid but not faithful, and why the rest is invalid."
         plans.append(Plan("validity", "Generated replies", text, partial(draw_validity, summary, generated)))
     if any(kept.accuracy.value is not None or kept.agreement.value is not None for kept in summary.retention):
-        text = "Calibrated accuracy on the classified texts of the split, and how often the label is that of the start arm."
+        text = "Calibrated accuracy on texts of the split, and how often the label is that of the start arm."
         plans.append(Plan("retention", "Retention", text, partial(draw_retention, summary)))
     return plans
 
