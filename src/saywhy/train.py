@@ -152,7 +152,10 @@ def train(
 
 def _trainable(base: PreTrainedModel, spec: Spec, recipe: Recipe) -> Any:
     if spec.adapter:
-        return PeftModel.from_pretrained(base, str(spec.adapter), is_trainable=True)
+        model = PeftModel.from_pretrained(base, str(spec.adapter), is_trainable=True)
+        # Where the base lies now: PEFT would look its public name up on the hub at every checkpoint.
+        model.active_peft_config.base_model_name_or_path = spec.base
+        return model
     if recipe.rank == 0:
         return base
     lora = LoraConfig(

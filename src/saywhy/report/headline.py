@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from saywhy.report.arms import kind
 from saywhy.report.format import counted, joined, number, written
-from saywhy.report.summary import Cell, Contrast, Summary
+from saywhy.report.summary import UNCORRECTED, Cell, Contrast, Summary
 
 
 def headline(summary: Summary) -> str:
@@ -65,17 +65,24 @@ def _against(summary: Summary, mine: list[Cell]) -> str:
     for cell in mine:
         contrasts = [c for c in summary.contrasts if c.key == cell.key]
         beaten = [c.other for c in contrasts if c.verdict == "higher"]
-        others = [_unbeaten(c) for c in contrasts if c.verdict != "higher"]
-        parts = [f"beats {joined(beaten)}"] * bool(beaten) + [joined(others)] * bool(others)
+        above = [_above(c) for c in contrasts if c.verdict == f"higher{UNCORRECTED}"]
+        others = [_unbeaten(c) for c in contrasts if not c.verdict.startswith("higher")]
+        gains = [f"beats {joined(beaten)}"] * bool(beaten) + above
+        parts = [joined(gains)] * bool(gains) + [joined(others)] * bool(others)
         if parts:
             said.setdefault(" but ".join(parts), []).append(cell.key.style)
     text = "; ".join(f"in {joined(styles)} it {found}" for found, styles in said.items())
     return text[:1].upper() + text[1:] + "." * bool(text)
 
 
+def _above(contrast: Contrast) -> str:
+    return f"is above {contrast.other} by {written(contrast.difference)} (by itself, not after Holm's correction)"
+
+
 def _unbeaten(contrast: Contrast) -> str:
-    verb = "falls below" if contrast.verdict == "lower" else "does not beat"
-    return f"{verb} {contrast.other} (difference {written(contrast.difference)})"
+    difference = written(contrast.difference)
+    verb = "falls below" if contrast.verdict.startswith("lower") else "does not beat"
+    return f"{verb} {contrast.other} (difference {difference})"
 
 
 def _price(summary: Summary, arm: str) -> str:

@@ -77,8 +77,8 @@ def contrast_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
     header = ("style", "arm", "against", "difference", "p (Holm)", "result", "score, both can flip")
     note = (
         "Difference of mean excess, paired on the same texts; p from sign flips, in brackets corrected for "
-        "their number. Unclear: neither gain nor loss is shown. Last column: the two scores on texts that "
-        "can flip in both arms, and how many."
+        "their number (Holm). Uncorrected: shown by itself, not after that. Unclear: neither gain nor loss is shown. "
+        "Last column: the two scores on texts that can flip in both arms, and how many."
     )
     made: list[Sheet] = []
     for _, block in groupby(shown, key=lambda contrast: contrast.key.block):

@@ -27,6 +27,8 @@ from saywhy.stats import Difference, Interval
 
 NOT_SHOWN = "unclear"
 """The verdict on a contrast that shows nothing: neither a gain nor a loss, nor equality."""
+UNCORRECTED = ", uncorrected"
+"""Behind a verdict that stands by itself, but not after Holm's correction for all contrasts."""
 
 TRAINED = ("faithful", "transplant")
 """Kinds of arms whose targets were found with ``TRAINING_OPERATOR``."""
@@ -121,12 +123,17 @@ class Contrast:
 
     @property
     def verdict(self) -> str:
-        """``higher`` or ``lower`` if the interval excludes 0 and corrected p < 0.05, or ``NOT_SHOWN``."""
+        """``higher`` or ``lower`` if the interval excludes 0 and p < 0.05, or ``NOT_SHOWN``.
+
+        ``, uncorrected`` is added where p is below 0.05 by itself but not after Holm's correction.
+        """
         found = self.difference
-        p = found.p if self.p_holm is None else self.p_holm
-        if found.value is None or found.low is None or found.high is None or p is None or p >= 0.05:
+        if found.low is None or found.high is None or found.p is None or found.p >= 0.05:
             return NOT_SHOWN
-        return "higher" if found.low > 0 else "lower" if found.high < 0 else NOT_SHOWN
+        if found.low <= 0 <= found.high:
+            return NOT_SHOWN
+        sign = "higher" if found.low > 0 else "lower"
+        return sign if self.p_holm is None or self.p_holm < 0.05 else f"{sign}{UNCORRECTED}"
 
 
 @dataclass(frozen=True)
