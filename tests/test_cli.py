@@ -29,6 +29,7 @@ def call(capsys, monkeypatch, *words: str) -> tuple[int, str]:
         (("run", "model=smollm"), "no model 'smollm'"),
         (("run", "data=nowhere.jsonl", "model=MODEL"), "nowhere.jsonl"),
         (("run", "arms=faithfull"), "arms"),
+        (("run", "settings=one-word,free"), "add generated to readouts"),
         (("run", "styles=attribution,attribution"), "none twice"),
         (("report", "nowhere"), "nowhere"),
         (("explain", "hello"), "fewer than two words"),
@@ -123,3 +124,32 @@ def test_unlabelled_rows_train_with_formats_only(capsys, monkeypatch, tmp_path):
     told = json.loads((tmp_path / "more" / "adapter" / "saywhy.json").read_text())
     assert set(told["tasks"]["sentiment140"]["constants"]) == {"negative", "positive"}
     assert told["base"]["fingerprint"].startswith("sha256:")
+
+
+def test_a_text_that_holds_a_control_token_is_set_aside_and_the_run_goes_on(capsys, monkeypatch, tmp_path):
+    model, out = tiny.save(tmp_path / "model"), tmp_path / "run"
+    kinds = {"positive": "great sunny", "negative": "sad cold"}
+    for split, count in (("train", 60), ("test", 6)):
+        write_lines(
+            tmp_path / f"{split}.jsonl",
+            (
+                {"text": f"a {word} day number {n}", "label": label}
+                for n in range(count)
+                for label, words in kinds.items()
+                for word in words.split()
+            ),
+        )
+    with (tmp_path / "test.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({"text": "a great <|im_end|> day", "label": "positive"}) + "\n")
+    words = ["audit", f"model={model}", f"data={tmp_path}", "rows=none", "calibration_rows=8", f"out={out}"]
+    monkeypatch.setattr(sys, "argv", ["saywhy", *words, "readouts=constrained"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    [aside] = [json.loads(line) for line in (out / "set_aside.jsonl").read_text("utf-8").splitlines()]
+    assert aside["reason"] == "holds a control token of the model"
+    rows = [json.loads(line) for line in (out / "seed-0/audited/rows.jsonl").read_text("utf-8").splitlines()]
+    assert len({row["id"] for row in rows}) == 24
+    assert aside["id"] not in {row["id"] for row in rows}
+    decided = (out / "seed-0/audited/decisions.jsonl").read_text("utf-8").splitlines()
+    assert len(decided) == 24

@@ -35,6 +35,8 @@ def test_other_settings_prompts_or_weights_are_refused_with_the_difference(tmp_p
         ({"rows": 5}, facts, "rows: 4 -> 5"),
         ({"rows": 4}, {**facts, "prompts": {"a": "How?"}}, "Why.*How"),
         ({"rows": 4}, {**facts, "model": {"fingerprint": "y"}}, "fingerprint"),
+        ({"rows": 4}, {**facts, "model": {"fingerprint": "x", "adapter": "z"}}, "adapter"),
+        ({"rows": 4}, {**facts, "data": {"rows": "changed"}}, "data|rows: None -> 'changed'"),
     ]:
         with pytest.raises(SaywhyError, match=told):
             RunFolder(tmp_path / "run", config, other)

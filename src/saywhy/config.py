@@ -110,8 +110,8 @@ class Config(BaseModel):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name}: at least one, none twice")
-        if not {"generated"} & set(self.readouts) and "one-word" not in self.settings:
-            raise ValueError("readouts: constrained readouts are one-word only: add settings=one-word or generated")
+        if "free" in self.settings and "generated" not in self.readouts:
+            raise ValueError("settings: free explanations are generated only: add generated to readouts")
         return self
 
 
@@ -127,7 +127,7 @@ def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Co
         if not sep:
             raise SaywhyError(f"'{pair}' is not key=value: write for example rows=100")
         if key not in Config.model_fields:
-            raise SaywhyError(f"no setting '{key}'{_closest(key)}: see 'saywhy run --help'")
+            raise SaywhyError(f"no setting '{key}'{_closest(key)}: see 'saywhy settings'")
         given[key] = _value(key, value)
     try:
         return Config(**given)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from saywhy import lexicon
 from saywhy.config import Config
@@ -16,6 +19,9 @@ from saywhy.words import candidates
 
 _POOLS = {"calibration": range(2), "adapt": range(2, 5), "arms": range(5, 10)}
 """Tenths of the training split. A text's pool hangs on its id alone, so pools are disjoint at every size."""
+
+
+POOLS = ("calibration", "adapt", "arms", "audited", "decided", "lexicon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,25 @@ class Corpus:
     lexicon: tuple[Example, ...]
     set_aside: tuple[SetAside, ...]
 
+    def pools(self) -> dict[str, tuple[Example, ...]]:
+        """Return all lists of texts by name."""
+        return {name: getattr(self, name) for name in POOLS}
+
+    def fingerprint(self) -> str:
+        """Return a hash of every text and label that is used: a run goes on only on the same ones."""
+        drawn = [[(one.id, one.label) for one in pool] for pool in self.pools().values()]
+        return hashlib.sha256(json.dumps(drawn).encode()).hexdigest()[:16]
+
+    def without(self, aside: Sequence[SetAside]) -> Corpus:
+        """Return the corpus without the texts of ``aside``; those that were to be audited are kept as set aside."""
+        gone = {one.id for one in aside}
+        kept: dict[str, Any] = {
+            name: tuple(one for one in pool if one.id not in gone) for name, pool in self.pools().items()
+        }
+        seen = {one.id for one in self.audited}
+        told = tuple(one for one in aside if one.id in seen)
+        return dataclasses.replace(self, **kept, set_aside=(*self.set_aside, *told))
+
 
 def source(config: Config) -> str | None:
     """Return what ``data.load_examples`` calls the data of ``config``."""
@@ -51,9 +76,12 @@ def source(config: Config) -> str | None:
 def assemble(config: Config) -> Corpus:
     """Load and sample everything that ``config`` asks for."""
     task = load_task(config.task)
-    audited, long = _short(load_examples(task, config.split, source(config)), task, config.most_words)
+    whole = load_examples(task, config.split, source(config))
+    short, long = _short(whole, task, config.most_words)
     training = _short(load_examples(task, "train", source(config)), task, config.most_words)[0]
-    seen = {one.id for one in audited}
+    audited = sample(short, config.rows, config.data_seed)
+    decided = sample(whole.examples, config.decide_rows, config.data_seed)
+    seen = {one.id for one in (*audited, *decided)}
     pools = {name: _pool([one for one in training if one.id not in seen], tenths) for name, tenths in _POOLS.items()}
 
     def draw(name: str, count: int) -> tuple[Example, ...]:
@@ -64,8 +92,8 @@ def assemble(config: Config) -> Corpus:
         calibration=draw("calibration", config.calibration_rows),
         adapt=draw("adapt", config.adapt_rows),
         arms=draw("arms", config.train_rows),
-        audited=tuple(sample(audited, config.rows, config.data_seed)),
-        decided=tuple(sample(audited, config.decide_rows, config.data_seed)),
+        audited=tuple(audited),
+        decided=tuple(decided),
         lexicon=tuple(sample(training, config.lexicon_rows, config.data_seed)),
         set_aside=long,
     )

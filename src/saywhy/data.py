@@ -136,7 +136,7 @@ def _example(task: Task, row: Mapping[str, Any], where: str, *, strict: bool) ->
             what = f"column {column!r} holds {_short(repr(value))}"
             raise SaywhyError(f"{where}: {what}, which is not text; put it in quotes")
         values[column] = value
-    text = values.pop(task.text)
+    text = values.pop(task.text).lstrip()  # blanks behind the lead of a turn would melt into its seam
     label = _as_key(row.get(task.label))
     if label not in task.labels and (label or strict):
         what = f"label {_short(repr(label))} is not one of the task's" if label else "no label"

@@ -59,12 +59,16 @@ def explain(text: str, config: Config, context: Mapping[str, str] | None = None)
         constants, pinned = told["constants"], {key: tuple(words) for key, words in told["pinned"].items()}
     else:
         corpus = assemble(config)
+        if any(one.label is None for one in corpus.lexicon):
+            raise SaywhyError("explain needs labelled data, or an adapter that brings its words: model=ADAPTER")
         pinned = dict(pin(corpus, associate(corpus, [one.label for one in corpus.lexicon]), config.pinned_words))
         with progress("calibrate", len(corpus.calibration)) as bar:
             constants = calibrate(model, task, corpus.calibration, bar.tick)
     classifier = Classifier(model, task, constants)
     example = Example(example_id(task, text, given), text, given)
     plan = Plan("asked", pinned, config.styles, ("one-word",), ("generated", "constrained"))
+    if aside := audit.usable(classifier, [example])[1]:
+        raise SaywhyError(f"the text cannot be used: {aside[0].reason}")
     found = audit.audit(classifier, [example], plan)
     return Explained(task, text, classifier.predict_examples([example])[0], tuple(found.rows))
 

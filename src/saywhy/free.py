@@ -60,9 +60,10 @@ def removal_case(item: Item, table: Table, filler: str, sizes: frozenset[int]) -
 def swap_case(item: Item, grid: Grid, sizes: frozenset[int]) -> Case:
     """Return the case of replacing words by pinned ones."""
     cores = {word.key: word.core for word in candidates(item.example.text)}
-    order = sorted(range(len(grid.words)), key=lambda i: -grid.drops[i])
+    hits = grid.hits()
+    order = sorted(range(len(grid.words)), key=lambda i: (not hits[i], -grid.drops[i]))
     moves = tuple((grid.words[i], match_case(grid.inserted[i], cores[grid.words[i]])) for i in order)
-    return Case(item, moves, tuple(grid.hits()[i] for i in order), grid.named, sizes)
+    return Case(item, moves, tuple(hits[i] for i in order), grid.named, sizes)
 
 
 def bounds(
@@ -73,7 +74,7 @@ def bounds(
     tops = _greedy(classifier, cases, tick)
     return [
         {1: Bounds(sum(case.singles) / len(case.singles), any(case.singles))}
-        | {size: Bounds(floor[size], top[size]) for size in case.sizes}
+        | {size: Bounds(floor[size], top[size] or floor[size] > 0) for size in case.sizes}
         for case, floor, top in zip(cases, floors, tops, strict=True)
     ]
 

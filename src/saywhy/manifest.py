@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -11,14 +12,15 @@ from typing import Any
 
 from saywhy import __version__, prompts
 from saywhy.config import Config
-from saywhy.models.spec import Spec, fingerprint
-from saywhy.tasks import Task
+from saywhy.corpus import Corpus
+from saywhy.models.spec import Spec, adapter_fingerprint, fingerprint
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "scipy", "statsmodels")
 
 
-def facts(config: Config, spec: Spec, task: Task, arms: Sequence[str]) -> dict[str, Any]:
+def facts(config: Config, spec: Spec, corpus: Corpus, arms: Sequence[str]) -> dict[str, Any]:
     """Return the facts of a run."""
+    task = corpus.task
     from saywhy.models.precision import choose
 
     precision = choose()
@@ -28,6 +30,7 @@ def facts(config: Config, spec: Spec, task: Task, arms: Sequence[str]) -> dict[s
             "name": config.model,
             "public_id": spec.public_id,
             "fingerprint": fingerprint(spec),
+            "adapter": adapter_fingerprint(spec),
             "note": spec.note,
             "dtype": str(precision.dtype).removeprefix("torch."),
             "products": precision.products,
@@ -35,10 +38,17 @@ def facts(config: Config, spec: Spec, task: Task, arms: Sequence[str]) -> dict[s
             "reason": precision.reason,
         },
         "arms": list(arms),
+        "data": {"rows": corpus.fingerprint(), "replay": _file_hash(config.replay)},
         "versions": versions(),
         "git": revision(),
         "prompts": {"version": str(prompts.VERSION), **prompts.sentences()},
     }
+
+
+def _file_hash(path: str | None) -> str | None:
+    if path is None or not Path(path).is_file():
+        return path
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
 def versions() -> dict[str, str]:

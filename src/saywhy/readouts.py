@@ -52,7 +52,8 @@ def reply_room(text: str, style: StyleName, setting: Setting) -> int:
     """Return how many tokens a reply may take: a word or a list, or a copy and some room for the marks."""
     if style == "attribution":
         return 16 if setting == "one-word" else 48
-    return len(text) // 2 + 24
+    wide = len(text.encode("utf-8", "replace")) - len(text)  # scripts of which a letter may take several tokens
+    return len(text) // 2 + wide + 24
 
 
 def constrained(

@@ -92,10 +92,11 @@ class RunFolder:
         if self.manifest.get("schema") != SCHEMA:
             raise SaywhyError(f"{self.path} was written by schema {self.manifest.get('schema')}, this is {SCHEMA}")
         changed = differences(self.manifest["config"], config)
-        for fact in ("task", "prompts"):
+        for fact in ("task", "prompts", "data"):
             changed += differences(self.manifest.get(fact, {}), facts.get(fact, {}))
         mine, theirs = self.manifest.get("model", {}), facts.get("model", {})
-        changed += differences({"fingerprint": mine.get("fingerprint")}, {"fingerprint": theirs.get("fingerprint")})
+        for key in ("fingerprint", "adapter"):
+            changed += differences({key: mine.get(key)}, {key: theirs.get(key)})
         if changed:
             raise SaywhyError(
                 f"{self.path} holds another run ({'; '.join(changed)}): choose another folder with out=FOLDER, "

@@ -25,7 +25,7 @@ from saywhy.models.protocol import Model
 from saywhy.models.spec import CONSTANTS_FILE, load, resolve
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress
-from saywhy.records import STYLES, Example, Prediction, SaywhyError
+from saywhy.records import STYLES, Prediction, SaywhyError, SetAside
 from saywhy.store import RunFolder, read_json, read_lines, write_json, write_lines
 
 AUDIT_FILES = ("rows", "tables", "grids")
@@ -47,15 +47,17 @@ class Study:
         self.arms = tuple(arms or config.arms)
         self.spec = resolve(config.model)
         self.corpus: Corpus = assemble(config)
-        self.folder = RunFolder(out, resolved(config), facts(config, self.spec, self.corpus.task, self.arms))
+        self._refuse_unlabelled()
+        self.folder = RunFolder(out, resolved(config), facts(config, self.spec, self.corpus, self.arms))
         self._loaded: dict[Path | None, Model] = {}
+        self._screen()
 
     def run(self) -> Path:
         """Make and audit every arm, for every seed; return the run folder."""
         self._write_texts()
         for seed in self.config.seeds:
             for arm in self.arms:
-                if arm == "base" and seed != self.config.seeds[0]:
+                if arm in ("base", AUDITED) and seed != self.config.seeds[0]:
                     continue  # nothing in it depends on the seed
                 self.make(arm, seed)
                 self.audit(arm, seed)
@@ -77,7 +79,7 @@ class Study:
     def audit(self, arm: str, seed: int) -> None:
         """Audit ``arm`` and measure its decisions, chunk by chunk."""
         where = f"seed-{seed}/{arm}"
-        examples = self._usable(arm, seed)
+        examples = self.corpus.audited
         size = self.config.chunk
         plan = self._plan(arm, seed)
 
@@ -110,10 +112,7 @@ class Study:
     def classifier(self, arm: str, seed: int) -> Classifier:
         """Return ``arm`` as a calibrated classifier; its constants are measured once and kept."""
         adapter = self.make(arm, seed)
-        if adapter not in self._loaded:
-            self._loaded.clear()  # one model in memory at a time
-            self._loaded[adapter] = load(str(adapter) if adapter else self.config.model)
-        model, task = self._loaded[adapter], self.corpus.task
+        model, task = self._model(adapter), self.corpus.task
 
         def constants() -> dict[str, float]:
             travelled = self.spec.extras.get("tasks", {}).get(task.name, {}).get("constants") if not adapter else None
@@ -130,6 +129,12 @@ class Study:
             self._ship(adapter, kept)
         return Classifier(model, task, kept)
 
+    def _model(self, adapter: Path | None) -> Model:
+        if adapter not in self._loaded:
+            self._loaded.clear()  # one model in memory at a time
+            self._loaded[adapter] = load(str(adapter) if adapter else self.config.model)
+        return self._loaded[adapter]
+
     def arm_rows(self, arm: str, seed: int) -> list[dict[str, Any]]:
         """Return the training rows of ``faithful``, ``random`` or ``lexical``: same texts, other words."""
         items, faithful = self._targets(seed)
@@ -140,6 +145,8 @@ class Study:
         else:
             picks = targets.lexical(items, self.associations, self.pinned, seed)
         keep = [i for i, one in enumerate(faithful) if one["attribution"].hit or not self.config.verified]
+        if not keep:
+            raise SaywhyError("no training text has a word that flips the answer: verified=false, or more train_rows")
         items, picks = [items[i] for i in keep], [picks[i] for i in keep]
         labels = [item.prediction.label for item in items] if self.config.label_weight else None
         return targets.rows(self.corpus.task, items, picks, self.config.train_styles, labels=labels)
@@ -147,7 +154,7 @@ class Study:
     def _targets(self, seed: int) -> tuple[list[Item], list[dict[Any, targets.Pick]]]:
         """Return the arms' texts with adapted's predictions and its pseudo-faithful explanations, made once."""
         where, size = f"seed-{seed}", self.config.chunk
-        examples = self._askable("arms", self.corpus.arms)
+        examples = self.corpus.arms
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             classifier = self.classifier("adapted", seed)
@@ -174,18 +181,15 @@ class Study:
         lines = read_lines(self.folder.path / where / "targets.jsonl")
         found = [{style: targets.Pick.from_dict(pick) for style, pick in line["picks"].items()} for line in lines]
         rates = {style: sum(bool(one[style].hit) for one in found) / len(found) for style in STYLES}
-        write_json(self.folder.path / "targets.json", {"n": len(found), "hits": rates})
+        write_json(self.folder.path / where / "targets.json", {"n": len(found), "hits": rates})
         by_id = {one.id: one for one in examples}
         return [Item(by_id[line["id"]], Prediction.from_dict(line["prediction"])) for line in lines], found
 
     def _adapt_rows(self, seed: int) -> list[dict[str, Any]]:
         """Return the rows of ``adapted``: labels, and the formats of all styles and settings from random words."""
         task, gold = self.corpus.task, self.config.adapt_labels == "gold"
-        unlabelled = sum(one.label is None for one in self.corpus.adapt)
-        if gold and unlabelled:
-            raise SaywhyError(f"{unlabelled} training rows have no label: run with adapt_labels=formats")
         classifier = self.classifier("base", self.config.seeds[0])
-        examples = self._askable("adapt", self.corpus.adapt)
+        examples = self.corpus.adapt
         items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
         if gold:
             items = [targets.answered(item, str(item.example.label)) for item in items]
@@ -208,7 +212,7 @@ class Study:
             batch=config.batch,
             rank=config.rank,
             decision_weight=config.decision_weight,
-            label_weight=config.label_weight or 1.0,
+            label_weight=1.0 if first else config.label_weight or 1.0,
             packing=config.packing,
             seed=seed,
         )
@@ -235,34 +239,31 @@ class Study:
         config = self.config
         return Plan(arm, self.pinned, config.styles, config.settings, config.readouts, config.operators, seed)
 
-    def _usable(self, arm: str, seed: int) -> list[Example]:
-        """Return the texts that fit the context: the same in every arm, for all arms share the tokenizer."""
-        path = self.folder.path / "usable.json"
-        by_id = {one.id: one for one in self.corpus.audited}
-        if not path.is_file():
-            kept, aside = usable(self.classifier(arm, seed), self.corpus.audited)
-            if not kept:
-                raise SaywhyError(f"no text of {source(self.config) or 'the hub'} can be used: see set_aside.jsonl")
-            write_lines(
-                self.folder.path / "set_aside.jsonl",
-                [one.to_dict() for one in (*self.corpus.set_aside, *aside)],
-            )
-            write_json(path, [one.id for one in kept])
-        return [by_id[name] for name in read_json(path)]
+    def _refuse_unlabelled(self) -> None:
+        """Say before anything is computed that gold labels are missing."""
+        unlabelled = sum(one.label is None for one in self.corpus.adapt)
+        if unlabelled and self.config.adapt_labels == "gold" and set(self.arms) - {"base", AUDITED}:
+            raise SaywhyError(f"{unlabelled} training rows have no label: run with adapt_labels=formats")
 
-    def _askable(self, pool: str, examples: Sequence[Example]) -> list[Example]:
-        """Return the training texts that can be put to the model; looked up once, kept by id."""
-        by_id = {one.id: one for one in examples}
+    def _screen(self) -> None:
+        """Set aside the texts that cannot be put to the model; the same in every arm, for all share a tokenizer."""
 
-        def ids() -> list[str]:
-            return [one.id for one in usable(self.classifier("base", self.config.seeds[0]), examples)[0]]
+        def objections() -> list[dict[str, Any]]:
+            model, task = self._model(None), self.corpus.task
+            plain = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
+            texts = {one.id: one for pool in self.corpus.pools().values() for one in pool}
+            return [one.to_dict() for one in usable(plain, list(texts.values()))[1]]
 
-        return [by_id[name] for name in self.folder.json(f"askable-{pool}.json", ids)]
+        aside = [SetAside.from_dict(one) for one in self.folder.json("screened.json", objections)]
+        self.corpus = self.corpus.without(aside)
+        if not self.corpus.audited:
+            raise SaywhyError(f"no text of {source(self.config) or 'the hub'} can be used: see {self.folder.path}")
 
     def _write_texts(self) -> None:
-        path = self.folder.path / "texts.jsonl"
-        if not path.is_file():
-            write_lines(path, (one.to_dict() for one in self.corpus.audited))
+        for name, records in (("texts", self.corpus.audited), ("set_aside", self.corpus.set_aside)):
+            path = self.folder.path / f"{name}.jsonl"
+            if not path.is_file():
+                write_lines(path, (one.to_dict() for one in records))
 
     @cached_property
     def associations(self) -> Associations:
@@ -275,8 +276,7 @@ class Study:
 
     def _predicted_labels(self) -> list[str | None]:
         """Return the model's own labels for as many lexicon texts as there are calibration texts."""
-        model, task = load(self.config.model), self.corpus.task
-        classifier = Classifier(model, task, calibrate(model, task, self.corpus.calibration))
+        classifier = self.classifier(self.arms[0] if self.arms[0] == AUDITED else "base", self.config.seeds[0])
         some = self.corpus.lexicon[: 2 * len(self.corpus.calibration)]
         found: list[str | None] = [one.label for one in classifier.predict_examples(some)]
         return found + [None] * (len(self.corpus.lexicon) - len(some))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saywhy.models.chat import Chat
+from saywhy.progress import say
 from saywhy.records import SaywhyError
 
 
@@ -72,17 +73,23 @@ def encode(chat: Chat, row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]
 
 
 def samples(chat: Chat, rows: Sequence[Mapping[str, Any]], recipe: Recipe, longest: int) -> list[Sequences]:
-    """Return the encoded rows, those of one text together.
+    """Return the encoded rows, those of one text together; instruction rows that do not fit are left out, and counted.
 
     Raises:
         SaywhyError: If a row is longer than the model's context: nothing is truncated silently.
     """
     by_text: dict[str, Sequences] = {}
+    dropped = 0
     for row in rows:
         encoded = encode(chat, row, recipe)
+        if len(encoded["ids"]) > longest and row.get("style") == "replay":
+            dropped += 1
+            continue
         if len(encoded["ids"]) > longest:
             raise SaywhyError(f"training row {row['id']}: {len(encoded['ids'])} tokens, the model takes {longest}")
         by_text.setdefault(str(row["id"]), []).append(encoded)
+    if dropped:
+        say(f"{dropped} instruction rows are longer than the model's context: left out")
     return list(by_text.values())
 
 

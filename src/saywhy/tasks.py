@@ -93,7 +93,9 @@ class Task(BaseModel):
     )
     label: Filled = Field("label", description="Column of the gold label; the data may lack it.")
     stand_in: Filled = Field("something", description="Neutral word that the `infill` operator puts in a word's place.")
-    hub: Hub | None = Field(None, description="Where the rows are on the Hugging Face hub; without it, pass `--data`.")
+    hub: Hub | None = Field(
+        None, description="Where the rows are on the Hugging Face hub; without it, pass data=FOLDER_OR_FILE."
+    )
     licence: str = Field("", description="Licence of the data, shown in reports.")
     note: str = Field("", description="What a reader of results should know about the data.")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import torch
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import DynamicCache, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from saywhy.models.chat import Chat
 from saywhy.models.infill import infill
@@ -57,6 +57,8 @@ class LocalModel:
     ) -> None:
         self.name = name
         self.model = model.eval()
+        # Greedy means greedy: a model's folder may ask for penalties, and one on repetition punishes copying.
+        self.model.generation_config = GenerationConfig()
         self.chat = Chat(tokenizer, name)
         self.context = int(getattr(model.config, "max_position_embeddings", 2048))
         self.token_budget = token_budget

@@ -111,7 +111,9 @@ def _adapter(name: str, path: Path) -> Spec:
         base = json.loads((path / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"]
     except (ValueError, KeyError) as error:
         raise SaywhyError(f"adapter folder {path}: adapter_config.json names no base model ({error})") from error
-    below = resolve(DEFAULT if base == PUBLIC_ID else base)
+    told = Spec(name, base, base, adapter=path).extras.get("base", {}).get("fingerprint", "")
+    # The same public name stands for the hub's weights and for their packaged quantisation.
+    below = resolve(DEFAULT if base == PUBLIC_ID and not told.startswith("hub:") else base)
     return Spec(name, below.base, below.public_id, adapter=path, note=below.note, gguf=below.gguf)
 
 
@@ -217,6 +219,16 @@ def _check_base(spec: Spec) -> None:
             f"adapter {spec.adapter} was trained on another base ({told}) than {spec.public_id} is here ({found}): "
             "use the base that it names"
         )
+
+
+def adapter_fingerprint(spec: Spec) -> str | None:
+    """Return a hash of the adapter's weights, None without an adapter."""
+    if not spec.adapter:
+        return None
+    digest = hashlib.sha256()
+    for file in sorted(spec.adapter.glob("adapter_model*.safetensors")):
+        digest.update(file.read_bytes())
+    return f"sha256:{digest.hexdigest()[:16]}"
 
 
 def fingerprint(spec: Spec) -> str:

@@ -42,7 +42,7 @@ class Run:
         grids: The counterfactual grids of each (seed, arm).
         decisions: The predictions for accuracy and agreement: the whole split unless `decide_rows` says less.
         set_aside: Texts that could not be used.
-        targets: ``targets.json``: share of training texts with a hit, a style; empty if there is none.
+        targets: ``targets.json`` of each seed: share of training texts with a hit, a style.
     """
 
     folder: Path
@@ -125,7 +125,7 @@ def load_run(folder: Path | str) -> Run:
         decisions += _lines(inner / "decisions.jsonl", Decision)
         tables[place] = tuple(_lines(inner / "tables.jsonl", Table))
         grids[place] = tuple(_lines(inner / "grids.jsonl", Grid))
-    targets = folder / "targets.json"
+    targets = {path.parent.name: _json(path) for path in sorted(folder.glob("seed-*/targets.json"))}
     return Run(
         folder=folder,
         manifest=manifest,
@@ -135,7 +135,7 @@ def load_run(folder: Path | str) -> Run:
         grids=grids,
         decisions=tuple(decisions),
         set_aside=tuple(_lines(folder / "set_aside.jsonl", SetAside)),
-        targets=_json(targets) if targets.is_file() else {},
+        targets=targets,
     )
 
 
