@@ -256,6 +256,7 @@ class Study:
 
         aside = [SetAside.from_dict(one) for one in self.folder.json("screened.json", objections)]
         self.corpus = self.corpus.without(aside)
+        self.folder.note(counts={name: len(pool) for name, pool in self.corpus.pools().items()})
         if not self.corpus.audited:
             raise SaywhyError(f"no text of {source(self.config) or 'the hub'} can be used: see {self.folder.path}")
 
