@@ -1,4 +1,4 @@
-"""What ``model=`` may name, what is said about one that cannot be used, and generation in batches."""
+"""What ``model=`` may name, and what is said about one that cannot be used."""
 
 import json
 
@@ -171,16 +171,3 @@ def test_the_fingerprint_is_that_of_the_weights(tmp_path):
     ]
     assert prints[0] == prints[1] != prints[2]
     assert spec.fingerprint(spec.resolve("owner/name")) == "hub:owner/name"
-
-
-@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
-@pytest.mark.parametrize("pad", ["<|endoftext|>", "<|im_end|>"])
-def test_a_batch_says_what_each_chat_says_alone(tmp_path, architecture, pad):
-    """Left padding and a mask that does not depend on pad == eos; a reply's length is its own."""
-    model = tiny.load_exact(tiny.save(tmp_path, architecture, pad=pad))
-    together = model.generate(CHATS, [12, 5, 9])
-    alone = [model.generate([chat], [room])[0] for chat, room in zip(CHATS, [12, 5, 9], strict=True)]
-    assert together == alone
-    assert all(together)
-    model.token_budget = 1
-    assert model.generate(CHATS, [12, 5, 9]) == together

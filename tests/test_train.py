@@ -14,6 +14,7 @@ import tiny
 from saywhy import targets
 from saywhy.edits import Item
 from saywhy.models.chat import Chat
+from saywhy.models.forward import WAYS, Forward
 from saywhy.models.protocol import Choice
 from saywhy.models.spec import load, resolve
 from saywhy.prompts import question
@@ -121,6 +122,11 @@ def trainable(folder, *, lora):
     return get_peft_model(model, config)
 
 
+def in_trees(model, texts, way):
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    return tree_loss(Forward(base, "tiny", (way,)), texts)
+
+
 def row_by_row(model, texts):
     """Return the mean over rows of the weighted loss, each row alone."""
     losses = []
@@ -133,11 +139,11 @@ def row_by_row(model, texts):
 
 
 @pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
-@pytest.mark.parametrize("limit", [0, 640])
-def test_the_loss_of_a_tree_is_that_of_its_rows_and_so_are_its_gradients(tiny_folder, chat, rows, lora, limit):
+@pytest.mark.parametrize("way", WAYS)
+def test_the_loss_of_a_tree_is_that_of_its_rows_and_so_are_its_gradients(tiny_folder, chat, rows, lora, way):
     texts = samples(chat, rows, RECIPE, 512)
     found = []
-    for loss_of in (lambda model: tree_loss(model, texts, 0, limit), lambda model: row_by_row(model, texts)):
+    for loss_of in (lambda model: in_trees(model, texts, way), lambda model: row_by_row(model, texts)):
         model = trainable(tiny_folder, lora=lora)
         loss = loss_of(model)
         loss.backward()

@@ -6,9 +6,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tiny
-from saywhy.models.local import Scored, pack
+from saywhy.models.forward import WAYS, Forward
+from saywhy.models.local import Scored
 from saywhy.models.protocol import Choice, Copy, Edit
-from saywhy.models.tree import batches, grow, plots, shared_prefix
+from saywhy.models.tree import grow, plots, shared_prefix
+from saywhy.records import SaywhyError
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 3), max_size=6).map(tuple), max_size=8)
 _TAILS = st.lists(st.integers(3, 6), min_size=2, max_size=9).map(tuple)
@@ -44,37 +46,32 @@ def test_the_shared_prefix_is_the_longest(sequences):
     assert not sequences or len(longer) > 1 or longer == {shared}
 
 
-@given(st.lists(SEQUENCES, max_size=6), st.integers(1, 30))
-def test_plots_cover_every_group_once_in_order_and_keep_to_the_limit(groups, limit):
-    planted = plots(groups, limit)
+@given(SEQUENCES)
+def test_branches_hold_every_token_once_below_its_ancestors(sequences):
+    tree = grow(sequences)
+    branches = list(tree.branches())
+    assert [node for one in branches for node in range(one.first, one.first + one.size)] == [*range(len(tree.tokens))]
+    for one in branches:
+        assert [tree.parents[node] for node in range(one.first + 1, one.first + one.size)] == [
+            *range(one.first, one.first + one.size - 1)
+        ]
+        assert [*one.above] == sorted(tree.mask()[one.first].nonzero()[0])[:-1]
+
+
+@given(SEQUENCES, st.integers(1, 30))
+def test_plots_cover_every_sequence_once_and_keep_to_the_limit(sequences, limit):
+    planted = plots(sequences, limit)
     assert all(planted)
-    assert [index for plot in planted for index in plot] == list(range(len(groups)))
+    assert sorted(index for plot in planted for index in plot) == list(range(len(sequences)))
     for plot in planted:
-        tree = grow([ids for index in plot for ids in groups[index]])
-        assert len(plot) == 1 or len(tree.tokens) <= limit
+        assert len(plot) == 1 or len(grow([sequences[index] for index in plot]).tokens) <= limit
 
 
-def test_plots_keep_to_the_limit():
-    variants = [[(1, 2, 3, text, word) for word in range(4)] for text in range(10)]
-    assert plots(variants, 13) == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
-    assert plots(variants, 12) == [[text] for text in range(10)]
-    assert plots(variants, 1) == [[text] for text in range(10)]
-
-
-@given(st.lists(st.integers(1, 50), max_size=20), st.integers(1, 100))
-def test_batches_cover_every_item_once_within_the_budget(sizes, budget):
-    packed = batches(sizes, budget)
-    assert sorted(item for batch in packed for item in batch) == list(range(len(sizes)))
-    assert all(len(batch) == 1 or max(sizes[i] for i in batch) * len(batch) <= budget for batch in packed)
-
-
-def test_a_padded_place_sees_itself_only():
-    ids, positions, mask = pack([grow([(1, 2)]), grow([(1,)])], 3, 0, torch.float32)
-    assert ids.tolist() == [[1, 2], [1, 0]]
-    assert positions.tolist() == [[3, 4], [3, 0]]
-    seen = (mask[:, 0] == 0).tolist()
-    assert seen[0] == [[True] * 3 + [True, False], [True] * 5]
-    assert seen[1] == [[True] * 3 + [True, False], [True] * 3 + [False, True]]
+def test_sequences_that_share_most_share_a_tree():
+    variants = [(1, 2, 3, text, word) for word in range(4) for text in range(10)]
+    assert [sorted(variants[i][3] for i in plot) for plot in plots(variants, 13)] == [
+        [text] * 4 + [text + 1] * 4 for text in range(0, 10, 2)
+    ]
 
 
 def plain(model, item):
@@ -98,6 +95,35 @@ def test_a_tree_is_as_good_as_one_by_one(loaded, architecture, groups, prefix, d
     for group, scores in zip(asked, model.score(asked), strict=True):
         for item, found in zip(group, scores, strict=True):
             assert found == pytest.approx(plain(model, item), abs=1e-4)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+def test_every_way_to_compute_a_tree_gives_the_same(loaded, monkeypatch, architecture, way):
+    model = loaded(architecture)
+    straight = flat(model.choose(choices()))
+    monkeypatch.setattr(model, "forward", Forward(model.model, "tiny", (way,)))
+    assert model.forward.way == way
+    assert flat(model.choose(choices())) == pytest.approx(straight, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "way"),
+    [("mistral, long window", "branches"), ("mistral, short window", "rows"), ("gemma2", "mask"), ("mamba", "rows")],
+)
+def test_the_way_is_one_that_the_model_really_follows(architecture, way, capsys):
+    model = tiny.OTHERS[architecture](420).eval()
+    forward = Forward(model, "odd")
+    assert forward.way == way
+    told = capsys.readouterr().err
+    assert ("model 'odd' takes no prefix tree, so every prompt is computed by itself" in told) == (way == "rows")
+    prompts = [tuple(range(3, 30)), (*range(3, 20), 50, 51)]
+    tree = grow(prompts)
+    states = forward.states(tree)
+    for ids, path in zip(prompts, tree.paths, strict=True):
+        with torch.inference_mode():
+            alone = model.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0]
+        assert torch.allclose(states[list(path)], alone, atol=1e-4)
 
 
 def choices(texts=tiny.TEXTS):
@@ -124,27 +150,54 @@ def test_one_by_one_is_as_good_as_many(loaded, architecture):
     assert together == pytest.approx(alone, abs=1e-4)
 
 
-@pytest.mark.parametrize("budget", [1, 300, 100_000])
+@pytest.mark.parametrize("budget", [80, 300, 100_000])
 def test_the_token_budget_changes_nothing(tiny_model, monkeypatch, budget):
     straight = flat(tiny_model.choose(choices()))
-    monkeypatch.setattr(tiny_model, "token_budget", budget)
+    monkeypatch.setattr(tiny_model.budget, "tokens", budget)
     assert flat(tiny_model.choose(choices())) == pytest.approx(straight, abs=1e-4)
 
 
-@pytest.mark.parametrize("limit", [1, 10_000])
-def test_the_size_of_a_tree_changes_nothing(tiny_model, monkeypatch, limit):
-    straight = flat(tiny_model.choose(choices()))
-    monkeypatch.setattr("saywhy.models.local.TREE_TOKENS", limit)
-    assert flat(tiny_model.choose(choices())) == pytest.approx(straight, abs=1e-4)
+def test_a_text_that_is_more_than_the_budget_is_said(tiny_model, monkeypatch):
+    monkeypatch.setattr(tiny_model.budget, "tokens", 10)
+    with pytest.raises(SaywhyError, match=r"a text needs \d+ tokens at once, more than the budget of 10: raise token_"):
+        tiny_model.choose(choices())
 
 
-def test_the_shared_beginning_is_computed_once(tiny_model):
-    tiny_model.tokens = 0
-    tiny_model.choose(choices()[:1] * 3)
-    once = tiny_model.tokens
-    tiny_model.tokens = 0
-    tiny_model.choose(choices()[:1])
-    assert once < 1.5 * tiny_model.tokens
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: ...")])
+def test_what_does_not_fit_into_memory_is_halved(tiny_model, monkeypatch, capsys, error):
+    straight, states = flat(tiny_model.choose(choices())), tiny_model.forward.states
+
+    def small_machine(tree, prefix):
+        if len(tree.tokens) > 100:
+            raise error
+        return states(tree, prefix)
+
+    monkeypatch.setattr(tiny_model.forward, "states", small_machine)
+    monkeypatch.setattr(tiny_model.budget, "tokens", 320)
+    ticks = []
+    assert flat(tiny_model.choose(choices(), ticks.append)) == pytest.approx(straight, abs=1e-4)
+    assert tiny_model.budget.tokens == 80
+    assert sum(ticks) == len(choices())
+    assert "out of memory: going on with 80 tokens at once" in capsys.readouterr().err
+
+
+def test_another_error_is_not_taken_for_want_of_memory(tiny_model, monkeypatch):
+    def broken(tree, prefix):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(tiny_model.forward, "states", broken)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        tiny_model.choose(choices())
+
+
+def test_the_shared_beginning_is_computed_once_a_run(tmp_path):
+    model = tiny.load_exact(tiny.save(tmp_path))
+    spent = []
+    for texts in (tiny.TEXTS, tiny.TEXTS, tiny.TEXTS[::-1]):
+        before = model.tokens
+        model.choose(choices(texts)[::2])
+        spent.append(model.tokens - before)
+    assert spent[1] == spent[2] <= spent[0] - 20
 
 
 def test_a_choice_is_the_log_probability_of_all_its_tokens(tiny_model):
@@ -163,7 +216,7 @@ def test_a_departure_compares_the_edit_with_the_copy(tiny_model):
     edits = (Edit("What a awful sunny day", 12), Edit("What a great sunny night", 24))
     rendered = chat.open(ask)
     [copied] = chat.ids([rendered + text + "\n"])
-    for edit, found in zip(edits, tiny_model.depart([Copy(ask, text, edits)])[0], strict=True):
+    for edit, found in zip(edits, tiny_model.weigh((), [Copy(ask, text, edits)])[1][0], strict=True):
         [edited] = chat.ids([rendered + edit.text + "\n"])
         fork = next(i for i, (a, b) in enumerate(zip(copied, edited, strict=False)) if a != b)
         [before] = chat.ids([rendered + edit.text[: edit.until]])

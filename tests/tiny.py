@@ -5,12 +5,18 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -64,6 +70,22 @@ ARCHITECTURES = {
     ),
 }
 """Architecture to how a random model of it is made, given the size of its vocabulary."""
+
+_GROUPED = {**_WIDE, "num_key_value_heads": 2}
+
+OTHERS = {
+    "mistral, long window": lambda vocab: MistralForCausalLM(
+        MistralConfig(vocab_size=vocab, sliding_window=4096, **_GROUPED)
+    ),
+    "mistral, short window": lambda vocab: MistralForCausalLM(
+        MistralConfig(vocab_size=vocab, sliding_window=8, **_GROUPED)
+    ),
+    "gemma2": lambda vocab: Gemma2ForCausalLM(Gemma2Config(vocab_size=vocab, head_dim=8, pad_token_id=0, **_GROUPED)),
+    "mamba": lambda vocab: MambaForCausalLM(
+        MambaConfig(vocab_size=vocab, hidden_size=32, num_hidden_layers=2, state_size=4)
+    ),
+}
+"""Models with attention of their own, or none."""
 
 
 def tokenizer(template: str | None = CHATML, pad: str = "<|endoftext|>") -> PreTrainedTokenizerFast:

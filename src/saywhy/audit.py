@@ -133,12 +133,10 @@ def _ask(classifier: Classifier, items: Sequence[Item], plan: Plan) -> list[list
     """Return everything that is said about each item."""
     said: list[list[Said]] = [[] for _ in items]
     model, task = classifier.model, classifier.task
-    for style in plan.styles:
-        for setting in plan.settings:
-            if "generated" in plan.readouts:
-                replies = readouts.generated(model, task, items, style, setting)
-                for mine, (reply, read) in zip(said, replies, strict=True):
-                    mine.append(Said(style, setting, "generated", reply, read))
+    if "generated" in plan.readouts:
+        asks = [(style, setting) for style in plan.styles for setting in plan.settings]
+        for mine, replies in zip(said, readouts.generated(model, task, items, asks), strict=True):
+            mine.extend(Said(*ask, "generated", *reply) for ask, reply in zip(asks, replies, strict=True))
     for readout in plan.readouts:
         if readout == "generated" or "one-word" not in plan.settings:
             continue

@@ -94,6 +94,12 @@ class Config(BaseModel):
     packing: Literal["tree", "none"] = Field(
         "tree", description="Rows of a text as one tree, or one by one (plain TRL)."
     )
+    token_budget: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens computed at once; none: found from the free memory. No result depends on it, so it may "
+        "change between the sittings of a run.",
+    )
     seeds: tuple[int, ...] = Field((0,), description="Seeds: of random words, of row order and of LoRA's start.")
     data_seed: int = Field(0, description="Seed of the samples of texts; the same texts for all seeds.")
     chunk: int = Field(20, ge=1, description="Texts a chunk: what a killed run has to repeat at most.")
@@ -135,6 +141,10 @@ def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Co
         raise SaywhyError(_first_line(error)) from None
 
 
+UNBOUND = ("token_budget",)
+"""Settings that a run may be continued without."""
+
+
 def resolved(config: Config) -> dict[str, Any]:
     """Return the settings as JSON-able values."""
     return config.model_dump(mode="json")
@@ -142,7 +152,7 @@ def resolved(config: Config) -> dict[str, Any]:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return 'key: before -> now' for each setting that differs."""
-    keys = sorted(set(before) | set(now))
+    keys = sorted((set(before) | set(now)) - set(UNBOUND))
     return [f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in keys if before.get(key) != now.get(key)]
 
 

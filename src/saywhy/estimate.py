@@ -39,7 +39,7 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
     words = pin(corpus, associate(corpus, labels), config.pinned_words)
     from saywhy.models.local import LocalModel
 
-    model = load(config.model)
+    model = load(config.model, config.token_budget)
     assert isinstance(model, LocalModel)
     some = sample(corpus.audited, PROBE, config.data_seed)
     classifier = Classifier(model, corpus.task, calibrate(model, corpus.task, some))
@@ -47,10 +47,10 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
     plan_ = audit.Plan("dry", words, config.styles, config.settings, config.readouts, config.operators)
     audit.audit(classifier, some, plan_)
     per_text = (time.monotonic() - began) / len(some)
-    began, model.tokens = time.monotonic(), 0
+    began, before = time.monotonic(), model.tokens
     predictions = classifier.predict_examples(corpus.calibration[:32])
     per_decision = (time.monotonic() - began) / len(predictions)
-    per_token = (time.monotonic() - began) / max(model.tokens, 1)
+    per_token = (time.monotonic() - began) / max(model.tokens - before, 1)
     items = [answered(Item(*p), p[1].label) for p in zip(some, classifier.predict_examples(some), strict=True)]
     made = rows(corpus.task, items, at_random(items, words, 0), config.train_styles)
     trained = sum(len(model.chat.ids([model.chat.close([*r["prompt"], *r["completion"]])])[0]) for r in made)

@@ -54,7 +54,7 @@ def explain(text: str, config: Config, context: Mapping[str, str] | None = None)
     if len(candidates(text)) < 2:
         raise SaywhyError("the text has fewer than two words: nothing to choose between")
     told = resolve(config.model).extras.get("tasks", {}).get(task.name)
-    model = load(config.model)
+    model = load(config.model, config.token_budget)
     if told:
         constants, pinned = told["constants"], {key: tuple(words) for key, words in told["pinned"].items()}
     else:

@@ -34,18 +34,26 @@ def generated(
     model: Model,
     task: Task,
     items: Sequence[Item],
-    style: StyleName,
-    setting: Setting,
+    asks: Sequence[tuple[StyleName, Setting]],
     tick: Tick | None = None,
-) -> list[tuple[str, Explanation]]:
-    """Return each greedy reply and its reading."""
-    chats = [request(task, item, style, setting) for item in items]
-    replies = model.generate(chats, [reply_room(item.example.text, style, setting) for item in items], tick)
+) -> list[list[tuple[str, Explanation]]]:
+    """Return each greedy reply and its reading, for each of ``asks`` of each item.
+
+    All are asked for at once: the requests of an item share the chat in which it was answered.
+    """
+    wanted = [(item, style, setting) for item in items for style, setting in asks]
+    replies = model.generate(
+        [request(task, *one) for one in wanted],
+        [reply_room(item.example.text, style, setting) for item, style, setting in wanted],
+        tick,
+        copied=[None if style == "attribution" else item.example.text for item, style, _ in wanted],
+    )
     labels = tuple(task.labels.values())
-    return [
+    found = iter(
         (reply, readers.read(style, setting, item.example.text, reply, labels))
-        for item, reply in zip(items, replies, strict=True)
-    ]
+        for (item, style, setting), reply in zip(wanted, replies, strict=True)
+    )
+    return [[next(found) for _ in asks] for _ in items]
 
 
 def reply_room(text: str, style: StyleName, setting: Setting) -> int:
@@ -113,35 +121,26 @@ def _scores(
     ask: Callable[[Item, StyleName], list[Message]],
     tick: Tick | None,
 ) -> list[dict[StyleName, Scores]]:
-    found: list[dict[StyleName, Scores]] = [{} for _ in items]
-    if "attribution" in styles:
-        for mine, scores in zip(found, _named(model, items, ask, tick), strict=True):
-            mine["attribution"] = scores
-    # The copying styles of one text follow each other, so that they share the chat before the request.
+    words = [candidates(item.example.text) for item in items] if "attribution" in styles else []
+    choices = [
+        Choice(ask(item, "attribution"), tuple(word.core for word in mine), ends=True)
+        for item, mine in zip(items, words, strict=False)
+    ]
     copied = [(i, style) for i in range(len(items)) for style in styles if style != "attribution"]
     moves = [_moves(items[i], style, pinned) for i, style in copied]
     copies = [
         Copy(ask(items[i], style), items[i].example.text, tuple(edit for _, edit in mine))
         for (i, style), mine in zip(copied, moves, strict=True)
     ]
-    for (i, style), edits, gone in zip(copied, moves, model.depart(copies, tick), strict=True):
+    # All at once: the requests of an item share the chat in which it was answered.
+    named, left = model.weigh(choices, copies, tick)
+    found: list[dict[StyleName, Scores]] = [{} for _ in items]
+    for mine, keys, scores in zip(found, words, named, strict=False):
+        # log P(word, end of turn) of each candidate
+        mine["attribution"] = {(word.key, ""): (score, 0.0) for word, score in zip(keys, scores, strict=True)}
+    for (i, style), edits, gone in zip(copied, moves, left, strict=True):
         found[i][style] = {move: _leaving(one) for (move, _), one in zip(edits, gone, strict=True)}
     return found
-
-
-def _named(
-    model: Model, items: Sequence[Item], ask: Callable[[Item, StyleName], list[Message]], tick: Tick | None
-) -> list[Scores]:
-    """Return log P(word, end of turn) of each candidate of each item."""
-    words = [candidates(item.example.text) for item in items]
-    asks = [
-        Choice(ask(item, "attribution"), tuple(word.core for word in mine), ends=True)
-        for item, mine in zip(items, words, strict=True)
-    ]
-    return [
-        {(word.key, ""): (score, 0.0) for word, score in zip(mine, scores, strict=True)}
-        for mine, scores in zip(words, model.choose(asks, tick), strict=True)
-    ]
 
 
 def _moves(item: Item, style: StyleName, pinned: Pinned) -> list[tuple[tuple[str, str], Edit]]:

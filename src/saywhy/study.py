@@ -132,7 +132,7 @@ class Study:
     def _model(self, adapter: Path | None) -> Model:
         if adapter not in self._loaded:
             self._loaded.clear()  # one model in memory at a time
-            self._loaded[adapter] = load(str(adapter) if adapter else self.config.model)
+            self._loaded[adapter] = load(str(adapter) if adapter else self.config.model, self.config.token_budget)
         return self._loaded[adapter]
 
     def arm_rows(self, arm: str, seed: int) -> list[dict[str, Any]]:

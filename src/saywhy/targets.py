@@ -97,7 +97,7 @@ def _search(
         )
         for item, mine, edited in zip(items, moves, texts, strict=True)
     ]
-    fluent = classifier.model.depart(copies)
+    fluent = classifier.model.weigh((), copies)[1]
     picks = []
     for item, mine, found, likely in zip(items, moves, after, fluent, strict=True):
         hits = [one.label == item.prediction.runner_up for one in found]

@@ -25,29 +25,25 @@ from transformers import PreTrainedModel, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from saywhy.models.chat import Chat
-from saywhy.models.local import TREE_TOKENS, body, pack
+from saywhy.models.forward import WAYS, Forward, logits
 from saywhy.models.precision import exact
 from saywhy.models.spec import CONSTANTS_FILE, Spec, fingerprint, load_base
-from saywhy.models.tree import grow, plots
+from saywhy.models.tree import grow
 from saywhy.supervision import Recipe, Sequences, samples
 
 
 class TreeTrainer(SFTTrainer):
     """SFTTrainer whose batch is a list of texts, each a tree of rows; the loss is the mean over rows."""
 
-    pad = 0
-    packing = "tree"
+    forward: Forward | None = None
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Return the weighted completion-only loss of a batch of texts."""
-        del num_items_in_batch
-        texts = inputs["texts"]
-        if self.packing == "none":
-            texts = [[row] for rows in texts for row in rows]
-        limit = 2 * TREE_TOKENS if self.packing == "tree" else 0
-        return tree_loss(self.accelerator.unwrap_model(model), texts, self.pad, limit)
+        del model, num_items_in_batch  # the same weights, wrapped for their own loss
+        assert self.forward
+        return tree_loss(self.forward, inputs["texts"])
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log without TRL's token metrics, which its own loss would have counted."""
@@ -55,36 +51,23 @@ class TreeTrainer(SFTTrainer):
         super().log(logs, start_time)
 
 
-def tree_loss(model: Any, texts: Sequence[Sequences], pad: int, limit: int = 2 * TREE_TOKENS) -> torch.Tensor:
+def tree_loss(forward: Forward, texts: Sequence[Sequences]) -> torch.Tensor:
     """Return the mean over rows of each row's weighted negative log-likelihood (nats).
 
-    Rows of a text, and texts that follow each other up to ``limit`` tokens, share a tree: the same loss and
-    gradients as row by row.
+    The rows of all texts are one tree: the same loss and gradients as row by row.
+
+    Args:
+        forward: The model that is trained.
+        texts: The rows of each text.
     """
-    groups = [[tuple(row["ids"][:-1]) for row in rows] for rows in texts]
-    merged = plots(groups, limit)
-    trees = [grow([ids for i in plot for ids in groups[i]]) for plot in merged]
-    ids, positions, mask = pack(trees, 0, pad, model.dtype)
-    device = model.device
-    hidden = body(model)(
-        input_ids=ids.to(device),
-        attention_mask=mask.to(device),
-        position_ids=positions.to(device),
-        use_cache=False,
-    ).last_hidden_state
-    at: list[tuple[int, int]] = []
-    tokens: list[int] = []
-    weights: list[float] = []
-    for number, (plot, tree) in enumerate(zip(merged, trees, strict=True)):
-        rows = [row for i in plot for row in texts[i]]
-        for row, path in zip(rows, tree.paths, strict=True):
-            at += [(number, node) for node in path[row["start"] - 1 :]]
-            tokens += row["ids"][row["start"] :]
-            weights += row["weights"]
-    trees_at, nodes = zip(*at, strict=True)
-    logits = model.get_output_embeddings()(hidden[list(trees_at), list(nodes)]).float()
-    loss = torch.nn.functional.cross_entropy(logits, torch.tensor(tokens, device=device), reduction="none")
-    return (loss * torch.tensor(weights, device=device)).sum() / sum(len(rows) for rows in texts)
+    rows = [row for text in texts for row in text]
+    tree = grow([tuple(row["ids"][:-1]) for row in rows])
+    hidden = forward.states(tree)
+    nodes = [node for row, path in zip(rows, tree.paths, strict=True) for node in path[row["start"] - 1 :]]
+    tokens = torch.tensor([token for row in rows for token in row["ids"][row["start"] :]], device=hidden.device)
+    weights = torch.tensor([weight for row in rows for weight in row["weights"]], device=hidden.device)
+    loss = torch.nn.functional.cross_entropy(logits(forward.model, hidden[nodes]), tokens, reduction="none")
+    return (loss * weights).sum() / len(rows)
 
 
 class _Ticker(TrainerCallback):
@@ -121,6 +104,7 @@ def train(
     base, tokenizer = load_base(spec)
     chat = Chat(tokenizer, spec.name)
     torch.manual_seed(recipe.seed)
+    forward = Forward(base, spec.name, ("rows",) if recipe.packing == "none" else WAYS)
     model = _trainable(base, spec, recipe)
     texts = samples(chat, rows, recipe, int(getattr(base.config, "max_position_embeddings", 2048)))
     work = folder / "checkpoints"
@@ -133,7 +117,7 @@ def train(
         processing_class=tokenizer,
         callbacks=[_Ticker(tell)] if tell else None,
     )
-    trainer.pad, trainer.packing = chat.ender[0], recipe.packing
+    trainer.forward = forward
     for callback in ("PrinterCallback", "ProgressCallback"):
         for known in [c for c in trainer.callback_handler.callbacks if type(c).__name__ == callback]:
             trainer.remove_callback(known)

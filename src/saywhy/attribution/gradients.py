@@ -14,7 +14,8 @@ import torch
 from saywhy import prompts
 from saywhy.edits import Item
 from saywhy.models.chat import Offsets
-from saywhy.models.local import LocalModel, body
+from saywhy.models.forward import body
+from saywhy.models.local import LocalModel
 from saywhy.models.protocol import Tick
 from saywhy.models.tree import Ids
 from saywhy.predict import Classifier

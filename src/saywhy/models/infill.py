@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from saywhy.models.forward import logits
 from saywhy.models.protocol import Gap
-from saywhy.models.tree import batches, grow, plots
+from saywhy.models.tree import grow
 from saywhy.words import fold
 
 if TYPE_CHECKING:
@@ -20,20 +21,20 @@ SHORTEST = 3
 """A shorter token is more often the beginning of a word than a word."""
 
 
-@torch.inference_mode()
-def infill(model: LocalModel, gaps: Sequence[Gap], count: int, tree_tokens: int) -> list[tuple[str, ...]]:
+def infill(model: LocalModel, gaps: Sequence[Gap], count: int) -> list[tuple[str, ...]]:
     """Return the ``count`` likeliest one-token words for each gap, folded, likeliest first."""
     ids = model.chat.ids([model.chat.open(gap.messages) + gap.before.rstrip() for gap in gaps])
-    merged = plots([[one] for one in ids], tree_tokens)
-    trees = [grow([ids[i] for i in plot]) for plot in merged]
     words: list[tuple[str, ...]] = [()] * len(gaps)
-    for batch in batches([len(tree.tokens) for tree in trees], model.token_budget):
-        hidden = model.hidden([trees[b] for b in batch], None)
-        for row, b in enumerate(batch):
-            ends = [path[-1] for path in trees[b].paths]
-            best = model.model.get_output_embeddings()(hidden[row, ends]).topk(TRIED).indices.tolist()
-            for i, tokens in zip(merged[b], best, strict=True):
-                words[i] = _whole(model.chat.tokenizer.batch_decode([[token] for token in tokens]), gaps[i], count)
+
+    @torch.inference_mode()
+    def compute(batch: list[int]) -> None:
+        tree = grow([ids[i] for i in batch])
+        hidden = model.forward.states(tree)[[path[-1] for path in tree.paths]]
+        best = logits(model.model, hidden).topk(TRIED).indices.tolist()
+        for i, tokens in zip(batch, best, strict=True):
+            words[i] = _whole(model.chat.tokenizer.batch_decode([[token] for token in tokens]), gaps[i], count)
+
+    model.budget.run(ids, model.forward.limit, compute)
     return words
 
 

@@ -84,13 +84,23 @@ class Model(Protocol):
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
         """Return log P(option) in nats for each option of each choice."""
 
-    def depart(self, copies: Sequence[Copy], tick: Tick | None = None) -> list[tuple[Departure, ...]]:
-        """Return how likely each edit is to begin, and to go on, one an edit of each copy."""
+    def weigh(
+        self, choices: Sequence[Choice], copies: Sequence[Copy], tick: Tick | None = None
+    ) -> tuple[list[tuple[float, ...]], list[tuple[Departure, ...]]]:
+        """Return what ``choose`` returns and how likely each edit of each copy is to begin, and to go on, at once."""
 
     def infill(self, gaps: Sequence[Gap], count: int) -> list[tuple[str, ...]]:
         """Return the ``count`` words (folded) that the model would likeliest write next, for each gap."""
 
     def generate(
-        self, chats: Sequence[list[Message]], max_new_tokens: Sequence[int], tick: Tick | None = None
+        self,
+        chats: Sequence[list[Message]],
+        max_new_tokens: Sequence[int],
+        tick: Tick | None = None,
+        *,
+        copied: Sequence[str | None] = (),
     ) -> list[str]:
-        """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long."""
+        """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long.
+
+        ``copied`` may tell the text that each reply is expected to copy, more or less; it changes no reply.
+        """

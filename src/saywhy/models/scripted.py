@@ -155,9 +155,11 @@ class Scripted:
         named = self._reading(choice.messages).words
         return tuple(0.0 if fold(option) in named else -1.0 for option in choice.options)
 
-    def depart(self, copies: Sequence[Copy], tick: Tick | None = None) -> list[tuple[Departure, ...]]:
-        """Prefer the edit that the script would make."""
-        return [self._depart(copy) for copy in copies]
+    def weigh(
+        self, choices: Sequence[Choice], copies: Sequence[Copy], tick: Tick | None = None
+    ) -> tuple[list[tuple[float, ...]], list[tuple[Departure, ...]]]:
+        """Choose by the rule, and prefer the edit that the script would make."""
+        return self.choose(choices), [self._depart(copy) for copy in copies]
 
     def _depart(self, copy: Copy) -> tuple[Departure, ...]:
         if self._is_placebo(copy.messages):
@@ -172,7 +174,12 @@ class Scripted:
         return [()] * len(gaps)
 
     def generate(
-        self, chats: Sequence[list[Message]], max_new_tokens: Sequence[int], tick: Tick | None = None
+        self,
+        chats: Sequence[list[Message]],
+        max_new_tokens: Sequence[int],
+        tick: Tick | None = None,
+        *,
+        copied: Sequence[str | None] = (),
     ) -> list[str]:
         """Return the script's replies."""
         return [self.explain(self._asked(chat)) for chat in chats]

@@ -188,8 +188,13 @@ def load_base(spec: Spec, dtype: Any = None, device: str = "cpu") -> tuple[PreTr
     return model.to(device), tokenizer  # type: ignore[arg-type]
 
 
-def load(name: str) -> LocalModel:
-    """Load a model for asking: an adapter is merged into its base."""
+def load(name: str, token_budget: int | None = None) -> LocalModel:
+    """Load a model for asking: an adapter is merged into its base.
+
+    Args:
+        name: What `model=` says.
+        token_budget: Tokens that are computed at once; None: found from the free memory.
+    """
     from saywhy.models.local import LocalModel
     from saywhy.models.precision import choose
 
@@ -203,7 +208,7 @@ def load(name: str) -> LocalModel:
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, str(spec.adapter)).merge_and_unload()
-    return LocalModel(name, model, tokenizer)
+    return LocalModel(name, model, tokenizer, token_budget)
 
 
 @functools.cache

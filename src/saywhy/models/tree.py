@@ -8,17 +8,34 @@ stood alone, while each shared token is computed once.
 ((5, 6, 7, 8, 9), (0, 1, 2, 2, 1), (-1, 0, 1, 1, 0))
 >>> tree.paths
 ((0, 1, 2), (0, 1, 3), (0, 4))
+>>> [(branch.first, branch.size, branch.above) for branch in tree.branches()]
+[(0, 3, ()), (3, 1, (0, 1)), (4, 1, (0,))]
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Tokens that follow one another without a fork before them.
+
+    Attributes:
+        first: Where its first token is in the packed sequence; the others follow.
+        size: How many tokens it has.
+        above: The nodes that all its tokens see, root first.
+    """
+
+    first: int
+    size: int
+    above: Ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,15 @@ class Tree:
             if parent >= 0:
                 seen[node] |= seen[parent]
         return seen
+
+    def branches(self) -> Iterator[Branch]:
+        """Yield the tree in pieces, in packed order: what each sequence added to those before it."""
+        size = 0
+        for path in self.paths:
+            fork = next((depth for depth, node in enumerate(path) if node >= size), len(path))
+            if fork < len(path):
+                yield Branch(size, len(path) - fork, path[:fork])
+                size = path[-1] + 1
 
 
 def grow(sequences: Sequence[Ids]) -> Tree:
@@ -76,50 +102,28 @@ def shared_prefix(sequences: Sequence[Ids]) -> Ids:
     return low[: _common(low, high)]
 
 
-def plots(groups: Sequence[Sequence[Ids]], limit: int) -> list[list[int]]:
-    """Return which consecutive groups share a tree: as many as stay within about ``limit`` tokens.
+def plots(sequences: Sequence[Ids], limit: int) -> list[list[int]]:
+    """Return which sequences share a tree, so that none has more than ``limit`` tokens, as few as can be.
 
-    Variants of one text follow each other, so a tree holds what they have in common once. The size is an upper
-    bound: a sequence is compared with its predecessor and with the first of its tree only.
+    In dictionary order a sequence has the most in common with the one before it, so a tree's size is known
+    without growing it. A sequence longer than ``limit`` gets a tree of its own.
+
+    >>> plots([(5, 6, 7), (1, 2), (5, 6, 8)], 4)
+    [[1], [0, 2]]
     """
     planted: list[list[int]] = []
-    size, first, last = limit + 1, Ids(), Ids()
-    for index, group in enumerate(groups):
-        fresh = _fresh(group, first, last)
+    size, last = limit + 1, Ids()
+    for index in sorted(range(len(sequences)), key=lambda i: sequences[i]):
+        ids = sequences[index]
+        fresh = len(ids) - _common(ids, last)
         if size + fresh > limit:
             planted.append([])
-            size, first, last = 0, group[0] if group else Ids(), Ids()
-            fresh = _fresh(group, last, last)
+            size, fresh = 0, len(ids)
         planted[-1].append(index)
-        size += fresh
-        last = group[-1] if group else last
+        size, last = size + fresh, ids
     return planted
-
-
-def _fresh(group: Sequence[Ids], first: Ids, last: Ids) -> int:
-    """Return how many tokens a group adds, at most, to a tree that holds ``first`` and ``last``."""
-    size = 0
-    for ids in group:
-        size += len(ids) - max(_common(ids, last), _common(ids, first))
-        last = ids
-    return size
 
 
 def _common(one: Ids, other: Ids) -> int:
     """Return how many leading tokens two sequences share."""
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def batches(sizes: Sequence[int], budget: int) -> list[list[int]]:
-    """Pack items of ``sizes`` tokens into batches of at most ``budget`` padded tokens, like sizes together.
-
-    An item larger than the budget gets a batch of its own. The order within equal sizes is that of the input,
-    so the same input always gives the same batches.
-    """
-    packed: list[list[int]] = []
-    for item in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
-        if packed and sizes[packed[-1][0]] * (len(packed[-1]) + 1) <= budget:
-            packed[-1].append(item)
-        else:
-            packed.append([item])
-    return packed

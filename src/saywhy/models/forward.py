@@ -1,0 +1,198 @@
+"""Three ways to the hidden states of a prefix tree; the first that a model really follows is taken.
+
+``branches`` computes each shared token once and attends along branches; ``mask`` does so with an explicit 4D mask,
+for models outside transformers' attention interface; ``rows`` computes every prompt by itself, for models whose
+layers look at more than a token's ancestors (sliding windows, recurrent layers, custom attention).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+
+import torch
+from transformers import PreTrainedModel
+
+from saywhy.models import branches
+from saywhy.models.branches import Plan, Prefix, Recorder
+from saywhy.models.tree import Branch, Ids, Tree, grow
+from saywhy.progress import say
+from saywhy.records import SaywhyError
+
+Way = Literal["branches", "mask", "rows"]
+WAYS: tuple[Way, ...] = ("branches", "mask", "rows")
+MASK_TOKENS = 320
+"""Largest tree with an explicit mask: its attention costs the square."""
+WINDOW_LEAST = 1024
+"""Texts that fit into a sliding window this large see no difference; with a smaller one, trees are not used."""
+TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 0.2}
+"""How far (nats) a tree's log-probability may be from the plain prompt's when a way is tried."""
+
+
+def body(model: PreTrainedModel) -> Any:
+    """Return the model without its language head: hidden states are cheaper than logits."""
+    return model.base_model
+
+
+def logits(model: PreTrainedModel, hidden: torch.Tensor) -> torch.Tensor:
+    """Return the float32 logits of hidden states, with what a model's own forward pass does behind its head."""
+    config = model.config.get_text_config()
+    found = cast(Any, model.get_output_embeddings())(hidden).float()
+    if scale := getattr(config, "logit_scale", None):  # Cohere
+        found = found * scale
+    if scale := getattr(config, "logits_scaling", None):  # Granite
+        found = found / scale
+    if cap := getattr(config, "final_logit_softcapping", None):  # Gemma
+        found = torch.tanh(found / cap) * cap
+    return cast(torch.Tensor, found)
+
+
+class Forward:
+    """A model's forward pass over trees.
+
+    Attributes:
+        model: The transformers model.
+        way: How it computes.
+        tokens: Tokens computed so far: what an estimate and a benchmark divide by.
+    """
+
+    def __init__(self, model: PreTrainedModel, name: str, ways: Sequence[Way] = WAYS) -> None:
+        """Find out how ``model`` can compute trees.
+
+        Args:
+            model: The model.
+            name: What the user called it.
+            ways: What may be taken, best first.
+
+        Raises:
+            SaywhyError: If not even single prompts give what the model itself gives.
+        """
+        self.model = model
+        self.tokens = 0
+        self.way: Way = ways[-1]
+        self._choose(name, ways)
+
+    def limit(self, budget: int) -> int:
+        """Return how large a tree may be, if ``budget`` tokens fit into memory at once."""
+        return min(budget, MASK_TOKENS) if self.way == "mask" else budget
+
+    def states(self, tree: Tree, prefix: Prefix | None = None) -> torch.Tensor:
+        """Return the last hidden state of each node, shape (nodes, width).
+
+        Args:
+            tree: The prompts, without ``prefix``.
+            prefix: What all of them begin with; only ``branches`` takes one.
+        """
+        if self.way == "branches":
+            return self._branches(tree, prefix)
+        assert prefix is None
+        return self._mask(tree) if self.way == "mask" else self._rows(tree)
+
+    def _branches(self, tree: Tree, prefix: Prefix | None) -> torch.Tensor:
+        cut = len(prefix.ids) if prefix else 0
+        places = range(cut, cut + len(tree.tokens))
+        shifted = [
+            Branch(one.first, one.size, (*range(cut), *(node + cut for node in one.above))) for one in tree.branches()
+        ]
+        plan = Plan(shifted, places, prefix, self.model.device)
+        return self.packed(plan, tree.tokens, [depth + cut for depth in tree.depths])
+
+    def packed(self, plan: Plan, tokens: Sequence[int], depths: Sequence[int]) -> torch.Tensor:
+        """Return the hidden states of one packed row of tokens that see each other by ``plan``."""
+        self.tokens += len(tokens)
+        device = self.model.device
+        with branches.attending(plan):
+            out = body(self.model)(
+                input_ids=torch.tensor([list(tokens)], device=device),
+                position_ids=torch.tensor([list(depths)], device=device),
+                # Any 4D mask keeps transformers from making its own; the plan alone decides who sees whom.
+                attention_mask=torch.zeros(1, 1, 1, 1, dtype=self.model.dtype, device=device),
+                use_cache=False,
+            )
+        return cast(torch.Tensor, out.last_hidden_state[0])
+
+    def _mask(self, tree: Tree) -> torch.Tensor:
+        self.tokens += len(tree.tokens)
+        device, dtype = self.model.device, self.model.dtype
+        hidden = torch.from_numpy(~tree.mask())
+        bias = torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, torch.finfo(dtype).min)
+        out = body(self.model)(
+            input_ids=torch.tensor([tree.tokens], device=device),
+            position_ids=torch.tensor([tree.depths], device=device),
+            attention_mask=bias[None, None].to(device),
+            use_cache=False,
+        )
+        return cast(torch.Tensor, out.last_hidden_state[0])
+
+    def _rows(self, tree: Tree) -> torch.Tensor:
+        longest = max(len(path) for path in tree.paths)
+        ids = torch.zeros(len(tree.paths), longest, dtype=torch.long)
+        seen = torch.zeros_like(ids)
+        first: dict[int, tuple[int, int]] = {}
+        for row, path in enumerate(tree.paths):
+            ids[row, : len(path)] = torch.tensor([tree.tokens[node] for node in path])
+            seen[row, : len(path)] = 1
+            for depth, node in enumerate(path):
+                first.setdefault(node, (row, depth))
+        self.tokens += ids.numel()
+        device = self.model.device
+        out = body(self.model)(
+            input_ids=ids.to(device), attention_mask=seen.to(device), use_cache=False
+        ).last_hidden_state
+        rows, depths = zip(*(first[node] for node in range(len(tree.tokens))), strict=True)
+        return cast(torch.Tensor, out[list(rows), list(depths)])
+
+    @torch.inference_mode()
+    def prefix(self, ids: Ids) -> Prefix:
+        """Compute the keys and values of a beginning."""
+        recorder = Recorder()
+        plan = Plan([Branch(0, len(ids), ())], range(len(ids)), recorder, self.model.device)
+        self.packed(plan, ids, range(len(ids)))
+        return Prefix(ids, recorder.layers)
+
+    @torch.inference_mode()
+    def _choose(self, name: str, ways: Sequence[Way]) -> None:
+        """Take the first way that gives what plain prompts give: what ignores a mask must not pass unseen."""
+        size = min(self.model.config.get_text_config().vocab_size, 100)
+        probe = [tuple(i % size for i in (*range(5, 45), *more)) for more in ((20, 21, 7), (20, 30), (40, 41, 7, 9))]
+        before = self.model.config._attn_implementation
+        plain = torch.stack(
+            [self.model(input_ids=torch.tensor([ids], device=self.model.device)).logits[0, -1] for ids in probe]
+        )
+        reasons = []
+        for way in ways:
+            self.way = way
+            if reason := self._objection(plain.float(), grow(probe)):
+                reasons.append(f"{way}: {reason}")
+                self.model.set_attn_implementation(before)
+                continue
+            if way == "rows" and reasons:
+                say(
+                    f"model '{name}' takes no prefix tree, so every prompt is computed by itself ({'; '.join(reasons)})"
+                )
+            self.tokens = 0
+            return
+        raise SaywhyError(f"model '{name}' ({self.model.config.model_type}) cannot be used: {'; '.join(reasons)}")
+
+    def _objection(self, plain: torch.Tensor, tree: Tree) -> str | None:
+        """Return why the way at hand cannot be taken; ``plain`` are the logits behind each prompt of ``tree``."""
+        span = window(self.model)
+        if self.way != "rows" and span is not None and span < WINDOW_LEAST:
+            return f"a sliding window of {span} tokens"
+        try:
+            if self.way == "branches":
+                branches.install(self.model)
+            ends = self.states(tree)[[path[-1] for path in tree.paths]]
+            found = logits(self.model, ends)
+        except Exception as error:  # a foreign model may refuse in any way; the reason is told
+            return str(error).strip().partition("\n")[0][:120] or type(error).__name__
+        off = (torch.log_softmax(found, -1) - torch.log_softmax(plain, -1)).abs().max().item()
+        return None if off <= TOLERANCE.get(self.model.dtype, 0.2) else f"log-probabilities are off by {off:.2g}"
+
+
+def window(model: PreTrainedModel) -> int | None:
+    """Return how many tokens back a token sees where a layer's attention slides, None if none does."""
+    config = model.config.get_text_config()
+    span = getattr(config, "sliding_window", None)
+    full = set(getattr(config, "layer_types", None) or ["sliding_attention"]) == {"full_attention"}
+    return None if full or not span else int(span)

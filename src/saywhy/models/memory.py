@@ -1,0 +1,109 @@
+"""How much is computed at once: found from the free memory, halved when that runs out."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+
+import psutil
+import torch
+from transformers import PreTrainedModel
+
+from saywhy.models.tree import Ids, plots
+from saywhy.progress import say
+from saywhy.records import SaywhyError
+
+MOST = {"cpu": 2048, "cuda": 16384}
+"""More tokens at once are not faster: the matrix products are already at their rate."""
+LEAST = 64
+"""A machine that cannot hold this many tokens at once cannot hold the model either."""
+SHARE = 0.4
+"""Of the free memory, what one forward pass may take."""
+
+
+class Budget:
+    """The number of tokens that are computed at once.
+
+    Attributes:
+        tokens: The number; results do not depend on it.
+    """
+
+    def __init__(self, model: PreTrainedModel, wanted: int | None = None) -> None:
+        """Take what is ``wanted``, or find it from the free memory."""
+        self.tokens = wanted or _found(model)
+
+    def run(self, sequences: Sequence[Ids], limit: Callable[[int], int], compute: Callable[[list[int]], None]) -> None:
+        """Compute all ``sequences``, as many at once as share a tree within the budget.
+
+        Args:
+            sequences: Token ids.
+            limit: Turns the budget into the largest tree.
+            compute: Computes the sequences of these indices.
+
+        Raises:
+            SaywhyError: If one sequence alone is more than the budget.
+        """
+        waiting = plots(sequences, limit(self.tokens))
+        while waiting:
+            self._check(max((len(sequences[i]) for i in waiting[0]), default=0))
+            try:
+                compute(waiting[0])
+            except (MemoryError, RuntimeError) as error:
+                self.halve(error)
+                rest = [i for plot in waiting for i in plot]
+                waiting = [[rest[i] for i in plot] for plot in plots([sequences[i] for i in rest], limit(self.tokens))]
+            else:
+                del waiting[0]
+
+    def halve(self, error: BaseException) -> None:
+        """Go on with half the budget after ``error``; raise it again if it was not for want of memory."""
+        if not ran_out(error):
+            raise error
+        if self.tokens // 2 < LEAST:
+            raise SaywhyError(
+                f"the memory does not hold {self.tokens} tokens at once: free some, or take a smaller model"
+            )
+        self.tokens //= 2
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        say(f"out of memory: going on with {self.tokens} tokens at once")
+
+    def _check(self, longest: int) -> None:
+        if longest > self.tokens:
+            raise SaywhyError(
+                f"a text needs {longest} tokens at once, more than the budget of {self.tokens}: "
+                "raise token_budget, or free memory"
+            )
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether ``error`` says that there is no more memory, on any device."""
+    told = str(error)
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in told
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the free bytes of ``device``."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def _found(model: PreTrainedModel) -> int:
+    config = model.config.get_text_config()
+    width = int(config.hidden_size)
+    inner = int(getattr(config, "intermediate_size", None) or 4 * width)
+    # What one layer holds for a token at its widest: residuals, heads and gathered keys, the gated product.
+    per_token = model.dtype.itemsize * (24 * width + 6 * inner)
+    fits = int(SHARE * free_memory(model.device) / per_token)
+    return max(LEAST, min(fits, MOST.get(model.device.type, MOST["cuda"])))
+
+
+def cache_places(model: PreTrainedModel, share: float = 0.25) -> int:
+    """Return for how many tokens keys and values can be kept in ``share`` of the free memory, 16,384 at most."""
+    config = model.config.get_text_config()
+    heads = int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
+    width = int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+    per_token = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
+    return max(LEAST, min(int(share * free_memory(model.device) / per_token), 16384))
