@@ -125,6 +125,15 @@ def test_a_drafter_steps_over_a_mark_and_over_a_replaced_word():
     assert drafter.guess(50) == [1]
 
 
+def test_a_drafter_follows_marks_in_a_row():
+    drafter = Drafter((10, 11, 12, 13, 1), frozenset(range(5)), [(20, 21, 22)])
+    drafter.follow([20, 21, 22], 5, 0)
+    assert drafter.guess(50) == [11, 12, 13, 1]
+    drafter.follow([20], 4, 0)
+    drafter.reach = 50
+    assert drafter.guess(50) == [21, 22, 12, 13, 1]
+
+
 @settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.text(alphabet="ab '!", min_size=1, max_size=12))
 def test_a_copy_may_go_on_at_every_word_and_mark(text):

@@ -5,9 +5,9 @@ import json
 
 import pytest
 import torch
-from datasets import load_dataset
+from datasets import Dataset, load_dataset
 from peft import AutoPeftModelForCausalLM, LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
 import tiny
@@ -286,3 +286,47 @@ def test_without_packing_the_training_is_the_same(adapter, tiny_folder, rows, tm
     plain = weights(train(resolve(str(tiny_folder)), rows, dataclasses.replace(RECIPE, packing="none"), tmp_path))
     for name, weight in weights(adapter).items():
         assert torch.allclose(weight, plain[name], atol=2e-3), name
+
+
+def test_the_loss_curve_is_that_of_trl(tmp_path, monkeypatch):
+    """The same rows, all in each step, weighted as TRL does: every token of the batch alike."""
+    plain = tiny.CHATML.replace("<|im_end|>\n", "<|im_end|>")  # TRL supervises what the template writes behind a turn
+    folder = tiny.save(tmp_path / "model", template=plain)
+    rows = made_rows(tiny.TEXTS)
+    steps, rate = 6, 5e-3
+    said = [{key: row[key] for key in ("prompt", "completion")} for row in rows]
+    config = SFTConfig(
+        output_dir=str(tmp_path / "trl"),
+        max_steps=steps,
+        per_device_train_batch_size=len(rows),
+        learning_rate=rate,
+        lr_scheduler_type="cosine",
+        logging_steps=1,
+        gradient_checkpointing=False,
+        report_to="none",
+        use_cpu=True,
+        bf16=False,
+        disable_tqdm=True,
+    )
+    trl = SFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(folder),
+        args=config,
+        train_dataset=Dataset.from_list(said),
+        processing_class=AutoTokenizer.from_pretrained(folder),
+    )
+    trl.train()
+
+    def by_token(*args):
+        texts = samples(*args)
+        flat = [row for text in texts for row in text]
+        each = len(flat) / sum(len(row["weights"]) for row in flat)
+        return [[{**row, "weights": [each] * len(row["weights"])} for row in text] for text in texts]
+
+    monkeypatch.setattr("saywhy.train.samples", by_token)
+    recipe = Recipe(rate=rate, epochs=steps, batch=len(tiny.TEXTS), rank=0)
+    train(resolve(str(folder)), rows, recipe, tmp_path / "ours")
+    ours = [entry["loss"] for entry in json.loads((tmp_path / "ours" / "losses.json").read_text())]
+    theirs = [entry["loss"] for entry in trl.state.log_history if "loss" in entry]
+    assert len(ours) == steps
+    assert ours == pytest.approx(theirs, abs=2e-4)
+    assert ours[-1] < ours[0] - 0.3

@@ -109,6 +109,11 @@ def decide(
     ]
 
 
+def decision(row: Row) -> Decision:
+    """Return the prediction that a row explains."""
+    return Decision(row.id, row.task, row.arm, row.seed, row.gold, row.prediction, row.raw_prediction, row.margin)
+
+
 def audit(classifier: Classifier, examples: Sequence[Example], plan: Plan, tick: Tick | None = None) -> Findings:
     """Audit some texts: every style, setting, readout and operator of ``plan``."""
     predictions = classifier.predict_examples(examples)

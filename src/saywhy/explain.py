@@ -53,10 +53,10 @@ def explain(text: str, config: Config, context: Mapping[str, str] | None = None)
         raise SaywhyError(f"task '{task.name}' takes these other fields: {need}; got: {', '.join(given) or 'none'}")
     if len(candidates(text)) < 2:
         raise SaywhyError("the text has fewer than two words: nothing to choose between")
-    told = resolve(config.model).extras.get("tasks", {}).get(task.name)
+    told = resolve(config.model).travelled(task.name)
     model = load(config.model, config.token_budget)
     if told:
-        constants, pinned = told["constants"], {key: tuple(words) for key, words in told["pinned"].items()}
+        constants, pinned = told.constants, told.pinned
     else:
         corpus = assemble(config)
         if any(one.label is None for one in corpus.lexicon):

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from saywhy import lessons
 from saywhy import targets as pseudo
 from saywhy.config import Config
-from saywhy.edits import Item, tables
 from saywhy.progress import progress, say
 from saywhy.records import STYLES
 from saywhy.store import read_lines
@@ -27,10 +27,7 @@ def write_targets(config: Config, out: Path) -> Path:
 
     def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
         part = examples[number * size : (number + 1) * size]
-        items = [Item(*pair) for pair in zip(part, classifier.predict_examples(part), strict=True)]
-        found = pseudo.faithful(
-            classifier, items, tables(classifier, items, "redact"), study.pinned, infill=config.infill_words
-        )
+        items, found = lessons.pseudo_faithful(classifier, part, study.pinned, config.infill_words)
         bar.tick(len(part))
         kept = [i for i, one in enumerate(found) if one["attribution"].hit or not config.verified]
         rows = pseudo.rows(study.corpus.task, [items[i] for i in kept], [found[i] for i in kept], config.train_styles)

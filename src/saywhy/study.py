@@ -12,20 +12,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from saywhy import targets
-from saywhy.audit import Plan, decide, usable
+from saywhy import lessons, targets
+from saywhy.audit import Plan, decide, decision, usable
 from saywhy.audit import audit as audit_texts
 from saywhy.config import Config, resolved
 from saywhy.corpus import Corpus, assemble, associate, pin, source
 from saywhy.data import read_messages
-from saywhy.edits import Item, Pinned, tables
+from saywhy.edits import Item, Pinned
 from saywhy.lexicon import Associations
 from saywhy.manifest import facts
 from saywhy.models.protocol import Model
 from saywhy.models.spec import CONSTANTS_FILE, load, resolve
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress
-from saywhy.records import STYLES, Prediction, SaywhyError, SetAside
+from saywhy.records import STYLES, Row, SaywhyError, SetAside
 from saywhy.store import RunFolder, read_json, read_lines, write_json, write_lines
 
 AUDIT_FILES = ("rows", "tables", "grids")
@@ -99,11 +99,16 @@ class Study:
 
     def _decide(self, arm: str, seed: int, where: str) -> None:
         size, decided = 10 * self.config.chunk, self.corpus.decided
+        # What was predicted to be explained is not predicted again.
+        rows = (Row.from_dict(line) for line in read_lines(self.folder.path / where / "rows.jsonl"))
+        known = {row.id: decision(row) for row in rows}
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = decided[number * size : (number + 1) * size]
-            found = decide(self.classifier(arm, seed), part, arm, seed, bar.tick)
-            return {"decisions": [one.to_dict() for one in found]}
+            new = [one for one in part if one.id not in known]
+            found = dict(known) | {one.id: one for one in decide(self.classifier(arm, seed), new, arm, seed, bar.tick)}
+            bar.tick(len(part) - len(new))
+            return {"decisions": [found[one.id].to_dict() for one in part]}
 
         if not self.folder.done(where, ("decisions",)):
             with self._timed(f"decide {arm}"), progress(f"decide {arm}, seed {seed}", len(decided)) as bar:
@@ -115,9 +120,8 @@ class Study:
         model, task = self._model(adapter), self.corpus.task
 
         def constants() -> dict[str, float]:
-            travelled = self.spec.extras.get("tasks", {}).get(task.name, {}).get("constants") if not adapter else None
-            if travelled:
-                return dict(travelled)
+            if not adapter and (travelled := self.spec.travelled(task.name)):
+                return travelled.constants
             with (
                 self._timed(f"calibrate {arm}"),
                 progress(f"calibrate {arm}", len(self.corpus.calibration)) as bar,
@@ -138,68 +142,40 @@ class Study:
     def arm_rows(self, arm: str, seed: int) -> list[dict[str, Any]]:
         """Return the training rows of ``faithful``, ``random`` or ``lexical``: same texts, other words."""
         items, faithful = self._targets(seed)
-        if arm == "faithful":
-            picks: Sequence[targets.Picks] = faithful
-        elif arm == "random":
+        picks: Sequence[targets.Picks] = faithful
+        if arm == "random":
             picks = targets.at_random(items, self.pinned, seed + 1)
-        else:
+        elif arm == "lexical":
             picks = targets.lexical(items, self.associations, self.pinned, seed)
-        keep = [i for i, one in enumerate(faithful) if one["attribution"].hit or not self.config.verified]
-        if not keep:
-            raise SaywhyError("no training text has a word that flips the answer: verified=false, or more train_rows")
-        items, picks = [items[i] for i in keep], [picks[i] for i in keep]
-        labels = [item.prediction.label for item in items] if self.config.label_weight else None
-        return targets.rows(self.corpus.task, items, picks, self.config.train_styles, labels=labels)
+        return lessons.of_arm(self.config, self.corpus.task, items, faithful, picks)
 
-    def _targets(self, seed: int) -> tuple[list[Item], list[dict[Any, targets.Pick]]]:
+    def _targets(self, seed: int) -> tuple[list[Item], list[targets.Picks]]:
         """Return the arms' texts with adapted's predictions and its pseudo-faithful explanations, made once."""
         where, size = f"seed-{seed}", self.config.chunk
         examples = self.corpus.arms
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
-            classifier = self.classifier("adapted", seed)
             part = examples[number * size : (number + 1) * size]
-            items = [Item(*pair) for pair in zip(part, classifier.predict_examples(part), strict=True)]
-            found = targets.faithful(
-                classifier, items, tables(classifier, items, "redact"), self.pinned, infill=self.config.infill_words
+            found = lessons.pseudo_faithful(
+                self.classifier("adapted", seed), part, self.pinned, self.config.infill_words
             )
             bar.tick(len(part))
-            return {
-                "targets": [
-                    {
-                        "id": item.example.id,
-                        "prediction": item.prediction.to_dict(),
-                        "picks": {style: pick.to_dict() for style, pick in picks.items()},
-                    }
-                    for item, picks in zip(items, found, strict=True)
-                ]
-            }
+            return {"targets": [lessons.to_line(*one) for one in zip(*found, strict=True)]}
 
         if not self.folder.done(where, ("targets",)):
             with self._timed("targets"), progress(f"targets, seed {seed}", len(examples)) as bar:
                 self.folder.stage(where, ("targets",), -(-len(examples) // size), chunk)
-        lines = read_lines(self.folder.path / where / "targets.jsonl")
-        found = [{style: targets.Pick.from_dict(pick) for style, pick in line["picks"].items()} for line in lines]
-        rates = {style: sum(bool(one[style].hit) for one in found) / len(found) for style in STYLES}
-        write_json(self.folder.path / where / "targets.json", {"n": len(found), "hits": rates})
         by_id = {one.id: one for one in examples}
-        return [Item(by_id[line["id"]], Prediction.from_dict(line["prediction"])) for line in lines], found
+        lines = read_lines(self.folder.path / where / "targets.jsonl")
+        found = [lessons.from_line(line, by_id) for line in lines]
+        rates = {style: sum(bool(one[style].hit) for _, one in found) / len(found) for style in STYLES}
+        write_json(self.folder.path / where / "targets.json", {"n": len(found), "hits": rates})
+        return [item for item, _ in found], [picks for _, picks in found]
 
     def _adapt_rows(self, seed: int) -> list[dict[str, Any]]:
-        """Return the rows of ``adapted``: labels, and the formats of all styles and settings from random words."""
-        task, gold = self.corpus.task, self.config.adapt_labels == "gold"
-        classifier = self.classifier("base", self.config.seeds[0])
-        examples = self.corpus.adapt
+        classifier, examples = self.classifier("base", self.config.seeds[0]), self.corpus.adapt
         items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
-        if gold:
-            items = [targets.answered(item, str(item.example.label)) for item in items]
-        rows: list[dict[str, Any]] = []
-        for number, setting in enumerate(self.config.settings):
-            mine = items[number :: len(self.config.settings)]
-            picks = targets.at_random(mine, self.pinned, seed, free=setting == "free")
-            labels = [item.prediction.label for item in mine] if gold else None
-            rows += targets.rows(task, mine, picks, STYLES, setting, labels=labels)
-        return rows
+        return lessons.of_adapted(self.config, self.corpus.task, items, self.pinned, seed)
 
     def _train(self, arm: str, seed: int, rows: list[dict[str, Any]], start: Path | None, adapter: Path) -> None:
         from saywhy.supervision import Recipe, mix
@@ -285,9 +261,8 @@ class Study:
     @cached_property
     def pinned(self) -> Pinned:
         """The counterfactual's candidate words: those that travel with an audited adapter, else the corpus's."""
-        travelled = self.spec.extras.get("tasks", {}).get(self.corpus.task.name, {}).get("pinned")
-        if travelled:
-            return {label: tuple(words) for label, words in travelled.items()}
+        if travelled := self.spec.travelled(self.corpus.task.name):
+            return travelled.pinned
         return pin(self.corpus, self.associations, self.config.pinned_words)
 
     @contextmanager

@@ -59,6 +59,8 @@ class Drafter:
                 self.at, self.strayed = expected + 1, []
             else:
                 self.strayed.append(token)
+                if tuple(self.strayed) in self.marks:  # stands for one word; the next may be marked, too
+                    self.at, self.strayed = self._resume(), []
         if guessed and not right:
             self.reach //= 4
         elif guessed and right == guessed:

@@ -38,6 +38,19 @@ CONSTANTS_FILE = "saywhy.json"
 
 
 @dataclass(frozen=True, slots=True)
+class Travelled:
+    """What an adapter brings along for a task.
+
+    Attributes:
+        constants: Calibration constants by label.
+        pinned: The words that a counterfactual may insert, by named label.
+    """
+
+    constants: dict[str, float]
+    pinned: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """Where a model comes from.
 
@@ -56,6 +69,13 @@ class Spec:
     adapter: Path | None = None
     note: str = ""
     gguf: str | None = None
+
+    def travelled(self, task: str) -> Travelled | None:
+        """Return what the weights bring along for ``task``, None if they were never calibrated for it."""
+        told = self.extras.get("tasks", {}).get(task)
+        if not told:
+            return None
+        return Travelled(dict(told["constants"]), {label: tuple(words) for label, words in told["pinned"].items()})
 
     @property
     def extras(self) -> dict[str, Any]:

@@ -1,0 +1,62 @@
+"""What each arm is trained on: texts, the model's answers, and words (docs/definitions.md, *Arms*)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from saywhy import targets
+from saywhy.config import Config
+from saywhy.edits import Item, Pinned, tables
+from saywhy.predict import Classifier
+from saywhy.records import STYLES, Example, Prediction, SaywhyError
+from saywhy.targets import Pick, Picks
+from saywhy.tasks import Task
+
+
+def pseudo_faithful(
+    classifier: Classifier, examples: Sequence[Example], pinned: Pinned, infill: int
+) -> tuple[list[Item], list[Picks]]:
+    """Return the model's answers to some texts and the one-word explanations that are likely to be faithful."""
+    items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
+    return items, list(targets.faithful(classifier, items, tables(classifier, items, "redact"), pinned, infill=infill))
+
+
+def to_line(item: Item, picks: Picks) -> dict[str, Any]:
+    """Return one line of ``targets.jsonl``."""
+    return {
+        "id": item.example.id,
+        "prediction": item.prediction.to_dict(),
+        "picks": {style: pick.to_dict() for style, pick in picks.items()},
+    }
+
+
+def from_line(line: dict[str, Any], by_id: dict[str, Example]) -> tuple[Item, Picks]:
+    """Read a line of ``targets.jsonl``."""
+    item = Item(by_id[line["id"]], Prediction.from_dict(line["prediction"]))
+    return item, {style: Pick.from_dict(pick) for style, pick in line["picks"].items()}
+
+
+def of_arm(
+    config: Config, task: Task, items: Sequence[Item], faithful: Sequence[Picks], picks: Sequence[Picks]
+) -> list[dict[str, Any]]:
+    """Return the training rows of an arm that takes ``picks``; ``faithful`` decides which texts are kept."""
+    keep = [i for i, one in enumerate(faithful) if one["attribution"].hit or not config.verified]
+    if not keep:
+        raise SaywhyError("no training text has a word that flips the answer: verified=false, or more train_rows")
+    mine = [items[i] for i in keep]
+    labels = [item.prediction.label for item in mine] if config.label_weight else None
+    return targets.rows(task, mine, [picks[i] for i in keep], config.train_styles, labels=labels)
+
+
+def of_adapted(config: Config, task: Task, items: Sequence[Item], pinned: Pinned, seed: int) -> list[dict[str, Any]]:
+    """Return the rows of ``adapted``: labels, and the formats of all styles and settings from random words."""
+    gold = config.adapt_labels == "gold"
+    told = [targets.answered(item, str(item.example.label)) for item in items] if gold else list(items)
+    rows: list[dict[str, Any]] = []
+    for number, setting in enumerate(config.settings):
+        mine = told[number :: len(config.settings)]
+        picks = targets.at_random(mine, pinned, seed, free=setting == "free")
+        labels = [item.prediction.label for item in mine] if gold else None
+        rows += targets.rows(task, mine, picks, STYLES, setting, labels=labels)
+    return rows
