@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import embedding, scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -138,18 +138,23 @@ class Plan:
         for stack in self.stacks:
             count, longest, most = stack.hidden.shape
             # Query heads that share a key head are asked as further rows: keys are not copied for each.
-            asked = query.index_select(0, stack.queries).view(count, longest, shared, group, width)
+            asked = _gather(query, stack.queries).view(count, longest, shared, group, width)
             asked = asked.permute(0, 2, 3, 1, 4).reshape(count, shared, group * longest, width)
             said = scaled_dot_product_attention(
                 asked,
-                keys.index_select(0, stack.keys).view(count, most, shared, width).transpose(1, 2),
-                values.index_select(0, stack.keys).view(count, most, shared, width).transpose(1, 2),
+                _gather(keys, stack.keys).view(count, most, shared, width).transpose(1, 2),
+                _gather(values, stack.keys).view(count, most, shared, width).transpose(1, 2),
                 attn_mask=_bias(stack, group, query.dtype),
                 scale=scale,
             )
             said = said.view(count, shared, group, longest, width).permute(0, 3, 1, 2, 4)
             found.append(said.reshape(count * longest, heads, width))
-        return torch.cat(found).index_select(0, self.back)
+        return _gather(torch.cat(found), self.back)
+
+
+def _gather(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Return ``rows[index]``; an embedding's gradient is added up in parallel, an index's is not."""
+    return embedding(index, rows.flatten(1)).view(len(index), *rows.shape[1:])
 
 
 def _bias(stack: _Stack, group: int, dtype: torch.dtype) -> torch.Tensor:
