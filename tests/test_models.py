@@ -3,9 +3,10 @@
 import json
 
 import pytest
+import torch
 
 import tiny
-from saywhy.models import spec
+from saywhy.models import precision, spec
 from saywhy.models.chat import Chat
 from saywhy.records import SaywhyError
 
@@ -171,3 +172,16 @@ def test_the_fingerprint_is_that_of_the_weights(tmp_path):
     ]
     assert prints[0] == prints[1] != prints[2]
     assert spec.fingerprint(spec.resolve("owner/name")) == "hub:owner/name"
+
+
+@pytest.mark.parametrize("able", [False, True])
+def test_the_precision_is_chosen_with_a_reason(monkeypatch, able):
+    monkeypatch.setattr(precision, "_has_bfloat16_units", lambda: able)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    found = {wanted: precision.choose(wanted) for wanted in ("auto", "float32", "mixed", "bfloat16")}
+    tiny.exact_products()
+    assert found["float32"].products == "float32"
+    assert found["bfloat16"].dtype == torch.bfloat16
+    assert all(one.dtype == torch.float32 for name, one in found.items() if name != "bfloat16")
+    assert found["auto"].products == found["mixed"].products == ("bfloat16" if able else "float32")
+    assert ("no bfloat16 units" in found["mixed"].reason) != able

@@ -94,6 +94,11 @@ class Config(BaseModel):
     packing: Literal["tree", "none"] = Field(
         "tree", description="Rows of a text as one tree, or one by one (plain TRL)."
     )
+    precision: Literal["auto", "float32", "mixed", "bfloat16"] = Field(
+        "auto",
+        description="Number format: mixed is float32 weights and sums with shorter products; auto takes the fastest "
+        "that gives float32's verdicts on this machine.",
+    )
     token_budget: int | None = Field(
         None,
         ge=1,

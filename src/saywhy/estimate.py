@@ -39,7 +39,7 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
     words = pin(corpus, associate(corpus, labels), config.pinned_words)
     from saywhy.models.local import LocalModel
 
-    model = load(config.model, config.token_budget)
+    model = load(config.model, config.token_budget, config.precision)
     assert isinstance(model, LocalModel)
     some = sample(corpus.audited, PROBE, config.data_seed)
     classifier = Classifier(model, corpus.task, calibrate(model, corpus.task, some))

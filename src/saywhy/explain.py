@@ -54,7 +54,7 @@ def explain(text: str, config: Config, context: Mapping[str, str] | None = None)
     if len(candidates(text)) < 2:
         raise SaywhyError("the text has fewer than two words: nothing to choose between")
     told = resolve(config.model).travelled(task.name)
-    model = load(config.model, config.token_budget)
+    model = load(config.model, config.token_budget, config.precision)
     if told:
         constants, pinned = told.constants, told.pinned
     else:

@@ -23,7 +23,7 @@ def facts(config: Config, spec: Spec, corpus: Corpus, arms: Sequence[str]) -> di
     task = corpus.task
     from saywhy.models.precision import choose
 
-    precision = choose()
+    precision = choose(config.precision)
     return {
         "task": task.model_dump(mode="json"),
         "model": {

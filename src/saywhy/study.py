@@ -136,7 +136,8 @@ class Study:
     def _model(self, adapter: Path | None) -> Model:
         if adapter not in self._loaded:
             self._loaded.clear()  # one model in memory at a time
-            self._loaded[adapter] = load(str(adapter) if adapter else self.config.model, self.config.token_budget)
+            name = str(adapter) if adapter else self.config.model
+            self._loaded[adapter] = load(name, self.config.token_budget, self.config.precision)
         return self._loaded[adapter]
 
     def arm_rows(self, arm: str, seed: int) -> list[dict[str, Any]]:

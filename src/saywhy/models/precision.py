@@ -26,19 +26,29 @@ class Precision:
     reason: str
 
 
-def choose() -> Precision:
-    """Choose for this machine, and set torch up for it."""
-    if torch.cuda.is_available():
-        return Precision(torch.bfloat16, "cuda", "bfloat16", "a CUDA device is there")
-    if _has_bfloat16_units():
-        torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
-        return Precision(
-            torch.float32,
-            "cpu",
-            "bfloat16",
-            "this CPU multiplies bfloat16 in hardware; weights and sums stay float32",
-        )
-    return Precision(torch.float32, "cpu", "float32", "this CPU has no bfloat16 units")
+def choose(wanted: str = "auto") -> Precision:
+    """Choose for this machine, and set torch up for it.
+
+    Args:
+        wanted: ``auto`` takes the fastest that gives float32's verdicts (benchmarks/RESULTS.md, *The noise floor*);
+            ``float32``; ``mixed`` is float32 weights and sums with shorter products; ``bfloat16`` is all of it.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    able = device == "cuda" or _has_bfloat16_units()
+    mixed = wanted == "mixed" or (wanted == "auto" and able)
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16" if mixed else "ieee"  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.fp32_precision = "tf32" if mixed else "ieee"
+    if wanted == "bfloat16":
+        return Precision(torch.bfloat16, device, "bfloat16", "asked for; some verdicts differ from float32's")
+    if not mixed:
+        reason = "asked for" if wanted == "float32" else "this CPU has no bfloat16 units"
+        return Precision(torch.float32, device, "float32", reason)
+    if not able:
+        return Precision(torch.float32, device, "float32", "mixed was asked for, but this CPU has no bfloat16 units")
+    if device == "cuda":
+        return Precision(torch.float32, device, "TF32", "fast on this device; weights and sums stay float32")
+    reason = "this CPU multiplies bfloat16 in hardware; weights and sums stay float32"
+    return Precision(torch.float32, device, "bfloat16", reason)
 
 
 @contextmanager

@@ -208,19 +208,20 @@ def load_base(spec: Spec, dtype: Any = None, device: str = "cpu") -> tuple[PreTr
     return model.to(device), tokenizer  # type: ignore[arg-type]
 
 
-def load(name: str, token_budget: int | None = None) -> LocalModel:
+def load(name: str, token_budget: int | None = None, precision: str = "auto") -> LocalModel:
     """Load a model for asking: an adapter is merged into its base.
 
     Args:
         name: What `model=` says.
         token_budget: Tokens that are computed at once; None: found from the free memory.
+        precision: ``auto``, ``float32``, ``mixed`` or ``bfloat16`` (``models.precision.choose``).
     """
     from saywhy.models.local import LocalModel
     from saywhy.models.precision import choose
 
     spec = resolve(name)
     _check_base(spec)
-    chosen = choose()
+    chosen = choose(precision)
     weights = str(chosen.dtype).removeprefix("torch.")
     _tell_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
     model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
