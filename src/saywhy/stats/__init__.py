@@ -1,0 +1,40 @@
+"""Rates, excess, score, intervals and paired tests over rows (docs/definitions.md). Pure: no files, no torch.
+
+The unit of every interval and test is the text: rows of one text under several seeds are averaged first,
+because they are not independent. Nothing is ever NaN: what cannot be computed is ``None`` with a reason.
+
+>>> rate([True, True, False, False]).value
+0.5
+>>> mean_interval([]).reason
+'no values'
+"""
+
+from __future__ import annotations
+
+from saywhy.stats.families import holm
+from saywhy.stats.intervals import LEVEL, RESAMPLES, Interval, mean_interval, per_text, rate
+from saywhy.stats.kept import accuracy, agreement, drift, right
+from saywhy.stats.paired import PERMUTATIONS, Difference, Key, paired_difference
+from saywhy.stats.scores import MIN_ROOM, score, score_on_flippable, start_graded
+
+__all__ = [
+    "LEVEL",
+    "MIN_ROOM",
+    "PERMUTATIONS",
+    "RESAMPLES",
+    "Difference",
+    "Interval",
+    "Key",
+    "accuracy",
+    "agreement",
+    "drift",
+    "holm",
+    "mean_interval",
+    "paired_difference",
+    "per_text",
+    "rate",
+    "right",
+    "score",
+    "score_on_flippable",
+    "start_graded",
+]
