@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,15 +45,27 @@ def _sign_flip(differences: Any, seed: int) -> float:
     """Return the two-sided p of ``sum(differences)`` under independent sign flips; none of them is 0."""
     if len(differences) < 2:
         return 1.0
-    from scipy.stats import permutation_test
+    from scipy.stats import monte_carlo_test, permutation_test
 
-    found = permutation_test(
-        (differences,),
-        lambda sample, axis: np.sum(sample, axis=axis),
-        permutation_type="samples",
+    if 2 ** len(differences) <= PERMUTATIONS:
+        every = permutation_test(
+            (differences,), np.sum, permutation_type="samples", vectorized=True, n_resamples=PERMUTATIONS
+        )
+        return float(every.pvalue)
+    # The same test with drawn flips. What is drawn are the signs, not the texts: one matrix product a batch, where
+    # permutation_test exchanges the two signs text by text (70 times slower for 1000 texts).
+    luck = np.random.default_rng(seed)
+
+    def signs(size: tuple[int, int]) -> Any:
+        bits = np.frombuffer(luck.bytes(size[0] * math.ceil(size[1] / 8)), np.uint8).reshape(size[0], -1)
+        return np.unpackbits(bits, axis=1, count=size[1]) * 2.0 - 1.0
+
+    found = monte_carlo_test(
+        np.ones(len(differences)),
+        signs,
+        lambda drawn, axis: drawn @ differences,
         vectorized=True,
         n_resamples=PERMUTATIONS,
         batch=500,
-        rng=np.random.default_rng(seed),
     )
     return float(found.pvalue)

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from saywhy.records import Row, Table
-from saywhy.stats.intervals import Interval, by_text, mean_interval, per_text, percentiles, resample
+from saywhy.stats.intervals import Interval, by_text, mean_interval, per_text, percentiles, resampled_sums
 from saywhy.stats.paired import Key
 
 MIN_ROOM = 0.01
 """Least mean of (ceiling - floor) for which a score is a number rather than a division by nearly nothing."""
-
-
-def _ratio(top: Any, room: Any, axis: int = -1) -> Any:
-    """Sum of ``top`` by sum of ``room``; NaN (only inside the bootstrap) where there is no room."""
-    total = np.sum(room, axis=axis)
-    enough = total > MIN_ROOM * room.shape[axis] / 10
-    return np.where(enough, np.sum(top, axis=axis) / np.where(enough, total, 1.0), np.nan)
 
 
 def score(rows: Sequence[Row], seed: int = 0) -> Interval:
@@ -41,11 +33,11 @@ def score(rows: Sequence[Row], seed: int = 0) -> Interval:
     value = float(tops.sum() / rooms.sum())
     if n == 1:
         return Interval(value, None, None, 1, "one text has no interval")
-    drawn = resample((tops, rooms), _ratio, seed)
-    finite = drawn[np.isfinite(drawn)]
-    if len(finite) < 0.99 * len(drawn):
+    top_sums, room_sums = resampled_sums(tops, seed), resampled_sums(rooms, seed)
+    enough = room_sums > MIN_ROOM * n / 10
+    if enough.mean() < 0.99:
         return Interval(value, None, None, n, "too few texts can flip for an interval")
-    low, high = percentiles(finite)
+    low, high = percentiles(top_sums[enough] / room_sums[enough])
     return Interval(value, low, high, n)
 
 
