@@ -11,25 +11,38 @@ because they are not independent. Nothing is ever NaN: what cannot be computed i
 
 from __future__ import annotations
 
-from saywhy.stats.families import holm
+from saywhy.stats.families import Family, holm
 from saywhy.stats.intervals import LEVEL, RESAMPLES, Interval, mean_interval, per_text, rate
-from saywhy.stats.kept import accuracy, agreement, drift, right
-from saywhy.stats.paired import PERMUTATIONS, Difference, Key, paired_difference
-from saywhy.stats.scores import MIN_ROOM, score, score_on_flippable, start_graded
+from saywhy.stats.kept import FEW, Answer, accuracy, agreeing, agreement, drift, not_worse, right
+from saywhy.stats.paired import PERMUTATIONS, Difference, Discordant, Key, discordant, paired_difference
+from saywhy.stats.power import MOST, POWER, Needed, texts_needed
+from saywhy.stats.scores import EITHER, FLIPPABLE, MIN_ROOM, score, score_on_flippable, start_graded
 
 __all__ = [
+    "EITHER",
+    "FEW",
+    "FLIPPABLE",
     "LEVEL",
     "MIN_ROOM",
+    "MOST",
     "PERMUTATIONS",
+    "POWER",
     "RESAMPLES",
+    "Answer",
     "Difference",
+    "Discordant",
+    "Family",
     "Interval",
     "Key",
+    "Needed",
     "accuracy",
+    "agreeing",
     "agreement",
+    "discordant",
     "drift",
     "holm",
     "mean_interval",
+    "not_worse",
     "paired_difference",
     "per_text",
     "rate",
@@ -37,4 +50,5 @@ __all__ = [
     "score",
     "score_on_flippable",
     "start_graded",
+    "texts_needed",
 ]

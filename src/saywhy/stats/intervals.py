@@ -33,6 +33,7 @@ class Interval:
         high: Upper bound; None if there is no interval.
         n: Number of texts behind it.
         reason: Why ``value`` or the bounds are None.
+        doubt: Why the bounds are not to be trusted, although there are some.
     """
 
     value: float | None
@@ -40,6 +41,7 @@ class Interval:
     high: float | None
     n: int
     reason: str | None = None
+    doubt: str | None = None
 
 
 def by_text(means: Iterable[tuple[str, float]]) -> dict[str, float]:

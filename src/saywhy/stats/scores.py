@@ -13,12 +13,19 @@ from saywhy.stats.paired import Key
 MIN_ROOM = 0.01
 """Least mean of (ceiling - floor) for which a score is a number rather than a division by nearly nothing."""
 
+FLIPPABLE = 30
+"""Least number of texts that can flip for the score's interval to be trusted."""
+
+EITHER = 5
+"""Least number of hits, and of misses, among the texts that can flip."""
+
 
 def score(rows: Sequence[Row], seed: int = 0) -> Interval:
     """Return sum of excess / sum of (ceiling - floor): 0 is a random word, 1 the best that one could do.
 
     The ratio is recomputed in each bootstrap resample of the texts. The value is None where (nearly) no text
-    can flip; the bounds are None where more than 1 % of the resamples have that fate.
+    can flip; the bounds are None where more than 1 % of the resamples have that fate, and in ``doubt`` where the
+    interval is known not to cover (``FLIPPABLE`` and ``EITHER`` were chosen by simulation: tests/test_coverage.py).
     """
     top = per_text(rows, lambda row: row.excess)
     room = per_text(rows, lambda row: row.ceiling - row.floor)
@@ -38,7 +45,19 @@ def score(rows: Sequence[Row], seed: int = 0) -> Interval:
     if enough.mean() < 0.99:
         return Interval(value, None, None, n, "too few texts can flip for an interval")
     low, high = percentiles(top_sums[enough] / room_sums[enough])
-    return Interval(value, low, high, n)
+    return Interval(value, low, high, n, doubt=_doubt(rows, room))
+
+
+def _doubt(rows: Sequence[Row], room: Mapping[str, float]) -> str | None:
+    """Say why the interval is not to be trusted: few texts carry the ratio, or nearly all of them do the same."""
+    hits = per_text((row for row in rows if room[row.id] > 0), lambda row: float(row.hit))
+    able, hit = len(hits), sum(hits.values())
+    if able < FLIPPABLE:
+        return f"{able} texts can flip, {FLIPPABLE} are needed"
+    if min(hit, able - hit) < EITHER:
+        name = "hits" if hit < able - hit else "misses"
+        return f"{min(hit, able - hit):.3g} {name} among the {able} texts that can flip, {EITHER} are needed"
+    return None
 
 
 def score_on_flippable(rows_a: Sequence[Row], rows_b: Sequence[Row], seed: int = 0) -> tuple[Interval, Interval]:
