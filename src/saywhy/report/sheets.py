@@ -23,6 +23,7 @@ from saywhy.report.format import (
 )
 from saywhy.report.retention import Retention
 from saywhy.report.summary import Cell, Summary
+from saywhy.stats import FEW
 
 LEGEND = (
     "Hit: the answer changes when the explanation is carried out; an invalid reply is a miss. Floor: hits of "
@@ -215,7 +216,8 @@ def _kept_note(summary: Summary) -> str:
     return (
         " Kept (non-inferiority), accuracy / agreement: yes if the interval's lower bound is less than "
         f"{rules.accuracy_loss:g} below the accuracy of {summary.start} / less than {rules.agreement_loss:g} below "
-        f"{usual}; no if the upper bound is more than that below; else unclear."
+        f"{usual}; no if the upper bound is more than that below; else unclear. Where fewer than {FEW} texts changed, "
+        "the lower bound is that of their number (Wilson), since resampling cannot tell what it never saw."
     )
 
 
