@@ -83,6 +83,16 @@ def test_the_bootstrap_of_one_arm_covers(n: int, rate: float) -> None:
     assert 0.93 <= covered(found, rate - 0.8 * FLOORS.mean()) <= 0.97
 
 
+@pytest.mark.parametrize(("n", "least"), [(20, 0.82), (30, 0.89), (50, 0.92)])
+def test_with_few_texts_it_covers_as_little_as_the_definitions_say(n: int, least: float) -> None:
+    found = []
+    for rate in RATES:
+        luck = np.random.default_rng([8, n, round(10 * rate)])
+        one = excess(luck, luck.random((EXPERIMENTS, n)) < rate)
+        found.append(covered([stats.mean_interval(values) for values in one], rate - 0.8 * FLOORS.mean()))
+    assert least <= min(found) < 0.94
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_averaging_seeds_covers(rate: float) -> None:
     """Three seeds of a text go together: the text is the unit, and the interval must not shrink by them."""
