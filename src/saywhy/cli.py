@@ -116,12 +116,22 @@ def train(pairs: Pairs = None) -> None:
 def report(
     folder: Annotated[Path, typer.Argument(help="A run folder.")],
     png: Annotated[bool, typer.Option("--png", help="Also write the pictures as PNG files.")] = False,
+    confirmatory: Annotated[
+        str | None,
+        typer.Option(help="The comparisons that Holm corrects together, e.g. 'style=attribution against=random,base'."),
+    ] = None,
+    accuracy_loss: Annotated[float, typer.Option(min=0, help="Loss of accuracy that counts as none.")] = 0.03,
+    agreement_loss: Annotated[float, typer.Option(min=0, help="Loss of agreement that counts as none.")] = 0.1,
 ) -> None:
     """Rebuild table and pages of a run from its rows; no model is loaded."""
     from saywhy.report import show_report, write_report
+    from saywhy.report.rules import PRIMARY, Rules
+    from saywhy.stats import Family
 
-    show_report(folder)
-    say(f"wrote {write_report(folder, png=png)}")
+    family = PRIMARY if confirmatory is None else Family.parse(confirmatory)
+    rules = Rules(family, accuracy_loss, agreement_loss)
+    show_report(folder, rules)
+    say(f"wrote {write_report(folder, png=png, rules=rules)}")
 
 
 @app.command()

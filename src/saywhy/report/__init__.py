@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from saywhy.report.rules import Rules
 
 __all__ = ["show_comparison", "show_report", "write_comparison", "write_report"]
 
 
-def write_report(folder: Path | str, *, png: bool = False) -> Path:
+def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None = None) -> Path:
     """Write ``report.md``, ``table.csv``, ``contrasts.csv`` and ``report.html`` into a run folder.
 
     Args:
         folder: The run folder.
         png: Also write the pictures as PNG files, for slides and papers.
+        rules: Which comparisons are confirmatory, and how much may be lost; the usual ones if None.
 
     Returns:
         The path of ``report.html``.
@@ -23,11 +28,11 @@ def write_report(folder: Path | str, *, png: bool = False) -> Path:
     from saywhy.report.html import page
     from saywhy.report.load import load_run
     from saywhy.report.plots import figures, write_png
-    from saywhy.report.summary import summarise
+    from saywhy.report.summary import DEFAULT, summarise
     from saywhy.report.tables import contrasts_csv, markdown, table_csv
 
     folder = Path(folder)
-    summary = summarise(load_run(folder))
+    summary = summarise(load_run(folder), rules=rules or DEFAULT)
     drawn = figures(summary)
     _write(folder / "report.md", markdown(summary))
     _write(folder / "table.csv", table_csv(summary))
@@ -60,13 +65,13 @@ def write_comparison(a: Path | str, b: Path | str, out: Path | str | None = None
     return path
 
 
-def show_report(folder: Path | str) -> None:
+def show_report(folder: Path | str, rules: Rules | None = None) -> None:
     """Print the report of a run folder in the terminal."""
     from saywhy.report.load import load_run
-    from saywhy.report.summary import summarise
+    from saywhy.report.summary import DEFAULT, summarise
     from saywhy.report.terminal import show
 
-    show(summarise(load_run(folder)))
+    show(summarise(load_run(folder), rules=rules or DEFAULT))
 
 
 def show_comparison(a: Path | str, b: Path | str) -> None:

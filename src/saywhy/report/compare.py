@@ -9,10 +9,10 @@ from itertools import groupby
 from saywhy import stats
 from saywhy.records import SaywhyError
 from saywhy.report.arms import level_seeds
-from saywhy.report.format import Sheet, Shown, estimate, number, p_of, sheet
+from saywhy.report.cells import Key, excesses, group
+from saywhy.report.format import Sheet, Shown, counted, estimate, number, p_of, sheet
 from saywhy.report.load import Run
 from saywhy.report.sheets import block_title
-from saywhy.report.summary import Key, excesses, group
 from saywhy.report.tables import markdown_table, md
 from saywhy.stats import Difference
 
@@ -74,7 +74,8 @@ def comparison_sheets(a: Run, b: Run, compared: Sequence[Compared]) -> list[Shee
     header = ("style", "arm", "texts", _name(a), _name(b), "difference", "p (Holm)")
     if header[3] == header[4]:
         header = (*header[:3], "first", "second", *header[5:])
-    note = f"Mean excess on the texts that both runs have; difference: {header[4]} minus {header[3]}, paired."
+    note = f"Mean excess on the texts that both runs have; difference: {header[4]} minus {header[3]}, paired; "
+    note += f"p from sign flips, in brackets corrected (Holm) for the {counted(len(compared), 'cell')} compared."
     changed = [name for name in ("prompts", "model") if a.manifest.get(name) != b.manifest.get(name)]
     note += f" The runs also differ in: {', '.join(changed)}." if changed else ""
     made: list[Sheet] = []

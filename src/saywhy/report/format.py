@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from saywhy.stats import Difference, Interval
+from saywhy.stats import EITHER, FLIPPABLE, MOST, Difference, Interval, Needed
 
 NOTHING = "–"  # noqa: RUF001 (an en dash, the usual mark of an empty cell)
 """Stands where there is no number; the reason stands beside it where there is room."""
+
+
+DOUBT = "‡"
+"""Stands behind an estimate whose interval is not to be trusted."""
+
+DOUBTED = (
+    f"{DOUBT} The interval of this score is not to be trusted: fewer than {FLIPPABLE} texts can flip, or fewer than "
+    f"{EITHER} of them hit or fewer than {EITHER} miss."
+)
 
 
 class Shown(NamedTuple):
@@ -46,10 +55,15 @@ class Sheet:
 def sheet(
     title: str, header: Sequence[str], rows: Sequence[Sequence[Shown | str]], note: str = "", texts: int = 2
 ) -> Sheet:
-    """Return a Sheet; plain strings become cells, columns in which nothing has a number are left out."""
+    """Return a Sheet; plain strings become cells, columns in which nothing has a number are left out.
+
+    Where an interval is marked as not to be trusted, the note says what that means.
+    """
     made = [[c if isinstance(c, Shown) else Shown(c) for c in row] for row in rows]
     kept = [at for at in range(len(header)) if at < texts or any(row[at].main != NOTHING for row in made)]
     body = tuple(tuple(row[at] for at in kept) for row in made)
+    if any(cell.main.endswith(DOUBT) for row in body for cell in row):
+        note = f"{note} {DOUBTED}".strip()
     return Sheet(title, tuple(header[at] for at in kept), body, note, texts)
 
 
@@ -69,7 +83,8 @@ def bounds(found: Interval) -> str:
 
 def estimate(found: Interval) -> Shown:
     """Return an interval as a cell."""
-    return Shown(number(found.value), bounds(found), found.reason or "")
+    mark = DOUBT if found.doubt else ""
+    return Shown(number(found.value) + mark, bounds(found), found.reason or found.doubt or "")
 
 
 def written(found: Interval) -> str:
@@ -87,6 +102,20 @@ def p_value(p: float | None) -> str:
 def p_of(found: Difference, p_holm: float | None) -> Shown:
     """Return p, with the corrected one beside it."""
     return Shown(p_value(found.p), "" if p_holm is None else f"({p_value(p_holm)})")
+
+
+def by_seed(values: Mapping[int, float]) -> Shown:
+    """Return the value of each seed, seeds ascending; a dash if there is but one."""
+    if len(values) < 2:
+        return Shown(NOTHING, "", "one seed")
+    return Shown(", ".join(number(values[seed]) for seed in sorted(values)))
+
+
+def needed_of(found: Needed) -> Shown:
+    """Return a number of texts, e.g. ``199`` or ``>100,000``."""
+    if found.texts is not None:
+        return Shown(f"{found.texts:,}")
+    return Shown(f">{MOST:,}") if found.too_many else Shown(NOTHING, "", found.reason or "")
 
 
 def joined(parts: Sequence[str], last: str = "and") -> str:

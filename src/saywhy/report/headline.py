@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from saywhy.report.arms import kind
+from saywhy.report.contrasts import UNCORRECTED, Contrast
 from saywhy.report.format import counted, joined, number, written
-from saywhy.report.summary import UNCORRECTED, Cell, Contrast, Summary
+from saywhy.report.summary import Cell, Summary
 
 
 def headline(summary: Summary) -> str:
@@ -76,7 +77,8 @@ def _against(summary: Summary, mine: list[Cell]) -> str:
 
 
 def _above(contrast: Contrast) -> str:
-    return f"is above {contrast.other} by {written(contrast.difference)} (by itself, not after Holm's correction)"
+    why = "not after Holm's correction" if contrast.p_holm is not None else "it is not a confirmatory comparison"
+    return f"is above {contrast.other} by {written(contrast.difference)} (by itself, {why})"
 
 
 def _unbeaten(contrast: Contrast) -> str:

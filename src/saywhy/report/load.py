@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,14 +56,14 @@ class Run:
     set_aside: tuple[SetAside, ...] = ()
     targets: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def arms(self) -> tuple[str, ...]:
         """The arms in the order of the manifest, then those that only the rows know."""
         present = {row.arm for row in self.rows} | {d.arm for d in self.decisions}
         named = [arm for arm in self.manifest.get("arms", []) if arm in present]
         return (*named, *sorted(present - set(named)))
 
-    @property
+    @cached_property
     def seeds(self) -> tuple[int, ...]:
         """The seeds of the rows, ascending."""
         return tuple(sorted({row.seed for row in self.rows}))

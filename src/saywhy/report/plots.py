@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.records import STYLES
+from saywhy.report.cells import Key
 from saywhy.report.looks import MORE, PIECES, RC, look_of
 from saywhy.report.sheets import block_title
-from saywhy.report.summary import Cell, Key, Summary
+from saywhy.report.summary import Cell, Summary
 from saywhy.stats import Interval
 
 

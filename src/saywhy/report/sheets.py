@@ -6,9 +6,24 @@ from collections import Counter
 from itertools import groupby
 from typing import Any
 
-from saywhy.report.format import NOTHING, Sheet, Shown, estimate, number, p_of, sheet
+from saywhy.report.cells import Key
+from saywhy.report.contrasts import Contrast
+from saywhy.report.format import (
+    NOTHING,
+    Sheet,
+    Shown,
+    by_seed,
+    counted,
+    estimate,
+    needed_of,
+    number,
+    p_of,
+    p_value,
+    sheet,
+)
 from saywhy.report.retention import Retention
-from saywhy.report.summary import Cell, Key, Summary
+from saywhy.report.summary import Cell, Summary
+from saywhy.stats import FEW
 
 LEGEND = (
     "Hit: the answer changes when the explanation is carried out; an invalid reply is a miss. Floor: hits of "
@@ -36,13 +51,23 @@ def main_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
     for _, block in groupby(shown, key=lambda cell: cell.key.block):
         cells = list(block)
         generated = cells[0].key.readout == "generated"
-        header = ["style", "arm", "n", *(["valid"] if generated else []), "hit", "floor", "ceiling", "excess"]
+        header = [
+            "style",
+            "arm",
+            "n",
+            *(["valid"] if generated else []),
+            "hit",
+            "floor",
+            "ceiling",
+            "excess",
+        ]
         header += [
             "score",
             *(["score if valid"] if generated else []),
             "score, can flip",
             "start-graded",
             "drop",
+            "excess by seed",
         ]
         marked = any(cell.instrument for cell in cells)
         note = "† The operator with which this arm's training targets were found." * marked
@@ -68,29 +93,53 @@ def _main_row(cell: Cell, *, generated: bool) -> list[Shown | str]:
         estimate(cell.score_flippable),
         estimate(cell.start_graded),
         Shown(number(cell.drop.value), "", cell.drop.reason or ""),
+        by_seed(cell.excess_seeds),
     ]
 
 
 def contrast_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
     """Return the comparisons of faithful arms with the others, one table for each block."""
     shown = [contrast for contrast in summary.contrasts if is_primary(summary, contrast.key) == primary]
-    header = ("style", "arm", "against", "difference", "p (Holm)", "result", "score, both can flip")
-    note = (
-        "Difference of mean excess, paired on the same texts; p from sign flips, in brackets corrected for "
-        "their number (Holm). Uncorrected: shown by itself, not after that. Unclear: neither gain nor loss is shown. "
-        "Last column: the two scores on texts that can flip in both arms, and how many."
-    )
+    header = ("style", "arm", "against", "difference", "by seed", "p (Holm)", "result", "McNemar", "d_z", "for 80 %")
     made: list[Sheet] = []
     for _, block in groupby(shown, key=lambda contrast: contrast.key.block):
         contrasts = list(block)
-        rows: list[list[Shown | str]] = []
-        for c in contrasts:
-            mine, theirs = c.flippable
-            both = Shown(f"{number(mine.value)} : {number(theirs.value)}", f"({mine.n})", mine.reason or "")
-            p = p_of(c.difference, c.p_holm)
-            rows.append([c.key.style, c.key.arm, c.other, estimate(c.difference), p, c.verdict, both])
-        made.append(sheet(block_title(contrasts[0].key), header, rows, note * (not made), texts=3))
+        rows = [_contrast_row(contrast) for contrast in contrasts]
+        note = "" if made else _contrast_note(summary)
+        made.append(sheet(block_title(contrasts[0].key), (*header, "score, both can flip"), rows, note, texts=3))
     return made
+
+
+def _contrast_row(c: Contrast) -> list[Shown | str]:
+    mine, theirs = c.flippable
+    effect = Shown(number(c.difference.effect), "", "" if c.difference.effect is not None else c.needed.reason or "")
+    return [
+        c.key.style,
+        c.key.arm,
+        c.other,
+        estimate(c.difference),
+        by_seed(c.difference.seeds),
+        p_of(c.difference, c.p_holm),
+        c.verdict,
+        Shown(NOTHING) if c.raw is None else Shown(p_value(c.raw.p), f"({c.raw.won} : {c.raw.lost})"),
+        effect,
+        needed_of(c.needed),
+        Shown(f"{number(mine.value)} : {number(theirs.value)}", f"({mine.n})", mine.reason or ""),
+    ]
+
+
+def _contrast_note(summary: Summary) -> str:
+    """Say what the columns of the contrasts are, and what was corrected for."""
+    tested = counted(summary.tested, "confirmatory comparison")
+    return (
+        "Difference: of mean excess, on the same texts, seeds averaged within a text. p: sign flips over texts; in "
+        f"brackets corrected (Holm) for the {tested} ({summary.rules.family.name}); no brackets: exploratory. "
+        "Uncorrected: shown only without correction. Unclear: neither gain nor loss is shown. McNemar: exact test of "
+        "the raw hits (texts that only the one arm hits : only the other). d_z: difference by the standard deviation "
+        "of the texts' differences. For 80 %: texts that a next study needs to find a difference as large as this one "
+        "in four of five cases (p < 0.05, uncorrected). Last column: scores on texts that can flip in both arms "
+        "(how many)."
+    )
 
 
 def readout_sheet(summary: Summary) -> Sheet | None:
@@ -145,15 +194,31 @@ def retention_sheet(summary: Summary) -> Sheet | None:
     """Return what each arm kept of the classifier."""
     if not summary.retention:
         return None
-    header = ("arm", "n", "accuracy", "accuracy, raw", "change", f"agreement with {summary.start or 'start'}")
+    header = ("arm", "n", "accuracy", "accuracy, raw", "change", "agreement", "kept")
     note = "On the texts of the split that were classified for this (n; all of them unless decide_rows says less)."
     if len(summary.retention) > 1:
-        note += f" Change and drift are against {summary.start}; drift is that of the leave-one-word-out tables."
+        note += (
+            f" Change, agreement and drift are against {summary.start}; drift is that of the leave-one-word-out tables."
+        )
     if summary.yardstick is not None:
         note += f" Two seeds of {summary.start} agree on {estimate(summary.yardstick)}."
+    if any(kept.accuracy_kept or kept.agreement_kept for kept in summary.retention):
+        note += _kept_note(summary)
     drifts = ("drift of floor", "drift of ceiling", "drift of margin")
     rows = [_kept(kept) for kept in summary.retention]
     return sheet("Retention", (*header, *drifts), rows, note, texts=1)
+
+
+def _kept_note(summary: Summary) -> str:
+    """Say by which bounds something was kept."""
+    rules = summary.rules
+    usual = "full agreement" if summary.yardstick is None else f"what two seeds of {summary.start} agree on"
+    return (
+        " Kept (non-inferiority), accuracy / agreement: yes if the interval's lower bound is less than "
+        f"{rules.accuracy_loss:g} below the accuracy of {summary.start} / less than {rules.agreement_loss:g} below "
+        f"{usual}; no if the upper bound is more than that below; else unclear. Where fewer than {FEW} texts changed, "
+        "the lower bound is that of their number (Wilson), since resampling cannot tell what it never saw."
+    )
 
 
 def _kept(kept: Retention) -> list[Shown | str]:
@@ -162,7 +227,9 @@ def _kept(kept: Retention) -> list[Shown | str]:
         estimate(kept.drift[name]) if name in kept.drift else Shown(NOTHING) for name in ("floor", "ceiling", "margin")
     ]
     seen = max(kept.accuracy.n, kept.agreement.n)
-    first = [estimate(kept.accuracy), estimate(kept.accuracy_raw), change, estimate(kept.agreement)]
+    answers = [answer or NOTHING for answer in (kept.accuracy_kept, kept.agreement_kept)]
+    both = NOTHING if answers == [NOTHING, NOTHING] else " / ".join(answers)
+    first = [estimate(kept.accuracy), estimate(kept.accuracy_raw), change, estimate(kept.agreement), Shown(both)]
     return [kept.arm, str(seen or NOTHING), *first, *moved]
 
 

@@ -3,61 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from saywhy import stats
-from saywhy.records import (
-    OPERATORS,
-    READOUTS,
-    SETTINGS,
-    STYLES,
-    Operator,
-    Readout,
-    Row,
-    Setting,
-    StyleName,
-    Table,
-)
-from saywhy.report.arms import TRAINING_OPERATOR, kind, level_seeds, rivals, start_arm, tables_of
+from saywhy.records import Row, Table
+from saywhy.report.arms import TRAINING_OPERATOR, kind, level_seeds, start_arm, tables_of
+from saywhy.report.cells import Key, group
+from saywhy.report.contrasts import Contrast, contrasts_of
 from saywhy.report.load import Run
 from saywhy.report.retention import Retention, retention, yardstick
-from saywhy.stats import Difference, Interval
+from saywhy.report.rules import Rules
+from saywhy.stats import Interval
 
-NOT_SHOWN = "unclear"
-"""The verdict on a contrast that shows nothing: neither a gain nor a loss, nor equality."""
-UNCORRECTED = ", uncorrected"
-"""Behind a verdict that stands by itself, but not after Holm's correction for all contrasts."""
+DEFAULT = Rules()
+"""What a report goes by unless something else is decided."""
 
 TRAINED = ("faithful", "transplant")
 """Kinds of arms whose targets were found with ``TRAINING_OPERATOR``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What a cell is about."""
-
-    arm: str
-    style: StyleName
-    setting: Setting
-    readout: Readout
-    operator: Operator
-
-    def order(self, arms: Sequence[str]) -> tuple[int, ...]:
-        """Return the place of the cell in a table; blocks are operator, setting, readout."""
-        return (
-            OPERATORS.index(self.operator),
-            SETTINGS.index(self.setting),
-            READOUTS.index(self.readout),
-            STYLES.index(self.style),
-            arms.index(self.arm),
-        )
-
-    @property
-    def block(self) -> tuple[Operator, Setting, Readout]:
-        """The table to which the cell belongs."""
-        return self.operator, self.setting, self.readout
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,39 +67,6 @@ class Cell:
     instrument: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """A faithful arm against another in one cell: the paired difference of mean excess.
-
-    Attributes:
-        key: The faithful arm's cell.
-        other: The arm that it is compared with.
-        difference: Mean excess of the faithful arm minus that of the other, same texts.
-        p_holm: p corrected for the confirmatory contrasts; None for the others.
-        flippable: Scores of the two on the texts that can flip in both.
-    """
-
-    key: Key
-    other: str
-    difference: Difference
-    p_holm: float | None
-    flippable: tuple[Interval, Interval]
-
-    @property
-    def verdict(self) -> str:
-        """``higher`` or ``lower`` if the interval excludes 0 and p < 0.05, or ``NOT_SHOWN``.
-
-        ``, uncorrected`` is added where p is below 0.05 by itself but not after Holm's correction.
-        """
-        found = self.difference
-        if found.low is None or found.high is None or found.p is None or found.p >= 0.05:
-            return NOT_SHOWN
-        if found.low <= 0 <= found.high:
-            return NOT_SHOWN
-        sign = "higher" if found.low > 0 else "lower"
-        return sign if self.p_holm is None or self.p_holm < 0.05 else f"{sign}{UNCORRECTED}"
-
-
 @dataclass(frozen=True)
 class Summary:
     """Everything a report shows in numbers.
@@ -147,6 +78,7 @@ class Summary:
         contrasts: In table order.
         retention: One an arm that has decisions.
         yardstick: Agreement of the start arm's first two seeds; None if it has but one.
+        rules: The choices by which it was judged.
     """
 
     run: Run
@@ -155,18 +87,22 @@ class Summary:
     contrasts: tuple[Contrast, ...]
     retention: tuple[Retention, ...]
     yardstick: Interval | None
+    rules: Rules = DEFAULT
+
+    @property
+    def tested(self) -> int:
+        """How many contrasts were corrected together."""
+        return sum(contrast.p_holm is not None for contrast in self.contrasts)
 
 
-def group(rows: Iterable[Row]) -> dict[Key, list[Row]]:
-    """Return the rows of each cell."""
-    found: dict[Key, list[Row]] = {}
-    for row in rows:
-        found.setdefault(Key(row.arm, row.style, row.setting, row.readout, row.operator), []).append(row)
-    return found
+def summarise(run: Run, seed: int = 0, rules: Rules = DEFAULT) -> Summary:
+    """Compute every number of a report from the rows of a run.
 
-
-def summarise(run: Run, seed: int = 0) -> Summary:
-    """Compute every number of a report from the rows of a run; ``seed`` is that of the resampling."""
+    Args:
+        run: The run.
+        seed: Seed of the resampling.
+        rules: Which contrasts are confirmatory, and how much may be lost.
+    """
     start = start_arm(run.arms)
     cells = group(run.rows)
     keys = sorted(cells, key=lambda key: key.order(run.arms))
@@ -179,9 +115,10 @@ def summarise(run: Run, seed: int = 0) -> Summary:
         run=run,
         start=start,
         cells=tuple(made),
-        contrasts=_contrasts(run, cells, keys, seed),
-        retention=tuple(retention(run, start, seed)),
+        contrasts=contrasts_of(run, cells, keys, rules.family, seed),
+        retention=tuple(retention(run, start, rules, seed)),
         yardstick=yardstick(run, start),
+        rules=rules,
     )
 
 
@@ -222,34 +159,3 @@ def _cell(
 
 def _plain_mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-def _contrasts(run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], seed: int) -> tuple[Contrast, ...]:
-    """Compare faithful arms with the others; Holm over the confirmatory contrasts.
-
-    Confirmatory are those with the primary operator in the generated and constrained readouts. Other
-    operators and the placebo readout are robustness checks.
-    """
-    found = []
-    for key in keys:
-        for other in rivals(run.arms, key.arm):
-            if (theirs := cells.get(replace(key, arm=other))) is None:
-                continue
-            mine, theirs = level_seeds(cells[key], theirs)
-            difference = stats.paired_difference(excesses(mine), excesses(theirs), seed)
-            found.append(Contrast(key, other, difference, None, stats.score_on_flippable(mine, theirs, seed)))
-    tested = [at for at, c in enumerate(found) if confirmatory(c.key) and c.difference.p is not None]
-    corrected = stats.holm([found[at].difference.p or 0.0 for at in tested])
-    for at, p in zip(tested, corrected, strict=True):
-        found[at] = replace(found[at], p_holm=p)
-    return tuple(found)
-
-
-def confirmatory(key: Key) -> bool:
-    """Whether a cell belongs to the primary comparisons rather than to the robustness checks."""
-    return key.operator == TRAINING_OPERATOR and key.readout != "placebo"
-
-
-def excesses(rows: Iterable[Row]) -> dict[stats.Key, float]:
-    """Return the excess of each (text, seed)."""
-    return {(row.id, row.seed): row.excess for row in rows}

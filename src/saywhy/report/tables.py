@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from saywhy.report.contrasts import Contrast
 from saywhy.report.format import Sheet
 from saywhy.report.headline import headline
 from saywhy.report.sheets import (
@@ -19,8 +20,8 @@ from saywhy.report.sheets import (
     set_aside_sheet,
     targets_sheet,
 )
-from saywhy.report.summary import Cell, Contrast, Summary
-from saywhy.stats import Interval
+from saywhy.report.summary import Cell, Summary
+from saywhy.stats import MOST, Interval
 
 ESTIMATES = (
     "validity",
@@ -93,6 +94,11 @@ def _csv(rows: list[dict[str, object]]) -> str:
     return out.getvalue()
 
 
+def _seeds(values: Mapping[int, float]) -> str:
+    """Return the value of each seed as ``0=0.125;1=0.25``."""
+    return ";".join(f"{seed}={values[seed]:.6g}" for seed in sorted(values))
+
+
 def table_csv(summary: Summary) -> str:
     """Return every column of every cell, one row a cell."""
     return _csv([_cell_row(summary, cell) for cell in summary.cells])
@@ -112,8 +118,11 @@ def _cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
     }
     for name in ESTIMATES:
         row |= _columns(name, getattr(cell, name))
+        if name.startswith("score"):
+            row[f"{name}_doubt"] = getattr(cell, name).doubt
     row["excess_seed_min"] = min(cell.excess_seeds.values())
     row["excess_seed_max"] = max(cell.excess_seeds.values())
+    row["excess_seeds"] = _seeds(cell.excess_seeds)
     return row
 
 
@@ -137,4 +146,11 @@ def _contrast_row(contrast: Contrast) -> dict[str, object]:
         "result": contrast.verdict,
         **_columns("flippable", mine),
         **_columns("flippable_other", theirs),
+        "flippable_doubt": mine.doubt or theirs.doubt,
+        "difference_seeds": _seeds(contrast.difference.seeds),
+        "mcnemar_p": None if contrast.raw is None else contrast.raw.p,
+        "mcnemar_won": None if contrast.raw is None else contrast.raw.won,
+        "mcnemar_lost": None if contrast.raw is None else contrast.raw.lost,
+        "d_z": contrast.difference.effect,
+        "texts_for_80": f">{MOST}" if contrast.needed.too_many else contrast.needed.texts,
     }

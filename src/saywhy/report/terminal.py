@@ -19,7 +19,11 @@ KEEP_BOUNDS = {"excess", "difference", "accuracy", "change"}
 """Columns that keep their intervals on a narrow terminal."""
 
 DISPENSABLE = (
+    "excess by seed",
     "drop",
+    "for 80 %",
+    "d_z",
+    "McNemar",
     "drift of margin",
     "drift of ceiling",
     "score, can flip",
@@ -31,6 +35,7 @@ DISPENSABLE = (
     "floor",
     "drift of floor",
     "score if valid",
+    "by seed",
     "p (Holm)",
 )
 """Columns that a narrow terminal goes without, in this order."""

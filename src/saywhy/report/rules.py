@@ -1,0 +1,30 @@
+"""What a study decides before it looks: which comparisons are confirmatory, and how much may be lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from saywhy.report.arms import TRAINING_OPERATOR
+from saywhy.stats import Family
+
+PRIMARY = Family(
+    f"operator {TRAINING_OPERATOR}, generated and constrained readouts",
+    {"operator": (TRAINING_OPERATOR,), "readout": ("generated", "constrained")},
+)
+"""The comparisons that are corrected together unless others are named; the rest are robustness checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The choices by which a report judges.
+
+    Attributes:
+        family: The confirmatory comparisons: their p-values are corrected together (Holm).
+        accuracy_loss: Largest loss of accuracy that counts as none (non-inferiority margin), a share.
+        agreement_loss: The same for the agreement with the start arm: below what two seeds of the start arm agree
+            on, or below full agreement if it has but one.
+    """
+
+    family: Family = PRIMARY
+    accuracy_loss: float = 0.03
+    agreement_loss: float = 0.1

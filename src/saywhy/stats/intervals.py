@@ -1,0 +1,138 @@
+"""Shares and means with their 95 % intervals. The unit is the text: its seeds are averaged first."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from saywhy.records import Row
+
+RESAMPLES = 2000
+"""Bootstrap resamples of texts behind each interval."""
+
+LEVEL = 0.95
+"""Confidence level of every interval."""
+
+_BATCH = 100
+"""Resamples that are worked on at once: bounds the memory, changes no number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate with its 95 % interval.
+
+    Attributes:
+        value: The estimate; None if it cannot be computed.
+        low: Lower bound; None if there is no interval.
+        high: Upper bound; None if there is no interval.
+        n: Number of texts behind it.
+        reason: Why ``value`` or the bounds are None.
+        doubt: Why the bounds are not to be trusted, although there are some.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    reason: str | None = None
+    doubt: str | None = None
+
+
+def by_text(means: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Average the finite values of each text; texts in alphabetical order, whatever the order of the rows."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for text, value in means:
+        if math.isfinite(value):
+            found[text].append(value)
+    return {text: math.fsum(values) / len(values) for text, values in sorted(found.items())}
+
+
+def per_text(rows: Iterable[Row], value: Callable[[Row], float | None]) -> dict[str, float]:
+    """Return the mean of ``value`` over the rows of each text; rows for which it is None are left out."""
+    return by_text((row.id, number) for row in rows if (number := value(row)) is not None)
+
+
+def rate(hits: Sequence[bool], texts: int | None = None) -> Interval:
+    """Return a share with its Wilson interval.
+
+    Args:
+        hits: One truth value a row.
+        texts: Number of distinct texts, if a text has several rows. The interval then is that of so many
+            observations: rows of one text under several seeds count as one, which errs on the wide side.
+    """
+    if not hits:
+        return Interval(None, None, None, 0, "no rows")
+    from statsmodels.stats.proportion import proportion_confint
+
+    share, n = sum(hits) / len(hits), len(hits) if texts is None else texts
+    low, high = proportion_confint(share * n, n, alpha=1 - LEVEL, method="wilson")
+    return Interval(share, max(0.0, float(low)), min(1.0, float(high)), n)
+
+
+def mean_interval(values: Iterable[float], seed: int = 0) -> Interval:
+    """Return the mean with its percentile bootstrap interval; equal values give an interval of no width."""
+    numbers = np.array([v for v in values if math.isfinite(v)], dtype=float)
+    n = len(numbers)
+    if n == 0:
+        return Interval(None, None, None, 0, "no values")
+    if n == 1:
+        return Interval(float(numbers[0]), None, None, 1, "one text has no interval")
+    if np.ptp(numbers) == 0:
+        same = float(numbers[0])
+        return Interval(same, same, same, n)
+    low, high = percentiles(resampled_sums(numbers, seed) / n)
+    return Interval(float(numbers.mean()), low, high, n)
+
+
+def resampled_sums(values: Any, seed: int) -> Any:
+    """Return the sum of ``values`` in each bootstrap resample of the texts.
+
+    All values of equally many texts are summed over the same resamples: the resamples are drawn once, and two sums
+    of one call's seed belong together (a ratio of them is the ratio in that resample).
+
+    Args:
+        values: One number a text, shape (n,).
+        seed: Seed of the bootstrap.
+
+    Returns:
+        Shape (RESAMPLES,).
+    """
+    drawn = _draws(len(values), seed)
+    # In pieces: the counts are small integers, and all of them as floats at once would take four times the memory.
+    return np.concatenate([drawn[at : at + _BATCH] @ values for at in range(0, len(drawn), _BATCH)])
+
+
+@lru_cache(maxsize=8)
+def _draws(n: int, seed: int) -> Any:
+    """Return how often each of ``n`` texts is drawn in each resample of ``scipy.stats.bootstrap``: (RESAMPLES, n)."""
+    from scipy.stats import bootstrap
+
+    pieces: list[Any] = []
+
+    def count(drawn: Any, axis: int = -1) -> Any:
+        at = drawn.astype(np.intp) + n * np.arange(len(drawn))[:, None]
+        pieces.append(np.bincount(at.ravel(), minlength=at.size).reshape(at.shape).astype(np.int16))
+        return drawn.mean(axis=axis)
+
+    bootstrap(
+        (np.arange(n, dtype=float),),
+        count,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        batch=_BATCH,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return np.concatenate(pieces)
+
+
+def percentiles(distribution: Any) -> tuple[float, float]:
+    """Return the bounds that hold the middle 95 % of a bootstrap distribution."""
+    low, high = np.quantile(distribution, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
