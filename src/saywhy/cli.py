@@ -120,8 +120,8 @@ def report(
         str | None,
         typer.Option(help="The comparisons that Holm corrects together, e.g. 'style=attribution against=random,base'."),
     ] = None,
-    accuracy_loss: Annotated[float, typer.Option(min=0, help="Loss of accuracy that counts as none.")] = 0.03,
-    agreement_loss: Annotated[float, typer.Option(min=0, help="Loss of agreement that counts as none.")] = 0.1,
+    accuracy_loss: Annotated[float, typer.Option(min=0, help="Loss of accuracy that counts as none.")] = 0.02,
+    agreement_loss: Annotated[float, typer.Option(min=0, help="Loss of agreement that counts as none.")] = 0.02,
 ) -> None:
     """Rebuild table and pages of a run from its rows; no model is loaded."""
     from saywhy.report import show_report, write_report

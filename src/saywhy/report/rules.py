@@ -22,9 +22,9 @@ class Rules:
         family: The confirmatory comparisons: their p-values are corrected together (Holm).
         accuracy_loss: Largest loss of accuracy that counts as none (non-inferiority margin), a share.
         agreement_loss: The same for the agreement with the start arm: below what two seeds of the start arm agree
-            on, or below full agreement if it has but one.
+            on.
     """
 
     family: Family = PRIMARY
-    accuracy_loss: float = 0.03
-    agreement_loss: float = 0.1
+    accuracy_loss: float = 0.02
+    agreement_loss: float = 0.02

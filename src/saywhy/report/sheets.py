@@ -212,7 +212,7 @@ def retention_sheet(summary: Summary) -> Sheet | None:
 def _kept_note(summary: Summary) -> str:
     """Say by which bounds something was kept."""
     rules = summary.rules
-    usual = "full agreement" if summary.yardstick is None else f"what two seeds of {summary.start} agree on"
+    usual = f"what two seeds of {summary.start} agree on" + (" (not told by one seed)" if not summary.yardstick else "")
     return (
         " Kept (non-inferiority), accuracy / agreement: yes if the interval's lower bound is less than "
         f"{rules.accuracy_loss:g} below the accuracy of {summary.start} / less than {rules.agreement_loss:g} below "
