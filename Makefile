@@ -6,7 +6,7 @@ READY := .venv/.ready
 OFFLINE := HF_HUB_OFFLINE=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test static check slow format clean
+.PHONY: help setup run test static check slow bench format clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -41,10 +41,15 @@ slow: setup  ## the slow tests, offline
 	@$(OFFLINE) $(BIN)/pytest -m slow; code=$$?; \
 	if [ $$code -eq 5 ]; then echo "no slow tests yet"; else exit $$code; fi
 
+BENCHMARKS := "table --with-inseq" generation training growth run_stages precision
+
+bench: setup  ## the benchmarks, about an hour; ARGS="--quick" makes each a minute; benchmarks/RESULTS.md holds the results
+	@for one in $(BENCHMARKS); do $(OFFLINE) $(BIN)/python -m benchmarks.$$one $(ARGS) || exit $$?; done
+
 format: setup  ## put the code into form
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 clean:  ## remove caches and built files; .venv and runs/ stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

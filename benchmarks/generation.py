@@ -1,0 +1,288 @@
+"""Greedy replies: saywhy / transformers.generate, all six explanations and the decode phase of the copying styles.
+
+What is computed: the generated explanations of each text in 3 styles and 2 settings. Both sides have the same float32
+model, chats, room for new tokens by text and style, and the same end of turn; replies that differ are counted.
+
+  ours          LocalModel.generate, all chats of a round at once
+  transformers  model.generate, one style and setting at a time (so that the room is its own), sorted by length, left
+                padding, the fastest of several batch sizes; prompt lookup decoding (one chat at a time, its only way)
+                is one of the candidates
+
+The decode phase cannot be had alone: each side also generates one token only, and that time is taken off.
+
+The model is the adapted one (it has learned the formats from random words; made once, some minutes), for untrained
+small models do not copy, and what is measured would be the length limit. --base takes the model as it is.
+
+Examples:
+  python -m benchmarks.generation
+  python -m benchmarks.generation --texts 16 --rounds 2 --base
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+import itertools
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import plain
+from benchmarks.common import Done, Ledger, Outcome, alternate, fastest, grid, progress
+from benchmarks.script import STATE, Texts, arguments, begin, finish, run, source_of, texts
+from benchmarks.work import Bare, Counter, Machine, exact_products, load_bare, load_exact
+from saywhy.config import parse
+from saywhy.edits import Item
+from saywhy.models.local import LocalModel
+from saywhy.predict import Classifier
+from saywhy.prompts import Message
+from saywhy.readouts import reply_room, request
+from saywhy.records import STYLES, Setting, StyleName
+from saywhy.study import Study
+
+TASK = "sentiment140"
+SETTINGS: tuple[Setting, ...] = ("one-word", "free")
+COPYING: tuple[StyleName, ...] = ("redaction", "counterfactual")
+SIZES = (8, 16, 32, 64)
+LOOKUP = 0
+"""Stands among the batch sizes for prompt lookup decoding, which takes one chat at a time."""
+FIRST = ", first token"
+"""Ends the name of a side that generates one token only."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One chat, and how long its reply may be. Chats of one ``kind`` (style and setting) are generated together."""
+
+    kind: tuple[StyleName, Setting]
+    text: str
+    messages: list[Message]
+    room: int
+
+
+def asks(texts: Texts, items: Sequence[Item], styles: Sequence[StyleName]) -> list[Ask]:
+    """Return the chats of all items, text by text."""
+    return [
+        Ask(
+            (style, setting),
+            item.example.text,
+            request(texts.task, item, style, setting),
+            reply_room(item.example.text, style, setting),
+        )
+        for item in items
+        for style, setting in itertools.product(styles, SETTINGS)
+    ]
+
+
+def first_only(chats: Sequence[Ask]) -> list[Ask]:
+    """Return the same chats with room for one token: what is left is the prompts' share of the time."""
+    return [dataclasses.replace(ask, room=1) for ask in chats]
+
+
+def ours(model: LocalModel, chats: Sequence[Ask]) -> Done:
+    """Generate with saywhy, which is told what is to be copied."""
+    copied = [ask.text if ask.kind[0] in COPYING else None for ask in chats]
+    # Revisions that take no such hint can be measured too.
+    hint: dict[str, Any] = {"copied": copied} if "copied" in inspect.signature(model.generate).parameters else {}
+    replies = model.generate([ask.messages for ask in chats], [ask.room for ask in chats], **hint)
+    return Done(replies, len(replies))
+
+
+def transformers(bare: Bare, chats: Sequence[Ask], sizes: Sequence[int]) -> Done:
+    """Generate with transformers, one kind of chat after the other; ``sizes``: the batch sizes, the fastest first."""
+    ids = bare.chat.ids([bare.chat.open(ask.messages) for ask in chats])
+    replies = [""] * len(chats)
+    for kind in dict.fromkeys(ask.kind for ask in chats):
+        # Prompt lookup is for copies: a named word has nothing to gain from it.
+        size = next(one for one in sizes if one != LOOKUP or kind[0] in COPYING)
+        mine = [i for i, ask in enumerate(chats) if ask.kind == kind]
+        mine.sort(key=lambda i: -len(ids[i]))
+        for start in range(0, len(mine), size or 1):
+            batch = mine[start : start + (size or 1)]
+            new = _generate(bare, [ids[i] for i in batch], max(chats[i].room for i in batch), lookup=size == LOOKUP)
+            for i, row in zip(batch, new, strict=True):
+                replies[i] = _reply(bare, row[: chats[i].room])
+    return Done(replies, len(replies))
+
+
+@torch.inference_mode()
+def _generate(bare: Bare, rows: Sequence[plain.Ids], room: int, *, lookup: bool) -> list[list[int]]:
+    end = bare.chat.ender[0]
+    ids, seen = plain.left_padded(rows, end)
+    more: dict[str, Any] = {"prompt_lookup_num_tokens": 10} if lookup else {}
+    out = bare.model.generate(  # type: ignore[operator]
+        input_ids=ids,
+        attention_mask=seen,
+        max_new_tokens=room,
+        do_sample=False,
+        eos_token_id=end,
+        pad_token_id=end,
+        **more,
+    )
+    new: list[list[int]] = out[:, ids.shape[1] :].tolist()
+    return new
+
+
+def _reply(bare: Bare, row: list[int]) -> str:
+    end = bare.chat.ender[0]
+    return bare.chat.reply(row[: row.index(end)] if end in row else row)
+
+
+def adapted(options: argparse.Namespace) -> str:
+    """Return the folder of an adapter that has learned the formats; made once and kept."""
+    where = f"adapted-{Path(options.model).name}-{options.adapt_rows}"
+    data = source_of(TASK, options.data) or "pocket"
+    progress("generation: the adapted model (made once, with saywhy's own training)")
+    config = parse(
+        [
+            f"model={options.model}",
+            f"task={TASK}",
+            f"data={data}",
+            "settings=one-word,free",
+            "readouts=generated",
+            f"adapt_rows={options.adapt_rows}",
+            "rows=1",
+            "decide_rows=1",
+            "train_rows=1",
+            "calibration_rows=64",
+        ]
+    )
+    folder: Path = STATE / where
+    adapter = Study(config, folder).make("adapted", 0)
+    exact_products()
+    return str(adapter)
+
+
+def measure(
+    model: LocalModel, bare: Bare, drawn: Texts, options: argparse.Namespace, ledger: Ledger, count: Counter
+) -> dict[str, Outcome]:
+    """Run both comparisons: all six explanations, then the copying styles with one token and with all."""
+    classifier = Classifier(model, drawn.task, dict.fromkeys(drawn.task.labels, 0.0))
+    predictions = classifier.predict_examples(drawn.examples)
+    items = [Item(*pair) for pair in zip(drawn.examples, predictions, strict=True)]
+    six = asks(drawn, items, STYLES)
+    copies = asks(drawn, items[: options.decode_texts], COPYING)
+    tried = asks(drawn, items, COPYING[:1])
+    sizes = ledger.once("batch", lambda: [SIZES[0]] if options.quick else fastest_sizes(bare, tried))
+
+    def agree(_: int, answers: dict[str, Any]) -> dict[str, float]:
+        wanted = [name for name in ("ours", "transformers") if name in answers]
+        pairs = zip(*(answers[name] for name in wanted), strict=True)
+        return {"different replies": float(sum(len(set(pair)) > 1 for pair in pairs))}
+
+    whole = alternate(
+        {"ours": lambda _: ours(model, six), "transformers": lambda _: transformers(bare, six, sizes)},
+        options.rounds,
+        ledger,
+        "six explanations",
+        agree,
+        count.so_far,
+    )
+    parts = alternate(
+        {
+            "ours": lambda _: ours(model, copies),
+            "transformers": lambda _: transformers(bare, copies, sizes),
+            f"ours{FIRST}": lambda _: ours(model, first_only(copies)),
+            f"transformers{FIRST}": lambda _: transformers(bare, first_only(copies), sizes),
+        },
+        options.rounds,
+        ledger,
+        "copying styles",
+        agree,
+        count.so_far,
+    )
+    return {"six": whole, "copying": parts}
+
+
+def fastest_sizes(bare: Bare, chats: Sequence[Ask]) -> list[int]:
+    """Return the batch sizes by speed, prompt lookup among them; all generate the same chats of one kind."""
+    mine = [ask for ask in chats if ask.kind == chats[0].kind][: max(SIZES)]
+    sizes = [size for size in SIZES if size == SIZES[0] or size <= len(mine)]
+    what = f"transformers.generate, batch size ({LOOKUP}: prompt lookup)"
+    return fastest([*sizes, LOOKUP], lambda size: transformers(bare, mine, [size]), what)
+
+
+def decode_ratio(parts: Outcome) -> float:
+    """Return the median ratio of the decode phases: all tokens minus the first one, round by round."""
+    taken = {
+        side: [
+            whole.seconds - first.seconds
+            for whole, first in zip(parts.laps[side], parts.laps[f"{side}{FIRST}"], strict=True)
+        ]
+        for side in ("ours", "transformers")
+    }
+    return statistics.median(
+        theirs / max(mine, 1e-9) for mine, theirs in zip(taken["ours"], taken["transformers"], strict=True)
+    )
+
+
+def section(found: dict[str, Outcome], drawn: Texts, machine: Machine, sizes: Sequence[int], told: str) -> str:
+    """Return the section of RESULTS.md."""
+    rows = []
+    for title, key, first in (
+        (f"six explanations of {len(drawn.examples)} texts", "six", ""),
+        ("copying styles", "copying", ""),
+        ("copying styles, first token only", "copying", FIRST),
+    ):
+        outcome = found[key]
+        mine, theirs = outcome.total(f"ours{first}"), outcome.total(f"transformers{first}")
+        rows.append(
+            [
+                title,
+                f"{outcome.ratio(f'transformers{first}', f'ours{first}'):.2f}",
+                f"{mine.units / mine.seconds:.2f} / {theirs.units / theirs.seconds:.2f}",
+                str(mine.units),
+                f"{mine.tokens:,} / {theirs.tokens:,}",
+                f"{machine.share(mine):.0%} / {machine.share(theirs):.0%}",
+                "" if first else f"{outcome.worst('different replies'):.0f} of {mine.units // len(outcome.checks)}",
+            ]
+        )
+    rows.append(["copying styles, decode phase", f"{decode_ratio(found['copying']):.2f}", "", "", "", "", ""])
+    header = [
+        "what",
+        "transformers' seconds / ours (median)",
+        "replies a second, ours / transformers",
+        "replies",
+        "tokens computed",
+        "share of GEMM rate",
+        "different replies",
+    ]
+    batch = ", ".join(str(size) if size else "prompt lookup" for size in sizes)
+    note = (
+        f"{told} Texts: {drawn.task.name}, {drawn.source}. Ways of transformers.generate tried, the fastest first: "
+        f"{batch}. A decode step multiplies few rows with every weight, so that memory and not the GEMM rate bounds it."
+    )
+    return f"## Generation\n\n{machine.facts()}\n\n{note}\n\n{grid(header, rows)}"
+
+
+def main() -> None:
+    """Measure, and write the section."""
+    parser = arguments(__doc__ or "", "2 texts, 1 round, the base model, batches of 8", texts=64, rounds=2)
+    parser.add_argument("--decode-texts", type=int, default=32, help="texts of the decode phase (default %(default)s)")
+    parser.add_argument("--adapt-rows", type=int, default=80, help="texts the adapted model learns from")
+    parser.add_argument("--base", action="store_true", help="take the model as it is")
+    options = parser.parse_args()
+    if options.quick:
+        options.texts, options.decode_texts, options.rounds, options.base = 2, 1, 1, True
+    ledger = begin("generation", options)
+    name = options.model if options.base else adapted(options)
+    model, bare = load_exact(name), load_bare(name)
+    machine = Machine(model)
+    drawn = texts(TASK, options.texts, options.data)
+    with Counter(machine.vocabulary) as count:
+        found = measure(model, bare, drawn, options, ledger, count)
+    sizes = ledger.once("batch", list)
+    told = (
+        "The model as it is." if options.base else f"The model has learned the formats from {options.adapt_rows} texts."
+    )
+    machine.measure()
+    finish("generation", options, section(found, drawn, machine, sizes, told), ledger)
+
+
+if __name__ == "__main__":
+    run("generation", main)

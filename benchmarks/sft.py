@@ -1,0 +1,130 @@
+"""TRL's side of the training benchmark, and the losses by which the sides are compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset, disable_progress_bars
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import PrinterCallback
+from trl import SFTConfig, SFTTrainer
+
+from saywhy.models.chat import Chat
+from saywhy.models.spec import Spec, load_base
+from saywhy.supervision import Recipe, samples
+from saywhy.train import train
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> Dataset:
+    """Return the rows as TRL takes them: the same ids, and labels where ours are supervised."""
+    labels = [[-100] * row["start"] + list(row["ids"][row["start"] :]) for row in rows]
+    return Dataset.from_dict({"input_ids": [list(row["ids"]) for row in rows], "labels": labels})
+
+
+def _trainer(spec: Spec, rows: Rows, recipe: Recipe, folder: Path, *, packing: bool) -> SFTTrainer:
+    """Build TRL's trainer: its defaults, mended for a CPU."""
+    disable_progress_bars()
+    base, tokenizer = load_base(spec)
+    chat = Chat(tokenizer, spec.name)
+    torch.manual_seed(recipe.seed)
+    lora = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=2 * recipe.rank,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    grouped = samples(chat, rows, recipe, _context(base))
+    flat = [row for group in grouped for row in group]
+    steps = -(-len(grouped) // recipe.batch)
+    batch = -(-len(flat) // steps)
+    lengths = [len(row["ids"]) for row in flat]
+    arguments = SFTConfig(
+        output_dir=str(folder),
+        per_device_train_batch_size=1 if packing else batch,
+        per_device_eval_batch_size=1 if packing else 8,
+        num_train_epochs=recipe.epochs,
+        learning_rate=recipe.rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=steps * recipe.epochs // 20,
+        weight_decay=0.0,
+        seed=recipe.seed,
+        save_strategy="no",
+        bf16=False,
+        gradient_checkpointing=False,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=False,
+        report_to="none",
+        disable_tqdm=True,
+        packing=packing,
+        max_length=max(*lengths, sum(lengths) // steps) if packing else None,
+    )
+    trainer = SFTTrainer(
+        model=get_peft_model(base, lora),
+        args=arguments,
+        train_dataset=_columns(flat),
+        eval_dataset=_columns(flat),
+        processing_class=tokenizer,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def sft(spec: Spec, rows: Rows, recipe: Recipe, folder: Path, *, packing: bool) -> None:
+    """Train with TRL and save the adapter."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer = _trainer(spec, rows, recipe, folder, packing=packing)
+        trainer.train()
+        trainer.save_model(str(folder))
+
+
+def start_losses(spec: Spec, rows: Rows, recipe: Recipe, folder: Path) -> dict[str, float]:
+    """Return, for each side, its own loss of the untrained model over the loss of plain passes, on the same rows.
+
+    Ours is what ``train`` logs for its first step, all rows in one: a mean over rows. TRL's is what it evaluates
+    (packed rows for packing): a mean over tokens. Each is compared with the plain mean of its own kind.
+    """
+    base, tokenizer = load_base(spec)
+    plain = _losses(base, Chat(tokenizer, spec.name), rows, recipe)
+    by_row = sum(loss / size for loss, size in plain) / len(plain)
+    by_token = sum(loss for loss, _ in plain) / sum(size for _, size in plain)
+    found = {}
+    for name, packing in (("trl", False), ("packing", True)):
+        found[name] = float(_trainer(spec, rows, recipe, folder, packing=packing).evaluate()["eval_loss"]) / by_token
+    one_step = dataclasses.replace(recipe, batch=len(rows), epochs=1)
+    logged = json.loads((train(spec, rows, one_step, folder / "ours") / "losses.json").read_text("utf-8"))
+    return {"ours": float(logged[0]["loss"]) / by_row, **found}
+
+
+def mean_losses(spec: Spec, adapter: Path, rows: Rows, recipe: Recipe) -> tuple[float, float]:
+    """Return a trained adapter's mean loss by token (TRL's objective) and by row (ours), from plain passes."""
+    base, tokenizer = load_base(spec)
+    model = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
+    found = _losses(model, Chat(tokenizer, spec.name), rows, recipe)
+    by_token = sum(loss for loss, _ in found) / sum(size for _, size in found)
+    return by_token, sum(loss / size for loss, size in found) / len(found)
+
+
+@torch.inference_mode()
+def _losses(model: Any, chat: Chat, rows: Rows, recipe: Recipe) -> list[tuple[float, int]]:
+    """Return the summed token loss of each row and its number of supervised tokens."""
+    found = []
+    for row in (row for group in samples(chat, rows, recipe, _context(model)) for row in group):
+        ids = torch.tensor([row["ids"]])
+        logits = model.eval()(input_ids=ids, use_cache=False).logits[0, row["start"] - 1 : -1].float()
+        wanted = ids[0, row["start"] :]
+        found.append((float(torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")), len(wanted)))
+    return found
+
+
+def _context(base: Any) -> int:
+    return int(getattr(base.config, "max_position_embeddings", 2048))
