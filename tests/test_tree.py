@@ -161,6 +161,8 @@ def test_a_text_that_is_more_than_the_budget_is_said(tiny_model, monkeypatch):
     monkeypatch.setattr(tiny_model.budget, "tokens", 10)
     with pytest.raises(SaywhyError, match=r"a text needs \d+ tokens at once, more than the budget of 10: raise token_"):
         tiny_model.choose(choices())
+    with pytest.raises(SaywhyError, match="more than the budget of 10"):
+        tiny_model.generate([choices()[0].messages], [3])
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: ...")])

@@ -45,7 +45,7 @@ class Budget:
         """
         waiting = plots(sequences, limit(self.tokens))
         while waiting:
-            self._check(max((len(sequences[i]) for i in waiting[0]), default=0))
+            self.check(max((len(sequences[i]) for i in waiting[0]), default=0))
             try:
                 compute(waiting[0])
             except (MemoryError, RuntimeError) as error:
@@ -69,7 +69,8 @@ class Budget:
             torch.cuda.empty_cache()
         say(f"out of memory: going on with {self.tokens} tokens at once")
 
-    def _check(self, longest: int) -> None:
+    def check(self, longest: int) -> None:
+        """Refuse a text of ``longest`` tokens if it is more than the budget: nothing is cut."""
         if longest > self.tokens:
             raise SaywhyError(
                 f"a text needs {longest} tokens at once, more than the budget of {self.tokens}: "

@@ -35,6 +35,7 @@ def replies(
     prompts = model.chat.ids(rendered)
     if model.forward.way != "branches":
         return _by_transformers(model, prompts, max_new_tokens, tick)
+    model.budget.check(max(map(len, prompts), default=0))
     found: list[str | None] = [None] * len(chats)
     marks = model.chat.ids([f" {MARK}", MARK])
 
