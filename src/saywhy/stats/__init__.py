@@ -11,6 +11,7 @@ because they are not independent. Nothing is ever NaN: what cannot be computed i
 
 from __future__ import annotations
 
+from saywhy.stats.discrimination import auroc
 from saywhy.stats.families import Family, holm
 from saywhy.stats.intervals import LEVEL, RESAMPLES, Interval, mean_interval, per_text, rate
 from saywhy.stats.kept import FEW, Answer, accuracy, agreeing, agreement, drift, not_worse, right
@@ -38,6 +39,7 @@ __all__ = [
     "accuracy",
     "agreeing",
     "agreement",
+    "auroc",
     "discordant",
     "drift",
     "holm",

@@ -103,13 +103,13 @@ def resampled_sums(values: Any, seed: int) -> Any:
     Returns:
         Shape (RESAMPLES,).
     """
-    drawn = _draws(len(values), seed)
+    drawn = draws(len(values), seed)
     # In pieces: the counts are small integers, and all of them as floats at once would take four times the memory.
     return np.concatenate([drawn[at : at + _BATCH] @ values for at in range(0, len(drawn), _BATCH)])
 
 
 @lru_cache(maxsize=8)
-def _draws(n: int, seed: int) -> Any:
+def draws(n: int, seed: int) -> Any:
     """Return how often each of ``n`` texts is drawn in each resample of ``scipy.stats.bootstrap``: (RESAMPLES, n)."""
     from scipy.stats import bootstrap
 
