@@ -40,7 +40,7 @@ print(saywhy.__file__)
 for task in saywhy.pocket.TASKS:
     assert saywhy.tasks.load_task(task).name == task
     assert saywhy.pocket.rows(task, "test")
-assert jinja2.PackageLoader("saywhy.report").list_templates() == ["report.html.j2"]
+assert jinja2.PackageLoader("saywhy.report").list_templates() == ["attribution.html.j2", "report.html.j2"]
 assert resources.files("saywhy").joinpath("py.typed").is_file()
 """
 

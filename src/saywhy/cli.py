@@ -83,6 +83,23 @@ def explain(
 
 
 @app.command()
+def attribute(pairs: Pairs = None) -> None:
+    """Score the words of texts by several attribution methods, and show how far these agree.
+
+    Examples:
+    - `saywhy attribute rows=20`
+    - `saywhy attribute task=snli methods=occlusion,integrated_gradients,kernel_shap samples=300`
+    - `saywhy attribute data=tweets.jsonl methods=occlusion operators=redact,delete,infill`
+
+    Scores go to OUT/attribution/METHOD.jsonl, shaded texts to OUT/attribution.html.
+    """
+    from saywhy.attribute import attribute as attributed
+
+    settings, out = _settings(pairs, "runs/attribute")
+    _show_attribution(attributed(settings, out))
+
+
+@app.command()
 def targets(pairs: Pairs = None) -> None:
     """Write pseudo-faithful explanations of your rows as TRL-ready JSONL (prompt/completion).
 
@@ -125,9 +142,13 @@ def report(
 ) -> None:
     """Rebuild table and pages of a run from its rows; no model is loaded."""
     from saywhy.report import show_report, write_report
+    from saywhy.report.agreement import has_scores
     from saywhy.report.rules import PRIMARY, Rules
     from saywhy.stats import Family
 
+    if has_scores(folder):
+        _show_attribution(folder)
+        return
     family = PRIMARY if confirmatory is None else Family.parse(confirmatory)
     rules = Rules(family, accuracy_loss, agreement_loss)
     show_report(folder, rules)
@@ -199,6 +220,13 @@ def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None
     Study(config, out, arms=arms).run()
     show_report(out)
     say(f"wrote {write_report(out)}")
+
+
+def _show_attribution(folder: Path) -> None:
+    from saywhy.report.attribution import show_attribution, write_attribution
+
+    show_attribution(folder)
+    say(f"wrote {write_attribution(folder)}")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -48,6 +49,13 @@ class Config(BaseModel):
     operators: tuple[Operator, ...] = Field(
         ("redact",), description="How a word is taken out: redact, delete, infill; the first is primary."
     )
+    methods: tuple[str, ...] = Field(
+        ("occlusion", "gradient_x_input", "lexical", "random"),
+        description="Attribution methods of `saywhy attribute`: occlusion, gradient_x_input, integrated_gradients, "
+        "kernel_shap, lime, lexical, random.",
+    )
+    steps: int = Field(50, ge=1, description="Points on the path of integrated gradients.")
+    samples: int = Field(200, ge=2, description="Masked texts that KernelSHAP and LIME fit each text's line to.")
     most_words: int | None = Field(
         None,
         ge=2,
@@ -117,7 +125,7 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
-        for name in ("arms", "styles", "train_styles", "settings", "readouts", "operators", "seeds"):
+        for name in ("arms", "styles", "train_styles", "settings", "readouts", "operators", "methods", "seeds"):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name}: at least one, none twice")
@@ -155,6 +163,11 @@ def resolved(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
+def told(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a run was made with: one that came later than the run had its default."""
+    return {**resolved(Config()), **config}
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return 'key: before -> now' for each setting that differs."""
     keys = sorted((set(before) | set(now)) - set(UNBOUND))
@@ -178,4 +191,8 @@ def _first_line(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][:1])
     what = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "literal_error":
+        allowed = re.findall(r"'(.*?)'", first["ctx"]["expected"])
+        close = difflib.get_close_matches(str(first["input"]), allowed, n=1)
+        what = (f"did you mean '{close[0]}'? " if close else "") + f"it takes {', '.join(allowed)}"
     return f"{where}={first['input']}: {what}" if where else what

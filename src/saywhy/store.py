@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saywhy.config import differences
+from saywhy.config import differences, told
 from saywhy.records import SCHEMA, SaywhyError
 
 Chunk = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -91,7 +91,7 @@ class RunFolder:
     def _check(self, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         if self.manifest.get("schema") != SCHEMA:
             raise SaywhyError(f"{self.path} was written by schema {self.manifest.get('schema')}, this is {SCHEMA}")
-        changed = differences(self.manifest["config"], config)
+        changed = differences(told(self.manifest["config"]), told(config))
         for fact in ("task", "prompts", "data"):
             changed += differences(self.manifest.get(fact, {}), facts.get(fact, {}))
         mine, theirs = self.manifest.get("model", {}), facts.get("model", {})

@@ -6,6 +6,7 @@ Each step asks the run folder what is there. A killed run repeats at most one ch
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -54,7 +55,7 @@ class Study:
 
     def run(self) -> Path:
         """Make and audit every arm, for every seed; return the run folder."""
-        self._write_texts()
+        self.write_texts()
         for seed in self.config.seeds:
             for arm in self.arms:
                 if arm in ("base", AUDITED) and seed != self.config.seeds[0]:
@@ -93,7 +94,7 @@ class Study:
             }
 
         if not self.folder.done(where, AUDIT_FILES):
-            with self._timed(f"audit {arm}"), progress(f"audit {arm}, seed {seed}", len(examples)) as bar:
+            with self.timed(f"audit {arm}"), progress(f"audit {arm}, seed {seed}", len(examples)) as bar:
                 self.folder.stage(where, AUDIT_FILES, -(-len(examples) // size), chunk)
         self._decide(arm, seed, where)
 
@@ -111,7 +112,7 @@ class Study:
             return {"decisions": [found[one.id].to_dict() for one in part]}
 
         if not self.folder.done(where, ("decisions",)):
-            with self._timed(f"decide {arm}"), progress(f"decide {arm}, seed {seed}", len(decided)) as bar:
+            with self.timed(f"decide {arm}"), progress(f"decide {arm}, seed {seed}", len(decided)) as bar:
                 self.folder.stage(where, ("decisions",), -(-len(decided) // size), chunk)
 
     def classifier(self, arm: str, seed: int) -> Classifier:
@@ -123,7 +124,7 @@ class Study:
             if not adapter and (travelled := self.spec.travelled(task.name)):
                 return travelled.constants
             with (
-                self._timed(f"calibrate {arm}"),
+                self.timed(f"calibrate {arm}"),
                 progress(f"calibrate {arm}", len(self.corpus.calibration)) as bar,
             ):
                 return calibrate(model, task, self.corpus.calibration, bar.tick)
@@ -164,7 +165,7 @@ class Study:
             return {"targets": [lessons.to_line(*one) for one in zip(*found, strict=True)]}
 
         if not self.folder.done(where, ("targets",)):
-            with self._timed("targets"), progress(f"targets, seed {seed}", len(examples)) as bar:
+            with self.timed("targets"), progress(f"targets, seed {seed}", len(examples)) as bar:
                 self.folder.stage(where, ("targets",), -(-len(examples) // size), chunk)
         by_id = {one.id: one for one in examples}
         lines = read_lines(self.folder.path / where / "targets.jsonl")
@@ -196,7 +197,7 @@ class Study:
         replay = read_messages(Path(config.replay)) if config.replay else []
         spec = resolve(str(start)) if start else self.spec
         self._loaded.clear()
-        with self._timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
+        with self.timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
             train(spec, mix(rows, replay, config.replay_share, seed), recipe, adapter, bar.of)
 
     def _ship(self, adapter: Path, constants: Mapping[str, float]) -> None:
@@ -235,9 +236,12 @@ class Study:
         self.corpus = self.corpus.without(aside)
         self.folder.note(counts={name: len(pool) for name, pool in self.corpus.pools().items()})
         if not self.corpus.audited:
-            raise SaywhyError(f"no text of {source(self.config) or 'the hub'} can be used: see {self.folder.path}")
+            reasons = Counter(one.reason for one in self.corpus.set_aside)
+            told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common()) or "there is none"
+            raise SaywhyError(f"no text of {source(self.config) or 'the hub'} can be used: {told}")
 
-    def _write_texts(self) -> None:
+    def write_texts(self) -> None:
+        """Write the explained texts and those set aside, once."""
         for name, records in (("texts", self.corpus.audited), ("set_aside", self.corpus.set_aside)):
             path = self.folder.path / f"{name}.jsonl"
             if not path.is_file():
@@ -267,7 +271,8 @@ class Study:
         return pin(self.corpus, self.associations, self.config.pinned_words)
 
     @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time spent within to a stage's seconds in ``run.json``."""
         began = time.monotonic()
         try:
             yield

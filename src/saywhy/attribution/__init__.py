@@ -1,33 +1,95 @@
 """Feature attribution: which words moved the predicted label's margin, one score a distinct word.
 
-``METHODS`` maps a name to how it is called: with the classifier, the items, and their leave-one-out tables.
+``METHODS`` maps a name to a function of (classifier, items, options, tick) that returns one ``WordScores`` a text.
 
 >>> sorted(METHODS)
-['gradient_x_input', 'occlusion']
+['gradient_x_input', 'integrated_gradients', 'kernel_shap', 'lexical', 'lime', 'occlusion', 'random']
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import importlib
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, cast
 
 from saywhy.edits import Item
+from saywhy.lexicon import Associations
+from saywhy.models.protocol import Tick
 from saywhy.predict import Classifier
-from saywhy.records import Table, WordScores
-
-Method = Callable[[Classifier, Sequence[Item], Sequence[Table]], list[WordScores]]
-
-
-def _occlusion(classifier: Classifier, items: Sequence[Item], tables: Sequence[Table]) -> list[WordScores]:
-    from saywhy.attribution.occlusion import occlusion
-
-    return occlusion(tables)
+from saywhy.records import Operator, SaywhyError, WordScores
+from saywhy.tasks import did_you_mean
 
 
-def _gradient_x_input(classifier: Classifier, items: Sequence[Item], tables: Sequence[Table]) -> list[WordScores]:
-    from saywhy.attribution.gradients import gradient_x_input
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What methods may be told; each looks at its own.
 
-    return gradient_x_input(classifier, items)
+    Attributes:
+        operator: How a word is taken out (occlusion, KernelSHAP, LIME).
+        steps: Points on the path of integrated gradients.
+        samples: Masked texts that KernelSHAP and LIME fit each text's line to.
+        seed: Of everything that is drawn; the same seed gives a text the same scores in any company.
+        associations: Words' associations with labels (``lexical``).
+    """
+
+    operator: Operator = "redact"
+    steps: int = 50
+    samples: int = 200
+    seed: int = 0
+    associations: Associations = field(default_factory=dict)
 
 
-METHODS: Mapping[str, Method] = {"occlusion": _occlusion, "gradient_x_input": _gradient_x_input}
-"""Every method. A new one is a function of (classifier, items, tables); torch is loaded when it is called."""
+class Method(Protocol):
+    """An attribution method."""
+
+    def __call__(
+        self, classifier: Classifier, items: Sequence[Item], options: Options, tick: Tick | None = None
+    ) -> list[WordScores]:
+        """Return one score a distinct word, for each item; higher speaks more for the predicted label."""
+
+
+def _of(module: str, name: str) -> Method:
+    """Return the function ``name`` of a module of this package, which is imported when it is called."""
+
+    def method(
+        classifier: Classifier, items: Sequence[Item], options: Options, tick: Tick | None = None
+    ) -> list[WordScores]:
+        found = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+        return cast(Method, found)(classifier, items, options, tick)
+
+    return method
+
+
+METHODS: Mapping[str, Method] = {
+    "occlusion": _of("occlusion", "occlusion"),
+    "gradient_x_input": _of("gradients", "gradient_x_input"),
+    "integrated_gradients": _of("gradients", "integrated_gradients"),
+    "kernel_shap": _of("sampling", "kernel_shap"),
+    "lime": _of("sampling", "lime"),
+    "lexical": _of("baselines", "lexical"),
+    "random": _of("baselines", "at_random"),
+}
+"""Every method. A new one is a function and a line here; torch is loaded when it is called."""
+
+TAKE_OUT = frozenset({"occlusion", "kernel_shap", "lime"})
+"""Methods that take words out, and so have an operator."""
+
+CAPTUM = frozenset({"kernel_shap", "lime"})
+"""Methods that come from captum, an extra."""
+
+
+def check(names: Sequence[str]) -> None:
+    """Refuse what cannot be computed here, before anything is.
+
+    Raises:
+        SaywhyError: For a name that is no method (with the closest one), or one whose extra is not installed.
+    """
+    for name in names:
+        if name not in METHODS:
+            raise SaywhyError(
+                f"methods={name}: no attribution method{did_you_mean(name, METHODS)} Methods: {', '.join(METHODS)}"
+            )
+        if name in CAPTUM and importlib.util.find_spec("captum") is None:
+            raise SaywhyError(f"methods={name} needs captum: pip install 'saywhy[attribution]'")

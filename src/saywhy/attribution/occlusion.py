@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saywhy.attribution import Options
+from saywhy.edits import Item, tables
+from saywhy.models.protocol import Tick
+from saywhy.predict import Classifier
 from saywhy.records import Table, WordScores
 
 
-def occlusion(tables: Sequence[Table]) -> list[WordScores]:
-    """Return the drops (nats) of leave-one-word-out tables as word scores."""
-    return [WordScores(table.words, table.drops, "occlusion") for table in tables]
+def occlusion(
+    classifier: Classifier, items: Sequence[Item], options: Options, tick: Tick | None = None
+) -> list[WordScores]:
+    """Return by how much (nats) the predicted label's margin falls when ``options.operator`` takes each word out."""
+    found = of_tables(tables(classifier, items, options.operator))
+    if tick:
+        tick(len(items))
+    return found
+
+
+def of_tables(made: Sequence[Table]) -> list[WordScores]:
+    """Return leave-one-word-out tables as word scores: the drops (nats)."""
+    return [WordScores(table.words, table.drops, "occlusion") for table in made]

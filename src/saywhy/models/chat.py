@@ -55,6 +55,8 @@ class Chat:
 
     def ids(self, texts: Sequence[str]) -> list[Ids]:
         """Return the token ids of rendered texts; no special tokens are added."""
+        if not texts:
+            return []  # which some tokenizers do not take
         return [tuple(ids) for ids in self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
 
     def ids_and_offsets(self, texts: Sequence[str]) -> list[tuple[Ids, Offsets]]:

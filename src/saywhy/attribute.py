@@ -1,0 +1,116 @@
+"""``saywhy attribute``: word scores of several methods on the same texts, kept chunk by chunk (``docs/rows.md``).
+
+A run folder of its own, with the texts, the model and the calibration of ``saywhy audit``: each method is a stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saywhy.attribution import METHODS, TAKE_OUT, Options, check
+from saywhy.config import Config
+from saywhy.edits import Item
+from saywhy.progress import progress
+from saywhy.records import Operator, Prediction
+from saywhy.report.agreement import FOLDER, PREDICTIONS
+from saywhy.store import read_lines
+from saywhy.study import AUDITED, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One method with one operator.
+
+    Attributes:
+        method: Its name in ``METHODS``.
+        operator: How it takes words out, if it does.
+        name: What it is called in files and tables: with its operator, unless that is ``redact``.
+    """
+
+    method: str
+    operator: Operator
+    name: str
+
+
+def planned(config: Config) -> list[Run]:
+    """Return what is to be computed: a method that takes words out once an operator, the others once.
+
+    Raises:
+        SaywhyError: For a method that does not exist or is not installed.
+    """
+    check(config.methods)
+    return [
+        Run(method, operator, method if operator == "redact" or method not in TAKE_OUT else f"{method}-{operator}")
+        for method in config.methods
+        for operator in (config.operators if method in TAKE_OUT else config.operators[:1])
+    ]
+
+
+def attribute(config: Config, out: Path) -> Path:
+    """Score the words of the texts of ``config`` by each of its methods; return the run folder.
+
+    What is already there is not computed again.
+
+    Raises:
+        SaywhyError: For what cannot be computed, or if no text can be used.
+    """
+    runs = planned(config)
+    study = Study(config, out, arms=(AUDITED,))
+    study.write_texts()
+    study.folder.note(methods=[one.name for one in runs])
+    items = predicted(study)
+    for one in runs:
+        _stage(study, one, items)
+    return study.folder.path
+
+
+def predicted(study: Study) -> list[Item]:
+    """Return the texts with the predictions that are explained, made once."""
+    examples = study.corpus.audited
+
+    def lines(part: Sequence[int], tick: Any) -> list[dict[str, Any]]:
+        some = [examples[at] for at in part]
+        found = study.classifier(AUDITED, study.config.seeds[0]).predict_examples(some, tick)
+        return [{"id": one.id, **prediction.to_dict()} for one, prediction in zip(some, found, strict=True)]
+
+    _chunks(study, PREDICTIONS, len(examples), lines)
+    told = read_lines(study.folder.path / FOLDER / f"{PREDICTIONS}.jsonl")
+    return [Item(one, Prediction.from_dict(line)) for one, line in zip(examples, told, strict=True)]
+
+
+def _stage(study: Study, run: Run, items: Sequence[Item]) -> None:
+    config = study.config
+
+    def lines(part: Sequence[int], tick: Any) -> list[dict[str, Any]]:
+        options = Options(
+            operator=run.operator,
+            steps=config.steps,
+            samples=config.samples,
+            seed=config.seeds[0],
+            associations=study.associations if run.method == "lexical" else {},
+        )
+        some = [items[at] for at in part]
+        found = METHODS[run.method](study.classifier(AUDITED, config.seeds[0]), some, options, tick)
+        return [
+            {"id": item.example.id, **scores.to_dict(), "method": run.name}
+            for item, scores in zip(some, found, strict=True)
+        ]
+
+    _chunks(study, run.name, len(items), lines)
+
+
+def _chunks(study: Study, name: str, total: int, lines: Any) -> None:
+    """Run the stage ``name``: ``lines`` makes the lines of some of the ``total`` texts."""
+    size = study.config.chunk
+    if study.folder.done(FOLDER, (name,)):
+        return
+    with study.timed(name), progress(name.replace("_", " "), total) as bar:
+
+        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
+            part = range(number * size, min(total, (number + 1) * size))
+            return {name: lines(part, bar.tick)}
+
+        study.folder.stage(FOLDER, (name,), -(-total // size), chunk)
