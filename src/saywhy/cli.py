@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,6 +29,13 @@ Start with `saywhy run` (built-in model and texts, some minutes), or ask one que
 Pairs = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")
 ]
+FULL = "All plants, methods and operators: about an hour on two cores."
+EVERYTHING: dict[str, Any] = {
+    "plants": ("keyword", "trigger", "negation", "position"),
+    "methods": ("occlusion", "gradient_x_input", "integrated_gradients", "kernel_shap", "lime", "lexical", "random"),
+    "operators": ("redact", "delete", "infill"),
+}
+"""What ``saywhy calibrate --full`` does."""
 Dry = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
 
 
@@ -100,6 +107,24 @@ def attribute(pairs: Pairs = None) -> None:
 
 
 @app.command()
+def calibrate(pairs: Pairs = None, full: Annotated[bool, typer.Option("--full", help=FULL)] = False) -> None:
+    """Put the ruler to the test: models with planted rules, whose deciding words are known.
+
+    Says how often each attribution method finds an accepted cause, how well each faithfulness metric tells true from
+    false explanations, and which one a trivial explainer fools. The default ends within minutes.
+
+    Examples:
+    - `saywhy calibrate`
+    - `saywhy calibrate plants=keyword,negation methods=occlusion,integrated_gradients rows=40`
+    - `saywhy calibrate --full out=results/calibration`
+    """
+    from saywhy.calibration import calibrate_ruler
+
+    settings, out = _settings(pairs, "runs/calibrate", EVERYTHING if full else None)
+    _show_calibration(calibrate_ruler(settings, out))
+
+
+@app.command()
 def targets(pairs: Pairs = None) -> None:
     """Write pseudo-faithful explanations of your rows as TRL-ready JSONL (prompt/completion).
 
@@ -143,9 +168,13 @@ def report(
     """Rebuild table and pages of a run from its rows; no model is loaded."""
     from saywhy.report import show_report, write_report
     from saywhy.report.agreement import has_scores
+    from saywhy.report.calibration import is_calibration
     from saywhy.report.rules import PRIMARY, Rules
     from saywhy.stats import Family
 
+    if is_calibration(folder):
+        _show_calibration(folder)
+        return
     if has_scores(folder):
         _show_attribution(folder)
         return
@@ -220,6 +249,13 @@ def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None
     Study(config, out, arms=arms).run()
     show_report(out)
     say(f"wrote {write_report(out)}")
+
+
+def _show_calibration(folder: Path) -> None:
+    from saywhy.report.calibration_page import show_calibration, write_calibration
+
+    show_calibration(folder)
+    say(f"wrote {write_calibration(folder)}")
 
 
 def _show_attribution(folder: Path) -> None:

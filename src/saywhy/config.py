@@ -56,6 +56,12 @@ class Config(BaseModel):
     )
     steps: int = Field(50, ge=1, description="Points on the path of integrated gradients.")
     samples: int = Field(200, ge=2, description="Masked texts that KernelSHAP and LIME fit each text's line to.")
+    plants: tuple[str, ...] = Field(
+        ("keyword", "trigger"),
+        description="Planted rules of `saywhy calibrate`: keyword, trigger, negation, position.",
+    )
+    plant_rows: int = Field(480, ge=8, description="Texts on which a model learns a planted rule.")
+    plant_epochs: int = Field(2, ge=1, description="Passes over them.")
     most_words: int | None = Field(
         None,
         ge=2,
@@ -125,7 +131,17 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
-        for name in ("arms", "styles", "train_styles", "settings", "readouts", "operators", "methods", "seeds"):
+        for name in (
+            "arms",
+            "styles",
+            "train_styles",
+            "settings",
+            "readouts",
+            "operators",
+            "methods",
+            "plants",
+            "seeds",
+        ):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name}: at least one, none twice")

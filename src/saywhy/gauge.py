@@ -15,7 +15,7 @@ from saywhy.edits import Item, recheck, stand_in
 from saywhy.lexicon import Associations, most_associated
 from saywhy.models.protocol import Tick
 from saywhy.predict import Classifier
-from saywhy.records import Operator, Prediction
+from saywhy.records import Operator, Prediction, Record
 from saywhy.words import candidates, occurrences, take_out
 
 METRICS = ("hit", "excess", "drop", "top-1", "comprehensiveness", "sufficiency")
@@ -28,7 +28,7 @@ Reading = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Gauged:
+class Gauged(Record):
     """What the metrics say of the explanations of one text, under one operator.
 
     Attributes:

@@ -16,7 +16,7 @@ from saywhy.edits import Item, Pinned, drop, recheck
 from saywhy.lexicon import Associations, most_associated
 from saywhy.models.protocol import Copy, Edit, Gap, Tick
 from saywhy.predict import Classifier
-from saywhy.records import Prediction, Record, Setting, StyleName, Table
+from saywhy.records import Example, Prediction, Record, Setting, StyleName, Table
 from saywhy.tasks import Task
 from saywhy.words import MARK, budget, candidates, fold, match_case, occurrences, replace, take_out
 
@@ -179,9 +179,8 @@ def lexical(items: Sequence[Item], found: Associations, pinned: Pinned, seed: in
     return picks
 
 
-def label_row(task: Task, item: Item, label: str) -> dict[str, Any]:
+def label_row(task: Task, example: Example, label: str) -> dict[str, Any]:
     """Return the training row of the label turn."""
-    example = item.example
     return {
         "id": example.id,
         "style": "label",
@@ -262,7 +261,7 @@ def rows(
     made = []
     for i, (item, mine) in enumerate(zip(items, picks, strict=True)):
         if labels is not None:
-            made.append(label_row(task, item, labels[i]))
+            made.append(label_row(task, item.example, labels[i]))
         made += [explanation_row(task, item, style, setting, mine[style]) for style in styles]
     return made
 

@@ -45,7 +45,10 @@ class Plan:
 
 def figures(summary: Summary) -> list[Picture]:
     """Draw every picture for which the run has data."""
-    return [Picture(plan.name, plan.title, plan.caption, _svg(plan), plan.primary) for plan in _plans(summary)]
+    return [
+        Picture(plan.name, plan.title, plan.caption, svg(plan.name, plan.draw), plan.primary)
+        for plan in _plans(summary)
+    ]
 
 
 def write_png(summary: Summary, folder: Path) -> list[Path]:
@@ -95,18 +98,18 @@ def _drawn(plan: Plan) -> Any:
         return plan.draw()
 
 
-def _svg(plan: Plan) -> str:
-    """Return the picture as an ``<svg>`` element: no date, no metadata, no foreign names."""
+def svg(name: str, draw: Callable[[], Any]) -> str:
+    """Return a picture as an ``<svg>`` element: no date, no metadata, no foreign names."""
     import matplotlib as mpl
 
     out = io.StringIO()
-    with mpl.rc_context({**RC, "svg.hashsalt": plan.name}):
+    with mpl.rc_context({**RC, "svg.hashsalt": name}):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        plan.draw().savefig(out, format="svg", metadata=nothing)
+        draw().savefig(out, format="svg", metadata=nothing)
     text = out.getvalue()
     text = text[text.index("<svg") :]
-    for name in (' xmlns:xlink="http://www.w3.org/1999/xlink"', ' xmlns="http://www.w3.org/2000/svg"'):
-        text = text.replace(name, "")
+    for foreign in (' xmlns:xlink="http://www.w3.org/1999/xlink"', ' xmlns="http://www.w3.org/2000/svg"'):
+        text = text.replace(foreign, "")
     return text.strip()
 
 

@@ -1,0 +1,194 @@
+"""``saywhy calibrate``: is the ruler right? Planted models, attribution methods, metrics, explainers of known truth.
+
+Each plant is a step of its own, kept chunk by chunk like a run: a killed calibration goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from saywhy.attribution import METHODS, TAKE_OUT, Options, check
+from saywhy.config import Config, resolved
+from saywhy.corpus import assemble, associate
+from saywhy.data import load_examples
+from saywhy.edits import Item
+from saywhy.gauge import gauge
+from saywhy.lexicon import Associations
+from saywhy.manifest import facts
+from saywhy.models.protocol import Tick
+from saywhy.models.spec import CONSTANTS_FILE, load, resolve
+from saywhy.plants import PLANTS, Plant, grown, worn
+from saywhy.predict import Classifier, calibrate
+from saywhy.progress import progress, say
+from saywhy.records import Example, Operator, SaywhyError
+from saywhy.store import RunFolder
+from saywhy.targets import label_row
+from saywhy.tasks import Task, did_you_mean, load_task
+
+TASK = "sentiment140"
+"""The built-in texts that carry the cues, and the question they are asked under."""
+HELD_OUT = 200
+"""Texts on which it is checked that a model follows its rule."""
+FOLLOWS = 0.98
+"""Share of them that it must get right; a plant that was not learned says nothing about a ruler."""
+DRAWN = 6
+"""Texts drawn for one that is measured: in some no single word can change the answer."""
+FILES = ("scores", "gauged")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Texts of a plant.
+
+    Attributes:
+        measured: Texts that have an accepted cause and are answered by the rule.
+        fixed: How many of the same draw have no accepted cause.
+        wrong: How many that could change are not answered by the rule.
+    """
+
+    measured: tuple[Item, ...]
+    fixed: int
+    wrong: int
+
+
+def calibrate_ruler(config: Config, out: Path) -> Path:
+    """Run every plant of ``config`` and return the folder.
+
+    Raises:
+        SaywhyError: For an unknown plant or method, before anything is computed; if no plant was learned.
+    """
+    for name in config.plants:
+        if name not in PLANTS:
+            raise SaywhyError(f"plants={name}: no plant{did_you_mean(name, PLANTS)} Plants: {', '.join(PLANTS)}")
+    check(config.methods)
+    run = _Run(config, out)
+    learned = [run.plant(PLANTS[name]) for name in config.plants]
+    if not any(learned):
+        raise SaywhyError(
+            f"no plant was learned to {FOLLOWS:.0%}, so nothing can be said: give more plant_rows, or another model"
+        )
+    return run.folder.path
+
+
+class _Run:
+    """A calibration in the making."""
+
+    def __init__(self, config: Config, out: Path) -> None:
+        self.config = config
+        self.task: Task = load_task(TASK)
+        self.spec = resolve(config.model)
+        self.corpus = assemble(config)
+        self.folder = RunFolder(out, resolved(config), facts(config, self.spec, self.corpus, config.plants))
+        self.seed = config.seeds[0]
+
+    def plant(self, plant: Plant) -> bool:
+        """Train, check and measure one plant; return whether it was learned."""
+        where = f"plants/{plant.name}"
+        adapter = self._trained(plant, where)
+        if self.folder.done(where, FILES):
+            return True
+        model = load(str(adapter), self.config.token_budget, self.config.precision)
+        constants = self.folder.json(f"{where}/constants.json", lambda: self._constants(model, plant))
+        classifier = Classifier(model, self.task, constants)
+        followed = self.folder.json(f"{where}/followed.json", lambda: self._followed(classifier, plant))
+        share = followed["right"] / followed["n"]
+        if share < FOLLOWS:
+            say(f"plant {plant.name} failed: the model follows it on {share:.1%} of {followed['n']} held-out texts")
+            return False
+        self._measure(plant, where, classifier)
+        return True
+
+    def _trained(self, plant: Plant, where: str) -> Path:
+        from saywhy.supervision import Recipe
+        from saywhy.train import train
+
+        adapter = self.folder.path / where / "adapter"
+        if (adapter / CONSTANTS_FILE).is_file():
+            return adapter
+        texts = worn(plant, self.task, self._texts(plant, "train", self.config.plant_rows), self.seed)
+        rows = [label_row(self.task, one, str(one.label)) for one in texts]
+        recipe = Recipe(
+            rate=self.config.adapt_rate,
+            epochs=self.config.plant_epochs,
+            batch=2 * self.config.batch,  # a row is one turn, not four
+            rank=self.config.rank,
+            packing=self.config.packing,
+            seed=self.seed,
+        )
+        with progress(f"train plant {plant.name}", 1, "steps") as bar:
+            return train(self.spec, rows, recipe, adapter, bar.of)
+
+    def _texts(self, plant: Plant, split: str, count: int) -> list[Example]:
+        return grown(plant, self.task, load_examples(self.task, split, "pocket").examples, count, self.seed)
+
+    def _constants(self, model: Any, plant: Plant) -> dict[str, float]:
+        texts = self._texts(plant, "train", self.config.calibration_rows)
+        with progress(f"calibrate plant {plant.name}", len(texts)) as bar:
+            return calibrate(model, self.task, texts, bar.tick)
+
+    def _followed(self, classifier: Classifier, plant: Plant) -> dict[str, int]:
+        texts = self._texts(plant, "validation", HELD_OUT)
+        with progress(f"check plant {plant.name}", len(texts)) as bar:
+            found = classifier.predict_examples(texts, bar.tick)
+        return {"right": sum(a.label == b.label for a, b in zip(found, texts, strict=True)), "n": len(texts)}
+
+    def _measure(self, plant: Plant, where: str, classifier: Classifier) -> None:
+        chosen = self._chosen(plant, classifier)
+        self.folder.note(plants={plant.name: {"n": len(chosen.measured), "fixed": chosen.fixed, "wrong": chosen.wrong}})
+        size = self.config.chunk
+
+        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
+            part = chosen.measured[number * size : (number + 1) * size]
+            found = {"scores": self._scores(classifier, part), "gauged": self._gauged(classifier, part)}
+            bar.tick(len(part))
+            return found
+
+        with progress(f"measure plant {plant.name}", len(chosen.measured)) as bar:
+            self.folder.stage(where, FILES, -(-len(chosen.measured) // size), chunk)
+
+    def _chosen(self, plant: Plant, classifier: Classifier) -> Chosen:
+        rows = self.config.rows or 60
+        texts = self._texts(plant, "test", DRAWN * rows)
+        can = [one for one in texts if one.causes]
+        items = [Item(*pair) for pair in zip(can, classifier.predict_examples(can), strict=True)]
+        right = [item for item in items if item.prediction.label == item.example.label]
+        if not right:
+            raise SaywhyError(f"plant {plant.name}: no text is left to measure on: give more rows")
+        return Chosen(tuple(right[:rows]), len(texts) - len(can), len(items) - len(right))
+
+    def _scores(self, classifier: Classifier, items: Sequence[Item]) -> list[dict[str, Any]]:
+        lines = []
+        for name in self.config.methods:
+            for operator in self.config.operators if name in TAKE_OUT else self.config.operators[:1]:
+                found = METHODS[name](classifier, items, self._options(operator))
+                lines += [
+                    {
+                        "id": item.example.id,
+                        "method": name,
+                        "operator": operator if name in TAKE_OUT else None,
+                        "best": scores.best(),
+                        "causes": list(item.example.causes),
+                    }
+                    for item, scores in zip(items, found, strict=True)
+                ]
+        return lines
+
+    def _options(self, operator: Operator) -> Options:
+        config = self.config
+        return Options(operator, config.steps, config.samples, self.seed, self.associations)
+
+    def _gauged(self, classifier: Classifier, items: Sequence[Item], tick: Tick | None = None) -> list[dict[str, Any]]:
+        return [
+            one.to_dict()
+            for operator in self.config.operators
+            for one in gauge(classifier, items, operator, self.associations, self.seed, tick)
+        ]
+
+    @cached_property
+    def associations(self) -> Associations:
+        """What a corpus of real labels says: sentiment, which no plant decides by."""
+        return associate(self.corpus, [one.label for one in self.corpus.lexicon])

@@ -1,0 +1,114 @@
+"""`saywhy calibrate` from the command to the page: models that follow a planted rule, and one that learned none."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from saywhy import calibration as module
+from saywhy.calibration import calibrate_ruler
+from saywhy.cli import main
+from saywhy.config import parse
+from saywhy.models.scripted import Scripted, honest
+from saywhy.plants import LABELS, PLANTS
+from saywhy.records import SaywhyError
+from saywhy.report.calibration import fools, load_calibration, metric_auroc, verdicts
+from saywhy.report.calibration_page import show_calibration, write_calibration
+from saywhy.tasks import load_task
+
+SMALL = ("rows=40", "chunk=16", "calibration_rows=8", "methods=occlusion,lexical,random", "operators=redact,delete")
+
+
+def follows(plant):
+    """Return a model that decides by the rule."""
+
+    def rule(text):
+        return {label: 3.0 * (label == plant.label(text)) for label in LABELS}
+
+    return Scripted("planted", load_task("sentiment140"), rule, honest, {})
+
+
+@pytest.fixture
+def rules(monkeypatch, tiny_folder):
+    """Let every plant be learned at once: what is loaded is the rule itself."""
+    monkeypatch.setattr(module._Run, "_trained", lambda self, plant, where: plant.name)
+    monkeypatch.setattr(module, "load", lambda name, *_: follows(PLANTS[name]))
+    return f"model={tiny_folder}"
+
+
+def test_the_ruler_is_told_from_its_fakes(rules, tmp_path):
+    folder = calibrate_ruler(parse([rules, "plants=keyword,negation", *SMALL]), tmp_path / "run")
+    found = load_calibration(folder)
+    assert [one.name for one in found.learned] == ["keyword", "negation"]
+    for one in found.learned:
+        assert (one.right, one.held_out) == (module.HELD_OUT, module.HELD_OUT)
+        assert one.counts["n"] == 40
+        assert one.counts["fixed"] > 0 == one.counts["wrong"]
+        best = {(line["method"], line["operator"]): [] for line in one.scores}
+        for line in one.scores:
+            best[line["method"], line["operator"]].append(line["best"] in line["causes"])
+        assert all(best["occlusion", "redact"])
+        assert all(best["occlusion", "delete"])
+        assert sum(best["random", None]) < 20
+        for operator in one.operators:
+            assert metric_auroc(one.under(operator), "drop").value == 1
+            assert fools(one.under(operator), "excess") == []
+            # Under negation nothing is left to deny once all words are gone: the answer stays.
+            assert ("everything" in fools(one.under(operator), "hit")) == (one.name == "keyword")
+    told = " ".join(verdicts(found))
+    assert "excess tells true from false explanations (AUROC 1.00 or more); no scripted explainer fools it." in told
+    assert "fooled by everything" in told
+
+
+def test_what_is_there_is_not_computed_again(rules, tmp_path, monkeypatch):
+    config = parse([rules, "plants=trigger", *SMALL])
+    folder = calibrate_ruler(config, tmp_path / "run")
+    before = (folder / "plants/trigger/gauged.jsonl").read_bytes()
+    monkeypatch.setattr(module, "gauge", None)
+    assert calibrate_ruler(config, tmp_path / "run") == folder
+    assert (folder / "plants/trigger/gauged.jsonl").read_bytes() == before
+
+
+def test_the_page_holds_every_table_and_no_nan(rules, tmp_path):
+    folder = calibrate_ruler(parse([rules, "plants=keyword,position", *SMALL]), tmp_path / "run")
+    page = write_calibration(folder).read_text("utf-8")
+    shown = io.StringIO()
+    show_calibration(folder, Console(file=shown, width=140))
+    markdown = (folder / "calibration.md").read_text("utf-8")
+    for text in (page, shown.getvalue(), markdown):
+        for title in ("Plants", "Attribution methods", "Metrics", "Scripted explainers"):
+            assert title in text
+        assert "nan" not in text.lower().replace("nance", "")
+    assert page.count("<svg") == 2
+    assert len((folder / "calibration.csv").read_text().splitlines()) == 1 + 2 * 2 * 6
+
+
+def test_a_plant_that_is_not_learned_is_said_and_left_out(tmp_path, tiny_folder, capsys, monkeypatch):
+    words = [
+        f"model={tiny_folder}",
+        "plants=keyword",
+        "plant_rows=8",
+        "plant_epochs=1",
+        *SMALL,
+        f"out={tmp_path / 'run'}",
+    ]
+    monkeypatch.setattr("sys.argv", ["saywhy", "calibrate", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    told = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert "plant keyword failed: the model follows it on" in told
+    assert "no plant was learned to 98%" in told
+    followed = json.loads((tmp_path / "run/plants/keyword/followed.json").read_text())
+    assert followed["n"] == module.HELD_OUT
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [("plants=keywrd", "no plant.*did you mean 'keyword'"), ("methods=oclusion", "did you mean 'occlusion'")],
+)
+def test_what_does_not_exist_is_refused_before_anything_runs(tmp_path, word, line):
+    with pytest.raises(SaywhyError, match=line):
+        calibrate_ruler(parse([word]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
