@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+import test_report
 import tiny
 from saywhy import checks, rejudge, study
 from saywhy.audit import Plan, audit
@@ -15,7 +16,7 @@ from saywhy.predict import Classifier
 from saywhy.records import Example, SaywhyError
 from saywhy.rejudge import Case, curves, judged_by, rechecked, spares
 from saywhy.report import write_report
-from saywhy.report.checked import bias_sheet, free_sheet, moves_sheet, robustness_sheets
+from saywhy.report.checked import bias_sheet, free_sheet, moves_sheet, over_sheet, probe_sheet, robustness_sheets
 from saywhy.report.load import load_run
 from saywhy.report.moves import MAIN, noise
 from saywhy.report.summary import summarise
@@ -182,11 +183,11 @@ FULL = ("settings=one-word,free", "readouts=generated,constrained,placebo", "ope
 def test_an_audit_with_every_check_has_one_page_without_holes(tmp_path, monkeypatch):
     run = study_of(tmp_path, monkeypatch, honest, *FULL, "robustness=all")
     summary = summarise(load_run(run))
-    expected = [MAIN, "operator delete", "operator infill", "placebo-corrected readout", "paraphrase-1", "paraphrase-2",
+    expected = [MAIN, "operator delete", "operator infill", "placebo-corrected", "paraphrase-1", "paraphrase-2",
                 "labels-reversed", "verbaliser", "noise"]  # fmt: skip
     assert [move.variation for move in summary.moves if move.key.style == "attribution"] == expected
     for move in summary.moves:
-        if move.variation not in (MAIN, "placebo-corrected readout"):
+        if move.variation not in (MAIN, "placebo-corrected"):
             assert (move.agree.value, move.difference.value) == (1.0, pytest.approx(0.0)), move.variation
     titles = [found.title for found in robustness_sheets(summary)]
     assert len(titles) == 7  # all but the other arms, of which there are none
@@ -264,6 +265,32 @@ def test_the_model_that_hangs_on_the_question_disagrees_in_the_report(tmp_path, 
     assert {arm: told[1:] for arm, told in noise(load_run(run)).items()} == {"audited": (0, 0.0, 0.0, 0)}
 
 
+def test_arms_are_compared_under_every_variation_and_the_training_operator_is_marked(tmp_path):
+    folder = test_report.write_run(tmp_path, arms=("base", "adapted", "faithful", "random"))
+    for place in folder.glob("seed-*/*"):
+        rows = [row for row in load_run(folder).rows if place == folder / f"seed-{row.seed}" / row.arm]
+        fields = checks.Judged.__dataclass_fields__
+        lines = [
+            {**{k: v for k, v in row.to_dict().items() if k in fields}, "variation": "paraphrase-1"} for row in rows
+        ]
+        write_lines(place / "robustness" / "paraphrase-1.jsonl", lines)
+    summary = summarise(load_run(folder))
+    found = over_sheet(summary)
+    assert found.header == ("style", "variation", "base", "adapted", "random")
+    by_name = {}
+    for row in found.rows:
+        assert row[1].main.endswith(" †")
+        by_name.setdefault(row[0].main, []).append(row[2:])
+    # Judged by the same verdicts, the arms differ by the same.
+    assert all(main == again for main, _, again in by_name.values())
+    assert {row[1].main for row in found.rows} == {"main †", "placebo-corrected †", "paraphrase-1 †"}
+    contrast = next(one for one in summary.contrasts if (one.other, one.key.readout) == ("base", "constrained"))
+    move = next(one for one in summary.moves if one.key == contrast.key and one.variation == "paraphrase-1")
+    assert move.over["base"] == contrast.difference
+    write_report(folder)
+    assert len((folder / "robustness.csv").read_text("utf-8").splitlines()) == 1 + 4 * 3 * 3
+
+
 def test_the_parrot_shows_its_place(tmp_path, monkeypatch):
     sheets = {}
     for explain in (parrot, honest):
@@ -290,7 +317,7 @@ def test_requests_that_should_not_move_the_answer(tmp_path, monkeypatch):
     def lost(text):
         return text.replace("great", "decent").replace("love", "like") + " indeed"
 
-    moved = {}
+    moved, shares = {}, {}
     for rewrite in (kept, lost):
         run = study_of(
             tmp_path, monkeypatch, honest, "robustness=rewrite,wrong-target", rewrite=rewrite, folder=rewrite.__name__
@@ -300,11 +327,13 @@ def test_requests_that_should_not_move_the_answer(tmp_path, monkeypatch):
         assert len(mine) == 24
         assert all(one.reason is None for one in mine)
         moved[rewrite] = [one.moved for one in mine]
+        shares[rewrite] = float(probe_sheet(summarise(load_run(run))).rows[0][-1].main)
         # The honest one makes the edit that keeps the answer, as it was asked to.
         wrong = [one for one in probes if one.request == "wrong-target"]
         assert len(wrong) == 24
         assert not any(one.moved for one in wrong)
     assert not any(moved[kept])
+    assert shares[lost] < shares[kept] == 1.0
     assert sum(moved[lost]) == 16  # the four of six texts whose answer hangs on great or love
     assert not any("Here is" in str(one.edited) for one in probes)
 

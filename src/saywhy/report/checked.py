@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from saywhy import stats
-from saywhy.checks import ALL, CHECKS
+from saywhy.checks import ALL, CHECKS, Probe
 from saywhy.report.biases import bias, correlations, document_counts
 from saywhy.report.format import NOTHING, Sheet, Shown, estimate, joined, number, sheet
 from saywhy.report.headline import lead
-from saywhy.report.moves import MAIN, Move, noise, unanimous
+from saywhy.report.moves import Move, noise, unanimous
 from saywhy.report.summary import Summary
 from saywhy.stats import Interval
+from saywhy.words import candidates
 
-NAMED = {MAIN: "main: the headline", "labels-reversed": "labels reversed", "noise": "noise floor"}
+NAMED = {"labels-reversed": "labels reversed", "noise": "noise floor"}
 """Variations that the table calls by another name."""
 
 REQUESTS = {"rewrite": "rewrite, keep the meaning", "wrong-target": "counterfactual to the same answer"}
@@ -33,7 +34,7 @@ def moves_sheet(summary: Summary) -> Sheet | None:
     mine = [move for move in summary.moves if move.key.arm == arm]
     if not mine:
         return None
-    header = ("style", "variation", "n", "excess", "difference", "verdicts agree", "same answer")
+    header = ("style", "variation", "n", "excess", "difference", "agree", "same answer")
     rows: list[list[Shown | str]] = [
         [
             move.key.style,
@@ -67,9 +68,10 @@ def _moves_note(summary: Summary, mine: Sequence[Move]) -> str:
         above = sum((move.excess.low or 0.0) > 0 for move in lines)
         said.append(f"{style} {number(min(values))} to {number(max(values))}, above 0 in {above} of {len(lines)} lines")
     note = (
-        f"Excess: {'; '.join(said)}. The same words everywhere (but for the placebo-corrected readout, which names its "
-        "own); under another question, label order or label words everything is judged by predictions that were made "
-        "and calibrated under it. Difference: to the main excess, same texts. Same answer: before any edit."
+        f"Excess: {'; '.join(said)}. Main: the headline. The same words everywhere (but for the placebo-corrected "
+        "readout, which names its own); under another question, label order or label words everything is judged by "
+        "predictions that were made and calibrated under it. Difference: to the main excess, same texts. Agree: "
+        "explanations with the main verdict. Same answer: before any edit."
     )
     for style in dict.fromkeys(move.key.style for move in mine):
         key = next(move.key for move in mine if move.key.style == style)
@@ -84,15 +86,13 @@ def _moves_note(summary: Summary, mine: Sequence[Move]) -> str:
 def _missing(summary: Summary) -> str:
     """Say which checks were not computed."""
     run = summary.run
-    found = {"paraphrases" if one.variation.startswith("paraphrase") else one.variation for one in run.judged}
-    found |= {one.request for one in run.probes}
-    found |= {name for name, lines in (("k-curve", run.curves), ("minimality", run.spares)) if lines}
+    found = {"paraphrases" if name.startswith("paraphrase-") else name for name in run.checked}
     missing = [name for name in CHECKS if name not in found]
     if not missing:
         return ""
     asked = set(run.manifest.get("config", {}).get("robustness") or ())
     why = "this run or its task does not allow them" if ALL in asked else f"robustness={ALL} computes them"
-    return f" Not computed: {joined(missing)} ({why}, where there is something to compute)."
+    return f" Not computed: {joined(missing)} ({why})."
 
 
 def over_sheet(summary: Summary) -> Sheet | None:
@@ -135,18 +135,20 @@ def probe_sheet(summary: Summary) -> Sheet | None:
         for request, name in REQUESTS.items():
             mine = [one for one in run.probes if (one.arm, one.request) == (arm, request)]
             if mine:
-                rows.append([arm, name, *_moved([(p.id, p.reason is None, p.moved, p.drop) for p in mine])])
+                told = [(p.id, p.reason is None, p.moved, p.drop) for p in mine]
+                rows.append([arm, name, *_moved(told), _kept(summary, mine)])
         asked = [
             (r.id, r.valid, r.recheck not in (None, r.prediction), r.drop)
             for r in run.rows
             if (r.arm, r.style, r.setting, r.readout) == (arm, "counterfactual", "one-word", "generated")
         ]
         if asked and any(row[0] == arm for row in rows):
-            rows.append([arm, "counterfactual to another answer", *_moved(asked)])
-    header = ("arm", "request", "n", "text given", "answer moved", "moved if given", "drop")
+            rows.append([arm, "counterfactual to another answer", *_moved(asked), Shown(NOTHING)])
+    header = ("arm", "request", "n", "text given", "answer moved", "moved if given", "drop", "words kept")
     note = (
         "Generated. A rewrite that keeps the meaning, or an edit towards the answer that was given, should leave the "
-        "answer where it is; replies that give no other text count as not moved. Drop: fall of the log-odds, in nats."
+        "answer where it is; replies that give no other text count as not moved. Whether the meaning is kept is not "
+        "checked: words kept is the share of the text's words in its rewrite. Drop: fall of the log-odds, in nats."
     )
     return sheet("Requests that should not move the answer", header, rows, note) if rows else None
 
@@ -162,6 +164,16 @@ def _moved(found: Sequence[tuple[str, bool, bool, float | None]]) -> list[Shown]
         estimate(stats.rate([one[2] for one in valid], len({one[0] for one in valid}))),
         estimate(stats.mean_interval([one[3] for one in valid if one[3] is not None])),
     ]
+
+
+def _kept(summary: Summary, probes: Sequence[Probe]) -> Shown:
+    """Return the mean share of a text's words that its new text still has."""
+    shares = []
+    for one in probes:
+        if one.edited is not None and one.id in summary.run.texts:
+            words = {word.key for word in candidates(summary.run.texts[one.id].text)}
+            shares.append((one.id, len(words & {word.key for word in candidates(one.edited)}) / len(words)))
+    return estimate(_mean(shares))
 
 
 def curve_sheet(summary: Summary) -> Sheet | None:

@@ -49,6 +49,7 @@ class Run:
         probes: Requests that should not move the answer.
         curves: Hits of several words, and the scores of the readout.
         spares: Words that free explanations could do without.
+        checked: Robustness checks that are complete in some arm (``paraphrase-1``, ``noise``, ...).
     """
 
     folder: Path
@@ -64,6 +65,7 @@ class Run:
     probes: tuple[Probe, ...] = ()
     curves: tuple[Curve, ...] = ()
     spares: tuple[Spare, ...] = ()
+    checked: frozenset[str] = frozenset()
 
     @cached_property
     def arms(self) -> tuple[str, ...]:
@@ -151,6 +153,7 @@ def load_run(folder: Path | str) -> Run:
         probes=_checked(inner_folders, Probe, ("rewrite", "wrong-target")),
         curves=_checked(inner_folders, Curve, ("k-curve",)),
         spares=_checked(inner_folders, Spare, ("minimality",)),
+        checked=frozenset(file.stem for one in inner_folders for file in one.glob("*.jsonl")),
     )
 
 

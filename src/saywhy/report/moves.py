@@ -91,7 +91,7 @@ def _under(
         if operator != key.operator and other in cells:
             found[f"operator {operator}"] = cells[other]
     if key.readout == "constrained" and (blind := replace(key, readout="placebo")) in cells:
-        found["placebo-corrected readout"] = cells[blind]
+        found["placebo-corrected"] = cells[blind]
     names = sorted({name for other, name in again if other == key}, key=_place)
     return found | {name: again[key, name] for name in names}
 
