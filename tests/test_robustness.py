@@ -267,8 +267,9 @@ def test_the_model_that_hangs_on_the_question_disagrees_in_the_report(tmp_path, 
 
 def test_arms_are_compared_under_every_variation_and_the_training_operator_is_marked(tmp_path):
     folder = test_report.write_run(tmp_path, arms=("base", "adapted", "faithful", "random"))
+    every = load_run(folder).rows
     for place in folder.glob("seed-*/*"):
-        rows = [row for row in load_run(folder).rows if place == folder / f"seed-{row.seed}" / row.arm]
+        rows = [row for row in every if place == folder / f"seed-{row.seed}" / row.arm]
         fields = checks.Judged.__dataclass_fields__
         lines = [
             {**{k: v for k, v in row.to_dict().items() if k in fields}, "variation": "paraphrase-1"} for row in rows
