@@ -31,6 +31,7 @@ def call(capsys, monkeypatch, *words: str) -> tuple[int, str]:
         (("run", "arms=faithfull"), "arms"),
         (("run", "settings=one-word,free"), "add generated to readouts"),
         (("run", "styles=attribution,attribution"), "none twice"),
+        (("audit", "robustness=paraphrase"), "did you mean 'paraphrases'"),
         (("report", "nowhere"), "nowhere"),
         (("explain", "hello"), "fewer than two words"),
         (("explain", "Two dogs sleep.", "task=snli"), "premise=..."),

@@ -12,6 +12,10 @@ def test_sentences(snapshot):
     assert prompts.sentences() == snapshot
 
 
+def test_sentences_of_checks(snapshot):
+    assert prompts.check_sentences() == snapshot
+
+
 @pytest.mark.parametrize("name", catalog())
 def test_conversations(name, snapshot):
     task = load_task(name)

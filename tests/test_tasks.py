@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from saywhy import prompts
 from saywhy.records import SaywhyError
-from saywhy.tasks import Hub, Task, catalog, load_task
+from saywhy.tasks import Hub, Paraphrase, Task, catalog, load_task
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs" / "tasks.md"
@@ -199,6 +199,19 @@ def test_files_that_are_no_task(write, source, expected):
     assert expected in fails(write(source))
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("verbaliser: {a: one}", "verbaliser must have one word for each label: a, b"),
+        ("verbaliser: {a: one, b: oneself}", "cannot be told apart"),
+        ("paraphrases: [{question: What}]", "'paraphrases.0.lead_in' is missing: How its answer begins"),
+        ("paraphrases: [{question: What, lead_in: It is, leadin: x}]", "did you mean 'lead_in'"),
+    ],
+)
+def test_other_ways_to_ask_that_cannot_be(write, more, expected):
+    assert expected in fails(write(f"name: x\nquestion: a or b?\nlead_in: It is\nlabels: [a, b]\n{more}\n"))
+
+
 def test_a_path_that_is_not_there_names_the_catalog(tmp_path):
     assert "no such task file; give its path, or one of: ag_news" in fails(str(tmp_path / "none.yaml"))
     (tmp_path / "folder.yaml").mkdir()
@@ -207,7 +220,7 @@ def test_a_path_that_is_not_there_names_the_catalog(tmp_path):
 
 def test_the_docs_explain_every_key_in_the_words_of_the_code():
     docs = DOCS.read_text("utf-8")
-    for prefix, model in (("", Task), ("hub.", Hub)):
+    for prefix, model in (("", Task), ("paraphrases.", Paraphrase), ("hub.", Hub)):
         for key, field in model.model_fields.items():
             row = re.search(rf"^\| `{re.escape(prefix + key)}` \| (.+?) \|", docs, re.M)
             assert row, f"docs/tasks.md lacks {prefix + key}"

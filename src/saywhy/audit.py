@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from saywhy import free, prompts, readouts, styles
-from saywhy.edits import Item, Pinned, drop, every_edit, recheck, stand_in, swaps, without
+from saywhy.edits import Item, Pinned, Verdicts, drop, every_edit, hits, recheck, stand_in, verdicts
 from saywhy.models.protocol import Tick
 from saywhy.predict import Classifier
 from saywhy.records import (
@@ -18,7 +18,6 @@ from saywhy.records import (
     Explanation,
     Grid,
     Operator,
-    Prediction,
     Readout,
     Row,
     SetAside,
@@ -176,7 +175,7 @@ class _Judge:
         removal, swap = self._bounds(said)
         rows: list[Row] = []
         pending: list[list[tuple[Said, Explanation]]] = [[] for _ in self.items]
-        known: list[dict[str, tuple[str, float]]] = [self._known(i) for i in range(len(self.items))]
+        known: list[Verdicts] = [self._known(i) for i in range(len(self.items))]
         for i, mine in enumerate(applied):
             pending[i] = [pair for pair in mine if pair[1].edited is not None and pair[1].edited not in known[i]]
         fresh = recheck(self.classifier, self.items, [[str(e.edited) for _, e in mine] for mine in pending])
@@ -188,19 +187,11 @@ class _Judge:
                 rows.append(self._row(item, one, explanation, known[i], limit[one.size]))
         return rows
 
-    def _known(self, index: int) -> dict[str, tuple[str, float]]:
+    def _known(self, index: int) -> Verdicts:
         """Return the verdicts already in the table and the grid, by edited text."""
-        text, table = self.items[index].example.text, self.table[index]
-        known = {
-            without(text, key, self.filler): (label, fall)
-            for key, label, fall in zip(table.words, table.labels, table.drops, strict=True)
-        }
-        if self.grid:
-            grid = self.grid[index]
-            pinned = self.plan.pinned[grid.named]
-            for (_, _, edited), label, fall in zip(swaps(text, pinned), grid.labels, grid.drops, strict=True):
-                known[edited] = label, fall
-        return known
+        grid = self.grid[index] if self.grid else None
+        inserted = self.plan.pinned[grid.named] if grid else ()
+        return verdicts(self.items[index].example.text, self.table[index], self.filler, grid, inserted)
 
     def _bounds(self, said: Sequence[Sequence[Said]]) -> tuple[list[dict[int, free.Bounds]], ...]:
         """Return the floors and ceilings by size: of taking words out, and of replacing them."""
@@ -220,7 +211,7 @@ class _Judge:
         item: Item,
         said: Said,
         explanation: Explanation,
-        known: dict[str, tuple[str, float]],
+        known: Verdicts,
         limit: free.Bounds,
     ) -> Row:
         prediction = item.prediction
@@ -247,17 +238,10 @@ class _Judge:
             reason=explanation.reason,
             recheck=after,
             drop=fall,
-            hit=_hit(after, prediction, named),
+            hit=hits(after, prediction.label, named),
             floor=limit.floor,
             ceiling=limit.ceiling,
         )
-
-
-def _hit(after: str | None, prediction: Prediction, named: str | None) -> bool:
-    """Return whether the explanation is faithful (docs/definitions.md); an invalid one never is."""
-    if after is None:
-        return False
-    return after == named if named else after != prediction.label
 
 
 def _removals(said: Sequence[Said]) -> list[Said]:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from saywhy.checks import ALL, CHECKS, unknown
 from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 
 Arm = Literal["base", "adapted", "faithful", "random", "lexical"]
@@ -69,6 +70,12 @@ class Config(BaseModel):
         "The built-in job, which is to be quick, keeps up to 9.",
     )
     rows: int | None = Field(60, ge=1, description="Texts to audit; none: all of the split.")
+    robustness: tuple[str, ...] = Field(
+        (),
+        description="Checks of how far the verdicts move; may be added to a finished run. "
+        + "; ".join(f"{name}: {what}" for name, what in CHECKS.items())
+        + f"; {ALL}: every one that the run and its task allow.",
+    )
     adapt_rows: int = Field(36, ge=1, description="Texts on which `adapted` learns labels and formats.")
     train_rows: int = Field(48, ge=1, description="Texts on which each arm is trained.")
     decide_rows: int | None = Field(
@@ -129,6 +136,14 @@ class Config(BaseModel):
         quick = {"most_words": QUICK_WORDS, "decide_rows": 100, "calibration_rows": 128}
         return {**quick, **given} if given.get("data", "pocket") == "pocket" else given
 
+    @field_validator("robustness", mode="before")
+    @classmethod
+    def _are_checks(cls, names: Any) -> Any:
+        wrong = unknown(names or ())
+        if wrong:
+            raise ValueError(wrong)
+        return names or ()
+
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
         for name in (
@@ -147,6 +162,8 @@ class Config(BaseModel):
                 raise ValueError(f"{name}: at least one, none twice")
         if "free" in self.settings and "generated" not in self.readouts:
             raise ValueError("settings: free explanations are generated only: add generated to readouts")
+        if "minimality" in self.robustness and "free" not in self.settings:
+            raise ValueError("robustness: minimality is measured on free explanations: add free to settings")
         return self
 
 
@@ -170,8 +187,8 @@ def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Co
         raise SaywhyError(_first_line(error)) from None
 
 
-UNBOUND = ("token_budget",)
-"""Settings that a run may be continued without."""
+UNBOUND = ("token_budget", "robustness")
+"""Settings that may change between the sittings of a run: no row depends on them."""
 
 
 def resolved(config: Config) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from saywhy.words import MARK, candidates, fold, match_case, replace, take_out
 Pinned = Mapping[str, tuple[str, ...]]
 """label -> the words that a counterfactual towards it may insert."""
 
+Verdicts = dict[str, tuple[str, float]]
+"""Edited text -> (label, fall of the log-odds of the prediction in nats)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -44,6 +47,33 @@ def recheck(
 def drop(before: Prediction, after: Prediction) -> float:
     """Return by how much (nats) the log-odds of the label of ``before`` fell."""
     return before.margin - after.margin_of(before.label)
+
+
+def hits(after: str | None, prediction: str, named: str | None) -> bool:
+    """Return whether an explanation is faithful, given the recheck's label; an invalid one (None) never is."""
+    if after is None:
+        return False
+    return after == named if named else after != prediction
+
+
+def verdicts(text: str, table: Table, filler: str, grid: Grid | None, inserted: Sequence[str]) -> Verdicts:
+    """Return what a text's table and grid already know.
+
+    Args:
+        text: The unchanged text.
+        table: Its leave-one-word-out table.
+        filler: What the table's operator puts in place of a word.
+        grid: Its counterfactuals; None: none.
+        inserted: The pinned words of the grid's label.
+    """
+    known = {
+        without(text, key, filler): (label, fall)
+        for key, label, fall in zip(table.words, table.labels, table.drops, strict=True)
+    }
+    if grid:
+        for (_, _, edited), label, fall in zip(swaps(text, inserted), grid.labels, grid.drops, strict=True):
+            known[edited] = label, fall
+    return known
 
 
 def tables(classifier: Classifier, items: Sequence[Item], operator: Operator, tick: Tick | None = None) -> list[Table]:

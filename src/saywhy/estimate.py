@@ -68,3 +68,6 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
     for stage, spent in seconds.items():
         say(f"about {spent * len(config.seeds) / 60:.1f} min: {stage}")
     say(f"about {sum(seconds.values()) * len(config.seeds) / 60:.0f} min in all, measured on {PROBE} texts here")
+    if config.robustness:
+        checks = ",".join(config.robustness)
+        say(f"not in it: robustness={checks}; each other way to ask costs about what the tables of the audit cost")

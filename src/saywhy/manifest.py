@@ -25,7 +25,8 @@ def facts(config: Config, spec: Spec, corpus: Corpus, arms: Sequence[str]) -> di
 
     precision = choose(config.precision)
     return {
-        "task": task.model_dump(mode="json"),
+        # What only robustness checks ask is noted when it is asked: a run may get checks later.
+        "task": task.model_dump(mode="json", exclude={"paraphrases", "verbaliser"}),
         "model": {
             "name": config.model,
             "public_id": spec.public_id,

@@ -39,6 +39,8 @@ _PLACEBOS: Mapping[StyleName, str] = {
     "counterfactual": "Copy the {noun}, with any word replaced by another word.",
 }
 
+_REWRITE = "Rewrite the {noun} in other words. Keep its meaning."
+
 
 def question(task: Task, text: str, context: Mapping[str, str]) -> list[Message]:
     """Return the chat that asks for the label: the question first, the explained field last."""
@@ -68,7 +70,17 @@ def placebo(task: Task, style: StyleName) -> Message:
     return {"role": "user", "content": _PLACEBOS[style].format(noun=task.noun)}
 
 
+def rewrite(task: Task) -> Message:
+    """Return the user's turn that asks for other words of the same meaning: the answer should stay."""
+    return {"role": "user", "content": _REWRITE.format(noun=task.noun)}
+
+
 def sentences() -> dict[str, str]:
     """Return every template by name, for the snapshot tests and the report's appendix."""
     asked = {f"{style}, {setting}": text for (style, setting), text in _REQUESTS.items()}
     return asked | {f"{style}, placebo": text for style, text in _PLACEBOS.items()}
+
+
+def check_sentences() -> dict[str, str]:
+    """Return the templates that only robustness checks ask, by check; an audit's prompts do not depend on them."""
+    return {"rewrite": _REWRITE, "wrong-target": _REQUESTS["counterfactual", "one-word"]}

@@ -105,6 +105,14 @@ def constrained(
     ]
 
 
+def word_scores(model: Model, task: Task, items: Sequence[Item], tick: Tick | None = None) -> list[dict[str, float]]:
+    """Return what the constrained attribution readout chooses by: log P(word, end of turn) of each candidate (nats)."""
+    found = _scores(
+        model, items, ("attribution",), {}, lambda item, style: request(task, item, style, "one-word"), tick
+    )
+    return [{key: score for (key, _), (score, _) in one["attribution"].items()} for one in found]
+
+
 Scores = dict[tuple[str, str], tuple[float, float]]
 """(word, inserted) -> (score of the word, score of what is inserted)."""
 

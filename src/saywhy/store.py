@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,15 @@ class RunFolder:
         """Add computing time to a stage."""
         before = self.manifest["seconds"].get(stage, 0.0)
         self.note(seconds={stage: round(before + seconds, 1)})
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time that a block takes to a stage."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.spent(stage, time.monotonic() - began)
 
     def stage(self, folder: str, files: Sequence[str], chunks: int, compute: Callable[[int], Chunk]) -> None:
         """Run a stage of ``chunks`` chunks, except for what is already there.

@@ -5,11 +5,9 @@ Each step asks the run folder what is there. A killed run repeats at most one ch
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from saywhy.models.spec import CONSTANTS_FILE, load, resolve
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress
 from saywhy.records import STYLES, Row, SaywhyError, SetAside
+from saywhy.robustness import Checks, refuse
 from saywhy.store import RunFolder, read_json, read_lines, write_json, write_lines
 
 AUDIT_FILES = ("rows", "tables", "grids")
@@ -49,6 +48,7 @@ class Study:
         self.spec = resolve(config.model)
         self.corpus: Corpus = assemble(config)
         self._refuse_unlabelled()
+        refuse(config, self.corpus.task)
         self.folder = RunFolder(out, resolved(config), facts(config, self.spec, self.corpus, self.arms))
         self._loaded: dict[Path | None, Model] = {}
         self._screen()
@@ -62,6 +62,7 @@ class Study:
                     continue  # nothing in it depends on the seed
                 self.make(arm, seed)
                 self.audit(arm, seed)
+                self.check(arm, seed)
         return self.folder.path
 
     def make(self, arm: str, seed: int) -> Path | None:
@@ -94,9 +95,15 @@ class Study:
             }
 
         if not self.folder.done(where, AUDIT_FILES):
-            with self.timed(f"audit {arm}"), progress(f"audit {arm}, seed {seed}", len(examples)) as bar:
+            with self.folder.timed(f"audit {arm}"), progress(f"audit {arm}, seed {seed}", len(examples)) as bar:
                 self.folder.stage(where, AUDIT_FILES, -(-len(examples) // size), chunk)
         self._decide(arm, seed, where)
+
+    def check(self, arm: str, seed: int) -> None:
+        """Run the robustness checks of an audited arm."""
+        if self.config.robustness:
+            load_arm = partial(self.classifier, arm, seed)
+            Checks(arm, seed, self.config, self.corpus, self.pinned, load_arm, self.folder).run()
 
     def _decide(self, arm: str, seed: int, where: str) -> None:
         size, decided = 10 * self.config.chunk, self.corpus.decided
@@ -112,7 +119,7 @@ class Study:
             return {"decisions": [found[one.id].to_dict() for one in part]}
 
         if not self.folder.done(where, ("decisions",)):
-            with self.timed(f"decide {arm}"), progress(f"decide {arm}, seed {seed}", len(decided)) as bar:
+            with self.folder.timed(f"decide {arm}"), progress(f"decide {arm}, seed {seed}", len(decided)) as bar:
                 self.folder.stage(where, ("decisions",), -(-len(decided) // size), chunk)
 
     def classifier(self, arm: str, seed: int) -> Classifier:
@@ -124,7 +131,7 @@ class Study:
             if not adapter and (travelled := self.spec.travelled(task.name)):
                 return travelled.constants
             with (
-                self.timed(f"calibrate {arm}"),
+                self.folder.timed(f"calibrate {arm}"),
                 progress(f"calibrate {arm}", len(self.corpus.calibration)) as bar,
             ):
                 return calibrate(model, task, self.corpus.calibration, bar.tick)
@@ -165,7 +172,7 @@ class Study:
             return {"targets": [lessons.to_line(*one) for one in zip(*found, strict=True)]}
 
         if not self.folder.done(where, ("targets",)):
-            with self.timed("targets"), progress(f"targets, seed {seed}", len(examples)) as bar:
+            with self.folder.timed("targets"), progress(f"targets, seed {seed}", len(examples)) as bar:
                 self.folder.stage(where, ("targets",), -(-len(examples) // size), chunk)
         by_id = {one.id: one for one in examples}
         lines = read_lines(self.folder.path / where / "targets.jsonl")
@@ -197,7 +204,7 @@ class Study:
         replay = read_messages(Path(config.replay)) if config.replay else []
         spec = resolve(str(start)) if start else self.spec
         self._loaded.clear()
-        with self.timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
+        with self.folder.timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
             train(spec, mix(rows, replay, config.replay_share, seed), recipe, adapter, bar.of)
 
     def _ship(self, adapter: Path, constants: Mapping[str, float]) -> None:
@@ -269,12 +276,3 @@ class Study:
         if travelled := self.spec.travelled(self.corpus.task.name):
             return travelled.pinned
         return pin(self.corpus, self.associations, self.config.pinned_words)
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the time spent within to a stage's seconds in ``run.json``."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.folder.spent(stage, time.monotonic() - began)

@@ -73,6 +73,28 @@ def apply(explanation: Explanation, style: StyleName, text: str, stand_in: str =
     return with_fields(explanation, edited=take_out(text, explanation.words, stand_in))
 
 
+def rewritten(text: str, reply: str) -> Explanation:
+    """Read the reply to a request for other words of the same meaning: any text will do that is not the text itself."""
+    if not reply.strip():
+        return Explanation(reason="empty reply")
+    body = _likest(text, reply)
+    if _REFUSAL.search(fold_marks(body)) and not _REFUSAL.search(fold_marks(text)):
+        return Explanation(reason="refusal")
+    if [word.key for word in occurrences(body)] == [word.key for word in occurrences(text)]:
+        return Explanation(reason="text unchanged")
+    return Explanation(edited=body)
+
+
+def _likest(text: str, reply: str) -> str:
+    """Return what a reply says without preface and notes: of the texts that it may mean the one most like ``text``."""
+    old = [word.key for word in occurrences(text)]
+
+    def likeness(body: str) -> float:
+        return SequenceMatcher(a=old, b=[word.key for word in occurrences(body)], autojunk=False).ratio()
+
+    return max(_undress(reply), key=likeness)
+
+
 def _read_attribution(text: str, reply: str, setting: Setting, labels: frozenset[str]) -> Explanation:
     known = {word.key for word in candidates(text)}
     keys = named(reply, known, labels)
@@ -155,13 +177,8 @@ def _stands_for(said: str, first: Word, last: Word) -> bool:
 
 
 def _read_counterfactual(text: str, reply: str, setting: Setting, labels: frozenset[str]) -> Explanation:
-    old = [word.key for word in occurrences(text)]
-
-    def likeness(body: str) -> float:
-        return SequenceMatcher(a=old, b=[word.key for word in occurrences(body)], autojunk=False).ratio()
-
     # The body most like the text is the edit; the others still wear a preface or a note.
-    found = (_swapped if setting == "one-word" else _rewritten)(text, max(_undress(reply), key=likeness))
+    found = (_swapped if setting == "one-word" else _rewritten)(text, _likest(text, reply))
     if MARK.casefold().strip("[]") in found.inserted:
         return Explanation(reason="inserts [REDACTED]")
     if any({word.key for word in occurrences(label)} <= set(found.inserted) for label in labels):

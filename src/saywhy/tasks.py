@@ -69,6 +69,15 @@ class Hub(BaseModel):
     )
 
 
+class Paraphrase(BaseModel):
+    """The same question in other words."""
+
+    model_config = _CONFIG
+
+    question: Filled = Field(description="The question in other words; the label words stay.")
+    lead_in: Filled = Field(description="How its answer begins.")
+
+
 class Task(BaseModel):
     """A classification whose answers are explained.
 
@@ -93,6 +102,12 @@ class Task(BaseModel):
     )
     label: Filled = Field("label", description="Column of the gold label; the data may lack it.")
     stand_in: Filled = Field("something", description="Neutral word that the `infill` operator puts in a word's place.")
+    paraphrases: tuple[Paraphrase, ...] = Field(
+        (), description="Other ways to ask: a list of `question` and `lead_in` (`robustness=paraphrases`)."
+    )
+    verbaliser: dict[Filled, Filled] = Field(
+        {}, description="Other label words: data label to word (`robustness=verbaliser`)."
+    )
     hub: Hub | None = Field(
         None, description="Where the rows are on the Hugging Face hub; without it, pass data=FOLDER_OR_FILE."
     )
@@ -120,9 +135,14 @@ class Task(BaseModel):
 
     @field_validator("labels")
     @classmethod
-    def _can_be_told_apart(cls, labels: dict[str, str]) -> dict[str, str]:
+    def _are_several(cls, labels: dict[str, str]) -> dict[str, str]:
         if len(labels) < 2:
             raise ValueError(f"has {len(labels)} label; a task needs at least two")
+        return labels
+
+    @field_validator("labels", "verbaliser")
+    @classmethod
+    def _can_be_told_apart(cls, labels: dict[str, str]) -> dict[str, str]:
         words = sorted((" ".join(fold(word).split()), label, word) for label, word in labels.items())
         for (short, one, first), (long, other, second) in pairwise(words):
             if long.startswith(short):
@@ -140,6 +160,12 @@ class Task(BaseModel):
                 raise ValueError(f"column {column!r} is used twice: text, label and context must be different columns")
         if fold(self.noun) in map(fold, self.context):
             raise ValueError(f"noun {self.noun!r} is also a context column: the prompt would show two of that name")
+        return self
+
+    @model_validator(mode="after")
+    def _verbaliser_fits(self) -> Self:
+        if self.verbaliser and set(self.verbaliser) != set(self.labels):
+            raise ValueError(f"verbaliser must have one word for each label: {', '.join(self.labels)}")
         return self
 
     @model_validator(mode="after")
@@ -239,7 +265,8 @@ def _problem(found: dict[str, Any]) -> str:
     """Return one of pydantic's findings in our words."""
     loc = [str(part) for part in found["loc"] if part != "[key]"]
     key = ".".join(loc)
-    model: type[BaseModel] = Hub if len(loc) > 1 and loc[0] == "hub" else Task
+    inner: dict[str, type[BaseModel]] = {"hub": Hub, "paraphrases": Paraphrase}
+    model = inner.get(loc[0], Task) if len(loc) > 1 else Task
     if found["type"] == "extra_forbidden":
         hint = did_you_mean(loc[-1], model.model_fields)
         return f"unknown key {key!r}{hint if hint != '.' else ': allowed are ' + ', '.join(model.model_fields)}"
@@ -247,7 +274,7 @@ def _problem(found: dict[str, Any]) -> str:
         return str(found["ctx"]["error"])
     if found["type"] == "value_error":
         return f"{key!r} {found['ctx']['error']}"
-    field = model.model_fields.get(loc[1] if model is Hub else loc[0])
+    field = model.model_fields.get(loc[-1] if model is Paraphrase else loc[1] if model is Hub else loc[0])
     meaning = (field.description or "").rstrip(".") if field else ""
     if found["type"] == "missing":
         return f"{key!r} is missing: {meaning}"

@@ -133,9 +133,16 @@ class Scripted:
     """A model that decides by a rule and explains by a script; it answers as ``protocol.Model`` asks."""
 
     def __init__(
-        self, name: str, task: Task, rule: Rule, explain: Explainer, inserts: Mapping[str, Sequence[str]]
+        self,
+        name: str,
+        task: Task,
+        rule: Rule,
+        explain: Explainer,
+        inserts: Mapping[str, Sequence[str]],
+        rewrite: Callable[[str], str] = str,
     ) -> None:
         self.name, self.task, self.rule, self.explain, self.inserts = name, task, rule, explain, inserts
+        self.rewrite = rewrite
 
     def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
         """Object to nothing."""
@@ -148,8 +155,7 @@ class Scripted:
     def _choose(self, choice: Choice) -> tuple[float, ...]:
         if choice.prefix:
             scores = self.rule(prompts.explained_text(self.task, choice.messages))
-            words = {word: label for label, word in self.task.labels.items()}
-            return tuple(float(scores[words[option]]) for option in choice.options)
+            return tuple(float(scores[label]) for label in self.task.labels)  # whatever words stand for the labels
         if self._is_placebo(choice.messages):
             return (0.0,) * len(choice.options)
         named = self._reading(choice.messages).words
@@ -182,7 +188,12 @@ class Scripted:
         copied: Sequence[str | None] = (),
     ) -> list[str]:
         """Return the script's replies."""
-        return [self.explain(self._asked(chat)) for chat in chats]
+        return [self._reply(chat) for chat in chats]
+
+    def _reply(self, messages: list[Message]) -> str:
+        if messages[-1] == prompts.rewrite(self.task):
+            return self.rewrite(prompts.explained_text(self.task, messages))
+        return self.explain(self._asked(messages))
 
     def _reading(self, messages: list[Message]) -> Explanation:
         """Return the explanation that the script would give, also where it breaks the one-word setting."""

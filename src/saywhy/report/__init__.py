@@ -12,7 +12,7 @@ __all__ = ["show_comparison", "show_report", "write_comparison", "write_report"]
 
 
 def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None = None) -> Path:
-    """Write ``report.md``, ``table.csv``, ``contrasts.csv`` and ``report.html`` into a run folder.
+    """Write ``report.md``, ``table.csv``, ``contrasts.csv``, ``robustness.csv``, ``report.html`` into a run folder.
 
     Args:
         folder: The run folder.
@@ -29,7 +29,7 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
     from saywhy.report.load import load_run
     from saywhy.report.plots import figures, write_png
     from saywhy.report.summary import DEFAULT, summarise
-    from saywhy.report.tables import contrasts_csv, markdown, table_csv
+    from saywhy.report.tables import contrasts_csv, markdown, robustness_csv, table_csv
 
     folder = Path(folder)
     summary = summarise(load_run(folder), rules=rules or DEFAULT)
@@ -38,6 +38,8 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
     _write(folder / "table.csv", table_csv(summary))
     if summary.contrasts:
         _write(folder / "contrasts.csv", contrasts_csv(summary))
+    if summary.moves:
+        _write(folder / "robustness.csv", robustness_csv(summary))
     if png:
         write_png(summary, folder)
     _write(folder / "report.html", page(summary, drawn))

@@ -8,11 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from saywhy import stats
-from saywhy.records import Operator, Row, Table
+from saywhy.records import Operator, Table
 from saywhy.report.load import Run
 
 TRAINING_OPERATOR: Operator = "redact"
 """The operator with which training targets are made: its cells are marked in trained arms."""
+
+TRAINED = ("faithful", "transplant")
+"""Kinds of arms whose targets were found with ``TRAINING_OPERATOR``."""
 
 RIVALS = ("base", "adapted", "random", "lexical", "transplant")
 """Kinds of arms that a faithful arm is compared with."""
@@ -42,7 +45,7 @@ def rivals(arms: Sequence[str], arm: str) -> list[str]:
     return found
 
 
-def level_seeds(a: Sequence[Row], b: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
+def level_seeds(a: Sequence[Any], b: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
     """Repeat the rows of an arm that ran under one seed only for the seeds of the other."""
     return stretch(a, {row.seed for row in b}), stretch(b, {row.seed for row in a})
 

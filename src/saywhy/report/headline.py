@@ -5,6 +5,7 @@ from __future__ import annotations
 from saywhy.report.arms import kind
 from saywhy.report.contrasts import UNCORRECTED, Contrast
 from saywhy.report.format import counted, joined, number, written
+from saywhy.report.moves import headline_keys
 from saywhy.report.summary import Cell, Summary
 
 
@@ -13,7 +14,7 @@ def headline(summary: Summary) -> str:
     cells = primary(summary)
     if not cells:
         return "This run holds no explanation that was judged."
-    arm = _lead(summary)
+    arm = lead(summary)
     mine = [cell for cell in cells if cell.key.arm == arm]
     if not mine:
         return f"This run holds no one-word explanation of {arm} that was judged."
@@ -23,19 +24,14 @@ def headline(summary: Summary) -> str:
 
 def primary(summary: Summary) -> list[Cell]:
     """Return the cells that a finding is read from: one-word, first operator, constrained if there is any."""
-    cells = [cell for cell in summary.cells if cell.key.setting == "one-word"] or list(summary.cells)
-    if not cells:
-        return []
-    cells = [cell for cell in cells if cell.key.operator == cells[0].key.operator]
-    readouts = {cell.key.readout for cell in cells}
-    readout = "constrained" if "constrained" in readouts else "generated"
-    return [cell for cell in cells if cell.key.readout == readout]
+    wanted = headline_keys([cell.key for cell in summary.cells])
+    return [cell for cell in summary.cells if cell.key in wanted]
 
 
-def _lead(summary: Summary) -> str:
+def lead(summary: Summary) -> str:
     """Return the arm that the run is about: the first faithful one, else the first of all."""
     arms = summary.run.arms
-    return next((arm for arm in arms if kind(arm) == "faithful"), arms[0])
+    return next((arm for arm in arms if kind(arm) == "faithful"), arms[0] if arms else "")
 
 
 def _level(summary: Summary, arm: str, mine: list[Cell], cells: list[Cell]) -> str:

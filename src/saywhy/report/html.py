@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from saywhy.report.checked import robustness_sheets
 from saywhy.report.examples import sample
 from saywhy.report.headline import headline
 from saywhy.report.sheets import (
@@ -60,6 +61,7 @@ def page(summary: Summary, pictures: Sequence[Picture], seed: int = 0) -> str:
             legend=LEGEND,
             main=main_sheets(summary),
             contrasts=contrast_sheets(summary),
+            checked=robustness_sheets(summary),
             more=main_sheets(summary, primary=False),
             more_contrasts=contrast_sheets(summary, primary=False),
             pictures=[(p.name, p.title, p.caption, Markup(p.svg)) for p in pictures if p.primary],

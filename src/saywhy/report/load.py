@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from saywhy.checks import Curve, Judged, Probe, Spare
 from saywhy.records import (
     SCHEMA,
     Decision,
@@ -44,6 +45,11 @@ class Run:
         decisions: The predictions for accuracy and agreement: the whole split unless `decide_rows` says less.
         set_aside: Texts that could not be used.
         targets: ``targets.json`` of each seed: share of training texts with a hit, a style.
+        judged: The one-word explanations judged under variations, noise included.
+        probes: Requests that should not move the answer.
+        curves: Hits of several words, and the scores of the readout.
+        spares: Words that free explanations could do without.
+        checked: Robustness checks that are complete in some arm (``paraphrase-1``, ``noise``, ...).
     """
 
     folder: Path
@@ -55,6 +61,11 @@ class Run:
     decisions: tuple[Decision, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
     targets: Mapping[str, Any] = field(default_factory=dict)
+    judged: tuple[Judged, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    spares: tuple[Spare, ...] = ()
+    checked: frozenset[str] = frozenset()
 
     @cached_property
     def arms(self) -> tuple[str, ...]:
@@ -126,6 +137,7 @@ def load_run(folder: Path | str) -> Run:
         decisions += _lines(inner / "decisions.jsonl", Decision)
         tables[place] = tuple(_lines(inner / "tables.jsonl", Table))
         grids[place] = tuple(_lines(inner / "grids.jsonl", Grid))
+    inner_folders = [inner / "robustness" for _, inner in _places(folder, manifest)]
     targets = {path.parent.name: _json(path) for path in sorted(folder.glob("seed-*/targets.json"))}
     return Run(
         folder=folder,
@@ -137,7 +149,23 @@ def load_run(folder: Path | str) -> Run:
         decisions=tuple(decisions),
         set_aside=tuple(_lines(folder / "set_aside.jsonl", SetAside)),
         targets=targets,
+        judged=_checked(inner_folders, Judged, None),
+        probes=_checked(inner_folders, Probe, ("rewrite", "wrong-target")),
+        curves=_checked(inner_folders, Curve, ("k-curve",)),
+        spares=_checked(inner_folders, Spare, ("minimality",)),
+        checked=frozenset(file.stem for one in inner_folders for file in one.glob("*.jsonl")),
     )
+
+
+_OTHERS = ("rewrite", "wrong-target", "k-curve", "minimality")
+"""Files of checks that judge no explanation again; all others hold ``Judged``."""
+
+
+def _checked(folders: Sequence[Path], kind: type[R], names: Sequence[str] | None) -> tuple[R, ...]:
+    """Read what robustness checks have found; ``names`` None: every file that holds verdicts."""
+    files = [file for folder in folders for file in sorted(folder.glob("*.jsonl"))]
+    wanted = [f for f in files if (f.stem not in _OTHERS if names is None else f.stem in names)]
+    return tuple(record for file in wanted for record in _lines(file, kind))
 
 
 def _places(folder: Path, manifest: Mapping[str, Any]) -> list[tuple[Place, Path]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from saywhy.records import STYLES
 from saywhy.report.cells import Key
+from saywhy.report.curve import draw_curve
 from saywhy.report.looks import MORE, PIECES, RC, look_of
 from saywhy.report.sheets import block_title
 from saywhy.report.summary import Cell, Summary
@@ -88,6 +89,10 @@ def _plans(summary: Summary) -> list[Plan]:
     if any(kept.accuracy.value is not None or kept.agreement.value is not None for kept in summary.retention):
         text = "Calibrated accuracy on texts of the split, and how often the label is that of the start arm."
         plans.append(Plan("retention", "Retention", text, partial(draw_retention, summary)))
+    if summary.run.curves:
+        text = "Share of texts whose answer changes when so many words are taken out together: the best ones (greedy), "
+        text += "those with the highest scores of the constrained attribution readout, random ones."
+        plans.append(Plan("words", "Several words", text, partial(draw_curve, summary)))
     return plans
 
 

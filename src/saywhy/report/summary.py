@@ -9,19 +9,17 @@ from typing import Any
 
 from saywhy import stats
 from saywhy.records import Row, Table
-from saywhy.report.arms import TRAINING_OPERATOR, kind, level_seeds, start_arm, tables_of
+from saywhy.report.arms import TRAINED, TRAINING_OPERATOR, kind, level_seeds, start_arm, tables_of
 from saywhy.report.cells import Key, group
 from saywhy.report.contrasts import Contrast, contrasts_of
 from saywhy.report.load import Run
+from saywhy.report.moves import Move, moves_of
 from saywhy.report.retention import Retention, retention, yardstick
 from saywhy.report.rules import Rules
 from saywhy.stats import Interval
 
 DEFAULT = Rules()
 """What a report goes by unless something else is decided."""
-
-TRAINED = ("faithful", "transplant")
-"""Kinds of arms whose targets were found with ``TRAINING_OPERATOR``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,7 @@ class Summary:
         retention: One an arm that has decisions.
         yardstick: Agreement of the start arm's first two seeds; None if it has but one.
         rules: The choices by which it was judged.
+        moves: The headline's cells under every variation.
     """
 
     run: Run
@@ -88,6 +87,7 @@ class Summary:
     retention: tuple[Retention, ...]
     yardstick: Interval | None
     rules: Rules = DEFAULT
+    moves: tuple[Move, ...] = ()
 
     @property
     def tested(self) -> int:
@@ -119,6 +119,7 @@ def summarise(run: Run, seed: int = 0, rules: Rules = DEFAULT) -> Summary:
         retention=tuple(retention(run, start, rules, seed)),
         yardstick=yardstick(run, start),
         rules=rules,
+        moves=moves_of(run, cells, keys, seed),
     )
 
 

@@ -6,9 +6,11 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from saywhy.report.checked import robustness_sheets
 from saywhy.report.contrasts import Contrast
 from saywhy.report.format import Sheet
 from saywhy.report.headline import headline
+from saywhy.report.moves import Move
 from saywhy.report.sheets import (
     LEGEND,
     contrast_sheets,
@@ -46,6 +48,7 @@ def markdown(summary: Summary) -> str:
     sections: list[tuple[str, Sequence[Sheet | None]]] = [
         ("Results", main_sheets(summary)),
         ("Against the other arms", contrast_sheets(summary)),
+        ("How far the verdict moves", robustness_sheets(summary)),
         ("Generated and constrained", [readout_sheet(summary)]),
         ("What failed", [reason_sheet(summary)]),
         ("Retention", [retention_sheet(summary)]),
@@ -153,4 +156,28 @@ def _contrast_row(contrast: Contrast) -> dict[str, object]:
         "mcnemar_lost": None if contrast.raw is None else contrast.raw.lost,
         "d_z": contrast.difference.effect,
         "texts_for_80": f">{MOST}" if contrast.needed.too_many else contrast.needed.texts,
+    }
+
+
+def robustness_csv(summary: Summary) -> str:
+    """Return the headline's cells under every variation, one row each, all arms."""
+    return _csv([_move_row(move) for move in summary.moves])
+
+
+def _move_row(move: Move) -> dict[str, object]:
+    empty = Interval(None, None, None, 0)
+    return {
+        "arm": move.key.arm,
+        "style": move.key.style,
+        "setting": move.key.setting,
+        "readout": move.key.readout,
+        "operator": move.key.operator,
+        "variation": move.variation,
+        "training_operator": int(move.instrument),
+        "rows": move.n,
+        **_columns("hit", move.hit),
+        **_columns("excess", move.excess),
+        **_columns("difference", move.difference or empty),
+        **_columns("verdicts_agree", move.agree or empty),
+        **_columns("same_answer", move.answers or empty),
     }

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from saywhy.report.checked import moves_sheet
 from saywhy.report.format import Sheet, Shown
 from saywhy.report.headline import headline
 from saywhy.report.sheets import contrast_sheets, main_sheets, retention_sheet, set_aside_sheet
@@ -36,6 +37,7 @@ DISPENSABLE = (
     "drift of floor",
     "score if valid",
     "by seed",
+    "same answer",
     "p (Holm)",
 )
 """Columns that a narrow terminal goes without, in this order."""
@@ -45,7 +47,11 @@ def show(summary: Summary, console: Console | None = None) -> None:
     """Print the headline, the tables and what was set aside."""
     console = console or Console()
     console.print(escape(headline(summary)))
-    rest = [found for found in (retention_sheet(summary), set_aside_sheet(summary)) if found is not None]
+    rest = [
+        found
+        for found in (moves_sheet(summary), retention_sheet(summary), set_aside_sheet(summary))
+        if found is not None
+    ]
     sheets = [*main_sheets(summary), *contrast_sheets(summary)]
     more = [*main_sheets(summary, primary=False), *contrast_sheets(summary, primary=False)]
     show_sheets([*sheets, *rest], console)

@@ -1,0 +1,210 @@
+"""How far the verdicts of an audited arm move under what should not matter (docs/definitions.md, *Robustness*).
+
+Every check reuses the words that were named in the audit; predictions are computed again, and two checks generate. Each
+is a stage of its own in the run folder: it can be killed, resumed, and added to a finished run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+from saywhy import prompts, readouts, rejudge, styles
+from saywhy.checks import ALL, Curve, Judged, Probe, Spare
+from saywhy.config import Config
+from saywhy.corpus import Corpus
+from saywhy.edits import Item, Pinned, drop, hits, recheck
+from saywhy.predict import Classifier, calibrate
+from saywhy.progress import progress
+from saywhy.records import Explanation, Operator, Prediction, Record, Row, SaywhyError, Table
+from saywhy.rejudge import Case
+from saywhy.store import RunFolder, read_lines
+from saywhy.tasks import Task
+from saywhy.variants import sentences, variants
+from saywhy.words import candidates
+
+
+class Checks:
+    """The checks of one audited arm.
+
+    Attributes:
+        arm: Name of the arm.
+        seed: Seed of the run.
+        config: The settings.
+        corpus: The texts.
+        pinned: The counterfactual's words, by named label.
+        classifier: Loads the arm; called only if something has to be computed.
+        folder: The run folder, in which the arm is audited.
+    """
+
+    def __init__(
+        self,
+        arm: str,
+        seed: int,
+        config: Config,
+        corpus: Corpus,
+        pinned: Pinned,
+        classifier: Callable[[], Classifier],
+        folder: RunFolder,
+    ) -> None:
+        self.arm, self.seed, self.config, self.corpus, self.pinned = arm, seed, config, corpus, pinned
+        self.classifier, self.folder = classifier, folder
+        self.where = f"seed-{seed}/{arm}"
+        self.operator: Operator = config.operators[0]
+
+    def run(self) -> None:
+        """Run every check that the settings name and the folder does not hold."""
+        asked = variants(self.corpus.task, self.config.robustness)
+        self._note(asked)
+        for name, task in asked.items():
+            self._stage(name, lambda cases, name=name, task=task: self.variant(cases, name, task))  # type: ignore[misc]
+        made: dict[str, Callable[[Sequence[Case]], Sequence[Record]]] = {
+            "noise": self.noise,
+            "k-curve": self.curves,
+            "minimality": self.spares,
+            "rewrite": self.rewrites,
+            "wrong-target": self.wrong_targets,
+        }
+        for name, compute in made.items():
+            if name in self.config.robustness or ALL in self.config.robustness:
+                self._stage(name, compute)
+
+    def _note(self, asked: dict[str, Task]) -> None:
+        """Keep in ``run.json`` what the checks asked; other sentences than before would be another check."""
+        told = sentences(asked)
+        before = self.folder.manifest.get("variants", {})
+        for name, said in told.items():
+            if before.get(name, said) != said:
+                raise SaywhyError(
+                    f"{self.folder.path} holds {name} with other sentences ({before[name]['question']!r}): "
+                    "choose another folder with out=FOLDER, or restore the task's YAML"
+                )
+        before_now = [*self.folder.manifest["config"].get("robustness", []), *self.config.robustness]
+        self.folder.note(
+            config={"robustness": list(dict.fromkeys(before_now))},
+            variants=told,
+            checks={
+                name: text
+                for name, text in prompts.check_sentences().items()
+                if {name, ALL} & {*self.config.robustness}
+            },
+        )
+
+    def _stage(self, name: str, compute: Callable[[Sequence[Case]], Sequence[Record]]) -> None:
+        where, size, examples = f"{self.where}/robustness", self.config.chunk, self.corpus.audited
+        if self.folder.done(where, (name,)):
+            return
+
+        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
+            part = [self.cases[one.id] for one in examples[number * size : (number + 1) * size] if one.id in self.cases]
+            found = compute(part)
+            bar.tick(len(part))
+            return {name: [one.to_dict() for one in found]}
+
+        with (
+            self.folder.timed(f"{name} {self.arm}"),
+            progress(f"{name} {self.arm}, seed {self.seed}", len(examples)) as bar,
+        ):
+            self.folder.stage(where, (name,), -(-len(examples) // size), chunk)
+
+    @cached_property
+    def cases(self) -> dict[str, Case]:
+        """What the audit of this arm found, by text."""
+        inner = self.folder.path / self.where
+        by_text: dict[str, list[Row]] = {}
+        for line in read_lines(inner / "rows.jsonl"):
+            if line["operator"] == self.operator:
+                by_text.setdefault(line["id"], []).append(Row.from_dict(line))
+        found = {line["id"]: Table.from_dict(line) for line in reversed(read_lines(inner / "tables.jsonl"))
+                 if line["operator"] == self.operator}  # fmt: skip
+        return {
+            one.id: Case(Item(one, _prediction(by_text[one.id])), tuple(by_text[one.id]), found[one.id])
+            for one in self.corpus.audited
+            if one.id in by_text
+        }
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """In how many texts of the lexicon each word stands."""
+        return Counter(word.key for text in self.corpus.lexicon for word in candidates(text.text))
+
+    def variant(self, cases: Sequence[Case], name: str, task: Task) -> list[Judged]:
+        """Judge the one-word explanations by the predictions of the task asked another way."""
+        model = self.classifier().model
+        path = f"{self.where}/robustness/{name}-constants.json"
+        constants = self.folder.json(path, lambda: calibrate(model, task, self.corpus.calibration))
+        return rejudge.judged_by(Classifier(model, task, constants), cases, name, self.operator, self.pinned)
+
+    def noise(self, cases: Sequence[Case]) -> list[Judged]:
+        """Recheck the unchanged and the edited texts in batches of another composition."""
+        return rejudge.rechecked(self.classifier(), cases)
+
+    def curves(self, cases: Sequence[Case]) -> list[Curve]:
+        """Take out 1, 2, 3, 5 words: the ones with the highest scores, random ones, the greedy best."""
+        return rejudge.curves(self.classifier(), cases, self.operator, self.seed, self.counts)
+
+    def spares(self, cases: Sequence[Case]) -> list[Spare]:
+        """Put each word of a free explanation that hits back, and see whether the rest still hits."""
+        return rejudge.spares(self.classifier(), cases, self.operator)
+
+    def rewrites(self, cases: Sequence[Case]) -> list[Probe]:
+        """Ask for other words of the same meaning."""
+        classifier = self.classifier()
+        asked = [readouts.conversation(classifier.task, one.item, prompts.rewrite(classifier.task)) for one in cases]
+        return self._probed(classifier, cases, "rewrite", asked, styles.rewritten)
+
+    def wrong_targets(self, cases: Sequence[Case]) -> list[Probe]:
+        """Ask for a counterfactual towards the answer that was given."""
+        classifier, words = self.classifier(), tuple(self.corpus.task.labels.values())
+        asks = [
+            prompts.request(classifier.task, "counterfactual", "one-word", one.item.prediction.label) for one in cases
+        ]
+        asked = [readouts.conversation(classifier.task, one.item, ask) for one, ask in zip(cases, asks, strict=True)]
+        return self._probed(
+            classifier,
+            cases,
+            "wrong-target",
+            asked,
+            lambda text, reply: styles.read("counterfactual", "one-word", text, reply, words),
+        )
+
+    def _probed(
+        self,
+        classifier: Classifier,
+        cases: Sequence[Case],
+        request: str,
+        asked: Sequence[list[prompts.Message]],
+        read: Callable[[str, str], Explanation],
+    ) -> list[Probe]:
+        texts = [one.item.example.text for one in cases]
+        rooms = [readouts.reply_room(text, "counterfactual", "one-word") for text in texts]
+        replies = classifier.model.generate(asked, rooms, copied=texts)
+        found = [read(text, reply) for text, reply in zip(texts, replies, strict=True)]
+        items = [one.item for one in cases]
+        edits = [[one.edited] if one.edited is not None else [] for one in found]
+        probes = []
+        for item, reply, one, after in zip(items, replies, found, recheck(classifier, items, edits), strict=True):
+            before = item.prediction
+            label, fall = (after[0].label, drop(before, after[0])) if after else (None, None)
+            moved = hits(label, before.label, None)
+            probe = Probe(item.example.id, self.arm, self.seed, request, before.label, reply, one.edited, one.reason,
+                          label, fall, moved)  # fmt: skip
+            probes.append(probe)
+        return probes
+
+
+def refuse(config: Config, task: Task) -> None:
+    """Say before anything is computed which checks the task cannot have.
+
+    Raises:
+        SaywhyError: If a check is named for which the task lacks something.
+    """
+    variants(task, config.robustness)
+
+
+def _prediction(rows: Sequence[Row]) -> Prediction:
+    """Return what rows keep of a prediction: no scores, a runner-up only where a counterfactual names one."""
+    named = next((row.named for row in rows if row.named), "")
+    return Prediction(rows[0].prediction, rows[0].raw_prediction, {}, rows[0].margin, named)
