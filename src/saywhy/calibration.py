@@ -110,7 +110,7 @@ class _Run:
         if (adapter / CONSTANTS_FILE).is_file():
             return adapter
         texts = worn(plant, self.task, self._texts(plant, "train", self.config.plant_rows), self.seed)
-        rows = [label_row(self.task, one, str(one.label)) for one in texts]
+        rows = [self._row(one) for one in texts]
         recipe = Recipe(
             rate=self.config.adapt_rate,
             epochs=self.config.plant_epochs,
@@ -121,6 +121,13 @@ class _Run:
         )
         with progress(f"train plant {plant.name}", 1, "steps") as bar:
             return train(self.spec, rows, recipe, adapter, bar.of)
+
+    def _row(self, example: Example) -> dict[str, Any]:
+        """Return the label turn, with the label word as its decision: the lead-in teaches nothing."""
+        row = label_row(self.task, example, str(example.label))
+        said, word = row["completion"][0]["content"], self.task.labels[str(example.label)]
+        at = said.rindex(word)
+        return {**row, "decision": [[at, at + len(word)]]}
 
     def _texts(self, plant: Plant, split: str, count: int) -> list[Example]:
         return grown(plant, self.task, load_examples(self.task, split, "pocket").examples, count, self.seed)
