@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 from datasets import Dataset, disable_progress_bars
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel, get_peft_model
 from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from saywhy.models.chat import Chat
 from saywhy.models.spec import Spec, load_base
 from saywhy.supervision import Recipe, samples
-from saywhy.train import train
+from saywhy.train import lora, train
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -35,13 +35,6 @@ def _trainer(spec: Spec, rows: Rows, recipe: Recipe, folder: Path, *, packing: b
     base, tokenizer = load_base(spec)
     chat = Chat(tokenizer, spec.name)
     torch.manual_seed(recipe.seed)
-    lora = LoraConfig(
-        r=recipe.rank,
-        lora_alpha=2 * recipe.rank,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
     grouped = samples(chat, rows, recipe, _context(base))
     flat = [row for group in grouped for row in group]
     steps = -(-len(grouped) // recipe.batch)
@@ -68,7 +61,7 @@ def _trainer(spec: Spec, rows: Rows, recipe: Recipe, folder: Path, *, packing: b
         max_length=max(*lengths, sum(lengths) // steps) if packing else None,
     )
     trainer = SFTTrainer(
-        model=get_peft_model(base, lora),
+        model=get_peft_model(base, lora(recipe)),
         args=arguments,
         train_dataset=_columns(flat),
         eval_dataset=_columns(flat),

@@ -142,14 +142,18 @@ def _trainable(base: PreTrainedModel, spec: Spec, recipe: Recipe) -> Any:
         return model
     if recipe.rank == 0:
         return base
-    lora = LoraConfig(
+    return get_peft_model(base, lora(recipe))
+
+
+def lora(recipe: Recipe) -> LoraConfig:
+    """Return the LoRA of a recipe: on all linear layers, alpha twice the rank."""
+    return LoraConfig(
         r=recipe.rank,
         lora_alpha=2 * recipe.rank,
         lora_dropout=0.0,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(base, lora)
 
 
 def _arguments(recipe: Recipe, work: Path, steps: int) -> SFTConfig:
