@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -97,10 +99,14 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _lines(path: Path, kind: type[R]) -> Iterator[R]:
-    """Read one record a line. An unfinished last line (a run that was killed) is left out."""
-    if not path.is_file():
+    """Read one record a line. An unfinished last line (a run that was killed) is left out; ``.gz`` serves as well."""
+    packed = path.with_name(path.name + ".gz")
+    if path.is_file():
+        content = path.read_text(encoding="utf-8")
+    elif packed.is_file():
+        content = _unpacked(packed)
+    else:
         return
-    content = path.read_text(encoding="utf-8")
     lines = content.split("\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -113,6 +119,14 @@ def _lines(path: Path, kind: type[R]) -> Iterator[R]:
             what = f"line {number} of {path} is no {kind.__name__} ({error})"
             raise SaywhyError(f"{what}; delete the line and resume the run") from error
         yield record
+
+
+def _unpacked(path: Path) -> str:
+    """Read a packed text file."""
+    try:
+        return gzip.decompress(path.read_bytes()).decode("utf-8")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise SaywhyError(f"{path} cannot be unpacked ({error}); restore it") from error
 
 
 def load_run(folder: Path | str) -> Run:
