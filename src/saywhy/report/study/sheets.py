@@ -94,7 +94,7 @@ def results_sheet(summary: StudySummary, readout: str, setting: str = "one-word"
     """Return the arms of the answer in the styles that they practised, beside what they went on from and the control."""
     rows: list[list[Shown | str]] = []
     for task, found in summary.tasks.items():
-        names = _beside(summary, task)
+        names = beside(summary, task)
         for cell in found.cells:
             place = (cell.key.setting, cell.key.readout, cell.key.operator)
             if cell.key.arm in names and place == (setting, readout, summary.operator):
@@ -113,7 +113,7 @@ def results_sheet(summary: StudySummary, readout: str, setting: str = "one-word"
     return sheet(f"{setting}, {readout}", header, rows, note, texts=3) if rows else None
 
 
-def _beside(summary: StudySummary, task: str) -> set[str]:
+def beside(summary: StudySummary, task: str) -> set[str]:
     """Return the arms of the answer that practised on a task, their controls, and what they went on from."""
     mine = [arm for arm in main_arms(summary) if task in arm.tasks]
     controls = [control for arm in mine if (control := summary.study.control(arm)) is not None]

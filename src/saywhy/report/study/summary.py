@@ -111,9 +111,6 @@ def summarise_study(study: StudyRun, seed: int = 0) -> StudySummary:
         tasks[task] = Summary(run, start, cells_of(run, mine, keys, start, seed), (), (), None, rules)
         drifts |= {(task, key): drift for key, drift in _drifts(rows[task], start, seed)}
     gains = gains_of(study, rows, frozen, seed)
-    for task, found in tasks.items():
-        mine_only = tuple(gain.contrast for gain in gains if gain.task == task)
-        tasks[task] = replace(found, contrasts=mine_only)
     kept = tuple(kept_of(study, rules, seed))
     return StudySummary(study, rows, tasks, gains, frozen, drifts, kept, alpha(study), seed)
 
