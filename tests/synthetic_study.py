@@ -1,4 +1,4 @@
-"""A study on disk whose truth is planted: which arm gains where, which is brittle, which forgets (texts written here)."""
+"""A study on disk whose truth is planted: which arm gains where, which is brittle, which forgets."""
 
 from __future__ import annotations
 
@@ -88,9 +88,17 @@ PLANTS: dict[str, Plant] = {
         _every("films", 0.3), deciding=4, able=0.95, settings={"rank": 0}, seeds=FIRST, tasks=("films",)
     ),
     "faithful-bare.all.films": Plant(
-        _every("films", 0.8), accuracy=0.6, loss=3.1, plain=0.3, settings={"replay": None}, seeds=FIRST, tasks=("films",)
+        _every("films", 0.8),
+        accuracy=0.6,
+        loss=3.1,
+        plain=0.3,
+        settings={"replay": None},
+        seeds=FIRST,
+        tasks=("films",),
     ),
-    "faithful-refreshed.all.films": Plant(_every("films", 0.8), settings={"refresh": True}, seeds=FIRST, tasks=("films",)),
+    "faithful-refreshed.all.films": Plant(
+        _every("films", 0.8), settings={"refresh": True}, seeds=FIRST, tasks=("films",)
+    ),
     "faithful-rows40.all.films": Plant(
         _every("films", 0.3), settings={"train_rows": 40}, seeds=FIRST, tasks=("films",)
     ),
@@ -145,15 +153,15 @@ class _Text:
         }  # fmt: skip
 
 
-def _seen(task: str, plant: Plant, arm: str, seed: int, example: Example) -> _Text:
+def _seen(task: str, plant: Plant, seed: int, example: Example) -> _Text:
     """Decide what moves the model: the same words in every arm, more of them in a brittle one."""
     keys = tuple(word.key for word in words.candidates(example.text))
-    luck, own = random.Random(f"{seed} {example.id}"), random.Random(f"{seed} {arm} {example.id} seen")
+    luck = random.Random(f"{seed} {example.id}")
     chance, order = luck.random(), luck.sample(keys, len(keys))
     decisive = frozenset(order[: plant.deciding]) if chance < plant.able else frozenset()
     wrong = [label for label in TASKS[task] if label != example.label]
-    # Right or wrong by one number a text, so that arms of one accuracy agree, and seeds disagree a little.
-    right = (luck.random() + 0.02 * own.random()) < plant.accuracy
+    # Right or wrong by one number a text and seed: arms of one accuracy agree fully, two seeds only now and then.
+    right = luck.random() < plant.accuracy
     label = str(example.label) if right else wrong[0]
     other = next(one for one in TASKS[task] if one != label)
     return _Text(example, keys, decisive, label, other, 0.3 + 2.5 * chance)
@@ -211,14 +219,17 @@ def _json(path: Path, data: object) -> None:
     path.write_text(json.dumps(data, indent=1), encoding="utf-8")
 
 
+DECIDED = 600
+"""Texts of a split on which decisions are made."""
+
 CELLS = (("one-word", "constrained"), ("one-word", "generated"), ("free", "generated"))
 
 
 def _measure(folder: Path, task: str, arm: str, seed: int, n: int) -> None:
     """Write what one arm said and decided on one task."""
     plant, place = PLANTS[arm], folder / "tasks" / task / f"seed-{seed}" / arm
-    examples = texts_of(task, 3 * n)
-    seen = [_seen(task, plant, arm, seed, example) for example in examples]
+    examples = texts_of(task, DECIDED)
+    seen = [_seen(task, plant, seed, example) for example in examples]
     rows = [
         _row(one, plant, arm, seed, task, style, setting, readout)
         for setting, readout in CELLS
@@ -296,7 +307,7 @@ def frozen() -> dict[str, object]:
         "cells": cells,
         "exclusions": {"most_words": None, "set_aside": "texts that do not fit the context; the same in every arm"},
         "tests": {
-            "difference": "paired difference of mean excess, sign flips over texts", "correction": "Holm over the cells",
+            "difference": "paired difference of mean excess, sign flips over texts", "correction": "Holm",
             "alpha": 0.05, "accuracy_loss": 0.02, "agreement_loss": 0.02,
         },
     }  # fmt: skip

@@ -156,7 +156,7 @@ def train(pairs: Pairs = None) -> None:
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    folder: Annotated[Path, typer.Argument(help="A run folder, a study folder, or a released bank.")],
     png: Annotated[bool, typer.Option("--png", help="Also write the pictures as PNG files.")] = False,
     confirmatory: Annotated[
         str | None,
@@ -165,13 +165,18 @@ def report(
     accuracy_loss: Annotated[float, typer.Option(min=0, help="Loss of accuracy that counts as none.")] = 0.02,
     agreement_loss: Annotated[float, typer.Option(min=0, help="Loss of agreement that counts as none.")] = 0.02,
 ) -> None:
-    """Rebuild table and pages of a run from its rows; no model is loaded."""
+    """Rebuild table and pages of a run, or of a study of many arms and tasks, from its rows; no model is loaded."""
     from saywhy.report import show_report, write_report
     from saywhy.report.agreement import has_scores
     from saywhy.report.calibration import is_calibration
     from saywhy.report.rules import PRIMARY, Rules
+    from saywhy.report.study import is_study, show_study_report, write_study_report
     from saywhy.stats import Family
 
+    if is_study(folder):
+        summary = show_study_report(folder)  # what was frozen says what is confirmatory and what may be lost
+        say(f"wrote {write_study_report(folder, png=png, summary=summary)}")
+        return
     if is_calibration(folder):
         _show_calibration(folder)
         return

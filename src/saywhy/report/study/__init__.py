@@ -66,6 +66,6 @@ def show_study_report(folder: Path | str, console: Console | None = None) -> Stu
         console.print(Text(f"{number}. {sentence}"))
     for line in missing(summary):
         console.print(Text(f"missing: {line}"))
-    table = gain_sheet(summary, "Confirmatory cells", summary.confirmatory)
+    table = gain_sheet(summary, "Confirmatory cells", summary.confirmatory, planning=True)
     show_sheets([table] if table else [], console)
     return summary

@@ -34,16 +34,16 @@ def _confirmed(summary: StudySummary) -> str:
         f"({_mean(mean, gains, spread)}; p < {summary.alpha:g} after Holm's correction)"
     )
     if not won:
-        told = f"Not confirmed in any of the {len(gains)} confirmatory cells measured: {_what(gains)} was not shown"
-        told += f" ({_mean(mean, gains, spread)})"
+        told = f"Not confirmed in any of the {len(gains)} confirmatory cells measured: it is not shown that "
+        told += f"{_what(gains)} ({_mean(mean, gains, spread)})"
     return told + "; ".join(["", *_lost(others, summary.alpha)] if won and others else [""]) + "."
 
 
 def _what(gains: Sequence[Gain]) -> str:
     arms, others = (list(dict.fromkeys(names)) for names in _sorts(gains))
     return (
-        f"that the words of {joined(arms)} change the model's own answer more often than those of its control "
-        f"{joined(others)}, beyond a random word of the same text"
+        f"the words that {joined(arms)} names change the model's own answer more often, beyond a random word of the "
+        f"same text, than those that its control {joined(others)} names"
     )
 
 
@@ -99,7 +99,7 @@ def _transfer(gains: Sequence[Gain], where: str, name: Callable[[Gain], str]) ->
     lost = [gain for gain in gains if gain.stands() == "lower"]
     best = max(gains, key=lambda gain: gain.value)
     mean = sum(gain.value for gain in gains) / len(gains)
-    top = f"{change(best.contrast.difference)} ({name(best)})"
+    top = f"{change(best.contrast.difference)}, {name(best)}"
     below = f", below it in {len(lost)}" if lost else ""
     if won:
         return (
@@ -142,7 +142,9 @@ def _cost(summary: StudySummary) -> str:
     known = [value for value in changes if value is not None]
     parts = [f"the gate is passed by {len(passed)} of {counted(len(kept), 'confirmatory arm')}"]
     parts += [f"cannot be told yet for {len(open_ones)}"] if open_ones else []
-    told = f"At what cost: {joined(parts, 'and')}"
+    failed = [one for one in kept if one.gate is not None and one.gate.state == "fails"]
+    parts += [f"not by {one.arm.name} ({', '.join(one.gate.reasons)})" for one in failed[:2] if one.gate is not None]
+    told = f"At what cost: {joined(parts)}"
     if known:
         told += f" (accuracy {signed(min(known))} to {signed(max(known))} against the start model)"
     return told + _instructions(summary, names) + _brittle(summary) + "."
@@ -153,13 +155,17 @@ def _instructions(summary: StudySummary, names: set[str]) -> str:
     found = [one for one in instructed(summary.study, summary.seed) if one.arm.name in names]
     changes = [one.change.value for one in found if one.change is not None and one.change.value is not None]
     plain = [one.plain for one in found if one.plain.value is not None]
-    told = f", loss on instruction data {signed(min(changes))} to {signed(max(changes))} nats a token" if changes else ""
+    told = (
+        f", loss on instruction data {signed(min(changes))} to {signed(max(changes))} nats a token" if changes else ""
+    )
     return told + (f", {_range(plain)} of plain answers still plain" if plain else "")
 
 
 def _brittle(summary: StudySummary) -> str:
     """Say in how many confirmatory cells floor or ceiling left the neighbourhood of the start model's."""
-    drifts = [drift for gain in summary.confirmatory if (drift := summary.drifts.get((gain.task, gain.key))) is not None]
+    drifts = [
+        drift for gain in summary.confirmatory if (drift := summary.drifts.get((gain.task, gain.key))) is not None
+    ]
     if not drifts:
         return ""
     far = [drift for drift in drifts if not drift.near()]
@@ -170,4 +176,3 @@ def _brittle(summary: StudySummary) -> str:
         f", but floor or ceiling moved by more than 5 points in {len(far)} of {len(drifts)} cells (most: "
         f"{signed(worst)}), so that part of the gain may be brittleness"
     )
-

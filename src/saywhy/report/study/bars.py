@@ -127,7 +127,7 @@ def read_bars(given: Sequence[Any]) -> tuple[Bar, ...]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise SaywhyError(f"bars.{where} of the plan: {first['msg']}; see docs/studies.md") from None
+        raise SaywhyError(f"bars.{where} of the plan: {first['msg']}; see docs/study.md, Bars") from None
 
 
 def bars_of(study: StudyRun) -> tuple[Bar, ...]:
@@ -142,7 +142,7 @@ def check(summary: StudySummary) -> list[Checked]:
         if isinstance(bar, ScoreBar):
             found += [_score(summary, bar, task, key) for task, key in bar.places()]
         elif isinstance(bar, DriftBar):
-            found += [one for task, key in bar.places() for one in _drift(summary, bar, task, key)]
+            found += [_drift(summary, bar, task, key) for task, key in bar.places()]
         elif isinstance(bar, ConfirmedBar):
             found += _confirmed(summary, bar)
         elif isinstance(bar, GateBar):
@@ -165,18 +165,16 @@ def _score(summary: StudySummary, bar: ScoreBar, task: str, key: Key) -> Checked
     return Checked(what, _place(task, key), written(cell.score), state, number(short) if short > 0 else "")
 
 
-def _drift(summary: StudySummary, bar: DriftBar, task: str, key: Key) -> list[Checked]:
-    drift, found = summary.drifts.get((task, key)), []
-    for name in ("floor", "ceiling"):
-        what = f"{name} within {number(bar.within)} of the start arm's"
-        moved = getattr(drift, name) if drift is not None else None
-        if moved is None or moved.value is None:
-            found.append(Checked(what, _place(task, key), NOTHING, "open"))
-            continue
-        over = abs(moved.value) - bar.within
-        state: State = "met" if over <= 0 else "missed"
-        found.append(Checked(what, _place(task, key), str(change(moved)), state, number(over) if over > 0 else ""))
-    return found
+def _drift(summary: StudySummary, bar: DriftBar, task: str, key: Key) -> Checked:
+    """Check floor and ceiling together; the farther one says by how much the bar is missed."""
+    what, drift = f"floor and ceiling within {number(bar.within)} of the start arm's", summary.drifts.get((task, key))
+    moved = [drift.floor.value, drift.ceiling.value] if drift is not None else [None]
+    far = [abs(value) - bar.within for value in moved if value is not None]
+    if drift is None or not far:
+        return Checked(what, _place(task, key), NOTHING, "open")
+    told = f"{change(drift.floor)} / {change(drift.ceiling)}"
+    state: State = "met" if max(far) <= 0 else "missed"
+    return Checked(what, _place(task, key), told, state, number(max(far)) if max(far) > 0 else "")
 
 
 def _confirmed(summary: StudySummary, bar: ConfirmedBar) -> list[Checked]:

@@ -10,6 +10,7 @@ from saywhy.report.looks import look_of
 from saywhy.report.study.ablations import Point
 from saywhy.stats import Interval
 
+
 @dataclass(frozen=True, slots=True)
 class Dot:
     """One estimate in a line of a picture.
@@ -37,35 +38,55 @@ class Line:
     dots: tuple[Dot, ...] = ()
 
 
-def draw_lines(lines: Sequence[Line], label: str, marks: Sequence[float] = (0.0,), width: float = 6.8) -> Any:
-    """Draw lines of estimates from the top; two estimates in a line are set a little apart.
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A field of lines.
 
-    Args:
-        lines: What is drawn; a line without estimates is a heading in bold.
+    Attributes:
+        lines: What is drawn from the top; the panels of a picture have lines of the same names.
         label: What is measured.
-        marks: Where upright lines stand: the first solid (no difference), others dotted (limits).
-        width: Width in inches.
+        marks: Where upright lines stand: the first solid, others dotted (limits).
+        title: What sets the panel apart.
     """
+
+    lines: Sequence[Line]
+    label: str
+    marks: tuple[float, ...] = (0.0,)
+    title: str = ""
+
+
+def draw_panels(*panels: Panel) -> Any:
+    """Draw lines of estimates, panels side by side; two estimates in a line are set a little apart."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, 0.235 * len(lines) + 1.0), layout="constrained")
-    axes = figure.subplots()
-    for at, mark in enumerate(marks):
-        axes.axvline(mark, color="#333333", linewidth=0.9, linestyle="-" if at == 0 else ":")
-    for at, line in enumerate(lines):
-        for which, dot in enumerate(line.dots):
-            shift = 0.0 if len(line.dots) == 1 else 0.17 - 0.34 * which / (len(line.dots) - 1)
-            _dot(axes, dot, -at + shift)
+    lines = panels[0].lines
+    names = 0.078 * max(len(line.name) for line in lines)
+    width = names + (4.9 if len(panels) == 1 else max(2.5, 7.4 / len(panels)) * len(panels))
+    figure = Figure(figsize=(width, 0.225 * len(lines) + 1.05), layout="constrained")
+    grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)
+    for axes, panel in zip(grid.flat, panels, strict=True):
+        _panel(axes, panel)
+    axes = grid.flat[0]
     axes.set_yticks([-at for at in range(len(lines))], [line.name for line in lines])
     for tick, line in zip(axes.get_yticklabels(), lines, strict=True):
         tick.set_fontweight("normal" if line.dots else "bold")
-    axes.tick_params(axis="y", length=0)
     axes.set_ylim(-len(lines) + 0.4, 0.6)
-    axes.set_xlabel(label)
+    _legend(figure, [dot for panel in panels for line in panel.lines for dot in line.dots])
+    return figure
+
+
+def _panel(axes: Any, panel: Panel) -> None:
+    for at, mark in enumerate(panel.marks):
+        axes.axvline(mark, color="#333333", linewidth=0.9, linestyle="-" if at == 0 else ":")
+    for at, line in enumerate(panel.lines):
+        for which, dot in enumerate(line.dots):
+            shift = 0.0 if len(line.dots) == 1 else 0.17 - 0.34 * which / (len(line.dots) - 1)
+            _dot(axes, dot, -at + shift)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(panel.label)
+    axes.set_title(panel.title)
     axes.grid(axis="x")
     axes.set_axisbelow(True)
-    _legend(figure, [dot for line in lines for dot in line.dots])
-    return figure
 
 
 def _dot(axes: Any, dot: Dot, at: float) -> None:
@@ -90,7 +111,8 @@ def _legend(figure: Any, dots: Sequence[Dot]) -> None:
         face = "white" if dot.hollow else colour
         handles.append(Line2D([], [], color=colour, marker=marker, markerfacecolor=face, label=dot.label, markersize=6))
     if len(handles) > 1:
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False)
+        abreast = 2 if max(map(len, named)) > 18 else 4
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(abreast, len(handles)), frameon=False)
 
 
 def draw_curves(points: Sequence[Point]) -> Any:
@@ -114,6 +136,7 @@ def draw_curves(points: Sequence[Point]) -> Any:
         rows = sorted({point.rows for point in mine})
         axes.set_xticks(rows, [str(row) for row in rows])
         axes.minorticks_off()
+        axes.margins(x=0.12)
         axes.set_xlabel("training texts")
         axes.grid(axis="y")
         axes.set_axisbelow(True)

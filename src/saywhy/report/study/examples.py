@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from saywhy.report.examples import Sample, sample
+from saywhy.report.study.load import STARTS
 from saywhy.report.study.sheets import beside
 from saywhy.report.study.summary import StudySummary
 
@@ -15,7 +16,7 @@ def samples(summary: StudySummary) -> tuple[tuple[str, ...], list[tuple[str, Sam
     """Return the readouts shown, and (task, text with what was said of it): as many of each task as of the others.
 
     A bank has no texts of its own: the examples come from its run of built-in texts, if it has one. Of each task the
-    arms of the answer are shown, their controls, and the arms that they went on from.
+    arms of the answer are shown, and their controls.
     """
     study = summary.study
     if study.examples is not None:
@@ -27,7 +28,7 @@ def samples(summary: StudySummary) -> tuple[tuple[str, ...], list[tuple[str, Sam
     shown: tuple[str, ...] = ()
     made: list[tuple[str, Sample]] = []
     for at, task in enumerate(tasks):
-        run, arms = study.runs[task], beside(summary, task)
+        run, arms = study.runs[task], beside(summary, task) - set(STARTS)
         share = HOW_MANY // len(tasks) + (at < HOW_MANY % len(tasks))
         readouts, found = sample(replace(run, rows=tuple(r for r in run.rows if r.arm in arms)), summary.seed, share)
         shown = max(shown, readouts, key=len)

@@ -31,7 +31,8 @@ def cells_csv(summary: StudySummary) -> str:
             row |= {"practised_tasks": "+".join(arm.tasks), **_gain(summary, gain)}
             row |= columns("floor_drift", drift.floor if drift else NOBODY)
             row |= columns("ceiling_drift", drift.ceiling if drift else NOBODY)
-            rows.append(row | {"gate": kept.gate.state if kept and kept.gate else None})
+            row |= {"gate": kept.gate.state if kept and kept.gate else None}
+            rows.append(row | {"reasons": ";".join(f"{why}={count}" for why, count in sorted(cell.reasons.items()))})
     return csv_text(rows)
 
 

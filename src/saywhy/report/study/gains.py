@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -9,16 +10,17 @@ from typing import Literal
 from saywhy import stats
 from saywhy.records import Row
 from saywhy.report.arms import kind, matched_seeds
-from saywhy.report.cells import Key
+from saywhy.report.cells import Key, excesses
 from saywhy.report.contrasts import Contrast, contrast_of
 from saywhy.report.study.frozen import Confirmatory
-from saywhy.report.study.load import Arm, StudyRun
+from saywhy.report.study.load import STARTS, Arm, StudyRun
+from saywhy.stats.intervals import by_text
 
 Axis = Literal["practised", "other style", "other task", "unseen task", "free", "variant", "robustness", "other arm"]
 """What a comparison is about: the practised styles on the practised task, or one way in which it is away from them."""
 
-RIVALS = ("base", "adapted", "lexical", "transplant")
-"""Kinds of arms, beside the control, that a faithful arm is compared with in the styles that it practised."""
+OTHERS = ("lexical", "transplant")
+"""Kinds of arms with targets of another kind, which a faithful arm is compared with in the styles that it practised."""
 
 Cells = Mapping[str, Mapping[Key, Sequence[Row]]]
 """Task -> cell -> its rows."""
@@ -35,6 +37,7 @@ class Gain:
         axis: What it is about.
         frozen: The confirmatory cell that it answers; None if it is exploratory.
         seeds: The seeds that both arms ran under.
+        levels: Mean excess of the arm and of the other, on the texts and seeds that they share.
     """
 
     task: str
@@ -43,6 +46,7 @@ class Gain:
     axis: Axis
     frozen: Confirmatory | None
     seeds: tuple[int, ...]
+    levels: tuple[float, float]
 
     @property
     def key(self) -> Key:
@@ -82,7 +86,9 @@ def gains_of(study: StudyRun, cells: Cells, frozen: Sequence[Confirmatory], seed
         frozen: The confirmatory cells. One without rows counts in Holm's correction as if it had shown nothing.
         seed: Seed of the resampling.
     """
-    found = [_gain(study, cells[task], task, key, other, frozen, seed) for task, key, other in _pairs(study, cells)]
+    answer = {cell.key.arm for cell in frozen}
+    pairs = _pairs(study, cells, answer)
+    found = [_gain(study, cells[task], task, key, other, frozen, seed) for task, key, other in pairs]
     families: dict[tuple[str, ...], list[int]] = {}
     for at, gain in enumerate(found):
         families.setdefault(gain.family, []).append(at)
@@ -99,8 +105,11 @@ def _p(gain: Gain) -> float:
     return 1.0 if p is None else p
 
 
-def _pairs(study: StudyRun, cells: Cells) -> Iterator[tuple[str, Key, str]]:
-    """Yield (task, cell, other arm) for everything that is compared and has rows."""
+def _pairs(study: StudyRun, cells: Cells, answer: set[str]) -> Iterator[tuple[str, Key, str]]:
+    """Yield (task, cell, other arm) for everything that is compared and has rows.
+
+    ``answer`` has the arms that are compared with base and adapted too.
+    """
     for task, mine in cells.items():
         for key in mine:
             arm = study.arm(key.arm)
@@ -108,15 +117,16 @@ def _pairs(study: StudyRun, cells: Cells) -> Iterator[tuple[str, Key, str]]:
                 continue
             others = [control.name] if (control := study.control(arm)) else []
             if task in arm.tasks and key.style in arm.styles and not arm.variant:
-                others += [a for a in _rivals(study, arm, mine) if a not in others]
+                others += [a for a in _others(study, arm, mine, starts=arm.name in answer) if a not in others]
             yield from ((task, key, other) for other in others if replace(key, arm=other) in mine)
 
 
-def _rivals(study: StudyRun, arm: Arm, cells: Mapping[Key, Sequence[Row]]) -> list[str]:
-    """Return the other arms that a reader will ask about: those before training, and other targets."""
+def _others(study: StudyRun, arm: Arm, cells: Mapping[Key, Sequence[Row]], *, starts: bool) -> list[str]:
+    """Return the arms with other targets and the same practice; with ``starts`` those before the training too."""
     names = dict.fromkeys(key.arm for key in cells)
-    found = [study.arm(name) for name in names if kind(name) in RIVALS]
-    return [one.name for one in found if not one.styles or (one.practice == arm.practice and not one.variant)]
+    before = [name for name in names if name in STARTS and starts]
+    found = [study.arm(name) for name in names if kind(name) in OTHERS]
+    return before + [one.name for one in found if one.practice == arm.practice and not one.variant]
 
 
 def _gain(
@@ -135,7 +145,16 @@ def _gain(
     control = study.control(arm)
     matched = control is not None and control.name == other
     axis = axis_of(study, task, arm, key) if matched else "other arm"
-    return Gain(task, arm, contrast_of(key, other, mine, theirs, seed), axis, named, seeds)
+    return Gain(task, arm, contrast_of(key, other, mine, theirs, seed), axis, named, seeds, _levels(mine, theirs))
+
+
+def _levels(mine: Sequence[Row], theirs: Sequence[Row]) -> tuple[float, float]:
+    """Return both arms' mean excess where both have rows: their difference is the paired one."""
+    sides = [excesses(mine), excesses(theirs)]
+    shared = sides[0].keys() & sides[1].keys()
+    means = [by_text((text, side[text, seed]) for text, seed in shared).values() for side in sides]
+    first, second = (math.fsum(some) / len(some) if some else 0.0 for some in means)
+    return first, second
 
 
 def axis_of(study: StudyRun, task: str, arm: Arm, key: Key) -> Axis:

@@ -15,7 +15,7 @@ from saywhy.report.load import Run
 from saywhy.report.retention import Retention, retention, yardstick
 from saywhy.report.rules import Rules
 from saywhy.report.study.load import STARTS, Arm, Kept, StudyRun
-from saywhy.stats import Difference, Interval
+from saywhy.stats import Answer, Difference, Interval
 from saywhy.stats.intervals import by_text
 
 State = Literal["passes", "fails", "open"]
@@ -83,8 +83,7 @@ def gate_of(found: Retention, usual: Interval | None, rules: Rules) -> Gate:
     if change is None or change.value is None or found.accuracy_kept is None:
         unknown.append("no accuracy to compare")
     elif found.accuracy_kept != "yes":
-        said = "is lower" if found.accuracy_kept == "no" else f"is not shown to be above -{rules.accuracy_loss:g}"
-        lost.append(f"change of accuracy {change_of(change)} {said}")
+        lost.append(f"change of accuracy {change_of(change)}{_shortfall(found.accuracy_kept, change, rules)}")
     if agreed is None or usual is None or usual.value is None:
         unknown.append("no yardstick of agreement (it takes two seeds of the start arm)")
     elif agreed < usual.value - rules.agreement_loss:
@@ -94,9 +93,15 @@ def gate_of(found: Retention, usual: Interval | None, rules: Rules) -> Gate:
     return Gate("open", tuple(unknown)) if unknown else Gate("passes")
 
 
-def _by_class(
-    run: Run, arm: str, start: str | None, seed: int
-) -> tuple[dict[str, Interval], dict[str, Difference]]:
+def _shortfall(kept: Answer, change: Difference, rules: Rules) -> str:
+    """Say why a change of accuracy does not pass."""
+    if kept == "no":
+        return ", lost"
+    few = change.low is not None and change.low > -rules.accuracy_loss
+    return f", {'too few texts changed' if few else 'too uncertain'} to exclude a loss of {rules.accuracy_loss:g}"
+
+
+def _by_class(run: Run, arm: str, start: str | None, seed: int) -> tuple[dict[str, Interval], dict[str, Difference]]:
     """Return the accuracy on the texts of each gold label, and its change against the start arm."""
     mine = [d for d in run.decisions if d.arm == arm and d.gold is not None]
     before = [d for d in run.decisions if d.arm == start and d.gold is not None]

@@ -16,7 +16,7 @@ UP, DOWN = (0.13, 0.40, 0.67), (0.70, 0.35, 0.02)
 STRONGEST = 0.62
 """How far a cell goes from white to its colour at most, so that the number in it stays legible."""
 
-CELL = (1.0, 0.52)
+CELL = (0.94, 0.52)
 """Width and height of a cell, inches."""
 
 WIDEST = 10.2
@@ -58,6 +58,8 @@ def draw_matrices(summary: StudySummary, matrices: Sequence[Matrix], down: str, 
         axes.set_xlabel(across)
         if at % abreast == 0:
             axes.set_ylabel(down)
+        elif matrix.rows == matrices[at - 1].rows:
+            axes.tick_params(labelleft=False)
     return figure
 
 
@@ -70,13 +72,15 @@ def _panel(axes: Any, summary: StudySummary, matrix: Matrix, top: float) -> None
     axes.set_yticks(range(len(matrix.rows)), matrix.rows)
     axes.tick_params(length=0, labelsize=8.5)
     axes.spines[:].set_visible(False)
+    made = {row for row, _ in matrix.gains}
     for y, row in enumerate(matrix.rows):
         for x, column in enumerate(matrix.columns):
-            _square(axes, x, y, matrix.gains.get((row, column)), summary, top)
+            if row in made:
+                _square(axes, x, y, matrix.gains.get((row, column)), summary, top)
 
 
 def _square(axes: Any, x: int, y: int, gain: Gain | None, summary: StudySummary, top: float) -> None:
-    """Draw one cell; one that was not measured stays empty but for a dash."""
+    """Draw one cell; one that was not measured says so."""
     from matplotlib.patches import Rectangle
 
     if gain is None:

@@ -13,7 +13,7 @@ def gate_sheet(summary: StudySummary) -> Sheet | None:
     accuracy, agreement = losses(summary.study)
     header = (
         "task", "arm", "n", "accuracy", "raw", "change", "agreement", "of two seeds", "gate", "floor", "ceiling",
-        "margin", "why",
+        "margin",
     )  # fmt: skip
     note = (
         f"On the texts of the whole test split that were decided (n). Gate, on the tasks that an arm practised: the "
@@ -40,9 +40,8 @@ def _gate_row(one: ArmKept) -> list[Shown | str]:
         change(kept.accuracy_change) if kept.accuracy_change is not None else Shown(NOTHING),
         estimate(kept.agreement),
         usual or Shown(NOTHING),
-        Shown(state),
+        Shown(state, "", joined(gate.reasons) if gate else ""),
         *drifts,
-        Shown(joined(gate.reasons, "and") if gate and gate.reasons else ""),
     ]
 
 

@@ -14,17 +14,18 @@ LONG = 40
 SIGNS = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "–": "--", "—": "---", "±": r"$\pm$", "†": r"\textdagger{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "\N{EN DASH}": "--", "\N{EM DASH}": "---",
+    "±": r"$\pm$", "†": r"\textdagger{}",
     "‡": r"\textdaggerdbl{}", "→": r"$\rightarrow$", "’": "'", "‘": "`", "…": r"\ldots{}", "\N{MINUS SIGN}": "$-$",
 }  # fmt: skip
 """What LaTeX reads as something else, or does not have in its fonts."""
 
 
 def escape(text: str) -> str:
-    """Return text that LaTeX sets as it stands.
+    r"""Return text that LaTeX sets as it stands.
 
-    >>> escape("50 % of a_b [0.1]")
-    '50 \\\\% of a\\\\_b [0.1]'
+    >>> print(escape("50 % of a_b [-0.1]"))
+    50 \% of a\_b [$-$0.1]
     """
     flat = " ".join(text.split())
     found = "".join(SIGNS.get(sign, sign) for sign in flat)
@@ -32,8 +33,8 @@ def escape(text: str) -> str:
 
 
 def tables_tex(parts: Iterable[Part]) -> str:
-    """Return every printed table of the report; ``\\input`` it where booktabs and longtable are loaded."""
-    head = "% Needs \\usepackage{booktabs,longtable}; wide tables are set in \\scriptsize: turn them where they do not fit.\n"
+    r"""Return every printed table of the report; ``\input`` it where booktabs and longtable are loaded."""
+    head = "% Needs \\usepackage{booktabs,longtable}. Tables are set small: turn those that do not fit your page.\n"
     made = [
         table(found, f"tab:{part.anchor}-{number}", part.title)
         for part in parts
@@ -64,14 +65,15 @@ def _long(columns: str, caption: str, label: str, head: str, body: Sequence[str]
     """Return a table that may break over pages; its head is repeated."""
     lines = [
         r"{\scriptsize\setlength{\tabcolsep}{3pt}", rf"\begin{{longtable}}{{{columns}}}",
-        rf"\caption{{{caption}}}\label{{{label}}}\\", r"\toprule", head, r"\midrule", r"\endfirsthead", r"\toprule", head,
-        r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot", *body, r"\end{longtable}}",
+        rf"\caption{{{caption}}}\label{{{label}}}\\",
+        r"\toprule", head, r"\midrule", r"\endfirsthead", r"\toprule", head, r"\midrule",
+        r"\endhead", r"\bottomrule", r"\endfoot", *body, r"\end{longtable}}",
     ]  # fmt: skip
     return "\n".join(lines)
 
 
 def _cell(cell: Shown) -> str:
-    """Return a cell; what is read second is set smaller. A bracket first in a line would be an option of ``\\\\``."""
+    r"""Return a cell; what is read second is set smaller. A bracket first in a line would be an option of ``\\``."""
     small = rf" {{\tiny {escape(cell.small)}}}" if cell.small else ""
     main = escape(cell.main)
     return f"{{{main}}}{small}" if main.startswith("[") else f"{main}{small}"

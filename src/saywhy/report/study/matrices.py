@@ -34,18 +34,20 @@ class Matrix:
 
 def style_matrices(summary: StudySummary, setting: str, readout: str) -> list[Matrix]:
     """Return one matrix a task: arms that practised on this task alone, by the styles that they practised."""
+    gains = [g for g in _shown(summary, setting, readout) if g.arm.tasks == (g.task,)]
+    # All panels have the same rows, so that they stand side by side in line.
+    rows = tuple(sorted({gain.arm.practised for gain in gains}, key=_style_order))
+    columns = tuple(style for style in STYLES if any(gain.key.style == style for gain in gains))
     found = []
     for task in summary.study.runs:
-        gains = [g for g in _shown(summary, setting, readout) if g.task == task and g.arm.tasks == (task,)]
-        cells = {(gain.arm.practised, gain.key.style): gain for gain in gains}
+        cells = {(gain.arm.practised, gain.key.style): gain for gain in gains if gain.task == task}
         if cells:
-            rows = sorted({row for row, _ in cells}, key=_style_order)
-            found.append(Matrix(task, tuple(rows), tuple(s for s in STYLES if any(c == s for _, c in cells)), cells))
+            found.append(Matrix(task, rows, columns, cells))
     return found
 
 
 def task_matrices(summary: StudySummary, setting: str, readout: str) -> list[Matrix]:
-    """Return one matrix a test style: arms of one set of styles (the commonest), by the tasks that they practised on."""
+    """Return one matrix a test style: arms of one set of styles (all, else the commonest), by practised tasks."""
     gains = _shown(summary, setting, readout)
     practised = _commonest([gain.arm for gain in gains])
     tasks = (*summary.study.tasks, *summary.study.unseen)

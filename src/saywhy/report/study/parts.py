@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from saywhy.report.format import Sheet, counted, sheet
 from saywhy.report.sheets import main_sheets, reason_sheet, set_aside_sheet
@@ -11,10 +11,12 @@ from saywhy.report.study.frozen import confirmatory, objections
 from saywhy.report.study.gains import Gain
 from saywhy.report.study.gate import not_releasable
 from saywhy.report.study.keeping import class_sheets, gate_sheet, instruction_sheet
+from saywhy.report.study.load import StudyRun
 from saywhy.report.study.made import arms_sheet, made_sheets, numbers_sheet
 from saywhy.report.study.sheets import (
     ablation_sheet,
     bars_sheet,
+    beside,
     curve_sheet,
     gain_sheet,
     graded_sheet,
@@ -59,7 +61,7 @@ def parts_of(summary: StudySummary) -> list[Part]:
         _part("curve", "Learning curve", [curve_sheet(summary)], ["curve"], printed=True),
         _part("ablations", "Ablations", [ablation_sheet(summary)], ["ablations"], printed=True),
         _retention(summary),
-        _part("groups", "Class, length, margin", [groups_sheet(summary)], ["groups"]),
+        _part("groups", "Class, length, margin", [groups_sheet(summary)], [f"groups-{task}" for task in summary.tasks]),
         _failures(summary),
     ]
     return [part for part in found if part.sheets or part.words]
@@ -71,7 +73,9 @@ def last_parts(summary: StudySummary) -> list[Part]:
         Part(f"cells-{task}", f"Every cell, {task}", sheets=(*main_sheets(found), *main_sheets(found, primary=False)))
         for task, found in summary.tasks.items()
     ]
-    made = _part("made", "Everything needed to repeat it", [arms_sheet(summary), numbers_sheet(summary), *made_sheets(summary)])
+    made = _part(
+        "made", "Everything needed to repeat it", [arms_sheet(summary), numbers_sheet(summary), *made_sheets(summary)]
+    )
     return [part for part in (made, *every) if part.sheets]
 
 
@@ -93,17 +97,24 @@ def _confirmatory(summary: StudySummary) -> Part:
     study = summary.study
     words = []
     if study.frozen:
-        tests = study.frozen.get("tests", {})
-        words.append(f"Frozen before a test row was looked at: {counted(len(confirmatory(study)), 'cell')}, hash {study.frozen.get('hash')}.")
-        words.append("; ".join(f"{name}: {value}" for name, value in tests.items()) + ".")
-        words.append("; ".join(f"{name}: {'none' if v is None else v}" for name, v in study.frozen.get("exclusions", {}).items()) + ".")
+        words.append(
+            f"Frozen before a test row was looked at: {counted(len(confirmatory(study)), 'cell')}, hash "
+            f"{study.frozen.get('hash')}."
+        )
+        words += [f"{name.capitalize()}: {told}." for name in ("tests", "exclusions") if (told := _told(study, name))]
     against = objections(study)
     if against:
         words.append("This page does NOT hold to what was frozen: " + "; ".join(against) + ".")
     else:
         words.append("The confirmatory cells of this page are the frozen ones; the hash is that of the file.")
-    found = gain_sheet(summary, "Confirmatory cells", summary.confirmatory)
-    return _part("confirmatory", "The confirmatory part", [found], ["confirmatory"], [w for w in words if w != "."], printed=True)
+    found = gain_sheet(summary, "Confirmatory cells", summary.confirmatory, planning=True)
+    return _part("confirmatory", "The confirmatory part", [found], ["confirmatory"], words, printed=True)
+
+
+def _told(study: StudyRun, name: str) -> str:
+    """Return a part of ``frozen.json`` in words."""
+    found = study.frozen.get(name, {})
+    return "; ".join(f"{key.replace('_', ' ')}: {'none' if value is None else value}" for key, value in found.items())
 
 
 def _results(summary: StudySummary) -> list[Sheet | None]:
@@ -168,20 +179,34 @@ def _others(summary: StudySummary) -> Part:
 
 
 def _retention(summary: StudySummary) -> Part:
-    failed = not_releasable(summary.kept)
+    failed = {
+        name: why for name, why in not_releasable(summary.kept).items() if summary.study.arm(name).kind != "random"
+    }
     words = [f"Not releasable: {name} ({'; '.join(reasons)})." for name, reasons in failed.items()]
     sheets = [gate_sheet(summary), *class_sheets(summary), instruction_sheet(summary)]
     if not any(sheets):
         words = ["Nothing was measured of what the arms kept."]
-    return _part("retention", "Retention and the gate", sheets, ["retention"], words, printed=True)
+    return _part(
+        "retention",
+        "Retention and the gate",
+        sheets,
+        [f"retention-{task}" for task in summary.tasks],
+        words,
+        printed=True,
+    )
 
 
 def _failures(summary: StudySummary) -> Part:
     """Return why replies are invalid and texts were set aside, a table a task."""
     sheets = []
     for task, found in summary.tasks.items():
-        for one in (reason_sheet(found), set_aside_sheet(found)):
+        names = beside(summary, task)
+        mine = replace(found, cells=tuple(cell for cell in found.cells if cell.key.arm in names))
+        for one in (reason_sheet(mine), set_aside_sheet(found)):
             if one is not None:
                 sheets.append(sheet(f"{one.title}, {task}", one.header, one.rows, one.note, one.texts))
     pictures = [f"replies-{task}" for task in summary.tasks]
-    return _part("failed", "What failed, and why", sheets, pictures)
+    words = (
+        "The arms of the answer, their controls and what they went on from; of all others: cells.csv, column reasons.",
+    )
+    return _part("failed", "What failed, and why", sheets, pictures, words if sheets else ())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from saywhy.records import STYLES
+from saywhy.report.format import counted
 from saywhy.report.plots import Plan, draw_validity, picture_file
-from saywhy.report.study.ablations import ablations_of, curve_of, told
-from saywhy.report.study.draw import Dot, Line, draw_curves, draw_lines
+from saywhy.report.study.ablations import Ablation, ablations_of, curve_of, told
+from saywhy.report.study.draw import Dot, Line, Panel, draw_curves, draw_panels
 from saywhy.report.study.frozen import losses
 from saywhy.report.study.gains import Gain
 from saywhy.report.study.groups import groups_of
@@ -69,7 +71,7 @@ def _confirmatory(summary: StudySummary) -> list[Plan]:
         f"The confirmatory cells: {ABOVE}, one-word. {BARS}; ticks are the single seeds; 0: no more than the control. "
         f"{counts(gains)}"
     )
-    draw = partial(draw_lines, _by_task(gains), ABOVE)
+    draw = partial(draw_panels, Panel(_by_task(gains), ABOVE))
     return [Plan("confirmatory", "Confirmatory cells", caption, draw)]
 
 
@@ -106,7 +108,7 @@ def _free(summary: StudySummary) -> list[Plan]:
         f"Arms that practised one-word explanations, asked for one word and for as many as they like: {ABOVE}; replies "
         f"as users see them, an invalid one is a miss. {BARS}. Free: exploratory. {counts(free)}"
     )
-    draw = partial(draw_lines, lines, ABOVE)
+    draw = partial(draw_panels, Panel(lines, ABOVE))
     return [Plan("free", "From one word to free explanations", caption, draw)]
 
 
@@ -144,7 +146,7 @@ def _graded(summary: StudySummary) -> list[Plan]:
         "Excess of the named words in the arm itself (filled) and as looked up in the start arm's tables (hollow); "
         f"one-word, constrained. {BARS}. Up to {most} texts."
     )
-    draw = partial(draw_lines, lines, "mean excess")
+    draw = partial(draw_panels, Panel(lines, "mean excess"))
     return [Plan("graded", "By the current and by the start model", caption, draw)]
 
 
@@ -163,47 +165,83 @@ def _curve(summary: StudySummary) -> list[Plan]:
 
 def _ablations(summary: StudySummary) -> list[Plan]:
     found = ablations_of(summary)
+    if not found:
+        return []
+    styles = [style for style in STYLES if any(one.cell.key.style == style for one in found)]
+    label = "mean excess minus that of the plain arm"
+    panels = [Panel(_variants(found, style), label, title=style) for style in styles]
+    caption = (
+        "What each change of the recipe does: mean excess of the variant minus that of the arm without variant, "
+        f"one-word, constrained. {BARS}; exploratory. {max(one.difference.n for one in found)} texts, "
+        f"{_most(len(one.difference.seeds) for one in found)}."
+    )
+    return [Plan("ablations", "Ablations", caption, partial(draw_panels, *panels))]
+
+
+def _variants(found: Sequence[Ablation], style: str) -> list[Line]:
+    """Return a line a variant, with a heading a task; all styles have the same lines."""
     lines: list[Line] = []
-    for name in dict.fromkeys((one.task, one.arm.name) for one in found):
-        mine = [one for one in found if (one.task, one.arm.name) == name]
-        lines.append(Line(f"{mine[0].arm.sort} ({told(mine[0].arm)}), {mine[0].task}"))
-        lines += [Line(one.cell.key.style, (Dot(one.difference),)) for one in mine]
-    label = "mean excess minus that of the arm without variant"
-    caption = f"What each change of the recipe does, one-word, constrained. {BARS}; exploratory. "
-    caption += f"{max((one.difference.n for one in found), default=0)} texts."
-    return [Plan("ablations", "Ablations", caption, partial(draw_lines, lines, label))] if lines else []
+    for task in dict.fromkeys(one.task for one in found):
+        lines.append(Line(task))
+        for arm in {one.arm.name: one.arm for one in found if one.task == task}.values():
+            dots = [
+                Dot(one.difference) for one in found if (one.task, one.arm, one.cell.key.style) == (task, arm, style)
+            ]
+            lines.append(Line(f"{arm.variant} ({told(arm)})", tuple(dots)))
+    return lines
+
+
+def _most(counts: Iterable[int]) -> str:
+    return "up to " + counted(max(counts, default=0), "seed")
 
 
 def _retention(summary: StudySummary) -> list[Plan]:
-    lost = losses(summary.study)[0]
-    lines: list[Line] = []
+    """Draw accuracy and agreement of the arms that practised on a task, a picture a task."""
+    lost, plans = losses(summary.study)[0], []
     for task in summary.tasks:
-        mine = [one for one in summary.kept if one.task == task and one.kept.accuracy_change is not None]
-        lines += [Line(task)] if mine else []
-        for one in mine:
-            moved = one.kept.accuracy_change or Interval(None, None, None, 0)
-            failed = one.gate is not None and one.gate.state == "fails"
-            lines.append(Line(one.arm.name + "  (fails the gate)" * failed, (Dot(moved, one.arm.kind),)))
-    caption = (
-        f"Change of accuracy against the start arm, on the decided texts of the test split. {BARS}; dotted: the most "
-        "that may be lost. The marker is that of the arm's kind."
-    )
-    draw = partial(draw_lines, lines, "change of accuracy", (0.0, -lost))
-    return [Plan("retention", "What was kept of the classifier", caption, draw)] if lines else []
+        mine = [one for one in summary.kept if one.task == task and (one.gate is not None or one.arm.name == "base")]
+        shown = [one for one in mine if one.kept.accuracy_change is not None]
+        if not any(one.gate for one in shown):
+            continue
+        names = [one.arm.name + " (fails)" * (one.gate is not None and one.gate.state == "fails") for one in shown]
+        moved = [
+            Line(n, (Dot(one.kept.accuracy_change or EMPTY, one.arm.kind),))
+            for n, one in zip(names, shown, strict=True)
+        ]
+        agreed = [Line(name, (Dot(one.kept.agreement, one.arm.kind),)) for name, one in zip(names, shown, strict=True)]
+        usual = shown[0].yardstick.value if shown[0].yardstick is not None else None
+        caption = (
+            f"Arms that practised on {task}, on {shown[0].kept.accuracy.n} texts of its test split; those that fail "
+            f"the gate are named so. {BARS}. Left, against the start arm; dotted: the most that may be lost. Right, "
+            "labels equal to the start arm's; the upright line is the agreement of two seeds of the start arm. "
+            f"{_most(len(one.kept.accuracy_change.seeds) for one in shown if one.kept.accuracy_change)}."
+        )
+        panels = (
+            Panel(moved, "change of accuracy", (0.0, -lost)),
+            Panel(agreed, "agreement with the start arm", (usual,) if usual is not None else ()),
+        )
+        plans.append(Plan(f"retention-{task}", f"What was kept, {task}", caption, partial(draw_panels, *panels)))
+    return plans
+
+
+EMPTY = Interval(None, None, None, 0)
 
 
 def _groups(summary: StudySummary) -> list[Plan]:
-    found = groups_of(summary)
-    lines: list[Line] = []
-    for name in dict.fromkeys((one.task, one.by) for one in found):
-        mine = [one for one in found if (one.task, one.by) == name]
-        lines.append(Line(f"{name[0]}, by {name[1]}"))
-        lines += [Line(f"{one.name} (n {one.texts})", (Dot(one.difference),)) for one in mine]
-    caption = (
-        f"For whom it works: {ABOVE} in groups of texts, practised styles averaged within a text, one-word, "
-        f"constrained. {BARS}; exploratory, not corrected."
-    )
-    return [Plan("groups", "Class, length, margin", caption, partial(draw_lines, lines, ABOVE))] if lines else []
+    found, plans = groups_of(summary), []
+    for task in dict.fromkeys(one.task for one in found):
+        lines: list[Line] = []
+        for by in dict.fromkeys(one.by for one in found if one.task == task):
+            lines.append(Line(f"by {by}"))
+            mine = [one for one in found if (one.task, one.by) == (task, by)]
+            lines += [Line(f"{one.name} (n {one.texts})", (Dot(one.difference),)) for one in mine]
+        caption = (
+            f"For whom it works, {task}: {ABOVE} in groups of texts, practised styles averaged within a text, "
+            f"one-word, constrained. {BARS}; exploratory, not corrected."
+        )
+        draw = partial(draw_panels, Panel(lines, ABOVE))
+        plans.append(Plan(f"groups-{task}", f"Class, length, margin: {task}", caption, draw))
+    return plans
 
 
 def _replies(summary: StudySummary) -> list[Plan]:

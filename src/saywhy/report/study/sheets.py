@@ -16,7 +16,6 @@ from saywhy.report.format import (
     needed_of,
     number,
     p_of,
-    p_value,
     sheet,
 )
 from saywhy.report.study.ablations import ablations_of, curve_of, told
@@ -28,43 +27,49 @@ from saywhy.report.summary import Cell
 
 GAINS_NOTE = (
     "n: texts; seeds are averaged within a text. Difference: of mean excess, on the same texts. p: sign flips over "
-    "texts; in brackets corrected (Holm) within the family. Floor and ceiling: change against the start arm; near: "
-    "both within 5 points. For 80 %: texts that a next study needs to find a difference as large as this one in four of "
-    "five cases (uncorrected)."
+    "texts; in brackets corrected (Holm) within the family. Floor / ceiling: their change against the start arm; ! "
+    "more than 5 points, so that part of a gain may be brittleness."
+)
+PLANNING_NOTE = (
+    "For 80 %: texts that a next study needs to find a difference as large as this one in four of five cases "
+    "(uncorrected)."
 )
 
 
-def gain_sheet(summary: StudySummary, title: str, gains: Sequence[Gain], note: str = "") -> Sheet | None:
-    """Return comparisons, one a line; None if there are none."""
+def gain_sheet(
+    summary: StudySummary, title: str, gains: Sequence[Gain], note: str = "", *, planning: bool = False
+) -> Sheet | None:
+    """Return comparisons, one a line, with ``planning`` the texts that a next study needs; None if there are none."""
     if not gains:
         return None
-    header = (
-        "task", "style", "arm", "against", "n", "seeds", "excess", "of the other", "difference", "by seed", "p (Holm)",
-        "result", "score", "floor", "ceiling", "near", "for 80 %",
+    header: tuple[str, ...] = (
+        "task", "style", "arm", "against", "n", "excess", "of the other", "difference", "by seed", "p (Holm)", "result",
+        "score", "floor / ceiling",
     )  # fmt: skip
     rows = [_gain_row(summary, gain) for gain in gains]
+    if planning:
+        header, note = (*header, "for 80 %"), f"{note} {PLANNING_NOTE}".strip()
+        rows = [[*row, needed_of(gain.contrast.needed)] for row, gain in zip(rows, gains, strict=True)]
     return sheet(title, header, rows, f"{note} {GAINS_NOTE}".strip(), texts=4)
 
 
 def _gain_row(summary: StudySummary, gain: Gain) -> list[Shown | str]:
     found = gain.contrast
-    mine, other = summary.cell(gain.task, gain.key), summary.cell(gain.task, _of(gain.key, found.other))
+    mine, other = summary.cell(gain.task, gain.key), summary.study.arm(found.other)
+    against = other.sort if not other.styles or other.practice == gain.arm.practice else other.name
     return [
         gain.task,
         gain.key.style,
         gain.key.arm,
-        found.other,
+        against,
         str(found.difference.n),
-        ", ".join(map(str, gain.seeds)),
-        Shown(number(mine.excess.value)) if mine else Shown(NOTHING),
-        Shown(number(other.excess.value)) if other else Shown(NOTHING),
+        *(Shown(number(level)) for level in gain.levels),
         change(found.difference),
         by_seed(found.difference.seeds),
         p_of(found.difference, found.p_holm),
         result(summary, gain),
         estimate(mine.score) if mine else Shown(NOTHING),
-        *_drift(summary, gain.task, gain.key),
-        needed_of(found.needed),
+        _drift(summary, gain.task, gain.key),
     ]
 
 
@@ -77,21 +82,18 @@ def result(summary: StudySummary, gain: Gain) -> str:
     return gain.contrast.verdict if gain.contrast.verdict != NOT_SHOWN else "not shown"
 
 
-def _of(key: Key, arm: str) -> Key:
-    return Key(arm, key.style, key.setting, key.readout, key.operator)
-
-
-def _drift(summary: StudySummary, task: str, key: Key) -> list[Shown | str]:
+def _drift(summary: StudySummary, task: str, key: Key) -> Shown:
+    """Return how far floor and ceiling moved, with a mark where it is far."""
     found = summary.drifts.get((task, key))
     if found is None:
-        return [Shown(NOTHING)] * 3
-    return [Shown(change(one).main, "", str(change(one))) for one in (found.floor, found.ceiling)] + [
-        "yes" if found.near() else "no"
-    ]
+        return Shown(NOTHING)
+    floor, ceiling = change(found.floor), change(found.ceiling)
+    far = "" if found.near() else " !"
+    return Shown(f"{floor.main} / {ceiling.main}{far}", "", f"floor {floor}, ceiling {ceiling}")
 
 
 def results_sheet(summary: StudySummary, readout: str, setting: str = "one-word") -> Sheet | None:
-    """Return the arms of the answer in the styles that they practised, beside what they went on from and the control."""
+    """Return the arms of the answer in practised styles, beside what they went on from and the control."""
     rows: list[list[Shown | str]] = []
     for task, found in summary.tasks.items():
         names = beside(summary, task)
@@ -102,13 +104,13 @@ def results_sheet(summary: StudySummary, readout: str, setting: str = "one-word"
     rows.sort(key=lambda row: list(summary.tasks).index(str(row[0])))
     header = (
         "task", "style", "arm", "n", "valid", "hit", "floor", "ceiling", "excess", "score", "score, can flip",
-        "start-graded", "drift of floor", "of ceiling", "near",
+        "start-graded", "floor / ceiling",
     )  # fmt: skip
     note = (
         "Hit: the answer changes when the explanation is carried out; invalid is a miss. Floor: hits of a random word. "
         "Ceiling: any word hits. Excess: hit minus floor. Score: excess as a share of what the best word could do. Can "
         "flip: on texts that can flip in this arm and in the start arm. Start-graded: the named words' excess in the "
-        "start arm. Drift: against the start arm; near: both within 5 points. n: texts x seeds."
+        "start arm. Floor / ceiling: their change against the start arm; ! more than 5 points. n: texts x seeds."
     )
     return sheet(f"{setting}, {readout}", header, rows, note, texts=3) if rows else None
 
@@ -135,7 +137,7 @@ def _result_row(summary: StudySummary, task: str, cell: Cell) -> list[Shown | st
         estimate(cell.score),
         estimate(cell.score_flippable),
         estimate(cell.start_graded),
-        *_drift(summary, task, cell.key),
+        _drift(summary, task, cell.key),
     ]
 
 
@@ -162,13 +164,13 @@ def graded_sheet(summary: StudySummary) -> Sheet | None:
             if place == ("one-word", "constrained", summary.operator) and trained and cell.start_graded.n:
                 both = [estimate(cell.excess), estimate(cell.start_graded)]
                 moved = _drift(summary, task, cell.key)
-                rows.append([task, cell.key.style, arm.name, str(cell.rows), *both, *moved])
-    header = ("task", "style", "arm", "n", "excess, current", "excess, start-graded", "floor", "ceiling", "near")
+                rows.append([task, cell.key.style, arm.name, str(cell.rows), *both, moved])
+    header = ("task", "style", "arm", "n", "excess, current", "excess, start-graded", "floor / ceiling")
     note = (
-        "One-word, constrained. Current: the word is taken out and the arm itself is asked again. Start-graded: the same "
-        "word, looked up in the table of the start arm of the same seed. Words that only the current model obeys are "
-        "explanations of a model that changed; words that both obey were there before the training. Counterfactuals "
-        "have no such table."
+        "One-word, constrained. Current: the word is taken out and the arm itself is asked again. Start-graded: the "
+        "same word, in the table of the start arm of the same seed. Words that only the current model obeys "
+        "are explanations of a model that changed; words that both obey were there before the training. "
+        "Counterfactuals have no such table."
     )
     return sheet("Current and start model", header, rows, note, texts=3) if rows else None
 
@@ -190,17 +192,17 @@ def ablation_sheet(summary: StudySummary) -> Sheet | None:
                 estimate(one.cell.score),
                 estimate(generated.validity) if generated else Shown(NOTHING),
                 change(one.accuracy) if one.accuracy is not None else Shown(NOTHING),
-                *_drift(summary, one.task, one.cell.key),
+                _drift(summary, one.task, one.cell.key),
             ]
         )
     header = (
-        "task", "arm", "differs in", "style", "n", "difference", "p (Holm)", "score", "valid", "accuracy", "floor",
-        "ceiling", "near",
+        "task", "arm", "differs in", "style", "n", "difference", "p (Holm)", "score", "valid", "accuracy",
+        "floor / ceiling",
     )  # fmt: skip
     note = (
         "Exploratory. Difference: mean excess of the variant minus that of the arm without variant (one-word, "
-        "constrained; same texts and seeds). Holm over these lines. Valid: of its generated one-word replies. Accuracy: "
-        "on the split, minus that of the arm without variant."
+        "constrained; same texts and seeds). Holm over these lines. Valid: of its generated one-word replies. "
+        "Accuracy: on the split, minus that of the arm without variant."
     )
     return sheet("Ablations", header, rows, note, texts=4) if rows else None
 
@@ -230,9 +232,9 @@ def groups_sheet(summary: StudySummary) -> Sheet | None:
     ]
     header = ("task", "by", "texts", "n", *(f"hit, {style}" for style in styles), "difference of excess")
     note = (
-        "The arms of the answer, one-word, constrained, on the task that they practised: share of hits, in brackets the "
-        "floor. Difference: of mean excess to the matched control, styles averaged within a text; exploratory and not "
-        "corrected. Class is the gold label; length counts distinct words; margin is that of the start arm."
+        "The arms of the answer, one-word, constrained, on the task that they practised: share of hits, in brackets "
+        "the floor. Difference: of mean excess to the matched control, styles averaged within a text; exploratory and "
+        "not corrected. Class is the gold label; length counts distinct words; margin is that of the start arm."
     )
     return sheet("Class, length, margin", header, rows, note, texts=3) if rows else None
 
