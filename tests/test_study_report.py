@@ -16,16 +16,19 @@ from rich.console import Console
 import synthetic_study
 from saywhy.records import SaywhyError
 from saywhy.report.format import Shown, sheet
+from saywhy.report.retention import Retention
+from saywhy.report.rules import Rules
 from saywhy.report.study import load_study, show_study_report, write_study_report
 from saywhy.report.study.ablations import ablations_of, curve_of
 from saywhy.report.study.answer import answer
 from saywhy.report.study.bars import check, read_bars
 from saywhy.report.study.frozen import objections
-from saywhy.report.study.gate import instructed, not_releasable
+from saywhy.report.study.gate import gate_of, instructed, not_releasable
 from saywhy.report.study.groups import groups_of
 from saywhy.report.study.latex import escape, table
 from saywhy.report.study.matrices import style_matrices, task_matrices
 from saywhy.report.study.summary import StudySummary, missing, summarise_study
+from saywhy.stats import Difference, Interval
 
 HOSTILE = "<script>alert(1)</script> & 50 % of $x_1$"
 
@@ -119,6 +122,28 @@ def test_one_seed_of_the_start_arm_leaves_the_gate_open(folder, tmp_path):
     states = {one.arm.name: one.gate.state for one in kept}
     assert states["faithful.all.films"] == "open"
     assert states["faithful-bare.all.films"] == "fails"
+
+
+def test_agreement_below_two_seeds_fails_the_gate():
+    rules, nobody = Rules(), Interval(None, None, None, 0)
+    change, usual = Difference(0.0, -0.01, 0.01, 900, p=1.0), Interval(0.95, 0.93, 0.96, 900)
+
+    def kept(agreement: float, answer: str = "yes") -> Retention:
+        agreed = Interval(agreement, agreement - 0.01, agreement + 0.01, 900)
+        return Retention("a", usual, usual, change, answer, agreed, "unclear", {})
+
+    assert gate_of(kept(0.931), usual, rules).state == "passes"
+    failed = gate_of(kept(0.929), usual, rules)
+    assert (failed.state, failed.reasons) == (
+        "fails",
+        ("agreement 0.93 is below that of two seeds of the start arm, 0.95",),
+    )
+    assert (
+        gate_of(kept(0.99, "unclear"), usual, rules)
+        .reasons[0]
+        .endswith("too few texts changed to exclude a loss of 0.02")
+    )
+    assert gate_of(kept(0.99), nobody, rules).state == "open"
 
 
 def test_matrices_hold_the_planted_transfer(summary):
@@ -314,6 +339,16 @@ def test_the_terminal_says_the_five_sentences_and_the_table(folder):
     assert all(f"{number}. " in told for number in range(1, 6))
     assert "Confirmatory cells" in told
     assert "not shown" in told
+
+
+def test_broken_files_are_one_line(folder, tmp_path):
+    odd = shutil.copytree(folder, tmp_path / "odd")
+    (odd / "frozen.json").write_text('{"cells": [{"task": "films"}]}')
+    with pytest.raises(SaywhyError, match="cell 1 of"):
+        summarise_study(load_study(odd))
+    (odd / "models" / "seed-0" / "base" / "retention.json").write_text('{"replay": {"ids": ["a"], "losses": []}}')
+    with pytest.raises(SaywhyError, match="as many losses as ids"):
+        load_study(odd)
 
 
 def test_an_arm_that_the_study_does_not_know_is_refused(folder, tmp_path):

@@ -38,6 +38,9 @@ DISPENSABLE = (
     "score if valid",
     "by seed",
     "same answer",
+    "floor / ceiling",
+    "of the other",
+    "against",
     "p (Holm)",
 )
 """Columns that a narrow terminal goes without, in this order."""

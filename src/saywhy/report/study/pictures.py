@@ -172,7 +172,7 @@ def _ablations(summary: StudySummary) -> list[Plan]:
     panels = [Panel(_variants(found, style), label, title=style) for style in styles]
     caption = (
         "What each change of the recipe does: mean excess of the variant minus that of the arm without variant, "
-        f"one-word, constrained. {BARS}; exploratory. {max(one.difference.n for one in found)} texts, "
+        f"one-word, constrained. {BARS}; exploratory. {max(one.difference.n for one in found)} texts. "
         f"{_most(len(one.difference.seeds) for one in found)}."
     )
     return [Plan("ablations", "Ablations", caption, partial(draw_panels, *panels))]
@@ -192,7 +192,7 @@ def _variants(found: Sequence[Ablation], style: str) -> list[Line]:
 
 
 def _most(counts: Iterable[int]) -> str:
-    return "up to " + counted(max(counts, default=0), "seed")
+    return "Up to " + counted(max(counts, default=0), "seed")
 
 
 def _retention(summary: StudySummary) -> list[Plan]:
