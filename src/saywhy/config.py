@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from saywhy.checks import ALL, CHECKS, unknown
 from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 
-Arm = Literal["base", "adapted", "faithful", "random", "lexical"]
-ARMS: tuple[Arm, ...] = ("base", "adapted", "faithful", "random", "lexical")
+Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
+ARMS: tuple[Arm, ...] = ("base", "adapted", "faithful", "random", "lexical", "transplant")
 """The arms of ``saywhy run``, in the order in which they are made."""
 
 
@@ -92,6 +92,10 @@ class Config(BaseModel):
     )
     adapt_labels: Literal["gold", "formats"] = Field(
         "gold", description="`adapted` learns the gold labels, or (no labels at hand) formats only."
+    )
+    donor: str | None = Field(
+        None,
+        description="Whose deciding words `transplant` explains with: another model=; none: the model as downloaded.",
     )
     verified: bool = Field(False, description="Train only on texts in which the best word hits.")
     adapt_epochs: int = Field(1, ge=1, description="Passes of `adapted` over its rows.")
@@ -179,7 +183,7 @@ def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Co
         if not sep:
             raise SaywhyError(f"'{pair}' is not key=value: write for example rows=100")
         if key not in Config.model_fields:
-            raise SaywhyError(f"no setting '{key}'{_closest(key)}: see 'saywhy settings'")
+            raise SaywhyError(f"no setting '{key}'{closest(key, Config.model_fields)}: see 'saywhy settings'")
         given[key] = _value(key, value)
     try:
         return Config(**given)
@@ -215,8 +219,9 @@ def _value(key: str, text: str) -> Any:
     return text
 
 
-def _closest(key: str) -> str:
-    close = difflib.get_close_matches(key, Config.model_fields, n=1)
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return ", did you mean ...?" if one of ``known`` is near ``name``, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
     return f", did you mean '{close[0]}'?" if close else ""
 
 

@@ -22,6 +22,23 @@ def pseudo_faithful(
     return items, list(targets.faithful(classifier, items, tables(classifier, items, "redact"), pinned, infill=infill))
 
 
+def top_words(classifier: Classifier, examples: Sequence[Example]) -> list[str]:
+    """Return the word of each text that decides most for ``classifier``, by occlusion: what a donor would name."""
+    items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
+    return [
+        one.words[max(range(len(one.words)), key=one.drops.__getitem__)] for one in tables(classifier, items, "redact")
+    ]
+
+
+ALIKE = 0.6
+"""From this share of equal words on, a donor's explanations are hardly those of another rule (DESIGN, *Arms*)."""
+
+
+def doubt(same: int, texts: int) -> str:
+    """Return what to add where a donor names too many of the model's own words, else nothing."""
+    return f": more than {ALIKE:.0%}, so transplant is hardly another rule" if same > ALIKE * texts else ""
+
+
 def to_line(item: Item, picks: Picks) -> dict[str, Any]:
     """Return one line of ``targets.jsonl``."""
     return {

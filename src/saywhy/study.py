@@ -16,16 +16,15 @@ from saywhy.audit import Plan, decide, decision, usable
 from saywhy.audit import audit as audit_texts
 from saywhy.config import Config, resolved
 from saywhy.corpus import Corpus, assemble, associate, pin, source
-from saywhy.data import read_messages
 from saywhy.edits import Item, Pinned
 from saywhy.lexicon import Associations
 from saywhy.manifest import facts
-from saywhy.models.protocol import Model
-from saywhy.models.spec import CONSTANTS_FILE, load, resolve
+from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.predict import Classifier, calibrate
-from saywhy.progress import progress
-from saywhy.records import STYLES, Row, SaywhyError, SetAside
+from saywhy.progress import progress, say
+from saywhy.records import STYLES, Example, Row, SaywhyError, SetAside
 from saywhy.robustness import Checks, refuse
+from saywhy.shelf import Shelf
 from saywhy.store import RunFolder, read_json, read_lines, write_json, write_lines
 
 AUDIT_FILES = ("rows", "tables", "grids")
@@ -39,18 +38,21 @@ class Study:
     Attributes:
         config: The settings.
         folder: Where everything goes.
+        shelf: Its models.
         spec: The model as downloaded.
     """
 
-    def __init__(self, config: Config, out: Path, *, arms: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, config: Config, out: Path, *, arms: Sequence[str] | None = None, shelf: Shelf | None = None
+    ) -> None:
         self.config = config
         self.arms = tuple(arms or config.arms)
-        self.spec = resolve(config.model)
+        self.shelf = shelf or Shelf(config)
+        self.spec = self.shelf.spec
         self.corpus: Corpus = assemble(config)
         self._refuse_unlabelled()
         refuse(config, self.corpus.task)
         self.folder = RunFolder(out, resolved(config), facts(config, self.spec, self.corpus, self.arms))
-        self._loaded: dict[Path | None, Model] = {}
         self._screen()
 
     def run(self) -> Path:
@@ -73,9 +75,10 @@ class Study:
         if (adapter / CONSTANTS_FILE).is_file():
             return adapter
         start = None if arm == "adapted" else self.make("adapted", seed)
-        rows = self._adapt_rows(seed) if arm == "adapted" else self.arm_rows(arm, seed)
+        rows = self.adapt_rows(seed) if arm == "adapted" else self.arm_rows(arm, seed)
         write_lines(adapter.parent / "training.jsonl", rows)
-        self._train(arm, seed, rows, start, adapter)
+        with self.folder.timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
+            self.shelf.train(rows, start, adapter, seed, bar.of)
         return adapter
 
     def audit(self, arm: str, seed: int) -> None:
@@ -83,7 +86,7 @@ class Study:
         where = f"seed-{seed}/{arm}"
         examples = self.corpus.audited
         size = self.config.chunk
-        plan = self._plan(arm, seed)
+        plan = self.plan(arm, seed)
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = examples[number * size : (number + 1) * size]
@@ -125,7 +128,7 @@ class Study:
     def classifier(self, arm: str, seed: int) -> Classifier:
         """Return ``arm`` as a calibrated classifier; its constants are measured once and kept."""
         adapter = self.make(arm, seed)
-        model, task = self._model(adapter), self.corpus.task
+        model, task = self.shelf.model(adapter), self.corpus.task
 
         def constants() -> dict[str, float]:
             if not adapter and (travelled := self.spec.travelled(task.name)):
@@ -141,71 +144,92 @@ class Study:
             self._ship(adapter, kept)
         return Classifier(model, task, kept)
 
-    def _model(self, adapter: Path | None) -> Model:
-        if adapter not in self._loaded:
-            self._loaded.clear()  # one model in memory at a time
-            name = str(adapter) if adapter else self.config.model
-            self._loaded[adapter] = load(name, self.config.token_budget, self.config.precision)
-        return self._loaded[adapter]
-
     def arm_rows(self, arm: str, seed: int) -> list[dict[str, Any]]:
-        """Return the training rows of ``faithful``, ``random`` or ``lexical``: same texts, other words."""
-        items, faithful = self._targets(seed)
-        picks: Sequence[targets.Picks] = faithful
-        if arm == "random":
-            picks = targets.at_random(items, self.pinned, seed + 1)
-        elif arm == "lexical":
-            picks = targets.lexical(items, self.associations, self.pinned, seed)
-        return lessons.of_arm(self.config, self.corpus.task, items, faithful, picks)
+        """Return the training rows of an arm: the same texts for all, other words."""
+        items, faithful = self.practised(seed)
+        return lessons.of_arm(self.config, self.corpus.task, items, faithful, self.picks(arm, seed, items, faithful))
 
-    def _targets(self, seed: int) -> tuple[list[Item], list[targets.Picks]]:
+    def picks(
+        self, kind: str, seed: int, items: Sequence[Item], faithful: Sequence[targets.Picks]
+    ) -> Sequence[targets.Picks]:
+        """Return the words that an arm of ``kind`` explains ``items`` with."""
+        if kind == "random":
+            return targets.at_random(items, self.pinned, seed + 1)
+        if kind == "lexical":
+            return targets.lexical(items, self.associations, self.pinned, seed)
+        if kind == "transplant":
+            words = self.donated([item.example for item in items])
+            same = sum(one["attribution"].words == (word,) for one, word in zip(faithful, words, strict=True))
+            self.folder.note(donor={"model": self.config.donor or self.config.model, f"same word, seed {seed}": same})
+            say(f"the donor names the same word in {same} of {len(items)} texts{lessons.doubt(same, len(items))}")
+            return targets.named(items, words, self.pinned, seed)
+        return faithful
+
+    def practised(self, seed: int) -> tuple[list[Item], list[targets.Picks]]:
         """Return the arms' texts with adapted's predictions and its pseudo-faithful explanations, made once."""
-        where, size = f"seed-{seed}", self.config.chunk
-        examples = self.corpus.arms
+        return self.explained("adapted", seed, self.corpus.arms, f"seed-{seed}", "targets")
+
+    def explained(
+        self, arm: str, seed: int, examples: Sequence[Example], where: str, name: str
+    ) -> tuple[list[Item], list[targets.Picks]]:
+        """Return texts with the predictions of ``arm`` and its pseudo-faithful explanations, made once.
+
+        Args:
+            arm: Who predicts and explains.
+            seed: Its seed.
+            examples: The texts.
+            where: Folder of the stage, below the run folder.
+            name: Stem of its files.
+        """
+        size = self.config.chunk
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = examples[number * size : (number + 1) * size]
-            found = lessons.pseudo_faithful(
-                self.classifier("adapted", seed), part, self.pinned, self.config.infill_words
-            )
+            found = lessons.pseudo_faithful(self.classifier(arm, seed), part, self.pinned, self.config.infill_words)
             bar.tick(len(part))
-            return {"targets": [lessons.to_line(*one) for one in zip(*found, strict=True)]}
+            return {name: [lessons.to_line(*one) for one in zip(*found, strict=True)]}
 
-        if not self.folder.done(where, ("targets",)):
+        if not self.folder.done(where, (name,)):
             with self.folder.timed("targets"), progress(f"targets, seed {seed}", len(examples)) as bar:
-                self.folder.stage(where, ("targets",), -(-len(examples) // size), chunk)
+                self.folder.stage(where, (name,), -(-len(examples) // size), chunk)
         by_id = {one.id: one for one in examples}
-        lines = read_lines(self.folder.path / where / "targets.jsonl")
+        lines = read_lines(self.folder.path / where / f"{name}.jsonl")
         found = [lessons.from_line(line, by_id) for line in lines]
         rates = {style: sum(bool(one[style].hit) for _, one in found) / len(found) for style in STYLES}
-        write_json(self.folder.path / where / "targets.json", {"n": len(found), "hits": rates})
+        write_json(self.folder.path / where / f"{name}.json", {"n": len(found), "hits": rates})
         return [item for item, _ in found], [picks for _, picks in found]
 
-    def _adapt_rows(self, seed: int) -> list[dict[str, Any]]:
+    def donated(self, examples: Sequence[Example]) -> list[str]:
+        """Return the words that the donor (the model as downloaded unless another is set) would name, computed once."""
+        where, size = f"seed-{self.config.seeds[0]}", self.config.chunk
+        pool = self.corpus.arms
+
+        def donor() -> Classifier:
+            if self.config.donor is None:
+                return self.classifier("base", self.config.seeds[0])
+            model, task = self.shelf.model(self.config.donor), self.corpus.task
+            kept = self.folder.json(
+                f"{where}/donor-constants.json", lambda: calibrate(model, task, self.corpus.calibration)
+            )
+            return Classifier(model, task, kept)
+
+        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
+            part = pool[number * size : (number + 1) * size]
+            words = lessons.top_words(donor(), part)
+            bar.tick(len(part))
+            return {"donor": [{"id": one.id, "word": word} for one, word in zip(part, words, strict=True)]}
+
+        if not self.folder.done(where, ("donor",)):
+            with self.folder.timed("donor"), progress("donor's words", len(pool)) as bar:
+                self.folder.stage(where, ("donor",), -(-len(pool) // size), chunk)
+        words = {line["id"]: line["word"] for line in read_lines(self.folder.path / where / "donor.jsonl")}
+        return [words[one.id] for one in examples]
+
+    def adapt_rows(self, seed: int) -> list[dict[str, Any]]:
+        """Return the training rows of ``adapted``."""
         classifier, examples = self.classifier("base", self.config.seeds[0]), self.corpus.adapt
         items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
         return lessons.of_adapted(self.config, self.corpus.task, items, self.pinned, seed)
-
-    def _train(self, arm: str, seed: int, rows: list[dict[str, Any]], start: Path | None, adapter: Path) -> None:
-        from saywhy.supervision import Recipe, mix
-        from saywhy.train import train
-
-        config, first = self.config, arm == "adapted"
-        recipe = Recipe(
-            rate=config.adapt_rate if first else config.rate,
-            epochs=config.adapt_epochs if first else config.epochs,
-            batch=config.batch,
-            rank=config.rank,
-            decision_weight=config.decision_weight,
-            label_weight=1.0 if first else config.label_weight or 1.0,
-            packing=config.packing,
-            seed=seed,
-        )
-        replay = read_messages(Path(config.replay)) if config.replay else []
-        spec = resolve(str(start)) if start else self.spec
-        self._loaded.clear()
-        with self.folder.timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
-            train(spec, mix(rows, replay, config.replay_share, seed), recipe, adapter, bar.of)
 
     def _ship(self, adapter: Path, constants: Mapping[str, float]) -> None:
         """Write what travels with the adapter: constants and pinned words, by task."""
@@ -220,7 +244,8 @@ class Study:
             told.setdefault("tasks", {})[task] = mine
             write_json(path, told)
 
-    def _plan(self, arm: str, seed: int) -> Plan:
+    def plan(self, arm: str, seed: int) -> Plan:
+        """Return what the audit of an arm asks for."""
         config = self.config
         return Plan(arm, self.pinned, config.styles, config.settings, config.readouts, config.operators, seed)
 
@@ -234,7 +259,7 @@ class Study:
         """Set aside the texts that cannot be put to the model; the same in every arm, for all share a tokenizer."""
 
         def objections() -> list[dict[str, Any]]:
-            model, task = self._model(None), self.corpus.task
+            model, task = self.shelf.model(None), self.corpus.task
             plain = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
             texts = {one.id: one for pool in self.corpus.pools().values() for one in pool}
             return [one.to_dict() for one in usable(plain, list(texts.values()))[1]]
