@@ -206,8 +206,8 @@ def _lacking(block: Block, one: Confirmatory) -> str | None:
     return None
 
 
-def read_plan(path: Path) -> Plan:
-    """Read a study file.
+def read_plan(path: Path, instead: Mapping[str, str] | None = None) -> Plan:
+    """Read a study file, with ``instead`` in place of its own entries.
 
     Raises:
         SaywhyError: If it is none, with the place and what to do.
@@ -223,10 +223,9 @@ def read_plan(path: Path) -> Plan:
     if not isinstance(told, dict):
         raise SaywhyError(f"{path} is no study: write name:, tasks: and blocks: (docs/study.md)")
     try:
-        plan = Plan(**told)
+        return Plan(**{**told, **(instead or {})})
     except ValidationError as error:
         raise SaywhyError(f"{path}: {first_line(error)}") from None
-    return plan
 
 
 def first_line(error: ValidationError) -> str:

@@ -54,16 +54,18 @@ class Grid:
         """
         freeze(self.plan, self.out)
         cost = self.costs()
-        steps = all_steps(self.plan, in_order(self.plan, cost, self._finished()))
+        steps = all_steps(self.plan, in_order(self.plan, cost, self.finished()))
         left = [step for step in steps if not self.done(step)]
         began = time.monotonic()
         for number, step in enumerate(left):
             ahead = self.scaled(cost, left[number:])
             spent = time.monotonic() - began
             if hours is not None and spent + self.scaled(cost, [step]) > hours * 3600:
-                say(f"stopped before {step.name}: it does not fit into {hours:g} h; about {told(ahead)} of work left")
+                say(f"stopped before {step.name}: it does not fit into {hours:g} h; about {in_words(ahead)} left")
                 return False
-            say(f"step {len(steps) - len(left) + number + 1} of {len(steps)}: {step.name}; about {told(ahead)} left")
+            say(
+                f"step {len(steps) - len(left) + number + 1} of {len(steps)}: {step.name}; about {in_words(ahead)} left"
+            )
             self.do(step)
         return True
 
@@ -156,7 +158,8 @@ class Grid:
             total += factor * sum(cost[one] for one in steps if one.kind == kind)
         return total
 
-    def _finished(self) -> list[Step]:
+    def finished(self) -> list[Step]:
+        """Return the steps that are done."""
         return [step for step in self.steps if self.done(step)]
 
     def _refuse_larger(self) -> None:
@@ -174,7 +177,7 @@ def _train_rates(plan: Plan, step: Step, task: str) -> list[tuple[str, ...]]:
     return [one.rate for one in sizes(plan, step) if one.rate[0] == "train" and one.rate[1] == task]
 
 
-def told(seconds_left: float) -> str:
+def in_words(seconds_left: float) -> str:
     """Return a time in words: ``40 s``, ``12 min``, ``3.2 h``."""
     if seconds_left < 90:
         return f"{seconds_left:.0f} s"
