@@ -116,6 +116,13 @@ class Config(BaseModel):
     )
     replay: str | None = Field(None, description="Instruction data (JSONL with `messages`) that is mixed in.")
     replay_share: float = Field(0.1, ge=0, lt=0.9, description="Share of the samples that is instruction data.")
+    format_share: float = Field(
+        0.0,
+        ge=0,
+        lt=0.9,
+        description="Share of an arm's texts that rehearse the formats of styles that it does not practise: adapted's "
+        "texts with random words.",
+    )
     packing: Literal["tree", "none"] = Field(
         "tree", description="Rows of a text as one tree, or one by one (plain TRL)."
     )

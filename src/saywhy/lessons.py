@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from saywhy import targets
 from saywhy.config import Config
 from saywhy.edits import Item, Pinned, tables
 from saywhy.predict import Classifier
-from saywhy.records import STYLES, Example, Prediction, SaywhyError
+from saywhy.records import STYLES, Example, Prediction, SaywhyError, StyleName
 from saywhy.targets import Pick, Picks
 from saywhy.tasks import Task
 
@@ -77,3 +78,22 @@ def of_adapted(config: Config, task: Task, items: Sequence[Item], pinned: Pinned
         labels = [item.prediction.label for item in mine] if gold else None
         rows += targets.rows(task, mine, picks, STYLES, setting, labels=labels)
     return rows
+
+
+def rehearsal(
+    adapted: Sequence[dict[str, Any]], practised: Sequence[StyleName], texts: int, share: float, seed: int
+) -> list[dict[str, Any]]:
+    """Return rows of ``adapted`` in the styles that an arm does not practise, so that it keeps their formats.
+
+    Args:
+        adapted: The rows of ``adapted``: random words in all styles.
+        practised: The styles of the arm.
+        texts: How many texts it practises on.
+        share: Which share of all its texts are to rehearse.
+        seed: Of the choice.
+    """
+    rows = [row for row in adapted if row["style"] in STYLES and row["style"] not in practised]
+    ids = sorted({row["id"] for row in rows})
+    wanted = min(round(texts * share / (1 - share)), len(ids))
+    drawn = set(random.Random(seed).sample(ids, wanted))
+    return [row for row in rows if row["id"] in drawn]

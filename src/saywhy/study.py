@@ -26,6 +26,7 @@ from saywhy.records import STYLES, Example, Row, SaywhyError, SetAside
 from saywhy.robustness import Checks, refuse
 from saywhy.shelf import Shelf
 from saywhy.store import RunFolder, read_json, read_lines, write_json, write_lines
+from saywhy.targets import Picks
 
 AUDIT_FILES = ("rows", "tables", "grids")
 AUDITED = "audited"
@@ -146,12 +147,20 @@ class Study:
 
     def arm_rows(self, arm: str, seed: int) -> list[dict[str, Any]]:
         """Return the training rows of an arm: the same texts for all, other words."""
-        items, faithful = self.practised(seed)
-        return lessons.of_arm(self.config, self.corpus.task, items, faithful, self.picks(arm, seed, items, faithful))
+        return self.lesson(arm, seed, self.config, *self.practised(seed))
 
-    def picks(
-        self, kind: str, seed: int, items: Sequence[Item], faithful: Sequence[targets.Picks]
-    ) -> Sequence[targets.Picks]:
+    def lesson(
+        self, kind: str, seed: int, config: Config, items: Sequence[Item], faithful: Sequence[Picks]
+    ) -> list[dict[str, Any]]:
+        """Return what an arm of ``kind`` learns from ``items`` with the settings of ``config``."""
+        picks = self.picks(kind, seed, items, faithful)
+        rows = lessons.of_arm(config, self.corpus.task, items, faithful, picks)
+        if config.format_share:
+            texts = len({row["id"] for row in rows})
+            rows += lessons.rehearsal(self.adapt_rows(seed), config.train_styles, texts, config.format_share, seed)
+        return rows
+
+    def picks(self, kind: str, seed: int, items: Sequence[Item], faithful: Sequence[Picks]) -> Sequence[Picks]:
         """Return the words that an arm of ``kind`` explains ``items`` with."""
         if kind == "random":
             return targets.at_random(items, self.pinned, seed + 1)
@@ -165,13 +174,13 @@ class Study:
             return targets.named(items, words, self.pinned, seed)
         return faithful
 
-    def practised(self, seed: int) -> tuple[list[Item], list[targets.Picks]]:
+    def practised(self, seed: int) -> tuple[list[Item], list[Picks]]:
         """Return the arms' texts with adapted's predictions and its pseudo-faithful explanations, made once."""
         return self.explained("adapted", seed, self.corpus.arms, f"seed-{seed}", "targets")
 
     def explained(
         self, arm: str, seed: int, examples: Sequence[Example], where: str, name: str
-    ) -> tuple[list[Item], list[targets.Picks]]:
+    ) -> tuple[list[Item], list[Picks]]:
         """Return texts with the predictions of ``arm`` and its pseudo-faithful explanations, made once.
 
         Args:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saywhy import lessons, targets
 from saywhy.arms import HALF, REFRESHED, Trained
 from saywhy.audit import Plan
 from saywhy.config import Config
@@ -15,8 +14,9 @@ from saywhy.edits import Item
 from saywhy.grid.expand import Asked, Audit
 from saywhy.shelf import Shelf
 from saywhy.study import Study
+from saywhy.targets import Picks
 
-Explained = tuple[list[Item], list[targets.Picks]]
+Explained = tuple[list[Item], list[Picks]]
 """Texts with a model's predictions, and its explanations."""
 
 
@@ -53,12 +53,10 @@ class Member(Study):
             super().plan(arm, seed), styles=wanted.styles, settings=wanted.settings, readouts=wanted.readouts
         )
 
-    def lesson(self, arm: Trained, seed: int, config: Config) -> list[dict[str, Any]]:
+    def lesson_of(self, arm: Trained, seed: int, config: Config) -> list[dict[str, Any]]:
         """Return the rows of this task on which ``arm`` is trained, with the settings of its block."""
-        items, faithful = self._explained_for(arm, seed, config.train_rows)
-        picks = self.picks(arm.kind, seed, items, faithful)
         practised = config.model_copy(update={"train_styles": arm.styles})
-        return lessons.of_arm(practised, self.corpus.task, items, faithful, picks)
+        return self.lesson(arm.kind, seed, practised, *self._explained_for(arm, seed, config.train_rows))
 
     def _explained_for(self, arm: Trained, seed: int, count: int) -> Explained:
         """Return the texts of an arm; a refreshed one gets the second half of them from the model half-way."""
@@ -73,7 +71,7 @@ class Member(Study):
     def _first(self, seed: int, count: int) -> Explained:
         """Return the first ``count`` texts, explained by adapted stretch by stretch."""
         items: list[Item] = []
-        picks: list[targets.Picks] = []
+        picks: list[Picks] = []
         begin = 0
         for end in self.pieces:
             if begin >= count:

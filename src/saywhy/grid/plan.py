@@ -76,7 +76,7 @@ class Block(BaseModel):
 
 TRAINING: tuple[str, ...] = (
     *("train_rows", "epochs", "rate", "batch", "rank", "decision_weight", "label_weight"),
-    *("replay", "replay_share", "packing", "verified", "infill_words"),
+    *("replay", "replay_share", "format_share", "packing", "verified", "infill_words"),
 )
 """Settings that a block may change for its arms: those of their training."""
 

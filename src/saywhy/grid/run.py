@@ -113,7 +113,9 @@ class Grid:
 
     def _lesson(self, arm: Trained, seed: int, recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
         tasks = self.plan.tasks if arm.tasks == (ALL,) else arm.tasks
-        return [row for task in tasks for row in self.member(task).lesson(arm, seed, settings(self.plan, task, recipe))]
+        return [
+            row for task in tasks for row in self.member(task).lesson_of(arm, seed, settings(self.plan, task, recipe))
+        ]
 
     def member(self, task: str) -> Member:
         """Return the run of a task; its folder is begun when it is first needed."""
