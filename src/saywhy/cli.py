@@ -197,6 +197,24 @@ def compare(
     say(f"wrote {write_comparison(first, second)}")
 
 
+@app.command()
+def release(
+    folder: Annotated[Path, typer.Argument(help="A run or study folder.")],
+    out: Annotated[Path, typer.Argument(help="Where the bank goes.")],
+) -> None:
+    """Write a bank that can be published: every verdict and score, nobody's text.
+
+    Examples:
+    - `saywhy release runs/tweets results/tweets`
+    - `saywhy report results/tweets` — the same tables, from the bank
+
+    Words become indices, edited texts and replies hashes; refused if words of a text would still stand in it.
+    """
+    from saywhy.bank import release as released
+
+    say(f"wrote {released(folder.expanduser(), out.expanduser())}")
+
+
 for _verb in (listings.tasks, listings.models, listings.settings):
     app.command()(_verb)
 
