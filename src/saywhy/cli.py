@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from saywhy import listings
 from saywhy.config import Config, parse
 from saywhy.progress import say
 from saywhy.records import SaywhyError
@@ -197,35 +198,25 @@ def compare(
 
 
 @app.command()
-def tasks() -> None:
-    """List the tasks that ship; any .yaml path is a task too."""
-    from saywhy.tasks import catalog, load_task
+def release(
+    folder: Annotated[Path, typer.Argument(help="A run or study folder.")],
+    out: Annotated[Path, typer.Argument(help="Where the bank goes.")],
+) -> None:
+    """Write a bank that can be published: every verdict and score, nobody's text.
 
-    for name in catalog():
-        task = load_task(name)
-        say(f"{name}: {task.question} [{', '.join(task.labels)}]")
+    Examples:
+    - `saywhy release runs/tweets results/tweets`
+    - `saywhy report results/tweets` — the same tables, from the bank
 
+    Words become indices, edited texts and replies hashes; refused if words of a text would still stand in it.
+    """
+    from saywhy.bank import release as released
 
-@app.command()
-def models() -> None:
-    """List the models that need no hub, and what else `model=` takes."""
-    from saywhy.models.spec import BUILT_IN
-
-    for name, note in BUILT_IN.items():
-        say(f"{name}: {note}")
-    say("FOLDER: a transformers model with a chat template (safetensors), or a PEFT adapter")
-    say("FILE.gguf: any architecture that transformers can dequantise")
-    say("OWNER/NAME: a Hugging Face hub id, e.g. allenai/tulu-2-7b")
+    say(f"wrote {released(folder.expanduser(), out.expanduser())}")
 
 
-@app.command()
-def settings() -> None:
-    """List every KEY=VALUE with its default and what it means."""
-    for key, field in Config.model_fields.items():
-        default = field.default
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
-        say(f"{key}={shown}\n    {field.description}")
-    say("out=FOLDER\n    Where the run goes; the default is runs/VERB.")
+for _verb in (listings.tasks, listings.models, listings.settings):
+    app.command()(_verb)
 
 
 def _settings(

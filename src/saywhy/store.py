@@ -6,10 +6,13 @@ all are there they are merged into the stage's JSONL files. What exists is never
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,15 +25,48 @@ Chunk = Mapping[str, Sequence[Mapping[str, Any]]]
 """File stem -> the lines that a chunk adds to it."""
 
 
+PACKED = ".gz"
+"""Behind the name of a file that is compressed (released banks)."""
+
+
 def write(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file so that it is there whole or not at all; compressed if its name ends in ``.gz``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(text)
+    with part.open("wb") as stream:
+        stream.write(_packed(text) if path.suffix == PACKED else text.encode("utf-8"))
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(path)
+
+
+def _packed(text: str) -> bytes:
+    """Compress without time or name, so that the same text gives the same bytes."""
+    whole = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=whole, mtime=0) as stream:
+        stream.write(text.encode("utf-8"))
+    return whole.getvalue()
+
+
+def existing(path: Path) -> Path | None:
+    """Return ``path``, or its compressed twin where only that is there; None if neither is."""
+    twin = path.with_name(path.name + PACKED)
+    return path if path.is_file() else twin if twin.is_file() else None
+
+
+def read(path: Path) -> str:
+    """Return the text of a file, or of its compressed twin where only that is there.
+
+    Raises:
+        SaywhyError: If the file is compressed and damaged.
+    """
+    found = existing(path) or path
+    if found.suffix != PACKED:
+        return found.read_text("utf-8")
+    try:
+        return gzip.decompress(found.read_bytes()).decode("utf-8")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise SaywhyError(f"{found} is damaged ({error}): restore it") from error
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -56,8 +92,8 @@ def read_json(path: Path) -> Any:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read JSONL."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    """Read JSONL, compressed or not."""
+    return [json.loads(line) for line in read(path).split("\n") if line]
 
 
 class RunFolder:
@@ -83,6 +119,8 @@ class RunFolder:
         file = path / "run.json"
         if file.is_file():
             self.manifest = read_json(file)
+            if self.manifest.get("bank"):
+                raise SaywhyError(f"{path} is a released bank, without its texts: choose another with out=FOLDER")
             self._check(config, facts)
         else:
             if path.exists() and any(path.iterdir()):

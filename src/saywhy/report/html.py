@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from saywhy.report.checked import robustness_sheets
-from saywhy.report.examples import sample
+from saywhy.report.examples import sample, with_texts
 from saywhy.report.headline import headline
 from saywhy.report.sheets import (
     LEGEND,
@@ -45,7 +45,8 @@ def page(summary: Summary, pictures: Sequence[Picture], seed: int = 0) -> str:
     """Return ``report.html``; the pictures are put in as they were drawn, everything else is escaped."""
     from markupsafe import Markup
 
-    readouts, samples = sample(summary.run, seed)
+    told = with_texts(summary.run)
+    readouts, samples = sample(told, seed) if told else ((), [])
     manifest = summary.run.manifest
     return (
         environment()
@@ -74,5 +75,6 @@ def page(summary: Summary, pictures: Sequence[Picture], seed: int = 0) -> str:
             made=made_sheets(summary),
             readouts=readouts,
             samples=samples,
+            bank=summary.run.bank,
         )
     )
