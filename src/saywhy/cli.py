@@ -37,6 +37,7 @@ EVERYTHING: dict[str, Any] = {
     "operators": ("redact", "delete", "infill"),
 }
 """What ``saywhy calibrate --full`` does."""
+STUDY_WORDS = "out=FOLDER, hours=N (stop before), and model=, data=, instructions= in place of the file's."
 Dry = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
 
 
@@ -123,6 +124,27 @@ def calibrate(pairs: Pairs = None, full: Annotated[bool, typer.Option("--full", 
 
     settings, out = _settings(pairs, "runs/calibrate", EVERYTHING if full else None)
     _show_calibration(calibrate_ruler(settings, out))
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="A study file (YAML).")],
+    pairs: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=STUDY_WORDS)] = None,
+    dry: Annotated[bool, typer.Option("--dry", help="Print the plan and how long it takes here; compute no more.")] = False,
+) -> None:
+    """Run a whole grid of arms, tasks, styles and seeds from one file, and report it.
+
+    Examples:
+    - `saywhy study studies/smoke.yaml` — every part of it, on built-in texts
+    - `saywhy study studies/small.yaml --dry`
+    - `saywhy study studies/small.yaml hours=2 out=runs/small` — confirmatory cells first; the same again goes on
+
+    What each entry means: docs/study.md.
+    """
+    from saywhy.grid.command import study as studied
+
+    if folder := studied(file, pairs or [], dry=dry):
+        _show(folder)
 
 
 @app.command()
