@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -30,13 +30,6 @@ Start with `saywhy run` (built-in model and texts, some minutes), or ask one que
 Pairs = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")
 ]
-FULL = "All plants, methods and operators: about an hour on two cores."
-EVERYTHING: dict[str, Any] = {
-    "plants": ("keyword", "trigger", "negation", "position"),
-    "methods": ("occlusion", "gradient_x_input", "integrated_gradients", "kernel_shap", "lime", "lexical", "random"),
-    "operators": ("redact", "delete", "infill"),
-}
-"""What ``saywhy calibrate --full`` does."""
 STUDY_WORDS = "out=FOLDER, hours=N (stop before), and model=, data=, instructions= in place of the file's."
 Dry = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
 
@@ -92,7 +85,7 @@ def explain(
 
 
 @app.command()
-def attribute(pairs: Pairs = None) -> None:
+def attribute(pairs: Pairs = None, dry: Dry = False) -> None:
     """Score the words of texts by several attribution methods, and show how far these agree.
 
     Examples:
@@ -102,14 +95,26 @@ def attribute(pairs: Pairs = None) -> None:
 
     Scores go to OUT/attribution/METHOD.jsonl, shaded texts to OUT/attribution.html.
     """
-    from saywhy.attribute import attribute as attributed
-
     settings, out = _settings(pairs, "runs/attribute")
-    _show_attribution(attributed(settings, out))
+    if dry:
+        from saywhy.estimate import plan_attribution
+
+        plan_attribution(settings, out)
+        return
+    from saywhy.attribute import attribute as attributed
+    from saywhy.report import show
+
+    say(f"wrote {show(attributed(settings, out))}")
 
 
 @app.command()
-def calibrate(pairs: Pairs = None, full: Annotated[bool, typer.Option("--full", help=FULL)] = False) -> None:
+def calibrate(
+    pairs: Pairs = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="All plants, methods and operators: about an hour on two cores.")
+    ] = False,
+    dry: Dry = False,
+) -> None:
     """Put the ruler to the test: models with planted rules, whose deciding words are known.
 
     Says how often each attribution method finds an accepted cause, how well each faithfulness metric tells true from
@@ -120,17 +125,27 @@ def calibrate(pairs: Pairs = None, full: Annotated[bool, typer.Option("--full", 
     - `saywhy calibrate plants=keyword,negation methods=occlusion,integrated_gradients rows=40`
     - `saywhy calibrate --full out=results/calibration`
     """
-    from saywhy.calibration import calibrate_ruler
+    from saywhy.calibration import FULL, calibrate_ruler
 
-    settings, out = _settings(pairs, "runs/calibrate", EVERYTHING if full else None)
-    _show_calibration(calibrate_ruler(settings, out))
+    written, others = _flag("full", pairs)
+    settings, out = _settings(others, "runs/calibrate", FULL if full or written else None)
+    if dry:
+        from saywhy.estimate import plan_calibration
+
+        plan_calibration(settings, out)
+        return
+    from saywhy.report import show
+
+    say(f"wrote {show(calibrate_ruler(settings, out))}")
 
 
 @app.command()
 def study(
     file: Annotated[Path, typer.Argument(help="A study file (YAML).")],
     pairs: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=STUDY_WORDS)] = None,
-    dry: Annotated[bool, typer.Option("--dry", help="Print the plan and how long it takes here; compute no more.")] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry", help="Print the plan and how long it takes here; compute no more.")
+    ] = False,
 ) -> None:
     """Run a whole grid of arms, tasks, styles and seeds from one file, and report it.
 
@@ -144,7 +159,9 @@ def study(
     from saywhy.grid.command import study as studied
 
     if folder := studied(file, pairs or [], dry=dry):
-        _show(folder)
+        from saywhy.report import show
+
+        say(f"wrote {show(folder)}")
 
 
 @app.command()
@@ -189,22 +206,12 @@ def report(
     agreement_loss: Annotated[float, typer.Option(min=0, help="Loss of agreement that counts as none.")] = 0.02,
 ) -> None:
     """Rebuild table and pages of a run from its rows; no model is loaded."""
-    from saywhy.report import show_report, write_report
-    from saywhy.report.agreement import has_scores
-    from saywhy.report.calibration import is_calibration
+    from saywhy.report import show
     from saywhy.report.rules import PRIMARY, Rules
     from saywhy.stats import Family
 
-    if is_calibration(folder):
-        _show_calibration(folder)
-        return
-    if has_scores(folder):
-        _show_attribution(folder)
-        return
     family = PRIMARY if confirmatory is None else Family.parse(confirmatory)
-    rules = Rules(family, accuracy_loss, agreement_loss)
-    show_report(folder, rules)
-    say(f"wrote {write_report(folder, png=png, rules=rules)}")
+    say(f"wrote {show(folder, png=png, rules=Rules(family, accuracy_loss, agreement_loss))}")
 
 
 @app.command()
@@ -242,12 +249,22 @@ for _verb in (listings.tasks, listings.models, listings.settings):
 
 
 def _settings(
-    pairs: Sequence[str] | None, default_out: str, defaults: dict[str, tuple[str, ...]] | None = None
+    pairs: Sequence[str] | None, default_out: str, defaults: Mapping[str, tuple[str, ...]] | None = None
 ) -> tuple[Config, Path]:
     given = list(pairs or [])
     outs = [pair.removeprefix("out=") for pair in given if pair.startswith("out=")]
     config = parse([pair for pair in given if not pair.startswith("out=")], defaults)
     return config, Path(outs[-1] if outs else default_out).expanduser()
+
+
+def _flag(name: str, pairs: Sequence[str] | None) -> tuple[bool, list[str]]:
+    """Return whether an option is also switched on among the pairs (``name=true``), and the other pairs."""
+    given, start = list(pairs or []), f"{name}="
+    values = [pair.removeprefix(start) for pair in given if pair.startswith(start)]
+    for value in values:
+        if value not in ("true", "false"):
+            raise SaywhyError(f"{name}={value}: it takes true or false")
+    return values[-1:] == ["true"], [pair for pair in given if not pair.startswith(start)]
 
 
 def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None = None) -> None:
@@ -256,26 +273,10 @@ def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None
 
         plan(config, out, arms or config.arms)
         return
-    from saywhy.report import show_report, write_report
+    from saywhy.report import show
     from saywhy.study import Study
 
-    Study(config, out, arms=arms).run()
-    show_report(out)
-    say(f"wrote {write_report(out)}")
-
-
-def _show_calibration(folder: Path) -> None:
-    from saywhy.report.calibration_page import show_calibration, write_calibration
-
-    show_calibration(folder)
-    say(f"wrote {write_calibration(folder)}")
-
-
-def _show_attribution(folder: Path) -> None:
-    from saywhy.report.attribution import show_attribution, write_attribution
-
-    show_attribution(folder)
-    say(f"wrote {write_attribution(folder)}")
+    say(f"wrote {show(Study(config, out, arms=arms).run())}")
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ Each step asks the run folder what is there. A killed run repeats at most one ch
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from saywhy import lessons, targets
 from saywhy.audit import Plan, decide, decision, usable
 from saywhy.audit import audit as audit_texts
 from saywhy.config import Config, resolved
-from saywhy.corpus import Corpus, assemble, associate, pin, source
+from saywhy.corpus import Corpus, assemble, associate, pin, refuse_empty
 from saywhy.edits import Item, Pinned
 from saywhy.lexicon import Associations
 from saywhy.manifest import facts
@@ -276,10 +275,7 @@ class Study:
         aside = [SetAside.from_dict(one) for one in self.folder.json("screened.json", objections)]
         self.corpus = self.corpus.without(aside)
         self.folder.note(counts={name: len(pool) for name, pool in self.corpus.pools().items()})
-        if not self.corpus.audited:
-            reasons = Counter(one.reason for one in self.corpus.set_aside)
-            told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common()) or "there is none"
-            raise SaywhyError(f"no text of {source(self.config) or 'the hub'} can be used: {told}")
+        refuse_empty(self.corpus, self.config)
 
     def write_texts(self) -> None:
         """Write the explained texts and those set aside, once."""

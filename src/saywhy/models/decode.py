@@ -17,7 +17,6 @@ from saywhy.models.draft import Drafter
 from saywhy.models.forward import Forward, logits
 from saywhy.models.tree import Branch, Ids, shared_prefix
 
-
 STEP = 192
 """Tokens a step, guesses included, from which on a further guess saves no time: the weights are read once a step
 whatever its size, so up to here tokens are nearly free, and behind it each costs as much as one that is said."""

@@ -8,7 +8,34 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from saywhy.report.rules import Rules
 
-__all__ = ["show_comparison", "show_report", "write_comparison", "write_report"]
+__all__ = ["show", "show_comparison", "show_report", "write_comparison", "write_report"]
+
+
+def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None) -> Path:
+    """Print and write the report of whatever a run folder holds; return the page's path.
+
+    Args:
+        folder: What ``saywhy run``, ``audit``, ``attribute`` or ``calibrate`` wrote.
+        png: As in ``write_report``.
+        rules: As in ``write_report``.
+
+    Raises:
+        SaywhyError: If the folder is no run, is damaged, or holds nothing to report.
+    """
+    from saywhy.report.agreement import has_scores
+    from saywhy.report.attribution import show_attribution, write_attribution
+    from saywhy.report.calibration import is_calibration
+    from saywhy.report.calibration_page import show_calibration, write_calibration
+
+    folder = Path(folder)
+    if is_calibration(folder):
+        show_calibration(folder)
+        return write_calibration(folder)
+    if has_scores(folder):
+        show_attribution(folder)
+        return write_attribution(folder)
+    show_report(folder, rules)
+    return write_report(folder, png=png, rules=rules)
 
 
 def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None = None) -> Path:
