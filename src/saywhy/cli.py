@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from saywhy.config import Config, parse
+from saywhy.processes import first, rank, world
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 
@@ -36,6 +37,8 @@ EVERYTHING: dict[str, Any] = {
     "operators": ("redact", "delete", "infill"),
 }
 """What ``saywhy calibrate --full`` does."""
+SHARED = ("run", "audit", "attribute", "calibrate", "targets", "train")
+"""Verbs whose work the processes of a launch share; the others are the first one's alone."""
 Dry = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
 
 
@@ -241,46 +244,54 @@ def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None
     if dry:
         from saywhy.estimate import plan
 
-        plan(config, out, arms or config.arms)
+        if first():
+            plan(config, out, arms or config.arms)
         return
     from saywhy.report import show_report, write_report
     from saywhy.study import Study
 
     Study(config, out, arms=arms).run()
-    show_report(out)
-    say(f"wrote {write_report(out)}")
+    if first():
+        show_report(out)
+        say(f"wrote {write_report(out)}")
 
 
 def _show_calibration(folder: Path) -> None:
     from saywhy.report.calibration_page import show_calibration, write_calibration
 
-    show_calibration(folder)
-    say(f"wrote {write_calibration(folder)}")
+    if first():
+        show_calibration(folder)
+        say(f"wrote {write_calibration(folder)}")
 
 
 def _show_attribution(folder: Path) -> None:
     from saywhy.report.attribution import show_attribution, write_attribution
 
-    show_attribution(folder)
-    say(f"wrote {write_attribution(folder)}")
+    if first():
+        show_attribution(folder)
+        say(f"wrote {write_attribution(folder)}")
 
 
 def main() -> None:
-    """Run the command line; a problem that the user can mend is one line and exit code 2."""
+    """Run the command line; a problem that the user can mend is one line and exit code 2.
+
+    A launcher may start several processes of it (``processes``).
+    """
+    if not first() and not set(sys.argv[1:2]) & set(SHARED):
+        return
+    name = f"saywhy (process {rank()} of {world()})" if world() > 1 else "saywhy"
     # Libraries warning each other of their own changes are nothing that a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
     try:
         app()
+        return
     except SaywhyError as error:
-        print(f"saywhy: {error}", file=sys.stderr)
-        sys.exit(2)
+        problem = str(error)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        print(
-            f"saywhy: {error.strerror or error}{where}: what was computed is kept; mend it and run again",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        problem = f"{error.strerror or error}{where}: what was computed is kept; mend it and run again"
+    print(f"{name}: {problem}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,11 @@ from saywhy.manifest import facts
 from saywhy.models.protocol import Model
 from saywhy.models.spec import CONSTANTS_FILE, load, resolve
 from saywhy.predict import Classifier, calibrate
+from saywhy.processes import first
 from saywhy.progress import progress
-from saywhy.records import STYLES, Row, SaywhyError, SetAside
+from saywhy.records import STYLES, Prediction, Row, SaywhyError, SetAside
 from saywhy.robustness import Checks, refuse
-from saywhy.store import RunFolder, read_json, read_lines, write_json, write_lines
+from saywhy.store import RunFolder, read_json, read_lines, write_json
 
 AUDIT_FILES = ("rows", "tables", "grids")
 AUDITED = "audited"
@@ -40,6 +41,7 @@ class Study:
         config: The settings.
         folder: Where everything goes.
         spec: The model as downloaded.
+        replay: Conversations that are mixed into the training rows.
     """
 
     def __init__(self, config: Config, out: Path, *, arms: Sequence[str] | None = None) -> None:
@@ -47,6 +49,7 @@ class Study:
         self.arms = tuple(arms or config.arms)
         self.spec = resolve(config.model)
         self.corpus: Corpus = assemble(config)
+        self.replay = read_messages(Path(config.replay)) if config.replay else []
         self._refuse_unlabelled()
         refuse(config, self.corpus.task)
         self.folder = RunFolder(out, resolved(config), facts(config, self.spec, self.corpus, self.arms))
@@ -74,7 +77,7 @@ class Study:
             return adapter
         start = None if arm == "adapted" else self.make("adapted", seed)
         rows = self._adapt_rows(seed) if arm == "adapted" else self.arm_rows(arm, seed)
-        write_lines(adapter.parent / "training.jsonl", rows)
+        self.folder.keep_lines(f"seed-{seed}/{arm}/training.jsonl", rows)
         self._train(arm, seed, rows, start, adapter)
         return adapter
 
@@ -95,7 +98,8 @@ class Study:
             }
 
         if not self.folder.done(where, AUDIT_FILES):
-            with self.folder.timed(f"audit {arm}"), progress(f"audit {arm}, seed {seed}", len(examples)) as bar:
+            title = f"audit {arm}, seed {seed}"
+            with self.folder.timed(f"audit {arm}"), progress(title, len(examples), shared=True) as bar:
                 self.folder.stage(where, AUDIT_FILES, -(-len(examples) // size), chunk)
         self._decide(arm, seed, where)
 
@@ -119,7 +123,8 @@ class Study:
             return {"decisions": [found[one.id].to_dict() for one in part]}
 
         if not self.folder.done(where, ("decisions",)):
-            with self.folder.timed(f"decide {arm}"), progress(f"decide {arm}, seed {seed}", len(decided)) as bar:
+            title = f"decide {arm}, seed {seed}"
+            with self.folder.timed(f"decide {arm}"), progress(title, len(decided), shared=True) as bar:
                 self.folder.stage(where, ("decisions",), -(-len(decided) // size), chunk)
 
     def classifier(self, arm: str, seed: int) -> Classifier:
@@ -172,18 +177,27 @@ class Study:
             return {"targets": [lessons.to_line(*one) for one in zip(*found, strict=True)]}
 
         if not self.folder.done(where, ("targets",)):
-            with self.folder.timed("targets"), progress(f"targets, seed {seed}", len(examples)) as bar:
+            title = f"targets, seed {seed}"
+            with self.folder.timed("targets"), progress(title, len(examples), shared=True) as bar:
                 self.folder.stage(where, ("targets",), -(-len(examples) // size), chunk)
         by_id = {one.id: one for one in examples}
         lines = read_lines(self.folder.path / where / "targets.jsonl")
         found = [lessons.from_line(line, by_id) for line in lines]
         rates = {style: sum(bool(one[style].hit) for _, one in found) / len(found) for style in STYLES}
-        write_json(self.folder.path / where / "targets.json", {"n": len(found), "hits": rates})
+        self.folder.keep_json(f"{where}/targets.json", {"n": len(found), "hits": rates})
         return [item for item, _ in found], [picks for _, picks in found]
 
     def _adapt_rows(self, seed: int) -> list[dict[str, Any]]:
-        classifier, examples = self.classifier("base", self.config.seeds[0]), self.corpus.adapt
-        items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
+        where, size, examples = f"seed-{seed}/adapted", self.config.chunk, self.corpus.adapt
+
+        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
+            part = examples[number * size : (number + 1) * size]
+            found = self.classifier("base", self.config.seeds[0]).predict_examples(part)
+            return {"predictions": [{"id": one.id, **of.to_dict()} for one, of in zip(part, found, strict=True)]}
+
+        self.folder.stage(where, ("predictions",), -(-len(examples) // size), chunk)
+        told = read_lines(self.folder.path / where / "predictions.jsonl")
+        items = [Item(one, Prediction.from_dict(line)) for one, line in zip(examples, told, strict=True)]
         return lessons.of_adapted(self.config, self.corpus.task, items, self.pinned, seed)
 
     def _train(self, arm: str, seed: int, rows: list[dict[str, Any]], start: Path | None, adapter: Path) -> None:
@@ -201,14 +215,15 @@ class Study:
             packing=config.packing,
             seed=seed,
         )
-        replay = read_messages(Path(config.replay)) if config.replay else []
         spec = resolve(str(start)) if start else self.spec
         self._loaded.clear()
         with self.folder.timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
-            train(spec, mix(rows, replay, config.replay_share, seed), recipe, adapter, bar.of)
+            train(spec, mix(rows, self.replay, config.replay_share, seed), recipe, adapter, bar.of)
 
     def _ship(self, adapter: Path, constants: Mapping[str, float]) -> None:
         """Write what travels with the adapter: constants and pinned words, by task."""
+        if not first():
+            return
         path = adapter / CONSTANTS_FILE
         told = read_json(path)
         task = self.corpus.task.name
@@ -250,9 +265,8 @@ class Study:
     def write_texts(self) -> None:
         """Write the explained texts and those set aside, once."""
         for name, records in (("texts", self.corpus.audited), ("set_aside", self.corpus.set_aside)):
-            path = self.folder.path / f"{name}.jsonl"
-            if not path.is_file():
-                write_lines(path, (one.to_dict() for one in records))
+            if not (self.folder.path / f"{name}.jsonl").is_file():
+                self.folder.keep_lines(f"{name}.jsonl", (one.to_dict() for one in records))
 
     @cached_property
     def associations(self) -> Associations:
