@@ -177,7 +177,7 @@ class _Run:
             bar.tick(len(part))
             return found
 
-        with progress(f"measure plant {plant.name}", len(chosen.measured)) as bar:
+        with progress(f"measure plant {plant.name}", len(chosen.measured), shared=True) as bar:
             self.folder.stage(where, FILES, -(-len(chosen.measured) // size), chunk)
 
     def _chosen(self, plant: Plant, classifier: Classifier) -> Chosen:

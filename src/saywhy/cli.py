@@ -6,14 +6,18 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from saywhy import listings
 from saywhy.config import Config, parse
+from saywhy.processes import first, rank, world
 from saywhy.progress import say
 from saywhy.records import SaywhyError
+
+if TYPE_CHECKING:
+    from saywhy.report.rules import Rules
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +35,8 @@ Pairs = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")
 ]
 STUDY_WORDS = "out=FOLDER, hours=N (stop before), and model=, data=, instructions= in place of the file's."
+SHARED = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
+"""Verbs whose work the processes of a launch share; the others are the first one's alone."""
 Dry = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
 
 
@@ -102,9 +108,8 @@ def attribute(pairs: Pairs = None, dry: Dry = False) -> None:
         plan_attribution(settings, out)
         return
     from saywhy.attribute import attribute as attributed
-    from saywhy.report import show
 
-    say(f"wrote {show(attributed(settings, out))}")
+    _show(attributed(settings, out))
 
 
 @app.command()
@@ -134,9 +139,7 @@ def calibrate(
 
         plan_calibration(settings, out)
         return
-    from saywhy.report import show
-
-    say(f"wrote {show(calibrate_ruler(settings, out))}")
+    _show(calibrate_ruler(settings, out))
 
 
 @app.command()
@@ -159,9 +162,7 @@ def study(
     from saywhy.grid.command import study as studied
 
     if folder := studied(file, pairs or [], dry=dry):
-        from saywhy.report import show
-
-        say(f"wrote {show(folder)}")
+        _show(folder)
 
 
 @app.command()
@@ -206,12 +207,11 @@ def report(
     agreement_loss: Annotated[float, typer.Option(min=0, help="Loss of agreement that counts as none.")] = 0.02,
 ) -> None:
     """Rebuild table and pages of a run from its rows; no model is loaded."""
-    from saywhy.report import show
     from saywhy.report.rules import PRIMARY, Rules
     from saywhy.stats import Family
 
     family = PRIMARY if confirmatory is None else Family.parse(confirmatory)
-    say(f"wrote {show(folder, png=png, rules=Rules(family, accuracy_loss, agreement_loss))}")
+    _show(folder, png=png, rules=Rules(family, accuracy_loss, agreement_loss))
 
 
 @app.command()
@@ -271,30 +271,42 @@ def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None
     if dry:
         from saywhy.estimate import plan
 
-        plan(config, out, arms or config.arms)
+        if first():
+            plan(config, out, arms or config.arms)
         return
-    from saywhy.report import show
     from saywhy.study import Study
 
-    say(f"wrote {show(Study(config, out, arms=arms).run())}")
+    _show(Study(config, out, arms=arms).run())
+
+
+def _show(folder: Path, *, png: bool = False, rules: Rules | None = None) -> None:
+    """Report what a folder holds; of several processes, the first one does."""
+    from saywhy.report import show
+
+    if first():
+        say(f"wrote {show(folder, png=png, rules=rules)}")
 
 
 def main() -> None:
-    """Run the command line; a problem that the user can mend is one line and exit code 2."""
+    """Run the command line; a problem that the user can mend is one line and exit code 2.
+
+    A launcher may start several processes of it (``processes``).
+    """
+    if not first() and not set(sys.argv[1:2]) & set(SHARED):
+        return
+    name = f"saywhy (process {rank()} of {world()})" if world() > 1 else "saywhy"
     # Libraries warning each other of their own changes are nothing that a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
     try:
         app()
+        return
     except SaywhyError as error:
-        print(f"saywhy: {error}", file=sys.stderr)
-        sys.exit(2)
+        problem = str(error)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        print(
-            f"saywhy: {error.strerror or error}{where}: what was computed is kept; mend it and run again",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        problem = f"{error.strerror or error}{where}: what was computed is kept; mend it and run again"
+    print(f"{name}: {problem}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

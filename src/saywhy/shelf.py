@@ -18,11 +18,13 @@ class Shelf:
     Attributes:
         config: The settings of the run.
         spec: The model as downloaded.
+        replay: Conversations that are mixed into the training rows.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.spec = resolve(config.model)
+        self.replay = _replay(config)
         self._loaded: dict[Path | str | None, Model] = {}
 
     def model(self, adapter: Path | str | None) -> Model:
@@ -66,7 +68,11 @@ class Shelf:
             packing=told.packing,
             seed=seed,
         )
-        replay = read_messages(Path(told.replay)) if told.replay else []
+        replay = self.replay if told.replay == self.config.replay else _replay(told)
         self._loaded.clear()
         spec = resolve(str(start)) if start else self.spec
         train(spec, mix(rows, replay, told.replay_share, seed), recipe, adapter, tell)
+
+
+def _replay(config: Config) -> list[list[dict[str, str]]]:
+    return read_messages(Path(config.replay)) if config.replay else []

@@ -10,22 +10,22 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from saywhy import lessons, targets
 from saywhy.audit import Plan, decide, decision, usable
 from saywhy.audit import audit as audit_texts
 from saywhy.config import Config, resolved
 from saywhy.corpus import Corpus, assemble, associate, pin, refuse_empty
-from saywhy.edits import Item, Pinned
+from saywhy.curriculum import Curriculum
+from saywhy.edits import Pinned
 from saywhy.lexicon import Associations
 from saywhy.manifest import facts
 from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.predict import Classifier, calibrate
-from saywhy.progress import progress, say
-from saywhy.records import STYLES, Example, Row, SaywhyError, SetAside
+from saywhy.processes import first
+from saywhy.progress import progress
+from saywhy.records import Row, SaywhyError, SetAside
 from saywhy.robustness import Checks, refuse
 from saywhy.shelf import Shelf
-from saywhy.store import RunFolder, read_json, read_lines, write_json, write_lines
-from saywhy.targets import Picks
+from saywhy.store import RunFolder, read_json, read_lines, write_json
 
 AUDIT_FILES = ("rows", "tables", "grids")
 AUDITED = "audited"
@@ -40,6 +40,7 @@ class Study:
         folder: Where everything goes.
         shelf: Its models.
         spec: The model as downloaded.
+        lessons: What its arms learn.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Study:
         self._refuse_unlabelled()
         refuse(config, self.corpus.task)
         self.folder = RunFolder(out, resolved(config), facts(config, self.spec, self.corpus, self.arms))
+        self.lessons = Curriculum(self)
         self._screen()
 
     def run(self) -> Path:
@@ -75,8 +77,8 @@ class Study:
         if (adapter / CONSTANTS_FILE).is_file():
             return adapter
         start = None if arm == "adapted" else self.make("adapted", seed)
-        rows = self.adapt_rows(seed) if arm == "adapted" else self.arm_rows(arm, seed)
-        write_lines(adapter.parent / "training.jsonl", rows)
+        rows = self.lessons.adapt_rows(seed) if arm == "adapted" else self.arm_rows(arm, seed)
+        self.folder.keep_lines(f"seed-{seed}/{arm}/training.jsonl", rows)
         with self.folder.timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
             self.shelf.train(rows, start, adapter, seed, bar.of)
         return adapter
@@ -98,7 +100,8 @@ class Study:
             }
 
         if not self.folder.done(where, AUDIT_FILES):
-            with self.folder.timed(f"audit {arm}"), progress(f"audit {arm}, seed {seed}", len(examples)) as bar:
+            title = f"audit {arm}, seed {seed}"
+            with self.folder.timed(f"audit {arm}"), progress(title, len(examples), shared=True) as bar:
                 self.folder.stage(where, AUDIT_FILES, -(-len(examples) // size), chunk)
         self._decide(arm, seed, where)
 
@@ -122,7 +125,8 @@ class Study:
             return {"decisions": [found[one.id].to_dict() for one in part]}
 
         if not self.folder.done(where, ("decisions",)):
-            with self.folder.timed(f"decide {arm}"), progress(f"decide {arm}, seed {seed}", len(decided)) as bar:
+            title = f"decide {arm}, seed {seed}"
+            with self.folder.timed(f"decide {arm}"), progress(title, len(decided), shared=True) as bar:
                 self.folder.stage(where, ("decisions",), -(-len(decided) // size), chunk)
 
     def classifier(self, arm: str, seed: int) -> Classifier:
@@ -146,101 +150,12 @@ class Study:
 
     def arm_rows(self, arm: str, seed: int) -> list[dict[str, Any]]:
         """Return the training rows of an arm: the same texts for all, other words."""
-        return self.lesson(arm, seed, self.config, *self.practised(seed))
-
-    def lesson(
-        self, kind: str, seed: int, config: Config, items: Sequence[Item], faithful: Sequence[Picks]
-    ) -> list[dict[str, Any]]:
-        """Return what an arm of ``kind`` learns from ``items`` with the settings of ``config``."""
-        picks = self.picks(kind, seed, items, faithful)
-        rows = lessons.of_arm(config, self.corpus.task, items, faithful, picks)
-        if config.format_share:
-            texts = len({row["id"] for row in rows})
-            rows += lessons.rehearsal(self.adapt_rows(seed), config.train_styles, texts, config.format_share, seed)
-        return rows
-
-    def picks(self, kind: str, seed: int, items: Sequence[Item], faithful: Sequence[Picks]) -> Sequence[Picks]:
-        """Return the words that an arm of ``kind`` explains ``items`` with."""
-        if kind == "random":
-            return targets.at_random(items, self.pinned, seed + 1)
-        if kind == "lexical":
-            return targets.lexical(items, self.associations, self.pinned, seed)
-        if kind == "transplant":
-            words = self.donated([item.example for item in items])
-            same = sum(one["attribution"].words == (word,) for one, word in zip(faithful, words, strict=True))
-            self.folder.note(donor={"model": self.config.donor or self.config.model, f"same word, seed {seed}": same})
-            say(f"the donor names the same word in {same} of {len(items)} texts{lessons.doubt(same, len(items))}")
-            return targets.named(items, words, self.pinned, seed)
-        return faithful
-
-    def practised(self, seed: int) -> tuple[list[Item], list[Picks]]:
-        """Return the arms' texts with adapted's predictions and its pseudo-faithful explanations, made once."""
-        return self.explained("adapted", seed, self.corpus.arms, f"seed-{seed}", "targets")
-
-    def explained(
-        self, arm: str, seed: int, examples: Sequence[Example], where: str, name: str
-    ) -> tuple[list[Item], list[Picks]]:
-        """Return texts with the predictions of ``arm`` and its pseudo-faithful explanations, made once.
-
-        Args:
-            arm: Who predicts and explains.
-            seed: Its seed.
-            examples: The texts.
-            where: Folder of the stage, below the run folder.
-            name: Stem of its files.
-        """
-        size = self.config.chunk
-
-        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
-            part = examples[number * size : (number + 1) * size]
-            found = lessons.pseudo_faithful(self.classifier(arm, seed), part, self.pinned, self.config.infill_words)
-            bar.tick(len(part))
-            return {name: [lessons.to_line(*one) for one in zip(*found, strict=True)]}
-
-        if not self.folder.done(where, (name,)):
-            with self.folder.timed("targets"), progress(f"targets, seed {seed}", len(examples)) as bar:
-                self.folder.stage(where, (name,), -(-len(examples) // size), chunk)
-        by_id = {one.id: one for one in examples}
-        lines = read_lines(self.folder.path / where / f"{name}.jsonl")
-        found = [lessons.from_line(line, by_id) for line in lines]
-        rates = {style: sum(bool(one[style].hit) for _, one in found) / len(found) for style in STYLES}
-        write_json(self.folder.path / where / f"{name}.json", {"n": len(found), "hits": rates})
-        return [item for item, _ in found], [picks for _, picks in found]
-
-    def donated(self, examples: Sequence[Example]) -> list[str]:
-        """Return the words that the donor (the model as downloaded unless another is set) would name, computed once."""
-        where, size = f"seed-{self.config.seeds[0]}", self.config.chunk
-        pool = self.corpus.arms
-
-        def donor() -> Classifier:
-            if self.config.donor is None:
-                return self.classifier("base", self.config.seeds[0])
-            model, task = self.shelf.model(self.config.donor), self.corpus.task
-            kept = self.folder.json(
-                f"{where}/donor-constants.json", lambda: calibrate(model, task, self.corpus.calibration)
-            )
-            return Classifier(model, task, kept)
-
-        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
-            part = pool[number * size : (number + 1) * size]
-            words = lessons.top_words(donor(), part)
-            bar.tick(len(part))
-            return {"donor": [{"id": one.id, "word": word} for one, word in zip(part, words, strict=True)]}
-
-        if not self.folder.done(where, ("donor",)):
-            with self.folder.timed("donor"), progress("donor's words", len(pool)) as bar:
-                self.folder.stage(where, ("donor",), -(-len(pool) // size), chunk)
-        words = {line["id"]: line["word"] for line in read_lines(self.folder.path / where / "donor.jsonl")}
-        return [words[one.id] for one in examples]
-
-    def adapt_rows(self, seed: int) -> list[dict[str, Any]]:
-        """Return the training rows of ``adapted``."""
-        classifier, examples = self.classifier("base", self.config.seeds[0]), self.corpus.adapt
-        items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
-        return lessons.of_adapted(self.config, self.corpus.task, items, self.pinned, seed)
+        return self.lessons.rows(arm, seed, self.config, *self.lessons.practised(seed))
 
     def _ship(self, adapter: Path, constants: Mapping[str, float]) -> None:
         """Write what travels with the adapter: constants and pinned words, by task."""
+        if not first():
+            return
         path = adapter / CONSTANTS_FILE
         told = read_json(path)
         task = self.corpus.task.name
@@ -280,9 +195,8 @@ class Study:
     def write_texts(self) -> None:
         """Write the explained texts and those set aside, once."""
         for name, records in (("texts", self.corpus.audited), ("set_aside", self.corpus.set_aside)):
-            path = self.folder.path / f"{name}.jsonl"
-            if not path.is_file():
-                write_lines(path, (one.to_dict() for one in records))
+            if not (self.folder.path / f"{name}.jsonl").is_file():
+                self.folder.keep_lines(f"{name}.jsonl", (one.to_dict() for one in records))
 
     @cached_property
     def associations(self) -> Associations:

@@ -10,6 +10,7 @@ from typing import Any
 
 from saywhy.grid.expand import cells, settings
 from saywhy.grid.plan import Plan
+from saywhy.processes import first
 from saywhy.records import SaywhyError
 from saywhy.store import read_json, write_json
 
@@ -57,9 +58,9 @@ def freeze(plan: Plan, out: Path) -> str:
     """
     now = confirmatory(plan)
     path = out / "frozen.json"
-    if not path.is_file():
+    if not path.is_file() and first():
         write_json(path, now)
-    kept = read_json(path)
+    kept = read_json(path) if path.is_file() else now
     if kept.get("hash") != digest(kept):
         raise SaywhyError(f"{path} was edited after it was frozen: restore it, or begin anew with out=FOLDER")
     if kept["hash"] != now["hash"]:

@@ -12,6 +12,7 @@ from saywhy.config import Config, differences
 from saywhy.grid.plan import Plan
 from saywhy.manifest import model_facts, revision, versions
 from saywhy.models.spec import Spec
+from saywhy.processes import first
 from saywhy.records import SCHEMA, SaywhyError
 from saywhy.store import read_json, write_json
 
@@ -73,7 +74,8 @@ class Journal:
 
     def keep(self) -> None:
         """Write the file."""
-        write_json(self.path, self.told)
+        if first():
+            write_json(self.path, self.told)
 
 
 def facts(config: Config, spec: Spec) -> dict[str, Any]:

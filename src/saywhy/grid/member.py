@@ -10,14 +10,12 @@ from typing import Any
 from saywhy.arms import HALF, REFRESHED, Trained
 from saywhy.audit import Plan
 from saywhy.config import Config
+from saywhy.curriculum import Explained
 from saywhy.edits import Item
 from saywhy.grid.expand import Asked, Audit
 from saywhy.shelf import Shelf
 from saywhy.study import Study
 from saywhy.targets import Picks
-
-Explained = tuple[list[Item], list[Picks]]
-"""Texts with a model's predictions, and its explanations."""
 
 
 class Member(Study):
@@ -53,10 +51,10 @@ class Member(Study):
             super().plan(arm, seed), styles=wanted.styles, settings=wanted.settings, readouts=wanted.readouts
         )
 
-    def lesson_of(self, arm: Trained, seed: int, config: Config) -> list[dict[str, Any]]:
+    def lesson(self, arm: Trained, seed: int, config: Config) -> list[dict[str, Any]]:
         """Return the rows of this task on which ``arm`` is trained, with the settings of its block."""
         practised = config.model_copy(update={"train_styles": arm.styles})
-        return self.lesson(arm.kind, seed, practised, *self._explained_for(arm, seed, config.train_rows))
+        return self.lessons.rows(arm.kind, seed, practised, *self._explained_for(arm, seed, config.train_rows))
 
     def _explained_for(self, arm: Trained, seed: int, count: int) -> Explained:
         """Return the texts of an arm; a refreshed one gets the second half of them from the model half-way."""
@@ -64,7 +62,7 @@ class Member(Study):
         if arm.variant == REFRESHED:
             first = dataclasses.replace(arm, variant=HALF)
             later = self.corpus.arms[half : 2 * half]
-            return self.explained(first.name, seed, later, f"seed-{seed}/{arm.name}", "targets")
+            return self.lessons.explained(first.name, seed, later, f"seed-{seed}/{arm.name}", "targets")
         items, faithful = self._first(seed, half if arm.variant == HALF else count)
         return items, faithful
 
@@ -77,7 +75,7 @@ class Member(Study):
             if begin >= count:
                 break
             name = "targets" if begin == 0 else f"targets-from-{begin}"
-            found = self.explained("adapted", seed, self.corpus.arms[begin:end], f"seed-{seed}", name)
+            found = self.lessons.explained("adapted", seed, self.corpus.arms[begin:end], f"seed-{seed}", name)
             items += found[0]
             picks += found[1]
             begin = end

@@ -17,6 +17,7 @@ from saywhy.grid.plan import Plan
 from saywhy.grid.rates import Rates, measure, seconds
 from saywhy.grid.steps import Step, all_steps, before, in_order, sizes
 from saywhy.models.spec import CONSTANTS_FILE
+from saywhy.processes import first
 from saywhy.progress import progress, say
 from saywhy.records import SaywhyError
 from saywhy.shelf import Shelf
@@ -101,21 +102,20 @@ class Grid:
             return adapter
         if arm == "adapted":
             start, config = None, settings(self.plan)
-            rows = [row for task in self.plan.tasks for row in self.member(task).adapt_rows(seed)]
+            rows = [row for task in self.plan.tasks for row in self.member(task).lessons.adapt_rows(seed)]
         else:
             start, recipe = self.adapter(before(arm), seed), self.arms.get(arm, {})
             config = settings(self.plan, extra=recipe)
             rows = self._lesson(Trained.parse(arm), seed, recipe)
-        write_lines(home / "training.jsonl", rows)
+        if first():
+            write_lines(home / "training.jsonl", rows)
         with progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
             self.shelf.train(rows, start, adapter, seed, bar.of, config)
         return adapter
 
     def _lesson(self, arm: Trained, seed: int, recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
         tasks = self.plan.tasks if arm.tasks == (ALL,) else arm.tasks
-        return [
-            row for task in tasks for row in self.member(task).lesson_of(arm, seed, settings(self.plan, task, recipe))
-        ]
+        return [row for task in tasks for row in self.member(task).lesson(arm, seed, settings(self.plan, task, recipe))]
 
     def member(self, task: str) -> Member:
         """Return the run of a task; its folder is begun when it is first needed."""
