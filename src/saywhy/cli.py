@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from saywhy import listings
-from saywhy.config import Config, parse
+from saywhy.config import Config, parse, switched
 from saywhy.processes import first, rank, world
 from saywhy.progress import say
 from saywhy.records import SaywhyError
@@ -132,7 +132,7 @@ def calibrate(
     """
     from saywhy.calibration import FULL, calibrate_ruler
 
-    written, others = _flag("full", pairs)
+    written, others = switched("full", pairs)
     settings, out = _settings(others, "runs/calibrate", FULL if full or written else None)
     if dry:
         from saywhy.estimate import plan_calibration
@@ -255,16 +255,6 @@ def _settings(
     outs = [pair.removeprefix("out=") for pair in given if pair.startswith("out=")]
     config = parse([pair for pair in given if not pair.startswith("out=")], defaults)
     return config, Path(outs[-1] if outs else default_out).expanduser()
-
-
-def _flag(name: str, pairs: Sequence[str] | None) -> tuple[bool, list[str]]:
-    """Return whether an option is also switched on among the pairs (``name=true``), and the other pairs."""
-    given, start = list(pairs or []), f"{name}="
-    values = [pair.removeprefix(start) for pair in given if pair.startswith(start)]
-    for value in values:
-        if value not in ("true", "false"):
-            raise SaywhyError(f"{name}={value}: it takes true or false")
-    return values[-1:] == ["true"], [pair for pair in given if not pair.startswith(start)]
 
 
 def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None = None) -> None:

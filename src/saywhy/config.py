@@ -198,6 +198,16 @@ def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Co
         raise SaywhyError(_first_line(error)) from None
 
 
+def switched(name: str, pairs: Sequence[str] | None) -> tuple[bool, list[str]]:
+    """Return whether an option is also switched on among the pairs (``name=true``), and the other pairs."""
+    given, start = list(pairs or []), f"{name}="
+    values = [pair.removeprefix(start) for pair in given if pair.startswith(start)]
+    for value in values:
+        if value not in ("true", "false"):
+            raise SaywhyError(f"{name}={value}: it takes true or false")
+    return values[-1:] == ["true"], [pair for pair in given if not pair.startswith(start)]
+
+
 UNBOUND = ("token_budget", "robustness")
 """Settings that may change between the sittings of a run: no row depends on them."""
 

@@ -17,11 +17,12 @@ from saywhy.grid.plan import Plan
 from saywhy.grid.rates import Rates, measure, seconds
 from saywhy.grid.steps import Step, all_steps, before, in_order, sizes
 from saywhy.models.spec import CONSTANTS_FILE
-from saywhy.processes import first
+from saywhy.processes import first, world
 from saywhy.progress import progress, say
 from saywhy.records import SaywhyError
 from saywhy.shelf import Shelf
-from saywhy.store import write_lines
+from saywhy.sitting import Sitting
+from saywhy.store import read_json, write_json, write_lines
 
 
 class Grid:
@@ -31,6 +32,7 @@ class Grid:
         plan: What is to be done.
         out: The folder.
         shelf: The models.
+        sitting: This process's part in the work on it.
         journal: What ``study.json`` holds.
     """
 
@@ -43,6 +45,7 @@ class Grid:
         cells(plan)
         self.shelf = Shelf(settings(plan))
         self._members: dict[str, Member] = {}
+        self.sitting = Sitting(out)
         self.journal = Journal(out, plan, self.arms, lambda: facts(settings(plan), self.shelf.spec))
         self._refuse_larger()
         self.journal.keep()
@@ -53,9 +56,12 @@ class Grid:
         Args:
             hours: Stop before the step that would take longer than this; None: do all.
         """
+        if hours is not None and world() > 1:
+            raise SaywhyError("hours= is for one process: of several, each would stop at a moment of its own")
         freeze(self.plan, self.out)
         cost = self.costs()
-        steps = all_steps(self.plan, in_order(self.plan, cost, self.finished()))
+        # Of several processes, all must go in one order, wherever each has come to.
+        steps = all_steps(self.plan, in_order(self.plan, cost, self.finished() if world() == 1 else ()))
         left = [step for step in steps if not self.done(step)]
         began = time.monotonic()
         for number, step in enumerate(left):
@@ -129,13 +135,16 @@ class Grid:
 
     def costs(self) -> dict[Step, float]:
         """Return the seconds of each step, from rates measured once on this machine."""
-        rates: Rates = self.journal.told.get("rates", {})
-        if not rates:
+        path = self.out / "rates.json"
+        if first() and not path.is_file():
+            rates: Rates = {}
             for task in self.plan.known:
                 say(f"measuring what {task} costs here")
                 rates |= self._measured(task)
-            self.journal.note(rates=rates)
-        return {step: seconds(sizes(self.plan, step), rates) for step in self.steps}
+            write_json(path, rates)
+        self.sitting.wait(path.is_file, path.name)
+        measured: Rates = read_json(path)
+        return {step: seconds(sizes(self.plan, step), measured) for step in self.steps}
 
     def _measured(self, task: str) -> Rates:
         shapes = list(dict.fromkeys(one for (_, _, on), one in self.wanted.items() if on == task))
