@@ -39,6 +39,4 @@ def launch() -> str:
     if world() == 1:
         return f"{socket.gethostname()}:{os.getpid()}"
     meeting = ":".join(os.environ.get(name, "") for name in ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID"))
-    # Processes on one machine are children of one launcher, whose number tells launches apart that follow each other.
-    alone = here() == world()
-    return f"{meeting}:{socket.gethostname()}:{os.getppid()}" if alone else meeting
+    return f"{meeting}:{socket.gethostname()}" if here() == world() else meeting

@@ -31,6 +31,7 @@ PATIENCE = 2.0
 START = 1800.0
 """Seconds within which all processes of a launch must have begun."""
 _TAKEN = (errno.EACCES, errno.EAGAIN)
+_LAUNCHER = os.getppid()
 
 _known: weakref.WeakValueDictionary[Path, _Lock] = weakref.WeakValueDictionary()
 _kept: dict[Path, _Lock] = {}
@@ -43,7 +44,7 @@ class _Lock:
     def __init__(self, path: Path) -> None:
         self.path = path
         handle, _ = _taken(path, PATIENCE)
-        told = {"pid": os.getpid(), "host": socket.gethostname(), "launch": launch()}
+        told = {"pid": os.getpid(), "host": socket.gethostname(), "launch": launch(), "launcher": _LAUNCHER}
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(told).encode(), 0)
         weakref.finalize(self, _let_go, path, handle, os.getpid())
@@ -137,7 +138,7 @@ class Sitting:
         self.folder = folder.resolve()
         self._began = time.monotonic()
         if not first():
-            self.wait(lambda: _told(self.folder / LOCK).get("launch") == launch(), "its start")
+            self.wait(lambda: _of_launch(_told(self.folder / LOCK)), "its start")
         path = _place(self.folder, rank())
         self._lock = _known.get(path) or _Lock(path)
         _known[path] = self._lock
@@ -181,6 +182,12 @@ def _place(folder: Path, number: int) -> Path:
     return folder / (f"{LOCK}-{number}" if number else LOCK)
 
 
+def _of_launch(told: dict[str, Any]) -> bool:
+    """Whether a lock was taken in this launch, not in one of the same name that was killed before it."""
+    here = told.get("host") == socket.gethostname()
+    return told.get("launch") == launch() and (not here or told.get("launcher") == _LAUNCHER)
+
+
 def _alive(path: Path) -> bool | None:
     """Whether the holder of a lock of this launch lives; None if that cannot be said.
 
@@ -188,7 +195,7 @@ def _alive(path: Path) -> bool | None:
     all processes when one ends.
     """
     told = _told(path)
-    if told.get("launch") != launch():
+    if not _of_launch(told):
         return None
     if told.get("host") != socket.gethostname():
         return True

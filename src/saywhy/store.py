@@ -56,12 +56,12 @@ def write(path: Path, text: str) -> None:
 
 @contextmanager
 def saving(folder: Path) -> Iterator[None]:
-    """Say in one line what torch and safetensors say in their own ways when they cannot write into ``folder``."""
-    from safetensors import SafetensorError
-
+    """Say in one line what torch, safetensors and tokenizers say in their own ways: they cannot write ``folder``."""
     try:
         yield
-    except (RuntimeError, SafetensorError) as error:
+    except (OSError, SaywhyError):
+        raise
+    except Exception as error:  # each has a kind of its own for a full disk
         said = str(error).strip().partition("\n")[0][:120]
         raise SaywhyError(
             f"{folder} cannot be written ({said}): what was computed is kept; free space and run the same command again"
