@@ -10,6 +10,7 @@ from saywhy.checks import ALL, CHECKS, Probe
 from saywhy.report.biases import bias, correlations, document_counts
 from saywhy.report.format import NOTHING, Sheet, Shown, estimate, joined, number, sheet
 from saywhy.report.headline import lead
+from saywhy.report.marks import shipped
 from saywhy.report.moves import Move, noise, unanimous
 from saywhy.report.summary import Summary
 from saywhy.stats import Interval
@@ -197,7 +198,8 @@ def curve_sheet(summary: Summary) -> Sheet | None:
                     estimate(best),
                 ]
             )
-    header = ("arm", "words", "n", "random", "named", "best (greedy)", "excess", "excess of the best")
+    named = "named" + (shipped().sign("hit", run.curves[0].operator) if rows else "")
+    header = ("arm", "words", "n", "random", named, "best (greedy)", "excess", "excess of the best")
     note = (
         "Hits when so many words are taken out together. Named: those with the highest constrained attribution scores. "
         "Excess: named minus random. Texts of fewer words lose all of them."

@@ -15,6 +15,8 @@ from saywhy.stats import Difference, Interval
 
 MAIN = "main"
 """The verdict as the headline has it."""
+OTHER = "operator "
+"""What a variation begins with that is another operator."""
 
 Verdicts = Sequence[Row | Judged]
 
@@ -46,6 +48,11 @@ class Move:
     answers: Interval | None
     over: Mapping[str, Difference]
     instrument: bool
+
+    @property
+    def operator(self) -> str:
+        """The operator with which it is graded."""
+        return graded_by(self.variation, self.key)
 
 
 def moves_of(run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], seed: int) -> tuple[Move, ...]:
@@ -89,7 +96,7 @@ def _under(
     for operator in OPERATORS:
         other = replace(key, operator=operator)
         if operator != key.operator and other in cells:
-            found[f"operator {operator}"] = cells[other]
+            found[f"{OTHER}{operator}"] = cells[other]
     if key.readout == "constrained" and (blind := replace(key, readout="placebo")) in cells:
         found["placebo-corrected"] = cells[blind]
     names = sorted({name for other, name in again if other == key}, key=_place)
@@ -120,7 +127,6 @@ def _move(
         if theirs is not None:
             left, right = level_seeds(here, theirs)
             beaten[other] = stats.paired_difference(_excess(left), _excess(right), seed)
-    operator = variation.removeprefix("operator ") if variation.startswith("operator ") else key.operator
     return Move(
         key=key,
         variation=variation,
@@ -131,8 +137,13 @@ def _move(
         agree=None if variation == MAIN else stats.rate(same, texts),
         answers=stats.rate([now[at].prediction == before[at].prediction for at in shared], texts) if asked else None,
         over=beaten,
-        instrument=operator == TRAINING_OPERATOR and kind(key.arm) in TRAINED,
+        instrument=graded_by(variation, key) == TRAINING_OPERATOR and kind(key.arm) in TRAINED,
     )
+
+
+def graded_by(variation: str, key: Key) -> str:
+    """Return the operator of a variation of a cell: its own, unless the variation is another operator."""
+    return variation.removeprefix(OTHER) if variation.startswith(OTHER) else key.operator
 
 
 def _by(some: Verdicts) -> dict[stats.Key, Row | Judged]:

@@ -17,6 +17,7 @@ from saywhy.records import STYLES
 from saywhy.report.cells import Key
 from saywhy.report.curve import draw_curve
 from saywhy.report.looks import MORE, PIECES, RC, look_of
+from saywhy.report.marks import shipped
 from saywhy.report.sheets import block_title
 from saywhy.report.summary import Cell, Summary
 from saywhy.stats import Interval
@@ -71,7 +72,7 @@ def _plans(summary: Summary) -> list[Plan]:
         excess = "Excess: how much more often an explanation changes the answer than a random word of the same"
         excess += " text would. Lines are 95 % intervals over texts; 0 is a random word."
         dumbbell = "From the floor (a random word, open circle) to the ceiling (the best word, bar); the filled"
-        dumbbell += " marker is the explanation. The nearer to the bar, the better."
+        dumbbell += f" marker is the explanation (hit{shipped().sign('hit', op)}). The nearer to the bar, the better."
         plans.append(Plan(f"excess-{op}", f"Excess ({op})", excess, partial(draw_excess, summary, cells), first))
         plans.append(
             Plan(

@@ -21,6 +21,7 @@ from saywhy.report.format import (
     p_value,
     sheet,
 )
+from saywhy.report.marks import shipped
 from saywhy.report.retention import Retention
 from saywhy.report.summary import Cell, Summary
 from saywhy.stats import FEW
@@ -44,6 +45,11 @@ def is_primary(summary: Summary, key: Key) -> bool:
     return key.operator == summary.cells[0].key.operator and key.readout != "placebo"
 
 
+def footnote(summary: Summary) -> str:
+    """Return the line that says which measures a trivial explainer fools; nothing where no measure is shown."""
+    return shipped().footnote(dict.fromkeys(cell.key.operator for cell in summary.cells))
+
+
 def main_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
     """Return one table for each setting x readout of the first operator, or (not ``primary``) the others."""
     made = []
@@ -51,24 +57,10 @@ def main_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
     for _, block in groupby(shown, key=lambda cell: cell.key.block):
         cells = list(block)
         generated = cells[0].key.readout == "generated"
-        header = [
-            "style",
-            "arm",
-            "n",
-            *(["valid"] if generated else []),
-            "hit",
-            "floor",
-            "ceiling",
-            "excess",
-        ]
-        header += [
-            "score",
-            *(["score if valid"] if generated else []),
-            "score, can flip",
-            "start-graded",
-            "drop",
-            "excess by seed",
-        ]
+        hit, drop, excess = (name + shipped().sign(name, cells[0].key.operator) for name in ("hit", "drop", "excess"))
+        header = ["style", "arm", "n", *(["valid"] if generated else []), hit, "floor", "ceiling", excess]
+        header += ["score", *(["score if valid"] if generated else []), "score, can flip", "start-graded"]
+        header += [drop, "excess by seed"]
         marked = any(cell.instrument for cell in cells)
         note = "† The operator with which this arm's training targets were found." * marked
         rows = [_main_row(cell, generated=generated) for cell in cells]
@@ -100,13 +92,15 @@ def _main_row(cell: Cell, *, generated: bool) -> list[Shown | str]:
 def contrast_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
     """Return the comparisons of faithful arms with the others, one table for each block."""
     shown = [contrast for contrast in summary.contrasts if is_primary(summary, contrast.key) == primary]
-    header = ("style", "arm", "against", "difference", "by seed", "p (Holm)", "result", "McNemar", "d_z", "for 80 %")
+    header = ("style", "arm", "against", "difference", "by seed", "p (Holm)", "result")
     made: list[Sheet] = []
     for _, block in groupby(shown, key=lambda contrast: contrast.key.block):
         contrasts = list(block)
         rows = [_contrast_row(contrast) for contrast in contrasts]
         note = "" if made else _contrast_note(summary)
-        made.append(sheet(block_title(contrasts[0].key), (*header, "score, both can flip"), rows, note, texts=3))
+        raw = "McNemar" + shipped().sign("hit", contrasts[0].key.operator)
+        titles = (*header, raw, "d_z", "for 80 %", "score, both can flip")
+        made.append(sheet(block_title(contrasts[0].key), titles, rows, note, texts=3))
     return made
 
 
