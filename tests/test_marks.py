@@ -1,6 +1,8 @@
 """What a calibration found to be fooled is marked in every report; what is shipped is what the calibration says."""
 
 import csv
+import dataclasses
+import html
 import io
 import json
 from pathlib import Path
@@ -10,11 +12,14 @@ from rich.console import Console
 
 import saywhy
 from saywhy.report import marks, write_report
+from saywhy.report.arms import marked, same_instrument
 from saywhy.report.calibration import known, load_calibration
+from saywhy.report.format import SAME, SAME_NOTE
 from saywhy.report.html import page
 from saywhy.report.load import load_run
 from saywhy.report.marks import FILE, SIGN, Ruler, shipped
-from saywhy.report.sheets import contrast_sheets, footnote, main_sheets
+from saywhy.report.plots import figures
+from saywhy.report.sheets import contrast_sheets, footnote, main_sheets, readout_sheet
 from saywhy.report.summary import summarise
 from saywhy.report.tables import markdown
 from saywhy.report.terminal import show
@@ -121,3 +126,36 @@ def test_the_terminal_says_it_once_and_leaves_marked_columns_out_as_others(study
     assert told.count("A trivial explainer fools this measure") == 1
     assert f"hit {SIGN}" in told
     assert (f"drop {SIGN}" in told) == (width == 240)
+
+
+def test_what_is_graded_by_its_training_instrument_is_marked_in_every_format(study):
+    summary = summarise(load_run(study))
+    for found in main_sheets(summary):
+        assert {row[1].main for row in found.rows} == {"base", f"faithful {SAME}"}
+        assert SAME_NOTE in found.note
+    others = [*contrast_sheets(summary), readout_sheet(summary)]
+    for found in others:
+        assert {row[1].main for row in found.rows} <= {"base", f"faithful {SAME}"}
+        assert SAME_NOTE in found.note
+    for name in ("table.csv", "contrasts.csv"):
+        for row in csv.DictReader((study / name).read_text("utf-8").splitlines()):
+            assert row["training_operator"] == str(int(row["arm"] == "faithful"))
+    drawn = figures(summary)
+    for text in (html.unescape(page(summary, drawn)), markdown(summary)):
+        assert f"faithful {SAME}" in text
+        assert SAME_NOTE in text
+    assert all(SAME_NOTE in one.caption for one in drawn if one.name != "retention")
+
+
+def test_another_operator_is_another_instrument(study):
+    run = load_run(study)
+    assert not any(same_instrument(run, "faithful", operator) for operator in ("delete", "infill"))
+    assert same_instrument(run, "faithful-redaction.snli", "redact")
+    assert not any(same_instrument(run, arm, "redact") for arm in ("base", "adapted", "random", "lexical", "audited"))
+
+
+def test_an_adapter_brings_its_instrument_into_every_arm(study):
+    run = load_run(study)
+    audited = dataclasses.replace(run, manifest={**run.manifest, "model": {"name": "mine", "trained_with": "redact"}})
+    assert [same_instrument(audited, "audited", operator) for operator in ("redact", "delete")] == [True, False]
+    assert marked(audited, "base", "redact") == f"base {SAME}"

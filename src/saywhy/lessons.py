@@ -9,7 +9,7 @@ from saywhy import targets
 from saywhy.config import Config
 from saywhy.edits import Item, Pinned, tables
 from saywhy.predict import Classifier
-from saywhy.records import STYLES, Example, Prediction, SaywhyError
+from saywhy.records import STYLES, TRAINING_OPERATOR, Example, Prediction, SaywhyError
 from saywhy.targets import Pick, Picks
 from saywhy.tasks import Task
 
@@ -19,7 +19,9 @@ def pseudo_faithful(
 ) -> tuple[list[Item], list[Picks]]:
     """Return the model's answers to some texts and the one-word explanations that are likely to be faithful."""
     items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
-    return items, list(targets.faithful(classifier, items, tables(classifier, items, "redact"), pinned, infill=infill))
+    return items, list(
+        targets.faithful(classifier, items, tables(classifier, items, TRAINING_OPERATOR), pinned, infill=infill)
+    )
 
 
 def to_line(item: Item, picks: Picks) -> dict[str, Any]:

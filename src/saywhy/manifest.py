@@ -32,6 +32,7 @@ def facts(config: Config, spec: Spec, corpus: Corpus, arms: Sequence[str]) -> di
             "public_id": spec.public_id,
             "fingerprint": fingerprint(spec),
             "adapter": adapter_fingerprint(spec),
+            "trained_with": spec.extras.get("trained_with"),
             "note": spec.note,
             "dtype": str(precision.dtype).removeprefix("torch."),
             "products": precision.products,

@@ -24,7 +24,7 @@ from saywhy.models.protocol import Model
 from saywhy.models.spec import CONSTANTS_FILE, load, resolve
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress
-from saywhy.records import STYLES, Row, SaywhyError, SetAside
+from saywhy.records import STYLES, TRAINING_OPERATOR, Row, SaywhyError, SetAside
 from saywhy.robustness import Checks, refuse
 from saywhy.store import RunFolder, read_json, read_lines, write_json, write_lines
 
@@ -138,7 +138,7 @@ class Study:
 
         kept = self.folder.json(f"seed-{seed}/{arm}/constants.json", constants)
         if adapter:
-            self._ship(adapter, kept)
+            self._ship(arm, adapter, kept)
         return Classifier(model, task, kept)
 
     def _model(self, adapter: Path | None) -> Model:
@@ -207,8 +207,8 @@ class Study:
         with self.folder.timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
             train(spec, mix(rows, replay, config.replay_share, seed), recipe, adapter, bar.of)
 
-    def _ship(self, adapter: Path, constants: Mapping[str, float]) -> None:
-        """Write what travels with the adapter: constants and pinned words, by task."""
+    def _ship(self, arm: str, adapter: Path, constants: Mapping[str, float]) -> None:
+        """Write what travels with the adapter: constants and pinned words by task, what found its targets."""
         path = adapter / CONSTANTS_FILE
         told = read_json(path)
         task = self.corpus.task.name
@@ -216,9 +216,10 @@ class Study:
             "constants": dict(constants),
             "pinned": {label: list(words) for label, words in self.pinned.items()},
         }
-        if told.get("tasks", {}).get(task) != mine:
+        found_with = TRAINING_OPERATOR if arm == "faithful" else self.spec.extras.get("trained_with")
+        if told.get("tasks", {}).get(task) != mine or told.get("trained_with") != found_with:
             told.setdefault("tasks", {})[task] = mine
-            write_json(path, told)
+            write_json(path, {**told, "trained_with": found_with})
 
     def _plan(self, arm: str, seed: int) -> Plan:
         config = self.config

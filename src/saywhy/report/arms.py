@@ -8,11 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from saywhy import stats
-from saywhy.records import Operator, Table
+from saywhy.records import TRAINING_OPERATOR, Table
+from saywhy.report.format import SAME
 from saywhy.report.load import Run
-
-TRAINING_OPERATOR: Operator = "redact"
-"""The operator with which training targets are made: its cells are marked in trained arms."""
 
 TRAINED = ("faithful", "transplant")
 """Kinds of arms whose targets were found with ``TRAINING_OPERATOR``."""
@@ -25,6 +23,20 @@ def kind(arm: str) -> str:
     """Return what sort of arm a name means: ``faithful`` for ``faithful-redaction`` or ``faithful(S, T)``."""
     match = re.match(r"[A-Za-z]+", arm)
     return match[0].lower() if match else arm
+
+
+def same_instrument(run: Run, arm: str, operator: str) -> bool:
+    """Whether an arm is graded with the operator with which its training targets were found.
+
+    A model that saywhy trained before the run (an adapter) brings that into every arm.
+    """
+    brought = run.manifest.get("model", {}).get("trained_with")
+    return operator == brought or (operator == TRAINING_OPERATOR and kind(arm) in TRAINED)
+
+
+def marked(run: Run, arm: str, operator: str) -> str:
+    """Return the name of an arm in a table of this operator: with a † if both instruments are the same."""
+    return f"{arm} {SAME}" if same_instrument(run, arm, operator) else arm
 
 
 def start_arm(arms: Iterable[str]) -> str | None:

@@ -180,7 +180,7 @@ def plants_sheet(found: Calibration) -> Sheet:
 def methods_sheet(found: Calibration) -> Sheet:
     """Return how often each attribution method's top word is an accepted cause."""
     plants = [one.name for one in found.learned]
-    rows = [
+    rows: list[list[Shown | str]] = [
         [method, operator or NOTHING, *(estimate(rates[name]) if name in rates else Shown(NOTHING) for name in plants)]
         for (method, operator), rates in found.found.items()
     ]
@@ -190,7 +190,9 @@ def methods_sheet(found: Calibration) -> Sheet:
 
 def metrics_sheet(found: Calibration) -> Sheet:
     """Return how well each metric tells true from false one-word explanations, and who fools it."""
-    rows = [[*at, estimate(found.areas[at]), Shown(joined(found.fooled[at]) or "no one")] for at in found.places]
+    rows: list[list[Shown | str]] = [
+        [*at, estimate(found.areas[at]), Shown(joined(found.fooled[at]) or "no one")] for at in found.places
+    ]
     note = (
         "AUROC: chance that the metric is higher for an accepted cause than for another word, over all texts (0.5: it "
         "cannot tell) [95 %, bootstrap over texts]. Fooled by: explainers that it does not put below the honest one "

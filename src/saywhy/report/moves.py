@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from saywhy import stats
 from saywhy.checks import Judged
 from saywhy.records import OPERATORS, Row
-from saywhy.report.arms import TRAINED, TRAINING_OPERATOR, kind, level_seeds, rivals
+from saywhy.report.arms import level_seeds, rivals, same_instrument
 from saywhy.report.cells import Key
 from saywhy.report.load import Run
 from saywhy.stats import Difference, Interval
@@ -71,11 +71,7 @@ def moves_of(run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], 
     under = {key: _under(key, cells, again) for key in headline_keys(keys)}
     if not any(len(mine) > 1 for mine in under.values()):
         return ()
-    return tuple(
-        _move(key, variation, mine, under, rivals(run.arms, key.arm), seed)
-        for key, mine in under.items()
-        for variation in mine
-    )
+    return tuple(_move(run, key, variation, under, seed) for key, mine in under.items() for variation in mine)
 
 
 def headline_keys(keys: Sequence[Key]) -> list[Key]:
@@ -108,21 +104,14 @@ def _place(name: str) -> tuple[int, str]:
     return next((at for at, start in enumerate(order) if name.startswith(start)), len(order)), name
 
 
-def _move(
-    key: Key,
-    variation: str,
-    mine: Mapping[str, Verdicts],
-    under: Mapping[Key, Mapping[str, Verdicts]],
-    others: Sequence[str],
-    seed: int,
-) -> Move:
-    here, main = mine[variation], mine[MAIN]
+def _move(run: Run, key: Key, variation: str, under: Mapping[Key, Mapping[str, Verdicts]], seed: int) -> Move:
+    here, main = under[key][variation], under[key][MAIN]
     texts, now, before = len({one.id for one in here}), _by(here), _by(main)
     shared = [at for at in now if at in before]
     same = [now[at].hit == before[at].hit for at in shared]
     asked = variation != MAIN and all(isinstance(one, Judged) for one in here)
     beaten = {}
-    for other in others:
+    for other in rivals(run.arms, key.arm):
         theirs = under.get(replace(key, arm=other), {}).get(variation)
         if theirs is not None:
             left, right = level_seeds(here, theirs)
@@ -137,7 +126,7 @@ def _move(
         agree=None if variation == MAIN else stats.rate(same, texts),
         answers=stats.rate([now[at].prediction == before[at].prediction for at in shared], texts) if asked else None,
         over=beaten,
-        instrument=graded_by(variation, key) == TRAINING_OPERATOR and kind(key.arm) in TRAINED,
+        instrument=same_instrument(run, key.arm, graded_by(variation, key)),
     )
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from saywhy.report.arms import same_instrument
 from saywhy.report.checked import robustness_sheets
 from saywhy.report.contrasts import Contrast
 from saywhy.report.format import Sheet
@@ -135,10 +136,10 @@ def _cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
 
 def contrasts_csv(summary: Summary) -> str:
     """Return every contrast, one row each; only a header's worth of nothing if there are none."""
-    return _csv([_contrast_row(contrast) for contrast in summary.contrasts])
+    return _csv([_contrast_row(summary, contrast) for contrast in summary.contrasts])
 
 
-def _contrast_row(contrast: Contrast) -> dict[str, object]:
+def _contrast_row(summary: Summary, contrast: Contrast) -> dict[str, object]:
     key, (mine, theirs) = contrast.key, contrast.flippable
     return {
         "arm": key.arm,
@@ -147,6 +148,7 @@ def _contrast_row(contrast: Contrast) -> dict[str, object]:
         "setting": key.setting,
         "readout": key.readout,
         "operator": key.operator,
+        "training_operator": int(same_instrument(summary.run, key.arm, key.operator)),
         **_columns("difference", contrast.difference),
         "p": contrast.difference.p,
         "p_holm": contrast.p_holm,
