@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from saywhy.records import STYLES, SaywhyError, StyleName
@@ -15,10 +16,19 @@ MADE = ("base", "adapted")
 KINDS = ("faithful", "random", "lexical", "transplant")
 """What an arm's explanations are made of."""
 
+SEARCHED = ("faithful", "transplant")
+"""Kinds of arms whose words were found by taking words out, with ``TRAINING_OPERATOR``."""
+
 REFRESHED = "refreshed"
 """Variant in which the targets are made anew, half-way, from the model as it is then."""
 HALF = "half"
 """Variant that a refreshed arm goes on from: trained on the first half of the texts."""
+
+
+def kind(arm: str) -> str:
+    """Return what sort of arm a name means: ``faithful`` for ``faithful-redaction`` or ``faithful.all.snli``."""
+    match = re.match(r"[A-Za-z]+", arm)
+    return match[0].lower() if match else arm
 
 
 @dataclass(frozen=True, slots=True)

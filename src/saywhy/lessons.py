@@ -10,7 +10,7 @@ from saywhy import targets
 from saywhy.config import Config
 from saywhy.edits import Item, Pinned, tables
 from saywhy.predict import Classifier
-from saywhy.records import STYLES, Example, Prediction, SaywhyError, StyleName
+from saywhy.records import STYLES, TRAINING_OPERATOR, Example, Prediction, SaywhyError, StyleName
 from saywhy.targets import Pick, Picks
 from saywhy.tasks import Task
 
@@ -20,15 +20,16 @@ def pseudo_faithful(
 ) -> tuple[list[Item], list[Picks]]:
     """Return the model's answers to some texts and the one-word explanations that are likely to be faithful."""
     items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
-    return items, list(targets.faithful(classifier, items, tables(classifier, items, "redact"), pinned, infill=infill))
+    return items, list(
+        targets.faithful(classifier, items, tables(classifier, items, TRAINING_OPERATOR), pinned, infill=infill)
+    )
 
 
 def top_words(classifier: Classifier, examples: Sequence[Example]) -> list[str]:
     """Return the word of each text that decides most for ``classifier``, by occlusion: what a donor would name."""
     items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
-    return [
-        one.words[max(range(len(one.words)), key=one.drops.__getitem__)] for one in tables(classifier, items, "redact")
-    ]
+    made = tables(classifier, items, TRAINING_OPERATOR)
+    return [one.words[max(range(len(one.words)), key=one.drops.__getitem__)] for one in made]
 
 
 ALIKE = 0.6

@@ -43,6 +43,7 @@ def model_facts(config: Config, spec: Spec) -> dict[str, Any]:
         "public_id": spec.public_id,
         "fingerprint": fingerprint(spec),
         "adapter": adapter_fingerprint(spec),
+        "trained_with": spec.extras.get("trained_with"),
         "note": spec.note,
         "dtype": str(precision.dtype).removeprefix("torch."),
         "products": precision.products,

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from saywhy.arms import SEARCHED, kind
 from saywhy.audit import Plan, decide, decision, usable
 from saywhy.audit import audit as audit_texts
 from saywhy.config import Config, resolved
@@ -22,7 +23,7 @@ from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.predict import Classifier, calibrate
 from saywhy.processes import first
 from saywhy.progress import progress
-from saywhy.records import Row, SaywhyError, SetAside
+from saywhy.records import TRAINING_OPERATOR, Row, SaywhyError, SetAside
 from saywhy.robustness import Checks, refuse
 from saywhy.shelf import Shelf
 from saywhy.store import RunFolder, read_json, read_lines, write_json
@@ -145,15 +146,15 @@ class Study:
 
         kept = self.folder.json(f"seed-{seed}/{arm}/constants.json", constants)
         if adapter:
-            self._ship(adapter, kept)
+            self._ship(arm, adapter, kept)
         return Classifier(model, task, kept)
 
     def arm_rows(self, arm: str, seed: int) -> list[dict[str, Any]]:
         """Return the training rows of an arm: the same texts for all, other words."""
         return self.lessons.rows(arm, seed, self.config, *self.lessons.practised(seed))
 
-    def _ship(self, adapter: Path, constants: Mapping[str, float]) -> None:
-        """Write what travels with the adapter: constants and pinned words, by task."""
+    def _ship(self, arm: str, adapter: Path, constants: Mapping[str, float]) -> None:
+        """Write what travels with the adapter: constants and pinned words by task, what found its targets."""
         if not first():
             return
         path = adapter / CONSTANTS_FILE
@@ -163,9 +164,10 @@ class Study:
             "constants": dict(constants),
             "pinned": {label: list(words) for label, words in self.pinned.items()},
         }
-        if told.get("tasks", {}).get(task) != mine:
+        found_with = TRAINING_OPERATOR if kind(arm) in SEARCHED else self.spec.extras.get("trained_with")
+        if told.get("tasks", {}).get(task) != mine or told.get("trained_with") != found_with:
             told.setdefault("tasks", {})[task] = mine
-            write_json(path, told)
+            write_json(path, {**told, "trained_with": found_with})
 
     def plan(self, arm: str, seed: int) -> Plan:
         """Return what the audit of an arm asks for."""

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from saywhy import stats
 from saywhy.checks import ALL, CHECKS, Probe
+from saywhy.report.arms import marked
 from saywhy.report.biases import bias, correlations, document_counts
-from saywhy.report.format import NOTHING, Sheet, Shown, estimate, joined, number, sheet
+from saywhy.report.format import NOTHING, SAME, Sheet, Shown, estimate, joined, number, sheet
 from saywhy.report.headline import lead
 from saywhy.report.load import NO_TEXTS
+from saywhy.report.marks import shipped
 from saywhy.report.moves import Move, noise, unanimous
 from saywhy.report.summary import Summary
 from saywhy.stats import Interval
@@ -39,7 +41,7 @@ def moves_sheet(summary: Summary) -> Sheet | None:
     rows: list[list[Shown | str]] = [
         [
             move.key.style,
-            name_of(move) + " †" * move.instrument,
+            name_of(move),
             str(move.n),
             estimate(move.excess),
             _or_nothing(move.difference),
@@ -53,8 +55,8 @@ def moves_sheet(summary: Summary) -> Sheet | None:
 
 
 def name_of(move: Move) -> str:
-    """Return what a variation is called in tables."""
-    return NAMED.get(move.variation, move.variation)
+    """Return what a variation is called in tables: with a † where training and grading instrument are the same."""
+    return NAMED.get(move.variation, move.variation) + f" {SAME}" * move.instrument
 
 
 def _or_nothing(found: Interval | None) -> Shown:
@@ -79,8 +81,6 @@ def _moves_note(summary: Summary, mine: Sequence[Move]) -> str:
         agreed = unanimous(summary.run, key)
         if agreed is not None:
             note += f" All operators give the same verdict on {estimate(agreed)} of the explanations ({style})."
-    if any(move.instrument for move in mine):
-        note += " † Graded by the operator with which this arm's training targets were found."
     return note + _missing(summary)
 
 
@@ -105,7 +105,7 @@ def over_sheet(summary: Summary) -> Sheet | None:
     rows: list[list[Shown | str]] = [
         [
             move.key.style,
-            name_of(move) + " †" * move.instrument,
+            name_of(move),
             *(_or_nothing(move.over.get(other)) for other in others),
         ]
         for move in mine
@@ -190,7 +190,7 @@ def curve_sheet(summary: Summary) -> Sheet | None:
             best = _mean((one.id, one.best[at] - one.random[at]) for one in mine)
             rows.append(
                 [
-                    arm,
+                    marked(run, arm, mine[0].operator),
                     str(size),
                     str(len(mine)),
                     number(_mean((one.id, one.random[at]) for one in mine).value),
@@ -200,7 +200,8 @@ def curve_sheet(summary: Summary) -> Sheet | None:
                     estimate(best),
                 ]
             )
-    header = ("arm", "words", "n", "random", "named", "best (greedy)", "excess", "excess of the best")
+    named = "named" + (shipped().sign("hit", run.curves[0].operator) if rows else "")
+    header = ("arm", "words", "n", "random", named, "best (greedy)", "excess", "excess of the best")
     note = (
         "Hits when so many words are taken out together. Named: those with the highest constrained attribution scores. "
         "Excess: named minus random. Texts of fewer words lose all of them."
@@ -223,7 +224,7 @@ def free_sheet(summary: Summary) -> Sheet | None:
         rows.append(
             [
                 key.style,
-                key.arm,
+                marked(run, key.arm, key.operator),
                 str(len(mine)),
                 estimate(stats.rate([row.reason == "over budget" for row in mine], texts)),
                 estimate(_mean((text, float(size)) for text, size in sizes)),

@@ -20,6 +20,11 @@ DOUBTED = (
     f"{EITHER} of them hit or fewer than {EITHER} miss."
 )
 
+SAME = "†"
+"""Stands behind an arm or a variation that is graded with the operator that found the arm's training targets."""
+
+SAME_NOTE = f"{SAME} Same instrument: graded with the operator with which this arm's training targets were found."
+
 
 class Shown(NamedTuple):
     """One table cell: what is read first, what is read second, and why there is nothing."""
@@ -57,13 +62,15 @@ def sheet(
 ) -> Sheet:
     """Return a Sheet; plain strings become cells, columns in which nothing has a number are left out.
 
-    Where an interval is marked as not to be trusted, the note says what that means.
+    Where training and grading have the same instrument, or an interval is not to be trusted, the note says what the
+    mark means.
     """
     made = [[c if isinstance(c, Shown) else Shown(c) for c in row] for row in rows]
     kept = [at for at in range(len(header)) if at < texts or any(row[at].main != NOTHING for row in made)]
     body = tuple(tuple(row[at] for at in kept) for row in made)
-    if any(cell.main.endswith(DOUBT) for row in body for cell in row):
-        note = f"{note} {DOUBTED}".strip()
+    for mark, meaning in ((SAME, SAME_NOTE), (DOUBT, DOUBTED)):
+        if any(cell.main.endswith(mark) for row in body for cell in row):
+            note = f"{note} {meaning}".strip()
     return Sheet(title, tuple(header[at] for at in kept), body, note, texts)
 
 

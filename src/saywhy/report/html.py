@@ -10,6 +10,7 @@ from saywhy.report.headline import headline
 from saywhy.report.sheets import (
     LEGEND,
     contrast_sheets,
+    footnote,
     made_sheets,
     main_sheets,
     readout_sheet,
@@ -60,6 +61,7 @@ def page(summary: Summary, pictures: Sequence[Picture], seed: int = 0) -> str:
             arms=summary.run.arms,
             headline=headline(summary),
             legend=LEGEND,
+            footnote=footnote(summary),
             main=main_sheets(summary),
             contrasts=contrast_sheets(summary),
             checked=robustness_sheets(summary),

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.records import STYLES
+from saywhy.report.arms import marked
 from saywhy.report.cells import Key
 from saywhy.report.curve import draw_curve
+from saywhy.report.format import SAME_NOTE
 from saywhy.report.looks import MORE, PIECES, RC, look_of
+from saywhy.report.marks import shipped
 from saywhy.report.sheets import block_title
 from saywhy.report.summary import Cell, Summary
 from saywhy.stats import Interval
@@ -62,38 +65,47 @@ def write_png(summary: Summary, folder: Path) -> list[Path]:
     return paths
 
 
+EXCESS = (
+    "Excess: how much more often an explanation changes the answer than a random word of the same text would. Lines "
+    "are 95 % intervals over texts; 0 is a random word."
+)
+RANGE = (
+    "From the floor (a random word, open circle) to the ceiling (the best word, bar); the filled marker is the "
+    "explanation (hit{sign}). The nearer to the bar, the better."
+)
+REPLIES = "What became of generated replies: faithful, valid but not faithful, and why the rest is invalid."
+KEPT = "Calibrated accuracy on texts of the split, and how often the label is that of the start arm."
+WORDS = (
+    "Share of texts whose answer changes when so many words are taken out together: the best ones (greedy), those with "
+    "the highest scores of the constrained attribution readout, random ones."
+)
+
+
 def _plans(summary: Summary) -> list[Plan]:
     operators = list(dict.fromkeys(cell.key.operator for cell in summary.cells))
     plans = []
     for op in operators:
         first = op == operators[0]
         cells = [cell for cell in summary.cells if cell.key.operator == op]
-        excess = "Excess: how much more often an explanation changes the answer than a random word of the same"
-        excess += " text would. Lines are 95 % intervals over texts; 0 is a random word."
-        dumbbell = "From the floor (a random word, open circle) to the ceiling (the best word, bar); the filled"
-        dumbbell += " marker is the explanation. The nearer to the bar, the better."
+        excess, hits = _noted(EXCESS, cells), _noted(RANGE.format(sign=shipped().sign("hit", op)), cells)
         plans.append(Plan(f"excess-{op}", f"Excess ({op})", excess, partial(draw_excess, summary, cells), first))
-        plans.append(
-            Plan(
-                f"range-{op}",
-                f"Floor, hit, ceiling ({op})",
-                dumbbell,
-                partial(draw_range, summary, cells),
-                first,
-            )
-        )
+        title = f"Floor, hit, ceiling ({op})"
+        plans.append(Plan(f"range-{op}", title, hits, partial(draw_range, summary, cells), first))
     generated = [c for c in summary.cells if c.key.readout == "generated" and c.key.operator == operators[0]]
     if generated:
-        text = "What became of generated replies: faithful, valid but not faithful, and why the rest is invalid."
-        plans.append(Plan("validity", "Generated replies", text, partial(draw_validity, summary, generated)))
+        draw = partial(draw_validity, summary, generated)
+        plans.append(Plan("validity", "Generated replies", _noted(REPLIES, generated), draw))
     if any(kept.accuracy.value is not None or kept.agreement.value is not None for kept in summary.retention):
-        text = "Calibrated accuracy on texts of the split, and how often the label is that of the start arm."
-        plans.append(Plan("retention", "Retention", text, partial(draw_retention, summary)))
+        plans.append(Plan("retention", "Retention", KEPT, partial(draw_retention, summary)))
     if summary.run.curves:
-        text = "Share of texts whose answer changes when so many words are taken out together: the best ones (greedy), "
-        text += "those with the highest scores of the constrained attribution readout, random ones."
-        plans.append(Plan("words", "Several words", text, partial(draw_curve, summary)))
+        same = [cell for cell in summary.cells if cell.key.operator == summary.run.curves[0].operator]
+        plans.append(Plan("words", "Several words", _noted(WORDS, same), partial(draw_curve, summary)))
     return plans
+
+
+def _noted(caption: str, cells: Sequence[Cell]) -> str:
+    """Add to a caption what the mark behind an arm's name means, if one of them has it."""
+    return f"{caption} {SAME_NOTE}" if any(cell.instrument for cell in cells) else caption
 
 
 def _drawn(plan: Plan) -> Any:
@@ -143,9 +155,9 @@ def _rungs(cells: Sequence[Cell], arms: Sequence[str]) -> tuple[dict[tuple[str, 
     return places, heads
 
 
-def _ladder(axes: Any, places: dict[tuple[str, str], float], heads: dict[str, float]) -> None:
-    """Label a ladder: styles in bold, arms below them."""
-    axes.set_yticks([*heads.values(), *places.values()], [*heads, *(arm for _, arm in places)])
+def _ladder(axes: Any, places: dict[tuple[str, str], float], heads: dict[str, float], names: Sequence[str]) -> None:
+    """Label a ladder: styles in bold, below them the arms by ``names``."""
+    axes.set_yticks([*heads.values(), *places.values()], [*heads, *names])
     for label in axes.get_yticklabels()[: len(heads)]:
         label.set_fontweight("bold")
     axes.tick_params(axis="y", length=0)
@@ -160,6 +172,7 @@ def _panels(summary: Summary, cells: Sequence[Cell]) -> tuple[Any, list[tuple[An
     for cell in cells:
         blocks.setdefault(cell.key.block, []).append(cell)
     places, heads = _rungs(cells, summary.run.arms)
+    names = [marked(summary.run, arm, cells[0].key.operator) for _, arm in places]
     columns = min(2, len(blocks))
     rows = -(-len(blocks) // columns)
     height = (0.2 * (len(places) + 1.4 * len(heads)) + 0.9) * rows
@@ -168,7 +181,7 @@ def _panels(summary: Summary, cells: Sequence[Cell]) -> tuple[Any, list[tuple[An
     for spare in list(grid.flat)[len(used) :]:
         spare.axis("off")
     for axes, block in used:
-        _ladder(axes, places, heads)
+        _ladder(axes, places, heads, names)
         axes.tick_params(labelbottom=True)
         axes.set_title(_short(block[0].key))
     return figure, used, places

@@ -13,11 +13,12 @@ from rich.text import Text
 from saywhy.report.checked import moves_sheet
 from saywhy.report.format import Sheet, Shown
 from saywhy.report.headline import headline
-from saywhy.report.sheets import contrast_sheets, main_sheets, retention_sheet, set_aside_sheet
+from saywhy.report.marks import SIGN
+from saywhy.report.sheets import contrast_sheets, footnote, main_sheets, retention_sheet, set_aside_sheet
 from saywhy.report.summary import Summary
 
 KEEP_BOUNDS = {"excess", "difference", "accuracy", "change"}
-"""Columns that keep their intervals on a narrow terminal."""
+"""Columns that keep their intervals on a narrow terminal (by name, without a mark)."""
 
 DISPENSABLE = (
     "excess by seed",
@@ -40,7 +41,7 @@ DISPENSABLE = (
     "same answer",
     "p (Holm)",
 )
-"""Columns that a narrow terminal goes without, in this order."""
+"""Columns that a narrow terminal goes without, in this order (by name, without a mark)."""
 
 
 def show(summary: Summary, console: Console | None = None) -> None:
@@ -55,6 +56,8 @@ def show(summary: Summary, console: Console | None = None) -> None:
     sheets = [*main_sheets(summary), *contrast_sheets(summary)]
     more = [*main_sheets(summary, primary=False), *contrast_sheets(summary, primary=False)]
     show_sheets([*sheets, *rest], console)
+    if told := footnote(summary):
+        console.print(Text(f"\n{told}", "dim"))
     if more:
         console.print("\nThe placebo readout and other operators are in the report's files.")
 
@@ -71,12 +74,13 @@ def show_sheets(sheets: Iterable[Sheet], console: Console) -> None:
 def rich_table(found: Sheet, width: int = 120) -> Table:
     """Return a sheet as a rich table of at most ``width``; its texts are never read as markup."""
     columns = list(range(len(found.header)))
+    names = [name.removesuffix(f" {SIGN}") for name in found.header]
     bounds = set(columns)
     if _width(found, columns, bounds) > width:
-        bounds = {at for at in columns if found.header[at] in KEEP_BOUNDS}
+        bounds = {at for at in columns if names[at] in KEEP_BOUNDS}
     for name in DISPENSABLE:
         if _width(found, columns, bounds) > width:
-            columns = [at for at in columns if found.header[at] != name]
+            columns = [at for at in columns if names[at] != name]
     table = Table(title=Text(found.title, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for at in columns:
         table.add_column(Text(found.header[at]), justify="left" if at < found.texts else "right", overflow="fold")
