@@ -239,7 +239,7 @@ def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None
 
     Study(config, out, arms=arms).run()
     show_report(out)
-    say(f"wrote {write_report(out)}")
+    say(f"wrote {write_report(out, cards=True)}")
 
 
 def _show_calibration(folder: Path) -> None:

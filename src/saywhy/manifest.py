@@ -26,7 +26,8 @@ def facts(config: Config, spec: Spec, corpus: Corpus, arms: Sequence[str]) -> di
     precision = choose(config.precision)
     return {
         # What only robustness checks ask is noted when it is asked: a run may get checks later.
-        "task": task.model_dump(mode="json", exclude={"paraphrases", "verbaliser"}),
+        "task": task.model_dump(mode="json", exclude={"paraphrases", "verbaliser", "source"}),
+        "source": task.source,  # beside the task: a run of before it was told goes on
         "model": {
             "name": config.model,
             "public_id": spec.public_id,
