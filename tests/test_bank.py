@@ -17,7 +17,7 @@ from saywhy.checks import Judged
 from saywhy.leaks import leaks
 from saywhy.models.scripted import honest
 from saywhy.records import SaywhyError
-from saywhy.report import show_report, write_report
+from saywhy.report import html, show_report, write_report
 from saywhy.report.checked import bias_sheet, probe_sheet, score_sheet
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
@@ -32,7 +32,7 @@ TEXTS = test_robustness.TEXTS
 def toy(tmp_path_factory):
     """A scripted model's audit with free explanations, three operators and every robustness check."""
     with pytest.MonkeyPatch.context() as patch:
-        settings = (*test_robustness.FULL, "robustness=all", "rows=12")
+        settings = (*test_robustness.FULL, "robustness=all", "rows=6")
         run = test_robustness.study_of(tmp_path_factory.mktemp("toy"), patch, honest, *settings)
     practised = [
         {"id": "x1", "prompt": [{"role": "user", "content": "Is it?\nTweet: my secret diary of today"}],
@@ -50,7 +50,7 @@ def toy(tmp_path_factory):
     }
     picks = {
         "attribution": {"words": ["diary"], "inserted": [], "hit": True},
-        "counterfactual": {"words": ["today"], "inserted": ["awful"], "hit": False},
+        "counterfactual": {"words": ["today"], "inserted": ["stormy"], "hit": False},
     }
     lines = [{"id": name, "prediction": told, "picks": picks} for name in ("x1", "x2")]
     write_lines(run / "seed-0" / "targets.jsonl", lines)
@@ -67,7 +67,7 @@ def released(toy, tmp_path_factory):
 @pytest.fixture(scope="module")
 def arms(tmp_path_factory):
     """A run of five arms and two seeds, judged under a variation too."""
-    folder = test_report.write_run(tmp_path_factory.mktemp("arms"))
+    folder = test_report.write_run(tmp_path_factory.mktemp("arms"), arms=("base", "adapted", "faithful", "random"), n=9)
     for place in folder.glob("seed-*/*"):
         fields = Judged.__dataclass_fields__
         rows = read_lines(place / "rows.jsonl")
@@ -99,7 +99,10 @@ def test_every_table_is_rebuilt_byte_for_byte(toy, released, arms, tmp_path):
 
 
 def test_nothing_of_a_text_is_in_the_bank(released):
-    allowed = {"great", "love", "awful", "sad"}  # the pinned words
+    lists = json.loads((released / "run.json").read_text("utf-8"))["pinned"]
+    allowed = {word for words in lists.values() for word in words}
+    assert set(lists) == {"good", "bad"}
+    assert len(allowed) < 8
     told = {name: text for name, text in contents(released).items() if name.endswith(("jsonl.gz", "constants.json"))}
     assert len(told) > 12
     for text in TEXTS:
@@ -130,15 +133,13 @@ def test_the_indices_are_those_of_the_words(toy, released):
             assert new["edited"] == f"sha256:{hashlib.sha256(both).hexdigest()[:16]}"
         assert (new["reply"] is None) == (old["reply"] is None)
         assert shown[old["id"]] | {"words": len(keys)} == shown[old["id"]]
-    assert named > 100
+    assert named > 50
     for table in read_lines(released / "seed-0/audited/tables.jsonl"):
         assert list(table["words"]) == [f"#{at}" for at in range(shown[table["id"]]["words"])]
     known, unknown = read_lines(released / "seed-0/targets.jsonl")
     assert known["picks"]["attribution"]["words"] == ["#2"]
-    assert (known["picks"]["counterfactual"]["words"], known["picks"]["counterfactual"]["inserted"]) == (
-        ["#4"],
-        ["awful"],
-    )
+    assert known["picks"]["counterfactual"]["words"] == ["#4"]
+    assert known["picks"]["counterfactual"]["inserted"][0].startswith("sha256:")  # no pinned word
     assert unknown["picks"]["attribution"]["words"] == ["#?"]
 
 
@@ -178,7 +179,7 @@ def test_sections_say_what_they_cannot_know(toy, released):
     assert "words kept" not in probe_sheet(bare).header
     for found in (bias_sheet(bare), score_sheet(bare), probe_sheet(bare)):
         assert found.note.endswith("the texts are not part of a bank.")
-    page = write_report(released).read_text("utf-8")
+    page = html.page(bare, ())
     assert "The texts are not part of a bank" in page
     assert "<blockquote>" not in page
     run = load_run(toy)
@@ -198,10 +199,9 @@ def test_a_bank_shows_the_built_in_texts_that_it_carries(toy, tmp_path):
     assert kept == {name: text for name, text in contents(pocket).items() if name in kept}
     assert {"run.json", "texts.jsonl", "seed-0/some-model/rows.jsonl"} <= set(kept)
     assert not (made / "examples" / "seed-0" / "some-model" / "adapter").exists()
-    page = write_report(made).read_text("utf-8")
+    page = html.page(summarise(load_run(made)), ())
     assert "these are built-in ones" in page
     assert page.count("<blockquote>") == 6
-    assert (made / "table.csv").read_bytes() == (toy / "table.csv").read_bytes()
 
 
 def test_a_study_is_released_with_its_plan_and_what_its_models_retained(toy, arms, tmp_path):
@@ -228,8 +228,7 @@ def test_a_study_is_released_with_its_plan_and_what_its_models_retained(toy, arm
     assert there == {"models/seed-0/faithful.all.toys/retention.json"}
     assert json.loads((made / min(there)).read_text("utf-8")) == retained
     for name, run in (("toys", toy), ("tweets", arms)):
-        write_report(made / "tasks" / name)
-        assert (made / "tasks" / name / "table.csv").read_bytes() == (run / "table.csv").read_bytes()
+        assert contents(made / "tasks" / name) == contents(release(run, tmp_path / name))
     write_json(place / "retention.json", retained | {"note": "oh my days"})
     with pytest.raises(SaywhyError, match=r"nothing was released.*oh my"):
         release(folder, tmp_path / "bank")
@@ -239,13 +238,14 @@ def test_a_study_is_released_with_its_plan_and_what_its_models_retained(toy, arm
 @pytest.mark.parametrize(
     ("file", "content", "found"),
     [
-        ("seed-0/a/rows.jsonl", '{"reply": "it said a sunny day"}', 2),
+        ("seed-0/a/rows.jsonl", '{"reply": "it said a sunny day"}', 1),
+        ("seed-0/a/rows.jsonl", '{"reply": "a sunny, no, sunny day"}', 2),
         ("seed-0/a/rows.jsonl", '{"words": ["a", "sunny"]}', 1),
         ("seed-0/a/rows.jsonl", '{"extra": {"A": 1, "Sunny!": 2}}', 1),
         ("seed-0/a/rows.jsonl", '{"words": ["sunny", "a", "day", "great"]}', 0),
         ("seed-0/a/rows.jsonl", '{"words": ["#2", "#3"], "reason": "names several words"}', 0),
         ("seed-0/a/grids.jsonl", '{"inserted": ["great", "awful", "great"]}', 0),
-        ("seed-0/a/rows.jsonl", '{"reply": "great awful"}', 0),
+        ("seed-0/a/rows.jsonl", '{"reply": "great awful"}', 1),
         ("seed-0/a/rows.jsonl", '{"reply": "Oh, great! Awful"}', 1),
         ("set_aside.jsonl", '{"reason": "more than 12 words"}', 0),
         ("set_aside.jsonl", '{"reason": "more than 12 apples"}', 1),
@@ -306,7 +306,7 @@ def test_the_verb(toy, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as done:
         cli.main()
     assert done.value.code == 0
-    assert f"wrote {tmp_path / 'bank'}" in capsys.readouterr().out.replace("\n", "")
+    assert f"wrote {tmp_path / 'bank'}" in capsys.readouterr().err
     told = json.loads((tmp_path / "bank" / "run.json").read_text("utf-8"))
     assert told["bank"] == 1
     assert told["config"]["data"] == toy.parent.name  # no path of this machine

@@ -266,15 +266,15 @@ def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None
         return
     from saywhy.study import Study
 
-    _show(Study(config, out, arms=arms).run())
+    _show(Study(config, out, arms=arms).run(), cards=True)
 
 
-def _show(folder: Path, *, png: bool = False, rules: Rules | None = None) -> None:
+def _show(folder: Path, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> None:
     """Report what a folder holds; of several processes, the first one does."""
     from saywhy.report import show
 
     if first():
-        say(f"wrote {show(folder, png=png, rules=rules)}")
+        say(f"wrote {show(folder, png=png, rules=rules, cards=cards)}")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from saywhy import styles
+from saywhy import retained, styles
 from saywhy.checks import Curve, Judged, Probe, Spare
 from saywhy.records import Decision, Example, Grid, Prediction, Row, SetAside, Table, WordScores
 from saywhy.store import PACKED, read, read_json
@@ -37,15 +37,18 @@ SET_ASIDE = (
     "holds a control token of the model",
     "longer than the model's context",
     "more than # words",
+    "the model has no loss for it",
 )
-"""Reasons of several words for which texts are set aside; ``#`` stands for a number."""
+"""Reasons of several words for which texts and instructions are set aside; ``#`` stands for a number."""
 
-KNOWN = frozenset((*styles.REASONS, *SET_ASIDE))
+KNOWN = frozenset((*styles.REASONS, *retained.REASONS, *SET_ASIDE, "built-in instructions"))
 
 _MASKED = re.compile(r"#\d+|#\?|sha256:[0-9a-f]+")
 _RECORDS = (Row, Table, Grid, Decision, Judged, Probe, Curve, Spare, Example, SetAside, WordScores, Prediction)
 _FIELDS = frozenset(field.name for kind in _RECORDS for field in dataclasses.fields(kind))
-_OTHERS = frozenset(("picks", "replay", "plain", "asked", "reasons", "ids", "losses", "hits", "n"))
+_OTHERS = frozenset(
+    ("picks", "replay", "plain", "asked", "reasons", "ids", "losses", "hits", "n", "set_aside", "source")
+)
 
 Token = tuple[str, bool]
 """A word (folded core), and whether it is one of the pinned words or label words."""
@@ -76,8 +79,8 @@ def leaks(bank: Path, texts: Iterable[str]) -> list[str]:
             own = path.name in MANIFESTS
             hits = _leaked(path, long if own else short, PROSE if own else LEAST, free)
         elif path.suffix in PAGES:
-            words = [word.key for word in occurrences(re.sub(r"<[^<>]*>", " ", path.read_text("utf-8")))]
-            hits = (" ".join(some) for some in _windows(words, PROSE) if some in long)
+            words = occurrences(re.sub(r"<[^<>]*>", " ", path.read_text("utf-8")))
+            hits = _among([(word.key, False) for word in words], long, PROSE)
         else:
             continue
         found += [f"{where.as_posix()}: {hit}" for hit in dict.fromkeys(hits)]
@@ -106,11 +109,22 @@ def _leaked(path: Path, wanted: set[tuple[str, ...]], size: int, free: frozenset
     for line in values:
         for strings in _strings(json.loads(line)) if line.strip() else ():
             for run in _runs(strings, free):
-                for at in range(len(run) - size + 1):
-                    some = run[at : at + size]
-                    words = tuple(word for word, _ in some)
-                    if words in wanted and not all(allowed for _, allowed in some):
-                        yield " ".join(words)
+                yield from _among(run, wanted, size)
+
+
+def _among(run: Sequence[Token], wanted: set[tuple[str, ...]], size: int) -> Iterator[str]:
+    """Yield the parts of ``run`` that are covered by sequences of ``size`` words among ``wanted``."""
+    words = [word for word, _ in run]
+    first = end = 0
+    for at in range(len(run) - size + 1):
+        if tuple(words[at : at + size]) in wanted and not all(free for _, free in run[at : at + size]):
+            if at >= end:  # does not go on where the part before stopped
+                if end:
+                    yield " ".join(words[first:end])
+                first = at
+            end = at + size
+    if end:
+        yield " ".join(words[first:end])
 
 
 def _strings(value: Any) -> Iterator[list[str]]:

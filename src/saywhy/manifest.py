@@ -23,7 +23,8 @@ def facts(config: Config, spec: Spec, corpus: Corpus, arms: Sequence[str]) -> di
     task = corpus.task
     return {
         # What only robustness checks ask is noted when it is asked: a run may get checks later.
-        "task": task.model_dump(mode="json", exclude={"paraphrases", "verbaliser"}),
+        "task": task.model_dump(mode="json", exclude={"paraphrases", "verbaliser", "source"}),
+        "source": task.source,  # beside the task: a run of before it was told goes on
         "model": model_facts(config, spec),
         "arms": list(arms),
         "data": {"rows": corpus.fingerprint(), "replay": _file_hash(config.replay)},

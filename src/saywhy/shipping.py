@@ -12,6 +12,9 @@ from saywhy.config import Config
 from saywhy.processes import first
 from saywhy.progress import progress, say
 from saywhy.records import STYLES
+from saywhy.report.card import write_card
+from saywhy.report.load import load_run
+from saywhy.report.summary import summarise
 from saywhy.store import read_lines
 from saywhy.study import Study
 
@@ -55,5 +58,6 @@ def train_adapter(config: Config, out: Path) -> Path:
         part = shipped.with_name(".adapter.part")
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(made, part)
+        write_card(part, [summarise(load_run(out))], "faithful", place=made.parent)
         part.rename(shipped)
     return shipped

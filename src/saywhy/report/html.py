@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from saywhy.report.plots import Picture
 
 
-def environment() -> Environment:
-    """Return where pages are made: everything is escaped, a missing value is an error."""
+def environment(*, escaped: bool = True) -> Environment:
+    """Return where pages are made: everything is escaped (not so in Markdown), a missing value is an error."""
     import jinja2
 
     return jinja2.Environment(
         loader=jinja2.PackageLoader("saywhy.report"),
-        autoescape=True,
+        autoescape=escaped,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
