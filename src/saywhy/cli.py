@@ -34,7 +34,7 @@ Start with `saywhy run` (built-in model and texts, some minutes), or ask one que
 Pairs = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")
 ]
-STUDY_WORDS = "out=FOLDER, hours=N (stop before), and model=, data=, instructions= in place of the file's."
+STUDY_WORDS = "out=FOLDER, hours=N (stop before), and model=, data= in place of the file's."
 SHARED = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
 """Verbs whose work the processes of a launch share; the others are the first one's alone."""
 Dry = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]

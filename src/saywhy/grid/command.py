@@ -18,7 +18,7 @@ def study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | None
 
     Args:
         file: The YAML file.
-        pairs: ``out=FOLDER``, ``hours=2``, and ``model=``, ``data=``, ``instructions=`` in place of the file's.
+        pairs: ``out=FOLDER``, ``hours=2``, and ``model=``, ``data=`` in place of the file's.
         dry: Only say what would be done and how long it takes; what was measured for that is kept.
 
     Returns:
@@ -39,7 +39,7 @@ def study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | None
     return out
 
 
-OVERRIDES = ("model", "data", "instructions")
+OVERRIDES = ("model", "data")
 """What the command line may put in place of a study file's."""
 
 

@@ -129,10 +129,9 @@ class Plan(BaseModel):
         (), description="What is decided beforehand; the rest is exploratory."
     )
     bars: tuple[Bar, ...] = Field((), description="Figures to reach.")
-    instructions: str | None = Field(
-        None, description="Held-out instruction data (JSONL with messages) on which every arm's loss is measured."
+    instruction_rows: int = Field(
+        60, ge=0, description="Held-out instruction rows on which every arm's loss is measured; 0: no retention."
     )
-    instruction_rows: int = Field(60, ge=1, description="How many of them.")
     with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of every run, as KEY=VALUE of saywhy run.")
 
     @model_validator(mode="after")

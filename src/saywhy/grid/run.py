@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from saywhy.arms import ALL, Trained
 from saywhy.grid.expand import asked, cells, settings, trained_arms, units
@@ -20,6 +20,7 @@ from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.processes import first, world
 from saywhy.progress import progress, say
 from saywhy.records import SaywhyError
+from saywhy.retained import retain
 from saywhy.shelf import Shelf
 from saywhy.sitting import Sitting
 from saywhy.store import read_json, write_json, write_lines
@@ -83,7 +84,20 @@ class Grid:
             self.adapter(step.arm, step.seed)
         elif step.kind == "audit":
             self.member(step.task).audit(step.arm, step.seed)
+        else:
+            self._keep(step)
         self.journal.spent(step.name, time.monotonic() - began)
+
+    def _keep(self, step: Step) -> None:
+        """Measure what a model kept beside the tasks; of several processes, the first one does."""
+        path, config = self.place(step) / "retention.json", settings(self.plan)
+        if first():
+            split: Literal["validation", "test"] = "test" if config.split == "test" else "validation"
+            data = None if self.plan.data in ("pocket", "hub") else self.plan.data
+            model = self.shelf.model(self.adapter(step.arm, step.seed))
+            with progress(step.name, self.plan.instruction_rows) as bar:
+                write_json(path, retain(model, data, split, self.plan.instruction_rows, bar.tick))
+        self.sitting.wait(path.is_file, path.name)
 
     def done(self, step: Step) -> bool:
         """Whether a step has nothing left to do."""

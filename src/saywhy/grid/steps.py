@@ -56,7 +56,7 @@ def of_unit(plan: Plan, unit: Unit) -> list[Step]:
         seed = seed_of(plan, arm, unit.seed)
         found += needed(plan, arm, seed)
         found.append(Step("audit", arm, seed, unit.task))
-        if plan.instructions:
+        if plan.instruction_rows:
             found.append(Step("keep", arm, seed))
     return list(dict.fromkeys(found))
 
