@@ -197,7 +197,7 @@ def train(pairs: Pairs = None) -> None:
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    folder: Annotated[Path, typer.Argument(help="A run folder, a study folder, or a released bank.")],
     png: Annotated[bool, typer.Option("--png", help="Also write the pictures as PNG files.")] = False,
     confirmatory: Annotated[
         str | None,
@@ -206,7 +206,7 @@ def report(
     accuracy_loss: Annotated[float, typer.Option(min=0, help="Loss of accuracy that counts as none.")] = 0.02,
     agreement_loss: Annotated[float, typer.Option(min=0, help="Loss of agreement that counts as none.")] = 0.02,
 ) -> None:
-    """Rebuild table and pages of a run from its rows; no model is loaded."""
+    """Rebuild table and pages of a run, or of a study of many arms and tasks, from its rows; no model is loaded."""
     from saywhy.report.rules import PRIMARY, Rules
     from saywhy.stats import Family
 

@@ -15,7 +15,7 @@ def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None, c
     """Print and write the report of whatever a run folder holds; return the page's path.
 
     Args:
-        folder: What ``saywhy run``, ``audit``, ``attribute`` or ``calibrate`` wrote.
+        folder: What ``saywhy run``, ``audit``, ``attribute``, ``calibrate`` or ``study`` wrote.
         png: As in ``write_report``.
         rules: As in ``write_report``.
         cards: As in ``write_report``.
@@ -27,8 +27,11 @@ def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None, c
     from saywhy.report.attribution import show_attribution, write_attribution
     from saywhy.report.calibration import is_calibration
     from saywhy.report.calibration_page import show_calibration, write_calibration
+    from saywhy.report.study import is_study, show_study_report, write_study_report
 
     folder = Path(folder)
+    if is_study(folder):  # what was frozen says what is confirmatory and what may be lost
+        return write_study_report(folder, png=png, summary=show_study_report(folder))
     if is_calibration(folder):
         show_calibration(folder)
         return write_calibration(folder)

@@ -53,6 +53,18 @@ def level_seeds(a: Sequence[Any], b: Sequence[Any]) -> tuple[Sequence[Any], Sequ
     return stretch(a, {row.seed for row in b}), stretch(b, {row.seed for row in a})
 
 
+def matched_seeds(a: Sequence[Any], b: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Keep what two arms have under the seeds that both ran; ``base``, which no seed touches, stands for all.
+
+    Arms that share no seed are laid side by side as ``level_seeds`` does.
+    """
+    mine, theirs = ({item.seed for item in items} for items in (a, b))
+    shared = mine & theirs
+    if not shared or "base" in {kind(item.arm) for items in (a, b) for item in items[:1]}:
+        return level_seeds(a, b)
+    return [item for item in a if item.seed in shared], [item for item in b if item.seed in shared]
+
+
 def stretch(items: Sequence[Any], seeds: set[int]) -> Sequence[Any]:
     """Repeat items of a single seed for each of ``seeds``; leave others as they are."""
     if len({item.seed for item in items}) != 1 or len(seeds) < 2:

@@ -81,6 +81,20 @@ def number(value: float | None, digits: int = 2) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
+def signed(value: float | None, digits: int = 2) -> str:
+    """Return a difference with its sign, never "-0.00"; a dash for None.
+
+    >>> signed(0.171), signed(-0.03), signed(-0.001)
+    ('+0.17', '-0.03', '+0.00')
+    """
+    return NOTHING if value is None else f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
+def change(found: Interval) -> Shown:
+    """Return a difference as a cell, with its sign."""
+    return Shown(signed(found.value), bounds(found), found.reason or found.doubt or "")
+
+
 def bounds(found: Interval) -> str:
     """Return ``[low, high]``, or nothing if there is no interval."""
     if found.low is None or found.high is None:

@@ -57,12 +57,17 @@ def figures(summary: Summary) -> list[Picture]:
 
 def write_png(summary: Summary, folder: Path) -> list[Path]:
     """Write every picture as ``figure-NAME.png`` (200 dots an inch)."""
-    paths = []
-    for plan in _plans(summary):
-        path = folder / f"figure-{plan.name}.png"
-        _drawn(plan).savefig(path, dpi=200, metadata={"Software": None})
-        paths.append(path)
-    return paths
+    return [picture_file(plan, folder / f"figure-{plan.name}.png") for plan in _plans(summary)]
+
+
+def picture_file(plan: Plan, path: Path) -> Path:
+    """Write a picture as a PNG (200 dots an inch) or SVG file of its own, the same bytes every time."""
+    import matplotlib as mpl
+
+    nothing = {"Software": None} if path.suffix == ".png" else dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with mpl.rc_context({**RC, "svg.hashsalt": plan.name}):
+        plan.draw().savefig(path, dpi=200, metadata=nothing)
+    return path
 
 
 EXCESS = (
@@ -106,13 +111,6 @@ def _plans(summary: Summary) -> list[Plan]:
 def _noted(caption: str, cells: Sequence[Cell]) -> str:
     """Add to a caption what the mark behind an arm's name means, if one of them has it."""
     return f"{caption} {SAME_NOTE}" if any(cell.instrument for cell in cells) else caption
-
-
-def _drawn(plan: Plan) -> Any:
-    import matplotlib as mpl
-
-    with mpl.rc_context({**RC, "svg.hashsalt": plan.name}):
-        return plan.draw()
 
 
 def svg(name: str, draw: Callable[[], Any]) -> str:
