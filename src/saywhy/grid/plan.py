@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from saywhy.arms import HALF, KINDS, MADE, REFRESHED
 from saywhy.config import closest
 from saywhy.records import STYLES, Readout, SaywhyError, Setting, StyleName
+from saywhy.report.study.bars import Bar
 
 _MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -95,23 +96,6 @@ class Confirmatory(BaseModel):
     direction: Literal["higher", "lower"] = "higher"
 
 
-class Bar(BaseModel):
-    """A figure that a study is to reach; the report says by how much each is missed."""
-
-    model_config = _MODEL
-
-    what: Literal["score", "stable", "confirmed", "gate", "transfer"] = Field(
-        description="score: in-style score of at least `least`; stable: floor and ceiling within `most` of adapted's; "
-        "confirmed: Holm-corrected p of every confirmatory cell below `most`; gate: every faithful arm of `block` "
-        "passes; transfer: some unpractised style above its control."
-    )
-    block: str | None = None
-    tasks: tuple[str, ...] = ()
-    styles: tuple[StyleName, ...] = ()
-    least: float | None = None
-    most: float | None = None
-
-
 class Plan(BaseModel):
     """A study."""
 
@@ -128,7 +112,7 @@ class Plan(BaseModel):
     confirmatory: tuple[Confirmatory, ...] = Field(
         (), description="What is decided beforehand; the rest is exploratory."
     )
-    bars: tuple[Bar, ...] = Field((), description="Figures to reach.")
+    bars: tuple[Bar, ...] = Field((), description="Figures to reach; the report says by how much each is missed.")
     instruction_rows: int = Field(
         60, ge=0, description="Held-out instruction rows on which every arm's loss is measured; 0: no retention."
     )
@@ -164,11 +148,9 @@ def _problem(plan: Plan) -> str | None:
     for block in plan.blocks:
         if wrong := _misplaced(plan, block):
             return f"block {block.name}: {wrong}"
-    for what, asked in (("confirmatory", plan.confirmatory), ("bars", plan.bars)):
-        for one in asked:
-            if one.block is not None and one.block not in known:
-                return f"{what}: no block '{one.block}'{closest(one.block, known)}"
     for cell in plan.confirmatory:
+        if cell.block not in known:
+            return f"confirmatory: no block '{cell.block}'{closest(cell.block, known)}"
         if lacking := _lacking(plan.block(cell.block), cell):
             return f"confirmatory: block {cell.block} has no {lacking}: a cell that cannot exist"
     return None
