@@ -22,7 +22,7 @@ PLAN = {
     "unseen": ["ag_news"],
     "seeds": [0],
     "instruction_rows": 2,
-    "with": {"rows": 2, "adapt_rows": 3, "train_rows": 2, "decide_rows": 4, "calibration_rows": 4, "most_words": 5},
+    "with": {"rows": 2, "adapt_rows": 3, "train_rows": 2, "decide_rows": 4, "calibration_rows": 4, "most_words": 9},
     "blocks": [
         {"name": "main", "arms": ["base", "adapted", "faithful", "random"], "train_tasks": [["sentiment140"]]},
         {"name": "anew", "arms": ["faithful", "transplant"], "variant": "refreshed", "train_tasks": [["sentiment140"]]},

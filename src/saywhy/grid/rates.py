@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from saywhy import audit
 from saywhy.config import Config
 from saywhy.corpus import Corpus
-from saywhy.data import sample
 from saywhy.edits import Item, Pinned, every_edit
 from saywhy.grid.expand import Asked
 from saywhy.grid.steps import Size
@@ -45,7 +44,7 @@ def measure(
         styles.
     """
     task = corpus.task
-    some = sample(corpus.audited, PROBE, config.data_seed)
+    some = corpus.arms[:PROBE]  # training texts: no test row is looked at before the study is frozen
     classifier = Classifier(model, task, calibrate(model, task, corpus.calibration[:PROBE]))
     found: Rates = {}
     items = [Item(*pair) for pair in zip(some, classifier.predict_examples(some), strict=True)]  # warms up
