@@ -180,15 +180,19 @@ def test_what_was_kept_and_the_gate(run, tmp_path):
         ({"data": "pocket"}, "apache-2.0", [], "| texts written by saywhy's own grammar | Apache-2.0 | built-in |"),
         ({"data": "hub"}, "other", ["stanfordnlp/sentiment140"], "| research use | the Hugging Face hub |"),
         ({"data": "../data/sentiment140"}, "other", ["stanfordnlp/sentiment140"], "| research use | `sentiment140` |"),
+        ({"data": "all"}, "other", ["stanfordnlp/sentiment140"], "| research use | `all` |"),
+        ({}, "other", [], "| rows of the user's own | not known to saywhy | not recorded |"),
         ({"data": "/home/me/tweets.jsonl"}, "other", [], "| rows of the user's own | not known to saywhy | `tweets` |"),
         ({"data": "pocket", "replay": "/home/me/dolly.jsonl"}, "other", [], "mixed in: `dolly.jsonl` (sha256 abc)"),
     ],
 )  # fmt: skip
-def test_data_by_name_and_licence(run, tmp_path, config, licence, hubs, row):
+def test_data_by_name_and_licence(run, tmp_path, monkeypatch, config, licence, hubs, row):
     folder = shutil.copytree(run, tmp_path / "run")
     task = {"name": "sentiment140", "labels": ["negative", "positive"], "licence": "research use",
             "hub": {"id": "stanfordnlp/sentiment140"}}  # fmt: skip
     facts(folder, config=config, task=task, data={"rows": "cafe", "replay": "abc"})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "all" / "sentiment140").mkdir(parents=True)
     told, text = front(write_cards(summarise(load_run(folder)))[0])
     assert told["license"] == licence
     assert told["datasets"] == hubs
@@ -196,7 +200,7 @@ def test_data_by_name_and_licence(run, tmp_path, config, licence, hubs, row):
     assert row in text
     assert "negative and positive" in text
     assert "/home/me" not in text
-    if config["data"] == "hub":
+    if config.get("data") == "hub":
         assert "Sentiment140 (Go et al. 2009)" in text
 
 

@@ -126,6 +126,10 @@ def test_unlabelled_rows_train_with_formats_only(capsys, monkeypatch, tmp_path):
     assert set(told["tasks"]["sentiment140"]["constants"]) == {"negative", "positive"}
     assert told["base"]["fingerprint"].startswith("sha256:")
     assert told["trained_with"] == "redact"
+    card = (tmp_path / "more" / "adapter" / "README.md").read_text("utf-8")
+    assert "**Not measured.** This model was trained without an audit" in card
+    assert "- rows: 4 attribution, 4 counterfactual, 4 label, 4 redaction" in card
+    assert str(tmp_path) not in card
 
 
 def test_a_text_that_holds_a_control_token_is_set_aside_and_the_run_goes_on(capsys, monkeypatch, tmp_path):

@@ -57,15 +57,19 @@ def source_of(summary: Summary) -> Source:
     shipped = load_task(name) if name in catalog() else None
     title = str(manifest.get("source") or (shipped.source if shipped else "")) or "not named"
     hub = (task.get("hub") or {}).get("id")
-    folder = PurePath(data).stem if data != "hub" else ""
-    # A folder of the task's name is taken for its data set; any other may hold anything.
-    same = data == "hub" or folder == name
-    rows = "the Hugging Face hub" if data == "hub" else f"`{folder or 'a local file'}`"
+    # A folder of the task's name, or with one in it, is taken for its data set; any other may hold anything.
+    same = data == "hub" or name in (PurePath(data).stem, *(child.name for child in _folders(data)))
+    rows = "the Hugging Face hub" if data == "hub" else f"`{PurePath(data).stem}`" if data else "not recorded"
     if not same:
-        title, licence = "rows of the user's own", "not known to saywhy"
-    else:
-        licence = str(task.get("licence") or "") or "not named"
-    return Source(name, title, licence, hub if same else None, rows, labels)
+        return Source(name, "rows of the user's own", "not known to saywhy", None, rows, labels)
+    licence = str(task.get("licence") or "") or "not named"
+    return Source(name, title, licence, hub, rows, labels)
+
+
+def _folders(data: str) -> list[Path]:
+    """Return the folders in a data folder, none where it is not at hand."""
+    path = Path(data).expanduser()
+    return [child for child in path.iterdir() if child.is_dir()] if data and path.is_dir() else []
 
 
 def replay_of(manifest: Mapping[str, Any]) -> str:
