@@ -103,7 +103,7 @@ class TreeTrainer(SFTTrainer):
         loader = super().get_train_dataloader()
         if world() > 1:
             shard: Any = loader.batch_sampler
-            shard.num_processes, shard.process_index = 1, 0
+            shard.num_processes, shard.process_index, shard.even_batches = 1, 0, False
         return loader
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
