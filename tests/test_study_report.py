@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -16,16 +17,22 @@ from rich.console import Console
 import synthetic_study
 from saywhy.records import SaywhyError
 from saywhy.report.format import Shown, sheet
+from saywhy.report.retention import Retention
+from saywhy.report.rules import Rules
 from saywhy.report.study import load_study, show_study_report, write_study_report
 from saywhy.report.study.ablations import ablations_of, curve_of
 from saywhy.report.study.answer import answer
 from saywhy.report.study.bars import check, read_bars
+from saywhy.report.study.files import cells_csv, confirmatory_csv, retention_csv
 from saywhy.report.study.frozen import objections
-from saywhy.report.study.gate import instructed, not_releasable
+from saywhy.report.study.gate import gate_of, instructed, not_releasable
 from saywhy.report.study.groups import groups_of
-from saywhy.report.study.latex import escape, table
+from saywhy.report.study.latex import escape, table, tables_tex
 from saywhy.report.study.matrices import style_matrices, task_matrices
+from saywhy.report.study.page import page
+from saywhy.report.study.parts import last_parts, parts_of
 from saywhy.report.study.summary import StudySummary, missing, summarise_study
+from saywhy.stats import Difference, Interval
 
 HOSTILE = "<script>alert(1)</script> & 50 % of $x_1$"
 
@@ -46,8 +53,13 @@ def summary(folder) -> StudySummary:
 
 @pytest.fixture(scope="module")
 def written(folder, summary) -> Path:
-    write_study_report(folder, png=True, summary=summary)
+    write_study_report(folder, summary=summary)
     return folder
+
+
+def bare_page(summary: StudySummary) -> str:
+    """The page without its pictures, which take the most time."""
+    return page(summary, parts_of(summary), last_parts(summary), [])
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -121,6 +133,28 @@ def test_one_seed_of_the_start_arm_leaves_the_gate_open(folder, tmp_path):
     assert states["faithful-bare.all.films"] == "fails"
 
 
+def test_agreement_below_two_seeds_fails_the_gate():
+    rules, nobody = Rules(), Interval(None, None, None, 0)
+    change, usual = Difference(0.0, -0.01, 0.01, 900, p=1.0), Interval(0.95, 0.93, 0.96, 900)
+
+    def kept(agreement: float, answer: str = "yes") -> Retention:
+        agreed = Interval(agreement, agreement - 0.01, agreement + 0.01, 900)
+        return Retention("a", usual, usual, change, answer, agreed, "unclear", {})
+
+    assert gate_of(kept(0.931), usual, rules).state == "passes"
+    failed = gate_of(kept(0.929), usual, rules)
+    assert (failed.state, failed.reasons) == (
+        "fails",
+        ("agreement 0.93 is below that of two seeds of the start arm, 0.95",),
+    )
+    assert (
+        gate_of(kept(0.99, "unclear"), usual, rules)
+        .reasons[0]
+        .endswith("too few texts changed to exclude a loss of 0.02")
+    )
+    assert gate_of(kept(0.99), nobody, rules).state == "open"
+
+
 def test_matrices_hold_the_planted_transfer(summary):
     films = next(one for one in style_matrices(summary, "one-word", "constrained") if one.title == "films")
     stands = {place for place, gain in films.gains.items() if gain.stands() == "higher"}
@@ -148,19 +182,18 @@ def test_a_missing_confirmatory_cell_counts_in_the_correction(folder, summary, t
     lacking = " ".join(missing(found))
     assert "tasks not measured yet: trains" in lacking
     assert "confirmatory cells not measured yet: 3 of 6" in lacking
-    page = write_study_report(half, summary=found).read_text()
-    assert "Not finished: what is missing" in page
-    assert "not measured" in (half / "confirmatory.csv").read_text()
+    assert "Not finished: what is missing" in bare_page(found)
+    assert confirmatory_csv(found).count("not measured") == 3
 
 
 def test_a_study_that_has_only_begun_says_so(folder, tmp_path):
     begun = tmp_path / "begun"
     begun.mkdir()
     shutil.copy(folder / "study.json", begun)
-    page = write_study_report(begun).read_text()
-    assert "Nothing was named beforehand as confirmatory" in page
-    assert "no test task has been measured" in page
-    assert "nothing was frozen" in page
+    told = write_study_report(begun).read_text()
+    assert "Nothing was named beforehand as confirmatory" in told
+    assert "no test task has been measured" in told
+    assert "nothing was frozen" in told
     with pytest.raises(SaywhyError, match="is no study"):
         load_study(tmp_path)
 
@@ -221,19 +254,19 @@ def test_groups_are_cut_by_what_no_arm_changes(summary):
 
 
 def test_the_page_is_whole_escaped_and_alone(written):
-    page = (written / "report.html").read_text()
-    assert "<script" not in page
-    assert "&lt;script&gt;alert(1)" in page
-    assert not re.findall(r"(?:src|href)=\"(?!#)", page)
+    told_page = (written / "report.html").read_text()
+    assert "<script" not in told_page
+    assert "&lt;script&gt;alert(1)" in told_page
+    assert not re.findall(r"(?:src|href)=\"(?!#)", told_page)
     for told in ("films", "Holm", "NOT RELEASABLE", "20 examples", "saywhy study planted.yaml", "train_rows: 160"):
-        assert told in page, told
+        assert told in told_page, told
     assert (
-        page.count("<svg")
+        told_page.count("<svg")
         == len(list((written / "pictures").glob("*.svg")))
         == len(list((written / "pictures").glob("*.png")))
     )
     open_tags = _Tags()
-    open_tags.feed(page)
+    open_tags.feed(told_page)
     assert open_tags.open == []
 
 
@@ -275,23 +308,43 @@ def test_the_files_hold_every_cell(written, summary):
     assert "| Bars" not in told
 
 
-def test_the_report_is_the_same_every_time(written, summary, tmp_path):
-    before = {path.name: path.read_bytes() for path in written.iterdir() if path.is_file()}
+@pytest.mark.slow
+def test_the_report_is_the_same_every_time_with_pictures_for_slides(written, summary):
+    before = {
+        path.name: path.read_bytes()
+        for path in (*written.iterdir(), *(written / "pictures").iterdir())
+        if path.is_file()
+    }
     write_study_report(written, png=True, summary=summary)
-    assert {path.name: path.read_bytes() for path in written.iterdir() if path.is_file()} == before
+    after = {
+        path.name: path.read_bytes()
+        for path in (*written.iterdir(), *(written / "pictures").iterdir())
+        if path.is_file()
+    }
+    drawn = {name for name in after if name.endswith(".png")}
+    assert {name.removesuffix(".png") for name in drawn} == {
+        n.removesuffix(".svg") for n in before if n.endswith(".svg")
+    }
+    assert {name: text for name, text in after.items() if name not in drawn} == before
 
 
 def test_a_bank_gives_the_same_numbers_without_a_text(written, tmp_path):
     bank = synthetic_study.to_bank(shutil.copytree(written, tmp_path / "bank"))
-    page = write_study_report(bank).read_text()
-    for name in ("cells.csv", "confirmatory.csv", "retention.csv", "tables.tex"):
-        assert (bank / name).read_text() == (written / name).read_text(), name
-    text = next(iter(load_study(written).runs["films"].texts.values())).text
-    assert text in (written / "report.html").read_text() + (written / "tasks" / "films" / "texts.jsonl").read_text()
-    assert text not in page
-    assert "No examples" in page
+    found = summarise_study(load_study(bank))
+    for name, made in (
+        ("cells.csv", cells_csv),
+        ("confirmatory.csv", confirmatory_csv),
+        ("retention.csv", retention_csv),
+    ):
+        assert made(found) == (written / name).read_text(), name
+    assert tables_tex(parts_of(found)) == (written / "tables.tex").read_text()
+    texts = load_study(written).runs["films"].texts.values()
+    assert any(example.text in (written / "report.html").read_text() for example in texts)
+    assert not any(example.text in bare_page(found) for example in texts)
+    assert "No examples" in bare_page(found)
     shutil.copytree(written / "tasks" / "meals", bank / "examples")
-    assert "these are built-in ones" in write_study_report(bank).read_text()
+    borrowed = dataclasses.replace(found, study=load_study(bank))
+    assert "these are built-in ones" in bare_page(borrowed)
 
 
 def test_latex_is_escaped_and_balanced(written):
@@ -314,6 +367,16 @@ def test_the_terminal_says_the_five_sentences_and_the_table(folder):
     assert all(f"{number}. " in told for number in range(1, 6))
     assert "Confirmatory cells" in told
     assert "not shown" in told
+
+
+def test_broken_files_are_one_line(folder, tmp_path):
+    odd = shutil.copytree(folder, tmp_path / "odd")
+    (odd / "frozen.json").write_text('{"cells": [{"task": "films"}]}')
+    with pytest.raises(SaywhyError, match="cell 1 of"):
+        summarise_study(load_study(odd))
+    (odd / "models" / "seed-0" / "base" / "retention.json").write_text('{"replay": {"ids": ["a"], "losses": []}}')
+    with pytest.raises(SaywhyError, match="as many losses as ids"):
+        load_study(odd)
 
 
 def test_an_arm_that_the_study_does_not_know_is_refused(folder, tmp_path):

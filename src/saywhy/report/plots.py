@@ -24,6 +24,9 @@ from saywhy.report.sheets import block_title
 from saywhy.report.summary import Cell, Summary
 from saywhy.stats import Interval
 
+NAMES = (' xmlns:xlink="http://www.w3.org/1999/xlink"', ' xmlns="http://www.w3.org/2000/svg"')
+"""What an SVG file must say and an SVG within a page need not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -61,12 +64,11 @@ def write_png(summary: Summary, folder: Path) -> list[Path]:
 
 
 def picture_file(plan: Plan, path: Path) -> Path:
-    """Write a picture as a PNG (200 dots an inch) or SVG file of its own, the same bytes every time."""
+    """Write a picture as a PNG file (200 dots an inch), the same bytes every time."""
     import matplotlib as mpl
 
-    nothing = {"Software": None} if path.suffix == ".png" else dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with mpl.rc_context({**RC, "svg.hashsalt": plan.name}):
-        plan.draw().savefig(path, dpi=200, metadata=nothing)
+        plan.draw().savefig(path, dpi=200, metadata={"Software": None})
     return path
 
 
@@ -84,6 +86,11 @@ WORDS = (
     "Share of texts whose answer changes when so many words are taken out together: the best ones (greedy), those with "
     "the highest scores of the constrained attribution readout, random ones."
 )
+
+
+def alone(drawn: str) -> str:
+    """Return a picture of ``svg`` as the content of a file: within a page its names need no space of their own."""
+    return drawn.replace("<svg", "<svg" + "".join(NAMES), 1) + "\n"
 
 
 def _plans(summary: Summary) -> list[Plan]:
@@ -123,7 +130,7 @@ def svg(name: str, draw: Callable[[], Any]) -> str:
         draw().savefig(out, format="svg", metadata=nothing)
     text = out.getvalue()
     text = text[text.index("<svg") :]
-    for foreign in (' xmlns:xlink="http://www.w3.org/1999/xlink"', ' xmlns="http://www.w3.org/2000/svg"'):
+    for foreign in NAMES:
         text = text.replace(foreign, "")
     return text.strip()
 

@@ -39,6 +39,9 @@ DISPENSABLE = (
     "score if valid",
     "by seed",
     "same answer",
+    "floor / ceiling",
+    "of the other",
+    "against",
     "p (Holm)",
 )
 """Columns that a narrow terminal goes without, in this order (by name, without a mark)."""

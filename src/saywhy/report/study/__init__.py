@@ -39,14 +39,14 @@ def write_study_report(folder: Path | str, png: bool = False, *, summary: StudyS
 
     folder = Path(folder)
     found = summary or summarise_study(load_study(folder))
-    parts, last, plans = parts_of(found), last_parts(found), plans_of(found)
+    parts, last = parts_of(found), last_parts(found)
     write(folder / "report.md", markdown(found, [*parts, *last]))
     write(folder / "cells.csv", cells_csv(found))
     write(folder / "confirmatory.csv", confirmatory_csv(found))
     write(folder / "retention.csv", retention_csv(found))
     write(folder / "tables.tex", tables_tex(parts))
-    write_pictures(plans, folder / "pictures", png=png)
-    write(folder / "report.html", page(found, parts, last, plans))
+    drawn = write_pictures(plans_of(found), folder / "pictures", png=png)
+    write(folder / "report.html", page(found, parts, last, drawn))
     return folder / "report.html"
 
 

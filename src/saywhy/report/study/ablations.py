@@ -78,8 +78,8 @@ def ablations_of(summary: StudySummary, readout: str = "constrained") -> list[Ab
             other = mine.get(replace(key, arm=twin.name))
             cell = summary.cell(task, key)
             if other and cell is not None:
-                sides = matched_seeds(mine[key], other)
-                difference = stats.paired_difference(*map(excesses, sides), summary.seed)
+                new, old = (excesses(side) for side in matched_seeds(mine[key], other))
+                difference = stats.paired_difference(new, old, summary.seed)
                 found.append(Ablation(task, arm, twin, cell, difference, None, _accuracy(summary, task, arm, twin)))
     corrected = stats.holm([1.0 if one.difference.p is None else one.difference.p for one in found])
     order = {name: at for at, name in enumerate(summary.study.arms)}

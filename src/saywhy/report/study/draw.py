@@ -63,9 +63,13 @@ def draw_panels(*panels: Panel) -> Any:
     names = 0.078 * max(len(line.name) for line in lines)
     width = names + (4.9 if len(panels) == 1 else max(2.5, 7.4 / len(panels)) * len(panels))
     figure = Figure(figsize=(width, 0.225 * len(lines) + 1.05), layout="constrained")
-    grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)
+    alike = len({panel.label for panel in panels}) == 1
+    grid = figure.subplots(1, len(panels), squeeze=False, sharey=True, sharex=alike)
+    if alike:
+        figure.supxlabel(panels[0].label, fontsize=9)
     for axes, panel in zip(grid.flat, panels, strict=True):
         _panel(axes, panel)
+        axes.set_xlabel("" if alike else panel.label)
     axes = grid.flat[0]
     axes.set_yticks([-at for at in range(len(lines))], [line.name for line in lines])
     for tick, line in zip(axes.get_yticklabels(), lines, strict=True):
@@ -76,6 +80,8 @@ def draw_panels(*panels: Panel) -> Any:
 
 
 def _panel(axes: Any, panel: Panel) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     for at, mark in enumerate(panel.marks):
         axes.axvline(mark, color="#333333", linewidth=0.9, linestyle="-" if at == 0 else ":")
     for at, line in enumerate(panel.lines):
@@ -83,7 +89,7 @@ def _panel(axes: Any, panel: Panel) -> None:
             shift = 0.0 if len(line.dots) == 1 else 0.17 - 0.34 * which / (len(line.dots) - 1)
             _dot(axes, dot, -at + shift)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(panel.label)
+    axes.xaxis.set_major_locator(MaxNLocator(6, min_n_ticks=3))
     axes.set_title(panel.title)
     axes.grid(axis="x")
     axes.set_axisbelow(True)

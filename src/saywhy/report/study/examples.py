@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from saywhy.report.examples import Sample, sample
+from saywhy.report.load import Run
 from saywhy.report.study.load import STARTS
 from saywhy.report.study.sheets import beside
-from saywhy.report.study.summary import StudySummary
+from saywhy.report.study.summary import StudySummary, main_arms
 
 HOW_MANY = 20
 
@@ -20,7 +21,7 @@ def samples(summary: StudySummary) -> tuple[tuple[str, ...], list[tuple[str, Sam
     """
     study = summary.study
     if study.examples is not None:
-        readouts, found = sample(study.examples, summary.seed, HOW_MANY)
+        readouts, found = sample(_of_answer(summary, study.examples), summary.seed, HOW_MANY)
         return readouts, [(str(study.examples.task.get("name", "built-in texts")), one) for one in found]
     if study.bank:
         return (), []
@@ -34,3 +35,11 @@ def samples(summary: StudySummary) -> tuple[tuple[str, ...], list[tuple[str, Sam
         shown = max(shown, readouts, key=len)
         made += [(task, one) for one in found]
     return shown, made
+
+
+def _of_answer(summary: StudySummary, run: Run) -> Run:
+    """Keep the rows of the arms of the answer and of their controls, if the run has any."""
+    arms = main_arms(summary)
+    names = {arm.name for arm in arms} | {one.name for arm in arms if (one := summary.study.control(arm)) is not None}
+    kept = tuple(row for row in run.rows if row.arm in names)
+    return replace(run, rows=kept) if kept else run

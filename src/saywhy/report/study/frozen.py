@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from saywhy.records import SaywhyError
 from saywhy.report.cells import Key
 from saywhy.report.study.load import StudyRun
 
@@ -36,11 +37,19 @@ class Confirmatory:
 
 
 def confirmatory(study: StudyRun) -> tuple[Confirmatory, ...]:
-    """Return the frozen cells in their order."""
+    """Return the frozen cells in their order.
+
+    Raises:
+        SaywhyError: If a cell lacks something.
+    """
     found = []
-    for cell in study.frozen.get("cells", ()):
-        key = Key(cell["arm"], cell["style"], cell["setting"], cell["readout"], cell.get("operator", "redact"))
-        found.append(Confirmatory(cell["task"], key, cell["against"], cell.get("direction", "higher")))
+    for number, cell in enumerate(study.frozen.get("cells", ()), start=1):
+        try:
+            key = Key(cell["arm"], cell["style"], cell["setting"], cell["readout"], cell.get("operator", "redact"))
+            found.append(Confirmatory(cell["task"], key, cell["against"], cell.get("direction", "higher")))
+        except (KeyError, TypeError) as error:
+            where = f"cell {number} of {study.folder / 'frozen.json'}"
+            raise SaywhyError(f"{where} cannot be read ({error!r}); restore the file") from error
     return tuple(found)
 
 

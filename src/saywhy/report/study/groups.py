@@ -61,11 +61,12 @@ def _of_task(summary: StudySummary, task: str, arm: Arm, control: Arm) -> Iterat
         for name in names:
             ours, others = ([row for row in side if group(row) == name] for side in (mine, theirs))
             if ours and others:
-                hits = {style: _means([r for r in ours if r.style == style]) for style in STYLES}
-                told = {style: pair for style, pair in hits.items() if pair is not None}
-                difference = stats.paired_difference(
-                    *(_pooled(side) for side in matched_seeds(ours, others)), summary.seed
-                )
+                told: dict[str, tuple[float, float]] = {}
+                for style in STYLES:
+                    pair = _means([row for row in ours if row.style == style])
+                    told |= {style: pair} if pair is not None else {}
+                new, old = (_pooled(side) for side in matched_seeds(ours, others))
+                difference = stats.paired_difference(new, old, summary.seed)
                 yield Group(task, arm, by, name, len({row.id for row in ours}), told, difference)
 
 

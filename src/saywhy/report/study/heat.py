@@ -98,8 +98,8 @@ def _square(axes: Any, x: int, y: int, gain: Gain | None, summary: StudySummary,
         )
     )  # fmt: skip
     framed = gain.frozen is not None
-    frame = {"edgecolor": "#000000", "lw": 1.8} if framed else {"edgecolor": "#bbbbbb", "lw": 0.6}
-    axes.add_patch(Rectangle((x - 0.48, y - 0.47), 0.96, 0.94, fill=False, **frame))
+    edge, wide = ("#000000", 1.8) if framed else ("#bbbbbb", 0.6)
+    axes.add_patch(Rectangle((x - 0.48, y - 0.47), 0.96, 0.94, fill=False, edgecolor=edge, linewidth=wide))
     stands = gain.stands(summary.alpha) is not None
     drift = summary.drifts.get((gain.task, gain.key))
     text = signed(value).replace("-", "\N{MINUS SIGN}") + "*" * stands + " !" * (drift is not None and not drift.near())

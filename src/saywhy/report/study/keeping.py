@@ -50,7 +50,7 @@ DRIFTS = ("floor", "ceiling", "margin")
 
 def class_sheets(summary: StudySummary) -> list[Sheet]:
     """Return accuracy by gold label, a table a task, since tasks have labels of their own."""
-    made = []
+    made: list[Sheet] = []
     for task in summary.tasks:
         mine = [one for one in summary.kept if one.task == task and one.classes]
         labels = list(dict.fromkeys(label for one in mine for label in one.classes))

@@ -211,12 +211,19 @@ def _kept(models: Path) -> dict[tuple[int, str], Kept]:
     for path in sorted(models.glob("seed-*/*/retention.json")):
         seed = path.parent.parent.name.removeprefix("seed-")
         if seed.isdigit():
-            data = _object(path)
-            replay, plain = data.get("replay", {}), data.get("plain", {})
-            asked = plain.get("asked", ())
-            found[int(seed), path.parent.name] = Kept(
-                dict(zip(replay.get("ids", ()), replay.get("losses", ()), strict=True)),
-                dict(zip(asked, plain.get("plain", ()), strict=True)),
-                {one: why for one, why in zip(asked, plain.get("reasons", ()), strict=False) if why},
-            )
+            found[int(seed), path.parent.name] = _kept_by(path)
     return found
+
+
+def _kept_by(path: Path) -> Kept:
+    data = _object(path)
+    replay, plain = data.get("replay", {}), data.get("plain", {})
+    asked = plain.get("asked", ())
+    try:
+        return Kept(
+            dict(zip(replay.get("ids", ()), replay.get("losses", ()), strict=True)),
+            dict(zip(asked, plain.get("plain", ()), strict=True)),
+            {one: why for one, why in zip(asked, plain.get("reasons", ()), strict=False) if why},
+        )
+    except ValueError as error:
+        raise SaywhyError(f"{path}: as many losses as ids, as many answers as asked are needed ({error})") from error

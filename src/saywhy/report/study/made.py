@@ -16,7 +16,9 @@ from saywhy.report.study.summary import StudySummary
 
 def plan_yaml(study: StudyRun) -> str:
     """Return the plan as the YAML file that ``saywhy study`` takes."""
-    return str(yaml.safe_dump(dict(study.plan), sort_keys=False, allow_unicode=True, width=110))
+    return str(
+        yaml.safe_dump(dict(study.plan), sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+    )
 
 
 def commands(study: StudyRun) -> list[str]:

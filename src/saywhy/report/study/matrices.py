@@ -33,13 +33,16 @@ class Matrix:
 
 
 def style_matrices(summary: StudySummary, setting: str, readout: str) -> list[Matrix]:
-    """Return one matrix a task: arms that practised on this task alone, by the styles that they practised."""
-    gains = [g for g in _shown(summary, setting, readout) if g.arm.tasks == (g.task,)]
+    """Return one matrix a task: arms that practised on this task, by styles; on this task alone if there are such."""
+    gains = [g for g in _shown(summary, setting, readout) if g.task in g.arm.tasks]
+    alone = [g for g in gains if len(g.arm.tasks) == 1]
+    gains = alone or gains
     # All panels have the same rows, so that they stand side by side in line.
     rows = tuple(sorted({gain.arm.practised for gain in gains}, key=_style_order))
     columns = tuple(style for style in STYLES if any(gain.key.style == style for gain in gains))
     found = []
     for task in summary.study.runs:
+        cells: dict[tuple[str, str], Gain]
         cells = {(gain.arm.practised, gain.key.style): gain for gain in gains if gain.task == task}
         if cells:
             found.append(Matrix(task, rows, columns, cells))
@@ -54,12 +57,20 @@ def task_matrices(summary: StudySummary, setting: str, readout: str) -> list[Mat
     found = []
     for style in STYLES:
         mine = [g for g in gains if g.key.style == style and g.arm.practised == practised]
-        cells = {("+".join(gain.arm.tasks), gain.task): gain for gain in mine}
+        cells = {(_tasks_of(summary, gain.arm), gain.task): gain for gain in mine}
         columns = [task for task in summary.study.runs if any(column == task for _, column in cells)]
         if len(columns) > 1:
-            rows = sorted({row for row, _ in cells}, key=lambda row: (row.count("+"), _place(tasks, row), row))
+            rows = sorted(
+                {row for row, _ in cells}, key=lambda row: (row == "all", row.count("+"), _place(tasks, row), row)
+            )
             found.append(Matrix(style, tuple(rows), tuple(columns), cells))
     return found
+
+
+def _tasks_of(summary: StudySummary, arm: Arm) -> str:
+    """Return the practised tasks in words: ``all`` or their names."""
+    joint = len(arm.tasks) > 1 and set(arm.tasks) >= set(summary.study.tasks)
+    return "all" if joint else "+".join(arm.tasks)
 
 
 def _shown(summary: StudySummary, setting: str, readout: str) -> list[Gain]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from saywhy.report.html import environment
-from saywhy.report.plots import Plan, svg
+from saywhy.report.plots import Picture
 from saywhy.report.study.answer import answer
 from saywhy.report.study.examples import samples
 from saywhy.report.study.made import commands, hours, plan_yaml
@@ -13,7 +13,7 @@ from saywhy.report.study.parts import Part
 from saywhy.report.study.summary import StudySummary, missing
 
 
-def page(summary: StudySummary, parts: Sequence[Part], last: Sequence[Part], plans: Sequence[Plan]) -> str:
+def page(summary: StudySummary, parts: Sequence[Part], last: Sequence[Part], drawn: Sequence[Picture]) -> str:
     """Return ``report.html``; the pictures are put in as they were drawn, everything else is escaped."""
     from markupsafe import Markup
 
@@ -34,7 +34,7 @@ def page(summary: StudySummary, parts: Sequence[Part], last: Sequence[Part], pla
             hours=hours(study),
             parts=parts,
             last=last,
-            pictures={plan.name: (plan.title, plan.caption, Markup(svg(plan.name, plan.draw))) for plan in plans},
+            pictures={one.name: (one.title, one.caption, Markup(one.svg)) for one in drawn},
             readouts=readouts,
             samples=shown,
             borrowed=study.examples is not None,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from saywhy.records import STYLES
 from saywhy.report.format import counted
-from saywhy.report.plots import Plan, draw_validity, picture_file
+from saywhy.report.plots import Picture, Plan, alone, draw_validity, picture_file, svg
 from saywhy.report.study.ablations import Ablation, ablations_of, curve_of, told
 from saywhy.report.study.draw import Dot, Line, Panel, draw_curves, draw_panels
 from saywhy.report.study.frozen import losses
@@ -19,6 +19,7 @@ from saywhy.report.study.matrices import Matrix, style_matrices, task_matrices
 from saywhy.report.study.sheets import beside
 from saywhy.report.study.summary import StudySummary, main_arms
 from saywhy.stats import Interval
+from saywhy.store import write
 
 ABOVE = "difference of mean excess to the matched control"
 BARS = "Lines are 95 % intervals over texts"
@@ -39,11 +40,14 @@ def plans_of(summary: StudySummary) -> list[Plan]:
     ]
 
 
-def write_pictures(plans: Sequence[Plan], folder: Path, *, png: bool) -> list[Path]:
-    """Write every picture as ``NAME.svg``, and with ``png`` as ``NAME.png`` (200 dots an inch)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    forms = ("svg", "png") if png else ("svg",)
-    return [picture_file(plan, folder / f"{plan.name}.{form}") for plan in plans for form in forms]
+def write_pictures(plans: Sequence[Plan], folder: Path, *, png: bool) -> list[Picture]:
+    """Draw every picture and write it as ``NAME.svg``, with ``png`` also as ``NAME.png`` (200 dots an inch)."""
+    drawn = [Picture(plan.name, plan.title, plan.caption, svg(plan.name, plan.draw)) for plan in plans]
+    for picture in drawn:
+        write(folder / f"{picture.name}.svg", alone(picture.svg))
+    for plan in plans if png else ():
+        picture_file(plan, folder / f"{plan.name}.png")
+    return drawn
 
 
 def counts(gains: Sequence[Gain]) -> str:
@@ -172,7 +176,7 @@ def _ablations(summary: StudySummary) -> list[Plan]:
     panels = [Panel(_variants(found, style), label, title=style) for style in styles]
     caption = (
         "What each change of the recipe does: mean excess of the variant minus that of the arm without variant, "
-        f"one-word, constrained. {BARS}; exploratory. {max(one.difference.n for one in found)} texts, "
+        f"one-word, constrained. {BARS}; exploratory. {max(one.difference.n for one in found)} texts. "
         f"{_most(len(one.difference.seeds) for one in found)}."
     )
     return [Plan("ablations", "Ablations", caption, partial(draw_panels, *panels))]
@@ -192,7 +196,7 @@ def _variants(found: Sequence[Ablation], style: str) -> list[Line]:
 
 
 def _most(counts: Iterable[int]) -> str:
-    return "up to " + counted(max(counts, default=0), "seed")
+    return "Up to " + counted(max(counts, default=0), "seed")
 
 
 def _retention(summary: StudySummary) -> list[Plan]:

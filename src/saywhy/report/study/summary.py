@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from saywhy import stats
@@ -115,6 +115,10 @@ def summarise_study(study: StudyRun, seed: int = 0) -> StudySummary:
     return StudySummary(study, rows, tasks, gains, frozen, drifts, kept, alpha(study), seed)
 
 
+READS: tuple[Callable[[Row], float], ...] = (lambda row: row.floor, lambda row: float(row.ceiling))
+"""Floor and ceiling of a row."""
+
+
 def _drifts(cells: Mapping[Key, list[Row]], start: str | None, seed: int) -> list[tuple[Key, Drift]]:
     found = []
     for key, rows in cells.items():
@@ -122,10 +126,9 @@ def _drifts(cells: Mapping[Key, list[Row]], start: str | None, seed: int) -> lis
         if before is None or key.arm in ("base", start):
             continue
         new, old = matched_seeds(rows, before)
-        floor = stats.paired_difference(*({(r.id, r.seed): r.floor for r in side} for side in (new, old)), seed)
-        ceiling = stats.paired_difference(
-            *({(r.id, r.seed): float(r.ceiling) for r in side} for side in (new, old)), seed
-        )
+        floors, ceilings = ([{(r.id, r.seed): value(r) for r in side} for side in (new, old)] for value in READS)
+        floor = stats.paired_difference(floors[0], floors[1], seed)
+        ceiling = stats.paired_difference(ceilings[0], ceilings[1], seed)
         found.append((key, Drift(floor, ceiling)))
     return found
 
