@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from saywhy.config import Config, parse
-from saywhy.progress import say
+from saywhy.progress import say, speak_plainly
 from saywhy.records import SaywhyError
 
 app = typer.Typer(
@@ -267,6 +267,7 @@ def _show_attribution(folder: Path) -> None:
 
 def main() -> None:
     """Run the command line; a problem that the user can mend is one line and exit code 2."""
+    speak_plainly(sys.stdout, sys.stderr)
     # Libraries warning each other of their own changes are nothing that a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
     try:
