@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from saywhy import stats
+from saywhy.arms import SEARCHED, kind
 from saywhy.records import TRAINING_OPERATOR, Table
 from saywhy.report.format import SAME
 from saywhy.report.load import Run
 
-TRAINED = ("faithful", "transplant")
-"""Kinds of arms whose targets were found with ``TRAINING_OPERATOR``."""
-
 RIVALS = ("base", "adapted", "random", "lexical", "transplant")
 """Kinds of arms that a faithful arm is compared with."""
-
-
-def kind(arm: str) -> str:
-    """Return what sort of arm a name means: ``faithful`` for ``faithful-redaction`` or ``faithful(S, T)``."""
-    match = re.match(r"[A-Za-z]+", arm)
-    return match[0].lower() if match else arm
 
 
 def same_instrument(run: Run, arm: str, operator: str) -> bool:
@@ -31,7 +22,7 @@ def same_instrument(run: Run, arm: str, operator: str) -> bool:
     A model that saywhy trained before the run (an adapter) brings that into every arm.
     """
     brought = run.manifest.get("model", {}).get("trained_with")
-    return operator == brought or (operator == TRAINING_OPERATOR and kind(arm) in TRAINED)
+    return operator == brought or (operator == TRAINING_OPERATOR and kind(arm) in SEARCHED)
 
 
 def marked(run: Run, arm: str, operator: str) -> str:

@@ -11,6 +11,7 @@ from saywhy.report.arms import marked
 from saywhy.report.biases import bias, correlations, document_counts
 from saywhy.report.format import NOTHING, SAME, Sheet, Shown, estimate, joined, number, sheet
 from saywhy.report.headline import lead
+from saywhy.report.load import NO_TEXTS
 from saywhy.report.marks import shipped
 from saywhy.report.moves import Move, noise, unanimous
 from saywhy.report.summary import Summary
@@ -149,7 +150,7 @@ def probe_sheet(summary: Summary) -> Sheet | None:
         "Generated. A rewrite that keeps the meaning, or an edit towards the answer that was given, should leave the "
         "answer where it is; replies that give no other text count as not moved. Whether the meaning is kept is not "
         "checked: words kept is the share of the text's words in its rewrite. Drop: fall of the log-odds, in nats."
-    )
+    ) + _untold(summary)
     return sheet("Requests that should not move the answer", header, rows, note) if rows else None
 
 
@@ -168,10 +169,12 @@ def _moved(found: Sequence[tuple[str, bool, bool, float | None]]) -> list[Shown]
 
 def _kept(summary: Summary, probes: Sequence[Probe]) -> Shown:
     """Return the mean share of a text's words that its new text still has."""
+    if summary.run.bank:
+        return Shown(NOTHING, "", NO_TEXTS)
     shares = []
     for one in probes:
         if one.edited is not None and one.id in summary.run.texts:
-            words = {word.key for word in candidates(summary.run.texts[one.id].text)}
+            words = set(summary.run.words[one.id])
             shares.append((one.id, len(words & {word.key for word in candidates(one.edited)}) / len(words)))
     return estimate(_mean(shares))
 
@@ -241,7 +244,7 @@ def free_sheet(summary: Summary) -> Sheet | None:
 
 def bias_sheet(summary: Summary) -> Sheet | None:
     """Return where the constrained readout's words stand, and how long and frequent they are."""
-    run, counts = summary.run, document_counts(summary.run.texts)
+    run, counts = summary.run, document_counts(summary.run)
     primary = summary.cells[0].key.operator if summary.cells else None
     rows: list[list[Shown | str]] = []
     for cell in summary.cells:
@@ -249,7 +252,7 @@ def bias_sheet(summary: Summary) -> Sheet | None:
             continue
         mine = [r for r in run.rows if (r.arm, r.style, r.readout, r.operator)
                 == (cell.key.arm, cell.key.style, "constrained", primary)]  # fmt: skip
-        found = bias(mine, run.texts, counts)
+        found = bias(run, mine, counts)
         if found is not None:
             parts = (
                 Shown(", ".join(number(one) for one in some), f"({', '.join(number(one) for one in even)})")
@@ -262,7 +265,7 @@ def bias_sheet(summary: Summary) -> Sheet | None:
         "Constrained readout. Thirds of the text in which the named word stands; in brackets: random words. Position, "
         "length, frequency (texts of this run with the word): mean share of the text's words below the named one, "
         "ties halved; 0.50 for random words, 0 is the first, the shortest, the rarest word."
-    )
+    ) + _untold(summary)
     return sheet("Position, length and frequency of the named word", header, rows, note) if rows else None
 
 
@@ -272,14 +275,19 @@ def score_sheet(summary: Summary) -> Sheet | None:
     for arm in run.arms:
         mine = [one for one in run.curves if one.arm == arm]
         if mine:
-            found = correlations(mine)
+            found = correlations(mine, bank=run.bank)
             rows.append([arm, str(len(mine)), *(estimate(found[name]) for name in ("position", "length", "frequency"))])
     note = (
         "Mean Spearman correlation within a text of a word's constrained attribution score with its place, its number "
         "of characters, and the number of training texts that hold it."
-    )
+    ) + _untold(summary)
     header = ("arm", "n", "position", "length", "frequency")
     return sheet("What the scores go with", header, rows, note, texts=1) if rows else None
+
+
+def _untold(summary: Summary) -> str:
+    """Say why columns are missing from the report of a bank."""
+    return f" What is not shown is not known: {NO_TEXTS}." if summary.run.bank else ""
 
 
 def _mean(values: Iterable[tuple[str, float]]) -> Interval:

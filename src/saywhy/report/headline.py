@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saywhy.report.arms import kind
+from saywhy.arms import kind
 from saywhy.report.contrasts import UNCORRECTED, Contrast
 from saywhy.report.format import counted, joined, number, written
 from saywhy.report.moves import headline_keys
