@@ -13,7 +13,7 @@ import typer
 from saywhy import listings
 from saywhy.config import Config, parse, switched
 from saywhy.processes import first, rank, world
-from saywhy.progress import say
+from saywhy.progress import say, speak_plainly
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
@@ -278,12 +278,10 @@ def _show(folder: Path, *, png: bool = False, rules: Rules | None = None, cards:
 
 
 def main() -> None:
-    """Run the command line; a problem that the user can mend is one line and exit code 2.
-
-    A launcher may start several processes of it (``processes``).
-    """
+    """Run the command line, in one process or several; what a user can mend is one line and exit code 2."""
     if not first() and not set(sys.argv[1:2]) & set(SHARED):
         return
+    speak_plainly(sys.stdout, sys.stderr)
     name = f"saywhy (process {rank()} of {world()})" if world() > 1 else "saywhy"
     # Libraries warning each other of their own changes are nothing that a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")

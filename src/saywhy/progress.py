@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,3 +97,21 @@ def say(line: str) -> None:
     if not first():
         return
     console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+PLAIN = {"\u00a7": "*", "\u2013": "-", "\u2020": "+", "\u2021": "++", "\u2192": ">"}
+"""What stands for a sign that an output cannot show; for any other it is ``?``."""
+
+
+def speak_plainly(*streams: object) -> None:
+    """Let text streams print what their encoding lacks (an ASCII terminal, a pipe) in other signs, not fail."""
+    codecs.register_error("plain", _plain)
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end

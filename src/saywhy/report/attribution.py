@@ -31,7 +31,7 @@ AGAINST = ("#fbe9dd", "#f5c8a9", "#eda573", "#e07f3e")
 
 LEGEND = (
     "Blue: the word speaks for the answer. Orange with a dashed line below: against it. The deeper, the larger the "
-    "score beside the largest of the text."
+    "score beside the largest of the text. At the right: the word with the highest score, and that score."
 )
 
 EXPLAINED = {

@@ -11,7 +11,7 @@ from typing import Any
 from saywhy import stats
 from saywhy.gauge import EXPLAINERS, METRICS, Gauged
 from saywhy.plants import PLANTS
-from saywhy.records import SaywhyError
+from saywhy.records import OPERATORS, SaywhyError
 from saywhy.report.format import NOTHING, Sheet, Shown, estimate, joined, number, sheet
 from saywhy.stats import Interval
 from saywhy.store import read_json, read_lines
@@ -190,15 +190,30 @@ def methods_sheet(found: Calibration) -> Sheet:
 
 def metrics_sheet(found: Calibration) -> Sheet:
     """Return how well each metric tells true from false one-word explanations, and who fools it."""
-    rows: list[list[Shown | str]] = [
-        [*at, estimate(found.areas[at]), Shown(joined(found.fooled[at]) or "no one")] for at in found.places
-    ]
+    plants = [one.name for one in found.learned]
+    ways = sorted({at[1:] for at in found.places}, key=lambda way: (OPERATORS.index(way[0]), METRICS.index(way[1])))
+    rows: list[list[Shown | str]] = []
+    for operator, metric in ways:
+        areas = {plant: found.areas.get((plant, operator, metric)) for plant in plants}
+        cells = [Shown(NOTHING) if area is None else estimate(area) for area in areas.values()]
+        rows.append([operator, metric, *cells, Shown(_who(found, operator, metric))])
     note = (
         "AUROC: chance that the metric is higher for an accepted cause than for another word, over all texts (0.5: it "
         "cannot tell) [95 %, bootstrap over texts]. Fooled by: explainers that it does not put below the honest one "
-        "(lower bound of the paired difference not above 0)."
+        "(lower bound of the paired difference not above 0), in brackets the plants if not all."
     )
-    return sheet("Metrics", ("plant", "operator", "metric", "AUROC", "fooled by"), rows, note, texts=3)
+    return sheet("Metrics: AUROC", ("operator", "metric", *plants, "fooled by"), rows, note)
+
+
+def _who(found: Calibration, operator: str, metric: str) -> str:
+    """Return who fools a metric, with the plants if it is not on all of them."""
+    fooled = {at[0]: names for at, names in found.fooled.items() if at[1:] == (operator, metric)}
+    told = []
+    for name in FALSE:
+        where = [plant for plant, names in fooled.items() if name in names]
+        if where:
+            told.append(name if len(where) == len(fooled) else f"{name} ({', '.join(where)})")
+    return joined(told) or "no one"
 
 
 def explainers_sheet(found: Calibration) -> Sheet:

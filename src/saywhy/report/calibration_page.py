@@ -23,7 +23,7 @@ from saywhy.report.calibration import (
     plants_sheet,
     verdicts,
 )
-from saywhy.report.format import Sheet
+from saywhy.report.format import Sheet, joined
 from saywhy.report.html import environment
 from saywhy.report.marks import FILE
 from saywhy.report.plots import svg
@@ -96,17 +96,20 @@ def _page(found: Calibration) -> str:
 
     operator = found.learned[0].operators[0]
     areas = {metric: {one.name: found.areas[one.name, operator, metric] for one in found.learned} for metric in METRICS}
+    texts = f"n (texts): {joined([f'{len(one.under(operator))} {one.name}' for one in found.learned])}."
     methods = {" ".join(filter(None, way)): rates for way, rates in found.found.items()}
     pictures = [
         (
+            "auroc",
             "Which metric tells true from false explanations",
             f"AUROC of each metric, operator {operator}, with 95 % intervals over texts. Dotted: 0.5 (cannot tell) and "
-            f"{GOOD} (good).",
+            f"{GOOD} (good). {texts}",
             Markup(svg("auroc", lambda: _dots(areas, "AUROC", (0.5, GOOD)))),
         ),
         (
+            "methods",
             "How often an attribution method finds an accepted cause",
-            "Share of texts in which the top word is an accepted cause, with 95 % intervals.",
+            f"Share of texts in which the top word is an accepted cause, with 95 % intervals. Dotted: {GOOD}. {texts}",
             Markup(svg("methods", lambda: _dots(methods, "top word is an accepted cause", (GOOD,)))),
         ),
     ]
@@ -122,7 +125,7 @@ def _dots(found: Mapping[str, Mapping[str, Interval]], label: str, lines: tuple[
     from matplotlib.figure import Figure
 
     plants = list(dict.fromkeys(plant for row in found.values() for plant in row))
-    figure = Figure(figsize=(7.2, 0.5 + 0.2 * len(plants) * len(found) + 0.4), layout="constrained")
+    figure = Figure(figsize=(7.2, 0.9 + (0.1 + 0.1 * len(plants)) * len(found)), layout="constrained")
     axes = figure.subplots()
     for at, row in enumerate(found.values()):
         for plant, area in row.items():

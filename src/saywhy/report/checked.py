@@ -76,11 +76,11 @@ def _moves_note(summary: Summary, mine: Sequence[Move]) -> str:
         "predictions that were made and calibrated under it. Difference: to the main excess, same texts. Agree: "
         "explanations with the main verdict. Same answer: before any edit."
     )
-    for style in dict.fromkeys(move.key.style for move in mine):
-        key = next(move.key for move in mine if move.key.style == style)
-        agreed = unanimous(summary.run, key)
-        if agreed is not None:
-            note += f" All operators give the same verdict on {estimate(agreed)} of the explanations ({style})."
+    keys = dict.fromkeys(move.key for move in mine)
+    agreed = {key.style: found for key in keys if (found := unanimous(summary.run, key)) is not None}
+    if agreed:
+        shares = joined([f"{estimate(found)} ({style})" for style, found in agreed.items()])
+        note += f" All operators give the same verdict on so many of the explanations: {shares}."
     return note + _missing(summary)
 
 
@@ -206,7 +206,7 @@ def curve_sheet(summary: Summary) -> Sheet | None:
         "Hits when so many words are taken out together. Named: those with the highest constrained attribution scores. "
         "Excess: named minus random. Texts of fewer words lose all of them."
     )
-    return sheet("Several words", header, rows, note, texts=1) if rows else None
+    return sheet("Several words", header, rows, note) if rows else None
 
 
 def free_sheet(summary: Summary) -> Sheet | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from saywhy.stats import EITHER, FLIPPABLE, MOST, Difference, Interval, Needed
@@ -55,6 +56,13 @@ class Sheet:
     rows: tuple[tuple[Shown, ...], ...]
     note: str = ""
     texts: int = 2
+
+    @property
+    def groups(self) -> list[list[tuple[Shown, ...]]]:
+        """The rows by their first cell, as they follow each other; one group if it names each row."""
+        if self.texts < 2:
+            return [list(self.rows)]
+        return [list(rows) for _, rows in groupby(self.rows, key=lambda row: row[0])]
 
 
 def sheet(

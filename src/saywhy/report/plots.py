@@ -17,7 +17,7 @@ from saywhy.records import STYLES
 from saywhy.report.arms import marked
 from saywhy.report.cells import Key
 from saywhy.report.curve import draw_curve
-from saywhy.report.format import SAME_NOTE
+from saywhy.report.format import SAME_NOTE, counted
 from saywhy.report.looks import MORE, PIECES, RC, look_of
 from saywhy.report.marks import shipped
 from saywhy.report.sheets import block_title
@@ -108,7 +108,9 @@ def _plans(summary: Summary) -> list[Plan]:
         draw = partial(draw_validity, summary, generated)
         plans.append(Plan("validity", "Generated replies", _noted(REPLIES, generated), draw))
     if any(kept.accuracy.value is not None or kept.agreement.value is not None for kept in summary.retention):
-        plans.append(Plan("retention", "Retention", KEPT, partial(draw_retention, summary)))
+        decided = max(max(kept.accuracy.n, kept.agreement.n) for kept in summary.retention)
+        kept = f"{KEPT} n: {counted(decided, 'text')}."
+        plans.append(Plan("retention", "Retention", kept, partial(draw_retention, summary)))
     if summary.run.curves:
         same = [cell for cell in summary.cells if cell.key.operator == summary.run.curves[0].operator]
         plans.append(Plan("words", "Several words", _noted(WORDS, same), partial(draw_curve, summary)))
@@ -116,8 +118,10 @@ def _plans(summary: Summary) -> list[Plan]:
 
 
 def _noted(caption: str, cells: Sequence[Cell]) -> str:
-    """Add to a caption what the mark behind an arm's name means, if one of them has it."""
-    return f"{caption} {SAME_NOTE}" if any(cell.instrument for cell in cells) else caption
+    """Add to a caption n, and what the mark behind an arm's name means if one of them has it."""
+    texts, seeds = max(cell.excess.n for cell in cells), max(cell.seeds for cell in cells)
+    n = f"n: {counted(texts, 'text')}, {counted(seeds, 'seed')}."
+    return f"{caption} {n}" + f" {SAME_NOTE}" * any(cell.instrument for cell in cells)
 
 
 def svg(name: str, draw: Callable[[], Any]) -> str:
@@ -129,7 +133,8 @@ def svg(name: str, draw: Callable[[], Any]) -> str:
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         draw().savefig(out, format="svg", metadata=nothing)
     text = out.getvalue()
-    text = text[text.index("<svg") :]
+    # Where a page scales a picture down, it stays at the left.
+    text = text[text.index("<svg") :].replace("<svg", '<svg preserveAspectRatio="xMinYMin"', 1)
     for foreign in NAMES:
         text = text.replace(foreign, "")
     return text.strip()
