@@ -5,7 +5,7 @@ Each plant is a step of its own, kept chunk by chunk like a run: a killed calibr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from saywhy.models.spec import CONSTANTS_FILE, load, resolve
 from saywhy.plants import PLANTS, Plant, grown, worn
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress, say
-from saywhy.records import Example, Operator, SaywhyError
+from saywhy.records import OPERATORS, Example, Operator, SaywhyError
 from saywhy.store import RunFolder
 from saywhy.targets import label_row
 from saywhy.tasks import Task, did_you_mean, load_task
@@ -35,9 +35,17 @@ HELD_OUT = 200
 """Texts on which it is checked that a model follows its rule."""
 FOLLOWS = 0.98
 """Share of them that it must get right; a plant that was not learned says nothing about a ruler."""
+ROWS = 60
+"""Texts that are measured, a plant, where the settings say ``rows=none``."""
 DRAWN = 6
 """Texts drawn for one that is measured: in some no single word can change the answer."""
 FILES = ("scores", "gauged")
+FULL: Mapping[str, tuple[str, ...]] = {
+    "plants": tuple(PLANTS),
+    "methods": tuple(METHODS),
+    "operators": OPERATORS,
+}
+"""What ``saywhy calibrate --full`` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +69,7 @@ def calibrate_ruler(config: Config, out: Path) -> Path:
     Raises:
         SaywhyError: For an unknown plant or method, before anything is computed; if no plant was learned.
     """
-    for name in config.plants:
-        if name not in PLANTS:
-            raise SaywhyError(f"plants={name}: no plant{did_you_mean(name, PLANTS)} Plants: {', '.join(PLANTS)}")
-    check(config.methods)
+    refuse(config)
     run = _Run(config, out)
     learned = [run.plant(PLANTS[name]) for name in config.plants]
     if not any(learned):
@@ -72,6 +77,31 @@ def calibrate_ruler(config: Config, out: Path) -> Path:
             f"no plant was learned to {FOLLOWS:.0%}, so nothing can be said: give more plant_rows, or another model"
         )
     return run.folder.path
+
+
+def refuse(config: Config) -> None:
+    """Refuse what cannot be computed, before anything is.
+
+    Raises:
+        SaywhyError: For an unknown plant or method, or a method that is not installed.
+    """
+    for name in config.plants:
+        if name not in PLANTS:
+            raise SaywhyError(f"plants={name}: no plant{did_you_mean(name, PLANTS)} Plants: {', '.join(PLANTS)}")
+    check(config.methods)
+
+
+def texts(plant: Plant, task: Task, split: str, count: int, seed: int) -> list[Example]:
+    """Return ``count`` built-in texts of ``split`` with the cues of ``plant``."""
+    return grown(plant, task, load_examples(task, split, "pocket").examples, count, seed)
+
+
+def lesson(task: Task, example: Example) -> dict[str, Any]:
+    """Return the label turn as a training row, with the label word as its decision: the lead-in teaches nothing."""
+    row = label_row(task, example, str(example.label))
+    said, word = row["completion"][0]["content"], task.labels[str(example.label)]
+    at = said.rindex(word)
+    return {**row, "decision": [[at, at + len(word)]]}
 
 
 class _Run:
@@ -109,8 +139,8 @@ class _Run:
         adapter = self.folder.path / where / "adapter"
         if (adapter / CONSTANTS_FILE).is_file():
             return adapter
-        texts = worn(plant, self.task, self._texts(plant, "train", self.config.plant_rows), self.seed)
-        rows = [self._row(one) for one in texts]
+        practised = worn(plant, self.task, self._texts(plant, "train", self.config.plant_rows), self.seed)
+        rows = [lesson(self.task, one) for one in practised]
         recipe = Recipe(
             rate=self.config.adapt_rate,
             epochs=self.config.plant_epochs,
@@ -122,26 +152,19 @@ class _Run:
         with progress(f"train plant {plant.name}", 1, "steps") as bar:
             return train(self.spec, rows, recipe, adapter, bar.of)
 
-    def _row(self, example: Example) -> dict[str, Any]:
-        """Return the label turn, with the label word as its decision: the lead-in teaches nothing."""
-        row = label_row(self.task, example, str(example.label))
-        said, word = row["completion"][0]["content"], self.task.labels[str(example.label)]
-        at = said.rindex(word)
-        return {**row, "decision": [[at, at + len(word)]]}
-
     def _texts(self, plant: Plant, split: str, count: int) -> list[Example]:
-        return grown(plant, self.task, load_examples(self.task, split, "pocket").examples, count, self.seed)
+        return texts(plant, self.task, split, count, self.seed)
 
     def _constants(self, model: Any, plant: Plant) -> dict[str, float]:
-        texts = self._texts(plant, "train", self.config.calibration_rows)
-        with progress(f"calibrate plant {plant.name}", len(texts)) as bar:
-            return calibrate(model, self.task, texts, bar.tick)
+        some = self._texts(plant, "train", self.config.calibration_rows)
+        with progress(f"calibrate plant {plant.name}", len(some)) as bar:
+            return calibrate(model, self.task, some, bar.tick)
 
     def _followed(self, classifier: Classifier, plant: Plant) -> dict[str, int]:
-        texts = self._texts(plant, "validation", HELD_OUT)
-        with progress(f"check plant {plant.name}", len(texts)) as bar:
-            found = classifier.predict_examples(texts, bar.tick)
-        return {"right": sum(a.label == b.label for a, b in zip(found, texts, strict=True)), "n": len(texts)}
+        held = self._texts(plant, "validation", HELD_OUT)
+        with progress(f"check plant {plant.name}", len(held)) as bar:
+            found = classifier.predict_examples(held, bar.tick)
+        return {"right": sum(a.label == b.label for a, b in zip(found, held, strict=True)), "n": len(held)}
 
     def _measure(self, plant: Plant, where: str, classifier: Classifier) -> None:
         chosen = self._chosen(plant, classifier)
@@ -154,18 +177,18 @@ class _Run:
             bar.tick(len(part))
             return found
 
-        with progress(f"measure plant {plant.name}", len(chosen.measured)) as bar:
+        with progress(f"measure plant {plant.name}", len(chosen.measured), shared=True) as bar:
             self.folder.stage(where, FILES, -(-len(chosen.measured) // size), chunk)
 
     def _chosen(self, plant: Plant, classifier: Classifier) -> Chosen:
-        rows = self.config.rows or 60
-        texts = self._texts(plant, "test", DRAWN * rows)
-        can = [one for one in texts if one.causes]
+        rows = self.config.rows or ROWS
+        drawn = self._texts(plant, "test", DRAWN * rows)
+        can = [one for one in drawn if one.causes]
         items = [Item(*pair) for pair in zip(can, classifier.predict_examples(can), strict=True)]
         right = [item for item in items if item.prediction.label == item.example.label]
         if not right:
             raise SaywhyError(f"plant {plant.name}: no text is left to measure on: give more rows")
-        return Chosen(tuple(right[:rows]), len(texts) - len(can), len(items) - len(right))
+        return Chosen(tuple(right[:rows]), len(drawn) - len(can), len(items) - len(right))
 
     def _scores(self, classifier: Classifier, items: Sequence[Item]) -> list[dict[str, Any]]:
         lines = []

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saywhy.config import Config, parse
-from saywhy.progress import say
+from saywhy import listings
+from saywhy.config import Config, parse, switched
+from saywhy.processes import first, rank, world
+from saywhy.progress import say, speak_plainly
 from saywhy.records import SaywhyError
+
+if TYPE_CHECKING:
+    from saywhy.report.rules import Rules
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,13 +34,9 @@ Start with `saywhy run` (built-in model and texts, some minutes), or ask one que
 Pairs = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")
 ]
-FULL = "All plants, methods and operators: about an hour on two cores."
-EVERYTHING: dict[str, Any] = {
-    "plants": ("keyword", "trigger", "negation", "position"),
-    "methods": ("occlusion", "gradient_x_input", "integrated_gradients", "kernel_shap", "lime", "lexical", "random"),
-    "operators": ("redact", "delete", "infill"),
-}
-"""What ``saywhy calibrate --full`` does."""
+STUDY_WORDS = "out=FOLDER, hours=N (stop before), and model=, data= in place of the file's."
+SHARED = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
+"""Verbs whose work the processes of a launch share; the others are the first one's alone."""
 Dry = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
 
 
@@ -90,7 +91,7 @@ def explain(
 
 
 @app.command()
-def attribute(pairs: Pairs = None) -> None:
+def attribute(pairs: Pairs = None, dry: Dry = False) -> None:
     """Score the words of texts by several attribution methods, and show how far these agree.
 
     Examples:
@@ -100,14 +101,25 @@ def attribute(pairs: Pairs = None) -> None:
 
     Scores go to OUT/attribution/METHOD.jsonl, shaded texts to OUT/attribution.html.
     """
+    settings, out = _settings(pairs, "runs/attribute")
+    if dry:
+        from saywhy.estimate import plan_attribution
+
+        plan_attribution(settings, out)
+        return
     from saywhy.attribute import attribute as attributed
 
-    settings, out = _settings(pairs, "runs/attribute")
-    _show_attribution(attributed(settings, out))
+    _show(attributed(settings, out))
 
 
 @app.command()
-def calibrate(pairs: Pairs = None, full: Annotated[bool, typer.Option("--full", help=FULL)] = False) -> None:
+def calibrate(
+    pairs: Pairs = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="All plants, methods and operators: about an hour on two cores.")
+    ] = False,
+    dry: Dry = False,
+) -> None:
     """Put the ruler to the test: models with planted rules, whose deciding words are known.
 
     Says how often each attribution method finds an accepted cause, how well each faithfulness metric tells true from
@@ -118,10 +130,39 @@ def calibrate(pairs: Pairs = None, full: Annotated[bool, typer.Option("--full", 
     - `saywhy calibrate plants=keyword,negation methods=occlusion,integrated_gradients rows=40`
     - `saywhy calibrate --full out=results/calibration`
     """
-    from saywhy.calibration import calibrate_ruler
+    from saywhy.calibration import FULL, calibrate_ruler
 
-    settings, out = _settings(pairs, "runs/calibrate", EVERYTHING if full else None)
-    _show_calibration(calibrate_ruler(settings, out))
+    written, others = switched("full", pairs)
+    settings, out = _settings(others, "runs/calibrate", FULL if full or written else None)
+    if dry:
+        from saywhy.estimate import plan_calibration
+
+        plan_calibration(settings, out)
+        return
+    _show(calibrate_ruler(settings, out))
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="A study file (YAML).")],
+    pairs: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=STUDY_WORDS)] = None,
+    dry: Annotated[
+        bool, typer.Option("--dry", help="Print the plan and how long it takes here; compute no more.")
+    ] = False,
+) -> None:
+    """Run a whole grid of arms, tasks, styles and seeds from one file, and report it.
+
+    Examples:
+    - `saywhy study studies/smoke.yaml` — every part of it, on built-in texts
+    - `saywhy study studies/small.yaml --dry`
+    - `saywhy study studies/small.yaml hours=2 out=runs/small` — confirmatory cells first; the same again goes on
+
+    What each entry means: docs/study.md.
+    """
+    from saywhy.grid.command import study as studied
+
+    if folder := studied(file, pairs or [], dry=dry):
+        _show(folder)
 
 
 @app.command()
@@ -166,27 +207,11 @@ def report(
     agreement_loss: Annotated[float, typer.Option(min=0, help="Loss of agreement that counts as none.")] = 0.02,
 ) -> None:
     """Rebuild table and pages of a run, or of a study of many arms and tasks, from its rows; no model is loaded."""
-    from saywhy.report import show_report, write_report
-    from saywhy.report.agreement import has_scores
-    from saywhy.report.calibration import is_calibration
     from saywhy.report.rules import PRIMARY, Rules
-    from saywhy.report.study import is_study, show_study_report, write_study_report
     from saywhy.stats import Family
 
-    if is_study(folder):
-        summary = show_study_report(folder)  # what was frozen says what is confirmatory and what may be lost
-        say(f"wrote {write_study_report(folder, png=png, summary=summary)}")
-        return
-    if is_calibration(folder):
-        _show_calibration(folder)
-        return
-    if has_scores(folder):
-        _show_attribution(folder)
-        return
     family = PRIMARY if confirmatory is None else Family.parse(confirmatory)
-    rules = Rules(family, accuracy_loss, agreement_loss)
-    show_report(folder, rules)
-    say(f"wrote {write_report(folder, png=png, rules=rules)}")
+    _show(folder, png=png, rules=Rules(family, accuracy_loss, agreement_loss))
 
 
 @app.command()
@@ -202,39 +227,29 @@ def compare(
 
 
 @app.command()
-def tasks() -> None:
-    """List the tasks that ship; any .yaml path is a task too."""
-    from saywhy.tasks import catalog, load_task
+def release(
+    folder: Annotated[Path, typer.Argument(help="A run or study folder.")],
+    out: Annotated[Path, typer.Argument(help="Where the bank goes.")],
+) -> None:
+    """Write a bank that can be published: every verdict and score, nobody's text.
 
-    for name in catalog():
-        task = load_task(name)
-        say(f"{name}: {task.question} [{', '.join(task.labels)}]")
+    Examples:
+    - `saywhy release runs/tweets results/tweets`
+    - `saywhy report results/tweets` — the same tables, from the bank
 
+    Words become indices, edited texts and replies hashes; refused if words of a text would still stand in it.
+    """
+    from saywhy.bank import release as released
 
-@app.command()
-def models() -> None:
-    """List the models that need no hub, and what else `model=` takes."""
-    from saywhy.models.spec import BUILT_IN
-
-    for name, note in BUILT_IN.items():
-        say(f"{name}: {note}")
-    say("FOLDER: a transformers model with a chat template (safetensors), or a PEFT adapter")
-    say("FILE.gguf: any architecture that transformers can dequantise")
-    say("OWNER/NAME: a Hugging Face hub id, e.g. allenai/tulu-2-7b")
+    say(f"wrote {released(folder.expanduser(), out.expanduser())}")
 
 
-@app.command()
-def settings() -> None:
-    """List every KEY=VALUE with its default and what it means."""
-    for key, field in Config.model_fields.items():
-        default = field.default
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
-        say(f"{key}={shown}\n    {field.description}")
-    say("out=FOLDER\n    Where the run goes; the default is runs/VERB.")
+for _verb in (listings.tasks, listings.models, listings.settings):
+    app.command()(_verb)
 
 
 def _settings(
-    pairs: Sequence[str] | None, default_out: str, defaults: dict[str, tuple[str, ...]] | None = None
+    pairs: Sequence[str] | None, default_out: str, defaults: Mapping[str, tuple[str, ...]] | None = None
 ) -> tuple[Config, Path]:
     given = list(pairs or [])
     outs = [pair.removeprefix("out=") for pair in given if pair.startswith("out=")]
@@ -246,46 +261,40 @@ def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None
     if dry:
         from saywhy.estimate import plan
 
-        plan(config, out, arms or config.arms)
+        if first():
+            plan(config, out, arms or config.arms)
         return
-    from saywhy.report import show_report, write_report
     from saywhy.study import Study
 
-    Study(config, out, arms=arms).run()
-    show_report(out)
-    say(f"wrote {write_report(out)}")
+    _show(Study(config, out, arms=arms).run(), cards=True)
 
 
-def _show_calibration(folder: Path) -> None:
-    from saywhy.report.calibration_page import show_calibration, write_calibration
+def _show(folder: Path, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> None:
+    """Report what a folder holds; of several processes, the first one does."""
+    from saywhy.report import show
 
-    show_calibration(folder)
-    say(f"wrote {write_calibration(folder)}")
-
-
-def _show_attribution(folder: Path) -> None:
-    from saywhy.report.attribution import show_attribution, write_attribution
-
-    show_attribution(folder)
-    say(f"wrote {write_attribution(folder)}")
+    if first():
+        say(f"wrote {show(folder, png=png, rules=rules, cards=cards)}")
 
 
 def main() -> None:
-    """Run the command line; a problem that the user can mend is one line and exit code 2."""
+    """Run the command line, in one process or several; what a user can mend is one line and exit code 2."""
+    if not first() and not set(sys.argv[1:2]) & set(SHARED):
+        return
+    speak_plainly(sys.stdout, sys.stderr)
+    name = f"saywhy (process {rank()} of {world()})" if world() > 1 else "saywhy"
     # Libraries warning each other of their own changes are nothing that a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
     try:
         app()
+        return
     except SaywhyError as error:
-        print(f"saywhy: {error}", file=sys.stderr)
-        sys.exit(2)
+        problem = str(error)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        print(
-            f"saywhy: {error.strerror or error}{where}: what was computed is kept; mend it and run again",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        problem = f"{error.strerror or error}{where}: what was computed is kept; mend it and run again"
+    print(f"{name}: {problem}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

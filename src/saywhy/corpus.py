@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,18 @@ class Corpus:
         seen = {one.id for one in self.audited}
         told = tuple(one for one in aside if one.id in seen)
         return dataclasses.replace(self, **kept, set_aside=(*self.set_aside, *told))
+
+
+def refuse_empty(corpus: Corpus, config: Config) -> None:
+    """Say that nothing is left to explain, and why.
+
+    Raises:
+        SaywhyError: If no text of the split that is audited can be used.
+    """
+    if not corpus.audited:
+        reasons = Counter(one.reason for one in corpus.set_aside)
+        told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common()) or "there is none"
+        raise SaywhyError(f"no text of {source(config) or 'the hub'} can be used: {told}")
 
 
 def source(config: Config) -> str | None:

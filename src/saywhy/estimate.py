@@ -1,33 +1,42 @@
-"""``--dry``: the resolved plan, and a time estimate from a few texts that are really audited."""
+"""``--dry``: the resolved plan, and a time estimate from a few texts that are really computed. Nothing is written."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from saywhy import audit
+from saywhy import calibration as ruler
+from saywhy.attribute import planned
+from saywhy.attribution import METHODS, TAKE_OUT, Options
 from saywhy.config import Config, resolved
-from saywhy.corpus import assemble, associate, pin
+from saywhy.corpus import Corpus, assemble, associate, pin, refuse_empty
 from saywhy.data import sample
 from saywhy.edits import Item
+from saywhy.gauge import gauge
 from saywhy.models.spec import load
+from saywhy.plants import PLANTS
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import say
+from saywhy.records import Example
 from saywhy.targets import answered, at_random, rows
+from saywhy.tasks import Task, load_task
 
 PROBE = 4
-"""Texts that are audited to measure the rate."""
+"""Texts that are computed to measure the rate."""
+DECIDED = 32
+"""Texts that are classified to measure the rate."""
 TRAIN_COST = 3.0
 """Seconds of a trained token against a computed one: forward, backward through activations, LoRA's products."""
 
 
 def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
-    """Print what a run would do and about how long it would take; nothing is written."""
-    for key, value in resolved(config).items():
-        say(f"{key}: {value}")
-    say(f"out: {out}")
-    corpus = assemble(config)
+    """Print what ``saywhy run`` or ``saywhy audit`` would do and about how long it would take."""
+    _settings(config, out)
+    probe = _Probe(config)
+    corpus, some = probe.corpus, probe.some
     say(
         f"texts: {len(corpus.audited)} audited, {len(corpus.decided)} decided, {len(corpus.adapt)} for adapted, "
         f"{len(corpus.arms)} for each arm, {len(corpus.set_aside)} set aside"
@@ -37,37 +46,149 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
         say("no time estimate: without labels, the words that a counterfactual may insert come from the model")
         return
     words = pin(corpus, associate(corpus, labels), config.pinned_words)
-    from saywhy.models.local import LocalModel
-
-    model = load(config.model, config.token_budget, config.precision)
-    assert isinstance(model, LocalModel)
-    some = sample(corpus.audited, PROBE, config.data_seed)
-    classifier = Classifier(model, corpus.task, calibrate(model, corpus.task, some))
-    began = time.monotonic()
     plan_ = audit.Plan("dry", words, config.styles, config.settings, config.readouts, config.operators)
-    audit.audit(classifier, some, plan_)
-    per_text = (time.monotonic() - began) / len(some)
-    began, before = time.monotonic(), model.tokens
-    predictions = classifier.predict_examples(corpus.calibration[:32])
-    per_decision = (time.monotonic() - began) / len(predictions)
-    per_token = (time.monotonic() - began) / max(model.tokens - before, 1)
-    items = [answered(Item(*p), p[1].label) for p in zip(some, classifier.predict_examples(some), strict=True)]
+    per_text = _spent(lambda: audit.audit(probe.classifier, some, plan_)) / len(some)
+    items = [answered(item, item.prediction.label) for item in probe.items]
     made = rows(corpus.task, items, at_random(items, words, 0), config.train_styles)
-    trained = sum(len(model.chat.ids([model.chat.close([*r["prompt"], *r["completion"]])])[0]) for r in made)
-    per_trained = TRAIN_COST * per_token * trained / len(items)
-    trained_arms = [arm for arm in arms if arm not in ("base", "audited")]
-    seconds = {
-        "audit": per_text * len(corpus.audited) * len(arms),
-        "decide and calibrate": per_decision * (len(corpus.decided) + len(corpus.calibration)) * len(arms),
-        "train": per_trained
-        * sum(
-            len(corpus.adapt) * config.adapt_epochs if arm == "adapted" else len(corpus.arms) * config.epochs
-            for arm in trained_arms
-        ),
-    }
-    for stage, spent in seconds.items():
-        say(f"about {spent * len(config.seeds) / 60:.1f} min: {stage}")
-    say(f"about {sum(seconds.values()) * len(config.seeds) / 60:.0f} min in all, measured on {PROBE} texts here")
+    per_trained = probe.trained(made) / len(items)
+    _tell(
+        {
+            "audit": per_text * len(corpus.audited) * len(arms),
+            "decide and calibrate": probe.per_decision * (len(corpus.decided) + len(corpus.calibration)) * len(arms),
+            "train": per_trained
+            * sum(
+                len(corpus.adapt) * config.adapt_epochs if arm == "adapted" else len(corpus.arms) * config.epochs
+                for arm in arms
+                if arm not in ("base", "audited")
+            ),
+        },
+        len(config.seeds),
+    )
     if config.robustness:
         checks = ",".join(config.robustness)
         say(f"not in it: robustness={checks}; each other way to ask costs about what the tables of the audit cost")
+
+
+def plan_attribution(config: Config, out: Path) -> None:
+    """Print what ``saywhy attribute`` would do and about how long it would take.
+
+    Raises:
+        SaywhyError: For a method that does not exist or is not installed, or if no text can be used.
+    """
+    runs = planned(config)
+    _settings(config, out)
+    probe = _Probe(config)
+    corpus = probe.corpus
+    say(f"texts: {len(corpus.audited)} scored by {len(runs)} methods, {len(corpus.set_aside)} set aside")
+    seconds = {"predict and calibrate": probe.per_decision * (len(corpus.audited) + len(corpus.calibration))}
+    labelled = all(one.label is not None for one in corpus.lexicon)
+    for one in runs:
+        if one.method == "lexical" and not labelled:
+            say("not in it: lexical; without labels, the model labels the texts whose words are counted")
+            continue
+        found = associate(corpus, [text.label for text in corpus.lexicon]) if one.method == "lexical" else {}
+        options = Options(one.operator, config.steps, config.samples, config.seeds[0], found)
+        seconds[one.name] = _rate(probe.classifier, probe.items, one.method, options) * len(corpus.audited)
+    _tell(seconds)
+
+
+def plan_calibration(config: Config, out: Path) -> None:
+    """Print what ``saywhy calibrate`` would do and about how long it would take; the untrained model stands in.
+
+    Raises:
+        SaywhyError: For a plant or method that does not exist, or a method that is not installed.
+    """
+    ruler.refuse(config)
+    _settings(config, out)
+    task, seed, plants = load_task(ruler.TASK), config.seeds[0], len(config.plants)
+    measured = config.rows or ruler.ROWS
+    say(
+        f"a plant: {config.plant_rows} texts x {config.plant_epochs} to learn it, {config.calibration_rows} to "
+        f"calibrate, {ruler.HELD_OUT} to check, {measured} of {ruler.DRAWN * measured} to measure"
+    )
+    drawn = ruler.texts(PLANTS[config.plants[0]], task, "test", ruler.DRAWN * PROBE, seed)
+    probe = _Probe(config, task, [one for one in drawn if one.causes])
+    found = associate(probe.corpus, [one.label for one in probe.corpus.lexicon])
+    options = {one: Options(one, config.steps, config.samples, seed, found) for one in config.operators}
+    runs = [
+        (name, options[operator])
+        for name in config.methods
+        for operator in (config.operators if name in TAKE_OUT else config.operators[:1])
+    ]
+    scored = sum(_rate(probe.classifier, probe.items, *one) for one in runs)
+    gauged = sum(_spent(lambda one=one: gauge(probe.classifier, probe.items, one, found)) for one in config.operators)  # type: ignore[misc]
+    decided = config.calibration_rows + ruler.HELD_OUT + ruler.DRAWN * measured
+    trained = probe.trained([ruler.lesson(task, one) for one in probe.some]) / len(probe.some)
+    _tell(
+        {
+            "train": trained * config.plant_rows * config.plant_epochs * plants,
+            "calibrate, check and choose texts": probe.per_decision * decided * plants,
+            "attribution methods": scored * measured * plants,
+            "metrics": gauged / len(probe.items) * measured * plants,
+        }
+    )
+
+
+class _Probe:
+    """A model that was tried on a few texts.
+
+    Attributes:
+        corpus: The texts that the model takes.
+        some: A few of them, or those given.
+        classifier: The model, calibrated on these few.
+        items: The few with its predictions.
+        per_decision: Seconds a classified text.
+        per_token: Seconds a computed token.
+    """
+
+    def __init__(self, config: Config, task: Task | None = None, some: Sequence[Example] = ()) -> None:
+        """Load the model of ``config`` and measure it; ``some`` texts of ``task``, or the first that it takes."""
+        from saywhy.models.local import LocalModel
+
+        corpus = assemble(config)
+        refuse_empty(corpus, config)
+        model = load(config.model, config.token_budget, config.precision)
+        assert isinstance(model, LocalModel)
+        self.model, task = model, task or corpus.task
+        plain = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
+        texts = list({one.id: one for pool in corpus.pools().values() for one in pool}.values())
+        self.corpus: Corpus = corpus.without(audit.usable(plain, texts)[1])
+        refuse_empty(self.corpus, config)
+        self.some = list(some)[:PROBE] or sample(self.corpus.audited, PROBE, config.data_seed)
+        self.classifier = Classifier(model, task, calibrate(model, task, self.some))
+        decided, before = self.corpus.calibration[:DECIDED] or self.some, model.tokens
+        spent = _spent(lambda: plain.predict_examples(decided))
+        self.per_decision, self.per_token = spent / len(decided), spent / max(model.tokens - before, 1)
+        predicted = self.classifier.predict_examples(self.some)
+        self.items = [Item(*pair) for pair in zip(self.some, predicted, strict=True)]
+
+    def trained(self, made: Sequence[Mapping[str, Any]]) -> float:
+        """Return the seconds that one pass over training rows takes."""
+        chat = self.model.chat
+        tokens = sum(len(chat.ids([chat.close([*row["prompt"], *row["completion"]])])[0]) for row in made)
+        return TRAIN_COST * self.per_token * tokens
+
+
+def _settings(config: Config, out: Path) -> None:
+    for key, value in resolved(config).items():
+        say(f"{key}: {value}")
+    say(f"out: {out}")
+
+
+def _spent(compute: Callable[[], object]) -> float:
+    began = time.monotonic()
+    compute()
+    return time.monotonic() - began
+
+
+def _rate(classifier: Classifier, items: Sequence[Item], method: str, options: Options) -> float:
+    """Return the seconds that an attribution method takes for a text; what it loads first is not counted."""
+    METHODS[method](classifier, items[:1], options)
+    return _spent(lambda: METHODS[method](classifier, items, options)) / len(items)
+
+
+def _tell(seconds: Mapping[str, float], times: int = 1) -> None:
+    """Print the seconds of each stage, all of them ``times`` over."""
+    for stage, spent in seconds.items():
+        say(f"about {spent * times / 60:.1f} min: {stage}")
+    say(f"about {sum(seconds.values()) * times / 60:.0f} min in all, measured on {PROBE} texts here")

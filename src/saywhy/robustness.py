@@ -105,7 +105,7 @@ class Checks:
 
         with (
             self.folder.timed(f"{name} {self.arm}"),
-            progress(f"{name} {self.arm}, seed {self.seed}", len(examples)) as bar,
+            progress(f"{name} {self.arm}, seed {self.seed}", len(examples), shared=True) as bar,
         ):
             self.folder.stage(where, (name,), -(-len(examples) // size), chunk)
 

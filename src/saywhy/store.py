@@ -2,35 +2,99 @@
 
 A stage is planned in fixed chunks. Each finished chunk is one file, written under another name and renamed; when
 all are there they are merged into the stage's JSONL files. What exists is never computed again.
+
+The processes of a launch share the chunks of a stage: each computes those that fall to it, the first one merges. Rows
+hang on their chunk alone, so they are those of one process.
 """
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from saywhy.config import differences, told
+from saywhy.processes import first, rank, world
 from saywhy.records import SCHEMA, SaywhyError
+from saywhy.sitting import LOCK, Sitting
 
 Chunk = Mapping[str, Sequence[Mapping[str, Any]]]
 """File stem -> the lines that a chunk adds to it."""
 
 
+PACKED = ".gz"
+"""Behind the name of a file that is compressed (released banks)."""
+
+
 def write(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file so that it is there whole or not at all; compressed if its name ends in ``.gz``.
+
+    Raises:
+        OSError: If it cannot be written, as on a full disk; it names the file, and half of it is not left behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    part = path.with_name(f".{path.name}.{rank()}.part")
+    try:
+        with part.open("wb") as stream:
+            stream.write(_packed(text) if path.suffix == PACKED else text.encode("utf-8"))
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextmanager
+def saving(folder: Path) -> Iterator[None]:
+    """Say in one line what torch, safetensors and tokenizers say in their own ways: they cannot write ``folder``."""
+    try:
+        yield
+    except (OSError, SaywhyError):
+        raise
+    except Exception as error:  # each has a kind of its own for a full disk
+        said = str(error).strip().partition("\n")[0][:120]
+        raise SaywhyError(
+            f"{folder} cannot be written ({said}): what was computed is kept; free space and run the same command again"
+        ) from error
+
+
+def _packed(text: str) -> bytes:
+    """Compress without time or name, so that the same text gives the same bytes."""
+    whole = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=whole, mtime=0) as stream:
+        stream.write(text.encode("utf-8"))
+    return whole.getvalue()
+
+
+def existing(path: Path) -> Path | None:
+    """Return ``path``, or its compressed twin where only that is there; None if neither is."""
+    twin = path.with_name(path.name + PACKED)
+    return path if path.is_file() else twin if twin.is_file() else None
+
+
+def read(path: Path) -> str:
+    """Return the text of a file, or of its compressed twin where only that is there.
+
+    Raises:
+        SaywhyError: If the file is compressed and damaged.
+    """
+    found = existing(path) or path
+    if found.suffix != PACKED:
+        return found.read_text("utf-8")
+    try:
+        return gzip.decompress(found.read_bytes()).decode("utf-8")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise SaywhyError(f"{found} is damaged ({error}): restore it") from error
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -56,8 +120,8 @@ def read_json(path: Path) -> Any:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read JSONL."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    """Read JSONL, compressed or not."""
+    return [json.loads(line) for line in read(path).split("\n") if line]
 
 
 class RunFolder:
@@ -66,6 +130,7 @@ class RunFolder:
     Attributes:
         path: The folder.
         manifest: What ``run.json`` holds.
+        sitting: This process's part in the work on it.
     """
 
     def __init__(self, path: Path, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
@@ -77,18 +142,21 @@ class RunFolder:
             facts: What else ``run.json`` is to say (versions, prompts, task, ...).
 
         Raises:
-            SaywhyError: If the folder holds another run, or something else.
+            SaywhyError: If the folder holds another run, or something else, or if another process is at work in it.
         """
         self.path = path
         file = path / "run.json"
-        if file.is_file():
-            self.manifest = read_json(file)
-            self._check(config, facts)
-        else:
-            if path.exists() and any(path.iterdir()):
-                raise SaywhyError(f"{path} is no run folder and not empty: choose another with out=FOLDER")
-            self.manifest = {"schema": SCHEMA, "config": dict(config), **facts, "seconds": {}, "counts": {}}
-            write_json(file, self.manifest)
+        if not file.is_file() and path.exists() and any(not one.name.startswith(LOCK) for one in path.iterdir()):
+            raise SaywhyError(f"{path} is no run folder and not empty: choose another with out=FOLDER")
+        self.sitting = Sitting(path)
+        self._shares = False
+        if first() and not file.is_file():
+            write_json(file, {"schema": SCHEMA, "config": dict(config), **facts, "seconds": {}, "counts": {}})
+        self.sitting.wait(file.is_file, file.name)
+        self.manifest = read_json(file)
+        if self.manifest.get("bank"):
+            raise SaywhyError(f"{path} is a released bank, without its texts: choose another with out=FOLDER")
+        self._check(config, facts)
 
     def _check(self, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         if self.manifest.get("schema") != SCHEMA:
@@ -110,7 +178,17 @@ class RunFolder:
         for key, value in facts.items():
             old = self.manifest.get(key)
             self.manifest[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
-        write_json(self.path / "run.json", self.manifest)
+        self.keep_json("run.json", self.manifest)
+
+    def keep_json(self, name: str, data: Any) -> None:
+        """Write the JSON file ``name``; of several processes, which must agree on it, the first one does."""
+        if first():
+            write_json(self.path / name, data)
+
+    def keep_lines(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write the JSONL file ``name``; of several processes, which must agree on it, the first one does."""
+        if first():
+            write_lines(self.path / name, rows)
 
     def spent(self, stage: str, seconds: float) -> None:
         """Add computing time to a stage."""
@@ -127,35 +205,65 @@ class RunFolder:
             self.spent(stage, time.monotonic() - began)
 
     def stage(self, folder: str, files: Sequence[str], chunks: int, compute: Callable[[int], Chunk]) -> None:
-        """Run a stage of ``chunks`` chunks, except for what is already there.
+        """Run a stage of ``chunks`` chunks, except for what is already there; return when all processes are through.
 
         Args:
             folder: Where its files are, below the run folder.
             files: Stems of the JSONL files that it makes.
             chunks: How many chunks it is planned in.
-            compute: Makes one chunk.
+            compute: Makes one chunk; the same chunk in any process and at any time.
         """
-        where = self.path / folder
-        parts = where / f".{files[0]}-parts"
-        if not parts.exists() and all((where / f"{name}.jsonl").is_file() for name in files):
-            return
-        for number in range(chunks):
-            part = parts / f"{number:05d}.json"
-            if not part.is_file():
-                write_json(part, {name: list(lines) for name, lines in compute(number).items()})
-        made = [read_json(parts / f"{number:05d}.json") for number in range(chunks)]
+        where = _parts(self.path / folder, files)
+        parts = [where / f"{number:05d}.json" for number in range(chunks)]
+        for number in range(rank(), chunks, world()):
+            # The first process may have merged between two looks: what was in the parts is done then.
+            if not parts[number].is_file() and not self.done(folder, files):
+                write_json(parts[number], self._computed(compute, number))
+        if first() and not self.done(folder, files):
+            self._merge(folder, files, parts)
+        self.sitting.wait(lambda: self.done(folder, files), f"{folder}/{files[0]}.jsonl")
+
+    def _computed(self, compute: Callable[[int], Chunk], number: int) -> dict[str, list[Mapping[str, Any]]]:
+        self._shares = True
+        try:
+            return {name: list(lines) for name, lines in compute(number).items()}
+        finally:
+            self._shares = False
+
+    def _merge(self, folder: str, files: Sequence[str], parts: Sequence[Path]) -> None:
+        """Write the files of a stage once all of its parts are there."""
+        for part in parts:
+            self.sitting.wait(part.is_file, f"{folder}/{part.parent.name}/{part.name}")
+        made = [read_json(part) for part in parts]
         for name in files:
-            write_lines(where / f"{name}.jsonl", (line for part in made for line in part.get(name, [])))
-        shutil.rmtree(parts, ignore_errors=True)
+            write_lines(self.path / folder / f"{name}.jsonl", (line for part in made for line in part.get(name, [])))
+        where = _parts(self.path / folder, files)
+        if where.exists():
+            # At once: another process must see all parts or none.
+            merged = where.with_name(f"{where.name}-merged")
+            shutil.rmtree(merged, ignore_errors=True)
+            where.rename(merged)
+            shutil.rmtree(merged, ignore_errors=True)
 
     def done(self, folder: str, files: Sequence[str]) -> bool:
         """Whether a stage is complete."""
         where = self.path / folder
-        return not (where / f".{files[0]}-parts").exists() and all((where / f"{f}.jsonl").is_file() for f in files)
+        return not _parts(where, files).exists() and all((where / f"{name}.jsonl").is_file() for name in files)
 
     def json(self, name: str, make: Callable[[], Any]) -> Any:
-        """Return the JSON file ``name``, made once."""
+        """Return the JSON file ``name``, made once: by the first process, for which the others wait.
+
+        Within a chunk, whoever needs it makes it: the first process may have none that needs it.
+        """
         path = self.path / name
-        if not path.is_file():
-            write_json(path, make())
+        if not path.is_file() and (first() or self._shares):
+            made = make()
+            if not path.is_file():
+                write_json(path, made)
+        self.sitting.wait(path.is_file, name)
         return read_json(path)
+
+
+def _parts(where: Path, files: Sequence[str]) -> Path:
+    """Return the folder of the chunks of a stage that makes ``files`` in ``where``."""
+    return where / f".{files[0]}-parts"

@@ -3,6 +3,9 @@
 TRL stays the trainer (optimizer, schedule, checkpoints, random state, accelerate). What is ours is a collator
 and a forward: the rows of one text share their chat's first half, so they are computed as one tree, and logits
 are made only where there is a target (ARCHITECTURE.md, *The engine*).
+
+Several processes (``accelerate launch``) share the texts of each batch: a recipe means the same for any number of
+them.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
+from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -29,21 +34,81 @@ from saywhy.models.forward import WAYS, Forward, logits
 from saywhy.models.precision import exact
 from saywhy.models.spec import CONSTANTS_FILE, Spec, fingerprint, load_base
 from saywhy.models.tree import grow
+from saywhy.processes import first, rank, world
+from saywhy.records import SaywhyError
+from saywhy.store import saving, write_json
 from saywhy.supervision import Recipe, Sequences, samples
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Batch:
+    """The texts of a step, one tree; of several processes, each has all of them and computes its part.
+
+    Attributes:
+        texts: The rows of each text.
+    """
+
+    texts: Sequence[Sequences]
+
+    @property
+    def part(self) -> Sequence[Sequences]:
+        """The texts that fall to this process; none if there are more processes than texts."""
+        return self.texts[rank() :: world()]
+
+    @property
+    def rows(self) -> int:
+        """The rows of all texts."""
+        return sum(len(text) for text in self.texts)
+
+
+def takes_trees(model: Any, forward: Forward) -> None:
+    """Let ``model``, called with a ``batch``, return its loss: so also where accelerate has wrapped it.
+
+    A model that is wrapped for several processes adds up its gradients only if the loss comes from calling it.
+
+    Args:
+        model: What is trained; called in any other way it does what it did.
+        forward: Computes its trees.
+    """
+    before = model.forward
+
+    def either(*args: Any, batch: Batch | None = None, **more: Any) -> Any:
+        return before(*args, **more) if batch is None else _own_loss(model, forward, batch)
+
+    model.forward = either
+
+
+def _own_loss(model: torch.nn.Module, forward: Forward, batch: Batch) -> torch.Tensor:
+    """Return what this process adds to the loss of a batch; the mean over processes is the mean over all rows."""
+    if batch.part:
+        return tree_loss(forward, batch.part, batch.rows) * world()
+    # Every process must have gradients to add, be they zero.
+    return torch.stack([0.0 * weight.flatten()[0] for weight in model.parameters() if weight.requires_grad]).sum()
 
 
 class TreeTrainer(SFTTrainer):
     """SFTTrainer whose batch is a list of texts, each a tree of rows; the loss is the mean over rows."""
 
-    forward: Forward | None = None
-
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Return the weighted completion-only loss of a batch of texts."""
-        del model, num_items_in_batch  # the same weights, wrapped for their own loss
-        assert self.forward
-        return tree_loss(self.forward, inputs["texts"])
+        """Return the weighted completion-only loss of a batch of texts, computed by the wrapped model."""
+        return model(batch=inputs["batch"])
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return the loader of whole batches: every process gets all texts of a step (``Batch.part``).
+
+        Else a batch that is no multiple of the processes would be filled up with texts of other steps.
+        """
+        loader = super().get_train_dataloader()
+        if world() > 1:
+            shard: Any = loader.batch_sampler
+            shard.num_processes, shard.process_index, shard.even_batches = 1, 0, False
+        return loader
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        with saving(Path(self.args.output_dir or ".")):
+            super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log without TRL's token metrics, which its own loss would have counted."""
@@ -51,7 +116,21 @@ class TreeTrainer(SFTTrainer):
         super().log(logs, start_time)
 
 
-def tree_loss(forward: Forward, texts: Sequence[Sequences]) -> torch.Tensor:
+@contextmanager
+def together() -> Iterator[None]:
+    """Say in one line that a process is gone with which this one computes."""
+    try:
+        yield
+    except RuntimeError as error:
+        if world() == 1 or not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
+            raise
+        raise SaywhyError(
+            "another process of this launch has ended during training: what was computed is kept, run the same "
+            "command again"
+        ) from error
+
+
+def tree_loss(forward: Forward, texts: Sequence[Sequences], of: int | None = None) -> torch.Tensor:
     """Return the mean over rows of each row's weighted negative log-likelihood (nats).
 
     The rows of all texts are one tree: the same loss and gradients as row by row.
@@ -59,6 +138,7 @@ def tree_loss(forward: Forward, texts: Sequence[Sequences]) -> torch.Tensor:
     Args:
         forward: The model that is trained.
         texts: The rows of each text.
+        of: How many rows the mean is over, if other processes have some of them.
     """
     rows = [row for text in texts for row in text]
     tree = grow([tuple(row["ids"][:-1]) for row in rows])
@@ -67,7 +147,7 @@ def tree_loss(forward: Forward, texts: Sequence[Sequences]) -> torch.Tensor:
     tokens = torch.tensor([token for row in rows for token in row["ids"][row["start"] :]], device=hidden.device)
     weights = torch.tensor([weight for row in rows for weight in row["weights"]], device=hidden.device)
     loss = torch.nn.functional.cross_entropy(logits(forward.model, hidden[nodes]), tokens, reduction="none")
-    return (loss * weights).sum() / len(rows)
+    return (loss * weights).sum() / (of or len(rows))
 
 
 class _Ticker(TrainerCallback):
@@ -113,24 +193,28 @@ def train(
         model=model,
         args=_arguments(recipe, work, steps),
         train_dataset=Dataset.from_list([{"text": json.dumps(one)} for one in texts]),
-        data_collator=lambda batch: {"texts": [json.loads(one["text"]) for one in batch]},
+        data_collator=lambda batch: {"batch": Batch([json.loads(one["text"]) for one in batch])},
         processing_class=tokenizer,
         callbacks=[_Ticker(tell)] if tell else None,
     )
-    trainer.forward = forward
+    takes_trees(trainer.model, forward)
     for callback in ("PrinterCallback", "ProgressCallback"):
         for known in [c for c in trainer.callback_handler.callbacks if type(c).__name__ == callback]:
             trainer.remove_callback(known)
     # The state is written last: a checkpoint without it was killed half-way.
     whole = [state.parent for state in work.glob("checkpoint-*/trainer_state.json")]
     last = max(whole, key=lambda one: int(one.name.rpartition("-")[2]), default=None)
-    with exact(), warnings.catch_warnings():
+    with exact(), warnings.catch_warnings(), together():
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-    _save(trainer.model, tokenizer, spec, folder, recipe)
-    history = [entry for entry in trainer.state.log_history if "loss" in entry]
-    (folder / "losses.json").write_text(json.dumps(history, indent=1), "utf-8")
-    shutil.rmtree(work, ignore_errors=True)  # what ships is the adapter; the checkpoints were for a killed training
+    if first():
+        history = [entry for entry in trainer.state.log_history if "loss" in entry]
+        with saving(folder):
+            _save(trainer.model, tokenizer, spec, folder, recipe, history)
+    with together():
+        trainer.accelerator.wait_for_everyone()
+    if first():
+        shutil.rmtree(work, ignore_errors=True)  # what ships is the adapter; the checkpoints were for a killed training
     return folder
 
 
@@ -183,7 +267,9 @@ def _arguments(recipe: Recipe, work: Path, steps: int) -> SFTConfig:
     )
 
 
-def _save(model: Any, tokenizer: Any, spec: Spec, folder: Path, recipe: Recipe) -> None:
+def _save(
+    model: Any, tokenizer: Any, spec: Spec, folder: Path, recipe: Recipe, history: Sequence[Mapping[str, Any]]
+) -> None:
     """Write the standard PEFT files; the base is named by its public id, never by a cache folder."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -192,8 +278,9 @@ def _save(model: Any, tokenizer: Any, spec: Spec, folder: Path, recipe: Recipe) 
         named = json.loads(config.read_text("utf-8"))
         named["base_model_name_or_path"] = spec.public_id
         config.write_text(json.dumps(named, indent=2, sort_keys=True), "utf-8")
+    write_json(folder / "losses.json", history)
     told = {
         "base": {"id": spec.public_id, "fingerprint": fingerprint(spec), "note": spec.note},
         "recipe": dataclasses.asdict(recipe),
     }
-    (folder / CONSTANTS_FILE).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+    write_json(folder / CONSTANTS_FILE, told)  # last: an adapter without it is not whole

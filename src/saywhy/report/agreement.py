@@ -14,7 +14,7 @@ from saywhy.records import Example, Prediction, SaywhyError, WordScores
 from saywhy.report.format import Sheet, Shown, estimate, number, sheet
 from saywhy.report.load import load_run
 from saywhy.stats import Interval, mean_interval, rate
-from saywhy.store import read_lines
+from saywhy.store import existing, read_lines
 
 FOLDER = "attribution"
 """Where word scores lie in a run folder, a file a method."""
@@ -62,7 +62,7 @@ class Agreement:
 
 def has_scores(folder: Path) -> bool:
     """Whether a run folder was written by ``saywhy attribute``."""
-    return (folder / FOLDER / f"{PREDICTIONS}.jsonl").is_file()
+    return existing(folder / FOLDER / f"{PREDICTIONS}.jsonl") is not None
 
 
 def load_scores(folder: Path) -> Attributed:
@@ -75,7 +75,7 @@ def load_scores(folder: Path) -> Attributed:
     lines: dict[str, list[dict[str, Any]]] = {}
     for name in (PREDICTIONS, *run.manifest.get("methods", [])):
         path = folder / FOLDER / f"{name}.jsonl"
-        if not path.is_file():
+        if existing(path) is None:
             raise SaywhyError(f"{folder} has no {path.name}: run the same 'saywhy attribute' again to finish it")
         lines[name] = read_lines(path)
     told = lines.pop(PREDICTIONS)

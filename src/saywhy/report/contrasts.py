@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from saywhy import stats
+from saywhy.arms import kind
 from saywhy.records import Row
-from saywhy.report.arms import kind, level_seeds, rivals
+from saywhy.report.arms import level_seeds, rivals
 from saywhy.report.cells import Key, excesses, raw_hits
 from saywhy.report.load import Run
 from saywhy.stats import Difference, Discordant, Family, Interval, Needed

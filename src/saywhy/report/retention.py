@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from saywhy import stats
-from saywhy.records import Decision
-from saywhy.report.arms import TRAINING_OPERATOR, matched_seeds, tables_of
+from saywhy.records import TRAINING_OPERATOR, Decision
+from saywhy.report.arms import matched_seeds, tables_of
 from saywhy.report.load import Run
 from saywhy.report.rules import Rules
 from saywhy.stats import Answer, Difference, Interval

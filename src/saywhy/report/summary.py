@@ -9,7 +9,7 @@ from typing import Any
 
 from saywhy import stats
 from saywhy.records import Row, Table
-from saywhy.report.arms import TRAINED, TRAINING_OPERATOR, kind, matched_seeds, start_arm, tables_of
+from saywhy.report.arms import matched_seeds, same_instrument, start_arm, tables_of
 from saywhy.report.cells import Key, group
 from saywhy.report.contrasts import Contrast, contrasts_of
 from saywhy.report.load import Run
@@ -126,12 +126,19 @@ def cells_of(
     made = []
     for key in keys:
         base = cells.get(replace(key, arm=start)) if start and start != key.arm else None
-        made.append(_cell(key, cells[key], base, graders[key.operator], seed))
+        same = same_instrument(run, key.arm, key.operator)
+        made.append(_cell(key, cells[key], base, graders[key.operator], seed, instrument=same))
     return tuple(made)
 
 
 def _cell(
-    key: Key, rows: Sequence[Row], start: Sequence[Row] | None, grader: Mapping[stats.Key, Table], seed: int
+    key: Key,
+    rows: Sequence[Row],
+    start: Sequence[Row] | None,
+    grader: Mapping[stats.Key, Table],
+    seed: int,
+    *,
+    instrument: bool,
 ) -> Cell:
     valid = [row for row in rows if row.valid]
     seeds = sorted({row.seed for row in rows})
@@ -161,7 +168,7 @@ def _cell(
         start_graded=stats.start_graded(rows, grader, seed) if grader else nobody,
         drop=mean(valid, lambda row: row.drop),
         reasons=Counter(row.reason.split(": ")[0] for row in rows if row.reason is not None),
-        instrument=key.operator == TRAINING_OPERATOR and kind(key.arm) in TRAINED,
+        instrument=instrument,
     )
 
 

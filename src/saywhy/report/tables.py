@@ -6,14 +6,18 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from saywhy.report.arms import same_instrument
 from saywhy.report.checked import robustness_sheets
 from saywhy.report.contrasts import Contrast
 from saywhy.report.format import Sheet
 from saywhy.report.headline import headline
+from saywhy.report.load import Run
+from saywhy.report.marks import shipped
 from saywhy.report.moves import Move
 from saywhy.report.sheets import (
     LEGEND,
     contrast_sheets,
+    footnote,
     made_sheets,
     main_sheets,
     readout_sheet,
@@ -45,6 +49,7 @@ def markdown(summary: Summary) -> str:
     """Return the report as Markdown."""
     task = summary.run.task.get("name", "run")
     parts = [f"# saywhy: {md(str(task))}", md(headline(summary))]
+    legend = "\n\n".join(f"_{md(text)}_" for text in (LEGEND, footnote(summary)) if text)
     sections: list[tuple[str, Sequence[Sheet | None]]] = [
         ("Results", main_sheets(summary)),
         ("Against the other arms", contrast_sheets(summary)),
@@ -61,7 +66,7 @@ def markdown(summary: Summary) -> str:
     for title, sheets in sections:
         shown = [found for found in sheets if found is not None]
         if shown:
-            parts.append(f"## {title}" + f"\n\n_{md(LEGEND)}_" * (title == "Results"))
+            parts += [f"## {title}"] + [legend] * (title == "Results")
         for found in shown:
             parts += [f"### {md(found.title)}"] * (found.title != title) + [markdown_table(found)]
             parts += [f"_{md(found.note)}_"] * bool(found.note)
@@ -118,6 +123,7 @@ def cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
         "readout": cell.key.readout,
         "operator": cell.key.operator,
         "training_operator": int(cell.instrument),
+        "fooled": shipped().told(cell.key.operator),
         "rows": cell.rows,
         "seeds": cell.seeds,
     }
@@ -133,10 +139,10 @@ def cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
 
 def contrasts_csv(summary: Summary) -> str:
     """Return every contrast, one row each; only a header's worth of nothing if there are none."""
-    return csv_text([contrast_row(contrast) for contrast in summary.contrasts])
+    return csv_text([contrast_row(summary.run, contrast) for contrast in summary.contrasts])
 
 
-def contrast_row(contrast: Contrast) -> dict[str, object]:
+def contrast_row(run: Run, contrast: Contrast) -> dict[str, object]:
     """Return every column of a contrast."""
     key, (mine, theirs) = contrast.key, contrast.flippable
     return {
@@ -146,6 +152,7 @@ def contrast_row(contrast: Contrast) -> dict[str, object]:
         "setting": key.setting,
         "readout": key.readout,
         "operator": key.operator,
+        "training_operator": int(same_instrument(run, key.arm, key.operator)),
         **columns("difference", contrast.difference),
         "p": contrast.difference.p,
         "p_holm": contrast.p_holm,
@@ -177,6 +184,7 @@ def _move_row(move: Move) -> dict[str, object]:
         "operator": move.key.operator,
         "variation": move.variation,
         "training_operator": int(move.instrument),
+        "fooled": shipped().told(move.operator),
         "rows": move.n,
         **columns("hit", move.hit),
         **columns("excess", move.excess),

@@ -58,7 +58,8 @@ def confirmatory_csv(summary: StudySummary) -> str:
         gain = done.get(cell)
         place: dict[str, object] = {"task": cell.task, "direction": cell.direction}
         if gain is not None:
-            rows.append(place | contrast_row(gain.contrast) | {"result": result(summary, gain)})
+            run = summary.study.runs[cell.task]
+            rows.append(place | contrast_row(run, gain.contrast) | {"result": result(summary, gain)})
         else:
             named = {"arm": cell.key.arm, "other": cell.against, "style": cell.key.style, "setting": cell.key.setting}
             named |= {"readout": cell.key.readout, "operator": cell.key.operator, "result": "not measured"}

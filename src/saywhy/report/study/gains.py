@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from saywhy import stats
+from saywhy.arms import kind
 from saywhy.records import Row
-from saywhy.report.arms import kind, matched_seeds
+from saywhy.report.arms import matched_seeds
 from saywhy.report.cells import Key, excesses
 from saywhy.report.contrasts import Contrast, contrast_of
 from saywhy.report.study.frozen import Confirmatory
