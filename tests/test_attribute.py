@@ -74,7 +74,7 @@ def test_the_command_on_built_in_texts(capsys, monkeypatch, tmp_path, tiny_folde
     assert len((out / "agreement.csv").read_text("utf-8").splitlines()) == 1 + 10 * 9 // 2
     # The report is rebuilt from the files; the same command again computes nothing.
     (out / "attribution.html").unlink()
-    monkeypatch.setattr("saywhy.study.load", None)
+    monkeypatch.setattr("saywhy.shelf.load", None)
     assert call(capsys, monkeypatch, "report", str(out))[0] == 0
     assert (out / "attribution.html").is_file()
     assert call(capsys, monkeypatch, *words)[0] == 0

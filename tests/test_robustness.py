@@ -7,7 +7,7 @@ import pytest
 
 import test_report
 import tiny
-from saywhy import checks, rejudge, study
+from saywhy import checks, rejudge, shelf, study
 from saywhy.audit import Plan, audit
 from saywhy.config import parse
 from saywhy.edits import Item
@@ -161,7 +161,7 @@ def test_a_word_that_a_hit_does_not_need_is_spare():
 
 def study_of(tmp_path, monkeypatch, explain, *settings, kind=Scripted, rewrite=str, folder="run"):
     """Run ``saywhy audit`` on a toy; return the run folder."""
-    monkeypatch.setattr(study, "load", lambda *_: kind("toy", TASK, RULE, explain, PINNED, rewrite))
+    monkeypatch.setattr(shelf, "load", lambda *_: kind("toy", TASK, RULE, explain, PINNED, rewrite))
     if not (tmp_path / "model").exists():
         tiny.save(tmp_path / "model")
         for split, count in (("train", 90), ("test", 24)):
