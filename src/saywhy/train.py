@@ -26,16 +26,40 @@ from trl import SFTConfig, SFTTrainer
 
 from saywhy.models.chat import Chat
 from saywhy.models.forward import WAYS, Forward, logits
+from saywhy.models.memory import ran_out
 from saywhy.models.precision import exact
 from saywhy.models.spec import CONSTANTS_FILE, Spec, fingerprint, load_base
 from saywhy.models.tree import grow
+from saywhy.progress import say
+from saywhy.records import SaywhyError
 from saywhy.supervision import Recipe, Sequences, samples
 
 
 class TreeTrainer(SFTTrainer):
-    """SFTTrainer whose batch is a list of texts, each a tree of rows; the loss is the mean over rows."""
+    """SFTTrainer whose batch is a list of texts, each a tree of rows; the loss is the mean over rows.
+
+    Attributes:
+        forward: How the model computes trees.
+        at_once: Texts of a step that are computed at once; halved when memory runs out, which changes no step.
+    """
 
     forward: Forward | None = None
+    at_once: int = 1
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
+        """Take a step: gradients of its parts are added up."""
+        texts = inputs["texts"]
+        rows = sum(map(len, texts))
+        while True:
+            size, loss = min(self.at_once, len(texts)), torch.zeros(())
+            try:
+                for first in range(0, len(texts), size):
+                    part = {"texts": texts[first : first + size], "rows": rows}
+                    loss = loss + super().training_step(model, part, num_items_in_batch).cpu()  # type: ignore[no-untyped-call]
+                return loss
+            except (MemoryError, RuntimeError) as error:
+                self.at_once = _fewer(size, error)
+                model.zero_grad()
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -43,7 +67,7 @@ class TreeTrainer(SFTTrainer):
         """Return the weighted completion-only loss of a batch of texts."""
         del model, num_items_in_batch  # the same weights, wrapped for their own loss
         assert self.forward
-        return tree_loss(self.forward, inputs["texts"])
+        return tree_loss(self.forward, inputs["texts"], inputs["rows"])
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log without TRL's token metrics, which its own loss would have counted."""
@@ -51,7 +75,17 @@ class TreeTrainer(SFTTrainer):
         super().log(logs, start_time)
 
 
-def tree_loss(forward: Forward, texts: Sequence[Sequences]) -> torch.Tensor:
+def _fewer(texts: int, error: BaseException) -> int:
+    """Return how many texts to compute at once after ``error``; raise it again if it was not for want of memory."""
+    if not ran_out(error):
+        raise error
+    if texts == 1:
+        raise SaywhyError("the memory does not hold the training rows of one text: free some, or take a smaller model")
+    say(f"out of memory: going on with {texts // 2} texts at once")
+    return texts // 2
+
+
+def tree_loss(forward: Forward, texts: Sequence[Sequences], of: int | None = None) -> torch.Tensor:
     """Return the mean over rows of each row's weighted negative log-likelihood (nats).
 
     The rows of all texts are one tree: the same loss and gradients as row by row.
@@ -59,6 +93,7 @@ def tree_loss(forward: Forward, texts: Sequence[Sequences]) -> torch.Tensor:
     Args:
         forward: The model that is trained.
         texts: The rows of each text.
+        of: How many rows there are in all, where these are only a part; None: these are all.
     """
     rows = [row for text in texts for row in text]
     tree = grow([tuple(row["ids"][:-1]) for row in rows])
@@ -67,7 +102,7 @@ def tree_loss(forward: Forward, texts: Sequence[Sequences]) -> torch.Tensor:
     tokens = torch.tensor([token for row in rows for token in row["ids"][row["start"] :]], device=hidden.device)
     weights = torch.tensor([weight for row in rows for weight in row["weights"]], device=hidden.device)
     loss = torch.nn.functional.cross_entropy(logits(forward.model, hidden[nodes]), tokens, reduction="none")
-    return (loss * weights).sum() / len(rows)
+    return (loss * weights).sum() / (of or len(rows))
 
 
 class _Ticker(TrainerCallback):
@@ -106,7 +141,7 @@ def train(
     torch.manual_seed(recipe.seed)
     forward = Forward(base, spec.name, ("rows",) if recipe.packing == "none" else WAYS)
     model = _trainable(base, spec, recipe)
-    texts = samples(chat, rows, recipe, int(getattr(base.config, "max_position_embeddings", 2048)))
+    texts = samples(chat, rows, recipe, forward.context)
     work = folder / "checkpoints"
     steps = -(-len(texts) // recipe.batch) * recipe.epochs
     trainer = TreeTrainer(
@@ -117,7 +152,7 @@ def train(
         processing_class=tokenizer,
         callbacks=[_Ticker(tell)] if tell else None,
     )
-    trainer.forward = forward
+    trainer.forward, trainer.at_once = forward, recipe.batch
     for callback in ("PrinterCallback", "ProgressCallback"):
         for known in [c for c in trainer.callback_handler.callbacks if type(c).__name__ == callback]:
             trainer.remove_callback(known)
