@@ -77,8 +77,8 @@ def explain(
     from saywhy.explain import show
 
     context = dict(pair.split("=", 1) for pair in pairs or [] if "=" in pair)
-    known = [f"{key}={value}" for key, value in context.items() if key in Config.model_fields]
     others = {key: value for key, value in context.items() if key not in Config.model_fields}
+    known = [pair for pair in pairs or [] if pair.partition("=")[0] not in others]
     show(explained(text, parse(known), others))
 
 

@@ -20,7 +20,7 @@ from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress
 from saywhy.records import Explanation, Operator, Prediction, Record, Row, SaywhyError, Table
 from saywhy.rejudge import Case
-from saywhy.store import RunFolder, read_lines
+from saywhy.store import RunFolder, read_records
 from saywhy.tasks import Task
 from saywhy.variants import sentences, variants
 from saywhy.words import candidates
@@ -114,11 +114,11 @@ class Checks:
         """What the audit of this arm found, by text."""
         inner = self.folder.path / self.where
         by_text: dict[str, list[Row]] = {}
-        for line in read_lines(inner / "rows.jsonl"):
-            if line["operator"] == self.operator:
-                by_text.setdefault(line["id"], []).append(Row.from_dict(line))
-        found = {line["id"]: Table.from_dict(line) for line in reversed(read_lines(inner / "tables.jsonl"))
-                 if line["operator"] == self.operator}  # fmt: skip
+        for row in read_records(inner / "rows.jsonl", Row):
+            if row.operator == self.operator:
+                by_text.setdefault(row.id, []).append(row)
+        tables = reversed(read_records(inner / "tables.jsonl", Table))
+        found = {table.id: table for table in tables if table.operator == self.operator}
         return {
             one.id: Case(Item(one, _prediction(by_text[one.id])), tuple(by_text[one.id]), found[one.id])
             for one in self.corpus.audited

@@ -13,10 +13,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from saywhy.config import differences, told
-from saywhy.records import SCHEMA, SaywhyError
+from saywhy.progress import say
+from saywhy.records import SCHEMA, Record, SaywhyError
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 Chunk = Mapping[str, Sequence[Mapping[str, Any]]]
 """File stem -> the lines that a chunk adds to it."""
@@ -55,9 +59,66 @@ def read_json(path: Path) -> Any:
         raise SaywhyError(f"{path} is damaged ({error}): delete it and run again") from error
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read JSONL."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+def read_object(path: Path, *keys: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        SaywhyError: If it is damaged, or lacks one of ``keys``.
+    """
+    found = read_json(path)
+    if problem := _lacks(found, keys):
+        raise SaywhyError(f"{path} is damaged ({problem}): delete it and run again")
+    return cast(dict[str, Any], found)
+
+
+def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
+    """Read JSONL.
+
+    Raises:
+        SaywhyError: If a line is damaged, or lacks one of ``keys``.
+    """
+
+    def checked(line: Any) -> dict[str, Any]:
+        if problem := _lacks(line, keys):
+            raise ValueError(problem)
+        return cast(dict[str, Any], line)
+
+    return list(_read(path, checked))
+
+
+def read_records(path: Path, kind: type[R], *, unfinished: bool = False) -> list[R]:
+    """Read one record a line; ``unfinished``: a last line that a killed run left half-written is left out.
+
+    Raises:
+        SaywhyError: If a line is no such record.
+    """
+    return list(_read(path, kind.from_dict, kind.__name__, unfinished=unfinished))
+
+
+def _read(path: Path, make: Callable[[Any], T], name: str = "object", *, unfinished: bool = False) -> Iterator[T]:
+    try:
+        content = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise SaywhyError(f"{path} is damaged ({error}): delete it and run again") from error
+    lines = content.split("\n")  # and nothing else: texts may hold other line ends
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield make(json.loads(line))
+        except (ValueError, TypeError, AttributeError) as error:
+            if unfinished and number == len(lines):
+                return
+            what = f"line {number} of {path} is no {name} ({error})"
+            raise SaywhyError(f"{what}: delete the line, or the file and run again") from error
+
+
+def _lacks(found: Any, keys: Sequence[str]) -> str | None:
+    """Return why ``found`` is no object with ``keys``, None if it is."""
+    if not isinstance(found, dict):
+        return "no JSON object"
+    missing = [key for key in keys if key not in found]
+    return f"it lacks {missing[0]!r}" if missing else None
 
 
 class RunFolder:
@@ -82,8 +143,9 @@ class RunFolder:
         self.path = path
         file = path / "run.json"
         if file.is_file():
-            self.manifest = read_json(file)
+            self.manifest = read_object(file)
             self._check(config, facts)
+            self._compare_formats(facts)
         else:
             if path.exists() and any(path.iterdir()):
                 raise SaywhyError(f"{path} is no run folder and not empty: choose another with out=FOLDER")
@@ -93,6 +155,8 @@ class RunFolder:
     def _check(self, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         if self.manifest.get("schema") != SCHEMA:
             raise SaywhyError(f"{self.path} was written by schema {self.manifest.get('schema')}, this is {SCHEMA}")
+        if problem := _lacks(self.manifest, ("config", "seconds")):
+            raise SaywhyError(f"{self.path / 'run.json'} is damaged ({problem}): choose another folder with out=FOLDER")
         changed = differences(told(self.manifest["config"]), told(config))
         for fact in ("task", "prompts", "data"):
             changed += differences(self.manifest.get(fact, {}), facts.get(fact, {}))
@@ -104,6 +168,14 @@ class RunFolder:
                 f"{self.path} holds another run ({'; '.join(changed)}): choose another folder with out=FOLDER, "
                 f"or delete this one"
             )
+
+    def _compare_formats(self, facts: Mapping[str, Any]) -> None:
+        """Say, and keep, that a run goes on with other numbers than it was begun with: on another machine."""
+        begun, now = (_number_format(one.get("model", {})) for one in (self.manifest, facts))
+        if begun and now and begun != now:
+            say(f"{self.path} was begun on {begun}, and goes on on {now}: verdicts that are close may differ")
+            also = self.manifest["model"].get("also", [])
+            self.note(model={"also": list(dict.fromkeys([*also, now]))})
 
     def note(self, **facts: Any) -> None:
         """Write facts into ``run.json``; dicts are merged."""
@@ -143,7 +215,7 @@ class RunFolder:
             part = parts / f"{number:05d}.json"
             if not part.is_file():
                 write_json(part, {name: list(lines) for name, lines in compute(number).items()})
-        made = [read_json(parts / f"{number:05d}.json") for number in range(chunks)]
+        made = [read_object(parts / f"{number:05d}.json") for number in range(chunks)]
         for name in files:
             write_lines(where / f"{name}.jsonl", (line for part in made for line in part.get(name, [])))
         shutil.rmtree(parts, ignore_errors=True)
@@ -159,3 +231,10 @@ class RunFolder:
         if not path.is_file():
             write_json(path, make())
         return read_json(path)
+
+
+def _number_format(model: Mapping[str, Any]) -> str | None:
+    """Return what ``run.json`` says of device and number format, None if it does not."""
+    if "products" not in model:
+        return None
+    return f"{model.get('device')}, {model.get('dtype')} weights, {model['products']} products"

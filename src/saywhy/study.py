@@ -25,7 +25,7 @@ from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress
 from saywhy.records import STYLES, Row, SaywhyError, SetAside
 from saywhy.robustness import Checks, refuse
-from saywhy.store import RunFolder, read_json, read_lines, write_json, write_lines
+from saywhy.store import RunFolder, read_lines, read_object, read_records, write_json, write_lines
 
 AUDIT_FILES = ("rows", "tables", "grids")
 AUDITED = "audited"
@@ -107,8 +107,7 @@ class Study:
     def _decide(self, arm: str, seed: int, where: str) -> None:
         size, decided = 10 * self.config.chunk, self.corpus.decided
         # What was predicted to be explained is not predicted again.
-        rows = (Row.from_dict(line) for line in read_lines(self.folder.path / where / "rows.jsonl"))
-        known = {row.id: decision(row) for row in rows}
+        known = {row.id: decision(row) for row in read_records(self.folder.path / where / "rows.jsonl", Row)}
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = decided[number * size : (number + 1) * size]
@@ -174,7 +173,7 @@ class Study:
             with self.folder.timed("targets"), progress(f"targets, seed {seed}", len(examples)) as bar:
                 self.folder.stage(where, ("targets",), -(-len(examples) // size), chunk)
         by_id = {one.id: one for one in examples}
-        lines = read_lines(self.folder.path / where / "targets.jsonl")
+        lines = read_lines(self.folder.path / where / "targets.jsonl", "id", "prediction", "picks")
         found = [lessons.from_line(line, by_id) for line in lines]
         rates = {style: sum(bool(one[style].hit) for _, one in found) / len(found) for style in STYLES}
         write_json(self.folder.path / where / "targets.json", {"n": len(found), "hits": rates})
@@ -209,7 +208,7 @@ class Study:
     def _ship(self, adapter: Path, constants: Mapping[str, float]) -> None:
         """Write what travels with the adapter: constants and pinned words, by task."""
         path = adapter / CONSTANTS_FILE
-        told = read_json(path)
+        told = read_object(path)
         task = self.corpus.task.name
         mine = {
             "constants": dict(constants),
@@ -241,7 +240,8 @@ class Study:
         aside = [SetAside.from_dict(one) for one in self.folder.json("screened.json", objections)]
         self.corpus = self.corpus.without(aside)
         self.folder.note(counts={name: len(pool) for name, pool in self.corpus.pools().items()})
-        refuse_empty(self.corpus, self.config)
+        trained = set(self.arms) - {"base", AUDITED}
+        refuse_empty(self.corpus, self.config, "calibration", *(("adapt", "arms") if trained else ()))
 
     def write_texts(self) -> None:
         """Write the explained texts and those set aside, once."""

@@ -20,9 +20,10 @@ from saywhy.report.calibration import (
     metric_auroc,
     metrics_sheet,
     plants_sheet,
+    readings,
     verdicts,
 )
-from saywhy.report.format import Sheet
+from saywhy.report.format import Sheet, counted
 from saywhy.report.html import environment
 from saywhy.report.plots import svg
 from saywhy.report.tables import markdown_table
@@ -52,7 +53,8 @@ def facts(found: Calibration) -> str:
     git = found.manifest.get("git")
     revision = f", revision {git}" if git else ""
     seed = config.get("seeds", [0])[0]
-    return f"Model {model.get('name', '')}, {config.get('rows')} texts a plant, seed {seed}{revision}"
+    texts = max(len({text.id for text in one.gauged}) for one in found.learned)
+    return f"Model {model.get('name', '')}, {counted(texts, 'text')} a plant, seed {seed}{revision}"
 
 
 def show_calibration(folder: Path, console: Console | None = None) -> None:
@@ -83,11 +85,9 @@ def _csv(found: Calibration) -> str:
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
     lines.writerow(("plant", "operator", "metric", "auroc", "low", "high", "n"))
-    for one in found.learned:
-        for operator in one.operators:
-            for metric in METRICS:
-                area = metric_auroc(one.under(operator), metric)
-                lines.writerow((one.name, operator, metric, area.value, area.low, area.high, area.n))
+    for plant, operator, metric, gauged in readings(found):
+        area = metric_auroc(gauged, metric)
+        lines.writerow((plant, operator, metric, area.value, area.low, area.high, area.n))
     return out.getvalue()
 
 
@@ -130,14 +130,16 @@ def _dots(found: dict[str, list[tuple[str, Interval]]], label: str, lines: tuple
     plants = list(dict.fromkeys(plant for row in found.values() for plant, _ in row))
     figure = Figure(figsize=(7.2, 0.5 + 0.2 * len(plants) * len(found) + 0.4), layout="constrained")
     axes = figure.subplots()
+    for which, plant in enumerate(plants):
+        axes.plot([], [], MARKS[which], color=COLOURS[which], ms=5, label=plant)
     for at, row in enumerate(found.values()):
         for plant, area in row:
-            if area.value is None or area.low is None or area.high is None:
-                continue
             which = plants.index(plant)
             y = -at + 0.3 - 0.6 * which / max(1, len(plants) - 1) if len(plants) > 1 else -at
-            axes.plot([area.low, area.high], [y, y], color=COLOURS[which], lw=1.4)
-            axes.plot(area.value, y, MARKS[which], color=COLOURS[which], ms=5, label=plant if at == 0 else None)
+            if area.low is not None and area.high is not None:
+                axes.plot([area.low, area.high], [y, y], color=COLOURS[which], lw=1.4)
+            if area.value is not None:
+                axes.plot(area.value, y, MARKS[which], color=COLOURS[which], ms=5)
     for line in lines:
         axes.axvline(line, color="#999999", lw=0.8, ls=":")
     axes.set_yticks([-at for at in range(len(found))], list(found))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ from saywhy.records import (
     SetAside,
     Table,
 )
+from saywhy.store import read_object, read_records
 
 R = TypeVar("R", bound=Record)
 
@@ -86,33 +86,24 @@ class Run:
         return found if isinstance(found, Mapping) else {"name": str(found)}
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SaywhyError(f"{path} cannot be read ({error}); restore it or start the run anew") from error
-    if not isinstance(found, dict):
-        raise SaywhyError(f"{path} holds no JSON object; restore it or start the run anew")
-    return found
+def load_manifest(folder: Path) -> dict[str, Any]:
+    """Read what ``run.json`` says.
+
+    Raises:
+        SaywhyError: If the folder is no run, or has another schema.
+    """
+    if not (folder / "run.json").is_file():
+        raise SaywhyError(f"{folder} is no run: it has no run.json; give the folder that a run wrote")
+    manifest = read_object(folder / "run.json")
+    schema = manifest.get("schema", SCHEMA)
+    if schema != SCHEMA:
+        raise SaywhyError(f"{folder} has row schema {schema}, this saywhy reads {SCHEMA}; install its version")
+    return manifest
 
 
-def _lines(path: Path, kind: type[R]) -> Iterator[R]:
-    """Read one record a line. An unfinished last line (a run that was killed) is left out."""
-    if not path.is_file():
-        return
-    content = path.read_text(encoding="utf-8")
-    lines = content.split("\n")
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = kind.from_dict(json.loads(line))
-        except (ValueError, TypeError, AttributeError) as error:
-            if number == len(lines):
-                return
-            what = f"line {number} of {path} is no {kind.__name__} ({error})"
-            raise SaywhyError(f"{what}; delete the line and resume the run") from error
-        yield record
+def _lines(path: Path, kind: type[R]) -> list[R]:
+    """Read one record a line; a file that a run may lack is empty."""
+    return read_records(path, kind, unfinished=True) if path.is_file() else []
 
 
 def load_run(folder: Path | str) -> Run:
@@ -122,12 +113,7 @@ def load_run(folder: Path | str) -> Run:
         SaywhyError: If the folder is no run, has a newer schema, or holds a broken line.
     """
     folder = Path(folder)
-    if not (folder / "run.json").is_file():
-        raise SaywhyError(f"{folder} is no run: it has no run.json; give the folder that a run wrote")
-    manifest = _json(folder / "run.json")
-    schema = manifest.get("schema", SCHEMA)
-    if schema != SCHEMA:
-        raise SaywhyError(f"{folder} has row schema {schema}, this saywhy reads {SCHEMA}; install its version")
+    manifest = load_manifest(folder)
     rows: list[Row] = []
     decisions: list[Decision] = []
     tables: dict[Place, tuple[Table, ...]] = {}
@@ -138,7 +124,7 @@ def load_run(folder: Path | str) -> Run:
         tables[place] = tuple(_lines(inner / "tables.jsonl", Table))
         grids[place] = tuple(_lines(inner / "grids.jsonl", Grid))
     inner_folders = [inner / "robustness" for _, inner in _places(folder, manifest)]
-    targets = {path.parent.name: _json(path) for path in sorted(folder.glob("seed-*/targets.json"))}
+    targets = {path.parent.name: read_object(path) for path in sorted(folder.glob("seed-*/targets.json"))}
     return Run(
         folder=folder,
         manifest=manifest,
