@@ -23,7 +23,7 @@ from saywhy.report.sheets import contrast_sheets, footnote, main_sheets, readout
 from saywhy.report.summary import summarise
 from saywhy.report.tables import markdown
 from saywhy.report.terminal import show
-from test_report import write_run
+from written_runs import write_run
 
 SHIPPED = Path(saywhy.__file__).parent / "catalog" / FILE
 FULL = Path(__file__).parents[1] / "results" / "calibration"

@@ -22,7 +22,7 @@ from saywhy.report.sheets import contrast_sheets, retention_sheet
 from saywhy.report.summary import Summary, summarise
 from saywhy.report.tables import contrasts_csv, markdown, table_csv
 from saywhy.stats import Family
-from test_report import lines, write_run
+from written_runs import lines, write_run
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from saywhy.plants import PLANTS
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import say
 from saywhy.records import Example
+from saywhy.study import AUDITED
 from saywhy.targets import answered, at_random, rows
 from saywhy.tasks import Task, load_task
 
@@ -39,6 +40,8 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
     _settings(config, out)
     probe = _Probe(config)
     corpus, some = probe.corpus, probe.some
+    if trained := [arm for arm in arms if arm not in ("base", AUDITED)]:
+        refuse_empty(corpus, config, "adapt", "arms")
     say(
         f"texts: {len(corpus.audited)} audited, {len(corpus.decided)} decided, {len(corpus.adapt)} for adapted, "
         f"{len(corpus.arms)} for each arm, {len(corpus.set_aside)} set aside"
@@ -66,8 +69,7 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
             "train": per_trained
             * sum(
                 len(corpus.adapt) * config.adapt_epochs if arm == "adapted" else len(corpus.arms) * config.epochs
-                for arm in arms
-                if arm not in ("base", "audited")
+                for arm in trained
             ),
             **{f"robustness={check}": seconds * len(arms) for check, seconds in checks.items()},
         },
@@ -159,10 +161,10 @@ class _Probe:
         plain = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
         texts = list({one.id: one for pool in corpus.pools().values() for one in pool}.values())
         self.corpus: Corpus = corpus.without(audit.usable(plain, texts)[1])
-        refuse_empty(self.corpus, config)
+        refuse_empty(self.corpus, config, "calibration")
         self.some = list(some)[:PROBE] or sample(self.corpus.audited, PROBE, config.data_seed)
         self.classifier = Classifier(model, task, calibrate(model, task, self.some))
-        decided, before = self.corpus.calibration[:DECIDED] or self.some, model.tokens
+        decided, before = self.corpus.calibration[:DECIDED], model.tokens
         spent = seconds_of(lambda: plain.predict_examples(decided))
         self.per_decision, self.per_token = spent / len(decided), spent / max(model.tokens - before, 1)
         predicted = self.classifier.predict_examples(self.some)

@@ -115,16 +115,15 @@ def _judged(
 
 def rechecked(classifier: Classifier, cases: Sequence[Case]) -> list[Judged]:
     """Classify the unchanged texts and the edited ones once more, last one first, in batches of only these."""
-    wanted = [
-        (text, one.item.example.context)
+    texts = [
+        dict.fromkeys([one.item.example.text, *(row.edited for row in one.one_word if row.edited is not None)])
         for one in cases
-        for text in dict.fromkeys([one.item.example.text, *(r.edited for r in one.one_word if r.edited is not None)])
     ]
+    wanted = [(text, one.item.example.context) for one, mine in zip(cases, texts, strict=True) for text in mine]
     found = iter(reversed(classifier.predict(wanted[::-1])))
     lines = []
-    for one in cases:
-        texts = dict.fromkeys([one.item.example.text, *(r.edited for r in one.one_word if r.edited is not None)])
-        after = {text: next(found) for text in texts}
+    for one, mine in zip(cases, texts, strict=True):
+        after = {text: next(found) for text in mine}
         before = after[one.item.example.text]
         for row in one.one_word:
             again = None if row.edited is None else (after[row.edited].label, drop(before, after[row.edited]))

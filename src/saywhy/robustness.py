@@ -20,7 +20,8 @@ from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress
 from saywhy.records import Operator, Record, Row, SaywhyError, Table
 from saywhy.rejudge import Case
-from saywhy.store import RunFolder, read_lines
+from saywhy.run_folder import RunFolder
+from saywhy.store import read_records
 from saywhy.tasks import Task
 from saywhy.variants import sentences, variants
 from saywhy.words import candidates
@@ -113,8 +114,8 @@ class Checks:
     def cases(self) -> dict[str, Case]:
         """What the audit of this arm found, by text."""
         inner = self.folder.path / self.where
-        rows = [Row.from_dict(line) for line in read_lines(inner / "rows.jsonl") if line["operator"] == self.operator]
-        tables = [Table.from_dict(line) for line in read_lines(inner / "tables.jsonl")]
+        rows = [row for row in read_records(inner / "rows.jsonl", Row) if row.operator == self.operator]
+        tables = read_records(inner / "tables.jsonl", Table)
         return rejudge.cases(self.corpus.audited, rows, tables, self.operator)
 
     @cached_property
