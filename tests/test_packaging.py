@@ -43,7 +43,7 @@ for task in saywhy.pocket.TASKS:
     assert saywhy.tasks.load_task(task).name == task
     assert saywhy.pocket.rows(task, "test")
 pages = {name.partition(".")[0] for name in jinja2.PackageLoader("saywhy.report").list_templates()}
-assert pages == {"attribution", "base", "calibration", "card", "parts", "report"}
+assert pages == {"attribution", "base", "calibration", "card", "parts", "report", "study"}
 assert resources.files("saywhy").joinpath("py.typed").is_file()
 assert shipped().fooled
 """
