@@ -22,15 +22,20 @@ RUN = ["rows=5", "adapt_rows=7", "train_rows=7", "decide_rows=12", "calibration_
        "pinned_words=2", "token_budget=2048", "arms=base,adapted,faithful,random"]  # fmt: skip
 
 TRAIN = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from saywhy.models.spec import resolve
+from saywhy.processes import first
 from saywhy.supervision import Recipe
 from saywhy.train import train
 
-model, rows, out, rank = sys.argv[1:]
+def tell(done, of):
+    if done == int(kill_at) and not first():
+        os.kill(os.getpid(), 9)
+
+model, rows, out, rank, kill_at = sys.argv[1:]
 recipe = Recipe(rate=1e-2, epochs=2, batch=3, rank=int(rank))
-train(resolve(model), json.loads(Path(rows).read_text()), recipe, Path(out))
+train(resolve(model), json.loads(Path(rows).read_text()), recipe, Path(out), tell)
 """
 
 
@@ -70,27 +75,58 @@ def rows_with_replay() -> list[dict]:
     return mixed
 
 
+def train_in(count: int, folder: Path, rank: int, *, to: str, kill_at: int = 0) -> list[tuple[int, str, str]]:
+    """Train in ``count`` processes, all but the first of which may kill themselves after a step."""
+    return ended(
+        launch(count, "-c", TRAIN, *map(str, (folder / "model", folder / "rows.json", folder / to, rank, kill_at)))
+    )
+
+
+def assert_same(one: Path, more: Path) -> None:
+    """Two trainings are the same: losses, weights, and nothing but what ships."""
+    before, after = (
+        [entry["loss"] for entry in json.loads((path / "losses.json").read_text())] for path in (one, more)
+    )
+    assert len(before) == 8
+    assert after == pytest.approx(before, abs=1e-5)
+    assert before[-1] < before[0]
+    weights, others = (
+        {key: value for file in path.glob("*.safetensors") for key, value in load_file(file).items()}
+        for path in (one, more)
+    )
+    assert weights
+    assert weights.keys() == others.keys()
+    assert max((weights[key] - others[key]).abs().max().item() for key in weights) < 1e-5
+    assert sorted(file.name for file in one.iterdir()) == sorted(file.name for file in more.iterdir())
+
+
+@pytest.fixture
+def lesson(tmp_path):
+    tiny.save(tmp_path / "model")
+    (tmp_path / "rows.json").write_text(json.dumps(rows_with_replay()))
+    return tmp_path
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("rank", "count"), [(4, 2), (0, 2), (4, 3)])
-def test_several_processes_train_as_one(tmp_path, rank, count):
-    model = tiny.save(tmp_path / "model")
-    (tmp_path / "rows.json").write_text(json.dumps(rows_with_replay()))
+def test_several_processes_train_as_one(lesson, rank, count):
     for number in (1, count):
-        done = ended(launch(number, "-c", TRAIN, str(model), str(tmp_path / "rows.json"), str(tmp_path / str(number)),
-                            str(rank)))  # fmt: skip
+        done = train_in(number, lesson, rank, to=str(number))
         assert [code for code, *_ in done] == [0] * number, done
-    one, more = (
-        [entry["loss"] for entry in json.loads((tmp_path / str(number) / "losses.json").read_text())]
-        for number in (1, count)
-    )
-    assert len(one) == 8
-    assert more == pytest.approx(one, abs=1e-5)
-    assert one[-1] < one[0]
-    name = "adapter_model.safetensors" if rank else "model.safetensors"
-    before, after = (load_file(tmp_path / str(number) / name) for number in (1, count))
-    assert before.keys() == after.keys()
-    assert max((before[key] - after[key]).abs().max().item() for key in before) < 1e-5
-    assert not (tmp_path / str(count) / "checkpoints").exists()
+    assert_same(lesson / "1", lesson / str(count))
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_in_training_is_said_and_the_training_goes_on(lesson):
+    (code, _, said), (killed, _, _) = train_in(2, lesson, 4, to="2", kill_at=3)
+    assert killed == -signal.SIGKILL
+    assert code
+    assert "another process of this launch has ended during training" in said.strip().splitlines()[-1]
+    assert (lesson / "2" / "checkpoints" / "checkpoint-2" / "trainer_state.json").is_file()
+    for number in (1, 2):
+        done = train_in(number, lesson, 4, to=str(number))
+        assert [code for code, *_ in done] == [0] * number, done
+    assert_same(lesson / "1", lesson / "2")
 
 
 @pytest.mark.slow

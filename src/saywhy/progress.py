@@ -50,14 +50,14 @@ class Bar:
 
     def to(self, done: int) -> None:
         """Say how many are done in all."""
-        self.done = done
+        before, self.done = self.done, done
         if not first():
             return
         spent = time.monotonic() - self.began
         rate = done / spent if spent > 0 else 0.0
         if self.bar and self.task is not None:
             self.bar.update(self.task, completed=done, rate=f"{rate:.1f} {self.unit}/s")
-        elif spent - self.last >= LINE_EVERY or done >= self.total:
+        elif spent - self.last >= LINE_EVERY or done >= self.total > before:
             self.last = spent
             left = (self.total - done) / rate if rate else 0.0
             console.print(
