@@ -18,7 +18,7 @@ from saywhy.report.marks import SIGN
 from saywhy.report.sheets import contrast_sheets, footnote, main_sheets, retention_sheet, set_aside_sheet
 from saywhy.report.summary import Summary
 
-KEEP_BOUNDS = {"excess", "difference", "accuracy", "change", "p (Holm)"}
+KEEP_BOUNDS = {"excess", "difference", "accuracy", "change"}
 """Columns that keep their intervals on a narrow terminal (by name, without a mark)."""
 
 DISPENSABLE = (

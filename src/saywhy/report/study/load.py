@@ -133,6 +133,11 @@ class StudyRun:
             return Arm(name, name)
         raise SaywhyError(f"{self.folder / 'study.json'} knows no arm '{name}', but there are rows of it; restore it")
 
+    def practised_on(self, arm: Arm) -> str:
+        """Return the tasks that an arm practised on in words: ``all`` or their names."""
+        joint = len(arm.tasks) > 1 and set(arm.tasks) >= set(self.tasks)
+        return ALL if joint else "+".join(arm.tasks)
+
     def control(self, arm: Arm) -> Arm | None:
         """Return the matched control: kind random, same variant, styles and tasks, else the one without variant."""
         same = [a for a in self.arms.values() if a.kind == "random" and a.practice == arm.practice]
