@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from saywhy import words
@@ -180,7 +179,7 @@ def _grid(seen: _Text) -> Grid:
     return Grid(seen.example.id, seen.other, tuple(k for k, _ in edits), tuple(w for _, w in edits), labels, drops)
 
 
-REASONS = ("empty reply", "the text was changed elsewhere: 3 words", "no word of the text")
+REASONS = ("empty reply", "the text was changed elsewhere: 3 words", "named no such word")
 
 
 def _row(seen: _Text, plant: Plant, arm: str, seed: int, task: str, style: str, setting: str, readout: str) -> Row:
@@ -311,7 +310,7 @@ def frozen() -> dict[str, object]:
             "alpha": 0.05, "accuracy_loss": 0.02, "agreement_loss": 0.02,
         },
     }  # fmt: skip
-    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
     return {"hash": hashlib.sha256(text.encode()).hexdigest(), **rest}
 
 
@@ -348,30 +347,3 @@ def write_study(folder: Path, n: int = 60, seeds: tuple[int, ...] = (0, 1), arms
         for seed in PLANTS[arm].seeds or seeds:
             _model(folder, arm, seed)
     return folder
-
-
-def to_bank(folder: Path) -> Path:
-    """Take everyone's text out of a study, as ``saywhy release`` does, and pack its rows."""
-    for place in (folder / "tasks").iterdir():
-        examples = [Example.from_dict(json.loads(line)) for line in (place / "texts.jsonl").read_text().splitlines()]
-        index = {
-            example.id: {word.key: f"#{at}" for at, word in enumerate(words.candidates(example.text))}
-            for example in examples
-        }
-        _lines(place / "texts.jsonl", [replace(e, text="", context={}) for e in examples])
-        for stem, kind in (("rows", Row), ("tables", Table), ("grids", Grid)):
-            for path in place.glob(f"seed-*/*/{stem}.jsonl"):
-                records = [kind.from_dict(json.loads(line)) for line in path.read_text().splitlines()]
-                _lines(path, [_wordless(record, index[record.id]) for record in records])
-                if stem == "rows":
-                    path.with_name("rows.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
-                    path.unlink()
-    return folder
-
-
-def _wordless(record: Row | Table | Grid, index: Mapping[str, str]) -> Row | Table | Grid:
-    found = replace(record, words=tuple(index[key] for key in record.words))
-    if isinstance(found, Row):
-        edited = None if found.edited is None else f"sha256:{hashlib.sha256(found.edited.encode()).hexdigest()[:16]}"
-        return replace(found, edited=edited, reply=None)
-    return found

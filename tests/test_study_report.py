@@ -15,6 +15,11 @@ import pytest
 from rich.console import Console
 
 import synthetic_study
+from saywhy.arms import Trained
+from saywhy.bank import release
+from saywhy.grid.expand import trained_arms
+from saywhy.grid.frozen import confirmatory
+from saywhy.grid.plan import read_plan
 from saywhy.records import SaywhyError
 from saywhy.report.format import Shown, sheet
 from saywhy.report.retention import Retention
@@ -325,7 +330,12 @@ def test_the_report_is_the_same_every_time_with_pictures_for_slides(written, sum
 
 
 def test_a_bank_gives_the_same_numbers_without_a_text(written, tmp_path):
-    bank = synthetic_study.to_bank(shutil.copytree(written, tmp_path / "bank"))
+    whole = shutil.copytree(written, tmp_path / "whole")
+    shutil.copytree(whole / "tasks" / "meals", whole / "examples" / "meals")
+    built_in = json.loads((whole / "examples" / "meals" / "run.json").read_text())
+    built_in["config"]["data"] = "pocket"
+    (whole / "examples" / "meals" / "run.json").write_text(json.dumps(built_in))
+    bank = release(whole, tmp_path / "bank")
     found = summarise_study(load_study(bank))
     for name, made in (
         ("cells.csv", cells_csv),
@@ -334,14 +344,48 @@ def test_a_bank_gives_the_same_numbers_without_a_text(written, tmp_path):
     ):
         assert made(found) == (written / name).read_text(), name
     assert tables_tex(parts_of(found)) == (written / "tables.tex").read_text()
-    texts = load_study(written).runs["films"].texts.values()
-    assert any(example.text in (written / "report.html").read_text() for example in texts)
-    told = bare_page(found)
-    assert not any(example.text in told for example in texts)
-    assert "No examples" in told
-    shutil.copytree(written / "tasks" / "meals", bank / "examples")
-    borrowed = dataclasses.replace(found, study=load_study(bank))
-    assert "these are built-in ones" in bare_page(borrowed)
+    shown, page_of_bank = (written / "report.html").read_text(), bare_page(found)
+    texts = [example.text for example in load_study(written).runs["films"].texts.values()]
+    assert any(text in shown for text in texts)
+    assert not any(text in page_of_bank for text in texts)
+    assert "20 examples" in page_of_bank
+    assert "these are built-in ones" in page_of_bank
+    without = dataclasses.replace(found, study=dataclasses.replace(found.study, examples=()))
+    assert "No examples" in bare_page(without)
+
+
+def test_what_the_engine_freezes_is_what_the_report_expects(tmp_path):
+    plan = read_plan(Path(__file__).parents[1] / "studies" / "small.yaml")
+    arms = {
+        name: {**dataclasses.asdict(Trained.parse(name)), "with": dict(told)}
+        for name, told in trained_arms(plan).items()
+    }
+    (tmp_path / "study.json").write_text(json.dumps({"schema": 1, "plan": plan.resolved(), "arms": arms}))
+    (tmp_path / "frozen.json").write_text(json.dumps(confirmatory(plan)))
+    found = summarise_study(load_study(tmp_path))
+    assert objections(found.study) == []
+    assert len(found.unmeasured) == 9
+    assert {one.state for one in check(found)} == {"open"}
+    assert answer(found)[0].startswith("Whether the training works cannot be said yet: none of the 9")
+    changed = {**plan.resolved(), "bars": []}
+    (tmp_path / "study.json").write_text(json.dumps({"schema": 1, "plan": changed, "arms": arms}))
+    assert objections(load_study(tmp_path)) == ["the plan's bars are not the frozen ones"]
+
+
+def test_an_arm_of_all_tasks_practised_on_each(folder, tmp_path):
+    joint = tmp_path / "joint"
+    shutil.copytree(folder, joint)
+    manifest = json.loads((joint / "study.json").read_text())
+    manifest["arms"]["faithful.all.films"]["tasks"] = manifest["arms"]["random.all.films"]["tasks"] = ["all"]
+    (joint / "study.json").write_text(json.dumps(manifest))
+    found = summarise_study(load_study(joint))
+    assert found.study.arm("faithful.all.films").tasks == ("films", "trains")
+    assert {(g.task, g.axis) for g in found.gains if g.arm.name == "faithful.all.films" and g.axis != "other arm"} >= {
+        ("films", "practised"),
+        ("trains", "practised"),
+        ("meals", "unseen task"),
+    }
+    assert "all" in task_matrices(found, "one-word", "constrained")[0].rows
 
 
 def test_latex_is_escaped_and_balanced(written):
@@ -362,7 +406,7 @@ def test_the_terminal_says_the_five_sentences_and_the_table(folder):
     told = out.getvalue()
     assert isinstance(found, StudySummary)
     assert all(f"{number}. " in told for number in range(1, 6))
-    assert "Confirmatory cells" in told
+    assert re.search(r"redaction +40 +[+-]0\.\d\d \[.*\] +[\d.]+ +not shown", told)
     assert "not shown" in told
 
 

@@ -56,7 +56,7 @@ def show_study_report(folder: Path | str, console: Console | None = None) -> Stu
     from rich.text import Text
 
     from saywhy.report.study.answer import answer
-    from saywhy.report.study.sheets import gain_sheet
+    from saywhy.report.study.sheets import confirmatory_sheet
     from saywhy.report.study.summary import missing, summarise_study
     from saywhy.report.terminal import show_sheets
 
@@ -66,6 +66,6 @@ def show_study_report(folder: Path | str, console: Console | None = None) -> Stu
         console.print(Text(f"{number}. {sentence}"))
     for line in missing(summary):
         console.print(Text(f"missing: {line}"))
-    table = gain_sheet(summary, "Confirmatory cells", summary.confirmatory, planning=True)
+    table = confirmatory_sheet(summary)
     show_sheets([table] if table else [], console)
     return summary

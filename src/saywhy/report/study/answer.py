@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from saywhy.report.format import change, counted, joined, signed
 from saywhy.report.study.gains import Gain
@@ -54,7 +55,8 @@ def _sorts(gains: Sequence[Gain]) -> tuple[list[str], list[str]]:
 def _mean(mean: float, gains: Sequence[Gain], spread: str) -> str:
     if len(gains) == 1:
         return f"difference of mean excess {change(gains[0].contrast.difference)}"
-    return f"difference of mean excess {signed(mean)} on average, {spread}"
+    average = f"{signed(mean)} on average, " if spread != signed(mean) else ""
+    return f"difference of mean excess {average}{spread}"
 
 
 def _lost(others: Sequence[Gain], alpha: float) -> list[str]:
@@ -86,11 +88,16 @@ def _tasks(summary: StudySummary) -> str:
         gains = summary.of_axis(axis)
         words = words or "tasks that no arm saw"
         if gains:
-            parts.append(_transfer(gains, words, lambda g: f"{'+'.join(g.arm.tasks)} to {g.task}, {g.key.style}"))
+            parts.append(_transfer(gains, words, partial(_way, summary)))
         else:
             parts.append(f"Whether it carries over to {words} was not measured.")
     first, second = parts
     return f"{first[:-1]}; {second[:1].lower()}{second[1:]}"
+
+
+def _way(summary: StudySummary, gain: Gain) -> str:
+    """Return from which tasks to which, and the style."""
+    return f"{summary.study.practised_on(gain.arm)} to {gain.task}, {gain.key.style}"
 
 
 def _transfer(gains: Sequence[Gain], where: str, name: Callable[[Gain], str]) -> str:
@@ -106,11 +113,13 @@ def _transfer(gains: Sequence[Gain], where: str, name: Callable[[Gain], str]) ->
             f"In {where} the excess is above the matched control's in {len(won)} of {len(gains)} exploratory cells"
             f"{below} (Holm over these; mean difference {signed(mean)}, largest {top})."
         )
-    reach = max((gain.contrast.difference.high or gain.value) for gain in gains)
+    highs = [gain.value if gain.contrast.difference.high is None else gain.contrast.difference.high for gain in gains]
+    level = "above the matched control's"
+    nowhere = f"{level} in none of {len(gains)} exploratory cells"
+    nowhere = nowhere if len(gains) > 1 else f"not {level} in the one exploratory cell"
     return (
-        f"No transfer to {where} is shown: the excess is above the matched control's in none of {len(gains)} "
-        f"exploratory cells{below} (mean difference {signed(mean)}, largest {top}; no interval reaches above "
-        f"{signed(reach)})."
+        f"No transfer to {where} is shown: the excess is {nowhere}{below} (mean difference "
+        f"{signed(mean)}, largest {top}; no interval reaches above {signed(max(highs))})."
     )
 
 
@@ -149,11 +158,12 @@ def _cost(summary: StudySummary) -> str:
     parts = [f"the gate is passed by {len(passed)} of {counted(len(kept), 'confirmatory arm')}"]
     parts += [f"cannot be told yet for {len(open_ones)}"] if open_ones else []
     failed = [one for one in kept if one.gate is not None and one.gate.state == "fails"]
-    parts += [f"not by {one.arm.name} ({', '.join(one.gate.reasons)})" for one in failed[:2] if one.gate is not None]
     told = f"At what cost: {joined(parts)}"
     if known:
         told += f" (accuracy {_between(known)} against the start model)"
-    return told + _instructions(summary, names) + _brittle(summary) + "."
+    why = "".join(f"; {one.arm.name} fails the gate: {', '.join(one.gate.reasons)}" for one in failed[:2] if one.gate)
+    why += f"; so do {len(failed) - 2} more" if len(failed) > 2 else ""
+    return told + _instructions(summary, names) + _brittle(summary) + why + "."
 
 
 def _instructions(summary: StudySummary, names: set[str]) -> str:

@@ -89,7 +89,7 @@ def _panel(axes: Any, panel: Panel) -> None:
             shift = 0.0 if len(line.dots) == 1 else 0.17 - 0.34 * which / (len(line.dots) - 1)
             _dot(axes, dot, -at + shift)
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(6, min_n_ticks=3))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
     axes.set_title(panel.title)
     axes.grid(axis="x")
     axes.set_axisbelow(True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from saywhy.arms import MADE
 from saywhy.report.examples import Sample, sample
 from saywhy.report.load import Run
-from saywhy.report.study.load import STARTS
 from saywhy.report.study.sheets import beside
 from saywhy.report.study.summary import StudySummary, main_arms
 
@@ -20,20 +20,17 @@ def samples(summary: StudySummary) -> tuple[tuple[str, ...], list[tuple[str, Sam
     arms of the answer are shown, and their controls.
     """
     study = summary.study
-    if study.examples is not None:
-        readouts, found = sample(_of_answer(summary, study.examples), summary.seed, HOW_MANY)
-        return readouts, [(str(study.examples.task.get("name", "built-in texts")), one) for one in found]
     if study.bank:
-        return (), []
-    tasks = [task for task in summary.tasks if beside(summary, task)]
+        runs = [_of_answer(summary, run) for run in study.examples]
+    else:
+        runs = [_of_arms(study.runs[task], beside(summary, task) - set(MADE)) for task in summary.tasks]
+    runs = [run for run in runs if run.rows]
     shown: tuple[str, ...] = ()
     made: list[tuple[str, Sample]] = []
-    for at, task in enumerate(tasks):
-        run, arms = study.runs[task], beside(summary, task) - set(STARTS)
-        share = HOW_MANY // len(tasks) + (at < HOW_MANY % len(tasks))
-        readouts, found = sample(replace(run, rows=tuple(r for r in run.rows if r.arm in arms)), summary.seed, share)
+    for at, run in enumerate(runs):
+        readouts, found = sample(run, summary.seed, HOW_MANY // len(runs) + (at < HOW_MANY % len(runs)))
         shown = max(shown, readouts, key=len)
-        made += [(task, one) for one in found]
+        made += [(str(run.task.get("name", "built-in texts")), one) for one in found]
     return shown, made
 
 
@@ -41,5 +38,9 @@ def _of_answer(summary: StudySummary, run: Run) -> Run:
     """Keep the rows of the arms of the answer and of their controls, if the run has any."""
     arms = main_arms(summary)
     names = {arm.name for arm in arms} | {one.name for arm in arms if (one := summary.study.control(arm)) is not None}
-    kept = tuple(row for row in run.rows if row.arm in names)
-    return replace(run, rows=kept) if kept else run
+    kept = _of_arms(run, names)
+    return kept if kept.rows else run
+
+
+def _of_arms(run: Run, names: set[str]) -> Run:
+    return replace(run, rows=tuple(row for row in run.rows if row.arm in names))

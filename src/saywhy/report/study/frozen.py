@@ -10,7 +10,7 @@ from typing import Any
 
 from saywhy.records import SaywhyError
 from saywhy.report.cells import Key
-from saywhy.report.study.load import StudyRun
+from saywhy.report.study.load import StudyRun, task_name
 
 ALPHA = 0.05
 """Level of the confirmatory tests unless ``frozen.json`` says another."""
@@ -28,12 +28,14 @@ class Confirmatory:
         key: The arm's cell.
         against: The other arm.
         direction: ``higher`` or ``lower``: what was expected.
+        seeds: The seeds that it is to be measured under; empty if that was not frozen.
     """
 
     task: str
     key: Key
     against: str
     direction: str = "higher"
+    seeds: tuple[int, ...] = ()
 
 
 def confirmatory(study: StudyRun) -> tuple[Confirmatory, ...]:
@@ -46,7 +48,8 @@ def confirmatory(study: StudyRun) -> tuple[Confirmatory, ...]:
     for number, cell in enumerate(study.frozen.get("cells", ()), start=1):
         try:
             key = Key(cell["arm"], cell["style"], cell["setting"], cell["readout"], cell.get("operator", "redact"))
-            found.append(Confirmatory(cell["task"], key, cell["against"], cell.get("direction", "higher")))
+            task, seeds = task_name(cell["task"]), tuple(cell.get("seeds", ()))
+            found.append(Confirmatory(task, key, cell["against"], cell.get("direction", "higher"), seeds))
         except (KeyError, TypeError) as error:
             where = f"cell {number} of {study.folder / 'frozen.json'}"
             raise SaywhyError(f"{where} cannot be read ({error!r}); restore the file") from error
@@ -67,8 +70,7 @@ def losses(study: StudyRun) -> tuple[float, float]:
 def digest(frozen: Mapping[str, Any]) -> str:
     """Return the hash of everything in ``frozen.json`` but the hash: sha256 of its canonical JSON."""
     rest = {key: value for key, value in frozen.items() if key != "hash"}
-    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def objections(study: StudyRun) -> list[str]:
@@ -82,6 +84,8 @@ def objections(study: StudyRun) -> list[str]:
     strangers = [cell for cell in cells if not any(_asked(study, cell, part) for part in wanted)]
     if strangers:
         found.append(f"{len(strangers)} frozen cells are not in the plan's confirmatory part")
+    if "bars" in study.frozen and study.frozen["bars"] != study.plan.get("bars", []):
+        found.append("the plan's bars are not the frozen ones")
     for part in wanted:
         for style in part.get("styles", ()):
             mine = [cell for cell in cells if cell.key.style == style and _asked(study, cell, part)]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from saywhy import stats
-from saywhy.arms import kind
+from saywhy.arms import MADE, kind
 from saywhy.records import Row
 from saywhy.report.arms import matched_seeds
 from saywhy.report.cells import Key, excesses
 from saywhy.report.contrasts import Contrast, contrast_of
 from saywhy.report.study.frozen import Confirmatory
-from saywhy.report.study.load import STARTS, Arm, StudyRun
+from saywhy.report.study.load import Arm, StudyRun
 from saywhy.stats.intervals import by_text
 
 Axis = Literal["practised", "other style", "other task", "unseen task", "free", "variant", "robustness", "other arm"]
@@ -125,7 +125,7 @@ def _pairs(study: StudyRun, cells: Cells, answer: set[str]) -> Iterator[tuple[st
 def _others(study: StudyRun, arm: Arm, cells: Mapping[Key, Sequence[Row]], *, starts: bool) -> list[str]:
     """Return the arms with other targets and the same practice; with ``starts`` those before the training too."""
     names = dict.fromkeys(key.arm for key in cells)
-    before = [name for name in names if name in STARTS and starts]
+    before = [name for name in names if name in MADE and starts]
     found = [study.arm(name) for name in names if kind(name) in OTHERS]
     return before + [one.name for one in found if one.practice == arm.practice and not one.variant]
 

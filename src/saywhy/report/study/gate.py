@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from saywhy import stats
+from saywhy.arms import MADE
 from saywhy.report.arms import matched_seeds, start_arm
 from saywhy.report.format import change as change_of
 from saywhy.report.format import number
 from saywhy.report.load import Run
 from saywhy.report.retention import Retention, retention, yardstick
 from saywhy.report.rules import Rules
-from saywhy.report.study.load import STARTS, Arm, Kept, StudyRun
+from saywhy.report.study.load import Arm, Kept, StudyRun
 from saywhy.stats import Answer, Difference, Interval
 from saywhy.stats.intervals import by_text
 
@@ -64,7 +65,7 @@ def kept_of(study: StudyRun, rules: Rules, seed: int = 0) -> Iterator[ArmKept]:
         usual = yardstick(run, start)
         for found in retention(run, start, rules, seed):
             arm = study.arm(found.arm)
-            gated = arm.name not in STARTS and task in arm.tasks
+            gated = arm.name not in MADE and task in arm.tasks
             gate = gate_of(found, usual, rules) if gated else None
             classes, changes = _by_class(run, found.arm, start, seed)
             yield ArmKept(task, arm, found, usual, classes, changes, gate)
@@ -139,7 +140,7 @@ class Instructed:
 
 def instructed(study: StudyRun, seed: int = 0) -> list[Instructed]:
     """Return what every arm kept on instruction data, in the order of the study."""
-    order = list(dict.fromkeys([*STARTS, *study.arms]))
+    order = list(dict.fromkeys([*MADE, *study.arms]))
     names = [name for name in order if any(arm == name for _, arm in study.kept)]
     start = start_arm(names)
     return [_instructed(study, name, start, seed) for name in names]

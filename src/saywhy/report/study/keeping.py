@@ -91,7 +91,17 @@ def instruction_sheet(summary: StudySummary) -> Sheet | None:
         )
     header = ("arm", "n", "loss", "change", "asked", "still plain", "why not (answers)")
     note = (
-        "Loss on held-out instruction data, nats a token, mean over rows; change: against the start arm, same rows and "
-        "seeds. Still plain: share of plain instructions whose answer is an answer, not an explanation format."
+        f"Loss on held-out instruction data{_source(summary)}, nats a token, mean over rows; change: against the start "
+        "arm, same rows and seeds. Still plain: share of plain instructions whose answer is an answer, not an "
+        "explanation format."
     )
     return sheet("Instruction data", header, rows, note, texts=1) if rows else None
+
+
+def _source(summary: StudySummary) -> str:
+    """Say where the instruction data is from, and which rows of it could not be used."""
+    kept = list(summary.study.kept.values())
+    sources = list(dict.fromkeys(one.source for one in kept if one.source))
+    aside = next((one.aside for one in kept if one.aside), {})
+    told = [f"{count} rows set aside: {why}" for why, count in aside.items()]
+    return f" ({'; '.join([*sources, *told])})" if sources or told else ""

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from saywhy.arms import ALL, MADE
 from saywhy.records import STYLES, SaywhyError
+from saywhy.report.examples import BUILT_IN
 from saywhy.report.load import Run, load_run
 from saywhy.store import read_json
 
 SCHEMA = 1
 """Version of ``study.json`` that is read here."""
-
-STARTS = ("base", "adapted")
-"""Arms that practised no explanations of a study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +62,15 @@ class Kept:
         losses: Row of instruction data: loss (nats a token).
         plain: Plain instruction: whether the answer is still plain.
         reasons: Plain instruction: why its answer is not.
+        source: Where the instruction data is from; empty if that was not recorded.
+        aside: Why rows of it could not be used, and how many.
     """
 
     losses: Mapping[str, float]
     plain: Mapping[str, bool]
     reasons: Mapping[str, str]
+    source: str = ""
+    aside: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class StudyRun:
         arms: Every arm that the study knows, by name.
         runs: Task -> what was measured on it, in the order of the plan.
         kept: (seed, arm) -> what the model kept beside the task.
-        examples: A run of built-in texts that a bank shows in place of its own texts; None if it has none.
+        examples: Runs on built-in texts that a bank shows in place of its own texts.
     """
 
     folder: Path
@@ -90,7 +93,7 @@ class StudyRun:
     arms: Mapping[str, Arm]
     runs: Mapping[str, Run]
     kept: Mapping[tuple[int, str], Kept]
-    examples: Run | None = None
+    examples: tuple[Run, ...] = ()
 
     @property
     def plan(self) -> Mapping[str, Any]:
@@ -106,18 +109,17 @@ class StudyRun:
     @property
     def tasks(self) -> tuple[str, ...]:
         """The tasks that are trained on, in the order of the plan."""
-        return tuple(self.plan.get("tasks", ()))
+        return tuple(map(task_name, self.plan.get("tasks", ())))
 
     @property
     def unseen(self) -> tuple[str, ...]:
         """The tasks that no arm practised."""
-        return tuple(self.plan.get("unseen", ()))
+        return tuple(map(task_name, self.plan.get("unseen", ())))
 
     @cached_property
     def bank(self) -> bool:
-        """Whether the texts were left out."""
-        texts = [text for run in self.runs.values() for text in run.texts.values()]
-        return bool(texts) and not any(text.text for text in texts)
+        """Whether this is a released bank: without anyone's text."""
+        return bool(self.manifest.get("bank")) or any(run.bank for run in self.runs.values())
 
     def arm(self, name: str) -> Arm:
         """Return an arm by its name.
@@ -127,9 +129,14 @@ class StudyRun:
         """
         if name in self.arms:
             return self.arms[name]
-        if name in STARTS:
+        if name in MADE:
             return Arm(name, name)
         raise SaywhyError(f"{self.folder / 'study.json'} knows no arm '{name}', but there are rows of it; restore it")
+
+    def practised_on(self, arm: Arm) -> str:
+        """Return the tasks that an arm practised on in words: ``all`` or their names."""
+        joint = len(arm.tasks) > 1 and set(arm.tasks) >= set(self.tasks)
+        return ALL if joint else "+".join(arm.tasks)
 
     def control(self, arm: Arm) -> Arm | None:
         """Return the matched control: kind random, same variant, styles and tasks, else the one without variant."""
@@ -142,6 +149,11 @@ class StudyRun:
         """Return the arm without variant that ``arm`` is a variant of."""
         found = (a for a in self.arms.values() if a.kind == arm.kind and a.practice == arm.practice and not a.variant)
         return next(found, None) if arm.variant else None
+
+
+def task_name(task: str) -> str:
+    """Return what a task is called: a plan may name its YAML file."""
+    return Path(task).stem
 
 
 def is_study(folder: Path) -> bool:
@@ -162,14 +174,15 @@ def load_study(folder: Path | str) -> StudyRun:
     if manifest.get("schema", SCHEMA) != SCHEMA:
         raise SaywhyError(f"{folder} has study schema {manifest.get('schema')}, this saywhy reads {SCHEMA}")
     frozen = folder / "frozen.json"
+    tasks = [task_name(task) for task in manifest.get("plan", {}).get("tasks", ())]
     return StudyRun(
         folder=folder,
         manifest=manifest,
         frozen=_object(frozen) if frozen.is_file() else {},
-        arms={name: _arm(name, found) for name, found in manifest.get("arms", {}).items()},
+        arms={name: _arm(name, found, tasks) for name, found in manifest.get("arms", {}).items()},
         runs=_runs(folder, manifest),
         kept=_kept(folder / "models"),
-        examples=load_run(folder / "examples") if (folder / "examples" / "run.json").is_file() else None,
+        examples=tuple(load_run(found.parent) for found in sorted((folder / BUILT_IN).rglob("run.json"))),
     )
 
 
@@ -180,13 +193,15 @@ def _object(path: Path) -> dict[str, Any]:
     return found
 
 
-def _arm(name: str, found: Mapping[str, Any]) -> Arm:
+def _arm(name: str, found: Mapping[str, Any], all_tasks: Sequence[str]) -> Arm:
+    """Read an arm; one that practised jointly on all tasks has them all."""
+    practised = tuple(map(task_name, found.get("tasks", ())))
     return Arm(
         name,
         str(found.get("kind", name)),
         str(found.get("variant") or ""),
         tuple(found.get("styles", ())),
-        tuple(found.get("tasks", ())),
+        tuple(all_tasks) if practised == (ALL,) else practised,
         dict(found.get("with", {})),
     )
 
@@ -194,10 +209,10 @@ def _arm(name: str, found: Mapping[str, Any]) -> Arm:
 def _runs(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Run]:
     """Read the run of each task, arms in the order of the study."""
     plan = manifest.get("plan", {})
-    order = [*plan.get("tasks", ()), *plan.get("unseen", ())]
+    order = [task_name(task) for task in (*plan.get("tasks", ()), *plan.get("unseen", ()))]
     there = {path.parent.name: path.parent for path in sorted((folder / "tasks").glob("*/run.json"))}
     names = [name for name in order if name in there] + [name for name in there if name not in order]
-    arms = list(dict.fromkeys([*STARTS, *manifest.get("arms", {})]))
+    arms = list(dict.fromkeys([*MADE, *manifest.get("arms", {})]))
     runs = {}
     for name in names:
         run = load_run(there[name])
@@ -224,6 +239,8 @@ def _kept_by(path: Path) -> Kept:
             dict(zip(replay.get("ids", ()), replay.get("losses", ()), strict=True)),
             dict(zip(asked, plain.get("plain", ()), strict=True)),
             {one: why for one, why in zip(asked, plain.get("reasons", ()), strict=False) if why},
+            str(replay.get("source") or ""),
+            dict(replay.get("set_aside") or {}),
         )
     except ValueError as error:
         raise SaywhyError(f"{path}: as many losses as ids, as many answers as asked are needed ({error})") from error

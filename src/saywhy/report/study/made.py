@@ -7,10 +7,11 @@ from typing import Any
 
 import yaml
 
+from saywhy.arms import MADE
 from saywhy.report.format import NOTHING, Sheet, Shown, number, sheet
 from saywhy.report.sheets import flat
 from saywhy.report.study.ablations import told
-from saywhy.report.study.load import STARTS, StudyRun
+from saywhy.report.study.load import StudyRun
 from saywhy.report.study.summary import StudySummary
 
 
@@ -37,14 +38,14 @@ def arms_sheet(summary: StudySummary) -> Sheet | None:
     """Return every arm: what it practised, in what it differs, its control, where and under which seeds it ran."""
     study = summary.study
     rows: list[list[Shown | str]] = []
-    for name in dict.fromkeys([*STARTS, *study.arms]):
+    for name in dict.fromkeys([*MADE, *study.arms]):
         arm = study.arm(name)
         places = {task: sorted({r.seed for r in run.rows if r.arm == name}) for task, run in study.runs.items()}
         there = [task for task, seeds in places.items() if seeds]
         seeds = sorted({seed for found in places.values() for seed in found})
-        if name in STARTS and not there:
+        if name in MADE and not there:
             continue
-        control = study.control(arm) if arm.kind not in (*STARTS, "random") else None
+        control = study.control(arm) if arm.kind not in (*MADE, "random") else None
         rows.append(
             [
                 name,
@@ -82,7 +83,7 @@ def made_sheets(summary: StudySummary) -> list[Sheet]:
         ("Model", manifest.get("model", {})),
         ("Settings of all arms", settings),
         ("Versions", {**manifest.get("versions", {}), "revision of the code": manifest.get("git")}),
-        ("Data", manifest.get("data", {})),
+        ("Data", {task: run.manifest.get("data") or {} for task, run in summary.study.runs.items()}),
         ("Prompts", manifest.get("prompts", {})),
     ):
         made.append(_pairs(title, data))

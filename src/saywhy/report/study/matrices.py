@@ -57,7 +57,7 @@ def task_matrices(summary: StudySummary, setting: str, readout: str) -> list[Mat
     found = []
     for style in STYLES:
         mine = [g for g in gains if g.key.style == style and g.arm.practised == practised]
-        cells = {(_tasks_of(summary, gain.arm), gain.task): gain for gain in mine}
+        cells = {(summary.study.practised_on(gain.arm), gain.task): gain for gain in mine}
         columns = [task for task in summary.study.runs if any(column == task for _, column in cells)]
         if len(columns) > 1:
             rows = sorted(
@@ -65,12 +65,6 @@ def task_matrices(summary: StudySummary, setting: str, readout: str) -> list[Mat
             )
             found.append(Matrix(style, tuple(rows), tuple(columns), cells))
     return found
-
-
-def _tasks_of(summary: StudySummary, arm: Arm) -> str:
-    """Return the practised tasks in words: ``all`` or their names."""
-    joint = len(arm.tasks) > 1 and set(arm.tasks) >= set(summary.study.tasks)
-    return "all" if joint else "+".join(arm.tasks)
 
 
 def _shown(summary: StudySummary, setting: str, readout: str) -> list[Gain]:

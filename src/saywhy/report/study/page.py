@@ -37,7 +37,7 @@ def page(summary: StudySummary, parts: Sequence[Part], last: Sequence[Part], dra
             pictures={one.name: (one.title, one.caption, Markup(one.svg)) for one in drawn},
             readouts=readouts,
             samples=shown,
-            borrowed=study.examples is not None,
+            borrowed=study.bank,
             commands=commands(study),
             plan=plan_yaml(study),
         )

@@ -101,7 +101,9 @@ def _confirmatory(summary: StudySummary) -> Part:
             f"Frozen before a test row was looked at: {counted(len(confirmatory(study)), 'cell')}, hash "
             f"{study.frozen.get('hash')}."
         )
-        words += [f"{name.capitalize()}: {told}." for name in ("tests", "exclusions") if (told := _told(study, name))]
+        words += [
+            f"{name.capitalize()}: {told}." for name in ("tests", "exclusions", "texts") if (told := _told(study, name))
+        ]
     against = objections(study)
     if against:
         words.append("This page does NOT hold to what was frozen: " + "; ".join(against) + ".")

@@ -191,7 +191,7 @@ def _variants(found: Sequence[Ablation], style: str) -> list[Line]:
             dots = [
                 Dot(one.difference) for one in found if (one.task, one.arm, one.cell.key.style) == (task, arm, style)
             ]
-            lines.append(Line(f"{arm.variant} ({told(arm)})", tuple(dots)))
+            lines.append(Line(arm.variant + f" ({told(arm)})" * bool(arm.settings), tuple(dots)))
     return lines
 
 

@@ -16,6 +16,7 @@ from saywhy.report.format import (
     needed_of,
     number,
     p_of,
+    p_value,
     sheet,
 )
 from saywhy.report.study.ablations import ablations_of, curve_of, told
@@ -34,6 +35,20 @@ PLANNING_NOTE = (
     "For 80 %: texts that a next study needs to find a difference as large as this one in four of five cases "
     "(uncorrected)."
 )
+
+
+def confirmatory_sheet(summary: StudySummary) -> Sheet | None:
+    """Return the confirmatory comparisons as short as a terminal needs them; None if nothing is frozen."""
+    rows: list[list[Shown | str]] = []
+    for gain in summary.confirmatory:
+        found = gain.contrast
+        shown = [str(found.difference.n), str(change(found.difference)), p_value(found.p_holm), result(summary, gain)]
+        rows.append([gain.task, gain.key.style, *shown])
+    for cell in summary.unmeasured:
+        rows.append([cell.task, cell.key.style, *[Shown(NOTHING)] * 3, "not measured"])
+    header = ("task", "style", "n", "difference", "p (Holm)", "result")
+    note = f"Difference of mean excess to the matched control, same texts; p corrected for {len(summary.frozen)} cells."
+    return sheet("Confirmatory cells", header, rows, note) if rows else None
 
 
 def gain_sheet(

@@ -142,8 +142,7 @@ def missing(summary: StudySummary) -> list[str]:
         found.append(f"tasks not measured yet: {', '.join(absent)}")
     if summary.unmeasured:
         found.append(f"confirmatory cells not measured yet: {len(summary.unmeasured)} of {len(summary.frozen)}")
-    seeds = tuple(study.plan.get("seeds", ()))
-    short = [gain for gain in summary.confirmatory if len(gain.seeds) < len(_planned_seeds(study, gain, seeds))]
+    short = [gain for gain in summary.confirmatory if gain.frozen and set(gain.frozen.seeds) - set(gain.seeds)]
     if short:
         found.append(f"confirmatory cells that lack seeds: {len(short)} of {len(summary.frozen)}")
     present = {arm for run in study.runs.values() for arm in _arms(run)}
@@ -155,14 +154,6 @@ def missing(summary: StudySummary) -> list[str]:
     if untold:
         found.append(f"arms without retention on instruction data: {', '.join(untold)}")
     return found
-
-
-def _planned_seeds(study: StudyRun, gain: Gain, seeds: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the seeds that the plan has for a confirmatory cell: those of its block, else all."""
-    sorts = {gain.arm.sort, gain.arm.name}
-    blocks = {part.get("block") for part in study.plan.get("confirmatory", ()) if part.get("arm") in sorts}
-    of_block = [block.get("seeds") for block in study.plan.get("blocks", ()) if block.get("name") in blocks]
-    return tuple(next((found for found in of_block if found), seeds))
 
 
 def _arms(run: Run) -> set[str]:
