@@ -43,7 +43,8 @@ def _trainer(spec: Spec, rows: Rows, recipe: Recipe, folder: Path, *, packing: b
     arguments = SFTConfig(
         output_dir=str(folder),
         per_device_train_batch_size=1 if packing else batch,
-        per_device_eval_batch_size=1 if packing else 8,
+        # All rows at once: TRL evaluates the mean over batches, which is the mean over tokens of one batch only.
+        per_device_eval_batch_size=1 if packing else len(flat),
         num_train_epochs=recipe.epochs,
         learning_rate=recipe.rate,
         lr_scheduler_type="cosine",

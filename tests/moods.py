@@ -3,7 +3,7 @@
 import json
 
 import tiny
-from saywhy import study
+from saywhy import shelf
 from saywhy.config import parse
 from saywhy.models.scripted import Scripted, keyword_rule
 from saywhy.store import write_lines
@@ -24,6 +24,8 @@ TASK = Task(
 CUES = {"bad": {"awful": 2.0, "sad": 2.0}, "good": {"great": 2.0, "love": 2.0}}
 RULE = keyword_rule(TASK, CUES, default="bad")
 PINNED = {"bad": ("awful", "sad"), "good": ("great", "love")}
+FULL = ("settings=one-word,free", "readouts=generated,constrained,placebo", "operators=redact,delete,infill", "chunk=5")
+"""Settings of an audit in which every check has something to judge."""
 TEXTS = (
     "what a great sunny day here",
     "it was great just great again",
@@ -55,7 +57,7 @@ class Ranked(Scripted):
 
 def study_of(tmp_path, monkeypatch, explain, *settings, kind=Scripted, rewrite=str, folder="run"):
     """Run ``saywhy audit`` on a toy; return the run folder."""
-    monkeypatch.setattr(study, "load", lambda *_: kind("toy", TASK, RULE, explain, PINNED, rewrite))
+    monkeypatch.setattr(shelf, "load", lambda *_: kind("toy", TASK, RULE, explain, PINNED, rewrite))
     if not (tmp_path / "model").exists():
         tiny.save(tmp_path / "model")
         for split, count in (("train", 90), ("test", 24)):

@@ -63,7 +63,7 @@ def test_the_command_on_built_in_texts(call, monkeypatch, tmp_path, tiny_folder)
     assert len((out / "agreement.csv").read_text("utf-8").splitlines()) == 1 + 10 * 9 // 2
     # The report is rebuilt from the files; the same command again computes nothing.
     (out / "attribution.html").unlink()
-    monkeypatch.setattr("saywhy.study.load", None)
+    monkeypatch.setattr("saywhy.shelf.load", None)
     assert call("report", str(out)).code == 0
     assert (out / "attribution.html").is_file()
     assert call(*words).code == 0

@@ -126,7 +126,7 @@ def test_no_target_that_flips(refused, monkeypatch, tmp_path):
     task = load_task("sentiment140")
     inserts = {"negative": ("awful", "sad"), "positive": ("great", "love")}
     unmoved = Scripted("unmoved", task, lambda text: {"negative": 0.0, "positive": 3.0}, parrot, inserts)
-    monkeypatch.setattr(study, "load", lambda *_: unmoved)
+    monkeypatch.setattr(shelf, "load", lambda *_: unmoved)
     told = refused("targets", *SMALL, "train_rows=4", "verified=true")
     assert told == "no training text has a word that flips the answer: verified=false, or more train_rows"
 

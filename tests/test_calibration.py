@@ -1,5 +1,6 @@
 """`saywhy calibrate` from the command to the page: models that follow a planted rule, and one that learned none."""
 
+import csv
 import io
 import json
 
@@ -13,6 +14,7 @@ from saywhy.config import parse
 from saywhy.models.scripted import Scripted, honest
 from saywhy.plants import LABELS, PLANTS
 from saywhy.records import SaywhyError
+from saywhy.report import calibration as report
 from saywhy.report.calibration import fools, load_calibration, metric_auroc, verdicts
 from saywhy.report.calibration_page import show_calibration, write_calibration
 from saywhy.tasks import load_task
@@ -81,7 +83,31 @@ def test_the_page_holds_every_table_and_no_nan(rules, tmp_path):
             assert title in text
         assert "nan" not in text.lower().replace("nance", "")
     assert page.count("<svg") == 2
+    assert page.count("n (texts): 40 keyword and 40 position.") == 2
     assert len((folder / "calibration.csv").read_text().splitlines()) == 1 + 2 * 2 * 6
+    narrow = io.StringIO()
+    show_calibration(folder, Console(file=narrow, width=80))
+    plants = narrow.getvalue().split("Follows:")[0]
+    assert plants.split()[:9] == ["Plants", "plant", "the", "answer", "is", "follows", "n", "fixed", "wrong"]
+    assert max(map(len, narrow.getvalue().splitlines())) <= 80
+
+
+def test_every_number_is_computed_once(rules, tmp_path, monkeypatch):
+    folder = calibrate_ruler(parse([rules, "plants=keyword,negation", *SMALL, "rows=10"]), tmp_path / "run")
+    calls = []
+    for name in ("metric_auroc", "fools"):
+        real = getattr(report, name)
+        monkeypatch.setattr(report, name, lambda *args, real=real: calls.append(args) or real(*args))
+    write_calibration(folder)
+    assert len(calls) == 2 * 2 * 2 * 6
+    told = json.loads((folder / "fooled.json").read_text("utf-8"))
+    assert told["plants"] == ["keyword", "negation"]
+    # On one plant is enough: under negation, nothing is left to deny once all words are gone.
+    assert told["fooled"]["redact"]["hit"] == ["everything"]
+    assert told["fooled"]["delete"]["excess"] == []
+    rows = list(csv.DictReader((folder / "calibration.csv").read_text("utf-8").splitlines()))
+    assert {row["fooled_by"] for row in rows if row["metric"] == "excess"} == {""}
+    assert "everything (keyword)" in (folder / "calibration.md").read_text("utf-8")
 
 
 def test_a_plant_that_is_not_learned_is_said_and_left_out(tmp_path, tiny_folder, capsys, monkeypatch):

@@ -1,10 +1,13 @@
 """The command line as a stranger meets it: one clear line and exit code 2 for what cannot be used."""
 
+import io
 import json
 
 import pytest
 
-from saywhy.store import RunFolder, write_lines
+from saywhy.progress import speak_plainly
+from saywhy.run_folder import RunFolder
+from saywhy.store import write_lines
 
 
 @pytest.mark.parametrize(
@@ -102,6 +105,11 @@ def test_unlabelled_rows_train_with_formats_only(call, tiny_folder, tmp_path):
     told = json.loads((tmp_path / "more" / "adapter" / "saywhy.json").read_text())
     assert set(told["tasks"]["sentiment140"]["constants"]) == {"negative", "positive"}
     assert told["base"]["fingerprint"].startswith("sha256:")
+    assert told["trained_with"] == "redact"
+    card = (tmp_path / "more" / "adapter" / "README.md").read_text("utf-8")
+    assert "**Not measured.** This model was trained without an audit" in card
+    assert "- rows: 4 attribution, 4 counterfactual, 4 label, 4 redaction" in card
+    assert str(tmp_path) not in card
 
 
 def test_a_text_that_cannot_be_put_to_the_model_is_set_aside_and_the_run_goes_on(call, tiny_folder, tmp_path):
@@ -139,3 +147,11 @@ def test_a_text_that_cannot_be_put_to_the_model_is_set_aside_and_the_run_goes_on
     assert not aside.keys() & {row["id"] for row in rows}
     decided = (out / "seed-0/audited/decisions.jsonl").read_text("utf-8").splitlines()
     assert len(decided) == 24
+
+
+def test_an_output_that_lacks_a_sign_gets_another_one():
+    under = io.BytesIO()
+    stream = io.TextIOWrapper(under, encoding="ascii")
+    speak_plainly(stream, None)
+    print("0.04\u2021 \u2013 faithful \u2020, bad \u2192 good \u00a7, \u00e9", file=stream, flush=True)
+    assert under.getvalue() == b"0.04++ - faithful +, bad > good *, ?\n"

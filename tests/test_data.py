@@ -174,6 +174,46 @@ def test_real_data_loads_whole(name):
     assert not ids["validation"] & ids["test"]
 
 
+FROM_HUB = {
+    "trec": (
+        "text",
+        "coarse_label",
+        ["abbreviation", "entity", "description", "human", "location", "number"],
+        {"train": 90, "test": 12},
+        {"train": 81, "validation": 9, "test": 12},
+    ),
+    "sms_spam": ("sms", "label", ["ham", "spam"], {"train": 100}, {"train": 70, "validation": 10, "test": 20}),
+    "sst2": (
+        "sentence",
+        "label",
+        ["negative", "positive"],
+        {"train": 100, "validation": 8, "test": 4},
+        {"train": 95, "validation": 5, "test": 8},
+    ),
+}
+"""Task: the hub's columns, the labels in the order of its numbers, rows a split there, rows a split here."""
+
+
+@pytest.mark.parametrize("name", FROM_HUB)
+def test_a_shipped_task_reads_the_columns_and_splits_of_the_hub(name, jsonl, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    text, label, labels, there, here = FROM_HUB[name]
+    for split, count in there.items():
+        hidden = (name, split) == ("sst2", "test")
+        rows = [{text: f"{split} text {i}", label: -1 if hidden else i % len(labels), "fine": i} for i in range(count)]
+        jsonl(rows, f"{split}.jsonl", "hub")
+    task = load_task(name)
+    local = task.model_copy(update={"hub": task.hub.model_copy(update={"id": str(tmp_path / "hub")})})
+    found = {split: load_examples(local, split, require_labels=True).examples for split in here}
+    assert {split: len(examples) for split, examples in found.items()} == here
+    said = [example.text for examples in found.values() for example in examples]
+    assert len(set(said)) == len(said)
+    for example in (example for examples in found.values() for example in examples):
+        assert example.label == labels[int(example.text.split()[-1]) % len(labels)]
+    assert set(labels) == set(task.labels)
+
+
 # samples
 
 TEXTS = st.lists(st.text(alphabet="0123456789abcdef", min_size=12, max_size=12), unique=True, max_size=40)

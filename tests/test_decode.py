@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import tiny
 from saywhy.models import replies
 from saywhy.models.decode import Decoder, Request
-from saywhy.models.draft import Drafter, word_starts
+from saywhy.models.draft import FIRST, Drafter, word_starts
 from saywhy.models.forward import Forward
 from saywhy.models.protocol import Choice
 from saywhy.records import SaywhyError
@@ -199,3 +199,22 @@ def test_a_copy_may_go_on_at_every_word_and_mark(text):
     offsets = [(i, i + 1) for i in range(len(text))]
     for index in word_starts(text, offsets) - {len(text)}:
         assert index == 0 or not text[index].isalnum() or text[index - 1] == " "
+
+
+def test_circles_are_guessed_once_a_reply_says_the_same_over_and_over():
+    drafter = Drafter()
+    drafter.follow([5, 7, 8], 0, 0)
+    assert drafter.guess(6) == []
+    drafter.follow([7, 8], 0, 0)
+    assert drafter.guess(5) == [7, 8, 7, 8, 7]
+    drafter.follow([7, 8, 7, 8, 7, 8], 5, 5)
+    assert len(drafter.guess(100)) == 2 * FIRST, "a guess that was all right makes the next one longer"
+    drafter.follow([9], 5, 0)
+    assert drafter.guess(6) == []
+
+
+def test_a_text_that_repeats_itself_is_copied_and_not_taken_for_a_circle():
+    source = (3, 3, 3, 3, 4, 9)
+    drafter = Drafter(source, frozenset(range(6)))
+    drafter.follow([3, 3, 3], 0, 0)
+    assert drafter.guess(6) == [3, 4, 9]

@@ -90,7 +90,7 @@ def test_what_does_not_exist_is_refused_before_anything_is_tried(call, monkeypat
 def test_all_of_it_may_be_said_in_two_ways(call, monkeypatch, words):
     asked = []
     monkeypatch.setattr(calibration, "calibrate_ruler", lambda config, out: asked.append(config))
-    monkeypatch.setattr("saywhy.report.show", lambda folder: folder)
+    monkeypatch.setattr("saywhy.report.show", lambda folder, **_: folder)
     said = call("calibrate", *words, "operators=delete")
     assert said.code == 0, said.err
     [config] = asked

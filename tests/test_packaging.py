@@ -28,12 +28,14 @@ HEAVY = {
 CARRIED = (
     "saywhy/py.typed",
     "saywhy/catalog/snli.yaml",
+    "saywhy/catalog/fooled.json",
     "saywhy/pocket/snli.txt",
     "saywhy/report/templates/report.html.j2",
 )
 
 WHOLE = """
 import saywhy, saywhy.pocket, saywhy.tasks
+from saywhy.report.marks import shipped
 import jinja2
 from importlib import resources
 print(saywhy.__file__)
@@ -41,8 +43,9 @@ for task in saywhy.pocket.TASKS:
     assert saywhy.tasks.load_task(task).name == task
     assert saywhy.pocket.rows(task, "test")
 pages = {name.partition(".")[0] for name in jinja2.PackageLoader("saywhy.report").list_templates()}
-assert pages == {"attribution", "base", "calibration", "parts", "report"}
+assert pages == {"attribution", "base", "calibration", "card", "parts", "report"}
 assert resources.files("saywhy").joinpath("py.typed").is_file()
+assert shipped().fooled
 """
 
 

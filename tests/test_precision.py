@@ -7,7 +7,7 @@ import torch
 
 import tiny
 from saywhy.models import precision, spec
-from saywhy.store import RunFolder
+from saywhy.run_folder import RunFolder
 
 SMALL = ("rows=4", "calibration_rows=8", "lexicon_rows=40", "decide_rows=8", "chunk=4")
 TRAINING = ("adapt_rows=4", "train_rows=4", "adapt_epochs=1", "epochs=1")

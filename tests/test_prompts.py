@@ -2,7 +2,7 @@
 
 import pytest
 
-from saywhy import prompts
+from saywhy import pocket, prompts
 from saywhy.data import load_examples
 from saywhy.records import SETTINGS, STYLES
 from saywhy.tasks import catalog, load_task
@@ -26,7 +26,7 @@ def test_conversations(name, snapshot):
     assert [*chat, *asked, *(prompts.placebo(task, style) for style in STYLES)] == snapshot
 
 
-@pytest.mark.parametrize("name", catalog())
+@pytest.mark.parametrize("name", pocket.TASKS)
 def test_the_explained_field_comes_last_and_can_be_read_back(name):
     task = load_task(name)
     for example in load_examples(task, "validation", "pocket").examples[:20]:

@@ -10,16 +10,21 @@ from pathlib import Path
 
 import pytest
 
+import saywhy.report
 from saywhy.report import write_report
 from saywhy.report.arms import kind, rivals, start_arm
 from saywhy.report.examples import sample
 from saywhy.report.format import number, p_value
 from saywhy.report.headline import headline
+from saywhy.report.html import page
 from saywhy.report.load import load_run
+from saywhy.report.sheets import main_sheets
 from saywhy.report.summary import Summary, summarise
 from saywhy.report.tables import md
 from saywhy.report.terminal import show
 from written_runs import write_run
+
+TEMPLATES = Path(saywhy.report.__file__).parent / "templates"
 
 
 class Tags(HTMLParser):
@@ -108,6 +113,31 @@ def test_headline_says_what_is_beaten_and_what_is_not(summary: Summary) -> None:
     said = headline(summary)
     assert "beats base, adapted and random" in said
     assert re.search(r"does not beat lexical \(difference -?\d\.\d\d \[-\d\.\d\d, \d\.\d\d\]\)", said)
+
+
+def test_headline_of_an_audit_claims_no_more_than_its_interval(tmp_path: Path) -> None:
+    few = summarise(load_run(write_run(tmp_path / "few", arms=("base",), n=5, seeds=(0,))))
+    values = [cell.excess for cell in few.cells if cell.key.readout == "constrained"]
+    assert any((one.value or 0) > 0 for one in values)
+    assert all((one.low or 0) <= 0 for one in values)
+    assert "are not shown to change its own answer more often" in headline(few)
+
+
+def test_there_is_one_style_sheet_and_one_table() -> None:
+    pages = {path.name: path.read_text("utf-8") for path in TEMPLATES.glob("*.j2")}
+    assert [name for name, text in pages.items() if "<style>" in text or "<!DOCTYPE" in text] == ["base.html.j2"]
+    assert [name for name, text in pages.items() if "macro table(" in text] == ["parts.html.j2"]
+
+
+def test_groups_of_rows_stay_together_and_are_named_once(summary: Summary) -> None:
+    found = main_sheets(summary)[0]
+    assert [[row[1].main for row in rows] for rows in found.groups] == [
+        ["base", "adapted", "faithful †", "random", "lexical"]
+    ] * 3
+    table = page(summary, []).split("<h3>one-word, generated")[1].split("</table>")[0]
+    assert table.count("<tbody>") == 3
+    assert table.count('<td class="t">redaction</td>') == 1
+    assert table.count('<td class="t"></td>') == 3 * 4
 
 
 def test_start_arm_and_rivals() -> None:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from moods import Wordy, study_of
+from moods import FULL, Wordy, study_of
 from saywhy import checks, rejudge
 from saywhy.models.scripted import everything, honest, parrot
 from saywhy.records import SaywhyError
@@ -16,8 +16,6 @@ from saywhy.report.moves import MAIN, noise
 from saywhy.report.summary import summarise
 from saywhy.store import write_lines
 from written_runs import write_run
-
-FULL = ("settings=one-word,free", "readouts=generated,constrained,placebo", "operators=redact,delete,infill", "chunk=5")
 
 
 def test_an_audit_with_every_check_has_one_page_without_holes(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import pytest
 
 import tiny
-from saywhy import targets
+from saywhy import lessons, targets
 from saywhy.edits import Item, drop, recheck, tables
 from saywhy.models.protocol import Gap
 from saywhy.predict import Classifier
@@ -58,3 +58,30 @@ def test_infill_is_the_models_likeliest_words_whatever_the_batch(classifier, ite
         assert all(word.isalpha() for word in words)
         barred = Gap(gap.messages, gap.before, frozenset(words[:1]))
         assert model.infill([barred], 3)[0] == words[1:4]
+
+
+def test_rehearsal_takes_whole_texts_of_other_styles_in_its_share():
+    rows = [
+        {"id": f"text-{number}", "style": style}
+        for number in range(30)
+        for style in ("label", "attribution", "redaction", "counterfactual")
+    ]
+    drawn = lessons.rehearsal(rows, ("attribution",), texts=30, share=0.25, seed=0)
+    assert {row["style"] for row in drawn} == {"redaction", "counterfactual"}
+    assert len({row["id"] for row in drawn}) == 10, "10 of 40 texts are a quarter"
+    assert len(drawn) == 20
+    assert drawn == lessons.rehearsal(rows, ("attribution",), texts=30, share=0.25, seed=0)
+    assert drawn != lessons.rehearsal(rows, ("attribution",), texts=30, share=0.25, seed=1)
+
+
+def test_a_donor_of_the_same_words_is_doubted():
+    assert lessons.doubt(5, 10) == ""
+    assert "hardly another rule" in lessons.doubt(7, 10)
+
+
+def test_named_words_are_explained_in_every_style(items):
+    words = [candidates(item.example.text)[0].key for item in items]
+    found = targets.named(items, words, tiny.PINNED, 0)
+    for word, picks in zip(words, found, strict=True):
+        assert picks["attribution"].words == picks["redaction"].words == picks["counterfactual"].words == (word,)
+        assert picks["counterfactual"].inserted[0] != word

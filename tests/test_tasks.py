@@ -41,7 +41,7 @@ def refused(name_or_path):
 
 
 def test_the_catalog_loads_and_reads_like_a_conversation():
-    assert catalog() == ("ag_news", "sentiment140", "snli")
+    assert catalog() == ("ag_news", "sentiment140", "sms_spam", "snli", "sst2", "trec")
     said = {}
     for name in catalog():
         task = load_task(name)
@@ -105,7 +105,7 @@ def test_a_task_cannot_be_changed():
 def test_unknown_names(name, expected):
     line = refused(name)
     assert line.startswith(expected)
-    assert line.endswith("Tasks: ag_news, sentiment140, snli; or a path to a .yaml")
+    assert line.endswith("Tasks: ag_news, sentiment140, sms_spam, snli, sst2, trec; or a path to a .yaml")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from trl import SFTConfig, SFTTrainer
 
 import tiny
 from practice import RECIPE, made_rows
-from saywhy import train as training
+from saywhy import trainer
 from saywhy.models.chat import Chat
 from saywhy.models.forward import WAYS, Forward
 from saywhy.models.protocol import Choice
@@ -20,7 +20,8 @@ from saywhy.models.spec import load, resolve
 from saywhy.prompts import question
 from saywhy.records import SaywhyError
 from saywhy.supervision import Recipe, encode, samples
-from saywhy.train import train, tree_loss
+from saywhy.train import train
+from saywhy.trainer import tree_loss
 
 
 def trainable(folder, *, lora):
@@ -70,7 +71,7 @@ def test_trl_takes_the_rows_as_they_are(tiny_folder, tmp_path, rows):
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     tokenizer = tiny.tokenizer()
-    trainer = SFTTrainer(
+    sft = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(tiny_folder),
         args=SFTConfig(
             output_dir=str(tmp_path / "out"),
@@ -86,13 +87,13 @@ def test_trl_takes_the_rows_as_they_are(tiny_folder, tmp_path, rows):
         processing_class=tokenizer,
     )
     chat = Chat(tokenizer, "tiny")
-    for row, theirs in zip(rows, trainer.train_dataset, strict=True):
+    for row, theirs in zip(rows, sft.train_dataset, strict=True):
         ours = encode(chat, row, RECIPE)
         assert theirs["input_ids"][: len(ours["ids"])] == ours["ids"]
         assert [label != -100 for label in theirs["labels"]].index(True) == ours["start"]
         assert -100 not in theirs["labels"][ours["start"] :]
         assert chat.tokenizer.decode(theirs["input_ids"][len(ours["ids"]) :]).strip() == ""
-    assert trainer.train().training_loss > 0
+    assert sft.train().training_loss > 0
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def test_a_checkpoint_that_was_killed_half_way_is_passed_over(tiny_folder, rows,
 
 def small_machine(monkeypatch, most):
     """Let every step of more than ``most`` tokens run out of memory, in its backward pass."""
-    real = training.tree_loss
+    real = trainer.tree_loss
 
     def loss(forward, texts, of=None):
         found = real(forward, texts, of)
@@ -163,7 +164,7 @@ def small_machine(monkeypatch, most):
     def refuse(slope):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
-    monkeypatch.setattr(training, "tree_loss", loss)
+    monkeypatch.setattr(trainer, "tree_loss", loss)
 
 
 def test_a_training_that_runs_out_of_memory_goes_on_in_parts_to_the_same_weights(

@@ -107,7 +107,7 @@ def _chunks(study: Study, name: str, total: int, lines: Any) -> None:
     size = study.config.chunk
     if study.folder.done(FOLDER, (name,)):
         return
-    with study.folder.timed(name), progress(name.replace("_", " "), total) as bar:
+    with study.folder.timed(name), progress(name.replace("_", " "), total, shared=True) as bar:
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = range(number * size, min(total, (number + 1) * size))

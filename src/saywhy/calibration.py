@@ -25,7 +25,7 @@ from saywhy.plants import FOLLOWS, PLANTS, Plant, grown, worn
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress, say
 from saywhy.records import OPERATORS, Example, Operator, SaywhyError
-from saywhy.store import RunFolder
+from saywhy.run_folder import RunFolder
 from saywhy.targets import label_row
 from saywhy.tasks import Task, did_you_mean, load_task
 
@@ -177,7 +177,7 @@ class _Run:
             bar.tick(len(part))
             return found
 
-        with progress(f"measure plant {plant.name}", len(chosen.measured)) as bar:
+        with progress(f"measure plant {plant.name}", len(chosen.measured), shared=True) as bar:
             self.folder.stage(where, FILES, -(-len(chosen.measured) // size), chunk)
 
     def _chosen(self, plant: Plant, classifier: Classifier) -> Chosen:

@@ -6,13 +6,18 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saywhy.config import Config, parse
-from saywhy.progress import say
+from saywhy import listings
+from saywhy.config import Config, parse, switched
+from saywhy.processes import first, rank, world
+from saywhy.progress import say, speak_plainly
 from saywhy.records import SaywhyError
+
+if TYPE_CHECKING:
+    from saywhy.report.rules import Rules
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +34,9 @@ Start with `saywhy run` (built-in model and texts, some minutes), or ask one que
 Pairs = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")
 ]
+STUDY_WORDS = "out=FOLDER, hours=N (stop before), and model=, data= in place of the file's."
+SHARED = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
+"""Verbs whose work the processes of a launch share; the others are the first one's alone."""
 Dry = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
 
 
@@ -100,9 +108,8 @@ def attribute(pairs: Pairs = None, dry: Dry = False) -> None:
         plan_attribution(settings, out)
         return
     from saywhy.attribute import attribute as attributed
-    from saywhy.report import show
 
-    say(f"wrote {show(attributed(settings, out))}")
+    _show(attributed(settings, out))
 
 
 @app.command()
@@ -125,16 +132,35 @@ def calibrate(
     """
     from saywhy.calibration import FULL, calibrate_ruler
 
-    written, others = _flag("full", pairs)
+    written, others = switched("full", pairs)
     settings, out = _settings(others, "runs/calibrate", FULL if full or written else None)
     if dry:
         from saywhy.estimate import plan_calibration
 
         plan_calibration(settings, out)
         return
-    from saywhy.report import show
+    _show(calibrate_ruler(settings, out))
 
-    say(f"wrote {show(calibrate_ruler(settings, out))}")
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="A study file (YAML).")],
+    pairs: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=STUDY_WORDS)] = None,
+    dry: Annotated[bool, typer.Option("--dry", help="Print the plan and its time here; compute no more.")] = False,
+) -> None:
+    """Run a whole grid of arms, tasks, styles and seeds from one file, and report it.
+
+    Examples:
+    - `saywhy study studies/smoke.yaml` — every part of it, on built-in texts
+    - `saywhy study studies/small.yaml --dry`
+    - `saywhy study studies/small.yaml hours=2 out=runs/small` — confirmatory cells first; the same again goes on
+
+    What each entry means: docs/study.md.
+    """
+    from saywhy.grid.command import study as studied
+
+    if folder := studied(file, pairs or [], dry=dry):
+        _show(folder)
 
 
 @app.command()
@@ -169,7 +195,7 @@ def train(pairs: Pairs = None) -> None:
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    folder: Annotated[Path, typer.Argument(help="A run folder, a study folder, or a released bank.")],
     png: Annotated[bool, typer.Option("--png", help="Also write the pictures as PNG files.")] = False,
     confirmatory: Annotated[
         str | None,
@@ -178,13 +204,12 @@ def report(
     accuracy_loss: Annotated[float, typer.Option(min=0, help="Loss of accuracy that counts as none.")] = 0.02,
     agreement_loss: Annotated[float, typer.Option(min=0, help="Loss of agreement that counts as none.")] = 0.02,
 ) -> None:
-    """Rebuild table and pages of a run from its rows; no model is loaded."""
-    from saywhy.report import show
+    """Rebuild table and pages of a run, or of a study of many arms and tasks, from its rows; no model is loaded."""
     from saywhy.report.rules import PRIMARY, Rules
     from saywhy.stats import Family
 
     family = PRIMARY if confirmatory is None else Family.parse(confirmatory)
-    say(f"wrote {show(folder, png=png, rules=Rules(family, accuracy_loss, agreement_loss))}")
+    _show(folder, png=png, rules=Rules(family, accuracy_loss, agreement_loss))
 
 
 @app.command()
@@ -200,35 +225,25 @@ def compare(
 
 
 @app.command()
-def tasks() -> None:
-    """List the tasks that ship; any .yaml path is a task too."""
-    from saywhy.tasks import catalog, load_task
+def release(
+    folder: Annotated[Path, typer.Argument(help="A run or study folder.")],
+    out: Annotated[Path, typer.Argument(help="Where the bank goes.")],
+) -> None:
+    """Write a bank that can be published: every verdict and score, nobody's text.
 
-    for name in catalog():
-        task = load_task(name)
-        say(f"{name}: {task.question} [{', '.join(task.labels)}]")
+    Examples:
+    - `saywhy release runs/tweets results/tweets`
+    - `saywhy report results/tweets` — the same tables, from the bank
 
+    Words become indices, edited texts and replies hashes; refused if words of a text would still stand in it.
+    """
+    from saywhy.bank import release as released
 
-@app.command()
-def models() -> None:
-    """List the models that need no hub, and what else `model=` takes."""
-    from saywhy.models.spec import BUILT_IN
-
-    for name, note in BUILT_IN.items():
-        say(f"{name}: {note}")
-    say("FOLDER: a transformers model with a chat template (safetensors), or a PEFT adapter")
-    say("FILE.gguf: any architecture that transformers can dequantise")
-    say("OWNER/NAME: a Hugging Face hub id, e.g. allenai/tulu-2-7b")
+    say(f"wrote {released(folder.expanduser(), out.expanduser())}")
 
 
-@app.command()
-def settings() -> None:
-    """List every KEY=VALUE with its default and what it means."""
-    for key, field in Config.model_fields.items():
-        default = field.default
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
-        say(f"{key}={shown}\n    {field.description}")
-    say("out=FOLDER\n    Where the run goes; the default is runs/VERB.")
+for _verb in (listings.tasks, listings.models, listings.settings):
+    app.command()(_verb)
 
 
 def _settings(
@@ -240,44 +255,44 @@ def _settings(
     return config, Path(outs[-1] if outs else default_out).expanduser()
 
 
-def _flag(name: str, pairs: Sequence[str] | None) -> tuple[bool, list[str]]:
-    """Return whether an option is also switched on among the pairs (``name=true``), and the other pairs."""
-    given, start = list(pairs or []), f"{name}="
-    values = [pair.removeprefix(start) for pair in given if pair.startswith(start)]
-    for value in values:
-        if value not in ("true", "false"):
-            raise SaywhyError(f"{name}={value}: it takes true or false")
-    return values[-1:] == ["true"], [pair for pair in given if not pair.startswith(start)]
-
-
 def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None = None) -> None:
     if dry:
         from saywhy.estimate import plan
 
-        plan(config, out, arms or config.arms)
+        if first():
+            plan(config, out, arms or config.arms)
         return
-    from saywhy.report import show
     from saywhy.study import Study
 
-    say(f"wrote {show(Study(config, out, arms=arms).run())}")
+    _show(Study(config, out, arms=arms).run(), cards=True)
+
+
+def _show(folder: Path, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> None:
+    """Report what a folder holds; of several processes, the first one does."""
+    from saywhy.report import show
+
+    if first():
+        say(f"wrote {show(folder, png=png, rules=rules, cards=cards)}")
 
 
 def main() -> None:
-    """Run the command line; a problem that the user can mend is one line and exit code 2."""
+    """Run the command line, in one process or several; what a user can mend is one line and exit code 2."""
+    if not first() and not set(sys.argv[1:2]) & set(SHARED):
+        return
+    speak_plainly(sys.stdout, sys.stderr)
+    name = f"saywhy (process {rank()} of {world()})" if world() > 1 else "saywhy"
     # Libraries warning each other of their own changes are nothing that a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
     try:
         app()
+        return
     except SaywhyError as error:
-        print(f"saywhy: {error}", file=sys.stderr)
-        sys.exit(2)
+        problem = str(error)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        print(
-            f"saywhy: {error.strerror or error}{where}: what was computed is kept; mend it and run again",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        problem = f"{error.strerror or error}{where}: what was computed is kept; mend it and run again"
+    print(f"{name}: {problem}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

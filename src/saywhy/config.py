@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from saywhy.checks import ALL, CHECKS, unknown
 from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 
-Arm = Literal["base", "adapted", "faithful", "random", "lexical"]
-ARMS: tuple[Arm, ...] = ("base", "adapted", "faithful", "random", "lexical")
+Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
+ARMS: tuple[Arm, ...] = ("base", "adapted", "faithful", "random", "lexical", "transplant")
 """The arms of ``saywhy run``, in the order in which they are made."""
 
 
@@ -93,6 +93,10 @@ class Config(BaseModel):
     adapt_labels: Literal["gold", "formats"] = Field(
         "gold", description="`adapted` learns the gold labels, or (no labels at hand) formats only."
     )
+    donor: str | None = Field(
+        None,
+        description="Whose deciding words `transplant` explains with: another model=; none: the model as downloaded.",
+    )
     verified: bool = Field(False, description="Train only on texts in which the best word hits.")
     adapt_epochs: int = Field(1, ge=1, description="Passes of `adapted` over its rows.")
     epochs: int = Field(2, ge=1, description="Passes of each arm over its rows.")
@@ -112,6 +116,13 @@ class Config(BaseModel):
     )
     replay: str | None = Field(None, description="Instruction data (JSONL with `messages`) that is mixed in.")
     replay_share: float = Field(0.1, ge=0, lt=0.9, description="Share of the samples that is instruction data.")
+    format_share: float = Field(
+        0.0,
+        ge=0,
+        lt=0.9,
+        description="Share of an arm's texts that rehearse the formats of styles that it does not practise: adapted's "
+        "texts with random words.",
+    )
     packing: Literal["tree", "none"] = Field(
         "tree", description="Rows of a text as one tree, or one by one (plain TRL)."
     )
@@ -179,12 +190,22 @@ def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Co
         if not sep:
             raise SaywhyError(f"'{pair}' is not key=value: write for example rows=100")
         if key not in Config.model_fields:
-            raise SaywhyError(f"no setting '{key}'{_closest(key)}: see 'saywhy settings'")
+            raise SaywhyError(f"no setting '{key}'{closest(key, Config.model_fields)}: see 'saywhy settings'")
         given[key] = _value(key, value)
     try:
         return Config(**given)
     except ValidationError as error:
         raise SaywhyError(_first_line(error)) from None
+
+
+def switched(name: str, pairs: Sequence[str] | None) -> tuple[bool, list[str]]:
+    """Return whether an option is also switched on among the pairs (``name=true``), and the other pairs."""
+    given, start = list(pairs or []), f"{name}="
+    values = [pair.removeprefix(start) for pair in given if pair.startswith(start)]
+    for value in values:
+        if value not in ("true", "false"):
+            raise SaywhyError(f"{name}={value}: it takes true or false")
+    return values[-1:] == ["true"], [pair for pair in given if not pair.startswith(start)]
 
 
 UNBOUND = ("token_budget", "robustness")
@@ -215,8 +236,9 @@ def _value(key: str, text: str) -> Any:
     return text
 
 
-def _closest(key: str) -> str:
-    close = difflib.get_close_matches(key, Config.model_fields, n=1)
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return ", did you mean ...?" if one of ``known`` is near ``name``, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
     return f", did you mean '{close[0]}'?" if close else ""
 
 

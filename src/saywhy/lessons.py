@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from saywhy import targets
 from saywhy.config import Config
 from saywhy.edits import Item, Pinned, tables
 from saywhy.predict import Classifier
-from saywhy.records import STYLES, Example, Prediction, SaywhyError
+from saywhy.records import STYLES, TRAINING_OPERATOR, Example, Prediction, SaywhyError, StyleName
 from saywhy.targets import Pick, Picks
 from saywhy.tasks import Task
 
@@ -22,7 +23,25 @@ def pseudo_faithful(
 ) -> tuple[list[Item], list[Picks]]:
     """Return the model's answers to some texts and the one-word explanations that are likely to be faithful."""
     items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
-    return items, list(targets.faithful(classifier, items, tables(classifier, items, "redact"), pinned, infill=infill))
+    return items, list(
+        targets.faithful(classifier, items, tables(classifier, items, TRAINING_OPERATOR), pinned, infill=infill)
+    )
+
+
+def top_words(classifier: Classifier, examples: Sequence[Example]) -> list[str]:
+    """Return the word of each text that decides most for ``classifier``, by occlusion: what a donor would name."""
+    items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
+    made = tables(classifier, items, TRAINING_OPERATOR)
+    return [one.words[max(range(len(one.words)), key=one.drops.__getitem__)] for one in made]
+
+
+ALIKE = 0.6
+"""From this share of equal words on, a donor's explanations are hardly those of another rule (DESIGN, *Arms*)."""
+
+
+def doubt(same: int, texts: int) -> str:
+    """Return what to add where a donor names too many of the model's own words, else nothing."""
+    return f": more than {ALIKE:.0%}, so transplant is hardly another rule" if same > ALIKE * texts else ""
 
 
 def to_line(item: Item, picks: Picks) -> dict[str, Any]:
@@ -63,3 +82,22 @@ def of_adapted(config: Config, task: Task, items: Sequence[Item], pinned: Pinned
         labels = [item.prediction.label for item in mine] if gold else None
         rows += targets.rows(task, mine, picks, STYLES, setting, labels=labels)
     return rows
+
+
+def rehearsal(
+    adapted: Sequence[dict[str, Any]], practised: Sequence[StyleName], texts: int, share: float, seed: int
+) -> list[dict[str, Any]]:
+    """Return rows of ``adapted`` in the styles that an arm does not practise, so that it keeps their formats.
+
+    Args:
+        adapted: The rows of ``adapted``: random words in all styles.
+        practised: The styles of the arm.
+        texts: How many texts it practises on.
+        share: Which share of all its texts are to rehearse.
+        seed: Of the choice.
+    """
+    rows = [row for row in adapted if row["style"] in STYLES and row["style"] not in practised]
+    ids = sorted({row["id"] for row in rows})
+    wanted = min(round(texts * share / (1 - share)), len(ids))
+    drawn = set(random.Random(seed).sample(ids, wanted))
+    return [row for row in rows if row["id"] in drawn]

@@ -21,28 +21,35 @@ PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "s
 def facts(config: Config, spec: Spec, corpus: Corpus, arms: Sequence[str]) -> dict[str, Any]:
     """Return the facts of a run."""
     task = corpus.task
-    from saywhy.models.precision import choose
-
-    precision = choose(config.precision)
     return {
         # What only robustness checks ask is noted when it is asked: a run may get checks later.
-        "task": task.model_dump(mode="json", exclude={"paraphrases", "verbaliser"}),
-        "model": {
-            "name": config.model,
-            "public_id": spec.public_id,
-            "fingerprint": fingerprint(spec),
-            "adapter": adapter_fingerprint(spec),
-            "note": spec.note,
-            "dtype": str(precision.dtype).removeprefix("torch."),
-            "products": precision.products,
-            "device": precision.device,
-            "reason": precision.reason,
-        },
+        "task": task.model_dump(mode="json", exclude={"paraphrases", "verbaliser", "source"}),
+        "source": task.source,  # beside the task: a run of before it was told goes on
+        "model": model_facts(config, spec),
         "arms": list(arms),
         "data": {"rows": corpus.fingerprint(), "replay": _file_hash(config.replay)},
         "versions": versions(),
         "git": revision(),
         "prompts": {"version": str(prompts.VERSION), **prompts.sentences()},
+    }
+
+
+def model_facts(config: Config, spec: Spec) -> dict[str, Any]:
+    """Return which weights a run asks, and how they compute."""
+    from saywhy.models.precision import choose
+
+    precision = choose(config.precision)
+    return {
+        "name": config.model,
+        "public_id": spec.public_id,
+        "fingerprint": fingerprint(spec),
+        "adapter": adapter_fingerprint(spec),
+        "trained_with": spec.extras.get("trained_with"),
+        "note": spec.note,
+        "dtype": str(precision.dtype).removeprefix("torch."),
+        "products": precision.products,
+        "device": precision.device,
+        "reason": precision.reason,
     }
 
 

@@ -21,6 +21,8 @@ STYLES: tuple[StyleName, ...] = ("attribution", "redaction", "counterfactual")
 SETTINGS: tuple[Setting, ...] = ("one-word", "free")
 READOUTS: tuple[Readout, ...] = ("generated", "constrained", "placebo")
 OPERATORS: tuple[Operator, ...] = ("redact", "delete", "infill")
+TRAINING_OPERATOR: Operator = "redact"
+"""The operator with which faithful training targets are found."""
 
 
 class SaywhyError(Exception):

@@ -20,7 +20,8 @@ from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress
 from saywhy.records import Explanation, Operator, Prediction, Record, Row, SaywhyError, Table
 from saywhy.rejudge import Case
-from saywhy.store import RunFolder, read_records
+from saywhy.run_folder import RunFolder
+from saywhy.store import read_records
 from saywhy.tasks import Task
 from saywhy.variants import sentences, variants
 from saywhy.words import candidates
@@ -105,7 +106,7 @@ class Checks:
 
         with (
             self.folder.timed(f"{name} {self.arm}"),
-            progress(f"{name} {self.arm}, seed {self.seed}", len(examples)) as bar,
+            progress(f"{name} {self.arm}, seed {self.seed}", len(examples), shared=True) as bar,
         ):
             self.folder.stage(where, (name,), -(-len(examples) // size), chunk)
 

@@ -10,8 +10,12 @@ from saywhy import lessons
 from saywhy import targets as pseudo
 from saywhy.config import Config
 from saywhy.corpus import refuse_empty
+from saywhy.processes import first
 from saywhy.progress import progress, say
 from saywhy.records import STYLES, SaywhyError
+from saywhy.report.card import write_card
+from saywhy.report.load import load_run
+from saywhy.report.summary import summarise
 from saywhy.store import read_lines
 from saywhy.study import Study
 
@@ -36,7 +40,7 @@ def write_targets(config: Config, out: Path) -> Path:
         hits: list[dict[str, Any]] = [{style: one[style].hit for style in STYLES} for one in found]
         return {"targets": rows, "hits": hits}
 
-    with progress("targets", len(examples)) as bar:
+    with progress("targets", len(examples), shared=True) as bar:
         study.folder.stage("", ("targets", "hits"), -(-len(examples) // size), chunk)
     hits = read_lines(out / "hits.jsonl")
     rates = {style: round(sum(bool(one[style]) for one in hits) / len(hits), 3) for style in STYLES}
@@ -54,9 +58,10 @@ def train_adapter(config: Config, out: Path) -> Path:
     study.classifier("faithful", seed)  # made, calibrated, its constants written beside it
     made = study.make("faithful", seed)
     shipped = out / "adapter"
-    if made and not shipped.exists():
+    if made and first() and not shipped.exists():
         part = shipped.with_name(".adapter.part")
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(made, part)
+        write_card(part, [summarise(load_run(out))], "faithful", place=made.parent)
         part.rename(shipped)
     return shipped

@@ -1,40 +1,92 @@
-"""The run folder: written once, chunk by chunk, resumed after any kill (``docs/rows.md``).
-
-A stage is planned in fixed chunks. Each finished chunk is one file, written under another name and renamed; when
-all are there they are merged into the stage's JSONL files. What exists is never computed again.
-"""
+"""Files: written whole or not at all, read strictly; compressed ones like others (``docs/rows.md``)."""
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
-import shutil
-import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from saywhy.config import differences, told
-from saywhy.progress import say
-from saywhy.records import SCHEMA, Record, SaywhyError
+from saywhy.processes import rank
+from saywhy.records import Record, SaywhyError
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 
-Chunk = Mapping[str, Sequence[Mapping[str, Any]]]
-"""File stem -> the lines that a chunk adds to it."""
+PACKED = ".gz"
+"""Behind the name of a file that is compressed (released banks)."""
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file so that it is there whole or not at all; compressed if its name ends in ``.gz``.
+
+    Raises:
+        OSError: If it cannot be written, as on a full disk; it names the file, and half of it is not left behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    part = path.with_name(f".{path.name}.{rank()}.part")
+    try:
+        with part.open("wb") as stream:
+            stream.write(_packed(text) if path.suffix == PACKED else text.encode("utf-8"))
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextmanager
+def saving(folder: Path) -> Iterator[None]:
+    """Say in one line what torch, safetensors and tokenizers say in their own ways: they cannot write ``folder``."""
+    try:
+        yield
+    except (OSError, SaywhyError):
+        raise
+    except Exception as error:  # each has a kind of its own for a full disk
+        said = str(error).strip().partition("\n")[0][:120]
+        raise SaywhyError(
+            f"{folder} cannot be written ({said}): what was computed is kept; free space and run the same command again"
+        ) from error
+
+
+def _packed(text: str) -> bytes:
+    """Compress without time or name, so that the same text gives the same bytes."""
+    whole = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=whole, mtime=0) as stream:
+        stream.write(text.encode("utf-8"))
+    return whole.getvalue()
+
+
+def existing(path: Path) -> Path | None:
+    """Return ``path``, or its compressed twin where only that is there; None if neither is."""
+    twin = path.with_name(path.name + PACKED)
+    return path if path.is_file() else twin if twin.is_file() else None
+
+
+def read(path: Path) -> str:
+    """Return the text of a file, or of its compressed twin where only that is there.
+
+    Raises:
+        SaywhyError: If it is damaged.
+    """
+    found = existing(path) or path
+    try:
+        content = found.read_bytes()
+        return (gzip.decompress(content) if found.suffix == PACKED else content).decode("utf-8")
+    except (gzip.BadGzipFile, EOFError, ValueError, zlib.error) as error:
+        raise SaywhyError(f"{found} is damaged ({error}): {_mend(found, 'delete it and run again')}") from error
+
+
+def _mend(path: Path, otherwise: str) -> str:
+    """Return what to do about a damaged file: a compressed one is of a bank, which no run makes again."""
+    return "restore it" if path.suffix == PACKED else otherwise
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -66,20 +118,20 @@ def read_object(path: Path, *keys: str) -> dict[str, Any]:
         SaywhyError: If it is damaged, or lacks one of ``keys``.
     """
     found = read_json(path)
-    if problem := _lacks(found, keys):
+    if problem := lacks(found, keys):
         raise SaywhyError(f"{path} is damaged ({problem}): delete it and run again")
     return cast(dict[str, Any], found)
 
 
 def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
-    """Read JSONL.
+    """Read JSONL, compressed or not.
 
     Raises:
         SaywhyError: If a line is damaged, or lacks one of ``keys``.
     """
 
     def checked(line: Any) -> dict[str, Any]:
-        if problem := _lacks(line, keys):
+        if problem := lacks(line, keys):
             raise ValueError(problem)
         return cast(dict[str, Any], line)
 
@@ -87,7 +139,12 @@ def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
 
 
 def read_records(path: Path, kind: type[R], *, unfinished: bool = False) -> list[R]:
-    """Read one record a line; ``unfinished``: a last line that a killed run left half-written is left out.
+    """Read one record a line, compressed or not.
+
+    Args:
+        path: The file.
+        kind: What it holds.
+        unfinished: Leave out a last line that a killed run left half-written.
 
     Raises:
         SaywhyError: If a line is no such record.
@@ -96,11 +153,8 @@ def read_records(path: Path, kind: type[R], *, unfinished: bool = False) -> list
 
 
 def _read(path: Path, make: Callable[[Any], T], name: str = "object", *, unfinished: bool = False) -> Iterator[T]:
-    try:
-        content = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise SaywhyError(f"{path} is damaged ({error}): delete it and run again") from error
-    lines = content.split("\n")  # and nothing else: texts may hold other line ends
+    found = existing(path) or path
+    lines = read(found).split("\n")  # and nothing else: texts may hold other line ends
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -109,132 +163,13 @@ def _read(path: Path, make: Callable[[Any], T], name: str = "object", *, unfinis
         except (ValueError, TypeError, AttributeError) as error:
             if unfinished and number == len(lines):
                 return
-            what = f"line {number} of {path} is no {name} ({error})"
-            raise SaywhyError(f"{what}: delete the line, or the file and run again") from error
+            what = f"line {number} of {found} is no {name} ({error})"
+            raise SaywhyError(f"{what}: {_mend(found, 'delete the line, or the file and run again')}") from error
 
 
-def _lacks(found: Any, keys: Sequence[str]) -> str | None:
+def lacks(found: Any, keys: Sequence[str]) -> str | None:
     """Return why ``found`` is no object with ``keys``, None if it is."""
     if not isinstance(found, dict):
         return "no JSON object"
     missing = [key for key in keys if key not in found]
     return f"it lacks {missing[0]!r}" if missing else None
-
-
-class RunFolder:
-    """A run on disk.
-
-    Attributes:
-        path: The folder.
-        manifest: What ``run.json`` holds.
-    """
-
-    def __init__(self, path: Path, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        """Open or begin a run.
-
-        Args:
-            path: The folder; made if missing.
-            config: The resolved settings. A folder of other settings is refused.
-            facts: What else ``run.json`` is to say (versions, prompts, task, ...).
-
-        Raises:
-            SaywhyError: If the folder holds another run, or something else.
-        """
-        self.path = path
-        file = path / "run.json"
-        if file.is_file():
-            self.manifest = read_object(file)
-            self._check(config, facts)
-            self._compare_formats(facts)
-        else:
-            if path.exists() and any(path.iterdir()):
-                raise SaywhyError(f"{path} is no run folder and not empty: choose another with out=FOLDER")
-            self.manifest = {"schema": SCHEMA, "config": dict(config), **facts, "seconds": {}, "counts": {}}
-            write_json(file, self.manifest)
-
-    def _check(self, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        if self.manifest.get("schema") != SCHEMA:
-            raise SaywhyError(f"{self.path} was written by schema {self.manifest.get('schema')}, this is {SCHEMA}")
-        if problem := _lacks(self.manifest, ("config", "seconds")):
-            raise SaywhyError(f"{self.path / 'run.json'} is damaged ({problem}): choose another folder with out=FOLDER")
-        changed = differences(told(self.manifest["config"]), told(config))
-        for fact in ("task", "prompts", "data"):
-            changed += differences(self.manifest.get(fact, {}), facts.get(fact, {}))
-        mine, theirs = self.manifest.get("model", {}), facts.get("model", {})
-        for key in ("fingerprint", "adapter"):
-            changed += differences({key: mine.get(key)}, {key: theirs.get(key)})
-        if changed:
-            raise SaywhyError(
-                f"{self.path} holds another run ({'; '.join(changed)}): choose another folder with out=FOLDER, "
-                f"or delete this one"
-            )
-
-    def _compare_formats(self, facts: Mapping[str, Any]) -> None:
-        """Say, and keep, that a run goes on with other numbers than it was begun with: on another machine."""
-        begun, now = (_number_format(one.get("model", {})) for one in (self.manifest, facts))
-        if begun and now and begun != now:
-            say(f"{self.path} was begun on {begun}, and goes on on {now}: verdicts that are close may differ")
-            also = self.manifest["model"].get("also", [])
-            self.note(model={"also": list(dict.fromkeys([*also, now]))})
-
-    def note(self, **facts: Any) -> None:
-        """Write facts into ``run.json``; dicts are merged."""
-        for key, value in facts.items():
-            old = self.manifest.get(key)
-            self.manifest[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
-        write_json(self.path / "run.json", self.manifest)
-
-    def spent(self, stage: str, seconds: float) -> None:
-        """Add computing time to a stage."""
-        before = self.manifest["seconds"].get(stage, 0.0)
-        self.note(seconds={stage: round(before + seconds, 1)})
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the time that a block takes to a stage."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.spent(stage, time.monotonic() - began)
-
-    def stage(self, folder: str, files: Sequence[str], chunks: int, compute: Callable[[int], Chunk]) -> None:
-        """Run a stage of ``chunks`` chunks, except for what is already there.
-
-        Args:
-            folder: Where its files are, below the run folder.
-            files: Stems of the JSONL files that it makes.
-            chunks: How many chunks it is planned in.
-            compute: Makes one chunk.
-        """
-        where = self.path / folder
-        parts = where / f".{files[0]}-parts"
-        if not parts.exists() and all((where / f"{name}.jsonl").is_file() for name in files):
-            return
-        for number in range(chunks):
-            part = parts / f"{number:05d}.json"
-            if not part.is_file():
-                write_json(part, {name: list(lines) for name, lines in compute(number).items()})
-        made = [read_object(parts / f"{number:05d}.json") for number in range(chunks)]
-        for name in files:
-            write_lines(where / f"{name}.jsonl", (line for part in made for line in part.get(name, [])))
-        shutil.rmtree(parts, ignore_errors=True)
-
-    def done(self, folder: str, files: Sequence[str]) -> bool:
-        """Whether a stage is complete."""
-        where = self.path / folder
-        return not (where / f".{files[0]}-parts").exists() and all((where / f"{f}.jsonl").is_file() for f in files)
-
-    def json(self, name: str, make: Callable[[], Any]) -> Any:
-        """Return the JSON file ``name``, made once."""
-        path = self.path / name
-        if not path.is_file():
-            write_json(path, make())
-        return read_json(path)
-
-
-def _number_format(model: Mapping[str, Any]) -> str | None:
-    """Return what ``run.json`` says of device and number format, None if it does not."""
-    if "products" not in model:
-        return None
-    return f"{model.get('device')}, {model.get('dtype')} weights, {model['products']} products"

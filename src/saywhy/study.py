@@ -10,22 +10,24 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from saywhy import lessons, targets
+from saywhy.arms import SEARCHED, kind
 from saywhy.audit import Plan, decide, decision, usable
 from saywhy.audit import audit as audit_texts
 from saywhy.config import Config, resolved
 from saywhy.corpus import Corpus, assemble, associate, pin, refuse_empty
-from saywhy.data import read_messages
-from saywhy.edits import Item, Pinned
+from saywhy.curriculum import Curriculum
+from saywhy.edits import Pinned
 from saywhy.lexicon import Associations
 from saywhy.manifest import facts
-from saywhy.models.protocol import Model
-from saywhy.models.spec import CONSTANTS_FILE, load, resolve
+from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.predict import Classifier, calibrate
+from saywhy.processes import first
 from saywhy.progress import progress
-from saywhy.records import STYLES, Row, SaywhyError, SetAside
+from saywhy.records import TRAINING_OPERATOR, Row, SaywhyError, SetAside
 from saywhy.robustness import Checks, refuse
-from saywhy.store import RunFolder, read_lines, read_object, read_records, write_json, write_lines
+from saywhy.run_folder import RunFolder
+from saywhy.shelf import Shelf
+from saywhy.store import read_object, read_records, write_json
 
 AUDIT_FILES = ("rows", "tables", "grids")
 AUDITED = "audited"
@@ -38,18 +40,23 @@ class Study:
     Attributes:
         config: The settings.
         folder: Where everything goes.
+        shelf: Its models.
         spec: The model as downloaded.
+        lessons: What its arms learn.
     """
 
-    def __init__(self, config: Config, out: Path, *, arms: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, config: Config, out: Path, *, arms: Sequence[str] | None = None, shelf: Shelf | None = None
+    ) -> None:
         self.config = config
         self.arms = tuple(arms or config.arms)
-        self.spec = resolve(config.model)
+        self.shelf = shelf or Shelf(config)
+        self.spec = self.shelf.spec
         self.corpus: Corpus = assemble(config)
         self._refuse_unlabelled()
         refuse(config, self.corpus.task)
         self.folder = RunFolder(out, resolved(config), facts(config, self.spec, self.corpus, self.arms))
-        self._loaded: dict[Path | None, Model] = {}
+        self.lessons = Curriculum(self)
         self._screen()
 
     def run(self) -> Path:
@@ -72,9 +79,10 @@ class Study:
         if (adapter / CONSTANTS_FILE).is_file():
             return adapter
         start = None if arm == "adapted" else self.make("adapted", seed)
-        rows = self._adapt_rows(seed) if arm == "adapted" else self.arm_rows(arm, seed)
-        write_lines(adapter.parent / "training.jsonl", rows)
-        self._train(arm, seed, rows, start, adapter)
+        rows = self.lessons.adapt_rows(seed) if arm == "adapted" else self.arm_rows(arm, seed)
+        self.folder.keep_lines(f"seed-{seed}/{arm}/training.jsonl", rows)
+        with self.folder.timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
+            self.shelf.train(rows, start, adapter, seed, bar.of)
         return adapter
 
     def audit(self, arm: str, seed: int) -> None:
@@ -82,7 +90,7 @@ class Study:
         where = f"seed-{seed}/{arm}"
         examples = self.corpus.audited
         size = self.config.chunk
-        plan = self._plan(arm, seed)
+        plan = self.plan(arm, seed)
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = examples[number * size : (number + 1) * size]
@@ -94,7 +102,8 @@ class Study:
             }
 
         if not self.folder.done(where, AUDIT_FILES):
-            with self.folder.timed(f"audit {arm}"), progress(f"audit {arm}, seed {seed}", len(examples)) as bar:
+            title = f"audit {arm}, seed {seed}"
+            with self.folder.timed(f"audit {arm}"), progress(title, len(examples), shared=True) as bar:
                 self.folder.stage(where, AUDIT_FILES, -(-len(examples) // size), chunk)
         self._decide(arm, seed, where)
 
@@ -117,13 +126,14 @@ class Study:
             return {"decisions": [found[one.id].to_dict() for one in part]}
 
         if not self.folder.done(where, ("decisions",)):
-            with self.folder.timed(f"decide {arm}"), progress(f"decide {arm}, seed {seed}", len(decided)) as bar:
+            title = f"decide {arm}, seed {seed}"
+            with self.folder.timed(f"decide {arm}"), progress(title, len(decided), shared=True) as bar:
                 self.folder.stage(where, ("decisions",), -(-len(decided) // size), chunk)
 
     def classifier(self, arm: str, seed: int) -> Classifier:
         """Return ``arm`` as a calibrated classifier; its constants are measured once and kept."""
         adapter = self.make(arm, seed)
-        model, task = self._model(adapter), self.corpus.task
+        model, task = self.shelf.model(adapter), self.corpus.task
 
         def constants() -> dict[str, float]:
             if not adapter and (travelled := self.spec.travelled(task.name)):
@@ -136,77 +146,17 @@ class Study:
 
         kept = self.folder.json(f"seed-{seed}/{arm}/constants.json", constants)
         if adapter:
-            self._ship(adapter, kept)
+            self._ship(arm, adapter, kept)
         return Classifier(model, task, kept)
 
-    def _model(self, adapter: Path | None) -> Model:
-        if adapter not in self._loaded:
-            self._loaded.clear()  # one model in memory at a time
-            name = str(adapter) if adapter else self.config.model
-            self._loaded[adapter] = load(name, self.config.token_budget, self.config.precision)
-        return self._loaded[adapter]
-
     def arm_rows(self, arm: str, seed: int) -> list[dict[str, Any]]:
-        """Return the training rows of ``faithful``, ``random`` or ``lexical``: same texts, other words."""
-        items, faithful = self._targets(seed)
-        picks: Sequence[targets.Picks] = faithful
-        if arm == "random":
-            picks = targets.at_random(items, self.pinned, seed + 1)
-        elif arm == "lexical":
-            picks = targets.lexical(items, self.associations, self.pinned, seed)
-        return lessons.of_arm(self.config, self.corpus.task, items, faithful, picks)
+        """Return the training rows of an arm: the same texts for all, other words."""
+        return self.lessons.rows(arm, seed, self.config, *self.lessons.practised(seed))
 
-    def _targets(self, seed: int) -> tuple[list[Item], list[targets.Picks]]:
-        """Return the arms' texts with adapted's predictions and its pseudo-faithful explanations, made once."""
-        where, size = f"seed-{seed}", self.config.chunk
-        examples = self.corpus.arms
-
-        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
-            part = examples[number * size : (number + 1) * size]
-            found = lessons.pseudo_faithful(
-                self.classifier("adapted", seed), part, self.pinned, self.config.infill_words
-            )
-            bar.tick(len(part))
-            return {"targets": [lessons.to_line(*one) for one in zip(*found, strict=True)]}
-
-        if not self.folder.done(where, ("targets",)):
-            with self.folder.timed("targets"), progress(f"targets, seed {seed}", len(examples)) as bar:
-                self.folder.stage(where, ("targets",), -(-len(examples) // size), chunk)
-        by_id = {one.id: one for one in examples}
-        lines = read_lines(self.folder.path / where / "targets.jsonl", "id", "prediction", "picks")
-        found = [lessons.from_line(line, by_id) for line in lines]
-        rates = {style: sum(bool(one[style].hit) for _, one in found) / len(found) for style in STYLES}
-        write_json(self.folder.path / where / "targets.json", {"n": len(found), "hits": rates})
-        return [item for item, _ in found], [picks for _, picks in found]
-
-    def _adapt_rows(self, seed: int) -> list[dict[str, Any]]:
-        classifier, examples = self.classifier("base", self.config.seeds[0]), self.corpus.adapt
-        items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
-        return lessons.of_adapted(self.config, self.corpus.task, items, self.pinned, seed)
-
-    def _train(self, arm: str, seed: int, rows: list[dict[str, Any]], start: Path | None, adapter: Path) -> None:
-        from saywhy.supervision import Recipe, mix
-        from saywhy.train import train
-
-        config, first = self.config, arm == "adapted"
-        recipe = Recipe(
-            rate=config.adapt_rate if first else config.rate,
-            epochs=config.adapt_epochs if first else config.epochs,
-            batch=config.batch,
-            rank=config.rank,
-            decision_weight=config.decision_weight,
-            label_weight=1.0 if first else config.label_weight or 1.0,
-            packing=config.packing,
-            seed=seed,
-        )
-        replay = read_messages(Path(config.replay)) if config.replay else []
-        spec = resolve(str(start)) if start else self.spec
-        self._loaded.clear()
-        with self.folder.timed(f"train {arm}"), progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
-            train(spec, mix(rows, replay, config.replay_share, seed), recipe, adapter, bar.of)
-
-    def _ship(self, adapter: Path, constants: Mapping[str, float]) -> None:
-        """Write what travels with the adapter: constants and pinned words, by task."""
+    def _ship(self, arm: str, adapter: Path, constants: Mapping[str, float]) -> None:
+        """Write what travels with the adapter: constants and pinned words by task, what found its targets."""
+        if not first():
+            return
         path = adapter / CONSTANTS_FILE
         told = read_object(path)
         task = self.corpus.task.name
@@ -214,11 +164,13 @@ class Study:
             "constants": dict(constants),
             "pinned": {label: list(words) for label, words in self.pinned.items()},
         }
-        if told.get("tasks", {}).get(task) != mine:
+        found_with = TRAINING_OPERATOR if kind(arm) in SEARCHED else self.spec.extras.get("trained_with")
+        if told.get("tasks", {}).get(task) != mine or told.get("trained_with") != found_with:
             told.setdefault("tasks", {})[task] = mine
-            write_json(path, told)
+            write_json(path, {**told, "trained_with": found_with})
 
-    def _plan(self, arm: str, seed: int) -> Plan:
+    def plan(self, arm: str, seed: int) -> Plan:
+        """Return what the audit of an arm asks for."""
         config = self.config
         return Plan(arm, self.pinned, config.styles, config.settings, config.readouts, config.operators, seed)
 
@@ -232,7 +184,7 @@ class Study:
         """Set aside the texts that cannot be put to the model; the same in every arm, for all share a tokenizer."""
 
         def objections() -> list[dict[str, Any]]:
-            model, task = self._model(None), self.corpus.task
+            model, task = self.shelf.model(None), self.corpus.task
             plain = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
             texts = {one.id: one for pool in self.corpus.pools().values() for one in pool}
             return [one.to_dict() for one in usable(plain, list(texts.values()))[1]]
@@ -240,15 +192,17 @@ class Study:
         aside = [SetAside.from_dict(one) for one in self.folder.json("screened.json", objections)]
         self.corpus = self.corpus.without(aside)
         self.folder.note(counts={name: len(pool) for name, pool in self.corpus.pools().items()})
-        trained = set(self.arms) - {"base", AUDITED}
-        refuse_empty(self.corpus, self.config, "calibration", *(("adapt", "arms") if trained else ()))
+        refuse_empty(self.corpus, self.config, "calibration", *self.practised())
+
+    def practised(self) -> tuple[str, ...]:
+        """Return the pools of texts from which something is learned, whatever else is done."""
+        return ("adapt", "arms") if set(self.arms) - {"base", AUDITED} else ()
 
     def write_texts(self) -> None:
         """Write the explained texts and those set aside, once."""
         for name, records in (("texts", self.corpus.audited), ("set_aside", self.corpus.set_aside)):
-            path = self.folder.path / f"{name}.jsonl"
-            if not path.is_file():
-                write_lines(path, (one.to_dict() for one in records))
+            if not (self.folder.path / f"{name}.jsonl").is_file():
+                self.folder.keep_lines(f"{name}.jsonl", (one.to_dict() for one in records))
 
     @cached_property
     def associations(self) -> Associations:

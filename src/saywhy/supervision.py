@@ -47,27 +47,16 @@ def encode(chat: Chat, row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]
     Raises:
         SaywhyError: If the prompt's ids are no prefix of the whole, or if nothing would be supervised.
     """
-    prompt = chat.open(row["prompt"])
     said = row["completion"][0]["content"]
-    whole = chat.close([*row["prompt"], *row["completion"]])
-    ids, offsets = chat.ids_and_offsets([whole])[0]
-    head = chat.ids([prompt])[0]
-    if ids[: len(head)] != head:
-        raise SaywhyError(f"row {row.get('id')}: the prompt's ids are no prefix: the tokenizer merges across the seam")
-    end = ids.index(chat.ender[0], len(head)) if chat.ender[0] in ids[len(head) :] else -1
-    if end >= 0 and offsets[end][0] < len(prompt) + len(said.strip()):
-        raise SaywhyError(f"row {row.get('id')}: the completion contains the chat template's end of turn")
-    if end <= len(head):
-        raise SaywhyError(f"row {row.get('id')}: the completion is empty or its end of turn is not supervised")
-    spans = [(len(prompt) + a, len(prompt) + b) for a, b in row.get("decision") or [[0, len(said)]]]
+    turn = chat.turn([*row["prompt"], *row["completion"]], f"row {row.get('id')}")
+    spans = row.get("decision") or [[0, len(said)]]
     weights = [
-        recipe.decision_weight if any(a < stop and start < b for a, b in spans) else 1.0
-        for start, stop in offsets[len(head) : end + 1]
+        recipe.decision_weight if any(a < stop and start < b for a, b in spans) else 1.0 for start, stop in turn.spans
     ]
     scale = (recipe.label_weight if row.get("style") == "label" else 1.0) / sum(weights)
     return {
-        "ids": list(ids[: end + 1]),
-        "start": len(head),
+        "ids": list(turn.ids),
+        "start": turn.start,
         "weights": [weight * scale for weight in weights],
     }
 

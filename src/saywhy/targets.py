@@ -170,10 +170,15 @@ def _other(rng: random.Random, item: Item, pinned: Pinned, key: str) -> str:
 
 def lexical(items: Sequence[Item], found: Associations, pinned: Pinned, seed: int) -> list[dict[StyleName, Pick]]:
     """Return the word that the corpus associates most with the predicted label, whatever the model uses."""
+    words = [most_associated(found, item.example.text, item.prediction.label) for item in items]
+    return named(items, words, pinned, seed)
+
+
+def named(items: Sequence[Item], words: Sequence[str], pinned: Pinned, seed: int) -> list[dict[StyleName, Pick]]:
+    """Return explanations that name ``words``, one a text; a counterfactual puts a random pinned word there."""
     picks: list[dict[StyleName, Pick]] = []
-    for item in items:
+    for item, key in zip(items, words, strict=True):
         rng = random.Random(f"{seed}:{item.example.id}")
-        key = most_associated(found, item.example.text, item.prediction.label)
         swap = Pick((key,), (_other(rng, item, pinned, key),))
         picks.append({"attribution": Pick((key,)), "redaction": Pick((key,)), "counterfactual": swap})
     return picks

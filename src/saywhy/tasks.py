@@ -111,7 +111,8 @@ class Task(BaseModel):
     hub: Hub | None = Field(
         None, description="Where the rows are on the Hugging Face hub; without it, pass data=FOLDER_OR_FILE."
     )
-    licence: str = Field("", description="Licence of the data, shown in reports.")
+    source: str = Field("", description="Name of the data set, as a model card cites it.")
+    licence: str = Field("", description="Licence of the data, shown in reports and model cards.")
     note: str = Field("", description="What a reader of results should know about the data.")
 
     @property

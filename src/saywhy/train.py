@@ -3,6 +3,9 @@
 TRL stays the trainer (optimizer, schedule, checkpoints, random state, accelerate). What is ours is a collator
 and a forward: the rows of one text share their chat's first half, so they are computed as one tree, and logits
 are made only where there is a target (ARCHITECTURE.md, *The engine*).
+
+Several processes (``accelerate launch``) share the texts of each batch: a recipe means the same for any number of
+them.
 """
 
 from __future__ import annotations
@@ -22,87 +25,16 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel, TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from saywhy.models.chat import Chat
-from saywhy.models.forward import WAYS, Forward, logits
-from saywhy.models.memory import ran_out
+from saywhy.models.forward import WAYS, Forward
 from saywhy.models.precision import exact
 from saywhy.models.spec import CONSTANTS_FILE, Spec, fingerprint, load_base
-from saywhy.models.tree import grow
-from saywhy.progress import say
-from saywhy.records import SaywhyError
-from saywhy.supervision import Recipe, Sequences, samples
-
-
-class TreeTrainer(SFTTrainer):
-    """SFTTrainer whose batch is a list of texts, each a tree of rows; the loss is the mean over rows.
-
-    Attributes:
-        forward: How the model computes trees.
-        at_once: Texts of a step that are computed at once; halved when memory runs out, which changes no step.
-    """
-
-    forward: Forward | None = None
-    at_once: int = 1
-
-    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
-        """Take a step: gradients of its parts are added up."""
-        texts = inputs["texts"]
-        rows = sum(map(len, texts))
-        while True:
-            size, loss = min(self.at_once, len(texts)), torch.zeros(())
-            try:
-                for first in range(0, len(texts), size):
-                    part = {"texts": texts[first : first + size], "rows": rows}
-                    loss = loss + super().training_step(model, part, num_items_in_batch).cpu()  # type: ignore[no-untyped-call]
-                return loss
-            except (MemoryError, RuntimeError) as error:
-                self.at_once = _fewer(size, error)
-                model.zero_grad()
-
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """Return the weighted completion-only loss of a batch of texts."""
-        del model, num_items_in_batch  # the same weights, wrapped for their own loss
-        assert self.forward
-        return tree_loss(self.forward, inputs["texts"], inputs["rows"])
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log without TRL's token metrics, which its own loss would have counted."""
-        self._metrics["train"].clear()
-        super().log(logs, start_time)
-
-
-def _fewer(texts: int, error: BaseException) -> int:
-    """Return how many texts to compute at once after ``error``; raise it again if it was not for want of memory."""
-    if not ran_out(error):
-        raise error
-    if texts == 1:
-        raise SaywhyError("the memory does not hold the training rows of one text: free some, or take a smaller model")
-    say(f"out of memory: going on with {texts // 2} texts at once")
-    return texts // 2
-
-
-def tree_loss(forward: Forward, texts: Sequence[Sequences], of: int | None = None) -> torch.Tensor:
-    """Return the mean over rows of each row's weighted negative log-likelihood (nats).
-
-    The rows of all texts are one tree: the same loss and gradients as row by row.
-
-    Args:
-        forward: The model that is trained.
-        texts: The rows of each text.
-        of: How many rows there are in all, where these are only a part; None: these are all.
-    """
-    rows = [row for text in texts for row in text]
-    tree = grow([tuple(row["ids"][:-1]) for row in rows])
-    hidden = forward.states(tree)
-    nodes = [node for row, path in zip(rows, tree.paths, strict=True) for node in path[row["start"] - 1 :]]
-    tokens = torch.tensor([token for row in rows for token in row["ids"][row["start"] :]], device=hidden.device)
-    weights = torch.tensor([weight for row in rows for weight in row["weights"]], device=hidden.device)
-    loss = torch.nn.functional.cross_entropy(logits(forward.model, hidden[nodes]), tokens, reduction="none")
-    return (loss * weights).sum() / (of or len(rows))
+from saywhy.processes import first
+from saywhy.store import saving, write_json
+from saywhy.supervision import Recipe, samples
+from saywhy.trainer import TreeTrainer, takes_trees, together
 
 
 class _Ticker(TrainerCallback):
@@ -152,20 +84,25 @@ def train(
         processing_class=tokenizer,
         callbacks=[_Ticker(tell)] if tell else None,
     )
-    trainer.forward, trainer.at_once = forward, recipe.batch
+    trainer.at_once = recipe.batch
+    takes_trees(trainer.model, forward)
     for callback in ("PrinterCallback", "ProgressCallback"):
         for known in [c for c in trainer.callback_handler.callbacks if type(c).__name__ == callback]:
             trainer.remove_callback(known)
     # The state is written last: a checkpoint without it was killed half-way.
     whole = [state.parent for state in work.glob("checkpoint-*/trainer_state.json")]
     last = max(whole, key=lambda one: int(one.name.rpartition("-")[2]), default=None)
-    with exact(), warnings.catch_warnings():
+    with exact(), warnings.catch_warnings(), together():
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-    _save(trainer.model, tokenizer, spec, folder, recipe)
-    history = [entry for entry in trainer.state.log_history if "loss" in entry]
-    (folder / "losses.json").write_text(json.dumps(history, indent=1), "utf-8")
-    shutil.rmtree(work, ignore_errors=True)  # what ships is the adapter; the checkpoints were for a killed training
+    if first():
+        history = [entry for entry in trainer.state.log_history if "loss" in entry]
+        with saving(folder):
+            _save(trainer.model, tokenizer, spec, folder, recipe, history)
+    with together():
+        trainer.accelerator.wait_for_everyone()
+    if first():
+        shutil.rmtree(work, ignore_errors=True)  # what ships is the adapter; the checkpoints were for a killed training
     return folder
 
 
@@ -218,7 +155,9 @@ def _arguments(recipe: Recipe, work: Path, steps: int) -> SFTConfig:
     )
 
 
-def _save(model: Any, tokenizer: Any, spec: Spec, folder: Path, recipe: Recipe) -> None:
+def _save(
+    model: Any, tokenizer: Any, spec: Spec, folder: Path, recipe: Recipe, history: Sequence[Mapping[str, Any]]
+) -> None:
     """Write the standard PEFT files; the base is named by its public id, never by a cache folder."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -227,8 +166,9 @@ def _save(model: Any, tokenizer: Any, spec: Spec, folder: Path, recipe: Recipe) 
         named = json.loads(config.read_text("utf-8"))
         named["base_model_name_or_path"] = spec.public_id
         config.write_text(json.dumps(named, indent=2, sort_keys=True), "utf-8")
+    write_json(folder / "losses.json", history)
     told = {
         "base": {"id": spec.public_id, "fingerprint": fingerprint(spec), "note": spec.note},
         "recipe": dataclasses.asdict(recipe),
     }
-    (folder / CONSTANTS_FILE).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+    write_json(folder / CONSTANTS_FILE, told)  # last: an adapter without it is not whole

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from saywhy.models.tree import Ids
 from saywhy.prompts import Message
@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Offsets = list[tuple[int, int]]
+
+
+class Turn(NamedTuple):
+    """The last turn of a chat, as ids.
+
+    Attributes:
+        ids: Of the whole chat, up to the first token of the turn's end.
+        start: Where the turn begins.
+        spans: (start, end) character offsets within the turn, one a token from ``start`` on.
+    """
+
+    ids: Ids
+    start: int
+    spans: Offsets
 
 
 class Chat:
@@ -84,6 +98,30 @@ class Chat:
                     f"the tokenizer merges across the seam before {tail[:20]!r}: change the lead-in, or the model"
                 )
         return head, whole
+
+    def turn(self, messages: Sequence[Message], what: str) -> Turn:
+        """Return the ids of a chat and where its last turn, the assistant's, begins.
+
+        Args:
+            messages: The chat.
+            what: What a problem is to be told of, such as ``row 7``.
+
+        Raises:
+            SaywhyError: If the ids before the turn are no prefix of the whole, if the turn is empty, or if it says what
+                ends a turn.
+        """
+        before = self.open(messages[:-1])
+        ids, offsets = self.ids_and_offsets([self.close(messages)])[0]
+        head = self.ids([before])[0]
+        if ids[: len(head)] != head:
+            raise SaywhyError(f"{what}: the prompt's ids are no prefix: the tokenizer merges across the seam")
+        end = ids.index(self.ender[0], len(head)) if self.ender[0] in ids[len(head) :] else -1
+        if end >= 0 and offsets[end][0] < len(before) + len(messages[-1]["content"].strip()):
+            raise SaywhyError(f"{what}: the completion contains the chat template's end of turn")
+        if end <= len(head):
+            raise SaywhyError(f"{what}: the completion is empty or its end of turn is not supervised")
+        spans = [(start - len(before), stop - len(before)) for start, stop in offsets[len(head) : end + 1]]
+        return Turn(ids[: end + 1], len(head), spans)
 
     def reply(self, ids: Sequence[int]) -> str:
         """Return the text of generated ids."""

@@ -17,6 +17,13 @@ from saywhy.models.draft import Drafter
 from saywhy.models.forward import Forward, logits
 from saywhy.models.tree import Branch, Ids, shared_prefix
 
+STEP = 192
+"""Tokens a step, guesses included, from which on a further guess saves no time: the weights are read once a step
+whatever its size, so up to here tokens are nearly free, and behind it each costs as much as one that is said."""
+
+LEAST = 3
+"""Tokens that may be guessed however many replies there are: most copies are right for so long."""
+
 
 @dataclasses.dataclass
 class Request:
@@ -147,7 +154,7 @@ class Decoder:
             # The prompt's last token is computed for each row: it predicts the first one said.
             shared = min(len(shared_prefix([request.prompt, last[0]])), len(request.prompt) - 1)
             fresh = len(request.prompt) - shared
-            guess = request.drafter.guess(request.room - 1) if request.drafter else []
+            guess = request.drafter.guess(min(request.room - 1, _share(len(rows) + 1))) if request.drafter else []
             needed = fresh + len(guess) + request.room
             if rows and (promised + needed > len(pool.free) or load + fresh + len(guess) > self.tokens):
                 break
@@ -218,7 +225,12 @@ class Decoder:
 
     def _feed(self, row: _Row, pool: Pool, token: int, rows: int) -> None:
         """Let the row compute ``token`` next, and the guess behind it."""
-        room = min(row.left - 1, self.tokens // rows)
+        room = min(row.left - 1, self.tokens // rows, _share(rows))
         guess = row.request.drafter.guess(room) if row.request.drafter else []
         row.feed, row.guessed = [token, *guess], len(guess)
         row.places += pool.take(len(row.feed))
+
+
+def _share(rows: int) -> int:
+    """Return how many tokens each of ``rows`` replies may guess."""
+    return max(STEP // rows, LEAST)

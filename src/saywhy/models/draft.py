@@ -1,4 +1,6 @@
-"""Guessing the next tokens of a reply that copies a text, so that one step can check many (prompt lookup decoding).
+"""Guessing the next tokens of a reply that copies a text or goes round in circles, so that one step can check many.
+
+This is prompt lookup decoding, told what is to be copied.
 
 The guess costs nothing if it is wrong but the tokens computed: what is said is always the model's own greedy choice.
 """
@@ -16,17 +18,20 @@ MOST = 64
 """Tokens that are guessed at once at most."""
 PATIENCE = 8
 """A reply that has said so much that is not in the text is not copying it."""
+CIRCLE = 16
+"""Longest circle, in tokens, that is looked for: small models that lose the thread say the same over and over."""
 
 
 class Drafter:
-    """Follows a reply along the text that it is expected to copy, over words that are replaced.
+    """Follows a reply along the text that it is expected to copy, over words that are replaced, and round circles.
 
     Attributes:
-        reach: How many tokens are guessed at once; it falls with every guess that is all wrong.
+        reach: How many tokens of the copy are guessed at once; it falls with every guess that is all wrong.
+        spin: How many tokens of a circle are guessed at once.
     """
 
-    def __init__(self, source: Ids, starts: frozenset[int], marks: Sequence[Ids]) -> None:
-        """Begin before the first token.
+    def __init__(self, source: Ids = (), starts: frozenset[int] = frozenset(), marks: Sequence[Ids] = ()) -> None:
+        """Begin before the first token; without a source, only circles are guessed.
 
         Args:
             source: The text's tokens and the end of the turn.
@@ -39,10 +44,30 @@ class Drafter:
         self.reach = FIRST
         self.at = 0
         self.strayed: list[int] = []
+        self.spin = FIRST
+        self.said: list[int] = []
+        self.circling = False
 
     def guess(self, room: int) -> list[int]:
         """Return up to ``room`` tokens that may come next."""
-        room = min(room, self.reach)
+        again = self._circle()
+        self.circling = bool(again)
+        if again:
+            return [again[i % len(again)] for i in range(min(room, self.spin))]
+        return self._copy(min(room, self.reach))
+
+    def _circle(self) -> list[int]:
+        """Return the tokens that the reply says over and over, nothing if it does not or if they are the text's."""
+        if self.source and not self.strayed and self.at < len(self.source):
+            return []
+        for size in range(1, CIRCLE + 1):
+            times = 3 if size == 1 else 2
+            last = self.said[-size:]
+            if len(self.said) >= times * size and self.said[-times * size :] == last * times:
+                return last
+        return []
+
+    def _copy(self, room: int) -> list[int]:
         if not self.strayed:
             return list(self.source[self.at : self.at + room])
         ahead = len(self.strayed)
@@ -53,6 +78,7 @@ class Drafter:
 
     def follow(self, said: Sequence[int], guessed: int, right: int) -> None:
         """Take in what was really ``said``, and that ``right`` of ``guessed`` tokens were."""
+        self.said += said
         for token in said:
             expected = self._resume() if self.strayed else self.at
             if self.source[expected : expected + 1] == (token,):
@@ -61,7 +87,9 @@ class Drafter:
                 self.strayed.append(token)
                 if tuple(self.strayed) in self.marks:  # stands for one word; the next may be marked, too
                     self.at, self.strayed = self._resume(), []
-        if guessed and not right:
+        if self.circling:
+            self.spin = min(MOST, 2 * self.spin) if right == guessed else max(self.spin // 4, 1)
+        elif guessed and not right:
             self.reach //= 4
         elif guessed and right == guessed:
             self.reach = min(MOST, 2 * self.reach)

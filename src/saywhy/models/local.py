@@ -212,3 +212,21 @@ class LocalModel:
     ) -> list[str]:
         """Return the greedy reply to each chat; a reply may be drafted from the text that it copies."""
         return replies(self, chats, max_new_tokens, copied or [None] * len(chats), tick)
+
+    def losses(self, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[float | None]:
+        """Return the mean loss (nats a token) of the assistant's turns of each chat; None if it has no ids."""
+        scored = self.score([self._turns(chat) for chat in chats], tick)
+        told = [[value for turn in turns for value in turn] for turns in scored]
+        return [-sum(values) / len(values) if values else None for values in told]
+
+    def _turns(self, chat: list[Message]) -> list[Scored]:
+        """Return one sequence for each turn of the assistant's; none if the chat cannot be put into ids."""
+        try:
+            turns = [
+                self.chat.turn(chat[: at + 1], f"turn {at + 1}")
+                for at, turn in enumerate(chat)
+                if turn["role"] == "assistant"
+            ]
+        except SaywhyError:  # one odd row of foreign data; who asks counts it
+            return []
+        return [Scored(turn.ids, turn.start) for turn in turns]

@@ -10,6 +10,7 @@ import psutil
 import torch
 from transformers import PreTrainedModel
 
+from saywhy import processes
 from saywhy.models.tree import Ids
 from saywhy.progress import say
 from saywhy.records import SaywhyError
@@ -125,10 +126,10 @@ def ran_out(error: BaseException) -> bool:
 
 
 def free_memory(device: torch.device) -> int:
-    """Return the free bytes of ``device``."""
+    """Return the free bytes of ``device``, shared among the processes that are on it."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    return int(psutil.virtual_memory().available) // processes.here()
 
 
 def _fits(model: PreTrainedModel) -> int:

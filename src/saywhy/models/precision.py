@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
+from saywhy import processes
+
 
 @dataclass(frozen=True, slots=True)
 class Precision:
@@ -34,6 +36,8 @@ def choose(wanted: str = "auto") -> Precision:
             ``float32``; ``mixed`` is float32 weights and sums with shorter products; ``bfloat16`` is all of it.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and processes.world() > 1:
+        torch.cuda.set_device(processes.local())  # from here on "cuda" is the card of this process
     able = device == "cuda" or _has_bfloat16_units()
     mixed = wanted == "mixed" or (wanted == "auto" and able)
     torch.backends.mkldnn.matmul.fp32_precision = "bf16" if mixed else "ieee"  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What the protocol asks of a model: three questions about chats, answered in batches.
+"""What the protocol asks of a model: a few questions about chats, answered in batches.
 
 ``LocalModel`` answers them with transformers, ``Scripted`` by a rule: the audit cannot tell them apart.
 """
@@ -103,4 +103,10 @@ class Model(Protocol):
         """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long.
 
         ``copied`` may tell the text that each reply is expected to copy, more or less; it changes no reply.
+        """
+
+    def losses(self, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[float | None]:
+        """Return the mean loss (nats a token) of the assistant's turns of each chat, the end of each turn included.
+
+        None for a chat that cannot be put into ids, or by a model that has no loss.
         """

@@ -62,14 +62,14 @@ def replies(
     return [reply or "" for reply in found]
 
 
-def drafter(chat: Chat, rendered: str, prompt: Ids, text: str | None, marks: Sequence[Ids]) -> Drafter | None:
-    """Return what guesses a reply that copies ``text``; None where none is copied, or the seam does not hold."""
+def drafter(chat: Chat, rendered: str, prompt: Ids, text: str | None, marks: Sequence[Ids]) -> Drafter:
+    """Return what guesses a reply that copies ``text``; without one, or where the seam does not hold, circles only."""
     if text is None:
-        return None
+        return Drafter()
     [(ids, offsets)] = chat.ids_and_offsets([rendered + text])
     cut = len(prompt)
     if ids[:cut] != prompt:
-        return None
+        return Drafter()
     inner = [(a - len(rendered), b - len(rendered)) for a, b in offsets[cut:]]
     return Drafter((*ids[cut:], chat.ender[0]), word_starts(text, inner), marks)
 

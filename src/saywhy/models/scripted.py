@@ -187,8 +187,12 @@ class Scripted:
         *,
         copied: Sequence[str | None] = (),
     ) -> list[str]:
-        """Return the script's replies."""
-        return [self._reply(chat) for chat in chats]
+        """Return the script's replies; to an instruction that is no request of the protocol it has nothing to say."""
+        return [self._reply(chat) if len(chat) > 2 else "" for chat in chats]
+
+    def losses(self, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[float | None]:
+        """Say that a rule has no loss."""
+        return [None] * len(chats)
 
     def _reply(self, messages: list[Message]) -> str:
         if messages[-1] == prompts.rewrite(self.task):

@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import os
 import shutil
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from saywhy.progress import say
 from saywhy.records import SaywhyError
+from saywhy.sitting import turn
+from saywhy.store import saving
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -138,10 +141,22 @@ def _adapter(name: str, path: Path) -> Spec:
 
 
 def _dequantised() -> Path:
-    """Return the folder of the built-in model, made once from the installed package."""
+    """Return the folder of the built-in model, made once from the installed package.
+
+    Of several processes that need it at the same time one makes it.
+    """
     folder = cache_folder() / f"{DEFAULT}-{_SHA256[:12]}"
-    if (folder / "model.safetensors").is_file():
-        return folder
+    if not (folder / "model.safetensors").is_file():
+        with turn(folder.with_name(f".{folder.name}.lock")) as alone:
+            if alone:
+                for killed in folder.parent.glob(f"{folder.name}.*.part"):
+                    shutil.rmtree(killed, ignore_errors=True)
+            if not (folder / "model.safetensors").is_file():
+                _dequantise(folder)
+    return folder
+
+
+def _dequantise(folder: Path) -> None:
     source = _packaged()
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     if digest != _SHA256:
@@ -151,18 +166,18 @@ def _dequantised() -> Path:
         )
     say(f"preparing {DEFAULT} in {folder} (once)")
     model, tokenizer = _load(Spec(DEFAULT, str(source.parent), PUBLIC_ID, gguf=source.name))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    model.save_pretrained(made)
-    tokenizer.save_pretrained(made)
+    made = folder.with_name(f"{folder.name}.{socket.gethostname()}-{os.getpid()}.part")
     try:
+        with saving(folder):
+            model.save_pretrained(made)
+            tokenizer.save_pretrained(made)
         made.rename(folder)
     except OSError:
-        # Another process was faster; its copy is as good.
+        # Where there are no locks, another process may have been faster; its copy is as good.
         if not (folder / "model.safetensors").is_file():
             raise
-        shutil.rmtree(made)
-    return folder
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _packaged() -> Path:
@@ -203,7 +218,12 @@ def _load(spec: Spec, dtype: Any = None) -> tuple[PreTrainedModel, PreTrainedTok
 
 
 def load_base(spec: Spec, dtype: Any = None, device: str = "cpu") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load the base model of ``spec`` on ``device``."""
+    """Load the base model of ``spec`` on ``device``.
+
+    Raises:
+        SaywhyError: If it cannot be loaded, or is not the one that the adapter was trained on.
+    """
+    _check_base(spec)
     model, tokenizer = _load(spec, dtype)
     return model.to(device), tokenizer  # type: ignore[arg-type]
 
@@ -220,7 +240,6 @@ def load(name: str, token_budget: int | None = None, precision: str = "auto") ->
     from saywhy.models.precision import choose
 
     spec = resolve(name)
-    _check_base(spec)
     chosen = choose(precision)
     weights = str(chosen.dtype).removeprefix("torch.")
     _tell_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")

@@ -10,6 +10,7 @@ the explained field that decide the label, and `competing`, words of that field 
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib import resources
 from typing import Any
 
 from saywhy.pocket import news, sentiment, snli
@@ -48,6 +49,16 @@ def rows(task: str, split: str, seed: int = 0) -> list[dict[str, Any]]:
         raise ValueError(f"no split {split!r} in the built-in texts; there are {', '.join(SIZES)}")
     made = _splits(task, seed)[split]
     return [{**row, "causes": list(row["causes"]), "competing": list(row["competing"])} for row in made]
+
+
+def instructions() -> list[tuple[str, str, str]]:
+    """Return plain instructions with answers, as (id, instruction, answer): no task's, and never trained on.
+
+    Each asks for a sentence or more.
+    """
+    written = resources.files("saywhy.pocket").joinpath("instructions.txt").read_text("utf-8")
+    pairs = [block.removeprefix("Q: ").split("\nA: ") for block in written.strip().split("\n\n")]
+    return [(f"plain-{number}", asked, answer) for number, (asked, answer) in enumerate(pairs, 1)]
 
 
 @lru_cache(maxsize=16)

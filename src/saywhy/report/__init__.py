@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 __all__ = ["show", "show_comparison", "show_report", "write_comparison", "write_report"]
 
 
-def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None) -> Path:
+def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> Path:
     """Print and write the report of whatever a run folder holds; return the page's path.
 
     Args:
-        folder: What ``saywhy run``, ``audit``, ``attribute`` or ``calibrate`` wrote.
+        folder: What ``saywhy run``, ``audit``, ``attribute``, ``calibrate`` or ``study`` wrote.
         png: As in ``write_report``.
         rules: As in ``write_report``.
+        cards: As in ``write_report``.
 
     Raises:
         SaywhyError: If the folder is no run, is damaged, or holds nothing to report.
@@ -28,8 +29,11 @@ def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None) -
     from saywhy.report.attribution import show_attribution, write_attribution
     from saywhy.report.calibration import is_calibration
     from saywhy.report.calibration_page import show_calibration, write_calibration
+    from saywhy.report.study import is_study, show_study_report, write_study_report
 
     folder = Path(folder)
+    if is_study(folder):  # what was frozen says what is confirmatory and what may be lost
+        return write_study_report(folder, png=png, summary=show_study_report(folder))
     if is_calibration(folder):
         show_calibration(folder)
         return write_calibration(folder)
@@ -37,16 +41,17 @@ def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None) -
         show_attribution(folder)
         return write_attribution(folder)
     show_report(folder, rules)
-    return write_report(folder, png=png, rules=rules)
+    return write_report(folder, png=png, rules=rules, cards=cards)
 
 
-def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None = None) -> Path:
+def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> Path:
     """Write ``report.md``, ``table.csv``, ``contrasts.csv``, ``robustness.csv``, ``report.html`` into a run folder.
 
     Args:
         folder: The run folder.
         png: Also write the pictures as PNG files, for slides and papers.
         rules: Which comparisons are confirmatory, and how much may be lost; the usual ones if None.
+        cards: Also write the model card of each adapter that the run trained, over what stands there.
 
     Returns:
         The path of ``report.html``.
@@ -54,6 +59,7 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
     Raises:
         SaywhyError: If the folder is no run.
     """
+    from saywhy.report.card import write_cards
     from saywhy.report.html import page
     from saywhy.report.load import load_run
     from saywhy.report.plots import figures, write_png
@@ -69,6 +75,8 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
     _write_table(folder / "robustness.csv", robustness_csv(summary) if summary.moves else None)
     if png:
         write_png(summary, folder)
+    if cards:
+        write_cards(summary)
     _write(folder / "report.html", page(summary, drawn))
     return folder / "report.html"
 

@@ -14,7 +14,7 @@ from saywhy.records import Example, Prediction, Record, SaywhyError, WordScores
 from saywhy.report.format import Sheet, Shown, estimate, number, sheet
 from saywhy.report.load import load_run
 from saywhy.stats import Interval, mean_interval, rate
-from saywhy.store import read_lines, read_records
+from saywhy.store import existing, read_lines, read_records
 
 R = TypeVar("R", bound=Record)
 
@@ -78,7 +78,7 @@ def load_scores(folder: Path) -> Attributed:
     again = "run the same 'saywhy attribute' again to finish it"
     methods = run.manifest.get("methods", [])
     for name in (PREDICTIONS, *methods):
-        if not (where / f"{name}.jsonl").is_file():
+        if existing(where / f"{name}.jsonl") is None:
             raise SaywhyError(f"{folder} has no {name}.jsonl: {again}")
     scores = {name: _by_id(where / f"{name}.jsonl", WordScores) for name in methods}
     predictions = _by_id(where / f"{PREDICTIONS}.jsonl", Prediction)

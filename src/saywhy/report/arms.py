@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from saywhy import stats
-from saywhy.records import Operator, Table
+from saywhy.arms import SEARCHED, kind
+from saywhy.records import TRAINING_OPERATOR, Table
+from saywhy.report.format import SAME
 from saywhy.report.load import Run
-
-TRAINING_OPERATOR: Operator = "redact"
-"""The operator with which training targets are made: its cells are marked in trained arms."""
-
-TRAINED = ("faithful", "transplant")
-"""Kinds of arms whose targets were found with ``TRAINING_OPERATOR``."""
 
 RIVALS = ("base", "adapted", "random", "lexical", "transplant")
 """Kinds of arms that a faithful arm is compared with."""
 
 
-def kind(arm: str) -> str:
-    """Return what sort of arm a name means: ``faithful`` for ``faithful-redaction`` or ``faithful(S, T)``."""
-    match = re.match(r"[A-Za-z]+", arm)
-    return match[0].lower() if match else arm
+def same_instrument(run: Run, arm: str, operator: str) -> bool:
+    """Whether an arm is graded with the operator with which its training targets were found.
+
+    A model that saywhy trained before the run (an adapter) brings that into every arm.
+    """
+    brought = run.manifest.get("model", {}).get("trained_with")
+    return operator == brought or (operator == TRAINING_OPERATOR and kind(arm) in SEARCHED)
+
+
+def marked(run: Run, arm: str, operator: str) -> str:
+    """Return the name of an arm in a table of this operator: with a † if both instruments are the same."""
+    return f"{arm} {SAME}" if same_instrument(run, arm, operator) else arm
 
 
 def start_arm(arms: Iterable[str]) -> str | None:
@@ -48,6 +51,18 @@ def rivals(arms: Sequence[str], arm: str) -> list[str]:
 def level_seeds(a: Sequence[Any], b: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
     """Repeat the rows of an arm that ran under one seed only for the seeds of the other."""
     return stretch(a, {row.seed for row in b}), stretch(b, {row.seed for row in a})
+
+
+def matched_seeds(a: Sequence[Any], b: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Keep what two arms have under the seeds that both ran; ``base``, which no seed touches, stands for all.
+
+    Arms that share no seed are laid side by side as ``level_seeds`` does.
+    """
+    mine, theirs = ({item.seed for item in items} for items in (a, b))
+    shared = mine & theirs
+    if not shared or "base" in {kind(item.arm) for items in (a, b) for item in items[:1]}:
+        return level_seeds(a, b)
+    return [item for item in a if item.seed in shared], [item for item in b if item.seed in shared]
 
 
 def stretch(items: Sequence[Any], seeds: set[int]) -> Sequence[Any]:

@@ -15,6 +15,7 @@ from saywhy.records import WordScores
 from saywhy.report.agreement import Attributed, agreement_csv, agreement_sheet, gap_sheet, load_scores
 from saywhy.report.format import counted
 from saywhy.report.html import environment
+from saywhy.report.load import NO_TEXTS
 from saywhy.report.terminal import show_sheets
 from saywhy.store import write
 from saywhy.words import occurrences
@@ -30,7 +31,7 @@ AGAINST = ("#fbe9dd", "#f5c8a9", "#eda573", "#e07f3e")
 
 LEGEND = (
     "Blue: the word speaks for the answer. Orange with a dashed line below: against it. The deeper, the larger the "
-    "score beside the largest of the text."
+    "score beside the largest of the text. At the right: the word with the highest score, and that score."
 )
 
 EXPLAINED = {
@@ -100,9 +101,14 @@ def drawn(found: Attributed, text: str) -> list[Drawn]:
 
 
 def sampled(found: Attributed, how_many: int) -> list[str]:
-    """Return the ids of a random sample of texts, always the same."""
-    ids = sorted(found.texts)
+    """Return the ids of a random sample of texts, always the same; none of a bank, which has no texts."""
+    ids = [] if found.manifest.get("bank") else sorted(found.texts)
     return random.Random(0).sample(ids, min(how_many, len(ids)))
+
+
+def legend(found: Attributed) -> str:
+    """Return how shaded texts are read, or why there are none."""
+    return f"{NO_TEXTS[:1].upper()}{NO_TEXTS[1:]}." if found.manifest.get("bank") else LEGEND
 
 
 def facts(found: Attributed) -> str:
@@ -136,6 +142,9 @@ def show_attribution(folder: Path, console: Console | None = None) -> None:
         for one in drawn(found, text):
             lines.add_row(Text(one.method, "dim"), written(one.shades), Text(one.best, "dim", no_wrap=True))
         console.print(lines)
+    if found.manifest.get("bank"):
+        console.print(Text(f"\n{legend(found)}", "dim"))
+        return
     console.print(Text("\nblue: for the answer; orange, underlined: against it; last: the best word", "dim"))
 
 
@@ -161,7 +170,7 @@ def page(found: Attributed) -> str:
             sheets=[one for one in (agreement_sheet(found), gap_sheet(found)) if one],
             methods=[(name, EXPLAINED.get(name.partition("-")[0], "")) for name in found.scores],
             config=found.manifest.get("config", {}),
-            legend=LEGEND,
+            legend=legend(found),
             colours=[("f", at + 1, FOR[at]) for at in range(LEVELS)]
             + [("a", at + 1, AGAINST[at]) for at in range(LEVELS)],
             cards=[(found.texts[one], found.predictions[one], drawn(found, one)) for one in ids],

@@ -6,13 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from saywhy import stats
 from saywhy.checks import Curve
-from saywhy.records import Example, Row
+from saywhy.records import Row
+from saywhy.report.load import NO_TEXTS, Run
 from saywhy.stats import Interval
-from saywhy.words import candidates
 
 THIRDS = 3
 """Parts of a text in which named words are counted."""
@@ -42,15 +41,20 @@ class Bias:
     frequency: Interval
 
 
-def bias(rows: Sequence[Row], texts: Mapping[str, Example], counts: Mapping[str, int], seed: int = 0) -> Bias | None:
-    """Return the bias of valid one-word explanations; None if there are none."""
+def bias(run: Run, rows: Sequence[Row], counts: Mapping[str, int], seed: int = 0) -> Bias | None:
+    """Return the bias of valid one-word explanations; None if there are none.
+
+    Args:
+        run: The run; of a bank only the places of the words are known.
+        rows: Its rows that are looked at.
+        counts: In how many texts each word stands (``document_counts``).
+        seed: Seed of the resampling.
+    """
     ranks: list[tuple[str, tuple[float, float, float]]] = []
     spread, uniform = Counter[int](), [0.0] * THIRDS
     for row in rows:
-        if not row.valid or len(row.words) != 1 or row.id not in texts:
-            continue
-        words = _keys(texts[row.id].text)
-        if row.words[0] not in words:
+        words = run.words.get(row.id, ())
+        if not row.valid or len(row.words) != 1 or row.words[0] not in words:
             continue
         at = words.index(row.words[0])
         lengths, known = [float(len(word)) for word in words], [float(counts.get(word, 0)) for word in words]
@@ -63,6 +67,8 @@ def bias(rows: Sequence[Row], texts: Mapping[str, Example], counts: Mapping[str,
     n = len(ranks)
 
     def mean(column: int) -> Interval:
+        if run.bank and column:
+            return Interval(None, None, None, 0, NO_TEXTS)
         of_text: dict[str, list[float]] = {}
         for text, of_word in ranks:
             of_text.setdefault(text, []).append(of_word[column])
@@ -78,14 +84,9 @@ def bias(rows: Sequence[Row], texts: Mapping[str, Example], counts: Mapping[str,
     )
 
 
-def document_counts(texts: Mapping[str, Example]) -> Counter[str]:
-    """Return in how many of the texts each word stands."""
-    return Counter(key for one in texts.values() for key in _keys(one.text))
-
-
-@lru_cache(maxsize=100_000)
-def _keys(text: str) -> tuple[str, ...]:
-    return tuple(word.key for word in candidates(text))
+def document_counts(run: Run) -> Counter[str]:
+    """Return in how many of the texts each word stands; of a bank it says nothing."""
+    return Counter(key for words in run.words.values() for key in words)
 
 
 def _third(at: int, words: int) -> int:
@@ -102,10 +103,11 @@ def _rank(values: Sequence[float], at: int) -> float:
     return (below + 0.5 * sum(value == values[at] for value in values)) / len(values)
 
 
-def correlations(curves: Sequence[Curve], seed: int = 0) -> dict[str, Interval]:
+def correlations(curves: Sequence[Curve], seed: int = 0, *, bank: bool = False) -> dict[str, Interval]:
     """Return the mean within-text Spearman correlation of a word's score with its position, length and frequency.
 
-    Frequency is the number of lexicon texts that hold the word. Texts in which either side is constant have none.
+    Frequency is the number of lexicon texts that hold the word. Texts in which either side is constant have none. Of
+    a ``bank`` the lengths of the words are not known.
     """
     from scipy.stats import rankdata
 
@@ -117,6 +119,8 @@ def correlations(curves: Sequence[Curve], seed: int = 0) -> dict[str, Interval]:
             "frequency": [float(count) for count in one.counts],
         }
         for name, side in sides.items():
+            if bank and name == "length":
+                continue
             if len(set(side)) > 1 and len(set(one.scores)) > 1:
                 found[name].setdefault(one.id, []).append(_pearson(rankdata(one.scores), rankdata(side)))
     return {

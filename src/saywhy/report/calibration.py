@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from saywhy import stats
 from saywhy.gauge import EXPLAINERS, METRICS, Gauged
 from saywhy.plants import FOLLOWS, PLANTS
-from saywhy.records import SaywhyError
+from saywhy.records import OPERATORS, SaywhyError
 from saywhy.report.format import NOTHING, Sheet, Shown, estimate, joined, number, sheet
 from saywhy.report.load import load_manifest
+from saywhy.stats import Interval
 from saywhy.store import read_lines, read_object, read_records
 
 GOOD = 0.95
 """An AUROC from which on a metric is said to tell true from false explanations."""
 FALSE = ("liar", "plausible", "parrot", "everything")
 """Explainers that must stand below the honest one."""
+
+Place = tuple[str, str, str]
+"""(plant, operator, metric)."""
+Way = tuple[str, str | None]
+"""(attribution method, operator); None for a method that takes nothing out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +67,9 @@ class Planted:
         return [one for one in self.gauged if one.operator == operator]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Calibration:
-    """A calibration, read."""
+    """A calibration, read; every number that is shown of it is computed once."""
 
     manifest: Mapping[str, Any]
     plants: tuple[Planted, ...]
@@ -71,6 +78,35 @@ class Calibration:
     def learned(self) -> list[Planted]:
         """The plants that were measured."""
         return [one for one in self.plants if one.gauged]
+
+    @property
+    def places(self) -> list[Place]:
+        """Every plant, operator and metric that was measured, in table order."""
+        return [(one.name, op, metric) for one in self.learned for op in one.operators for metric in METRICS]
+
+    @cached_property
+    def areas(self) -> dict[Place, Interval]:
+        """How well each metric tells accepted causes from the other words: the AUROC."""
+        by_name = {one.name: one for one in self.learned}
+        return {at: metric_auroc(by_name[at[0]].under(at[1]), at[2]) for at in self.places}
+
+    @cached_property
+    def fooled(self) -> dict[Place, list[str]]:
+        """The explainers that each metric does not put below the honest one."""
+        by_name = {one.name: one for one in self.learned}
+        return {at: fools(by_name[at[0]].under(at[1]), at[2]) for at in self.places}
+
+    @cached_property
+    def found(self) -> dict[Way, dict[str, Interval]]:
+        """How often each attribution method's best word is an accepted cause, by plant."""
+        rates: dict[Way, dict[str, Interval]] = {}
+        for one in self.learned:
+            hits: dict[Way, list[bool]] = {}
+            for line in one.scores:
+                hits.setdefault((line["method"], line["operator"]), []).append(line["best"] in line["causes"])
+            for way, mine in hits.items():
+                rates.setdefault(way, {})[one.name] = stats.rate(mine)
+        return rates
 
 
 def is_calibration(folder: Path) -> bool:
@@ -114,22 +150,13 @@ def _plant(folder: Path, name: str, manifest: Mapping[str, Any]) -> Planted:
 
 def _known(gauged: Gauged, path: Path) -> Gauged:
     """Refuse what another version measured by other metrics or of other explainers."""
-    readings = [*gauged.words.values(), *(gauged.said.get(name, {}) for name in EXPLAINERS)]
-    if not gauged.words or any(metric not in one for one in readings for metric in METRICS):
+    told = [*gauged.words.values(), *(gauged.said.get(name, {}) for name in EXPLAINERS)]
+    if not gauged.words or any(metric not in one for one in told for metric in METRICS):
         raise SaywhyError(f"{path} was measured by other metrics: delete it and run the same 'saywhy calibrate' again")
     return gauged
 
 
-def readings(found: Calibration) -> Iterator[tuple[str, str, str, list[Gauged]]]:
-    """Yield every plant, operator and metric, with what was measured on its texts."""
-    for one in found.learned:
-        for operator in one.operators:
-            gauged = one.under(operator)
-            for metric in METRICS:
-                yield one.name, operator, metric, gauged
-
-
-def metric_auroc(gauged: Sequence[Gauged], metric: str) -> stats.Interval:
+def metric_auroc(gauged: Sequence[Gauged], metric: str) -> Interval:
     """Return how well ``metric`` tells accepted causes from the other words of the texts."""
     true = [[reading[metric] for key, reading in one.words.items() if key in one.causes] for one in gauged]
     false = [[reading[metric] for key, reading in one.words.items() if key not in one.causes] for one in gauged]
@@ -169,36 +196,49 @@ def plants_sheet(found: Calibration) -> Sheet:
 
 def methods_sheet(found: Calibration) -> Sheet:
     """Return how often each attribution method's top word is an accepted cause."""
-    rows: list[list[Shown | str]] = []
-    names = dict.fromkeys((line["method"], line["operator"]) for one in found.learned for line in one.scores)
-    for method, operator in names:
-        cells = []
-        for one in found.learned:
-            mine = [line for line in one.scores if (line["method"], line["operator"]) == (method, operator)]
-            cells.append(estimate(stats.rate([line["best"] in line["causes"] for line in mine])))
-        rows.append([method, operator or NOTHING, *cells])
+    plants = [one.name for one in found.learned]
+    rows: list[list[Shown | str]] = [
+        [method, operator or NOTHING, *(estimate(rates[name]) if name in rates else Shown(NOTHING) for name in plants)]
+        for (method, operator), rates in found.found.items()
+    ]
     note = "Share of texts in which the word with the highest score is an accepted cause [95 %, Wilson]."
-    return sheet("Attribution methods", ("method", "operator", *(one.name for one in found.learned)), rows, note)
+    return sheet("Attribution methods", ("method", "operator", *plants), rows, note)
 
 
 def metrics_sheet(found: Calibration) -> Sheet:
     """Return how well each metric tells true from false one-word explanations, and who fools it."""
+    plants = [one.name for one in found.learned]
+    ways = sorted({at[1:] for at in found.places}, key=lambda way: (OPERATORS.index(way[0]), METRICS.index(way[1])))
     rows: list[list[Shown | str]] = []
-    for plant, operator, metric, gauged in readings(found):
-        fooled = joined(fools(gauged, metric)) or "no one"
-        rows.append([plant, operator, metric, estimate(metric_auroc(gauged, metric)), Shown(fooled)])
+    for operator, metric in ways:
+        areas = {plant: found.areas.get((plant, operator, metric)) for plant in plants}
+        cells = [Shown(NOTHING) if area is None else estimate(area) for area in areas.values()]
+        rows.append([operator, metric, *cells, Shown(_who(found, operator, metric))])
     note = (
         "AUROC: chance that the metric is higher for an accepted cause than for another word, over all texts (0.5: it "
         "cannot tell) [95 %, bootstrap over texts]. Fooled by: explainers that it does not put below the honest one "
-        "(lower bound of the paired difference not above 0)."
+        "(lower bound of the paired difference not above 0), in brackets the plants if not all."
     )
-    return sheet("Metrics", ("plant", "operator", "metric", "AUROC", "fooled by"), rows, note, texts=3)
+    return sheet("Metrics: AUROC", ("operator", "metric", *plants, "fooled by"), rows, note)
+
+
+def _who(found: Calibration, operator: str, metric: str) -> str:
+    """Return who fools a metric, with the plants if it is not on all of them."""
+    fooled = {at[0]: names for at, names in found.fooled.items() if at[1:] == (operator, metric)}
+    told = []
+    for name in FALSE:
+        where = [plant for plant, names in fooled.items() if name in names]
+        if where:
+            told.append(name if len(where) == len(fooled) else f"{name} ({', '.join(where)})")
+    return joined(told) or "no one"
 
 
 def explainers_sheet(found: Calibration) -> Sheet:
     """Return the mean of each metric for each scripted explainer, and its rank."""
     rows: list[list[Shown | str]] = []
-    for plant, operator, metric, gauged in readings(found):
+    under = {(one.name, operator): one.under(operator) for one in found.learned for operator in one.operators}
+    for plant, operator, metric in found.places:
+        gauged = under[plant, operator]
         means = {name: sum(text.said[name][metric] for text in gauged) / len(gauged) for name in EXPLAINERS}
         ranks = {name: 1 + sum(value > means[name] + 1e-9 for value in means.values()) for name in means}
         shown = [Shown(number(means[name]), f"({ranks[name]})") for name in EXPLAINERS]
@@ -211,18 +251,39 @@ def verdicts(found: Calibration) -> list[str]:
     """Say in words what each metric is worth, under the first operator, over all plants."""
     told = []
     for metric in METRICS:
-        every = {one.name: metric_auroc(one.under(one.operators[0]), metric).value for one in found.learned}
-        areas = {name: value for name, value in every.items() if value is not None}
+        places = [(one.name, one.operators[0], metric) for one in found.learned]
+        areas = {at[0]: area for at in places if (area := found.areas[at].value) is not None}
         if not areas:
             told.append(f"{metric} cannot be judged: the texts have no word that is a false explanation.")
             continue
-        fooled = dict.fromkeys(name for one in found.learned for name in fools(one.under(one.operators[0]), metric))
         worst = min(areas, key=areas.__getitem__)
         tells = (
-            f"tells true from false explanations (AUROC {number(min(areas.values()))} or more)"
+            f"tells true from false explanations (AUROC {number(areas[worst])} or more)"
             if areas[worst] >= GOOD
             else f"does not tell true from false explanations well enough (AUROC {number(areas[worst])} on {worst})"
         )
-        trick = f"; it is fooled by {joined(list(fooled))}" if fooled else "; no scripted explainer fools it"
+        fooled = list(dict.fromkeys(name for at in places for name in found.fooled[at]))
+        trick = f"; it is fooled by {joined(fooled)}" if fooled else "; no scripted explainer fools it"
         told.append(f"{metric} {tells}{trick}.")
     return told
+
+
+def known(found: Calibration) -> dict[str, Any]:
+    """Return what ``report.marks`` ships: of which calibration, and who fools which metric on any plant.
+
+    >>> list(known(Calibration({}, ())))
+    ['model', 'plants', 'texts', 'seed', 'revision', 'fooled']
+    """
+    config = found.manifest.get("config", {})
+    fooled: dict[str, dict[str, list[str]]] = {}
+    for plant, operator, metric in found.places:
+        before = fooled.setdefault(operator, {}).get(metric, [])
+        fooled[operator][metric] = list(dict.fromkeys([*before, *found.fooled[plant, operator, metric]]))
+    return {
+        "model": found.manifest.get("model", {}).get("name"),
+        "plants": [one.name for one in found.learned],
+        "texts": config.get("rows"),
+        "seed": config.get("seeds", [None])[0],
+        "revision": found.manifest.get("git"),
+        "fooled": fooled,
+    }

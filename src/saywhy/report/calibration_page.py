@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,21 @@ from saywhy.report.calibration import (
     GOOD,
     Calibration,
     explainers_sheet,
+    known,
     load_calibration,
     methods_sheet,
-    metric_auroc,
     metrics_sheet,
     plants_sheet,
-    readings,
     verdicts,
 )
-from saywhy.report.format import Sheet, counted
+from saywhy.report.format import Sheet, counted, joined
 from saywhy.report.html import environment
+from saywhy.report.marks import FILE
 from saywhy.report.plots import svg
 from saywhy.report.tables import markdown_table
 from saywhy.report.terminal import show_sheets
-from saywhy.stats import Interval, rate
-from saywhy.store import write
+from saywhy.stats import Interval
+from saywhy.store import write, write_json
 
 MARKS = ("o", "s", "^", "D")
 """A marker a plant, so that colour only helps."""
@@ -67,11 +68,12 @@ def show_calibration(folder: Path, console: Console | None = None) -> None:
 
 
 def write_calibration(folder: Path) -> Path:
-    """Write ``calibration.md``, ``calibration.csv`` and ``calibration.html`` into a run folder; return the page."""
+    """Write ``calibration.md``, ``.csv``, ``.html`` and what ``marks`` ships into a run folder; return the page."""
     found = load_calibration(folder)
     told = [f"# How far to trust the ruler\n\n{facts(found)}.\n\n{ABOUT}", *(f"- {line}" for line in verdicts(found))]
     write(folder / "calibration.md", "\n".join(told) + "\n\n" + "\n\n".join(map(_section, sheets(found))) + "\n")
     write(folder / "calibration.csv", _csv(found))
+    write_json(folder / FILE, known(found))
     write(folder / "calibration.html", _page(found))
     return folder / "calibration.html"
 
@@ -81,13 +83,12 @@ def _section(found: Sheet) -> str:
 
 
 def _csv(found: Calibration) -> str:
-    """Return the AUROC of every metric, a line a plant and operator."""
+    """Return what every metric is worth, a line a plant, operator and metric."""
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
-    lines.writerow(("plant", "operator", "metric", "auroc", "low", "high", "n"))
-    for plant, operator, metric, gauged in readings(found):
-        area = metric_auroc(gauged, metric)
-        lines.writerow((plant, operator, metric, area.value, area.low, area.high, area.n))
+    lines.writerow(("plant", "operator", "metric", "auroc", "low", "high", "n", "fooled_by"))
+    for at, area in found.areas.items():
+        lines.writerow((*at, area.value, area.low, area.high, area.n, " ".join(found.fooled[at])))
     return out.getvalue()
 
 
@@ -95,24 +96,21 @@ def _page(found: Calibration) -> str:
     from markupsafe import Markup
 
     operator = found.learned[0].operators[0]
-    areas = {
-        metric: [(one.name, metric_auroc(one.under(operator), metric)) for one in found.learned] for metric in METRICS
-    }
-    methods: dict[str, list[tuple[str, Interval]]] = {}
-    for one in found.learned:
-        for name in dict.fromkeys((line["method"], line["operator"]) for line in one.scores):
-            hits = [line["best"] in line["causes"] for line in one.scores if (line["method"], line["operator"]) == name]
-            methods.setdefault(" ".join(filter(None, name)), []).append((one.name, rate(hits)))
+    areas = {metric: {one.name: found.areas[one.name, operator, metric] for one in found.learned} for metric in METRICS}
+    texts = f"n (texts): {joined([f'{len(one.under(operator))} {one.name}' for one in found.learned])}."
+    methods = {" ".join(filter(None, way)): rates for way, rates in found.found.items()}
     pictures = [
         (
+            "auroc",
             "Which metric tells true from false explanations",
             f"AUROC of each metric, operator {operator}, with 95 % intervals over texts. Dotted: 0.5 (cannot tell) and "
-            f"{GOOD} (good).",
+            f"{GOOD} (good). {texts}",
             Markup(svg("auroc", lambda: _dots(areas, "AUROC", (0.5, GOOD)))),
         ),
         (
+            "methods",
             "How often an attribution method finds an accepted cause",
-            "Share of texts in which the top word is an accepted cause, with 95 % intervals.",
+            f"Share of texts in which the top word is an accepted cause, with 95 % intervals. Dotted: {GOOD}. {texts}",
             Markup(svg("methods", lambda: _dots(methods, "top word is an accepted cause", (GOOD,)))),
         ),
     ]
@@ -123,17 +121,17 @@ def _page(found: Calibration) -> str:
     )
 
 
-def _dots(found: dict[str, list[tuple[str, Interval]]], label: str, lines: tuple[float, ...]) -> Any:
+def _dots(found: Mapping[str, Mapping[str, Interval]], label: str, lines: tuple[float, ...]) -> Any:
     """Draw a row a name, a marker a plant."""
     from matplotlib.figure import Figure
 
-    plants = list(dict.fromkeys(plant for row in found.values() for plant, _ in row))
-    figure = Figure(figsize=(7.2, 0.5 + 0.2 * len(plants) * len(found) + 0.4), layout="constrained")
+    plants = list(dict.fromkeys(plant for row in found.values() for plant in row))
+    figure = Figure(figsize=(7.2, 0.9 + (0.1 + 0.1 * len(plants)) * len(found)), layout="constrained")
     axes = figure.subplots()
     for which, plant in enumerate(plants):
         axes.plot([], [], MARKS[which], color=COLOURS[which], ms=5, label=plant)
     for at, row in enumerate(found.values()):
-        for plant, area in row:
+        for plant, area in row.items():
             which = plants.index(plant)
             y = -at + 0.3 - 0.6 * which / max(1, len(plants) - 1) if len(plants) > 1 else -at
             if area.low is not None and area.high is not None:

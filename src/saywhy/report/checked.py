@@ -7,9 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from saywhy import stats
 from saywhy.checks import ALL, CHECKS, Probe
+from saywhy.report.arms import marked
 from saywhy.report.biases import bias, correlations, document_counts
-from saywhy.report.format import NOTHING, Sheet, Shown, estimate, joined, number, sheet
+from saywhy.report.format import NOTHING, SAME, Sheet, Shown, estimate, joined, number, sheet
 from saywhy.report.headline import lead
+from saywhy.report.load import NO_TEXTS
+from saywhy.report.marks import shipped
 from saywhy.report.moves import Move, noise, unanimous
 from saywhy.report.summary import Summary
 from saywhy.stats import Interval
@@ -38,7 +41,7 @@ def moves_sheet(summary: Summary) -> Sheet | None:
     rows: list[list[Shown | str]] = [
         [
             move.key.style,
-            name_of(move) + " †" * move.instrument,
+            name_of(move),
             str(move.n),
             estimate(move.excess),
             _or_nothing(move.difference),
@@ -52,8 +55,8 @@ def moves_sheet(summary: Summary) -> Sheet | None:
 
 
 def name_of(move: Move) -> str:
-    """Return what a variation is called in tables."""
-    return NAMED.get(move.variation, move.variation)
+    """Return what a variation is called in tables: with a † where training and grading instrument are the same."""
+    return NAMED.get(move.variation, move.variation) + f" {SAME}" * move.instrument
 
 
 def _or_nothing(found: Interval | None) -> Shown:
@@ -73,13 +76,11 @@ def _moves_note(summary: Summary, mine: Sequence[Move]) -> str:
         "predictions that were made and calibrated under it. Difference: to the main excess, same texts. Agree: "
         "explanations with the main verdict. Same answer: before any edit."
     )
-    for style in dict.fromkeys(move.key.style for move in mine):
-        key = next(move.key for move in mine if move.key.style == style)
-        agreed = unanimous(summary.run, key)
-        if agreed is not None:
-            note += f" All operators give the same verdict on {estimate(agreed)} of the explanations ({style})."
-    if any(move.instrument for move in mine):
-        note += " † Graded by the operator with which this arm's training targets were found."
+    keys = dict.fromkeys(move.key for move in mine)
+    agreed = {key.style: found for key in keys if (found := unanimous(summary.run, key)) is not None}
+    if agreed:
+        shares = joined([f"{estimate(found)} ({style})" for style, found in agreed.items()])
+        note += f" All operators give the same verdict on so many of the explanations: {shares}."
     return note + _missing(summary)
 
 
@@ -104,7 +105,7 @@ def over_sheet(summary: Summary) -> Sheet | None:
     rows: list[list[Shown | str]] = [
         [
             move.key.style,
-            name_of(move) + " †" * move.instrument,
+            name_of(move),
             *(_or_nothing(move.over.get(other)) for other in others),
         ]
         for move in mine
@@ -149,7 +150,7 @@ def probe_sheet(summary: Summary) -> Sheet | None:
         "Generated. A rewrite that keeps the meaning, or an edit towards the answer that was given, should leave the "
         "answer where it is; replies that give no other text count as not moved. Whether the meaning is kept is not "
         "checked: words kept is the share of the text's words in its rewrite. Drop: fall of the log-odds, in nats."
-    )
+    ) + _untold(summary)
     return sheet("Requests that should not move the answer", header, rows, note) if rows else None
 
 
@@ -168,10 +169,12 @@ def _moved(found: Sequence[tuple[str, bool, bool, float | None]]) -> list[Shown]
 
 def _kept(summary: Summary, probes: Sequence[Probe]) -> Shown:
     """Return the mean share of a text's words that its new text still has."""
+    if summary.run.bank:
+        return Shown(NOTHING, "", NO_TEXTS)
     shares = []
     for one in probes:
         if one.edited is not None and one.id in summary.run.texts:
-            words = {word.key for word in candidates(summary.run.texts[one.id].text)}
+            words = set(summary.run.words[one.id])
             shares.append((one.id, len(words & {word.key for word in candidates(one.edited)}) / len(words)))
     return estimate(_mean(shares))
 
@@ -187,7 +190,7 @@ def curve_sheet(summary: Summary) -> Sheet | None:
             best = _mean((one.id, one.best[at] - one.random[at]) for one in mine)
             rows.append(
                 [
-                    arm,
+                    marked(run, arm, mine[0].operator),
                     str(size),
                     str(len(mine)),
                     number(_mean((one.id, one.random[at]) for one in mine).value),
@@ -197,12 +200,13 @@ def curve_sheet(summary: Summary) -> Sheet | None:
                     estimate(best),
                 ]
             )
-    header = ("arm", "words", "n", "random", "named", "best (greedy)", "excess", "excess of the best")
+    named = "named" + (shipped().sign("hit", run.curves[0].operator) if rows else "")
+    header = ("arm", "words", "n", "random", named, "best (greedy)", "excess", "excess of the best")
     note = (
         "Hits when so many words are taken out together. Named: those with the highest constrained attribution scores. "
         "Excess: named minus random. Texts of fewer words lose all of them."
     )
-    return sheet("Several words", header, rows, note, texts=1) if rows else None
+    return sheet("Several words", header, rows, note) if rows else None
 
 
 def free_sheet(summary: Summary) -> Sheet | None:
@@ -220,7 +224,7 @@ def free_sheet(summary: Summary) -> Sheet | None:
         rows.append(
             [
                 key.style,
-                key.arm,
+                marked(run, key.arm, key.operator),
                 str(len(mine)),
                 estimate(stats.rate([row.reason == "over budget" for row in mine], texts)),
                 estimate(_mean((text, float(size)) for text, size in sizes)),
@@ -240,7 +244,7 @@ def free_sheet(summary: Summary) -> Sheet | None:
 
 def bias_sheet(summary: Summary) -> Sheet | None:
     """Return where the constrained readout's words stand, and how long and frequent they are."""
-    run, counts = summary.run, document_counts(summary.run.texts)
+    run, counts = summary.run, document_counts(summary.run)
     primary = summary.cells[0].key.operator if summary.cells else None
     rows: list[list[Shown | str]] = []
     for cell in summary.cells:
@@ -248,7 +252,7 @@ def bias_sheet(summary: Summary) -> Sheet | None:
             continue
         mine = [r for r in run.rows if (r.arm, r.style, r.readout, r.operator)
                 == (cell.key.arm, cell.key.style, "constrained", primary)]  # fmt: skip
-        found = bias(mine, run.texts, counts)
+        found = bias(run, mine, counts)
         if found is not None:
             parts = (
                 Shown(", ".join(number(one) for one in some), f"({', '.join(number(one) for one in even)})")
@@ -261,7 +265,7 @@ def bias_sheet(summary: Summary) -> Sheet | None:
         "Constrained readout. Thirds of the text in which the named word stands; in brackets: random words. Position, "
         "length, frequency (texts of this run with the word): mean share of the text's words below the named one, "
         "ties halved; 0.50 for random words, 0 is the first, the shortest, the rarest word."
-    )
+    ) + _untold(summary)
     return sheet("Position, length and frequency of the named word", header, rows, note) if rows else None
 
 
@@ -271,14 +275,19 @@ def score_sheet(summary: Summary) -> Sheet | None:
     for arm in run.arms:
         mine = [one for one in run.curves if one.arm == arm]
         if mine:
-            found = correlations(mine)
+            found = correlations(mine, bank=run.bank)
             rows.append([arm, str(len(mine)), *(estimate(found[name]) for name in ("position", "length", "frequency"))])
     note = (
         "Mean Spearman correlation within a text of a word's constrained attribution score with its place, its number "
         "of characters, and the number of training texts that hold it."
-    )
+    ) + _untold(summary)
     header = ("arm", "n", "position", "length", "frequency")
     return sheet("What the scores go with", header, rows, note, texts=1) if rows else None
+
+
+def _untold(summary: Summary) -> str:
+    """Say why columns are missing from the report of a bank."""
+    return f" What is not shown is not known: {NO_TEXTS}." if summary.run.bank else ""
 
 
 def _mean(values: Iterable[tuple[str, float]]) -> Interval:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from saywhy import stats
+from saywhy.arms import kind
 from saywhy.records import Row
-from saywhy.report.arms import kind, level_seeds, rivals
+from saywhy.report.arms import level_seeds, rivals
 from saywhy.report.cells import Key, excesses, raw_hits
 from saywhy.report.load import Run
 from saywhy.stats import Difference, Discordant, Family, Interval, Needed
@@ -64,7 +65,7 @@ def contrasts_of(
     for key in keys:
         for other in rivals(run.arms, key.arm):
             if (theirs := cells.get(replace(key, arm=other))) is not None:
-                found.append(_contrast(key, other, *level_seeds(cells[key], theirs), seed))
+                found.append(contrast_of(key, other, *level_seeds(cells[key], theirs), seed))
     tested = [at for at, c in enumerate(found) if family.holds(_place(c)) and c.difference.p is not None]
     corrected = stats.holm([found[at].difference.p or 0.0 for at in tested])
     for at, p in zip(tested, corrected, strict=True):
@@ -72,7 +73,8 @@ def contrasts_of(
     return tuple(found)
 
 
-def _contrast(key: Key, other: str, mine: Sequence[Row], theirs: Sequence[Row], seed: int) -> Contrast:
+def contrast_of(key: Key, other: str, mine: Sequence[Row], theirs: Sequence[Row], seed: int) -> Contrast:
+    """Compare two arms in one cell; ``mine`` and ``theirs`` have matching seeds."""
     difference = stats.paired_difference(excesses(mine), excesses(theirs), seed)
     return Contrast(
         key=key,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from saywhy.checks import Curve
+from saywhy.report.arms import marked
 from saywhy.report.summary import Summary
 
 LINES = (("best", "best (greedy)", "-", "^", "#222222"), ("named", "named", "--", "o", "#0072B2"),
@@ -29,7 +30,7 @@ def draw_curve(summary: Summary) -> Any:
         sizes = mine[0].sizes
         for field, label, line, marker, colour in LINES:
             axes.plot(sizes, _shares(mine, field), line, marker=marker, color=colour, label=label, markersize=5)
-        axes.set_title(arm)
+        axes.set_title(marked(summary.run, arm, mine[0].operator))
         axes.set_xticks(sizes)
         axes.set_xlabel("words taken out")
         axes.set_ylim(-0.02, 1.02)

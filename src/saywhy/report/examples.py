@@ -11,11 +11,14 @@ from typing import Literal
 
 from saywhy import words
 from saywhy.records import READOUTS, STYLES, Example, Row
-from saywhy.report.load import Run
+from saywhy.report.load import Run, load_run
 
 Kind = Literal["same", "mark", "del", "ins"]
 
 HOW_MANY = 10
+
+BUILT_IN = "examples"
+"""Folder of a bank with a run on built-in texts, from which its report takes the examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,14 @@ class Sample:
 
     example: Example
     lines: tuple[Line, ...]
+
+
+def with_texts(run: Run) -> Run | None:
+    """Return the run from which examples can be shown: for a bank, the run on built-in texts in it, or None."""
+    if not run.bank:
+        return run
+    folder = run.folder / BUILT_IN
+    return load_run(folder) if (folder / "run.json").is_file() else None
 
 
 def sample(run: Run, seed: int = 0, how_many: int = HOW_MANY) -> tuple[tuple[str, ...], list[Sample]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from saywhy.stats import EITHER, FLIPPABLE, MOST, Difference, Interval, Needed
@@ -19,6 +20,11 @@ DOUBTED = (
     f"{DOUBT} The interval of this score is not to be trusted: fewer than {FLIPPABLE} texts can flip, or fewer than "
     f"{EITHER} of them hit or fewer than {EITHER} miss."
 )
+
+SAME = "†"
+"""Stands behind an arm or a variation that is graded with the operator that found the arm's training targets."""
+
+SAME_NOTE = f"{SAME} Same instrument: graded with the operator with which this arm's training targets were found."
 
 
 class Shown(NamedTuple):
@@ -51,19 +57,28 @@ class Sheet:
     note: str = ""
     texts: int = 2
 
+    @property
+    def groups(self) -> list[list[tuple[Shown, ...]]]:
+        """The rows by their first cell, as they follow each other; one group if it names each row."""
+        if self.texts < 2:
+            return [list(self.rows)]
+        return [list(rows) for _, rows in groupby(self.rows, key=lambda row: row[0])]
+
 
 def sheet(
     title: str, header: Sequence[str], rows: Sequence[Sequence[Shown | str]], note: str = "", texts: int = 2
 ) -> Sheet:
     """Return a Sheet; plain strings become cells, columns in which nothing has a number are left out.
 
-    Where an interval is marked as not to be trusted, the note says what that means.
+    Where training and grading have the same instrument, or an interval is not to be trusted, the note says what the
+    mark means.
     """
     made = [[c if isinstance(c, Shown) else Shown(c) for c in row] for row in rows]
     kept = [at for at in range(len(header)) if at < texts or any(row[at].main != NOTHING for row in made)]
     body = tuple(tuple(row[at] for at in kept) for row in made)
-    if any(cell.main.endswith(DOUBT) for row in body for cell in row):
-        note = f"{note} {DOUBTED}".strip()
+    for mark, meaning in ((SAME, SAME_NOTE), (DOUBT, DOUBTED)):
+        if any(cell.main.endswith(mark) for row in body for cell in row):
+            note = f"{note} {meaning}".strip()
     return Sheet(title, tuple(header[at] for at in kept), body, note, texts)
 
 
@@ -72,6 +87,20 @@ def number(value: float | None, digits: int = 2) -> str:
     if value is None:
         return NOTHING
     return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """Return a difference with its sign, never "-0.00"; a dash for None.
+
+    >>> signed(0.171), signed(-0.03), signed(-0.001)
+    ('+0.17', '-0.03', '+0.00')
+    """
+    return NOTHING if value is None else f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
+def change(found: Interval) -> Shown:
+    """Return a difference as a cell, with its sign."""
+    return Shown(signed(found.value), bounds(found), found.reason or found.doubt or "")
 
 
 def bounds(found: Interval) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saywhy.report.arms import kind
+from saywhy.arms import kind
 from saywhy.report.contrasts import UNCORRECTED, Contrast
 from saywhy.report.format import counted, joined, number, written
 from saywhy.report.moves import headline_keys
@@ -50,9 +50,17 @@ def _level(summary: Summary, arm: str, mine: list[Cell], cells: list[Cell]) -> s
         if other.key.arm == summary.start and summary.start != arm and other.key.style == cell.key.style
     ]
     began = f"; for {summary.start} it is {joined(before)}" if before else ""
+    shown = [cell for cell in mine if (cell.excess.low or 0.0) > 0]
     said = f"The words that {arm} names change its own answer more often than a random word of the same text by"
     if all((cell.excess.value or 0.0) <= 0 for cell in mine):
         said = f"The words that {arm} names change its own answer no more often than a random word: excess"
+    elif not shown:
+        said = (
+            f"The words that {arm} names are not shown to change its own answer more often than a random word: excess"
+        )
+    elif len(shown) < len(mine):
+        unshown = joined([cell.key.style for cell in mine if cell not in shown])
+        where.append(f"by its interval, nothing is shown in {unshown}")
     return f"{said} {levels} ({', '.join(where)}){began}."
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from saywhy.report.checked import robustness_sheets
-from saywhy.report.examples import sample
+from saywhy.report.examples import sample, with_texts
 from saywhy.report.headline import headline
 from saywhy.report.sheets import (
     LEGEND,
     contrast_sheets,
+    footnote,
     made_sheets,
     main_sheets,
     readout_sheet,
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from saywhy.report.plots import Picture
 
 
-def environment() -> Environment:
-    """Return where pages are made: everything is escaped, a missing value is an error."""
+def environment(*, escaped: bool = True) -> Environment:
+    """Return where pages are made: everything is escaped (not so in Markdown), a missing value is an error."""
     import jinja2
 
     return jinja2.Environment(
         loader=jinja2.PackageLoader("saywhy.report"),
-        autoescape=True,
+        autoescape=escaped,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -45,7 +46,8 @@ def page(summary: Summary, pictures: Sequence[Picture], seed: int = 0) -> str:
     """Return ``report.html``; the pictures are put in as they were drawn, everything else is escaped."""
     from markupsafe import Markup
 
-    readouts, samples = sample(summary.run, seed)
+    told = with_texts(summary.run)
+    readouts, samples = sample(told, seed) if told else ((), [])
     manifest = summary.run.manifest
     return (
         environment()
@@ -59,6 +61,7 @@ def page(summary: Summary, pictures: Sequence[Picture], seed: int = 0) -> str:
             arms=summary.run.arms,
             headline=headline(summary),
             legend=LEGEND,
+            footnote=footnote(summary),
             main=main_sheets(summary),
             contrasts=contrast_sheets(summary),
             checked=robustness_sheets(summary),
@@ -74,5 +77,6 @@ def page(summary: Summary, pictures: Sequence[Picture], seed: int = 0) -> str:
             made=made_sheets(summary),
             readouts=readouts,
             samples=samples,
+            bank=summary.run.bank,
         )
     )

@@ -21,12 +21,16 @@ from saywhy.records import (
     SetAside,
     Table,
 )
-from saywhy.store import read_object, read_records
+from saywhy.store import PACKED, existing, read_lines, read_object, read_records
+from saywhy.words import candidates
 
 R = TypeVar("R", bound=Record)
 
 Place = tuple[int, str]
 """(seed, arm): where a file of a run belongs."""
+
+NO_TEXTS = "the texts are not part of a bank"
+"""Why a number or a section is missing from the report of a released bank."""
 
 _SEED = re.compile(r"seed-(\d+)")
 
@@ -50,6 +54,7 @@ class Run:
         curves: Hits of several words, and the scores of the readout.
         spares: Words that free explanations could do without.
         checked: Robustness checks that are complete in some arm (``paraphrase-1``, ``noise``, ...).
+        counts: Number of distinct words of each text, by id; what is left of the texts of a bank.
     """
 
     folder: Path
@@ -66,6 +71,19 @@ class Run:
     curves: tuple[Curve, ...] = ()
     spares: tuple[Spare, ...] = ()
     checked: frozenset[str] = frozenset()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def bank(self) -> bool:
+        """Whether this is a released bank: verdicts without anyone's text (``saywhy release``)."""
+        return bool(self.manifest.get("bank"))
+
+    @cached_property
+    def words(self) -> dict[str, tuple[str, ...]]:
+        """The distinct words of each text, in order of first occurrence; in a bank ``#0``, ``#1``, ..."""
+        if self.bank:
+            return {text: tuple(f"#{at}" for at in range(many)) for text, many in self.counts.items()}
+        return {text: tuple(word.key for word in candidates(one.text)) for text, one in self.texts.items()}
 
     @cached_property
     def arms(self) -> tuple[str, ...]:
@@ -101,9 +119,13 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _lines(path: Path, kind: type[R]) -> list[R]:
-    """Read one record a line; a file that a run may lack is empty."""
-    return read_records(path, kind, unfinished=True) if path.is_file() else []
+def records_of(path: Path, kind: type[R]) -> list[R]:
+    """Read one record a line, compressed or not; a file that a run may lack is empty.
+
+    Raises:
+        SaywhyError: If a line is no such record; the last one of a run that was killed is left out.
+    """
+    return read_records(path, kind, unfinished=True) if existing(path) else []
 
 
 def load_run(folder: Path | str) -> Run:
@@ -119,39 +141,64 @@ def load_run(folder: Path | str) -> Run:
     tables: dict[Place, tuple[Table, ...]] = {}
     grids: dict[Place, tuple[Grid, ...]] = {}
     for place, inner in _places(folder, manifest):
-        rows += _lines(inner / "rows.jsonl", Row)
-        decisions += _lines(inner / "decisions.jsonl", Decision)
-        tables[place] = tuple(_lines(inner / "tables.jsonl", Table))
-        grids[place] = tuple(_lines(inner / "grids.jsonl", Grid))
+        rows += records_of(inner / "rows.jsonl", Row)
+        decisions += records_of(inner / "decisions.jsonl", Decision)
+        tables[place] = tuple(records_of(inner / "tables.jsonl", Table))
+        grids[place] = tuple(records_of(inner / "grids.jsonl", Grid))
     inner_folders = [inner / "robustness" for _, inner in _places(folder, manifest)]
     targets = {path.parent.name: read_object(path) for path in sorted(folder.glob("seed-*/targets.json"))}
+    counts = _counts(folder) if manifest.get("bank") else {}
     return Run(
         folder=folder,
         manifest=manifest,
-        texts={example.id: example for example in _lines(folder / "texts.jsonl", Example)},
+        texts={example.id: example for example in records_of(folder / "texts.jsonl", Example)},
         rows=tuple(rows),
         tables=tables,
         grids=grids,
         decisions=tuple(decisions),
-        set_aside=tuple(_lines(folder / "set_aside.jsonl", SetAside)),
+        set_aside=tuple(records_of(folder / "set_aside.jsonl", SetAside)),
         targets=targets,
-        judged=_checked(inner_folders, Judged, None),
-        probes=_checked(inner_folders, Probe, ("rewrite", "wrong-target")),
-        curves=_checked(inner_folders, Curve, ("k-curve",)),
-        spares=_checked(inner_folders, Spare, ("minimality",)),
-        checked=frozenset(file.stem for one in inner_folders for file in one.glob("*.jsonl")),
+        judged=_checked(inner_folders, Judged),
+        probes=_checked(inner_folders, Probe),
+        curves=_checked(inner_folders, Curve),
+        spares=_checked(inner_folders, Spare),
+        checked=frozenset(_stem(file) for one in inner_folders for file in _files(one)),
+        counts=counts,
     )
 
 
-_OTHERS = ("rewrite", "wrong-target", "k-curve", "minimality")
-"""Files of checks that judge no explanation again; all others hold ``Judged``."""
+VERDICTS: type[Record] = Judged
+"""What a file of a check holds unless ``KINDS_OF_CHECKS`` says something else."""
+
+KINDS_OF_CHECKS: Mapping[str, type[Record]] = {
+    "rewrite": Probe,
+    "wrong-target": Probe,
+    "k-curve": Curve,
+    "minimality": Spare,
+}
+"""Checks that judge no explanation again, and what their files hold."""
 
 
-def _checked(folders: Sequence[Path], kind: type[R], names: Sequence[str] | None) -> tuple[R, ...]:
-    """Read what robustness checks have found; ``names`` None: every file that holds verdicts."""
-    files = [file for folder in folders for file in sorted(folder.glob("*.jsonl"))]
-    wanted = [f for f in files if (f.stem not in _OTHERS if names is None else f.stem in names)]
-    return tuple(record for file in wanted for record in _lines(file, kind))
+def _checked(folders: Sequence[Path], kind: type[R]) -> tuple[R, ...]:
+    """Read what robustness checks have found, where they hold ``kind``."""
+    files = [file for folder in folders for file in _files(folder)]
+    wanted = [file for file in files if KINDS_OF_CHECKS.get(_stem(file), VERDICTS) is kind]
+    return tuple(record for file in wanted for record in records_of(file, kind))
+
+
+def _files(folder: Path) -> list[Path]:
+    """List the JSONL files of a folder, compressed or not."""
+    return sorted([*folder.glob("*.jsonl"), *folder.glob(f"*.jsonl{PACKED}")], key=_stem)
+
+
+def _stem(file: Path) -> str:
+    return file.name.removesuffix(PACKED).removesuffix(".jsonl")
+
+
+def _counts(folder: Path) -> dict[str, int]:
+    """Read how many distinct words each text of a bank has."""
+    path = folder / "texts.jsonl"
+    return {one["id"]: int(one["words"]) for one in read_lines(path, "id", "words")} if existing(path) else {}
 
 
 def _places(folder: Path, manifest: Mapping[str, Any]) -> list[tuple[Place, Path]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from saywhy.report.arms import kind
+from saywhy.arms import kind
 
 LOOKS = {
     "faithful": ("#0072B2", "o"),

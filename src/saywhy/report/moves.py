@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from saywhy import stats
 from saywhy.checks import Judged
 from saywhy.records import OPERATORS, Row
-from saywhy.report.arms import TRAINED, TRAINING_OPERATOR, kind, level_seeds, rivals
+from saywhy.report.arms import level_seeds, rivals, same_instrument
 from saywhy.report.cells import Key
 from saywhy.report.load import Run
 from saywhy.stats import Difference, Interval
 
 MAIN = "main"
 """The verdict as the headline has it."""
+OTHER = "operator "
+"""What a variation begins with that is another operator."""
 
 Verdicts = Sequence[Row | Judged]
 
@@ -47,6 +49,11 @@ class Move:
     over: Mapping[str, Difference]
     instrument: bool
 
+    @property
+    def operator(self) -> str:
+        """The operator with which it is graded."""
+        return graded_by(self.variation, self.key)
+
 
 def moves_of(run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], seed: int) -> tuple[Move, ...]:
     """Return the headline's cells under every variation; nothing where there is none but the main one.
@@ -64,11 +71,7 @@ def moves_of(run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], 
     under = {key: _under(key, cells, again) for key in headline_keys(keys)}
     if not any(len(mine) > 1 for mine in under.values()):
         return ()
-    return tuple(
-        _move(key, variation, mine, under, rivals(run.arms, key.arm), seed)
-        for key, mine in under.items()
-        for variation in mine
-    )
+    return tuple(_move(run, key, variation, under, seed) for key, mine in under.items() for variation in mine)
 
 
 def headline_keys(keys: Sequence[Key]) -> list[Key]:
@@ -89,7 +92,7 @@ def _under(
     for operator in OPERATORS:
         other = replace(key, operator=operator)
         if operator != key.operator and other in cells:
-            found[f"operator {operator}"] = cells[other]
+            found[f"{OTHER}{operator}"] = cells[other]
     if key.readout == "constrained" and (blind := replace(key, readout="placebo")) in cells:
         found["placebo-corrected"] = cells[blind]
     names = sorted({name for other, name in again if other == key}, key=_place)
@@ -101,26 +104,18 @@ def _place(name: str) -> tuple[int, str]:
     return next((at for at, start in enumerate(order) if name.startswith(start)), len(order)), name
 
 
-def _move(
-    key: Key,
-    variation: str,
-    mine: Mapping[str, Verdicts],
-    under: Mapping[Key, Mapping[str, Verdicts]],
-    others: Sequence[str],
-    seed: int,
-) -> Move:
-    here, main = mine[variation], mine[MAIN]
+def _move(run: Run, key: Key, variation: str, under: Mapping[Key, Mapping[str, Verdicts]], seed: int) -> Move:
+    here, main = under[key][variation], under[key][MAIN]
     texts, now, before = len({one.id for one in here}), _by(here), _by(main)
     shared = [at for at in now if at in before]
     same = [now[at].hit == before[at].hit for at in shared]
     asked = variation != MAIN and all(isinstance(one, Judged) for one in here)
     beaten = {}
-    for other in others:
+    for other in rivals(run.arms, key.arm):
         theirs = under.get(replace(key, arm=other), {}).get(variation)
         if theirs is not None:
             left, right = level_seeds(here, theirs)
             beaten[other] = stats.paired_difference(_excess(left), _excess(right), seed)
-    operator = variation.removeprefix("operator ") if variation.startswith("operator ") else key.operator
     return Move(
         key=key,
         variation=variation,
@@ -131,8 +126,13 @@ def _move(
         agree=None if variation == MAIN else stats.rate(same, texts),
         answers=stats.rate([now[at].prediction == before[at].prediction for at in shared], texts) if asked else None,
         over=beaten,
-        instrument=operator == TRAINING_OPERATOR and kind(key.arm) in TRAINED,
+        instrument=same_instrument(run, key.arm, graded_by(variation, key)),
     )
+
+
+def graded_by(variation: str, key: Key) -> str:
+    """Return the operator of a variation of a cell: its own, unless the variation is another operator."""
+    return variation.removeprefix(OTHER) if variation.startswith(OTHER) else key.operator
 
 
 def _by(some: Verdicts) -> dict[stats.Key, Row | Judged]:

@@ -14,12 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.records import STYLES
+from saywhy.report.arms import marked
 from saywhy.report.cells import Key
 from saywhy.report.curve import draw_curve
+from saywhy.report.format import SAME_NOTE, counted
 from saywhy.report.looks import MORE, PIECES, RC, look_of
+from saywhy.report.marks import shipped
 from saywhy.report.sheets import block_title
 from saywhy.report.summary import Cell, Summary
 from saywhy.stats import Interval
+
+NAMES = (' xmlns:xlink="http://www.w3.org/1999/xlink"', ' xmlns="http://www.w3.org/2000/svg"')
+"""What an SVG file must say and an SVG within a page need not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +60,37 @@ def figures(summary: Summary) -> list[Picture]:
 
 def write_png(summary: Summary, folder: Path) -> list[Path]:
     """Write every picture as ``figure-NAME.png`` (200 dots an inch)."""
-    paths = []
-    for plan in _plans(summary):
-        path = folder / f"figure-{plan.name}.png"
-        _drawn(plan).savefig(path, dpi=200, metadata={"Software": None})
-        paths.append(path)
-    return paths
+    return [picture_file(plan, folder / f"figure-{plan.name}.png") for plan in _plans(summary)]
+
+
+def picture_file(plan: Plan, path: Path) -> Path:
+    """Write a picture as a PNG file (200 dots an inch), the same bytes every time."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({**RC, "svg.hashsalt": plan.name}):
+        plan.draw().savefig(path, dpi=200, metadata={"Software": None})
+    return path
+
+
+EXCESS = (
+    "Excess: how much more often an explanation changes the answer than a random word of the same text would. Lines "
+    "are 95 % intervals over texts; 0 is a random word."
+)
+RANGE = (
+    "From the floor (a random word, open circle) to the ceiling (the best word, bar); the filled marker is the "
+    "explanation (hit{sign}). The nearer to the bar, the better."
+)
+REPLIES = "What became of generated replies: faithful, valid but not faithful, and why the rest is invalid."
+KEPT = "Calibrated accuracy on texts of the split, and how often the label is that of the start arm."
+WORDS = (
+    "Share of texts whose answer changes when so many words are taken out together: the best ones (greedy), those with "
+    "the highest scores of the constrained attribution readout, random ones."
+)
+
+
+def alone(drawn: str) -> str:
+    """Return a picture of ``svg`` as the content of a file: within a page its names need no space of their own."""
+    return drawn.replace("<svg", "<svg" + "".join(NAMES), 1) + "\n"
 
 
 def _plans(summary: Summary) -> list[Plan]:
@@ -68,39 +99,29 @@ def _plans(summary: Summary) -> list[Plan]:
     for op in operators:
         first = op == operators[0]
         cells = [cell for cell in summary.cells if cell.key.operator == op]
-        excess = "Excess: how much more often an explanation changes the answer than a random word of the same"
-        excess += " text would. Lines are 95 % intervals over texts; 0 is a random word."
-        dumbbell = "From the floor (a random word, open circle) to the ceiling (the best word, bar); the filled"
-        dumbbell += " marker is the explanation. The nearer to the bar, the better."
+        excess, hits = _noted(EXCESS, cells), _noted(RANGE.format(sign=shipped().sign("hit", op)), cells)
         plans.append(Plan(f"excess-{op}", f"Excess ({op})", excess, partial(draw_excess, summary, cells), first))
-        plans.append(
-            Plan(
-                f"range-{op}",
-                f"Floor, hit, ceiling ({op})",
-                dumbbell,
-                partial(draw_range, summary, cells),
-                first,
-            )
-        )
+        title = f"Floor, hit, ceiling ({op})"
+        plans.append(Plan(f"range-{op}", title, hits, partial(draw_range, summary, cells), first))
     generated = [c for c in summary.cells if c.key.readout == "generated" and c.key.operator == operators[0]]
     if generated:
-        text = "What became of generated replies: faithful, valid but not faithful, and why the rest is invalid."
-        plans.append(Plan("validity", "Generated replies", text, partial(draw_validity, summary, generated)))
+        draw = partial(draw_validity, summary, generated)
+        plans.append(Plan("validity", "Generated replies", _noted(REPLIES, generated), draw))
     if any(kept.accuracy.value is not None or kept.agreement.value is not None for kept in summary.retention):
-        text = "Calibrated accuracy on texts of the split, and how often the label is that of the start arm."
-        plans.append(Plan("retention", "Retention", text, partial(draw_retention, summary)))
+        decided = max(max(kept.accuracy.n, kept.agreement.n) for kept in summary.retention)
+        kept = f"{KEPT} n: {counted(decided, 'text')}."
+        plans.append(Plan("retention", "Retention", kept, partial(draw_retention, summary)))
     if summary.run.curves:
-        text = "Share of texts whose answer changes when so many words are taken out together: the best ones (greedy), "
-        text += "those with the highest scores of the constrained attribution readout, random ones."
-        plans.append(Plan("words", "Several words", text, partial(draw_curve, summary)))
+        same = [cell for cell in summary.cells if cell.key.operator == summary.run.curves[0].operator]
+        plans.append(Plan("words", "Several words", _noted(WORDS, same), partial(draw_curve, summary)))
     return plans
 
 
-def _drawn(plan: Plan) -> Any:
-    import matplotlib as mpl
-
-    with mpl.rc_context({**RC, "svg.hashsalt": plan.name}):
-        return plan.draw()
+def _noted(caption: str, cells: Sequence[Cell]) -> str:
+    """Add to a caption n, and what the mark behind an arm's name means if one of them has it."""
+    texts, seeds = max(cell.excess.n for cell in cells), max(cell.seeds for cell in cells)
+    n = f"n: {counted(texts, 'text')}, {counted(seeds, 'seed')}."
+    return f"{caption} {n}" + f" {SAME_NOTE}" * any(cell.instrument for cell in cells)
 
 
 def svg(name: str, draw: Callable[[], Any]) -> str:
@@ -112,8 +133,9 @@ def svg(name: str, draw: Callable[[], Any]) -> str:
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         draw().savefig(out, format="svg", metadata=nothing)
     text = out.getvalue()
-    text = text[text.index("<svg") :]
-    for foreign in (' xmlns:xlink="http://www.w3.org/1999/xlink"', ' xmlns="http://www.w3.org/2000/svg"'):
+    # Where a page scales a picture down, it stays at the left.
+    text = text[text.index("<svg") :].replace("<svg", '<svg preserveAspectRatio="xMinYMin"', 1)
+    for foreign in NAMES:
         text = text.replace(foreign, "")
     return text.strip()
 
@@ -143,9 +165,9 @@ def _rungs(cells: Sequence[Cell], arms: Sequence[str]) -> tuple[dict[tuple[str, 
     return places, heads
 
 
-def _ladder(axes: Any, places: dict[tuple[str, str], float], heads: dict[str, float]) -> None:
-    """Label a ladder: styles in bold, arms below them."""
-    axes.set_yticks([*heads.values(), *places.values()], [*heads, *(arm for _, arm in places)])
+def _ladder(axes: Any, places: dict[tuple[str, str], float], heads: dict[str, float], names: Sequence[str]) -> None:
+    """Label a ladder: styles in bold, below them the arms by ``names``."""
+    axes.set_yticks([*heads.values(), *places.values()], [*heads, *names])
     for label in axes.get_yticklabels()[: len(heads)]:
         label.set_fontweight("bold")
     axes.tick_params(axis="y", length=0)
@@ -160,6 +182,7 @@ def _panels(summary: Summary, cells: Sequence[Cell]) -> tuple[Any, list[tuple[An
     for cell in cells:
         blocks.setdefault(cell.key.block, []).append(cell)
     places, heads = _rungs(cells, summary.run.arms)
+    names = [marked(summary.run, arm, cells[0].key.operator) for _, arm in places]
     columns = min(2, len(blocks))
     rows = -(-len(blocks) // columns)
     height = (0.2 * (len(places) + 1.4 * len(heads)) + 0.9) * rows
@@ -168,7 +191,7 @@ def _panels(summary: Summary, cells: Sequence[Cell]) -> tuple[Any, list[tuple[An
     for spare in list(grid.flat)[len(used) :]:
         spare.axis("off")
     for axes, block in used:
-        _ladder(axes, places, heads)
+        _ladder(axes, places, heads, names)
         axes.tick_params(labelbottom=True)
         axes.set_title(_short(block[0].key))
     return figure, used, places

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from saywhy import stats
-from saywhy.records import Decision
-from saywhy.report.arms import TRAINING_OPERATOR, stretch, tables_of
+from saywhy.records import TRAINING_OPERATOR, Decision
+from saywhy.report.arms import matched_seeds, tables_of
 from saywhy.report.load import Run
 from saywhy.report.rules import Rules
 from saywhy.stats import Answer, Difference, Interval
@@ -58,11 +58,14 @@ def _against_start(
     run: Run, arm: str, start: str, by_arm: Mapping[str, Sequence[Decision]], rules: Rules, seed: int
 ) -> Retention:
     decisions = by_arm[arm]
-    mine = stretch(decisions, {d.seed for d in by_arm[start]})
-    theirs = stretch(by_arm[start], {d.seed for d in decisions})
+    mine, theirs = matched_seeds(decisions, by_arm[start])
     new, old = stats.right(mine), stats.right(theirs)
     change = stats.paired_difference(new, old, seed)
-    tables, before = (tables_of(run, one, TRAINING_OPERATOR) for one in (arm, start))
+    seeds = {d.seed for d in mine}
+    tables, before = (
+        {at: table for at, table in tables_of(run, one, TRAINING_OPERATOR).items() if at[1] in seeds}
+        for one in (arm, start)
+    )
     return Retention(
         arm=arm,
         accuracy=stats.accuracy(decisions),

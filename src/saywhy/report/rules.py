@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saywhy.report.arms import TRAINING_OPERATOR
+from saywhy.records import TRAINING_OPERATOR
 from saywhy.stats import Family
 
 PRIMARY = Family(

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import groupby
 from typing import Any
 
+from saywhy.report.arms import marked
 from saywhy.report.cells import Key
 from saywhy.report.contrasts import Contrast
 from saywhy.report.format import (
@@ -21,6 +22,7 @@ from saywhy.report.format import (
     p_value,
     sheet,
 )
+from saywhy.report.marks import shipped
 from saywhy.report.retention import Retention
 from saywhy.report.summary import Cell, Summary
 from saywhy.stats import FEW
@@ -44,6 +46,11 @@ def is_primary(summary: Summary, key: Key) -> bool:
     return key.operator == summary.cells[0].key.operator and key.readout != "placebo"
 
 
+def footnote(summary: Summary) -> str:
+    """Return the line that says which measures a trivial explainer fools; nothing where no measure is shown."""
+    return shipped().footnote(dict.fromkeys(cell.key.operator for cell in summary.cells))
+
+
 def main_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
     """Return one table for each setting x readout of the first operator, or (not ``primary``) the others."""
     made = []
@@ -51,37 +58,21 @@ def main_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
     for _, block in groupby(shown, key=lambda cell: cell.key.block):
         cells = list(block)
         generated = cells[0].key.readout == "generated"
-        header = [
-            "style",
-            "arm",
-            "n",
-            *(["valid"] if generated else []),
-            "hit",
-            "floor",
-            "ceiling",
-            "excess",
-        ]
-        header += [
-            "score",
-            *(["score if valid"] if generated else []),
-            "score, can flip",
-            "start-graded",
-            "drop",
-            "excess by seed",
-        ]
-        marked = any(cell.instrument for cell in cells)
-        note = "† The operator with which this arm's training targets were found." * marked
-        rows = [_main_row(cell, generated=generated) for cell in cells]
-        made.append(sheet(block_title(cells[0].key), header, rows, note))
+        hit, drop, excess = (name + shipped().sign(name, cells[0].key.operator) for name in ("hit", "drop", "excess"))
+        header = ["style", "arm", "n", *(["valid"] if generated else []), hit, "floor", "ceiling", excess]
+        header += ["score", *(["score if valid"] if generated else []), "score, can flip", "start-graded"]
+        header += [drop, "excess by seed"]
+        rows = [_main_row(summary, cell, generated=generated) for cell in cells]
+        made.append(sheet(block_title(cells[0].key), header, rows))
     return made
 
 
-def _main_row(cell: Cell, *, generated: bool) -> list[Shown | str]:
+def _main_row(summary: Summary, cell: Cell, *, generated: bool) -> list[Shown | str]:
     valid = [estimate(cell.validity)] if generated else []
     skill = [estimate(cell.score_valid)] if generated else []
     return [
         cell.key.style,
-        cell.key.arm + " †" * cell.instrument,
+        marked(summary.run, cell.key.arm, cell.key.operator),
         str(cell.rows),
         *valid,
         estimate(cell.hit),
@@ -100,23 +91,25 @@ def _main_row(cell: Cell, *, generated: bool) -> list[Shown | str]:
 def contrast_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
     """Return the comparisons of faithful arms with the others, one table for each block."""
     shown = [contrast for contrast in summary.contrasts if is_primary(summary, contrast.key) == primary]
-    header = ("style", "arm", "against", "difference", "by seed", "p (Holm)", "result", "McNemar", "d_z", "for 80 %")
+    header = ("style", "arm", "against", "difference", "by seed", "p (Holm)", "result")
     made: list[Sheet] = []
     for _, block in groupby(shown, key=lambda contrast: contrast.key.block):
         contrasts = list(block)
-        rows = [_contrast_row(contrast) for contrast in contrasts]
+        rows = [_contrast_row(summary, contrast) for contrast in contrasts]
         note = "" if made else _contrast_note(summary)
-        made.append(sheet(block_title(contrasts[0].key), (*header, "score, both can flip"), rows, note, texts=3))
+        raw = "McNemar" + shipped().sign("hit", contrasts[0].key.operator)
+        titles = (*header, raw, "d_z", "for 80 %", "score, both can flip")
+        made.append(sheet(block_title(contrasts[0].key), titles, rows, note, texts=3))
     return made
 
 
-def _contrast_row(c: Contrast) -> list[Shown | str]:
+def _contrast_row(summary: Summary, c: Contrast) -> list[Shown | str]:
     mine, theirs = c.flippable
     effect = Shown(number(c.difference.effect), "", "" if c.difference.effect is not None else c.needed.reason or "")
     return [
         c.key.style,
-        c.key.arm,
-        c.other,
+        marked(summary.run, c.key.arm, c.key.operator),
+        marked(summary.run, c.other, c.key.operator),
         estimate(c.difference),
         by_seed(c.difference.seeds),
         p_of(c.difference, c.p_holm),
@@ -145,16 +138,17 @@ def _contrast_note(summary: Summary) -> str:
 def readout_sheet(summary: Summary) -> Sheet | None:
     """Return what users see beside what the model would pick among all valid explanations (one-word)."""
     cells = {cell.key: cell for cell in summary.cells if cell.key.setting == "one-word"}
-    operator = next((key.operator for key in cells), None)
+    if not cells:
+        return None
+    operator, rows = next(iter(cells)).operator, list[list[Shown | str]]()
     pairs = dict.fromkeys((key.style, key.arm) for key in cells if key.operator == operator)
-    rows: list[list[Shown | str]] = []
     for style, arm in pairs:
         found = {k.readout: c for k, c in cells.items() if (k.style, k.arm, k.operator) == (style, arm, operator)}
         asked, skill, placebo = (found.get(name) for name in ("generated", "constrained", "placebo"))
         rows.append(
             [
                 style,
-                arm,
+                marked(summary.run, arm, operator),
                 _of(asked, "validity"),
                 _of(asked, "excess"),
                 _of(asked, "score_valid"),
@@ -166,7 +160,7 @@ def readout_sheet(summary: Summary) -> Sheet | None:
     header = ("style", "arm", "valid", "excess, generated", "score if valid", "excess, constrained")
     note = "Generated: what users see. Constrained: skill without format. Placebo: minus a request for any word."
     titles = (*header, "score, constrained", "excess, placebo-corrected")
-    return sheet(f"one-word, operator {operator}", titles, rows, note) if rows else None
+    return sheet(f"one-word, operator {operator}", titles, rows, note)
 
 
 def _of(cell: Cell | None, name: str) -> Shown:

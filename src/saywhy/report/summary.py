@@ -9,7 +9,7 @@ from typing import Any
 
 from saywhy import stats
 from saywhy.records import Row, Table
-from saywhy.report.arms import TRAINED, TRAINING_OPERATOR, kind, level_seeds, start_arm, tables_of
+from saywhy.report.arms import matched_seeds, same_instrument, start_arm, tables_of
 from saywhy.report.cells import Key, group
 from saywhy.report.contrasts import Contrast, contrasts_of
 from saywhy.report.load import Run
@@ -106,15 +106,10 @@ def summarise(run: Run, seed: int = 0, rules: Rules = DEFAULT) -> Summary:
     start = start_arm(run.arms)
     cells = group(run.rows)
     keys = sorted(cells, key=lambda key: key.order(run.arms))
-    graders = {op: tables_of(run, start, op) for op in {key.operator for key in keys}}
-    made = []
-    for key in keys:
-        base = cells.get(replace(key, arm=start)) if start and start != key.arm else None
-        made.append(_cell(key, cells[key], base, graders[key.operator], seed))
     return Summary(
         run=run,
         start=start,
-        cells=tuple(made),
+        cells=cells_of(run, cells, keys, start, seed),
         contrasts=contrasts_of(run, cells, keys, rules.family, seed),
         retention=tuple(retention(run, start, rules, seed)),
         yardstick=yardstick(run, start),
@@ -123,8 +118,27 @@ def summarise(run: Run, seed: int = 0, rules: Rules = DEFAULT) -> Summary:
     )
 
 
+def cells_of(
+    run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], start: str | None, seed: int
+) -> tuple[Cell, ...]:
+    """Return the estimates of each cell, in the order of ``keys``."""
+    graders = {op: tables_of(run, start, op) for op in {key.operator for key in keys}}
+    made = []
+    for key in keys:
+        base = cells.get(replace(key, arm=start)) if start and start != key.arm else None
+        same = same_instrument(run, key.arm, key.operator)
+        made.append(_cell(key, cells[key], base, graders[key.operator], seed, instrument=same))
+    return tuple(made)
+
+
 def _cell(
-    key: Key, rows: Sequence[Row], start: Sequence[Row] | None, grader: Mapping[stats.Key, Table], seed: int
+    key: Key,
+    rows: Sequence[Row],
+    start: Sequence[Row] | None,
+    grader: Mapping[stats.Key, Table],
+    seed: int,
+    *,
+    instrument: bool,
 ) -> Cell:
     valid = [row for row in rows if row.valid]
     seeds = sorted({row.seed for row in rows})
@@ -136,7 +150,7 @@ def _cell(
         return stats.rate([hits(row) for row in some], len({row.id for row in some}))
 
     nobody = Interval(None, None, None, 0, "no other start arm to compare with")
-    flippable = nobody if start is None else stats.score_on_flippable(*level_seeds(rows, start), seed)[0]
+    flippable = nobody if start is None else stats.score_on_flippable(*matched_seeds(rows, start), seed)[0]
     return Cell(
         key=key,
         rows=len(rows),
@@ -154,7 +168,7 @@ def _cell(
         start_graded=stats.start_graded(rows, grader, seed) if grader else nobody,
         drop=mean(valid, lambda row: row.drop),
         reasons=Counter(row.reason.split(": ")[0] for row in rows if row.reason is not None),
-        instrument=key.operator == TRAINING_OPERATOR and kind(key.arm) in TRAINED,
+        instrument=instrument,
     )
 
 

@@ -6,14 +6,18 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from saywhy.report.arms import same_instrument
 from saywhy.report.checked import robustness_sheets
 from saywhy.report.contrasts import Contrast
 from saywhy.report.format import Sheet
 from saywhy.report.headline import headline
+from saywhy.report.load import Run
+from saywhy.report.marks import shipped
 from saywhy.report.moves import Move
 from saywhy.report.sheets import (
     LEGEND,
     contrast_sheets,
+    footnote,
     made_sheets,
     main_sheets,
     readout_sheet,
@@ -45,6 +49,7 @@ def markdown(summary: Summary) -> str:
     """Return the report as Markdown."""
     task = summary.run.task.get("name", "run")
     parts = [f"# saywhy: {md(str(task))}", md(headline(summary))]
+    legend = "\n\n".join(f"_{md(text)}_" for text in (LEGEND, footnote(summary)) if text)
     sections: list[tuple[str, Sequence[Sheet | None]]] = [
         ("Results", main_sheets(summary)),
         ("Against the other arms", contrast_sheets(summary)),
@@ -61,7 +66,7 @@ def markdown(summary: Summary) -> str:
     for title, sheets in sections:
         shown = [found for found in sheets if found is not None]
         if shown:
-            parts.append(f"## {title}" + f"\n\n_{md(LEGEND)}_" * (title == "Results"))
+            parts += [f"## {title}"] + [legend] * (title == "Results")
         for found in shown:
             parts += [f"### {md(found.title)}"] * (found.title != title) + [markdown_table(found)]
             parts += [f"_{md(found.note)}_"] * bool(found.note)
@@ -83,11 +88,12 @@ def md(text: str) -> str:
     return flat
 
 
-def _columns(name: str, found: Interval) -> dict[str, float | int | None]:
+def columns(name: str, found: Interval) -> dict[str, float | int | None]:
+    """Return an estimate as the columns NAME, NAME_low, NAME_high, NAME_n."""
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_n": found.n}
 
 
-def _csv(rows: list[dict[str, object]]) -> str:
+def csv_text(rows: list[dict[str, object]]) -> str:
     """Return rows as CSV: an empty field where there is no number."""
     out = io.StringIO()
     if rows:
@@ -104,10 +110,11 @@ def _seeds(values: Mapping[int, float]) -> str:
 
 def table_csv(summary: Summary) -> str:
     """Return every column of every cell, one row a cell."""
-    return _csv([_cell_row(summary, cell) for cell in summary.cells])
+    return csv_text([cell_row(summary, cell) for cell in summary.cells])
 
 
-def _cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
+def cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
+    """Return every column of a cell."""
     row: dict[str, object] = {
         "task": summary.run.task.get("name"),
         "arm": cell.key.arm,
@@ -116,11 +123,12 @@ def _cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
         "readout": cell.key.readout,
         "operator": cell.key.operator,
         "training_operator": int(cell.instrument),
+        "fooled": shipped().told(cell.key.operator),
         "rows": cell.rows,
         "seeds": cell.seeds,
     }
     for name in ESTIMATES:
-        row |= _columns(name, getattr(cell, name))
+        row |= columns(name, getattr(cell, name))
         if name.startswith("score"):
             row[f"{name}_doubt"] = getattr(cell, name).doubt
     row["excess_seed_min"] = min(cell.excess_seeds.values())
@@ -131,10 +139,11 @@ def _cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
 
 def contrasts_csv(summary: Summary) -> str:
     """Return every contrast, one row each; only a header's worth of nothing if there are none."""
-    return _csv([_contrast_row(contrast) for contrast in summary.contrasts])
+    return csv_text([contrast_row(summary.run, contrast) for contrast in summary.contrasts])
 
 
-def _contrast_row(contrast: Contrast) -> dict[str, object]:
+def contrast_row(run: Run, contrast: Contrast) -> dict[str, object]:
+    """Return every column of a contrast."""
     key, (mine, theirs) = contrast.key, contrast.flippable
     return {
         "arm": key.arm,
@@ -143,12 +152,13 @@ def _contrast_row(contrast: Contrast) -> dict[str, object]:
         "setting": key.setting,
         "readout": key.readout,
         "operator": key.operator,
-        **_columns("difference", contrast.difference),
+        "training_operator": int(same_instrument(run, key.arm, key.operator)),
+        **columns("difference", contrast.difference),
         "p": contrast.difference.p,
         "p_holm": contrast.p_holm,
         "result": contrast.verdict,
-        **_columns("flippable", mine),
-        **_columns("flippable_other", theirs),
+        **columns("flippable", mine),
+        **columns("flippable_other", theirs),
         "flippable_doubt": mine.doubt or theirs.doubt,
         "difference_seeds": _seeds(contrast.difference.seeds),
         "mcnemar_p": None if contrast.raw is None else contrast.raw.p,
@@ -161,7 +171,7 @@ def _contrast_row(contrast: Contrast) -> dict[str, object]:
 
 def robustness_csv(summary: Summary) -> str:
     """Return the headline's cells under every variation, one row each, all arms."""
-    return _csv([_move_row(move) for move in summary.moves])
+    return csv_text([_move_row(move) for move in summary.moves])
 
 
 def _move_row(move: Move) -> dict[str, object]:
@@ -174,10 +184,11 @@ def _move_row(move: Move) -> dict[str, object]:
         "operator": move.key.operator,
         "variation": move.variation,
         "training_operator": int(move.instrument),
+        "fooled": shipped().told(move.operator),
         "rows": move.n,
-        **_columns("hit", move.hit),
-        **_columns("excess", move.excess),
-        **_columns("difference", move.difference or empty),
-        **_columns("verdicts_agree", move.agree or empty),
-        **_columns("same_answer", move.answers or empty),
+        **columns("hit", move.hit),
+        **columns("excess", move.excess),
+        **columns("difference", move.difference or empty),
+        **columns("verdicts_agree", move.agree or empty),
+        **columns("same_answer", move.answers or empty),
     }

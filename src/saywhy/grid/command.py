@@ -1,0 +1,84 @@
+"""``saywhy study FILE``: read, say what will be done and how long it takes, do it, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from saywhy.grid.expand import asked, trained_arms
+from saywhy.grid.plan import Plan, read_plan
+from saywhy.grid.run import Grid, in_words
+from saywhy.grid.steps import all_steps, in_order, is_confirmatory, of_unit
+from saywhy.progress import say
+from saywhy.records import SaywhyError
+
+
+def study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | None:
+    """Run a study file as far as the time allows.
+
+    Args:
+        file: The YAML file.
+        pairs: ``out=FOLDER``, ``hours=2``, and ``model=``, ``data=`` in place of the file's.
+        dry: Only say what would be done and how long it takes; what was measured for that is kept.
+
+    Returns:
+        The study's folder, None if it was dry.
+
+    Raises:
+        SaywhyError: If the file or a word is not understood, or the folder holds something else.
+    """
+    given = dict(_pair(pair) for pair in pairs)
+    plan = read_plan(file, {key: value for key, value in given.items() if key in OVERRIDES})
+    out = Path(given.get("out", f"runs/{plan.name}")).expanduser()
+    hours = _hours(given.get("hours"))
+    grid = Grid(plan, out)
+    if dry:
+        show_plan(grid)
+        return None
+    grid.run(hours)
+    return out
+
+
+OVERRIDES = ("model", "data")
+"""What the command line may put in place of a study file's."""
+
+
+def _pair(pair: str) -> tuple[str, str]:
+    key, sep, value = pair.partition("=")
+    if not sep or key not in (*OVERRIDES, "out", "hours"):
+        raise SaywhyError(
+            f"'{pair}': a study takes out=, hours=, {'=, '.join(OVERRIDES)}=; the rest stands in its file"
+        )
+    return key, value
+
+
+def _hours(told: str | None) -> float | None:
+    if told is None:
+        return None
+    try:
+        hours = float(told)
+    except ValueError:
+        hours = 0.0
+    if hours <= 0:
+        raise SaywhyError(f"hours={told}: give a number above 0, such as hours=2")
+    return hours
+
+
+def show_plan(grid: Grid) -> None:
+    """Print what a study would do, in order, and about how long each unit takes on this machine."""
+    plan: Plan = grid.plan
+    say(f"study {plan.name}: {plan.about}".rstrip(": "))
+    say(f"model {plan.model}; data {plan.data}; tasks {', '.join(plan.known)}; seeds {', '.join(map(str, plan.seeds))}")
+    cost = grid.costs()
+    order = in_order(plan, cost, grid.finished())
+    steps = all_steps(plan, order)
+    left = {step for step in steps if not grid.done(step)}
+    say(f"{len(trained_arms(plan))} trained arms, {len(asked(plan))} audits, {len(steps)} steps, {len(left)} left")
+    told: set[object] = set()
+    for unit in order:
+        new = [step for step in of_unit(plan, unit) if step in left and step not in told]
+        told.update(new)
+        sort = "confirmatory" if is_confirmatory(plan, unit) else "exploratory"
+        arms = ", ".join(unit.arms)
+        say(f"{in_words(grid.scaled(cost, new)):>8}  {sort} {unit.block}: {arms} on {unit.task}, seed {unit.seed}")
+    say(f"about {in_words(grid.scaled(cost, sorted(left, key=lambda step: step.name)))} in all, measured here")

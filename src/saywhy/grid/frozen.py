@@ -1,0 +1,72 @@
+"""What is decided before a test row is looked at, and its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from saywhy.grid.expand import cells, settings
+from saywhy.grid.plan import Plan
+from saywhy.processes import first
+from saywhy.records import SaywhyError
+from saywhy.store import read_json, write_json
+
+TESTS = {
+    "difference": "mean excess of the arm minus that of its control, paired on the same texts, averaged over seeds",
+    "interval": "95 %, bootstrap over texts",
+    "p": "sign-flip permutation over texts, two-sided",
+    "correction": "Holm over the cells",
+    "alpha": 0.05,
+    "accuracy_loss": 0.02,
+    "agreement_loss": 0.02,
+}
+"""How the confirmatory cells are tested, and how much a trained model may lose."""
+
+
+def confirmatory(plan: Plan) -> dict[str, Any]:
+    """Return the confirmatory part of a plan: cells, exclusions, tests, texts, and the hash of all that."""
+    config = settings(plan)
+    part: dict[str, Any] = {
+        "cells": cells(plan),
+        "exclusions": {
+            "most_words": config.most_words,
+            "set_aside": "texts that do not fit the context or have fewer than two words; the same in every arm",
+        },
+        "model": plan.model,
+        "settings": dict(plan.with_),
+        "texts": {"split": config.split, "rows": config.rows, "data_seed": config.data_seed},
+        "tests": TESTS,
+        "bars": [one.model_dump(mode="json") for one in plan.bars],
+    }
+    return {"hash": digest(part), **part}
+
+
+def digest(part: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of ``part`` without its own hash, over canonical JSON."""
+    rest = {key: value for key, value in part.items() if key != "hash"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def freeze(plan: Plan, out: Path) -> str:
+    """Write ``frozen.json``, once; return its hash.
+
+    Raises:
+        SaywhyError: If the folder holds another confirmatory part, or one that was edited.
+    """
+    now = confirmatory(plan)
+    path = out / "frozen.json"
+    if not path.is_file() and first():
+        write_json(path, now)
+    kept = read_json(path) if path.is_file() else now
+    if kept.get("hash") != digest(kept):
+        raise SaywhyError(f"{path} was edited after it was frozen: restore it, or begin anew with out=FOLDER")
+    if kept["hash"] != now["hash"]:
+        changed = [key for key in now if kept.get(key) != now[key] and key != "hash"]
+        raise SaywhyError(
+            f"the confirmatory part of study {plan.name} was changed after its start ({', '.join(changed)}): "
+            "restore the file, or begin anew with out=FOLDER"
+        )
+    return str(kept["hash"])

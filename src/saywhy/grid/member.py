@@ -1,0 +1,88 @@
+"""One task of a study: a run folder whose models come from the study."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from saywhy.arms import HALF, REFRESHED, Trained
+from saywhy.audit import Plan
+from saywhy.config import Config
+from saywhy.corpus import refuse_empty
+from saywhy.curriculum import Explained
+from saywhy.edits import Item
+from saywhy.grid.expand import Asked, Audit
+from saywhy.shelf import Shelf
+from saywhy.study import Study
+from saywhy.targets import Picks
+
+
+class Member(Study):
+    """A task of a study: its texts, its audits, and what arms learn from its texts.
+
+    Attributes:
+        made: Makes the adapter of an arm, wherever in the study it is trained.
+        asked: What each audit of the study asks for.
+        pieces: Ends of the stretches in which the arms' texts are explained: an arm of few rows needs only the first.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        out: Path,
+        shelf: Shelf,
+        made: Callable[[str, int], Path | None],
+        asked: Mapping[Audit, Asked],
+        pieces: Sequence[int],
+    ) -> None:
+        self.made, self.asked = made, asked
+        super().__init__(config, out, arms=sorted({arm for arm, _, task in asked if task == config.task}), shelf=shelf)
+        self.pieces = sorted({min(piece, len(self.corpus.arms)) for piece in pieces})
+
+    def make(self, arm: str, seed: int) -> Path | None:
+        """Return the adapter of ``arm``, trained by the study if it is not there."""
+        return self.made(arm, seed)
+
+    def practised(self) -> tuple[str, ...]:
+        """Return no pool: an arm may be audited on a task on which it was not trained."""
+        return ()
+
+    def plan(self, arm: str, seed: int) -> Plan:
+        """Return what the study asks of ``arm`` on this task."""
+        wanted = self.asked[arm, seed, self.config.task]
+        return dataclasses.replace(
+            super().plan(arm, seed), styles=wanted.styles, settings=wanted.settings, readouts=wanted.readouts
+        )
+
+    def lesson(self, arm: Trained, seed: int, config: Config) -> list[dict[str, Any]]:
+        """Return the rows of this task on which ``arm`` is trained, with the settings of its block."""
+        refuse_empty(self.corpus, config, "arms")
+        practised = config.model_copy(update={"train_styles": arm.styles})
+        return self.lessons.rows(arm.kind, seed, practised, *self._explained_for(arm, seed, config.train_rows))
+
+    def _explained_for(self, arm: Trained, seed: int, count: int) -> Explained:
+        """Return the texts of an arm; a refreshed one gets the second half of them from the model half-way."""
+        half = min(count, len(self.corpus.arms)) // 2
+        if arm.variant == REFRESHED:
+            first = dataclasses.replace(arm, variant=HALF)
+            later = self.corpus.arms[half : 2 * half]
+            return self.lessons.explained(first.name, seed, later, f"seed-{seed}/{arm.name}", "targets")
+        items, faithful = self._first(seed, half if arm.variant == HALF else count)
+        return items, faithful
+
+    def _first(self, seed: int, count: int) -> Explained:
+        """Return the first ``count`` texts, explained by adapted stretch by stretch."""
+        items: list[Item] = []
+        picks: list[Picks] = []
+        begin = 0
+        for end in self.pieces:
+            if begin >= count:
+                break
+            name = "targets" if begin == 0 else f"targets-from-{begin}"
+            found = self.lessons.explained("adapted", seed, self.corpus.arms[begin:end], f"seed-{seed}", name)
+            items += found[0]
+            picks += found[1]
+            begin = end
+        return items[:count], picks[:count]

@@ -1,0 +1,88 @@
+"""How long a study takes: seconds measured on a few texts, then on the steps that are done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from saywhy import audit
+from saywhy.config import Config
+from saywhy.corpus import Corpus
+from saywhy.edits import Item, Pinned, every_edit
+from saywhy.grid.expand import Asked
+from saywhy.grid.steps import Size
+from saywhy.models.protocol import Choice, Model
+from saywhy.predict import Classifier, calibrate
+from saywhy.records import STYLES
+from saywhy.targets import answered, at_random, rows
+from saywhy.targets import faithful as search
+
+PROBE = 2
+"""Texts on which a rate is measured."""
+TRAIN_COST = 3.0
+"""Seconds of a trained token against a computed one: forward, backward through activations, LoRA's products."""
+
+Rates = dict[str, float]
+"""Seconds a text, by the words of ``Size.rate`` joined by blanks."""
+
+
+def measure(
+    model: Model, config: Config, corpus: Corpus, pinned: Pinned, shapes: Sequence[Asked], practised: Sequence[str]
+) -> Rates:
+    """Measure what a text of a task costs, with the model as downloaded.
+
+    Args:
+        model: The model.
+        config: The settings of the task's run.
+        corpus: Its texts.
+        pinned: The counterfactual's words.
+        shapes: What audits ask for.
+        practised: Sets of styles that arms practise, joined by ``+``.
+
+    Returns:
+        Seconds a text of an audit in each shape, of a decision, of targets, and of a training pass over each set of
+        styles.
+    """
+    task = corpus.task
+    some = corpus.arms[:PROBE]  # training texts: no test row is looked at before the study is frozen
+    classifier = Classifier(model, task, calibrate(model, task, corpus.calibration[:PROBE]))
+    found: Rates = {}
+    items = [Item(*pair) for pair in zip(some, classifier.predict_examples(some), strict=True)]  # warms up
+    for shape in shapes:
+        asked = audit.Plan("probe", pinned, shape.styles, shape.settings, shape.readouts, config.operators)
+        began = time.monotonic()
+        audit.audit(classifier, some, asked)
+        found[f"audit {config.task} {name_of(shape)}"] = (time.monotonic() - began) / len(some)
+    many = corpus.calibration[: 8 * PROBE]
+    began = time.monotonic()
+    classifier.predict_examples(many)
+    found[f"decide {config.task}"] = (time.monotonic() - began) / len(many)
+    if practised:
+        began = time.monotonic()
+        table = every_edit(classifier, items, ("redact",), None)[0]["redact"]
+        search(classifier, items, table, pinned)
+        found[f"targets {config.task}"] = (time.monotonic() - began) / len(some)
+    for styles in practised:
+        found[f"train {config.task} {styles}"] = _training(classifier, items, pinned, styles)
+    return found
+
+
+def _training(classifier: Classifier, items: Sequence[Item], pinned: Pinned, practised: str) -> float:
+    """Return the seconds of one training pass over a text: its tokens, forward, times ``TRAIN_COST``."""
+    styles = tuple(style for style in STYLES if style in practised.split("+"))
+    told = [answered(item, item.prediction.label) for item in items]
+    labels = [item.prediction.label for item in told]
+    made = rows(classifier.task, told, at_random(told, pinned, 0), styles, labels=labels)
+    began = time.monotonic()
+    classifier.model.choose([Choice(row["prompt"], (row["completion"][0]["content"],)) for row in made])
+    return TRAIN_COST * (time.monotonic() - began) / len(items)
+
+
+def name_of(shape: Asked) -> str:
+    """Return a shape in words, as ``Size.rate`` has it."""
+    return ",".join((*shape.styles, *shape.settings, *shape.readouts))
+
+
+def seconds(parts: Sequence[Size], rates: Mapping[str, float]) -> float:
+    """Return what some work takes at ``rates``; what was not measured counts as nothing."""
+    return sum(rates.get(" ".join(part.rate), 0.0) * part.count for part in parts)

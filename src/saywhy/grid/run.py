@@ -1,0 +1,209 @@
+"""A study at work: each step once, in an order that can stop anywhere, within a budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from saywhy.arms import ALL, Trained
+from saywhy.grid.expand import asked, cells, settings, trained_arms, units
+from saywhy.grid.frozen import freeze
+from saywhy.grid.journal import Journal, facts
+from saywhy.grid.member import Member
+from saywhy.grid.plan import Plan
+from saywhy.grid.rates import Rates, measure, seconds
+from saywhy.grid.steps import Step, all_steps, before, in_order, sizes
+from saywhy.models.spec import CONSTANTS_FILE
+from saywhy.processes import first, world
+from saywhy.progress import progress, say
+from saywhy.records import SaywhyError
+from saywhy.retained import retain
+from saywhy.shelf import Shelf
+from saywhy.sitting import Sitting
+from saywhy.store import read_json, write_json, write_lines
+
+
+class Grid:
+    """A study in the making.
+
+    Attributes:
+        plan: What is to be done.
+        out: The folder.
+        shelf: The models.
+        sitting: This process's part in the work on it.
+        journal: What ``study.json`` holds.
+    """
+
+    def __init__(self, plan: Plan, out: Path) -> None:
+        self.plan, self.out = plan, out
+        self.wanted = asked(plan)
+        self.arms = trained_arms(plan)
+        for task in plan.known:
+            settings(plan, task)  # what cannot be is refused before anything runs
+        cells(plan)
+        self.shelf = Shelf(settings(plan))
+        self._members: dict[str, Member] = {}
+        self.sitting = Sitting(out)
+        self.journal = Journal(out, plan, self.arms, lambda: facts(settings(plan), self.shelf.spec))
+        self._refuse_larger()
+        self.journal.keep()
+
+    def run(self, hours: float | None = None) -> bool:
+        """Do what is left, confirmatory cells first; return whether the study is complete.
+
+        Args:
+            hours: Stop before the step that would take longer than this; None: do all.
+        """
+        if hours is not None and world() > 1:
+            raise SaywhyError("hours= is for one process: of several, each would stop at a moment of its own")
+        freeze(self.plan, self.out)
+        cost = self.costs()
+        # Of several processes, all must go in one order, wherever each has come to.
+        steps = all_steps(self.plan, in_order(self.plan, cost, self.finished() if world() == 1 else ()))
+        left = [step for step in steps if not self.done(step)]
+        began = time.monotonic()
+        for number, step in enumerate(left):
+            ahead = self.scaled(cost, left[number:])
+            spent = time.monotonic() - began
+            if hours is not None and spent + self.scaled(cost, [step]) > hours * 3600:
+                say(f"stopped before {step.name}: it does not fit into {hours:g} h; about {in_words(ahead)} left")
+                return False
+            say(
+                f"step {len(steps) - len(left) + number + 1} of {len(steps)}: {step.name}; about {in_words(ahead)} left"
+            )
+            self.do(step)
+        return True
+
+    def do(self, step: Step) -> None:
+        """Do one step and keep how long it took."""
+        began = time.monotonic()
+        if step.kind == "train":
+            self.adapter(step.arm, step.seed)
+        elif step.kind == "audit":
+            self.member(step.task).audit(step.arm, step.seed)
+        else:
+            self._keep(step)
+        self.journal.spent(step.name, time.monotonic() - began)
+
+    def _keep(self, step: Step) -> None:
+        """Measure what a model kept beside the tasks; of several processes, the first one does."""
+        path, config = self.place(step) / "retention.json", settings(self.plan)
+        if first():
+            split: Literal["validation", "test"] = "test" if config.split == "test" else "validation"
+            data = None if self.plan.data in ("pocket", "hub") else self.plan.data
+            model = self.shelf.model(self.adapter(step.arm, step.seed))
+            with progress(step.name, self.plan.instruction_rows) as bar:
+                write_json(path, retain(model, data, split, self.plan.instruction_rows, bar.tick))
+        self.sitting.wait(path.is_file, path.name)
+
+    def done(self, step: Step) -> bool:
+        """Whether a step has nothing left to do."""
+        if step.kind == "train":
+            return (self.place(step) / "adapter" / CONSTANTS_FILE).is_file()
+        if step.kind == "audit":
+            audited = self.out / "tasks" / step.task / f"seed-{step.seed}" / step.arm
+            return (audited / "decisions.jsonl").is_file() and not list(audited.glob(".*-parts"))
+        return (self.place(step) / "retention.json").is_file()
+
+    def place(self, step: Step) -> Path:
+        """Return the folder of a step's model."""
+        return self.out / "models" / f"seed-{step.seed}" / step.arm
+
+    def adapter(self, arm: str, seed: int) -> Path | None:
+        """Return the adapter of an arm, None for the model as downloaded; trained if it is not there."""
+        if arm == "base":
+            return None
+        home = self.place(Step("train", arm, seed))
+        adapter = home / "adapter"
+        if (adapter / CONSTANTS_FILE).is_file():
+            return adapter
+        if arm == "adapted":
+            start, config = None, settings(self.plan)
+            rows = [row for task in self.plan.tasks for row in self.member(task).lessons.adapt_rows(seed)]
+        else:
+            start, recipe = self.adapter(before(arm), seed), self.arms.get(arm, {})
+            config = settings(self.plan, extra=recipe)
+            rows = self._lesson(Trained.parse(arm), seed, recipe)
+        if first():
+            write_lines(home / "training.jsonl", rows)
+        with progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
+            self.shelf.train(rows, start, adapter, seed, bar.of, config)
+        return adapter
+
+    def _lesson(self, arm: Trained, seed: int, recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
+        tasks = self.plan.tasks if arm.tasks == (ALL,) else arm.tasks
+        return [row for task in tasks for row in self.member(task).lesson(arm, seed, settings(self.plan, task, recipe))]
+
+    def member(self, task: str) -> Member:
+        """Return the run of a task; its folder is begun when it is first needed."""
+        if task not in self._members:
+            pieces = {settings(self.plan, task, recipe).train_rows for recipe in self.arms.values()}
+            folder = self.out / "tasks" / Path(task).stem
+            config = settings(self.plan, task)
+            self._members[task] = Member(config, folder, self.shelf, self.adapter, self.wanted, sorted(pieces))
+            self._members[task].write_texts()
+        return self._members[task]
+
+    def costs(self) -> dict[Step, float]:
+        """Return the seconds of each step, from rates measured once on this machine."""
+        path = self.out / "rates.json"
+        if first() and not path.is_file():
+            rates: Rates = {}
+            for task in self.plan.known:
+                say(f"measuring what {task} costs here")
+                rates |= self._measured(task)
+            write_json(path, rates)
+        self.sitting.wait(path.is_file, path.name)
+        measured: Rates = read_json(path)
+        return {step: seconds(sizes(self.plan, step), measured) for step in self.steps}
+
+    def _measured(self, task: str) -> Rates:
+        shapes = list(dict.fromkeys(one for (_, _, on), one in self.wanted.items() if on == task))
+        practised: list[str] = []
+        if task in self.plan.tasks:
+            practised = sorted({rate[2] for step in self.steps for rate in _train_rates(self.plan, step, task)})
+        member = self.member(task)
+        return measure(self.shelf.model(None), member.config, member.corpus, member.pinned, shapes, practised)
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """Every step of the plan."""
+        return all_steps(self.plan, units(self.plan))
+
+    def scaled(self, cost: Mapping[Step, float], steps: list[Step]) -> float:
+        """Return the seconds of ``steps``, corrected by how long the finished ones of a kind really took."""
+        total = 0.0
+        for kind in {step.kind for step in steps}:
+            finished = [one for one in cost if one.kind == kind and one.name in self.journal.seconds and self.done(one)]
+            thought = sum(cost[one] for one in finished)
+            factor = sum(self.journal.seconds[one.name] for one in finished) / thought if thought > 0 else 1.0
+            total += factor * sum(cost[one] for one in steps if one.kind == kind)
+        return total
+
+    def finished(self) -> list[Step]:
+        """Return the steps that are done."""
+        return [step for step in self.steps if self.done(step)]
+
+    def _refuse_larger(self) -> None:
+        """Blocks may be added to a study, if what is audited already stays enough."""
+        earlier = asked(Plan(**self.journal.before)) if self.journal.before else {}
+        for audit, wanted in self.wanted.items():
+            done = audit in earlier and self.done(Step("audit", *audit))
+            if done and not earlier[audit].covers(wanted):
+                raise SaywhyError(
+                    f"{audit[0]} is audited on {audit[2]} already, and a new block asks more of it: out=FOLDER"
+                )
+
+
+def _train_rates(plan: Plan, step: Step, task: str) -> list[tuple[str, ...]]:
+    return [one.rate for one in sizes(plan, step) if one.rate[0] == "train" and one.rate[1] == task]
+
+
+def in_words(seconds_left: float) -> str:
+    """Return a time in words: ``40 s``, ``12 min``, ``3.2 h``."""
+    if seconds_left < 90:
+        return f"{seconds_left:.0f} s"
+    return f"{seconds_left / 60:.0f} min" if seconds_left < 5400 else f"{seconds_left / 3600:.1f} h"

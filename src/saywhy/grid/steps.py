@@ -1,0 +1,145 @@
+"""A plan as a graph of steps, each done once, in an order that can stop anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from saywhy.arms import ALL, HALF, MADE, REFRESHED, Trained
+from saywhy.grid.expand import Unit, asked, seed_of, settings, trained_arms, units
+from saywhy.grid.plan import Plan
+from saywhy.records import STYLES
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do.
+
+    Attributes:
+        kind: train, audit or keep (what the model kept of its other abilities).
+        arm: Name of the arm.
+        seed: Its seed.
+        task: The task tested on (audit), else empty.
+    """
+
+    kind: str
+    arm: str
+    seed: int
+    task: str = ""
+
+    @property
+    def name(self) -> str:
+        """``audit faithful.all.snli on trec, seed 0``."""
+        on = f" on {self.task}" if self.task else ""
+        return f"{self.kind} {self.arm}{on}, seed {self.seed}"
+
+
+def needed(plan: Plan, arm: str, seed: int) -> list[Step]:
+    """Return the trainings that lead to an arm, first things first."""
+    if arm == "base":
+        return []
+    if arm == "adapted":
+        return [Step("train", arm, seed)]
+    return [*needed(plan, before(arm), seed), Step("train", arm, seed)]
+
+
+def before(arm: str) -> str:
+    """Return the arm that ``arm`` goes on from."""
+    told = Trained.parse(arm)
+    return replace(told, variant=HALF).name if told.variant == REFRESHED else "adapted"
+
+
+def of_unit(plan: Plan, unit: Unit) -> list[Step]:
+    """Return the steps of a unit, each behind those that it needs."""
+    found: list[Step] = []
+    for arm in unit.arms:
+        seed = seed_of(plan, arm, unit.seed)
+        found += needed(plan, arm, seed)
+        found.append(Step("audit", arm, seed, unit.task))
+        if plan.instruction_rows:
+            found.append(Step("keep", arm, seed))
+    return list(dict.fromkeys(found))
+
+
+def contrasts(plan: Plan, unit: Unit) -> int:
+    """Return how many comparisons a unit completes."""
+    block = plan.block(unit.block)
+    ways = sum(
+        1 for setting in block.settings for readout in block.readouts if (setting, readout) != ("free", "constrained")
+    )
+    return max(len(unit.arms) - 1, 1) * len(block.styles) * ways
+
+
+def is_confirmatory(plan: Plan, unit: Unit) -> bool:
+    """Whether a unit holds confirmatory cells."""
+    return any(one.block == unit.block for one in plan.confirmatory)
+
+
+def in_order(plan: Plan, cost: dict[Step, float], done: Iterable[Step] = ()) -> list[Unit]:
+    """Return the units: confirmatory ones as the plan has them, then those that say most per hour still to spend.
+
+    Args:
+        plan: The study.
+        cost: Seconds that each step takes.
+        done: Steps that cost nothing more.
+    """
+    known = set(done)
+    left = units(plan)
+    found = [unit for unit in left if is_confirmatory(plan, unit)]
+    for unit in found:
+        known.update(of_unit(plan, unit))
+    left = [unit for unit in left if not is_confirmatory(plan, unit)]
+
+    def gain(unit: Unit) -> float:
+        price = sum(cost[step] for step in of_unit(plan, unit) if step not in known)
+        return contrasts(plan, unit) / max(price, 1e-9)
+
+    while left:
+        best = max(left, key=gain)  # the first of equals: the plan's order
+        left.remove(best)
+        known.update(of_unit(plan, best))
+        found.append(best)
+    return found
+
+
+def all_steps(plan: Plan, order: Sequence[Unit]) -> list[Step]:
+    """Return every step once, in the order of the units."""
+    return list(dict.fromkeys(step for unit in order for step in of_unit(plan, unit)))
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much work a step is, in the units in which rates are measured.
+
+    Attributes:
+        rate: Which rate it goes by: (kind, task, what is asked).
+        count: How many texts.
+    """
+
+    rate: tuple[str, ...]
+    count: int
+
+
+def sizes(plan: Plan, step: Step) -> list[Size]:
+    """Return the work of a step."""
+    if step.kind == "keep":
+        return [Size(("keep",), plan.instruction_rows)]
+    if step.kind == "audit":
+        config, wanted = settings(plan, step.task), asked(plan)[step.arm, step.seed, step.task]
+        shape = ",".join((*wanted.styles, *wanted.settings, *wanted.readouts))
+        # None is the whole split, whose size is known only when it is read: a thousand is usual here.
+        decided = (config.decide_rows or 1000) + config.calibration_rows
+        return [Size(("audit", step.task, shape), config.rows or 1000), Size(("decide", step.task), decided)]
+    if step.arm in MADE:
+        return [
+            Size(("train", task, "+".join(STYLES)), settings(plan, task).adapt_rows * settings(plan, task).adapt_epochs)
+            for task in plan.tasks
+        ]
+    told = Trained.parse(step.arm)
+    found = []
+    for task in plan.tasks if told.tasks == (ALL,) else told.tasks:
+        config = settings(plan, task, trained_arms(plan).get(step.arm, {}))
+        texts = config.train_rows // 2 if told.variant in (HALF, REFRESHED) else config.train_rows
+        found.append(Size(("train", task, "+".join(told.styles)), texts * config.epochs))
+        found.append(Size(("targets", task), texts if told.kind == "faithful" else 0))
+    return found

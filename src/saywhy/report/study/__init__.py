@@ -1,0 +1,71 @@
+"""A study folder -> one page, Markdown, CSV, LaTeX and pictures. Rebuilt from files alone: no model, no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saywhy.report.study.load import StudyRun, is_study, load_study
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from saywhy.report.study.summary import StudySummary
+
+__all__ = ["StudyRun", "is_study", "load_study", "show_study_report", "write_study_report"]
+
+
+def write_study_report(folder: Path | str, png: bool = False, *, summary: StudySummary | None = None) -> Path:
+    """Write ``report.html``, ``report.md``, CSV and LaTeX tables, and ``pictures/`` into a study folder or bank.
+
+    Args:
+        folder: The folder; a study half done is reported as far as it is, and says what is missing.
+        png: Also write the pictures as PNG files (200 dots an inch), beside the SVG ones.
+        summary: The study's numbers, if they were computed before.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        SaywhyError: If the folder is no study, or holds a broken file.
+    """
+    from saywhy.report.study.files import cells_csv, confirmatory_csv, markdown, retention_csv
+    from saywhy.report.study.latex import tables_tex
+    from saywhy.report.study.page import page
+    from saywhy.report.study.parts import last_parts, parts_of
+    from saywhy.report.study.pictures import plans_of, write_pictures
+    from saywhy.report.study.summary import summarise_study
+    from saywhy.store import write
+
+    folder = Path(folder)
+    found = summary or summarise_study(load_study(folder))
+    parts, last = parts_of(found), last_parts(found)
+    write(folder / "report.md", markdown(found, [*parts, *last]))
+    write(folder / "cells.csv", cells_csv(found))
+    write(folder / "confirmatory.csv", confirmatory_csv(found))
+    write(folder / "retention.csv", retention_csv(found))
+    write(folder / "tables.tex", tables_tex(parts))
+    drawn = write_pictures(plans_of(found), folder / "pictures", png=png)
+    write(folder / "report.html", page(found, parts, last, drawn))
+    return folder / "report.html"
+
+
+def show_study_report(folder: Path | str, console: Console | None = None) -> StudySummary:
+    """Print the five sentences and the confirmatory table in the terminal; return the numbers for the page."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from saywhy.report.study.answer import answer
+    from saywhy.report.study.sheets import gain_sheet
+    from saywhy.report.study.summary import missing, summarise_study
+    from saywhy.report.terminal import show_sheets
+
+    console = console or Console()
+    summary = summarise_study(load_study(folder))
+    for number, sentence in enumerate(answer(summary), start=1):
+        console.print(Text(f"{number}. {sentence}"))
+    for line in missing(summary):
+        console.print(Text(f"missing: {line}"))
+    table = gain_sheet(summary, "Confirmatory cells", summary.confirmatory, planning=True)
+    show_sheets([table] if table else [], console)
+    return summary

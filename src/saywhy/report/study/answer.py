@@ -1,0 +1,178 @@
+"""The answer of a study in five sentences with numbers, what was not shown and not measured included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from saywhy.report.format import change, counted, joined, signed
+from saywhy.report.study.gains import Gain
+from saywhy.report.study.gate import instructed
+from saywhy.report.study.summary import StudySummary, main_arms
+from saywhy.stats import Interval
+
+
+def answer(summary: StudySummary) -> list[str]:
+    """Return five sentences: confirmed? other styles? other tasks? more than one word? at what cost?"""
+    return [_confirmed(summary), _styles(summary), _tasks(summary), _free(summary), _cost(summary)]
+
+
+def _confirmed(summary: StudySummary) -> str:
+    """Say in how many of the confirmatory cells the expected difference stands."""
+    gains, absent = summary.confirmatory, summary.unmeasured
+    total = len(summary.frozen)
+    if not total:
+        return "Nothing was named beforehand as confirmatory, so nothing on this page is confirmed."
+    if not gains:
+        return f"Whether the training works cannot be said yet: none of the {total} confirmatory cells is measured."
+    won = [gain for gain in gains if gain.confirmed(summary.alpha)]
+    others = [gain for gain in gains if gain not in won]
+    mean = sum(gain.value for gain in gains) / len(gains)
+    spread = f"{signed(min(g.value for g in gains))} to {signed(max(g.value for g in gains))}"
+    done = f"{len(won)} of {total}" if not absent else f"{len(won)} of the {len(gains)} measured ones of {total}"
+    told = (
+        f"Confirmed in {done} confirmatory cells: {_what(gains)} "
+        f"({_mean(mean, gains, spread)}; p < {summary.alpha:g} after Holm's correction)"
+    )
+    if not won:
+        told = f"Not confirmed in any of the {len(gains)} confirmatory cells measured: it is not shown that "
+        told += f"{_what(gains)} ({_mean(mean, gains, spread)})"
+    return told + "; ".join(["", *_lost(others, summary.alpha)] if won and others else [""]) + "."
+
+
+def _what(gains: Sequence[Gain]) -> str:
+    arms, others = (list(dict.fromkeys(names)) for names in _sorts(gains))
+    return (
+        f"the words that {joined(arms)} names change the model's own answer more often, beyond a random word of the "
+        f"same text, than those that its control {joined(others)} names"
+    )
+
+
+def _sorts(gains: Sequence[Gain]) -> tuple[list[str], list[str]]:
+    return [gain.arm.sort for gain in gains], [gain.contrast.other.split(".")[0] for gain in gains]
+
+
+def _mean(mean: float, gains: Sequence[Gain], spread: str) -> str:
+    if len(gains) == 1:
+        return f"difference of mean excess {change(gains[0].contrast.difference)}"
+    return f"difference of mean excess {signed(mean)} on average, {spread}"
+
+
+def _lost(others: Sequence[Gain], alpha: float) -> list[str]:
+    """Say where it is not shown, and where the opposite stands."""
+    opposite = [gain for gain in others if gain.stands(alpha) is not None]
+    unclear = [gain for gain in others if gain not in opposite]
+    said = [f"the opposite stands in {_places(opposite)}"] if opposite else []
+    return said + ([f"not shown in {_places(unclear)}"] if unclear else [])
+
+
+def _places(gains: Sequence[Gain], most: int = 4) -> str:
+    """Name cells with their differences; beyond ``most`` of them, how many more."""
+    shown = [f"{gain.key.style} on {gain.task} ({change(gain.contrast.difference)})" for gain in gains[:most]]
+    return joined([*shown, *([f"{len(gains) - most} more"] if len(gains) > most else [])])
+
+
+def _styles(summary: StudySummary) -> str:
+    """Say what became of the styles that an arm did not practise."""
+    gains = summary.of_axis("other style")
+    if not gains:
+        return "Whether it carries over to styles that were not practised was not measured."
+    return _transfer(gains, "styles that an arm did not practise", lambda g: f"{g.arm.practised} to {g.key.style}")
+
+
+def _tasks(summary: StudySummary) -> str:
+    """Say what became of other tasks of the study, and of tasks that no arm practised."""
+    parts = []
+    for axis, words in (("other task", "tasks of the study that an arm did not practise"), ("unseen task", "")):
+        gains = summary.of_axis(axis)
+        words = words or "tasks that no arm saw"
+        if gains:
+            parts.append(_transfer(gains, words, lambda g: f"{'+'.join(g.arm.tasks)} to {g.task}, {g.key.style}"))
+        else:
+            parts.append(f"Whether it carries over to {words} was not measured.")
+    first, second = parts
+    return f"{first[:-1]}; {second[:1].lower()}{second[1:]}"
+
+
+def _transfer(gains: Sequence[Gain], where: str, name: Callable[[Gain], str]) -> str:
+    """Say how often an exploratory difference stands, and how large the largest and the mean are."""
+    won = [gain for gain in gains if gain.stands() == "higher"]
+    lost = [gain for gain in gains if gain.stands() == "lower"]
+    best = max(gains, key=lambda gain: gain.value)
+    mean = sum(gain.value for gain in gains) / len(gains)
+    top = f"{change(best.contrast.difference)}, {name(best)}"
+    below = f", below it in {len(lost)}" if lost else ""
+    if won:
+        return (
+            f"In {where} the excess is above the matched control's in {len(won)} of {len(gains)} exploratory cells"
+            f"{below} (Holm over these; mean difference {signed(mean)}, largest {top})."
+        )
+    reach = max((gain.contrast.difference.high or gain.value) for gain in gains)
+    return (
+        f"No transfer to {where} is shown: the excess is above the matched control's in none of {len(gains)} "
+        f"exploratory cells{below} (mean difference {signed(mean)}, largest {top}; no interval reaches above "
+        f"{signed(reach)})."
+    )
+
+
+def _free(summary: StudySummary) -> str:
+    """Say what one-word practice does for explanations of several words, and how many of these are valid."""
+    gains = summary.of_axis("free", setting="free", readout="generated")
+    if not gains:
+        return "Whether it carries over from one word to free explanations was not measured."
+    told = _transfer(gains, "the free setting, after practice with one word,", lambda g: f"{g.key.style}, {g.task}")
+    valid = [cell.validity for gain in gains if (cell := summary.cell(gain.task, gain.key)) is not None]
+    return f"{told[:-1]}; {_range(valid)} of the free replies are valid."
+
+
+def _range(found: Sequence[Interval]) -> str:
+    values = [one.value for one in found if one.value is not None]
+    low, high = (f"{100 * value:.0f} %" for value in (min(values, default=0.0), max(values, default=0.0)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _cost(summary: StudySummary) -> str:
+    """Say what the arms of the answer lost, whether they pass the gate, and whether they became brittle."""
+    names = {arm.name for arm in main_arms(summary)}
+    kept = [one for one in summary.kept if one.arm.name in names and one.gate is not None]
+    if not kept:
+        return "What the training cost was not measured: there are no decisions of the confirmatory arms."
+    passed = [one for one in kept if one.gate is not None and one.gate.state == "passes"]
+    open_ones = [one for one in kept if one.gate is not None and one.gate.state == "open"]
+    changes = [one.kept.accuracy_change.value for one in kept if one.kept.accuracy_change is not None]
+    known = [value for value in changes if value is not None]
+    parts = [f"the gate is passed by {len(passed)} of {counted(len(kept), 'confirmatory arm')}"]
+    parts += [f"cannot be told yet for {len(open_ones)}"] if open_ones else []
+    failed = [one for one in kept if one.gate is not None and one.gate.state == "fails"]
+    parts += [f"not by {one.arm.name} ({', '.join(one.gate.reasons)})" for one in failed[:2] if one.gate is not None]
+    told = f"At what cost: {joined(parts)}"
+    if known:
+        told += f" (accuracy {signed(min(known))} to {signed(max(known))} against the start model)"
+    return told + _instructions(summary, names) + _brittle(summary) + "."
+
+
+def _instructions(summary: StudySummary, names: set[str]) -> str:
+    """Say what became of the loss on instruction data and of plain answers."""
+    found = [one for one in instructed(summary.study, summary.seed) if one.arm.name in names]
+    changes = [one.change.value for one in found if one.change is not None and one.change.value is not None]
+    plain = [one.plain for one in found if one.plain.value is not None]
+    told = (
+        f", loss on instruction data {signed(min(changes))} to {signed(max(changes))} nats a token" if changes else ""
+    )
+    return told + (f", {_range(plain)} of plain answers still plain" if plain else "")
+
+
+def _brittle(summary: StudySummary) -> str:
+    """Say in how many confirmatory cells floor or ceiling left the neighbourhood of the start model's."""
+    drifts = [
+        drift for gain in summary.confirmatory if (drift := summary.drifts.get((gain.task, gain.key))) is not None
+    ]
+    if not drifts:
+        return ""
+    far = [drift for drift in drifts if not drift.near()]
+    if not far:
+        return f", floor and ceiling within 5 points of the start model's in all {len(drifts)} cells"
+    worst = max((d for drift in far for d in (drift.floor.value, drift.ceiling.value) if d is not None), key=abs)
+    return (
+        f", but floor or ceiling moved by more than 5 points in {len(far)} of {len(drifts)} cells (most: "
+        f"{signed(worst)}), so that part of the gain may be brittleness"
+    )

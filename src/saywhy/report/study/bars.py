@@ -1,0 +1,210 @@
+"""The bars of a study: what it set itself before it began, and by how much each is missed.
+
+A plan may have a list ``bars``; each entry says what is measured and on which arms:
+
+- ``{bar: score, arm: faithful.all.TASK, tasks: [...], styles: [...], at_least: 0.6}``
+- ``{bar: drift, arm: faithful.all.TASK, tasks: [...], styles: [...], within: 0.05}``: floor and ceiling
+- ``{bar: confirmed, p_below: 0.01}``: every confirmatory cell, p after Holm's correction
+- ``{bar: gate, arm: faithful.all.TASK, tasks: [...]}``
+- ``{bar: transfer, axis: other style}``: some exploratory cell of this axis stands above its control
+
+In ``arm``, TASK stands for the task. ``setting``, ``readout`` and ``operator`` are one-word, constrained and redact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
+from saywhy.report.cells import Key
+from saywhy.report.format import NOTHING, change, number, p_value, signed, written
+from saywhy.report.study.gains import Axis, Gain
+from saywhy.report.study.load import StudyRun
+from saywhy.report.study.summary import StudySummary
+
+
+class _Bar(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _OfArm(_Bar):
+    arm: str
+    tasks: tuple[str, ...] = Field(min_length=1)
+
+    def name(self, task: str) -> str:
+        """Return the arm of a task."""
+        return self.arm.replace("TASK", task)
+
+
+class _OfCells(_OfArm):
+    styles: tuple[StyleName, ...] = Field(min_length=1)
+    setting: Setting = "one-word"
+    readout: Readout = "constrained"
+    operator: Operator = "redact"
+
+    def places(self) -> list[tuple[str, Key]]:
+        """Return the cells that the bar is about."""
+        return [
+            (task, Key(self.name(task), style, self.setting, self.readout, self.operator))
+            for task in self.tasks
+            for style in self.styles
+        ]
+
+
+class ScoreBar(_OfCells):
+    """The score of each cell is at least so high."""
+
+    bar: Literal["score"]
+    at_least: float
+
+
+class DriftBar(_OfCells):
+    """Floor and ceiling of each cell are within so much of the start arm's."""
+
+    bar: Literal["drift"]
+    within: float = Field(gt=0)
+
+
+class ConfirmedBar(_Bar):
+    """Every confirmatory difference goes the expected way, with a corrected p below."""
+
+    bar: Literal["confirmed"]
+    p_below: float = Field(gt=0, le=1)
+
+
+class GateBar(_OfArm):
+    """Each arm passes the gate on its task."""
+
+    bar: Literal["gate"]
+
+
+class TransferBar(_Bar):
+    """Some cell of an axis stands above its matched control after Holm's correction over the axis."""
+
+    bar: Literal["transfer"]
+    axis: Axis
+    setting: Setting = "one-word"
+    readout: Readout = "constrained"
+
+
+Bar = Annotated[ScoreBar | DriftBar | ConfirmedBar | GateBar | TransferBar, Field(discriminator="bar")]
+_BARS: TypeAdapter[tuple[Bar, ...]] = TypeAdapter(tuple[Bar, ...])
+
+State = Literal["met", "missed", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One bar in one place.
+
+    Attributes:
+        what: What was to be reached.
+        where: In which cell or arm.
+        found: What was found.
+        state: ``open`` if it was not measured.
+        by: By how much it is missed.
+    """
+
+    what: str
+    where: str
+    found: str
+    state: State
+    by: str = ""
+
+
+def read_bars(given: Sequence[Any]) -> tuple[Bar, ...]:
+    """Read the bars of a plan.
+
+    Raises:
+        SaywhyError: For a bar that is none, with the first thing that is wrong.
+    """
+    try:
+        return _BARS.validate_python(tuple(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SaywhyError(f"bars.{where} of the plan: {first['msg']}; see docs/study.md, Bars") from None
+
+
+def bars_of(study: StudyRun) -> tuple[Bar, ...]:
+    """Return the bars that the plan sets; it may set none."""
+    return read_bars(study.plan.get("bars") or ())
+
+
+def check(summary: StudySummary) -> list[Checked]:
+    """Check every bar of the plan, place by place."""
+    found: list[Checked] = []
+    for bar in bars_of(summary.study):
+        if isinstance(bar, ScoreBar):
+            found += [_score(summary, bar, task, key) for task, key in bar.places()]
+        elif isinstance(bar, DriftBar):
+            found += [_drift(summary, bar, task, key) for task, key in bar.places()]
+        elif isinstance(bar, ConfirmedBar):
+            found += _confirmed(summary, bar)
+        elif isinstance(bar, GateBar):
+            found += [_gate(summary, bar, task) for task in bar.tasks]
+        else:
+            found.append(_transfer(summary, bar))
+    return found
+
+
+def _place(task: str, key: Key) -> str:
+    return f"{key.style}, {task}"
+
+
+def _score(summary: StudySummary, bar: ScoreBar, task: str, key: Key) -> Checked:
+    cell, what = summary.cell(task, key), f"score ({key.readout}) at least {number(bar.at_least)}"
+    if cell is None or cell.score.value is None:
+        return Checked(what, _place(task, key), NOTHING, "open")
+    short = bar.at_least - cell.score.value
+    state: State = "met" if short <= 0 else "missed"
+    return Checked(what, _place(task, key), written(cell.score), state, number(short) if short > 0 else "")
+
+
+def _drift(summary: StudySummary, bar: DriftBar, task: str, key: Key) -> Checked:
+    """Check floor and ceiling together; the farther one says by how much the bar is missed."""
+    what, drift = f"floor and ceiling within {number(bar.within)} of the start arm's", summary.drifts.get((task, key))
+    moved = [drift.floor.value, drift.ceiling.value] if drift is not None else [None]
+    far = [abs(value) - bar.within for value in moved if value is not None]
+    if drift is None or not far:
+        return Checked(what, _place(task, key), NOTHING, "open")
+    told = f"{change(drift.floor)} / {change(drift.ceiling)}"
+    state: State = "met" if max(far) <= 0 else "missed"
+    return Checked(what, _place(task, key), told, state, number(max(far)) if max(far) > 0 else "")
+
+
+def _confirmed(summary: StudySummary, bar: ConfirmedBar) -> list[Checked]:
+    what, found = f"above its control, p (Holm) < {bar.p_below:g}", []
+    for gain in summary.confirmatory:
+        met = gain.confirmed(bar.p_below)
+        told = f"{change(gain.contrast.difference)}, p (Holm) {p_value(gain.contrast.p_holm)}"
+        by = "" if met else f"p {p_value(gain.contrast.p_holm)}"
+        found.append(Checked(what, _place(gain.task, gain.key), told, "met" if met else "missed", by))
+    found += [Checked(what, _place(cell.task, cell.key), NOTHING, "open") for cell in summary.unmeasured]
+    return found
+
+
+def _gate(summary: StudySummary, bar: GateBar, task: str) -> Checked:
+    name, what = bar.name(task), "passes the gate"
+    kept = summary.gate(name, task)
+    if kept is None or kept.gate is None:
+        return Checked(what, name, NOTHING, "open")
+    states: dict[str, State] = {"passes": "met", "fails": "missed", "open": "open"}
+    told = f"accuracy {change(kept.kept.accuracy_change)}" if kept.kept.accuracy_change is not None else kept.gate.state
+    return Checked(what, name, told, states[kept.gate.state], "; ".join(kept.gate.reasons))
+
+
+def _transfer(summary: StudySummary, bar: TransferBar) -> Checked:
+    what = f"some cell of '{bar.axis}' above its control"
+    gains = summary.of_axis(bar.axis, setting=bar.setting, readout=bar.readout)
+    if not gains:
+        return Checked(what, f"{bar.setting}, {bar.readout}", NOTHING, "open")
+    best: Gain = max(gains, key=lambda gain: (gain.stands() == "higher", gain.value))
+    told = f"{change(best.contrast.difference)} ({best.arm.name}, {_place(best.task, best.key)})"
+    met = best.stands() == "higher"
+    by = "" if met else f"largest difference {signed(best.value)}, p (Holm) {p_value(best.contrast.p_holm)}"
+    return Checked(what, f"{len(gains)} cells, {bar.readout}", told, "met" if met else "missed", by)

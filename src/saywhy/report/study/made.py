@@ -1,0 +1,106 @@
+"""How a study was made: arms, numbers of texts, hours, versions, settings, and the plan as a file to run again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from saywhy.report.format import NOTHING, Sheet, Shown, number, sheet
+from saywhy.report.sheets import flat
+from saywhy.report.study.ablations import told
+from saywhy.report.study.load import STARTS, StudyRun
+from saywhy.report.study.summary import StudySummary
+
+
+def plan_yaml(study: StudyRun) -> str:
+    """Return the plan as the YAML file that ``saywhy study`` takes."""
+    return str(
+        yaml.safe_dump(dict(study.plan), sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+    )
+
+
+def commands(study: StudyRun) -> list[str]:
+    """Return the commands that make the study again, and this report."""
+    folder = study.folder.resolve().name
+    return [f"saywhy study {study.name}.yaml out={folder}", f"saywhy report {folder}"]
+
+
+def hours(study: StudyRun) -> float | None:
+    """Return the computing time of all steps in hours; None if it was not recorded."""
+    seconds = study.manifest.get("seconds", {})
+    return sum(seconds.values()) / 3600 if seconds else None
+
+
+def arms_sheet(summary: StudySummary) -> Sheet | None:
+    """Return every arm: what it practised, in what it differs, its control, where and under which seeds it ran."""
+    study = summary.study
+    rows: list[list[Shown | str]] = []
+    for name in dict.fromkeys([*STARTS, *study.arms]):
+        arm = study.arm(name)
+        places = {task: sorted({r.seed for r in run.rows if r.arm == name}) for task, run in study.runs.items()}
+        there = [task for task, seeds in places.items() if seeds]
+        seeds = sorted({seed for found in places.values() for seed in found})
+        if name in STARTS and not there:
+            continue
+        control = study.control(arm) if arm.kind not in (*STARTS, "random") else None
+        rows.append(
+            [
+                name,
+                arm.practised or NOTHING,
+                ", ".join(arm.tasks) or NOTHING,
+                told(arm) or NOTHING,
+                control.name if control else NOTHING,
+                ", ".join(there) or "not measured yet",
+                ", ".join(map(str, seeds)) or NOTHING,
+            ]
+        )
+    header = ("arm", "practised styles", "practised tasks", "differs in", "matched control", "tested on", "seeds")
+    return sheet("Arms", header, rows, texts=7) if rows else None
+
+
+def numbers_sheet(summary: StudySummary) -> Sheet | None:
+    """Return how many texts, rows and decisions there are of each task."""
+    rows: list[list[Shown | str]] = []
+    for task, run in summary.study.runs.items():
+        texts = len({row.id for row in run.rows})
+        decided = len({d.id for d in run.decisions})
+        seeds = ", ".join(map(str, run.seeds))
+        sort = "practised" if task in summary.study.tasks else "unseen"
+        rows.append([task, sort, str(texts), str(len(run.rows)), str(decided), str(len(run.set_aside)), seeds])
+    header = ("task", "", "texts explained", "explanations", "texts decided", "set aside", "seeds")
+    return sheet("Numbers", header, rows, texts=2) if rows else None
+
+
+def made_sheets(summary: StudySummary) -> list[Sheet]:
+    """Return the model, versions, prompts, data and seconds of a study."""
+    manifest = summary.study.manifest
+    made = [_hours(summary.study)]
+    settings = summary.study.plan.get("with", {})
+    for title, data in (
+        ("Model", manifest.get("model", {})),
+        ("Settings of all arms", settings),
+        ("Versions", {**manifest.get("versions", {}), "revision of the code": manifest.get("git")}),
+        ("Data", manifest.get("data", {})),
+        ("Prompts", manifest.get("prompts", {})),
+    ):
+        made.append(_pairs(title, data))
+    return [one for one in made if one is not None]
+
+
+def _pairs(title: str, data: Mapping[str, Any]) -> Sheet | None:
+    rows = [[name, text] for name, text in flat(dict(data))]
+    return sheet(title, ("what", "value"), rows, texts=2) if rows else None
+
+
+def _hours(study: StudyRun) -> Sheet | None:
+    """Return the computing time by the first word of each step."""
+    seconds = study.manifest.get("seconds", {})
+    total: dict[str, float] = {}
+    for step, spent in seconds.items():
+        kind = step.split()[0]
+        total[kind] = total.get(kind, 0.0) + spent
+    rows: list[list[Shown | str]] = [[kind, number(spent / 3600)] for kind, spent in total.items()]
+    rows.append(["all", number(sum(total.values()) / 3600)])
+    return sheet("Hours", ("step", "hours"), rows, texts=1) if seconds else None

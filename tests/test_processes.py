@@ -1,0 +1,130 @@
+"""Several processes of one launch do the work of one, and give its rows, its losses and its adapter."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+import tiny
+from launched import ended, launch
+from saywhy import targets
+from saywhy.edits import Item
+from saywhy.records import STYLES, Prediction
+from saywhy.supervision import mix
+
+AUDIT = ["rows=7", "decide_rows=24", "calibration_rows=12", "chunk=2", "pinned_words=2", "token_budget=2048",
+         "readouts=generated,constrained"]  # fmt: skip
+RUN = ["rows=5", "adapt_rows=7", "train_rows=7", "decide_rows=12", "calibration_rows=12", "chunk=2", "batch=3",
+       "pinned_words=2", "token_budget=2048", "arms=base,adapted,faithful,random"]  # fmt: skip
+
+TRAIN = """
+import json, sys
+from pathlib import Path
+from saywhy.models.spec import resolve
+from saywhy.supervision import Recipe
+from saywhy.train import train
+
+model, rows, out, rank = sys.argv[1:]
+recipe = Recipe(rate=1e-2, epochs=2, batch=3, rank=int(rank))
+train(resolve(model), json.loads(Path(rows).read_text()), recipe, Path(out))
+"""
+
+
+def data(out: Path) -> dict[str, bytes]:
+    """Return every file of rows, tables, grids, decisions and targets."""
+    return {str(file.relative_to(out)): file.read_bytes() for file in sorted(out.rglob("*.jsonl"))}
+
+
+@pytest.mark.slow
+def test_two_processes_audit_as_one(tmp_path):
+    model = tiny.save(tmp_path / "model")
+    one, two = tmp_path / "one", tmp_path / "two"
+    words = ["audit", f"model={model}", *AUDIT, "robustness=noise,labels-reversed"]
+    for count, out in ((1, one), (2, two)):
+        done = ended(launch(count, "-m", "saywhy", *words, f"out={out}"))
+        assert [code for code, *_ in done] == [0] * count, done
+    assert done[1][1:] == ("", ""), "only the first process speaks"
+    found = data(two)
+    assert found == data(one)
+    assert {"seed-0/audited/rows.jsonl", "seed-0/audited/tables.jsonl", "seed-0/audited/grids.jsonl",
+            "seed-0/audited/decisions.jsonl", "texts.jsonl"} <= set(found)  # fmt: skip
+    assert len(found["seed-0/audited/rows.jsonl"].splitlines()) == 7 * 3 * 2
+    assert (two / "report.html").read_text("utf-8")
+    assert not [*two.rglob("*.part"), *two.rglob("*-parts*")]
+
+
+def rows_with_replay() -> list[dict]:
+    """Seven texts of four rows and two instructions of one: batches of unequal parts, and a last one of one text."""
+    texts = (*tiny.TEXTS, "so sad, so sad :(", "I love @you", "cold day, great food", "a day so late and cold")
+    prediction = Prediction("positive", "positive", {"negative": -2.0, "positive": -0.1}, 1.9, "negative")
+    items = [Item(example, prediction) for example in tiny.examples(texts)]
+    picks = targets.at_random(items, tiny.PINNED, seed=0)
+    made = targets.rows(tiny.TASK, items, picks, STYLES, labels=["positive"] * len(items))
+    chat = [{"role": "user", "content": "Copy the food"}, {"role": "assistant", "content": "The food was great"}]
+    mixed = mix(made, [chat] * 9, 0.3, seed=0)
+    assert len({row["id"] for row in mixed}) == 10
+    return mixed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rank", "count"), [(4, 2), (0, 2), (4, 3)])
+def test_several_processes_train_as_one(tmp_path, rank, count):
+    model = tiny.save(tmp_path / "model")
+    (tmp_path / "rows.json").write_text(json.dumps(rows_with_replay()))
+    for number in (1, count):
+        done = ended(launch(number, "-c", TRAIN, str(model), str(tmp_path / "rows.json"), str(tmp_path / str(number)),
+                            str(rank)))  # fmt: skip
+        assert [code for code, *_ in done] == [0] * number, done
+    one, more = (
+        [entry["loss"] for entry in json.loads((tmp_path / str(number) / "losses.json").read_text())]
+        for number in (1, count)
+    )
+    assert len(one) == 8
+    assert more == pytest.approx(one, abs=1e-5)
+    assert one[-1] < one[0]
+    name = "adapter_model.safetensors" if rank else "model.safetensors"
+    before, after = (load_file(tmp_path / str(number) / name) for number in (1, count))
+    assert before.keys() == after.keys()
+    assert max((before[key] - after[key]).abs().max().item() for key in before) < 1e-5
+    assert not (tmp_path / str(count) / "checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_run_as_one_and_a_killed_one_is_said_and_mended(tmp_path):
+    model = tiny.save(tmp_path / "model")
+    one, two = tmp_path / "one", tmp_path / "two"
+    [done] = ended(launch(1, "-m", "saywhy", "run", f"model={model}", f"out={one}", *RUN))
+    assert done[0] == 0, done
+    words = ["-m", "saywhy", "run", f"model={model}", f"out={two}", *RUN]
+    processes = launch(2, *words)
+    while processes[1].poll() is None and not any(two.glob("seed-0/adapted/.rows-parts/00001.json")):
+        time.sleep(0.01)
+    os.kill(processes[1].pid, signal.SIGKILL)
+    began = time.monotonic()
+    code, _, said = ended(processes)[0]
+    assert code
+    assert time.monotonic() - began < 600
+    assert "process 1 of 2 has ended" in said.strip().splitlines()[-1] or "has ended during training" in said
+    done = ended(launch(2, *words))
+    assert [code for code, *_ in done] == [0, 0], done
+    assert told(two) == told(one)
+    exact = [name for name in data(one) if name.startswith("seed-0/base/")]
+    assert exact
+    assert all(data(one)[name] == data(two)[name] for name in exact)
+
+
+def told(out: Path) -> list[tuple]:
+    """Everything that the last digits of trained weights must not change: texts, words, labels, verdicts."""
+    found = []
+    for file in sorted(out.glob("seed-0/*/rows.jsonl")):
+        for row in map(json.loads, file.read_text("utf-8").splitlines()):
+            found.append(tuple(str(row[k]) for k in ("arm", "id", "style", "readout", "prediction", "words", "edited",
+                                                     "recheck", "hit", "ceiling")))  # fmt: skip
+    for file in sorted(out.glob("seed-0/*/decisions.jsonl")):
+        rows = map(json.loads, file.read_text("utf-8").splitlines())
+        found += [(row["arm"], row["id"], row["label"]) for row in rows]
+    return found
