@@ -3,7 +3,7 @@
 import json
 
 import tiny
-from saywhy import shelf
+from saywhy import shelf, study
 from saywhy.config import parse
 from saywhy.models.scripted import Scripted, keyword_rule
 from saywhy.store import write_lines

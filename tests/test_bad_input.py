@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import tiny
-from saywhy import study
+from saywhy import shelf
 from saywhy.data import example_id
 from saywhy.models.protocol import Choice
 from saywhy.models.scripted import Scripted, parrot

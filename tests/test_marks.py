@@ -112,7 +112,7 @@ def test_every_format_marks_hit_and_drop(study):
     line = footnote(summary)
     for text in (page(summary, []), markdown(summary)):
         assert text.count(line.split("docs/")[0][-60:]) == 1
-        assert f"hit {SIGN}" in text
+        assert f"hit {SIGN}" in text.replace("\u00a0", " ")
     for name in ("table.csv",):
         rows = list(csv.DictReader((study / name).read_text("utf-8").splitlines()))
         assert {row["fooled"] for row in rows} == {"hit=everything;drop=everything"}

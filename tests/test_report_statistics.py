@@ -146,7 +146,7 @@ def test_command_line_takes_a_family_and_refuses_what_is_none(
 ) -> None:
     asked: list[Rules] = []
     monkeypatch.setattr("saywhy.report.show_report", lambda folder, rules: asked.append(rules))
-    monkeypatch.setattr("saywhy.report.write_report", lambda folder, png, rules: folder)
+    monkeypatch.setattr("saywhy.report.write_report", lambda folder, png, rules, cards: folder)
     words = ["saywhy", "report", "runs/run", "--confirmatory", "against=random", "--accuracy-loss", "0.01"]
     codes = []
     for argv in (words, [*words[:4], "style=nonsense"]):

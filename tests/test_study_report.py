@@ -260,11 +260,7 @@ def test_the_page_is_whole_escaped_and_alone(written):
     assert not re.findall(r"(?:src|href)=\"(?!#)", told_page)
     for told in ("films", "Holm", "NOT RELEASABLE", "20 examples", "saywhy study planted.yaml", "train_rows: 160"):
         assert told in told_page, told
-    assert (
-        told_page.count("<svg")
-        == len(list((written / "pictures").glob("*.svg")))
-        == len(list((written / "pictures").glob("*.png")))
-    )
+    assert told_page.count("<svg") == len(list((written / "pictures").glob("*.svg"))) > 10
     open_tags = _Tags()
     open_tags.feed(told_page)
     assert open_tags.open == []
@@ -340,8 +336,9 @@ def test_a_bank_gives_the_same_numbers_without_a_text(written, tmp_path):
     assert tables_tex(parts_of(found)) == (written / "tables.tex").read_text()
     texts = load_study(written).runs["films"].texts.values()
     assert any(example.text in (written / "report.html").read_text() for example in texts)
-    assert not any(example.text in bare_page(found) for example in texts)
-    assert "No examples" in bare_page(found)
+    told = bare_page(found)
+    assert not any(example.text in told for example in texts)
+    assert "No examples" in told
     shutil.copytree(written / "tasks" / "meals", bank / "examples")
     borrowed = dataclasses.replace(found, study=load_study(bank))
     assert "these are built-in ones" in bare_page(borrowed)

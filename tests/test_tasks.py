@@ -230,3 +230,14 @@ def test_the_examples_of_the_docs_load(write):
     tasks = [load_task(write(block)) for block in blocks]
     assert len(blocks[0].strip().splitlines()) == 10
     assert tasks[0].labels.keys() == {str(key) for key in yaml.safe_load(blocks[0])["labels"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", catalog())
+def test_label_words_of_shipped_tasks_part_at_their_first_token(name):
+    from saywhy.models.spec import load_base, resolve
+
+    _, tokenizer = load_base(resolve("smollm2-135m"))
+    task = load_task(name)
+    for words in (task.labels, task.verbaliser):
+        assert len({tokenizer(" " + word)["input_ids"][0] for word in words.values()}) == len(words)

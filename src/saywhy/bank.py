@@ -18,7 +18,7 @@ from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.progress import say
 from saywhy.records import Decision, Example, Grid, Prediction, Record, Row, SaywhyError, SetAside, Table, WordScores
 from saywhy.report.load import KINDS_OF_CHECKS, VERDICTS, records_of
-from saywhy.store import PACKED, existing, read_object, read_lines, write_json, write_lines
+from saywhy.store import PACKED, existing, read_lines, read_object, write_json, write_lines
 from saywhy.targets import Pick
 from saywhy.words import candidates
 

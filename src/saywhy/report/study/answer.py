@@ -27,7 +27,7 @@ def _confirmed(summary: StudySummary) -> str:
     won = [gain for gain in gains if gain.confirmed(summary.alpha)]
     others = [gain for gain in gains if gain not in won]
     mean = sum(gain.value for gain in gains) / len(gains)
-    spread = f"{signed(min(g.value for g in gains))} to {signed(max(g.value for g in gains))}"
+    spread = _between([gain.value for gain in gains])
     done = f"{len(won)} of {total}" if not absent else f"{len(won)} of the {len(gains)} measured ones of {total}"
     told = (
         f"Confirmed in {done} confirmatory cells: {_what(gains)} "
@@ -130,6 +130,12 @@ def _range(found: Sequence[Interval]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def _between(values: Sequence[float]) -> str:
+    """Return the smallest and the largest change, or one if they read alike."""
+    low, high = signed(min(values)), signed(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
 def _cost(summary: StudySummary) -> str:
     """Say what the arms of the answer lost, whether they pass the gate, and whether they became brittle."""
     names = {arm.name for arm in main_arms(summary)}
@@ -146,7 +152,7 @@ def _cost(summary: StudySummary) -> str:
     parts += [f"not by {one.arm.name} ({', '.join(one.gate.reasons)})" for one in failed[:2] if one.gate is not None]
     told = f"At what cost: {joined(parts)}"
     if known:
-        told += f" (accuracy {signed(min(known))} to {signed(max(known))} against the start model)"
+        told += f" (accuracy {_between(known)} against the start model)"
     return told + _instructions(summary, names) + _brittle(summary) + "."
 
 
@@ -155,9 +161,7 @@ def _instructions(summary: StudySummary, names: set[str]) -> str:
     found = [one for one in instructed(summary.study, summary.seed) if one.arm.name in names]
     changes = [one.change.value for one in found if one.change is not None and one.change.value is not None]
     plain = [one.plain for one in found if one.plain.value is not None]
-    told = (
-        f", loss on instruction data {signed(min(changes))} to {signed(max(changes))} nats a token" if changes else ""
-    )
+    told = f", loss on instruction data {_between(changes)} nats a token" if changes else ""
     return told + (f", {_range(plain)} of plain answers still plain" if plain else "")
 
 
