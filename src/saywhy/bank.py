@@ -18,7 +18,7 @@ from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.progress import say
 from saywhy.records import Decision, Example, Grid, Prediction, Record, Row, SaywhyError, SetAside, Table, WordScores
 from saywhy.report.load import KINDS_OF_CHECKS, VERDICTS, records_of
-from saywhy.store import PACKED, existing, read_json, read_lines, write_json, write_lines
+from saywhy.store import PACKED, existing, read_lines, read_object, write_json, write_lines
 from saywhy.targets import Pick
 from saywhy.words import candidates
 
@@ -127,12 +127,12 @@ def release(folder: Path, out: Path) -> Path:
 
 def _is_bank(folder: Path) -> bool:
     files = (folder / name for name in ("run.json", "study.json"))
-    return any(file.is_file() and read_json(file).get("bank") for file in files)
+    return any(file.is_file() and read_object(file).get("bank") for file in files)
 
 
 def _study(folder: Path, out: Path) -> list[str]:
     """Release a study: its plan, the runs of its tasks, and what its models retained; return all texts behind it."""
-    write_json(out / "study.json", {"bank": BANK, **_portable(read_json(folder / "study.json"))})
+    write_json(out / "study.json", {"bank": BANK, **_portable(read_object(folder / "study.json"))})
     if (folder / "frozen.json").is_file():
         shutil.copyfile(folder / "frozen.json", out / "frozen.json")  # its hash is over what it says
     texts: list[str] = []
@@ -142,14 +142,14 @@ def _study(folder: Path, out: Path) -> list[str]:
         texts += _trained(place / "training.jsonl").values()
         for name in ("retention.json", "targets.json"):
             if (place / name).is_file():
-                write_json(out / place.relative_to(folder) / name, read_json(place / name))
+                write_json(out / place.relative_to(folder) / name, read_object(place / name))
     _examples(folder, out)
     return texts
 
 
 def _run(folder: Path, out: Path) -> list[str]:
     """Release a run; return the texts behind it."""
-    manifest = read_json(folder / "run.json")
+    manifest = read_object(folder / "run.json")
     lists = _pinned(folder)
     pinned = frozenset(word for words in lists.values() for word in words)
     write_json(out / "run.json", {**_portable(manifest), "bank": BANK, "pinned": lists})
@@ -184,7 +184,7 @@ def _pinned(folder: Path) -> dict[str, list[str]]:
     """Return the words that counterfactuals may insert, by named label: what the grids try, what adapters carry."""
     found: dict[str, dict[str, None]] = {}
     for path in sorted(folder.glob(f"seed-*/*/adapter/{CONSTANTS_FILE}")):
-        for told in read_json(path).get("tasks", {}).values():
+        for told in read_object(path).get("tasks", {}).values():
             for label, words in told["pinned"].items():
                 found.setdefault(label, {}).update(dict.fromkeys(words))
     for path in sorted(folder.glob("seed-*/*/grids.jsonl")):
@@ -204,7 +204,7 @@ def _arm(place: Path, out: Path, masks: Mapping[str, Mask]) -> None:
             write_lines(where.with_name(where.name + PACKED), _masked(path, kind, masks))
     for path in sorted(place.glob("**/*constants.json")):
         if "adapter" not in path.parts:
-            write_json(out / path.relative_to(place), read_json(path))
+            write_json(out / path.relative_to(place), read_object(path))
 
 
 def _masked(path: Path, kind: type[Record], masks: Mapping[str, Mask]) -> Iterator[Line]:
@@ -231,7 +231,7 @@ def _trained(path: Path, noun: str = "") -> dict[str, str]:
 def _targets(seed: Path, out: Path, masks: Mapping[str, Mask]) -> None:
     """Release the pseudo-faithful words of the training texts, and how often they hit."""
     if (seed / "targets.json").is_file():
-        write_json(out / "targets.json", read_json(seed / "targets.json"))
+        write_json(out / "targets.json", read_object(seed / "targets.json"))
     if not (seed / "targets.jsonl").is_file():
         return
     pinned = next((mask.pinned for mask in masks.values()), frozenset[str]())
@@ -262,7 +262,7 @@ def _examples(folder: Path, out: Path) -> None:
     if not place.is_dir():
         return
     runs = sorted(place.rglob("run.json"))
-    foreign = [run for run in runs if (read_json(run).get("config") or {}).get("data") != "pocket"]
+    foreign = [run for run in runs if (read_object(run).get("config") or {}).get("data") != "pocket"]
     if foreign or not runs:
         raise SaywhyError(
             f"{foreign[0] if foreign else place}: examples of a bank are runs with data=pocket; remove it"

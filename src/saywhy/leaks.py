@@ -13,7 +13,7 @@ from typing import Any
 from saywhy import retained, styles
 from saywhy.checks import Curve, Judged, Probe, Spare
 from saywhy.records import Decision, Example, Grid, Prediction, Row, SetAside, Table, WordScores
-from saywhy.store import PACKED, read, read_json
+from saywhy.store import PACKED, read, read_object
 from saywhy.words import occurrences
 
 MANIFESTS = ("run.json", "study.json", "frozen.json")
@@ -95,7 +95,7 @@ def _free(bank: Path) -> frozenset[str]:
     """Return the strings that lists may hold side by side: pinned words and labels."""
     found: set[str] = set()
     for path in bank.rglob("run.json"):
-        told = read_json(path)
+        told = read_object(path)
         found.update(word for words in told.get("pinned", {}).values() for word in words)
         labels = (told.get("task") or {}).get("labels") or {}
         found.update((*labels, *labels.values()) if isinstance(labels, dict) else labels)

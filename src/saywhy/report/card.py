@@ -21,7 +21,7 @@ from saywhy.report.sheets import is_primary
 from saywhy.report.summary import Summary
 from saywhy.report.tables import markdown_table, md
 from saywhy.stats import Difference
-from saywhy.store import read_json, write
+from saywhy.store import read_object, write
 
 NAME = "README.md"
 """Where a model card stands, beside the weights."""
@@ -76,7 +76,7 @@ def write_card(
     """
     if not (adapter / CONSTANTS_FILE).is_file() or not summaries:
         raise SaywhyError(f"{adapter} has no {CONSTANTS_FILE}: give the folder of an adapter that saywhy trained")
-    told = read_json(adapter / CONSTANTS_FILE)
+    told = read_object(adapter / CONSTANTS_FILE)
     place, manifest = place or adapter.parent, summaries[0].run.manifest
     sources, replay = [source_of(one) for one in summaries], replay_of(manifest)
     peft = (adapter / "adapter_config.json").is_file()
