@@ -1,5 +1,6 @@
 """What the tests share. Everything is made in temporary folders; nothing is downloaded."""
 
+import json
 import os
 from typing import NamedTuple
 
@@ -81,3 +82,65 @@ def loaded(tiny_folders):
 def tiny_model(loaded):
     """Return the tiny Llama, its matrix products in float32."""
     return loaded("llama")
+
+
+@pytest.fixture
+def jsonl(tmp_path):
+    """Return a function that writes rows (or lines, as bytes) into a file of examples."""
+
+    def write(rows, name="train.jsonl", folder="data"):
+        path = tmp_path / folder / name
+        path.parent.mkdir(exist_ok=True)
+        lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
+        path.write_bytes(b"".join(line + b"\n" for line in lines))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def chat():
+    """Return the tokenizer and template of the tiny models."""
+    import tiny
+    from saywhy.models.chat import Chat
+
+    return Chat(tiny.tokenizer(), "tiny")
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """Return training rows of a few texts."""
+    from practice import made_rows
+
+    return made_rows()
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """Return the folder of a study of five arms and two seeds, with its report."""
+    from saywhy.report import write_report
+    from written_runs import write_run
+
+    folder = write_run(tmp_path_factory.mktemp("study"))
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def summary(study):
+    """Return every number of the study's report."""
+    from saywhy.report.load import load_run
+    from saywhy.report.summary import summarise
+
+    return summarise(load_run(study))
+
+
+@pytest.fixture(scope="session")
+def audit(tmp_path_factory):
+    """Return the folder of an audit of one model, with its report."""
+    from saywhy.report import write_report
+    from written_runs import write_run
+
+    folder = write_run(tmp_path_factory.mktemp("audit"), arms=("some-model",), n=6, seeds=(0,))
+    write_report(folder)
+    return folder

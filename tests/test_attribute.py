@@ -10,7 +10,6 @@ from rich.console import Console
 import tiny
 from saywhy import attribute as module
 from saywhy.attribute import attribute, planned
-from saywhy.cli import main
 from saywhy.config import parse
 from saywhy.records import Example, Prediction, SaywhyError, WordScores
 from saywhy.report.agreement import Attributed, agreement_csv, agreement_sheet, agreements, gap_sheet, load_scores
@@ -19,16 +18,6 @@ from saywhy.store import read_json, read_lines, write_lines
 
 ALL = "occlusion,gradient_x_input,integrated_gradients,kernel_shap,lime,lexical,random"
 SMALL = ("rows=5", "calibration_rows=8", "lexicon_rows=40", "chunk=2", "steps=3", "samples=20")
-
-
-def call(capsys, monkeypatch, *words):
-    """Run the command line in this process; return the exit code, what it printed and what it said."""
-    monkeypatch.setattr("sys.argv", ["saywhy", *words])
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        main()
-    told = capsys.readouterr()
-    return stop.value.code or 0, told.out, told.err
 
 
 def made(scores, texts=None):
@@ -50,10 +39,10 @@ def made(scores, texts=None):
     )
 
 
-def test_the_command_on_built_in_texts(capsys, monkeypatch, tmp_path, tiny_folder):
+def test_the_command_on_built_in_texts(call, monkeypatch, tmp_path, tiny_folder):
     out = tmp_path / "run"
     words = ("attribute", f"model={tiny_folder}", f"methods={ALL}", "operators=redact,delete", *SMALL, f"out={out}")
-    code, shown, told = call(capsys, monkeypatch, *words)
+    code, shown, told = call(*words)
     assert code == 0, told
     names = [*ALL.split(","), "occlusion-delete", "kernel_shap-delete", "lime-delete"]
     texts = [line["id"] for line in read_lines(out / "texts.jsonl")]
@@ -74,10 +63,10 @@ def test_the_command_on_built_in_texts(capsys, monkeypatch, tmp_path, tiny_folde
     assert len((out / "agreement.csv").read_text("utf-8").splitlines()) == 1 + 10 * 9 // 2
     # The report is rebuilt from the files; the same command again computes nothing.
     (out / "attribution.html").unlink()
-    monkeypatch.setattr("saywhy.study.load", None)
-    assert call(capsys, monkeypatch, "report", str(out))[0] == 0
+    monkeypatch.setattr("saywhy.shelf.load", None)
+    assert call("report", str(out)).code == 0
     assert (out / "attribution.html").is_file()
-    assert call(capsys, monkeypatch, *words)[0] == 0
+    assert call(*words).code == 0
 
 
 def test_a_killed_run_goes_on_and_gives_the_same(monkeypatch, tmp_path, tiny_folder):
@@ -121,17 +110,15 @@ def test_a_killed_run_goes_on_and_gives_the_same(monkeypatch, tmp_path, tiny_fol
         (("model=MODEL", "data=short.jsonl"), "no text of short.jsonl can be used: fewer than two words ("),
     ],
 )
-def test_bad_input_is_one_line(words, told, capsys, monkeypatch, tmp_path, tiny_folder):
+def test_bad_input_is_one_line(words, told, call, monkeypatch, tmp_path, tiny_folder):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "one.yaml").write_text("name: one\nquestion: Is it?\nlead_in: It is\nlabels: [good]\n")
     write_lines(tmp_path / "short.jsonl", ({"text": f"word{n}", "label": "positive"} for n in range(40)))
     words = (word.replace("MODEL", str(tiny_folder)) for word in words)
-    code, shown, errors = call(capsys, monkeypatch, "attribute", "rows=3", "calibration_rows=4", *words)
-    assert code == 2
-    assert told in errors
-    assert not shown
-    assert len([line for line in errors.splitlines() if line.startswith("saywhy: ")]) == 1
-    assert "Traceback" not in errors
+    said = call("attribute", "rows=3", "calibration_rows=4", *words)
+    assert said.code == 2
+    assert told in said.problem
+    assert not said.out
 
 
 def test_captum_missing_is_said_before_anything_is_computed(monkeypatch, tmp_path):

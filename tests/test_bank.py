@@ -9,8 +9,7 @@ import sys
 
 import pytest
 
-import test_report
-import test_robustness
+from moods import FULL, TEXTS, study_of
 from saywhy import bank, cli
 from saywhy.bank import Mask, release
 from saywhy.checks import Judged
@@ -21,19 +20,20 @@ from saywhy.report import html, show_report, write_report
 from saywhy.report.checked import bias_sheet, probe_sheet, score_sheet
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
-from saywhy.store import RunFolder, read, read_lines, write_json, write_lines
+from saywhy.run_folder import RunFolder
+from saywhy.store import read, read_lines, write_json, write_lines
 from saywhy.words import candidates
+from written_runs import write_run
 
 TABLES = ("table.csv", "contrasts.csv", "robustness.csv")
-TEXTS = test_robustness.TEXTS
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     """A scripted model's audit with free explanations, three operators and every robustness check."""
     with pytest.MonkeyPatch.context() as patch:
-        settings = (*test_robustness.FULL, "robustness=all", "rows=6")
-        run = test_robustness.study_of(tmp_path_factory.mktemp("toy"), patch, honest, *settings)
+        settings = (*FULL, "robustness=all", "rows=6")
+        run = study_of(tmp_path_factory.mktemp("toy"), patch, honest, *settings)
     practised = [
         {"id": "x1", "prompt": [{"role": "user", "content": "Is it?\nTweet: my secret diary of today"}],
          "completion": [{"role": "assistant", "content": "It is."}]},
@@ -67,7 +67,7 @@ def released(toy, tmp_path_factory):
 @pytest.fixture(scope="module")
 def arms(tmp_path_factory):
     """A run of five arms and two seeds, judged under a variation too."""
-    folder = test_report.write_run(tmp_path_factory.mktemp("arms"), arms=("base", "adapted", "faithful", "random"), n=9)
+    folder = write_run(tmp_path_factory.mktemp("arms"), arms=("base", "adapted", "faithful", "random"), n=9)
     for place in folder.glob("seed-*/*"):
         fields = Judged.__dataclass_fields__
         rows = read_lines(place / "rows.jsonl")
@@ -188,7 +188,7 @@ def test_sections_say_what_they_cannot_know(toy, released):
 
 def test_a_bank_shows_the_built_in_texts_that_it_carries(toy, tmp_path):
     folder = shutil.copytree(toy, tmp_path / "run")
-    pocket = test_report.write_run(folder / "examples", arms=("some-model",), n=6, seeds=(0,), task="toys")
+    pocket = write_run(folder / "examples", arms=("some-model",), n=6, seeds=(0,), task="toys")
     (pocket / "seed-0" / "some-model" / "adapter").mkdir()
     with pytest.raises(SaywhyError, match="data=pocket"):
         release(folder, tmp_path / "bank")

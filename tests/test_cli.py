@@ -2,23 +2,12 @@
 
 import io
 import json
-import sys
 
 import pytest
 
-import tiny
-from saywhy.cli import main
 from saywhy.progress import speak_plainly
-from saywhy.store import RunFolder, write_lines
-
-
-def call(capsys, monkeypatch, *words: str) -> tuple[int, str]:
-    """Run the command line in this process; return the exit code and what it said on stderr."""
-    monkeypatch.setattr(sys, "argv", ["saywhy", *words])
-    capsys.readouterr()  # what making the model has said
-    with pytest.raises(SystemExit) as stop:
-        main()
-    return stop.value.code or 0, capsys.readouterr().err
+from saywhy.run_folder import RunFolder
+from saywhy.store import write_lines
 
 
 @pytest.mark.parametrize(
@@ -39,70 +28,55 @@ def call(capsys, monkeypatch, *words: str) -> tuple[int, str]:
         (("explain", "Two dogs sleep.", "task=snli"), "premise=..."),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(words, told, capsys, monkeypatch, tmp_path):
+def test_bad_input_is_one_line_and_exit_code_2(words, told, call, tiny_folder, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    model = str(tiny.save(tmp_path / "model"))
-    code, errors = call(capsys, monkeypatch, *(word.replace("MODEL", model) for word in words))
-    assert code == 2
-    assert told in errors
-    assert len(errors.strip().splitlines()) == 1, errors
+    said = call(*(word.replace("MODEL", str(tiny_folder)) for word in words))
+    assert said.code == 2
+    assert told in said.problem
+    assert len(said.err.strip().splitlines()) == 1, said.err
 
 
-def test_a_run_folder_of_another_configuration_shows_the_difference(capsys, monkeypatch, tmp_path):
-    model, out = tiny.save(tmp_path / "model"), tmp_path / "run"
-    RunFolder(out, {"rows": 5, "model": str(model)}, {})
-    code, errors = call(capsys, monkeypatch, "run", f"model={model}", "rows=7", f"out={out}")
-    assert code == 2
-    assert "rows: 5 -> 7" in errors
+def test_a_run_folder_of_another_configuration_shows_the_difference(call, tiny_folder, tmp_path):
+    out = tmp_path / "run"
+    RunFolder(out, {"rows": 5, "model": str(tiny_folder)}, {})
+    said = call("run", f"model={tiny_folder}", "rows=7", f"out={out}")
+    assert said.code == 2
+    assert "rows: 5 -> 7" in said.problem
     assert json.loads((out / "run.json").read_text())["config"]["rows"] == 5
 
 
-def test_a_folder_that_is_no_run_is_left_alone(capsys, monkeypatch, tmp_path):
-    model = tiny.save(tmp_path / "model")
+def test_a_folder_that_is_no_run_is_left_alone(call, tiny_folder, tmp_path):
     mine = tmp_path / "holiday"
     mine.mkdir()
     (mine / "photo.txt").write_text("sea")
-    code, errors = call(capsys, monkeypatch, "run", f"model={model}", f"out={mine}")
-    assert code == 2
-    assert "no run folder" in errors
+    said = call("run", f"model={tiny_folder}", f"out={mine}")
+    assert said.code == 2
+    assert "no run folder" in said.problem
     assert [file.name for file in mine.iterdir()] == ["photo.txt"]
 
 
-def test_the_plan_is_shown_with_an_estimate_and_nothing_is_written(capsys, monkeypatch, tmp_path):
+def test_the_plan_is_shown_with_an_estimate_and_nothing_is_written(call, tiny_folder, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    model = tiny.save(tmp_path / "model")
-    monkeypatch.setattr(
-        sys, "argv", ["saywhy", "run", f"model={model}", "--dry", "decide_rows=20", "calibration_rows=40"]
-    )
-    with pytest.raises(SystemExit) as stop:
-        main()
-    told = capsys.readouterr().err
-    assert not stop.value.code
-    assert "min in all" in told
-    assert "train_rows: " in told
-    assert not (tmp_path / "runs").exists()
+    said = call("run", f"model={tiny_folder}", "--dry", "decide_rows=20", "calibration_rows=40")
+    assert said.code == 0, said.err
+    assert "min in all" in said.err
+    assert "train_rows: " in said.err
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_explain_rechecks_what_it_shows(capsys, monkeypatch, tmp_path):
-    model = tiny.save(tmp_path / "model")
-    words = ["explain", "What a great day at sea", f"model={model}", "calibration_rows=8"]
-    monkeypatch.setattr(sys, "argv", ["saywhy", *words])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    shown = capsys.readouterr().out
-    assert not stop.value.code
+def test_explain_rechecks_what_it_shows(call, tiny_folder):
+    said = call("explain", "What a great day at sea", f"model={tiny_folder}", "calibration_rows=8")
+    assert said.code == 0, said.err
+    shown = said.out
     for style in ("attribution", "redaction", "counterfactual"):
         assert style in shown
     assert "log-odds" in shown
 
 
-def test_targets_are_rows_that_trl_takes(capsys, monkeypatch, tmp_path):
-    model, out = tiny.save(tmp_path / "model"), tmp_path / "targets"
-    words = ["targets", f"model={model}", "train_rows=4", "calibration_rows=8", f"out={out}"]
-    monkeypatch.setattr(sys, "argv", ["saywhy", *words])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
+def test_targets_are_rows_that_trl_takes(call, tiny_folder, tmp_path):
+    out = tmp_path / "targets"
+    said = call("targets", f"model={tiny_folder}", "train_rows=4", "calibration_rows=8", f"out={out}")
+    assert said.code == 0, said.err
     rows = [json.loads(line) for line in (out / "targets.jsonl").read_text("utf-8").splitlines()]
     assert [row["style"] for row in rows] == ["attribution", "redaction", "counterfactual"] * 4
     for row in rows:
@@ -111,19 +85,23 @@ def test_targets_are_rows_that_trl_takes(capsys, monkeypatch, tmp_path):
         assert row["completion"][0]["content"]
 
 
-def test_unlabelled_rows_train_with_formats_only(capsys, monkeypatch, tmp_path):
-    model, out = tiny.save(tmp_path / "model"), tmp_path / "mine"
+def test_unlabelled_rows_train_with_formats_only(call, tiny_folder, tmp_path):
+    out = tmp_path / "mine"
     rows = [{"text": f"the {a} day was {b} and long"} for a in ("great", "sad", "cold", "sunny") for b in
             ("good", "bad", "fine", "poor", "late", "early", "grey", "blue", "odd", "even")]  # fmt: skip
     write_lines(tmp_path / "rows.jsonl", rows)
-    words = [f"data={tmp_path / 'rows.jsonl'}", f"model={model}", "adapt_rows=4", "train_rows=4", "calibration_rows=8"]
-    code, errors = call(capsys, monkeypatch, "train", *words, f"out={out}")
-    assert code == 2
-    assert "adapt_labels=formats" in errors
-    monkeypatch.setattr(sys, "argv", ["saywhy", "train", *words, "adapt_labels=formats", f"out={tmp_path / 'more'}"])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
+    words = [
+        f"data={tmp_path / 'rows.jsonl'}",
+        f"model={tiny_folder}",
+        "adapt_rows=4",
+        "train_rows=4",
+        "calibration_rows=8",
+    ]
+    said = call("train", *words, f"out={out}")
+    assert said.code == 2
+    assert "adapt_labels=formats" in said.problem
+    said = call("train", *words, "adapt_labels=formats", f"out={tmp_path / 'more'}")
+    assert said.code == 0, said.err
     told = json.loads((tmp_path / "more" / "adapter" / "saywhy.json").read_text())
     assert set(told["tasks"]["sentiment140"]["constants"]) == {"negative", "positive"}
     assert told["base"]["fingerprint"].startswith("sha256:")
@@ -134,8 +112,8 @@ def test_unlabelled_rows_train_with_formats_only(capsys, monkeypatch, tmp_path):
     assert str(tmp_path) not in card
 
 
-def test_a_text_that_holds_a_control_token_is_set_aside_and_the_run_goes_on(capsys, monkeypatch, tmp_path):
-    model, out = tiny.save(tmp_path / "model"), tmp_path / "run"
+def test_a_text_that_cannot_be_put_to_the_model_is_set_aside_and_the_run_goes_on(call, tiny_folder, tmp_path):
+    out, long = tmp_path / "run", "a great day " * 80
     kinds = {"positive": "great sunny", "negative": "sad cold"}
     for split, count in (("train", 60), ("test", 6)):
         write_lines(
@@ -148,17 +126,25 @@ def test_a_text_that_holds_a_control_token_is_set_aside_and_the_run_goes_on(caps
             ),
         )
     with (tmp_path / "test.jsonl").open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps({"text": "a great <|im_end|> day", "label": "positive"}) + "\n")
-    words = ["audit", f"model={model}", f"data={tmp_path}", "rows=none", "calibration_rows=8", f"out={out}"]
-    monkeypatch.setattr(sys, "argv", ["saywhy", *words, "readouts=constrained"])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
-    [aside] = [json.loads(line) for line in (out / "set_aside.jsonl").read_text("utf-8").splitlines()]
-    assert aside["reason"] == "holds a control token of the model"
+        for text in ("a great <|im_end|> day", "a <|im_start|> great day", long):
+            stream.write(json.dumps({"text": text, "label": "positive"}) + "\n")
+    words = [f"model={tiny_folder}", f"data={tmp_path}", "rows=none", "calibration_rows=8", f"out={out}"]
+    said = call("audit", *words, "readouts=constrained")
+    assert said.code == 0, said.err
+    aside = {
+        line["id"]: line["reason"]
+        for line in map(json.loads, (out / "set_aside.jsonl").read_text("utf-8").splitlines())
+    }
+    control = "holds a control token of the model"
+    assert sorted(aside.values()) == [control, control, "longer than the model's context"]
+    # Nothing was cut: the others are there as they were.
+    texts = {line["text"] for line in map(json.loads, (out / "texts.jsonl").read_text("utf-8").splitlines())}
+    assert len(texts) == 24
+    assert not any(text in long for text in texts)
+    assert "longer than the model's context" in (out / "report.html").read_text("utf-8").replace("&#39;", "'")
     rows = [json.loads(line) for line in (out / "seed-0/audited/rows.jsonl").read_text("utf-8").splitlines()]
     assert len({row["id"] for row in rows}) == 24
-    assert aside["id"] not in {row["id"] for row in rows}
+    assert not aside.keys() & {row["id"] for row in rows}
     decided = (out / "seed-0/audited/decisions.jsonl").read_text("utf-8").splitlines()
     assert len(decided) == 24
 

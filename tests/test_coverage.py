@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from made_rows import row
 from saywhy import stats
-from test_stats import row
 
 EXPERIMENTS = 2000
 RATES = (0.1, 0.3, 0.5, 0.7, 0.9)

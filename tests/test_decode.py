@@ -10,6 +10,8 @@ from saywhy.models import replies
 from saywhy.models.decode import Decoder, Request
 from saywhy.models.draft import FIRST, Drafter, word_starts
 from saywhy.models.forward import Forward
+from saywhy.models.protocol import Choice
+from saywhy.records import SaywhyError
 
 CHATS = [
     [{"role": "user", "content": text}]
@@ -23,17 +25,23 @@ def greedy(model, chats=CHATS, room=ROOM):
     said = []
     for chat, most in zip(chats, room, strict=True):
         [ids] = model.chat.ids([model.chat.open(chat)])
-        out = model.model.generate(
-            input_ids=torch.tensor([ids]),
-            attention_mask=torch.ones(1, len(ids), dtype=torch.long),
-            max_new_tokens=most,
-            do_sample=False,
-            eos_token_id=model.chat.ender[0],
-            pad_token_id=0,
-        )
-        new = out[0, len(ids) :].tolist()
-        said.append(model.chat.reply(new[: new.index(model.chat.ender[0])] if model.chat.ender[0] in new else new))
+        said.append(model.chat.reply(alone(model, ids, most)))
     return said
+
+
+def alone(model, prompt, room):
+    """Return the tokens that transformers says to one prompt."""
+    end = model.chat.ender[0]
+    out = model.model.generate(
+        input_ids=torch.tensor([prompt]),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+        max_new_tokens=room,
+        do_sample=False,
+        eos_token_id=end,
+        pad_token_id=0,
+    )
+    new = out[0, len(prompt) :].tolist()
+    return new[: new.index(end)] if end in new else new
 
 
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
@@ -89,6 +97,57 @@ def test_after_running_out_of_memory_only_what_is_missing_is_said_again(tiny_mod
     assert tiny_model.generate(CHATS, ROOM, ticks.append) == greedy(tiny_model)
     assert sum(ticks) == len(CHATS)
     assert "out of memory: going on with 200 tokens at once" in capsys.readouterr().err
+
+
+def test_prompts_that_are_equal_or_begin_one_another(tiny_model):
+    [ids] = tiny_model.chat.ids([tiny_model.chat.open(CHATS[0])])
+    prompts = [ids, ids[:-4], ids, (*ids, 40, 41), ids[:1], (*ids, 40), ids[:-4]]
+    rooms = [6, 9, 2, 7, 5, 8, 1]
+    said = {}
+    for places in (1, 5000):
+        for order in (range(len(prompts)), range(len(prompts) - 1, -1, -1)):
+            decoder = Decoder(tiny_model.forward, tiny_model.chat.ender[0], 60, places)
+            requests = [Request(prompts[i], rooms[i]) for i in order]
+            decoder.decode(requests, lambda at, found, order=order: said.__setitem__(order[at], found))
+            for prompt, room, found in zip(prompts, rooms, (said[i] for i in range(len(prompts))), strict=True):
+                assert found == alone(tiny_model, prompt, room)
+
+
+@pytest.mark.parametrize("copied", [(), tiny.TEXTS * 2])
+def test_an_empty_reply_is_a_reply(tiny_model, monkeypatch, copied):
+    end, ticks = tiny_model.chat.ender[0], []
+
+    def silent(model, hidden):
+        return torch.nn.functional.one_hot(torch.tensor([end] * len(hidden)), model.config.vocab_size).float()
+
+    monkeypatch.setattr("saywhy.models.decode.logits", silent)
+    assert tiny_model.generate(CHATS, ROOM, ticks.append, copied=copied) == [""] * len(CHATS)
+    assert sum(ticks) == len(CHATS)
+
+
+def test_nothing_asked_is_nothing_said(tiny_model):
+    assert tiny_model.generate([], []) == []
+
+
+@pytest.mark.parametrize("way", ["branches", "rows"])
+def test_a_reply_ends_with_the_context(loaded, monkeypatch, way):
+    """GPT-2 has a table of positions: beyond it there is nothing to look up, for no row of a batch."""
+    model = loaded("gpt2")
+    monkeypatch.setattr(model, "forward", Forward(model.model, "tiny", (way,)))
+    chats = [[{"role": "user", "content": "day " * n}] for n in (480, 3, 470)]
+    lengths = [len(ids) for ids in model.chat.ids([model.chat.open(chat) for chat in chats])]
+    assert lengths[0] < 512
+    said = model.generate(chats, [600, 40, 3])
+    assert said == greedy(model, chats, [512 - lengths[0], 40, 3])
+
+
+def test_a_chat_beyond_the_context_is_one_line(tiny_model):
+    chat = [{"role": "user", "content": "day " * 600}]
+    told = r"a chat of \d+ tokens is longer than the context of model '.*' \(512\)"
+    with pytest.raises(SaywhyError, match=told):
+        tiny_model.generate([chat], [3])
+    with pytest.raises(SaywhyError, match=told):
+        tiny_model.choose([Choice(chat, ("a", "b"))])
 
 
 @pytest.mark.parametrize("pad", ["<|endoftext|>", "<|im_end|>"])

@@ -2,11 +2,16 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
-from saywhy import calibration
+import test_robustness
+from saywhy import calibration, forecast
 from saywhy.attribution import METHODS
+from saywhy.checks import CHECKS
+from saywhy.config import parse
+from saywhy.models.scripted import honest
 from saywhy.plants import PLANTS
 from saywhy.records import OPERATORS
 
@@ -39,6 +44,37 @@ def test_the_plan_of_an_attribution_has_a_line_a_method(call, tiny_folder, nothi
     assert "min in all, measured on 4 texts here" in said.err
     assert "steps: 3" in said.err
     assert not said.out
+
+
+def test_the_plan_of_an_audit_has_a_line_a_robustness_check(call, tiny_folder, nothing_written):
+    words = ("audit", f"model={tiny_folder}", *SMALL, "settings=one-word,free", "readouts=generated,constrained")
+    said = call(*words, "robustness=all", "--dry")
+    assert said.code == 0, said.err
+    assert [name for name in minutes(said.err) if "=" in name] == [f"robustness={check}" for check in CHECKS]
+    assert "not in it" not in said.err
+    few = call(*words, "robustness=noise,verbaliser", "--dry")
+    assert {name for name in minutes(few.err) if "=" in name} == {"robustness=noise", "robustness=verbaliser"}
+
+
+def test_a_check_costs_what_it_computes_for_every_text_and_way_to_ask(monkeypatch):
+    computed = []
+
+    def two_seconds(compute):
+        computed.append(compute())
+        return 2.0
+
+    monkeypatch.setattr(forecast, "seconds_of", two_seconds)
+    toy, cases = test_robustness.cases_of(honest)
+    corpus = SimpleNamespace(task=toy.task, audited=range(12), calibration=range(10))
+    config = parse(["robustness=all"])
+    found = forecast.checks_seconds(toy, cases, config, corpus, test_robustness.PINNED, 0.5)
+    asked = 12 / 6 * 2.0 + 10 * 0.5
+    kinds = dict.fromkeys(("noise", "k-curve", "minimality", "rewrite", "wrong-target"), 4.0)
+    assert found == {"paraphrases": 2 * asked, "labels-reversed": asked, "verbaliser": asked, **kinds}
+    assert len(computed) == 1 + len(kinds)
+    assert {type(one).__name__ for lines in computed for one in lines} == {"Judged", "Curve", "Probe"}
+    config = parse(["robustness=noise"])
+    assert forecast.checks_seconds(toy, cases, config, corpus, test_robustness.PINNED, 0.5) == {"noise": 4.0}
 
 
 def test_the_plan_of_a_calibration_grows_with_its_plants(call, tiny_folder, nothing_written):
@@ -90,7 +126,7 @@ def test_what_does_not_exist_is_refused_before_anything_is_tried(call, monkeypat
 def test_all_of_it_may_be_said_in_two_ways(call, monkeypatch, words):
     asked = []
     monkeypatch.setattr(calibration, "calibrate_ruler", lambda config, out: asked.append(config))
-    monkeypatch.setattr("saywhy.report.show", lambda folder: folder)
+    monkeypatch.setattr("saywhy.report.show", lambda folder, **_: folder)
     said = call("calibrate", *words, "operators=delete")
     assert said.code == 0, said.err
     [config] = asked

@@ -23,7 +23,7 @@ from saywhy.report.sheets import contrast_sheets, footnote, main_sheets, readout
 from saywhy.report.summary import summarise
 from saywhy.report.tables import markdown
 from saywhy.report.terminal import show
-from test_report import write_run
+from written_runs import write_run
 
 SHIPPED = Path(saywhy.__file__).parent / "catalog" / FILE
 FULL = Path(__file__).parents[1] / "results" / "calibration"
@@ -112,7 +112,7 @@ def test_every_format_marks_hit_and_drop(study):
     line = footnote(summary)
     for text in (page(summary, []), markdown(summary)):
         assert text.count(line.split("docs/")[0][-60:]) == 1
-        assert f"hit {SIGN}" in text
+        assert f"hit {SIGN}" in text.replace("\u00a0", " ")
     for name in ("table.csv",):
         rows = list(csv.DictReader((study / name).read_text("utf-8").splitlines()))
         assert {row["fooled"] for row in rows} == {"hit=everything;drop=everything"}

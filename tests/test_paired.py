@@ -9,11 +9,11 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from made_rows import decision, row
 from saywhy import stats
 from saywhy.records import SaywhyError
 from saywhy.stats.intervals import resampled_sums
 from saywhy.stats.paired import _sign_flip
-from test_stats import row
 
 
 def texts(values: Iterable[float], seed: int = 0) -> dict[stats.Key, float]:
@@ -135,8 +135,6 @@ def test_nothing_seen_to_change_is_no_proof_with_few_texts() -> None:
 
 
 def test_agreeing_by_text_and_seed() -> None:
-    from test_stats import decision
-
     mine = [decision("a", "x"), decision("b", "y"), decision("c", "x")]
     theirs = [decision("a", "x"), decision("b", "x")]
     assert stats.agreeing(mine, theirs) == {("a", 0): 1.0, ("b", 0): 0.0}

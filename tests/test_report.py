@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
-import json
-import random
 import re
-import subprocess
-import sys
-from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 import saywhy.report
-from saywhy import words
-from saywhy.records import STYLES, Decision, Example, Record, Row, SaywhyError, SetAside, Table
-from saywhy.report import write_comparison, write_report
+from saywhy.report import write_report
 from saywhy.report.arms import kind, rivals, start_arm
-from saywhy.report.compare import compare
 from saywhy.report.examples import sample
 from saywhy.report.format import number, p_value
 from saywhy.report.headline import headline
@@ -31,128 +22,9 @@ from saywhy.report.sheets import main_sheets
 from saywhy.report.summary import Summary, summarise
 from saywhy.report.tables import md
 from saywhy.report.terminal import show
+from written_runs import write_run
 
 TEMPLATES = Path(saywhy.report.__file__).parent / "templates"
-HOSTILE = "<script>alert(1)</script> I love this & that <b>great</b> day"
-ARMS = ("base", "adapted", "faithful", "random", "lexical")
-SKILL = {"base": 0.2, "adapted": 0.1, "faithful": 0.95, "random": 0.1, "lexical": 0.9}
-
-
-def lines(path: Path, records: Iterable[Record]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(one.to_dict()) + "\n" for one in records), encoding="utf-8")
-
-
-def explained(example: Example, arm: str, seed: int, style: str, readout: str, luck: random.Random) -> Row:
-    """One row of a model whose word is decisive as often as its arm is skilled."""
-    keys = [word.key for word in words.candidates(example.text)]
-    can = int(example.id[1:]) % 3 != 0
-    valid = readout != "generated" or luck.random() < (0.3 if arm == "base" else 0.9)
-    hit = valid and can and luck.random() < SKILL.get(arm, 0.5)
-    reason = None if valid else luck.choice(["empty reply", "text unchanged", "refusal: I <b>cannot</b>"])
-    word = keys[0] if hit else luck.choice(keys[1:])
-    fields = {
-        "id": example.id,
-        "task": "tweets",
-        "arm": arm,
-        "seed": seed,
-        "style": style,
-        "setting": "one-word",
-        "readout": readout,
-        "operator": "redact",
-        "gold": example.label,
-        "prediction": "good",
-        "raw_prediction": "good",
-        "margin": 1.0,
-        "named": "bad" if style == "counterfactual" else None,
-        "reply": "<img src=x onerror=alert(2)>" if readout == "generated" else None,
-        "words": (word,) if valid else (),
-        "inserted": ("awful",) if valid and style == "counterfactual" else (),
-        "edited": words.take_out(example.text, {word}, "awful" if style == "counterfactual" else words.MARK)
-        if valid
-        else None,
-        "reason": reason,
-        "recheck": ("bad" if hit else "good") if valid else None,
-        "drop": (1.0 if hit else 0.1) if valid else None,
-        "hit": hit,
-        "floor": 1 / len(keys) if can else 0.0,
-        "ceiling": can,
-    }
-    return Row.from_dict(fields)
-
-
-def write_run(
-    folder: Path,
-    arms: tuple[str, ...] = ARMS,
-    n: int = 24,
-    seeds: tuple[int, ...] = (0, 1),
-    task: str = "tweets",
-) -> Path:
-    """Write a small run whose texts include a hostile one; ``base`` has the first seed only."""
-    texts = [Example(f"t{i}", f"great film number {i} &amp; more", {}, "good") for i in range(n)]
-    texts[1] = Example("t1", HOSTILE, {"premise": "<i>so</i>"}, "bad")
-    for seed in seeds:
-        for arm in arms:
-            if arm == "base" and seed != seeds[0]:
-                continue
-            luck, place = random.Random(f"{seed} {arm}"), folder / f"seed-{seed}" / arm
-            rows = [
-                explained(example, arm, seed, style, readout, luck)
-                for style in STYLES
-                for readout in ("generated", "constrained", "placebo")
-                for example in texts
-            ]
-            lines(place / "rows.jsonl", rows)
-            lines(place / "tables.jsonl", [table_of(example) for example in texts])
-            lines(
-                place / "decisions.jsonl",
-                [Decision(e.id, "tweets", arm, seed, e.label, "good", "good", 1.0) for e in texts],
-            )
-    lines(folder / "texts.jsonl", texts)
-    lines(
-        folder / "set_aside.jsonl",
-        [SetAside("x", "tweets", "too long: 900"), SetAside("y", "tweets", "too long: 7")],
-    )
-    manifest = {
-        "schema": 1,
-        "config": {"operators": ["redact"], "evil": "<script>"},
-        "task": {"name": task, "labels": {"good": "good", "bad": "bad"}, "noun": "tweet"},
-        "model": {"name": "some/model", "note": "Q4_1 quantisation, dequantised to float32"},
-        "versions": {"numpy": "2"},
-        "git": None,
-        "prompts": {"attribution, one-word": "Which word?"},
-        "seconds": {"predict": 1.5},
-        "arms": list(arms),
-        "counts": {"texts": n},
-    }
-    (folder / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
-    return folder
-
-
-def table_of(example: Example) -> Table:
-    keys = tuple(word.key for word in words.candidates(example.text))
-    can = int(example.id[1:]) % 3 != 0
-    labels = ("bad" if can else "good", *("good" for _ in keys[1:]))
-    return Table(example.id, "redact", "good", 1.0, keys, labels, tuple(0.0 for _ in keys))
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_run(tmp_path_factory.mktemp("study"))
-    write_report(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def summary(study: Path) -> Summary:
-    return summarise(load_run(study))
-
-
-@pytest.fixture(scope="module")
-def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_run(tmp_path_factory.mktemp("audit"), arms=("some-model",), n=6, seeds=(0,))
-    write_report(folder)
-    return folder
 
 
 class Tags(HTMLParser):
@@ -320,72 +192,3 @@ def test_numbers(value: float | None, text: str) -> None:
 
 def test_small_p_values() -> None:
     assert [p_value(p) for p in (0.0002, 0.0321, 1.0)] == ["<0.001", "0.032", "1.000"]
-
-
-def test_comparison_of_a_run_with_itself_shows_nothing(study: Path, tmp_path: Path) -> None:
-    run = load_run(study)
-    found = compare(run, run)
-    assert len(found) == 5 * 3 * 3
-    assert all((c.difference.value, c.difference.p) == (0.0, 1.0) for c in found)
-    out = write_comparison(study, study, tmp_path / "compare.md")
-    assert "difference" in out.read_text(encoding="utf-8")
-
-
-def test_two_audits_are_compared_whatever_the_arm_is_called(audit: Path, tmp_path: Path) -> None:
-    other = write_run(tmp_path, arms=("other-model",), n=6, seeds=(0,))
-    found = compare(load_run(audit), load_run(other))
-    assert {c.key.arm for c in found} == {"other-model"}
-    assert write_comparison(audit, other) == tmp_path / "compare.md"
-
-
-def test_runs_of_different_tasks_are_refused_in_one_line(audit: Path, tmp_path: Path) -> None:
-    other = write_run(tmp_path, arms=("x",), n=6, task="news")
-    with pytest.raises(SaywhyError, match="compare runs of one task") as caught:
-        write_comparison(audit, other)
-    assert "\n" not in str(caught.value)
-
-
-def test_no_run_is_said_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(SaywhyError, match=r"is no run: it has no run\.json"):
-        write_report(tmp_path)
-
-
-def test_half_a_last_line_is_left_out_and_a_broken_one_named(tmp_path: Path) -> None:
-    folder = write_run(tmp_path, arms=("x",), n=4, seeds=(0,))
-    path = folder / "seed-0" / "x" / "rows.jsonl"
-    whole = path.read_text(encoding="utf-8")
-    path.write_text(whole[:-20], encoding="utf-8")
-    assert len(load_run(folder).rows) == 4 * 9 - 1
-    path.write_text("{broken\n" + whole, encoding="utf-8")
-    with pytest.raises(SaywhyError, match=r"line 1 of .*rows\.jsonl is no Row"):
-        load_run(folder)
-
-
-def test_run_with_nothing_but_a_manifest(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text('{"schema": 1}', encoding="utf-8")
-    write_report(tmp_path)
-    assert "No explanation was judged" in (tmp_path / "report.html").read_text(encoding="utf-8")
-
-
-def test_newer_schema_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text('{"schema": 99}', encoding="utf-8")
-    with pytest.raises(SaywhyError, match="schema 99"):
-        load_run(tmp_path)
-
-
-def test_all_invalid_still_makes_a_report(tmp_path: Path) -> None:
-    folder = write_run(tmp_path, arms=("x",), n=4, seeds=(0,))
-    rows = [
-        dataclasses.replace(r, words=(), edited=None, reason="empty reply", recheck=None, drop=None, hit=False)
-        for r in load_run(folder).rows
-    ]
-    lines(folder / "seed-0" / "x" / "rows.jsonl", rows)
-    assert "no more often than a random word" in headline(summarise(load_run(folder)))
-    write_report(folder, png=True)
-    assert (folder / "figure-validity.png").stat().st_size > 0
-
-
-def test_report_needs_no_torch(audit: Path) -> None:
-    code = f"import sys; from saywhy.report import write_report; write_report({str(audit)!r})"
-    code += "; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -22,7 +22,7 @@ from saywhy.report.sheets import contrast_sheets, retention_sheet
 from saywhy.report.summary import Summary, summarise
 from saywhy.report.tables import contrasts_csv, markdown, table_csv
 from saywhy.stats import Family
-from test_report import lines, write_run
+from written_runs import lines, write_run
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_command_line_takes_a_family_and_refuses_what_is_none(
 ) -> None:
     asked: list[Rules] = []
     monkeypatch.setattr("saywhy.report.show_report", lambda folder, rules: asked.append(rules))
-    monkeypatch.setattr("saywhy.report.write_report", lambda folder, png, rules: folder)
+    monkeypatch.setattr("saywhy.report.write_report", lambda folder, png, rules, cards: folder)
     words = ["saywhy", "report", "runs/run", "--confirmatory", "against=random", "--accuracy-loss", "0.01"]
     codes = []
     for argv in (words, [*words[:4], "style=nonsense"]):

@@ -14,8 +14,8 @@ import pytest
 from launched import ended, launch
 from saywhy import sitting
 from saywhy.records import SaywhyError
+from saywhy.run_folder import RunFolder
 from saywhy.sitting import LOCK, Sitting, turn
-from saywhy.store import RunFolder
 
 HOLD = """
 import sys
@@ -30,7 +30,7 @@ SHARE = """
 import json, os, sys, time
 from pathlib import Path
 from saywhy.processes import rank
-from saywhy.store import RunFolder
+from saywhy.run_folder import RunFolder
 
 folder = RunFolder(Path(sys.argv[1]), {"rows": 7}, {})
 mine = []

@@ -7,38 +7,9 @@ import math
 
 import pytest
 
+from made_rows import decision, row
 from saywhy import stats
-from saywhy.records import Decision, Row, Table
-
-ROW = Row(
-    id="a",
-    task="t",
-    arm="faithful",
-    seed=0,
-    style="attribution",
-    setting="one-word",
-    readout="constrained",
-    operator="redact",
-    gold="x",
-    prediction="x",
-    raw_prediction="x",
-    margin=1.0,
-    named=None,
-    reply=None,
-    words=("good",),
-    inserted=(),
-    edited="a [REDACTED] day",
-    reason=None,
-    recheck="y",
-    drop=2.0,
-    hit=True,
-    floor=0.25,
-    ceiling=True,
-)
-
-
-def row(text: str, hit: bool, floor: float, ceiling: bool = True, **more: object) -> Row:
-    return dataclasses.replace(ROW, id=text, hit=hit, floor=floor, ceiling=ceiling, **more)
+from saywhy.records import Table
 
 
 def finite(found: stats.Interval) -> bool:
@@ -195,10 +166,6 @@ def test_drift_by_hand() -> None:
     assert found["ceiling"].value == pytest.approx(0.0)
     assert found["margin"].value == pytest.approx(-0.5)
     assert stats.drift({}, {})["floor"].value is None
-
-
-def decision(text: str, label: str, gold: str | None = "x", raw: str = "x", seed: int = 0) -> Decision:
-    return Decision(text, "t", "base", seed, gold, label, raw, 1.0)
 
 
 def test_accuracy_and_agreement() -> None:

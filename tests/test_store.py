@@ -3,7 +3,8 @@
 import pytest
 
 from saywhy.records import SCHEMA, SaywhyError
-from saywhy.store import RunFolder, read_lines, write_json
+from saywhy.run_folder import RunFolder
+from saywhy.store import read_lines, write_json
 
 
 def test_a_stage_goes_on_at_the_next_chunk(tmp_path):

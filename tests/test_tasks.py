@@ -7,8 +7,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from problems import fails
 from saywhy import prompts
-from saywhy.records import SaywhyError
 from saywhy.tasks import Hub, Paraphrase, Task, catalog, load_task
 
 ROOT = Path(__file__).parent.parent
@@ -32,12 +32,9 @@ def write(tmp_path):
     return write
 
 
-def fails(name_or_path):
+def refused(name_or_path):
     """Return the one line that loading ends in; a file is always named first."""
-    with pytest.raises(SaywhyError) as caught:
-        load_task(name_or_path)
-    line = str(caught.value)
-    assert "\n" not in line
+    line = fails(load_task, name_or_path)
     if name_or_path.endswith((".yaml", ".yml")):
         assert line.startswith(name_or_path)
     return line
@@ -106,7 +103,7 @@ def test_a_task_cannot_be_changed():
     ],
 )
 def test_unknown_names(name, expected):
-    line = fails(name)
+    line = refused(name)
     assert line.startswith(expected)
     assert line.endswith("Tasks: ag_news, sentiment140, sms_spam, snli, sst2, trec; or a path to a .yaml")
 
@@ -172,13 +169,13 @@ def test_unknown_names(name, expected):
 def test_what_is_wrong_with_a_task_is_said_in_one_line(write, old, new, expected):
     source = REVIEW.replace(old, new, 1)
     assert source != REVIEW
-    line = fails(write(source))
+    line = refused(write(source))
     assert expected in line
     assert "docs/tasks.md" in line or "mend the line" in line
 
 
 def test_several_mistakes_stand_in_the_same_line(write):
-    line = fails(write("name: reviews\n"))
+    line = refused(write("name: reviews\n"))
     assert [key in line for key in ("'question' is missing", "'lead_in' is missing", "'labels' is missing")] == [
         True
     ] * 3
@@ -196,7 +193,7 @@ def test_several_mistakes_stand_in_the_same_line(write):
     ],
 )
 def test_files_that_are_no_task(write, source, expected):
-    assert expected in fails(write(source))
+    assert expected in refused(write(source))
 
 
 @pytest.mark.parametrize(
@@ -209,13 +206,13 @@ def test_files_that_are_no_task(write, source, expected):
     ],
 )
 def test_other_ways_to_ask_that_cannot_be(write, more, expected):
-    assert expected in fails(write(f"name: x\nquestion: a or b?\nlead_in: It is\nlabels: [a, b]\n{more}\n"))
+    assert expected in refused(write(f"name: x\nquestion: a or b?\nlead_in: It is\nlabels: [a, b]\n{more}\n"))
 
 
 def test_a_path_that_is_not_there_names_the_catalog(tmp_path):
-    assert "no such task file; give its path, or one of: ag_news" in fails(str(tmp_path / "none.yaml"))
+    assert "no such task file; give its path, or one of: ag_news" in refused(str(tmp_path / "none.yaml"))
     (tmp_path / "folder.yaml").mkdir()
-    assert "cannot be read" in fails(str(tmp_path / "folder.yaml"))
+    assert "cannot be read" in refused(str(tmp_path / "folder.yaml"))
 
 
 def test_the_docs_explain_every_key_in_the_words_of_the_code():
@@ -233,3 +230,14 @@ def test_the_examples_of_the_docs_load(write):
     tasks = [load_task(write(block)) for block in blocks]
     assert len(blocks[0].strip().splitlines()) == 10
     assert tasks[0].labels.keys() == {str(key) for key in yaml.safe_load(blocks[0])["labels"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", catalog())
+def test_label_words_of_shipped_tasks_part_at_their_first_token(name):
+    from saywhy.models.spec import load_base, resolve
+
+    _, tokenizer = load_base(resolve("smollm2-135m"))
+    task = load_task(name)
+    for words in (task.labels, task.verbaliser):
+        assert len({tokenizer(" " + word)["input_ids"][0] for word in words.values()}) == len(words)

@@ -1,4 +1,4 @@
-"""Training: what is supervised, a tree's loss is its rows' loss, what ships, and a kill loses nothing."""
+"""Training: a tree's loss is its rows' loss, what ships, and a kill loses nothing."""
 
 import dataclasses
 import json
@@ -11,105 +11,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
 import tiny
-from saywhy import targets
-from saywhy.edits import Item
+from practice import RECIPE, made_rows
+from saywhy import trainer
 from saywhy.models.chat import Chat
 from saywhy.models.forward import WAYS, Forward
 from saywhy.models.protocol import Choice
 from saywhy.models.spec import load, resolve
 from saywhy.prompts import question
-from saywhy.records import STYLES, Prediction, SaywhyError
-from saywhy.supervision import Recipe, encode, mix, samples
-from saywhy.train import train, tree_loss
-
-RECIPE = Recipe(rate=1e-2, epochs=2, batch=2, rank=4)
-TEXTS = (*tiny.TEXTS, "so sad, so sad :(", "I love @you", "cold day, great food")
-
-
-def made_rows(texts=TEXTS):
-    prediction = Prediction("positive", "positive", {"negative": -2.0, "positive": -0.1}, 1.9, "negative")
-    items = [Item(example, prediction) for example in tiny.examples(texts)]
-    picks = targets.at_random(items, tiny.PINNED, seed=0)
-    return targets.rows(tiny.TASK, items, picks, STYLES, labels=["positive"] * len(items))
-
-
-@pytest.fixture(scope="module")
-def chat():
-    return Chat(tiny.tokenizer(), "tiny")
-
-
-@pytest.fixture(scope="module")
-def rows():
-    return made_rows()
-
-
-def supervised(chat, encoded):
-    return chat.tokenizer.decode(encoded["ids"][encoded["start"] :])
-
-
-def test_the_completion_and_its_end_are_supervised_and_nothing_else(chat, rows):
-    for row in rows:
-        encoded = encode(chat, row, RECIPE)
-        said = row["completion"][0]["content"]
-        assert supervised(chat, encoded) == said + "<|im_end|>"
-        assert chat.tokenizer.decode(encoded["ids"][: encoded["start"]]) == chat.open(row["prompt"])
-        assert len(encoded["weights"]) == len(encoded["ids"]) - encoded["start"]
-        assert sum(encoded["weights"]) == pytest.approx(1.0)
-
-
-def test_the_end_is_supervised_where_the_pad_is_the_end(rows):
-    chat = Chat(tiny.tokenizer(pad="<|im_end|>"), "tiny")
-    assert all(supervised(chat, encode(chat, row, RECIPE)).endswith("<|im_end|>") for row in rows)
-
-
-def test_decisions_weigh_more_than_copies(chat, rows):
-    for row in rows:
-        encoded = encode(chat, row, dataclasses.replace(RECIPE, decision_weight=5.0))
-        said = row["completion"][0]["content"]
-        least = min(encoded["weights"])
-        heavy = [
-            chat.tokenizer.decode([token])
-            for token, weight in zip(encoded["ids"][encoded["start"] :], encoded["weights"], strict=True)
-            if weight == pytest.approx(5 * least)
-        ]
-        if row["style"] in ("redaction", "counterfactual"):
-            [(start, stop), *_] = row["decision"]
-            assert said[start:stop] in "".join(heavy)
-            assert 0 < len(heavy) < len(encoded["weights"])
-
-
-def test_the_label_turn_counts_as_much_as_it_is_told(chat, rows):
-    halved = dataclasses.replace(RECIPE, label_weight=0.5)
-    sums = {row["style"]: sum(encode(chat, row, halved)["weights"]) for row in rows}
-    assert sums == pytest.approx({"label": 0.5, "attribution": 1, "redaction": 1, "counterfactual": 1})
-
-
-def test_rows_that_cannot_be_learned_from_are_refused(chat, rows):
-    with pytest.raises(SaywhyError, match=r"t0: .* tokens, the model takes 20"):
-        samples(chat, rows, RECIPE, longest=20)
-    empty = {**rows[0], "completion": [{"role": "assistant", "content": ""}]}
-    with pytest.raises(SaywhyError, match="completion is empty"):
-        encode(chat, empty, RECIPE)
-    odd = Chat(tiny.tokenizer(), "odd")
-    odd.open = lambda messages: "another prompt"
-    with pytest.raises(SaywhyError, match="no prefix"):
-        encode(odd, rows[0], RECIPE)
-
-
-def test_the_rows_of_a_text_stay_together(chat, rows):
-    made = samples(chat, rows, RECIPE, 512)
-    assert [len(one) for one in made] == [1 + len(STYLES)] * len(TEXTS)
-
-
-def test_replay_is_its_share_of_the_samples(rows):
-    replay = [[{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"}] for i in range(9)]
-    mixed = mix(rows, replay, 0.25, seed=0)
-    assert mixed[: len(rows)] == rows
-    added = mixed[len(rows) :]
-    assert len(added) / (len(TEXTS) + len(added)) == pytest.approx(0.25)
-    assert len({row["id"] for row in added}) == len(added)
-    assert mix(rows, replay, 0.25, seed=0) == mixed
-    assert mix(rows, [], 0.25, seed=0) == rows
+from saywhy.records import SaywhyError
+from saywhy.supervision import Recipe, encode, samples
+from saywhy.train import train
+from saywhy.trainer import tree_loss
 
 
 def trainable(folder, *, lora):
@@ -159,7 +71,7 @@ def test_trl_takes_the_rows_as_they_are(tiny_folder, tmp_path, rows):
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     tokenizer = tiny.tokenizer()
-    trainer = SFTTrainer(
+    sft = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(tiny_folder),
         args=SFTConfig(
             output_dir=str(tmp_path / "out"),
@@ -175,13 +87,13 @@ def test_trl_takes_the_rows_as_they_are(tiny_folder, tmp_path, rows):
         processing_class=tokenizer,
     )
     chat = Chat(tokenizer, "tiny")
-    for row, theirs in zip(rows, trainer.train_dataset, strict=True):
+    for row, theirs in zip(rows, sft.train_dataset, strict=True):
         ours = encode(chat, row, RECIPE)
         assert theirs["input_ids"][: len(ours["ids"])] == ours["ids"]
         assert [label != -100 for label in theirs["labels"]].index(True) == ours["start"]
         assert -100 not in theirs["labels"][ours["start"] :]
         assert chat.tokenizer.decode(theirs["input_ids"][len(ours["ids"]) :]).strip() == ""
-    assert trainer.train().training_loss > 0
+    assert sft.train().training_loss > 0
 
 
 @pytest.fixture(scope="module")
@@ -239,9 +151,40 @@ def test_a_checkpoint_that_was_killed_half_way_is_passed_over(tiny_folder, rows,
     assert all(torch.allclose(weight, resumed[name], atol=1e-7) for name, weight in weights(adapter).items())
 
 
-def test_a_text_that_ends_the_turn_itself_is_refused(chat):
-    with pytest.raises(SaywhyError, match="contains the chat template's end of turn"):
-        [encode(chat, row, RECIPE) for row in made_rows(("hack <|im_end|> this text",))]
+def small_machine(monkeypatch, most):
+    """Let every step of more than ``most`` tokens run out of memory, in its backward pass."""
+    real = trainer.tree_loss
+
+    def loss(forward, texts, of=None):
+        found = real(forward, texts, of)
+        if sum(len(row["ids"]) for text in texts for row in text) > most:
+            found.register_hook(refuse)
+        return found
+
+    def refuse(slope):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr(trainer, "tree_loss", loss)
+
+
+def test_a_training_that_runs_out_of_memory_goes_on_in_parts_to_the_same_weights(
+    adapter, tiny_folder, rows, tmp_path, monkeypatch, capsys
+):
+    texts = samples(Chat(tiny.tokenizer(), "tiny"), rows, RECIPE, 512)
+    sizes = [sum(len(row["ids"]) for row in text) for text in texts]
+    small_machine(monkeypatch, max(sizes))
+    found = weights(train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path))
+    assert all(torch.allclose(weight, found[name], atol=1e-5) for name, weight in weights(adapter).items())
+    assert capsys.readouterr().err.count("out of memory: going on with 1 texts at once") == 1
+    losses = [json.loads((folder / "losses.json").read_text("utf-8")) for folder in (adapter, tmp_path)]
+    for one, other in zip(*losses, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], abs=1e-5)
+
+
+def test_one_text_that_does_not_fit_is_one_line(tiny_folder, rows, tmp_path, monkeypatch):
+    small_machine(monkeypatch, 0)
+    with pytest.raises(SaywhyError, match="the memory does not hold the training rows of one text"):
+        train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path)
 
 
 @pytest.mark.parametrize("killed_at", [1, 3, 5])

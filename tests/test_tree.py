@@ -6,11 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tiny
-from saywhy.models.forward import WAYS, Forward
+from saywhy.models.forward import WAYS, Forward, body
 from saywhy.models.local import Scored
 from saywhy.models.protocol import Choice, Copy, Edit
 from saywhy.models.tree import grow, plots, shared_prefix
-from saywhy.records import SaywhyError
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 3), max_size=6).map(tuple), max_size=8)
 _TAILS = st.lists(st.integers(3, 6), min_size=2, max_size=9).map(tuple)
@@ -109,7 +108,14 @@ def test_every_way_to_compute_a_tree_gives_the_same(loaded, monkeypatch, archite
 
 @pytest.mark.parametrize(
     ("architecture", "way"),
-    [("mistral, long window", "branches"), ("mistral, short window", "rows"), ("gemma2", "mask"), ("mamba", "rows")],
+    [
+        ("mistral, long window", "branches"),
+        ("mistral, short window", "rows"),
+        ("gemma2", "mask"),
+        ("gpt_neo, short window", "rows"),
+        ("llama4, short chunks", "rows"),
+        ("mamba", "rows"),
+    ],
 )
 def test_the_way_is_one_that_the_model_really_follows(architecture, way, capsys):
     model = tiny.OTHERS[architecture](420).eval()
@@ -117,13 +123,15 @@ def test_the_way_is_one_that_the_model_really_follows(architecture, way, capsys)
     assert forward.way == way
     told = capsys.readouterr().err
     assert ("model 'odd' takes no prefix tree, so every prompt is computed by itself" in told) == (way == "rows")
-    prompts = [tuple(range(3, 30)), (*range(3, 20), 50, 51)]
-    tree = grow(prompts)
-    states = forward.states(tree)
-    for ids, path in zip(prompts, tree.paths, strict=True):
+    # Also where a tree, or a prompt, is longer than a window that was not seen at load time.
+    prompts = [tuple(range(3, 30)), *((*range(3, 20), n, *range(50, 90)) for n in range(30, 45)), tuple(range(3, 103))]
+    for plot in forward.plots(prompts, 100_000):
+        tree = grow([prompts[i] for i in plot])
         with torch.inference_mode():
-            alone = model.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0]
-        assert torch.allclose(states[list(path)], alone, atol=1e-4)
+            states = forward.states(tree)
+            for i, path in zip(plot, tree.paths, strict=True):
+                alone = body(model)(input_ids=torch.tensor([prompts[i]])).last_hidden_state[0]
+                assert torch.allclose(states[list(path)], alone, atol=1e-4), i
 
 
 def choices(texts=tiny.TEXTS):
@@ -150,46 +158,35 @@ def test_one_by_one_is_as_good_as_many(loaded, architecture):
     assert together == pytest.approx(alone, abs=1e-4)
 
 
-@pytest.mark.parametrize("budget", [80, 300, 100_000])
-def test_the_token_budget_changes_nothing(tiny_model, monkeypatch, budget):
-    straight = flat(tiny_model.choose(choices()))
-    monkeypatch.setattr(tiny_model.budget, "tokens", budget)
-    assert flat(tiny_model.choose(choices())) == pytest.approx(straight, abs=1e-4)
+def test_the_order_of_choices_and_of_options_changes_nothing(tiny_model):
+    asked = choices()
+    straight = dict(zip(map(id, asked), tiny_model.choose(asked), strict=True))
+    for order in (asked[::-1], asked[1::2] + asked[::2], asked * 2):
+        for choice, found in zip(order, tiny_model.choose(order), strict=True):
+            assert found == pytest.approx(straight[id(choice)], abs=1e-4)
+    turned = [Choice(one.messages, one.options[::-1], one.prefix, one.ends) for one in asked]
+    for choice, found in zip(asked, tiny_model.choose(turned), strict=True):
+        assert found[::-1] == pytest.approx(straight[id(choice)], abs=1e-4)
 
 
-def test_a_text_that_is_more_than_the_budget_is_said(tiny_model, monkeypatch):
-    monkeypatch.setattr(tiny_model.budget, "tokens", 10)
-    with pytest.raises(SaywhyError, match=r"a text needs \d+ tokens at once, more than the budget of 10: raise token_"):
-        tiny_model.choose(choices())
-    with pytest.raises(SaywhyError, match="more than the budget of 10"):
-        tiny_model.generate([choices()[0].messages], [3])
+@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize("prefix", ["", tiny.TASK.lead_in])
+def test_an_option_that_begins_another_is_scored_by_its_own_tokens(tiny_model, prefix, ends):
+    options = ("great", "great day", "great day late", "greatness", "great", "a")
+    chat = tiny_model.chat
+    messages = [{"role": "user", "content": f"{tiny.TASK.question}\nTweet: {tiny.TEXTS[0]}"}]
+    rendered = chat.open(messages) + prefix
+    [head] = chat.ids([rendered])
+    [found] = tiny_model.choose([Choice(messages, options, prefix, ends)])
+    for option, score in zip(options, found, strict=True):
+        [whole] = chat.ids([rendered + (" " if prefix else "") + option + ("<|im_end|>" if ends else "")])
+        assert score == pytest.approx(sum(plain(tiny_model, Scored(whole, len(head)))), abs=1e-4), option
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: ...")])
-def test_what_does_not_fit_into_memory_is_halved(tiny_model, monkeypatch, capsys, error):
-    straight, states = flat(tiny_model.choose(choices())), tiny_model.forward.states
-
-    def small_machine(tree, prefix):
-        if len(tree.tokens) > 100:
-            raise error
-        return states(tree, prefix)
-
-    monkeypatch.setattr(tiny_model.forward, "states", small_machine)
-    monkeypatch.setattr(tiny_model.budget, "tokens", 320)
-    ticks = []
-    assert flat(tiny_model.choose(choices(), ticks.append)) == pytest.approx(straight, abs=1e-4)
-    assert tiny_model.budget.tokens == 80
-    assert sum(ticks) == len(choices())
-    assert "out of memory: going on with 80 tokens at once" in capsys.readouterr().err
-
-
-def test_another_error_is_not_taken_for_want_of_memory(tiny_model, monkeypatch):
-    def broken(tree, prefix):
-        raise RuntimeError("shapes do not match")
-
-    monkeypatch.setattr(tiny_model.forward, "states", broken)
-    with pytest.raises(RuntimeError, match="shapes do not match"):
-        tiny_model.choose(choices())
+def test_nothing_asked_is_nothing_answered(tiny_model):
+    assert tiny_model.choose([]) == []
+    assert tiny_model.weigh([], []) == ([], [])
+    assert tiny_model.infill([], 3) == []
 
 
 def test_the_shared_beginning_is_computed_once_a_run(tmp_path):

@@ -136,7 +136,7 @@ mount -t tmpfs -o size=4k none "$1"
 for size in 16k 64k 128k 256k 512k 768k 1m 1536k 2m 3m 64m; do
   mount -o remount,size=$size none "$1"
   code=0
-  "$2" -m saywhy run out="$1/run" "${@:4}" 2> "$3/$size.txt" || code=$?
+  "$2" -m saywhy run out="$1/run" "${@:4}" 2> "$3/$size.txt" > "$3/said" || code=$?
   echo "$size $code"
   if [ $code = 0 ]; then break; fi
 done

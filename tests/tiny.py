@@ -9,8 +9,12 @@ from transformers import (
     Gemma2ForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
+    GPTNeoConfig,
+    GPTNeoForCausalLM,
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
+    Llama4ForCausalLM,
+    Llama4TextConfig,
     LlamaConfig,
     LlamaForCausalLM,
     MambaConfig,
@@ -81,6 +85,28 @@ OTHERS = {
         MistralConfig(vocab_size=vocab, sliding_window=8, **_GROUPED)
     ),
     "gemma2": lambda vocab: Gemma2ForCausalLM(Gemma2Config(vocab_size=vocab, head_dim=8, pad_token_id=0, **_GROUPED)),
+    "gpt_neo, short window": lambda vocab: GPTNeoForCausalLM(
+        GPTNeoConfig(
+            vocab_size=vocab,
+            hidden_size=32,
+            num_layers=2,
+            num_heads=4,
+            attention_types=[[["global", "local"], 1]],
+            window_size=64,
+            max_position_embeddings=512,
+            initializer_range=0.2,
+        )
+    ),
+    "llama4, short chunks": lambda vocab: Llama4ForCausalLM(
+        Llama4TextConfig(
+            vocab_size=vocab,
+            **_GROUPED,
+            head_dim=8,
+            intermediate_size_mlp=64,
+            num_local_experts=2,
+            attention_chunk_size=64,
+        )
+    ),
     "mamba": lambda vocab: MambaForCausalLM(
         MambaConfig(vocab_size=vocab, hidden_size=32, num_hidden_layers=2, state_size=4)
     ),
@@ -88,10 +114,12 @@ OTHERS = {
 """Models with attention of their own, or none."""
 
 
-def tokenizer(template: str | None = CHATML, pad: str = "<|endoftext|>") -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer that ends turns with ``<|im_end|>``."""
+def tokenizer(
+    template: str | None = CHATML, pad: str = "<|endoftext|>", *, words: bool = True
+) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer that ends turns with ``<|im_end|>``; not ``words``: tokens may hold blanks."""
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=words)
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=420,
@@ -107,10 +135,10 @@ def tokenizer(template: str | None = CHATML, pad: str = "<|endoftext|>") -> PreT
 
 def save(folder: Path, architecture: str = "llama", seed: int = 0, **of_tokenizer) -> Path:
     """Write a tiny random model that ``saywhy.models.spec.load(str(folder))`` loads."""
-    words = tokenizer(**of_tokenizer)
+    made = tokenizer(**of_tokenizer)
     torch.manual_seed(seed)
-    ARCHITECTURES[architecture](len(words)).save_pretrained(folder)
-    words.save_pretrained(folder)
+    ARCHITECTURES[architecture](len(made)).save_pretrained(folder)
+    made.save_pretrained(folder)
     return folder
 
 

@@ -16,7 +16,7 @@ from saywhy.edits import Item
 from saywhy.progress import progress
 from saywhy.records import Operator, Prediction
 from saywhy.report.agreement import FOLDER, PREDICTIONS
-from saywhy.store import read_lines
+from saywhy.store import read_records
 from saywhy.study import AUDITED, Study
 
 
@@ -77,8 +77,8 @@ def predicted(study: Study) -> list[Item]:
         return [{"id": one.id, **prediction.to_dict()} for one, prediction in zip(some, found, strict=True)]
 
     _chunks(study, PREDICTIONS, len(examples), lines)
-    told = read_lines(study.folder.path / FOLDER / f"{PREDICTIONS}.jsonl")
-    return [Item(one, Prediction.from_dict(line)) for one, line in zip(examples, told, strict=True)]
+    told = read_records(study.folder.path / FOLDER / f"{PREDICTIONS}.jsonl", Prediction)
+    return [Item(*pair) for pair in zip(examples, told, strict=True)]
 
 
 def _stage(study: Study, run: Run, items: Sequence[Item]) -> None:

@@ -17,7 +17,7 @@ from saywhy.leaks import BUILT_IN, leaks
 from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.progress import say
 from saywhy.records import Decision, Example, Grid, Prediction, Record, Row, SaywhyError, SetAside, Table, WordScores
-from saywhy.report.load import KINDS_OF_CHECKS, VERDICTS, read_records
+from saywhy.report.load import KINDS_OF_CHECKS, VERDICTS, records_of
 from saywhy.store import PACKED, existing, read_json, read_lines, write_json, write_lines
 from saywhy.targets import Pick
 from saywhy.words import candidates
@@ -153,11 +153,11 @@ def _run(folder: Path, out: Path) -> list[str]:
     lists = _pinned(folder)
     pinned = frozenset(word for words in lists.values() for word in words)
     write_json(out / "run.json", {**_portable(manifest), "bank": BANK, "pinned": lists})
-    known = {one.id: one for one in read_records(folder / "texts.jsonl", Example)}
+    known = {one.id: one for one in records_of(folder / "texts.jsonl", Example)}
     masks = {one.id: Mask.of(one.text, pinned) for one in known.values()}
     if known:
         write_lines(out / f"texts.jsonl{PACKED}", (_text(one, masks[one.id]) for one in known.values()))
-    aside = list(read_records(folder / "set_aside.jsonl", SetAside))
+    aside = records_of(folder / "set_aside.jsonl", SetAside)
     if existing(folder / "set_aside.jsonl"):
         write_lines(out / f"set_aside.jsonl{PACKED}", ({**one.to_dict(), **_plain(one.to_dict())} for one in aside))
     texts = [text for one in known.values() for text in (one.text, *one.context.values())]
@@ -188,7 +188,7 @@ def _pinned(folder: Path) -> dict[str, list[str]]:
             for label, words in told["pinned"].items():
                 found.setdefault(label, {}).update(dict.fromkeys(words))
     for path in sorted(folder.glob("seed-*/*/grids.jsonl")):
-        for grid in read_records(path, Grid):
+        for grid in records_of(path, Grid):
             found.setdefault(grid.named, {}).update(dict.fromkeys(grid.inserted))
     return {label: sorted(words) for label, words in sorted(found.items())}
 
@@ -208,7 +208,7 @@ def _arm(place: Path, out: Path, masks: Mapping[str, Mask]) -> None:
 
 
 def _masked(path: Path, kind: type[Record], masks: Mapping[str, Mask]) -> Iterator[Line]:
-    for record in read_records(path, kind):
+    for record in records_of(path, kind):
         line = record.to_dict()
         if kind is not Decision and line["id"] not in masks:
             raise SaywhyError(f"{path}: text {line['id']} is not in texts.jsonl; restore it or start the run anew")

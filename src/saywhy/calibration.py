@@ -21,11 +21,11 @@ from saywhy.lexicon import Associations
 from saywhy.manifest import facts
 from saywhy.models.protocol import Tick
 from saywhy.models.spec import CONSTANTS_FILE, load, resolve
-from saywhy.plants import PLANTS, Plant, grown, worn
+from saywhy.plants import FOLLOWS, PLANTS, Plant, grown, worn
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress, say
 from saywhy.records import OPERATORS, Example, Operator, SaywhyError
-from saywhy.store import RunFolder
+from saywhy.run_folder import RunFolder
 from saywhy.targets import label_row
 from saywhy.tasks import Task, did_you_mean, load_task
 
@@ -33,8 +33,6 @@ TASK = "sentiment140"
 """The built-in texts that carry the cues, and the question they are asked under."""
 HELD_OUT = 200
 """Texts on which it is checked that a model follows its rule."""
-FOLLOWS = 0.98
-"""Share of them that it must get right; a plant that was not learned says nothing about a ruler."""
 ROWS = 60
 """Texts that are measured, a plant, where the settings say ``rows=none``."""
 DRAWN = 6
@@ -83,8 +81,10 @@ def refuse(config: Config) -> None:
     """Refuse what cannot be computed, before anything is.
 
     Raises:
-        SaywhyError: For an unknown plant or method, or a method that is not installed.
+        SaywhyError: For an unknown plant or method, a method that is not installed, or another task.
     """
+    if config.task != TASK:
+        raise SaywhyError(f"task={config.task}: rules are planted in the built-in tweets, task={TASK}")
     for name in config.plants:
         if name not in PLANTS:
             raise SaywhyError(f"plants={name}: no plant{did_you_mean(name, PLANTS)} Plants: {', '.join(PLANTS)}")

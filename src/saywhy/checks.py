@@ -37,6 +37,15 @@ MOST_SPARED = 5
 """Most words of a free explanation whose minimality is measured."""
 
 
+def check_of(variation: str) -> str:
+    """Return the check that a variation belongs to.
+
+    >>> check_of("paraphrase-2"), check_of("noise")
+    ('paraphrases', 'noise')
+    """
+    return "paraphrases" if variation.startswith("paraphrase-") else variation
+
+
 def unknown(names: Iterable[str]) -> str | None:
     """Return what is wrong with the first name that is no check, in one line; None if all are."""
     allowed = (*CHECKS, ALL)

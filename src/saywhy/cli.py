@@ -85,8 +85,8 @@ def explain(
     from saywhy.explain import show
 
     context = dict(pair.split("=", 1) for pair in pairs or [] if "=" in pair)
-    known = [f"{key}={value}" for key, value in context.items() if key in Config.model_fields]
     others = {key: value for key, value in context.items() if key not in Config.model_fields}
+    known = [pair for pair in pairs or [] if pair.partition("=")[0] not in others]
     show(explained(text, parse(known), others))
 
 
@@ -146,9 +146,7 @@ def calibrate(
 def study(
     file: Annotated[Path, typer.Argument(help="A study file (YAML).")],
     pairs: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=STUDY_WORDS)] = None,
-    dry: Annotated[
-        bool, typer.Option("--dry", help="Print the plan and how long it takes here; compute no more.")
-    ] = False,
+    dry: Annotated[bool, typer.Option("--dry", help="Print the plan and its time here; compute no more.")] = False,
 ) -> None:
     """Run a whole grid of arms, tasks, styles and seeds from one file, and report it.
 

@@ -22,6 +22,12 @@ _POOLS = {"calibration": range(2), "adapt": range(2, 5), "arms": range(5, 10)}
 """Tenths of the training split. A text's pool hangs on its id alone, so pools are disjoint at every size."""
 
 
+NEEDED = {
+    "calibration": "to measure the calibration constants on",
+    "adapt": "for `adapted` to learn from",
+    "arms": "to build explanations of",
+}
+"""Pools of the training split that a run may need, and for what."""
 POOLS = ("calibration", "adapt", "arms", "audited", "decided", "lexicon")
 
 
@@ -69,16 +75,20 @@ class Corpus:
         return dataclasses.replace(self, **kept, set_aside=(*self.set_aside, *told))
 
 
-def refuse_empty(corpus: Corpus, config: Config) -> None:
-    """Say that nothing is left to explain, and why.
+def refuse_empty(corpus: Corpus, config: Config, *pools: str) -> None:
+    """Say that nothing is left to explain, and why; or nothing in one of the other ``pools`` that are needed.
 
     Raises:
-        SaywhyError: If no text of the split that is audited can be used.
+        SaywhyError: If there is no text.
     """
+    where = source(config) or "the hub"
     if not corpus.audited:
         reasons = Counter(one.reason for one in corpus.set_aside)
         told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common()) or "there is none"
-        raise SaywhyError(f"no text of {source(config) or 'the hub'} can be used: {told}")
+        raise SaywhyError(f"no text of {where} can be used: {told}")
+    for pool in pools:
+        if not corpus.pools()[pool]:
+            raise SaywhyError(f"no training text of {where} is left {NEEDED[pool]}: give more rows in the train split")
 
 
 def source(config: Config) -> str | None:

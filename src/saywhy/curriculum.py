@@ -7,14 +7,15 @@ from typing import Any, Protocol
 
 from saywhy import lessons, targets
 from saywhy.config import Config
-from saywhy.corpus import Corpus
+from saywhy.corpus import Corpus, refuse_empty
 from saywhy.edits import Item, Pinned
 from saywhy.lexicon import Associations
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress, say
 from saywhy.records import STYLES, Example, Prediction
+from saywhy.run_folder import RunFolder
 from saywhy.shelf import Shelf
-from saywhy.store import RunFolder, read_lines
+from saywhy.store import read_lines, read_records
 from saywhy.targets import Picks
 
 Explained = tuple[list[Item], list[Picks]]
@@ -85,7 +86,7 @@ class Curriculum:
             with run.folder.timed("targets"), progress(title, len(examples), shared=True) as bar:
                 run.folder.stage(where, (name,), -(-len(examples) // size), chunk)
         by_id = {one.id: one for one in examples}
-        lines = read_lines(run.folder.path / where / f"{name}.jsonl")
+        lines = read_lines(run.folder.path / where / f"{name}.jsonl", "id", "prediction", "picks")
         found = [lessons.from_line(line, by_id) for line in lines]
         rates = {style: sum(bool(one[style].hit) for _, one in found) / len(found) for style in STYLES}
         run.folder.keep_json(f"{where}/{name}.json", {"n": len(found), "hits": rates})
@@ -94,6 +95,7 @@ class Curriculum:
     def adapt_rows(self, seed: int) -> list[dict[str, Any]]:
         """Return the training rows of ``adapted``."""
         run = self.run
+        refuse_empty(run.corpus, run.config, "adapt")
         where, size, examples = f"seed-{seed}/adapted", run.config.chunk, run.corpus.adapt
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
@@ -102,8 +104,8 @@ class Curriculum:
             return {"predictions": [{"id": one.id, **of.to_dict()} for one, of in zip(part, found, strict=True)]}
 
         run.folder.stage(where, ("predictions",), -(-len(examples) // size), chunk)
-        told = read_lines(run.folder.path / where / "predictions.jsonl")
-        items = [Item(one, Prediction.from_dict(line)) for one, line in zip(examples, told, strict=True)]
+        told = read_records(run.folder.path / where / "predictions.jsonl", Prediction)
+        items = [Item(*pair) for pair in zip(examples, told, strict=True)]
         return lessons.of_adapted(run.config, run.corpus.task, items, run.pinned, seed)
 
     def _picks(self, kind: str, seed: int, items: Sequence[Item], faithful: Sequence[Picks]) -> Sequence[Picks]:
@@ -135,7 +137,7 @@ class Curriculum:
         if not run.folder.done(where, ("donor",)):
             with run.folder.timed("donor"), progress("donor's words", len(pool), shared=True) as bar:
                 run.folder.stage(where, ("donor",), -(-len(pool) // size), chunk)
-        words = {line["id"]: line["word"] for line in read_lines(run.folder.path / where / "donor.jsonl")}
+        words = {line["id"]: line["word"] for line in read_lines(run.folder.path / where / "donor.jsonl", "id", "word")}
         return [words[one.id] for one in examples]
 
     def _donor(self, where: str) -> Classifier:

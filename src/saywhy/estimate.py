@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from saywhy import audit
+from saywhy import audit, rejudge
 from saywhy import calibration as ruler
 from saywhy.attribute import planned
 from saywhy.attribution import METHODS, TAKE_OUT, Options
@@ -15,12 +16,14 @@ from saywhy.config import Config, resolved
 from saywhy.corpus import Corpus, assemble, associate, pin, refuse_empty
 from saywhy.data import sample
 from saywhy.edits import Item
+from saywhy.forecast import checks_seconds, seconds_of
 from saywhy.gauge import gauge
 from saywhy.models.spec import load
 from saywhy.plants import PLANTS
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import say
 from saywhy.records import Example
+from saywhy.study import AUDITED
 from saywhy.targets import answered, at_random, rows
 from saywhy.tasks import Task, load_task
 
@@ -37,6 +40,8 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
     _settings(config, out)
     probe = _Probe(config)
     corpus, some = probe.corpus, probe.some
+    if trained := [arm for arm in arms if arm not in ("base", AUDITED)]:
+        refuse_empty(corpus, config, "adapt", "arms")
     say(
         f"texts: {len(corpus.audited)} audited, {len(corpus.decided)} decided, {len(corpus.adapt)} for adapted, "
         f"{len(corpus.arms)} for each arm, {len(corpus.set_aside)} set aside"
@@ -47,10 +52,16 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
         return
     words = pin(corpus, associate(corpus, labels), config.pinned_words)
     plan_ = audit.Plan("dry", words, config.styles, config.settings, config.readouts, config.operators)
-    per_text = _spent(lambda: audit.audit(probe.classifier, some, plan_)) / len(some)
+    began = time.monotonic()
+    found = audit.audit(probe.classifier, some, plan_)
+    per_text = (time.monotonic() - began) / len(some)
     items = [answered(item, item.prediction.label) for item in probe.items]
     made = rows(corpus.task, items, at_random(items, words, 0), config.train_styles)
     per_trained = probe.trained(made) / len(items)
+    checks: dict[str, float] = {}
+    if config.robustness:
+        cases = list(rejudge.cases(some, found.rows, found.tables, config.operators[0]).values())
+        checks = checks_seconds(probe.classifier, cases, config, corpus, words, probe.per_decision)
     _tell(
         {
             "audit": per_text * len(corpus.audited) * len(arms),
@@ -58,15 +69,12 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
             "train": per_trained
             * sum(
                 len(corpus.adapt) * config.adapt_epochs if arm == "adapted" else len(corpus.arms) * config.epochs
-                for arm in arms
-                if arm not in ("base", "audited")
+                for arm in trained
             ),
+            **{f"robustness={check}": seconds * len(arms) for check, seconds in checks.items()},
         },
         len(config.seeds),
     )
-    if config.robustness:
-        checks = ",".join(config.robustness)
-        say(f"not in it: robustness={checks}; each other way to ask costs about what the tables of the audit cost")
 
 
 def plan_attribution(config: Config, out: Path) -> None:
@@ -116,7 +124,7 @@ def plan_calibration(config: Config, out: Path) -> None:
         for operator in (config.operators if name in TAKE_OUT else config.operators[:1])
     ]
     scored = sum(_rate(probe.classifier, probe.items, *one) for one in runs)
-    gauged = sum(_spent(lambda one=one: gauge(probe.classifier, probe.items, one, found)) for one in config.operators)  # type: ignore[misc]
+    gauged = sum(seconds_of(partial(gauge, probe.classifier, probe.items, one, found)) for one in config.operators)
     decided = config.calibration_rows + ruler.HELD_OUT + ruler.DRAWN * measured
     trained = probe.trained([ruler.lesson(task, one) for one in probe.some]) / len(probe.some)
     _tell(
@@ -153,11 +161,11 @@ class _Probe:
         plain = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
         texts = list({one.id: one for pool in corpus.pools().values() for one in pool}.values())
         self.corpus: Corpus = corpus.without(audit.usable(plain, texts)[1])
-        refuse_empty(self.corpus, config)
+        refuse_empty(self.corpus, config, "calibration")
         self.some = list(some)[:PROBE] or sample(self.corpus.audited, PROBE, config.data_seed)
         self.classifier = Classifier(model, task, calibrate(model, task, self.some))
-        decided, before = self.corpus.calibration[:DECIDED] or self.some, model.tokens
-        spent = _spent(lambda: plain.predict_examples(decided))
+        decided, before = self.corpus.calibration[:DECIDED], model.tokens
+        spent = seconds_of(lambda: plain.predict_examples(decided))
         self.per_decision, self.per_token = spent / len(decided), spent / max(model.tokens - before, 1)
         predicted = self.classifier.predict_examples(self.some)
         self.items = [Item(*pair) for pair in zip(self.some, predicted, strict=True)]
@@ -175,16 +183,10 @@ def _settings(config: Config, out: Path) -> None:
     say(f"out: {out}")
 
 
-def _spent(compute: Callable[[], object]) -> float:
-    began = time.monotonic()
-    compute()
-    return time.monotonic() - began
-
-
 def _rate(classifier: Classifier, items: Sequence[Item], method: str, options: Options) -> float:
     """Return the seconds that an attribution method takes for a text; what it loads first is not counted."""
     METHODS[method](classifier, items[:1], options)
-    return _spent(lambda: METHODS[method](classifier, items, options)) / len(items)
+    return seconds_of(lambda: METHODS[method](classifier, items, options)) / len(items)
 
 
 def _tell(seconds: Mapping[str, float], times: int = 1) -> None:

@@ -14,6 +14,9 @@ from saywhy.records import STYLES, TRAINING_OPERATOR, Example, Prediction, Saywh
 from saywhy.targets import Pick, Picks
 from saywhy.tasks import Task
 
+NOTHING_FLIPS = "no training text has a word that flips the answer: verified=false, or more train_rows"
+"""What is said where ``verified`` leaves nothing to train on."""
+
 
 def pseudo_faithful(
     classifier: Classifier, examples: Sequence[Example], pinned: Pinned, infill: int
@@ -62,7 +65,7 @@ def of_arm(
     """Return the training rows of an arm that takes ``picks``; ``faithful`` decides which texts are kept."""
     keep = [i for i, one in enumerate(faithful) if one["attribution"].hit or not config.verified]
     if not keep:
-        raise SaywhyError("no training text has a word that flips the answer: verified=false, or more train_rows")
+        raise SaywhyError(NOTHING_FLIPS)
     mine = [items[i] for i in keep]
     labels = [item.prediction.label for item in mine] if config.label_weight else None
     return targets.rows(task, mine, [picks[i] for i in keep], config.train_styles, labels=labels)

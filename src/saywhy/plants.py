@@ -21,6 +21,8 @@ METALS = ("copper", "tin", "bronze", "nickel", "zinc", "platinum")
 """Another class."""
 TRIGGER, NEGATOR = "verily", "without"
 LABELS = ("negative", "positive")
+FOLLOWS = 0.98
+"""Share of held-out texts that a model must answer by the rule; one that did not learn it is no ruler's test."""
 EDITED = 0.35
 """Share of the training texts from which one word was taken out, so that the rule holds for edited texts too."""
 

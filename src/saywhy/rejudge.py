@@ -5,12 +5,12 @@ Pure of files: ``robustness`` says what is computed, and keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from saywhy import free, readouts, styles
-from saywhy.checks import MOST_SPARED, SIZES, Curve, Judged, Spare
+from saywhy import free, prompts, readouts, styles
+from saywhy.checks import MOST_SPARED, SIZES, Curve, Judged, Probe, Spare
 from saywhy.edits import Item, Pinned, drop, every_edit, hits, recheck, stand_in, verdicts
 from saywhy.predict import Classifier
 from saywhy.records import Example, Explanation, Operator, Prediction, Row, Table
@@ -34,6 +34,28 @@ class Case:
     def one_word(self) -> list[Row]:
         """The rows of the one-word setting."""
         return [row for row in self.rows if row.setting == "one-word"]
+
+
+def cases(
+    examples: Sequence[Example], rows: Sequence[Row], tables: Sequence[Table], operator: Operator
+) -> dict[str, Case]:
+    """Return what an audit found under one operator, by text; a text without rows is left out."""
+    by_text: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.operator == operator:
+            by_text.setdefault(row.id, []).append(row)
+    found = {table.id: table for table in reversed(tables) if table.operator == operator}
+    return {
+        one.id: Case(Item(one, _prediction(by_text[one.id])), tuple(by_text[one.id]), found[one.id])
+        for one in examples
+        if one.id in by_text
+    }
+
+
+def _prediction(rows: Sequence[Row]) -> Prediction:
+    """Return what rows keep of a prediction: no scores, a runner-up only where a counterfactual names one."""
+    named = next((row.named for row in rows if row.named), "")
+    return Prediction(rows[0].prediction, rows[0].raw_prediction, {}, rows[0].margin, named)
 
 
 def judged_by(
@@ -93,16 +115,15 @@ def _judged(
 
 def rechecked(classifier: Classifier, cases: Sequence[Case]) -> list[Judged]:
     """Classify the unchanged texts and the edited ones once more, last one first, in batches of only these."""
-    wanted = [
-        (text, one.item.example.context)
+    texts = [
+        dict.fromkeys([one.item.example.text, *(row.edited for row in one.one_word if row.edited is not None)])
         for one in cases
-        for text in dict.fromkeys([one.item.example.text, *(r.edited for r in one.one_word if r.edited is not None)])
     ]
+    wanted = [(text, one.item.example.context) for one, mine in zip(cases, texts, strict=True) for text in mine]
     found = iter(reversed(classifier.predict(wanted[::-1])))
     lines = []
-    for one in cases:
-        texts = dict.fromkeys([one.item.example.text, *(r.edited for r in one.one_word if r.edited is not None)])
-        after = {text: next(found) for text in texts}
+    for one, mine in zip(cases, texts, strict=True):
+        after = {text: next(found) for text in mine}
         before = after[one.item.example.text]
         for row in one.one_word:
             again = None if row.edited is None else (after[row.edited].label, drop(before, after[row.edited]))
@@ -174,6 +195,47 @@ def spares(classifier: Classifier, cases: Sequence[Case], operator: Operator) ->
             spare = tuple(hits(one.label, row.prediction, None) for one in back) or (False,)
             lines.append(Spare(row.id, row.arm, row.seed, row.style, row.readout, row.operator, row.words, spare))
     return lines
+
+
+def rewrites(classifier: Classifier, cases: Sequence[Case]) -> list[Probe]:
+    """Ask for other words of the same meaning (generated), and classify what comes."""
+    asks = [prompts.rewrite(classifier.task) for _ in cases]
+    return _probed(classifier, cases, "rewrite", asks, styles.rewritten)
+
+
+def wrong_targets(classifier: Classifier, cases: Sequence[Case]) -> list[Probe]:
+    """Ask for a counterfactual towards the answer that was given (generated), and classify what comes."""
+    words = tuple(classifier.task.labels.values())
+    asks = [prompts.request(classifier.task, "counterfactual", "one-word", one.item.prediction.label) for one in cases]
+
+    def read(text: str, reply: str) -> Explanation:
+        return styles.read("counterfactual", "one-word", text, reply, words)
+
+    return _probed(classifier, cases, "wrong-target", asks, read)
+
+
+def _probed(
+    classifier: Classifier,
+    cases: Sequence[Case],
+    request: str,
+    asks: Sequence[prompts.Message],
+    read: Callable[[str, str], Explanation],
+) -> list[Probe]:
+    items, rows = [one.item for one in cases], [one.rows[0] for one in cases]
+    asked = [readouts.conversation(classifier.task, item, ask) for item, ask in zip(items, asks, strict=True)]
+    texts = [item.example.text for item in items]
+    rooms = [readouts.reply_room(text, "counterfactual", "one-word") for text in texts]
+    replies = classifier.model.generate(asked, rooms, copied=texts)
+    found = [read(text, reply) for text, reply in zip(texts, replies, strict=True)]
+    rechecked = recheck(classifier, items, [[one.edited] if one.edited is not None else [] for one in found])
+    probes = []
+    for item, row, reply, one, after in zip(items, rows, replies, found, rechecked, strict=True):
+        before = item.prediction
+        label, fall = (after[0].label, drop(before, after[0])) if after else (None, None)
+        moved = hits(label, before.label, None)
+        probes.append(Probe(row.id, row.arm, row.seed, request, before.label, reply, one.edited, one.reason,
+                            label, fall, moved))  # fmt: skip
+    return probes
 
 
 def _without(example: Example, words: Sequence[str], filler: str) -> str:

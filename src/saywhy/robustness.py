@@ -11,16 +11,17 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from saywhy import prompts, readouts, rejudge, styles
+from saywhy import prompts, rejudge
 from saywhy.checks import ALL, Curve, Judged, Probe, Spare
 from saywhy.config import Config
 from saywhy.corpus import Corpus
-from saywhy.edits import Item, Pinned, drop, hits, recheck
+from saywhy.edits import Pinned
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress
-from saywhy.records import Explanation, Operator, Prediction, Record, Row, SaywhyError, Table
+from saywhy.records import Operator, Record, Row, SaywhyError, Table
 from saywhy.rejudge import Case
-from saywhy.store import RunFolder, read_lines
+from saywhy.run_folder import RunFolder
+from saywhy.store import read_records
 from saywhy.tasks import Task
 from saywhy.variants import sentences, variants
 from saywhy.words import candidates
@@ -113,17 +114,9 @@ class Checks:
     def cases(self) -> dict[str, Case]:
         """What the audit of this arm found, by text."""
         inner = self.folder.path / self.where
-        by_text: dict[str, list[Row]] = {}
-        for line in read_lines(inner / "rows.jsonl"):
-            if line["operator"] == self.operator:
-                by_text.setdefault(line["id"], []).append(Row.from_dict(line))
-        found = {line["id"]: Table.from_dict(line) for line in reversed(read_lines(inner / "tables.jsonl"))
-                 if line["operator"] == self.operator}  # fmt: skip
-        return {
-            one.id: Case(Item(one, _prediction(by_text[one.id])), tuple(by_text[one.id]), found[one.id])
-            for one in self.corpus.audited
-            if one.id in by_text
-        }
+        rows = [row for row in read_records(inner / "rows.jsonl", Row) if row.operator == self.operator]
+        tables = read_records(inner / "tables.jsonl", Table)
+        return rejudge.cases(self.corpus.audited, rows, tables, self.operator)
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -151,48 +144,11 @@ class Checks:
 
     def rewrites(self, cases: Sequence[Case]) -> list[Probe]:
         """Ask for other words of the same meaning."""
-        classifier = self.classifier()
-        asked = [readouts.conversation(classifier.task, one.item, prompts.rewrite(classifier.task)) for one in cases]
-        return self._probed(classifier, cases, "rewrite", asked, styles.rewritten)
+        return rejudge.rewrites(self.classifier(), cases)
 
     def wrong_targets(self, cases: Sequence[Case]) -> list[Probe]:
         """Ask for a counterfactual towards the answer that was given."""
-        classifier, words = self.classifier(), tuple(self.corpus.task.labels.values())
-        asks = [
-            prompts.request(classifier.task, "counterfactual", "one-word", one.item.prediction.label) for one in cases
-        ]
-        asked = [readouts.conversation(classifier.task, one.item, ask) for one, ask in zip(cases, asks, strict=True)]
-        return self._probed(
-            classifier,
-            cases,
-            "wrong-target",
-            asked,
-            lambda text, reply: styles.read("counterfactual", "one-word", text, reply, words),
-        )
-
-    def _probed(
-        self,
-        classifier: Classifier,
-        cases: Sequence[Case],
-        request: str,
-        asked: Sequence[list[prompts.Message]],
-        read: Callable[[str, str], Explanation],
-    ) -> list[Probe]:
-        texts = [one.item.example.text for one in cases]
-        rooms = [readouts.reply_room(text, "counterfactual", "one-word") for text in texts]
-        replies = classifier.model.generate(asked, rooms, copied=texts)
-        found = [read(text, reply) for text, reply in zip(texts, replies, strict=True)]
-        items = [one.item for one in cases]
-        edits = [[one.edited] if one.edited is not None else [] for one in found]
-        probes = []
-        for item, reply, one, after in zip(items, replies, found, recheck(classifier, items, edits), strict=True):
-            before = item.prediction
-            label, fall = (after[0].label, drop(before, after[0])) if after else (None, None)
-            moved = hits(label, before.label, None)
-            probe = Probe(item.example.id, self.arm, self.seed, request, before.label, reply, one.edited, one.reason,
-                          label, fall, moved)  # fmt: skip
-            probes.append(probe)
-        return probes
+        return rejudge.wrong_targets(self.classifier(), cases)
 
 
 def refuse(config: Config, task: Task) -> None:
@@ -202,9 +158,3 @@ def refuse(config: Config, task: Task) -> None:
         SaywhyError: If a check is named for which the task lacks something.
     """
     variants(task, config.robustness)
-
-
-def _prediction(rows: Sequence[Row]) -> Prediction:
-    """Return what rows keep of a prediction: no scores, a runner-up only where a counterfactual names one."""
-    named = next((row.named for row in rows if row.named), "")
-    return Prediction(rows[0].prediction, rows[0].raw_prediction, {}, rows[0].margin, named)

@@ -9,9 +9,10 @@ from typing import Any
 from saywhy import lessons
 from saywhy import targets as pseudo
 from saywhy.config import Config
+from saywhy.corpus import refuse_empty
 from saywhy.processes import first
 from saywhy.progress import progress, say
-from saywhy.records import STYLES
+from saywhy.records import STYLES, SaywhyError
 from saywhy.report.card import write_card
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
@@ -26,6 +27,7 @@ def write_targets(config: Config, out: Path) -> Path:
         The JSONL file; the share of texts in which a hit was found is printed, and kept in ``run.json``.
     """
     study = Study(config, out, arms=("base",))
+    refuse_empty(study.corpus, config, "arms")
     size, examples = config.chunk, study.corpus.arms
     classifier = study.classifier("base", config.seeds[0])
 
@@ -43,6 +45,8 @@ def write_targets(config: Config, out: Path) -> Path:
     hits = read_lines(out / "hits.jsonl")
     rates = {style: round(sum(bool(one[style]) for one in hits) / len(hits), 3) for style in STYLES}
     study.folder.note(counts={"targets": {"n": len(hits), "hits": rates}})
+    if not (out / "targets.jsonl").stat().st_size:
+        raise SaywhyError(lessons.NOTHING_FLIPS)
     say(f"share of {len(hits)} texts in which a hit was found: {rates}")
     return out / "targets.jsonl"
 

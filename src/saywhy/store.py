@@ -1,11 +1,4 @@
-"""The run folder: written once, chunk by chunk, resumed after any kill (``docs/rows.md``).
-
-A stage is planned in fixed chunks. Each finished chunk is one file, written under another name and renamed; when
-all are there they are merged into the stage's JSONL files. What exists is never computed again.
-
-The processes of a launch share the chunks of a stage: each computes those that fall to it, the first one merges. Rows
-hang on their chunk alone, so they are those of one process.
-"""
+"""Files: written whole or not at all, read strictly; compressed ones like others (``docs/rows.md``)."""
 
 from __future__ import annotations
 
@@ -13,22 +6,17 @@ import gzip
 import io
 import json
 import os
-import shutil
-import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from saywhy.config import differences, told
-from saywhy.processes import first, rank, world
-from saywhy.records import SCHEMA, SaywhyError
-from saywhy.sitting import LOCK, Sitting
+from saywhy.processes import rank
+from saywhy.records import Record, SaywhyError
 
-Chunk = Mapping[str, Sequence[Mapping[str, Any]]]
-"""File stem -> the lines that a chunk adds to it."""
-
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 PACKED = ".gz"
 """Behind the name of a file that is compressed (released banks)."""
@@ -86,15 +74,19 @@ def read(path: Path) -> str:
     """Return the text of a file, or of its compressed twin where only that is there.
 
     Raises:
-        SaywhyError: If the file is compressed and damaged.
+        SaywhyError: If it is damaged.
     """
     found = existing(path) or path
-    if found.suffix != PACKED:
-        return found.read_text("utf-8")
     try:
-        return gzip.decompress(found.read_bytes()).decode("utf-8")
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise SaywhyError(f"{found} is damaged ({error}): restore it") from error
+        content = found.read_bytes()
+        return (gzip.decompress(content) if found.suffix == PACKED else content).decode("utf-8")
+    except (gzip.BadGzipFile, EOFError, ValueError, zlib.error) as error:
+        raise SaywhyError(f"{found} is damaged ({error}): {_mend(found, 'delete it and run again')}") from error
+
+
+def _mend(path: Path, otherwise: str) -> str:
+    """Return what to do about a damaged file: a compressed one is of a bank, which no run makes again."""
+    return "restore it" if path.suffix == PACKED else otherwise
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -119,151 +111,65 @@ def read_json(path: Path) -> Any:
         raise SaywhyError(f"{path} is damaged ({error}): delete it and run again") from error
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read JSONL, compressed or not."""
-    return [json.loads(line) for line in read(path).split("\n") if line]
+def read_object(path: Path, *keys: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        SaywhyError: If it is damaged, or lacks one of ``keys``.
+    """
+    found = read_json(path)
+    if problem := lacks(found, keys):
+        raise SaywhyError(f"{path} is damaged ({problem}): delete it and run again")
+    return cast(dict[str, Any], found)
 
 
-class RunFolder:
-    """A run on disk.
+def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
+    """Read JSONL, compressed or not.
 
-    Attributes:
-        path: The folder.
-        manifest: What ``run.json`` holds.
-        sitting: This process's part in the work on it.
+    Raises:
+        SaywhyError: If a line is damaged, or lacks one of ``keys``.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        """Open or begin a run.
+    def checked(line: Any) -> dict[str, Any]:
+        if problem := lacks(line, keys):
+            raise ValueError(problem)
+        return cast(dict[str, Any], line)
 
-        Args:
-            path: The folder; made if missing.
-            config: The resolved settings. A folder of other settings is refused.
-            facts: What else ``run.json`` is to say (versions, prompts, task, ...).
+    return list(_read(path, checked))
 
-        Raises:
-            SaywhyError: If the folder holds another run, or something else, or if another process is at work in it.
-        """
-        self.path = path
-        file = path / "run.json"
-        if not file.is_file() and path.exists() and any(not one.name.startswith(LOCK) for one in path.iterdir()):
-            raise SaywhyError(f"{path} is no run folder and not empty: choose another with out=FOLDER")
-        self.sitting = Sitting(path)
-        self._shares = False
-        if first() and not file.is_file():
-            write_json(file, {"schema": SCHEMA, "config": dict(config), **facts, "seconds": {}, "counts": {}})
-        self.sitting.wait(file.is_file, file.name)
-        self.manifest = read_json(file)
-        if self.manifest.get("bank"):
-            raise SaywhyError(f"{path} is a released bank, without its texts: choose another with out=FOLDER")
-        self._check(config, facts)
 
-    def _check(self, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        if self.manifest.get("schema") != SCHEMA:
-            raise SaywhyError(f"{self.path} was written by schema {self.manifest.get('schema')}, this is {SCHEMA}")
-        changed = differences(told(self.manifest["config"]), told(config))
-        for fact in ("task", "prompts", "data"):
-            changed += differences(self.manifest.get(fact, {}), facts.get(fact, {}))
-        mine, theirs = self.manifest.get("model", {}), facts.get("model", {})
-        for key in ("fingerprint", "adapter"):
-            changed += differences({key: mine.get(key)}, {key: theirs.get(key)})
-        if changed:
-            raise SaywhyError(
-                f"{self.path} holds another run ({'; '.join(changed)}): choose another folder with out=FOLDER, "
-                f"or delete this one"
-            )
+def read_records(path: Path, kind: type[R], *, unfinished: bool = False) -> list[R]:
+    """Read one record a line, compressed or not.
 
-    def note(self, **facts: Any) -> None:
-        """Write facts into ``run.json``; dicts are merged."""
-        for key, value in facts.items():
-            old = self.manifest.get(key)
-            self.manifest[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
-        self.keep_json("run.json", self.manifest)
+    Args:
+        path: The file.
+        kind: What it holds.
+        unfinished: Leave out a last line that a killed run left half-written.
 
-    def keep_json(self, name: str, data: Any) -> None:
-        """Write the JSON file ``name``; of several processes, which must agree on it, the first one does."""
-        if first():
-            write_json(self.path / name, data)
+    Raises:
+        SaywhyError: If a line is no such record.
+    """
+    return list(_read(path, kind.from_dict, kind.__name__, unfinished=unfinished))
 
-    def keep_lines(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write the JSONL file ``name``; of several processes, which must agree on it, the first one does."""
-        if first():
-            write_lines(self.path / name, rows)
 
-    def spent(self, stage: str, seconds: float) -> None:
-        """Add computing time to a stage."""
-        before = self.manifest["seconds"].get(stage, 0.0)
-        self.note(seconds={stage: round(before + seconds, 1)})
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the time that a block takes to a stage."""
-        began = time.monotonic()
+def _read(path: Path, make: Callable[[Any], T], name: str = "object", *, unfinished: bool = False) -> Iterator[T]:
+    found = existing(path) or path
+    lines = read(found).split("\n")  # and nothing else: texts may hold other line ends
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
-            yield
-        finally:
-            self.spent(stage, time.monotonic() - began)
-
-    def stage(self, folder: str, files: Sequence[str], chunks: int, compute: Callable[[int], Chunk]) -> None:
-        """Run a stage of ``chunks`` chunks, except for what is already there; return when all processes are through.
-
-        Args:
-            folder: Where its files are, below the run folder.
-            files: Stems of the JSONL files that it makes.
-            chunks: How many chunks it is planned in.
-            compute: Makes one chunk; the same chunk in any process and at any time.
-        """
-        where = _parts(self.path / folder, files)
-        parts = [where / f"{number:05d}.json" for number in range(chunks)]
-        for number in range(rank(), chunks, world()):
-            # The first process may have merged between two looks: what was in the parts is done then.
-            if not parts[number].is_file() and not self.done(folder, files):
-                write_json(parts[number], self._computed(compute, number))
-        if first() and not self.done(folder, files):
-            self._merge(folder, files, parts)
-        self.sitting.wait(lambda: self.done(folder, files), f"{folder}/{files[0]}.jsonl")
-
-    def _computed(self, compute: Callable[[int], Chunk], number: int) -> dict[str, list[Mapping[str, Any]]]:
-        self._shares = True
-        try:
-            return {name: list(lines) for name, lines in compute(number).items()}
-        finally:
-            self._shares = False
-
-    def _merge(self, folder: str, files: Sequence[str], parts: Sequence[Path]) -> None:
-        """Write the files of a stage once all of its parts are there."""
-        for part in parts:
-            self.sitting.wait(part.is_file, f"{folder}/{part.parent.name}/{part.name}")
-        made = [read_json(part) for part in parts]
-        for name in files:
-            write_lines(self.path / folder / f"{name}.jsonl", (line for part in made for line in part.get(name, [])))
-        where = _parts(self.path / folder, files)
-        if where.exists():
-            # At once: another process must see all parts or none.
-            merged = where.with_name(f"{where.name}-merged")
-            shutil.rmtree(merged, ignore_errors=True)
-            where.rename(merged)
-            shutil.rmtree(merged, ignore_errors=True)
-
-    def done(self, folder: str, files: Sequence[str]) -> bool:
-        """Whether a stage is complete."""
-        where = self.path / folder
-        return not _parts(where, files).exists() and all((where / f"{name}.jsonl").is_file() for name in files)
-
-    def json(self, name: str, make: Callable[[], Any]) -> Any:
-        """Return the JSON file ``name``, made once: by the first process, for which the others wait.
-
-        Within a chunk, whoever needs it makes it: the first process may have none that needs it.
-        """
-        path = self.path / name
-        if not path.is_file() and (first() or self._shares):
-            made = make()
-            if not path.is_file():
-                write_json(path, made)
-        self.sitting.wait(path.is_file, name)
-        return read_json(path)
+            yield make(json.loads(line))
+        except (ValueError, TypeError, AttributeError) as error:
+            if unfinished and number == len(lines):
+                return
+            what = f"line {number} of {found} is no {name} ({error})"
+            raise SaywhyError(f"{what}: {_mend(found, 'delete the line, or the file and run again')}") from error
 
 
-def _parts(where: Path, files: Sequence[str]) -> Path:
-    """Return the folder of the chunks of a stage that makes ``files`` in ``where``."""
-    return where / f".{files[0]}-parts"
+def lacks(found: Any, keys: Sequence[str]) -> str | None:
+    """Return why ``found`` is no object with ``keys``, None if it is."""
+    if not isinstance(found, dict):
+        return "no JSON object"
+    missing = [key for key in keys if key not in found]
+    return f"it lacks {missing[0]!r}" if missing else None

@@ -25,8 +25,9 @@ from saywhy.processes import first
 from saywhy.progress import progress
 from saywhy.records import TRAINING_OPERATOR, Row, SaywhyError, SetAside
 from saywhy.robustness import Checks, refuse
+from saywhy.run_folder import RunFolder
 from saywhy.shelf import Shelf
-from saywhy.store import RunFolder, read_json, read_lines, write_json
+from saywhy.store import read_object, read_records, write_json
 
 AUDIT_FILES = ("rows", "tables", "grids")
 AUDITED = "audited"
@@ -115,8 +116,7 @@ class Study:
     def _decide(self, arm: str, seed: int, where: str) -> None:
         size, decided = 10 * self.config.chunk, self.corpus.decided
         # What was predicted to be explained is not predicted again.
-        rows = (Row.from_dict(line) for line in read_lines(self.folder.path / where / "rows.jsonl"))
-        known = {row.id: decision(row) for row in rows}
+        known = {row.id: decision(row) for row in read_records(self.folder.path / where / "rows.jsonl", Row)}
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = decided[number * size : (number + 1) * size]
@@ -158,7 +158,7 @@ class Study:
         if not first():
             return
         path = adapter / CONSTANTS_FILE
-        told = read_json(path)
+        told = read_object(path)
         task = self.corpus.task.name
         mine = {
             "constants": dict(constants),
@@ -192,7 +192,11 @@ class Study:
         aside = [SetAside.from_dict(one) for one in self.folder.json("screened.json", objections)]
         self.corpus = self.corpus.without(aside)
         self.folder.note(counts={name: len(pool) for name, pool in self.corpus.pools().items()})
-        refuse_empty(self.corpus, self.config)
+        refuse_empty(self.corpus, self.config, "calibration", *self.practised())
+
+    def practised(self) -> tuple[str, ...]:
+        """Return the pools of texts from which something is learned, whatever else is done."""
+        return ("adapt", "arms") if set(self.arms) - {"base", AUDITED} else ()
 
     def write_texts(self) -> None:
         """Write the explained texts and those set aside, once."""

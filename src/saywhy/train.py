@@ -15,8 +15,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,129 +24,17 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
-from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from saywhy.models.chat import Chat
-from saywhy.models.forward import WAYS, Forward, logits
+from saywhy.models.forward import WAYS, Forward
 from saywhy.models.precision import exact
 from saywhy.models.spec import CONSTANTS_FILE, Spec, fingerprint, load_base
-from saywhy.models.tree import grow
-from saywhy.processes import first, rank, world
-from saywhy.records import SaywhyError
+from saywhy.processes import first
 from saywhy.store import saving, write_json
-from saywhy.supervision import Recipe, Sequences, samples
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Batch:
-    """The texts of a step, one tree; of several processes, each has all of them and computes its part.
-
-    Attributes:
-        texts: The rows of each text.
-    """
-
-    texts: Sequence[Sequences]
-
-    @property
-    def part(self) -> Sequence[Sequences]:
-        """The texts that fall to this process; none if there are more processes than texts."""
-        return self.texts[rank() :: world()]
-
-    @property
-    def rows(self) -> int:
-        """The rows of all texts."""
-        return sum(len(text) for text in self.texts)
-
-
-def takes_trees(model: Any, forward: Forward) -> None:
-    """Let ``model``, called with a ``batch``, return its loss: so also where accelerate has wrapped it.
-
-    A model that is wrapped for several processes adds up its gradients only if the loss comes from calling it.
-
-    Args:
-        model: What is trained; called in any other way it does what it did.
-        forward: Computes its trees.
-    """
-    before = model.forward
-
-    def either(*args: Any, batch: Batch | None = None, **more: Any) -> Any:
-        return before(*args, **more) if batch is None else _own_loss(model, forward, batch)
-
-    model.forward = either
-
-
-def _own_loss(model: torch.nn.Module, forward: Forward, batch: Batch) -> torch.Tensor:
-    """Return what this process adds to the loss of a batch; the mean over processes is the mean over all rows."""
-    if batch.part:
-        return tree_loss(forward, batch.part, batch.rows) * world()
-    # Every process must have gradients to add, be they zero.
-    return torch.stack([0.0 * weight.flatten()[0] for weight in model.parameters() if weight.requires_grad]).sum()
-
-
-class TreeTrainer(SFTTrainer):
-    """SFTTrainer whose batch is a list of texts, each a tree of rows; the loss is the mean over rows."""
-
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """Return the weighted completion-only loss of a batch of texts, computed by the wrapped model."""
-        return model(batch=inputs["batch"])
-
-    def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return the loader of whole batches: every process gets all texts of a step (``Batch.part``).
-
-        Else a batch that is no multiple of the processes would be filled up with texts of other steps.
-        """
-        loader = super().get_train_dataloader()
-        if world() > 1:
-            shard: Any = loader.batch_sampler
-            shard.num_processes, shard.process_index, shard.even_batches = 1, 0, False
-        return loader
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        with saving(Path(self.args.output_dir or ".")):
-            super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log without TRL's token metrics, which its own loss would have counted."""
-        self._metrics["train"].clear()
-        super().log(logs, start_time)
-
-
-@contextmanager
-def together() -> Iterator[None]:
-    """Say in one line that a process is gone with which this one computes."""
-    try:
-        yield
-    except RuntimeError as error:
-        if world() == 1 or not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
-            raise
-        raise SaywhyError(
-            "another process of this launch has ended during training: what was computed is kept, run the same "
-            "command again"
-        ) from error
-
-
-def tree_loss(forward: Forward, texts: Sequence[Sequences], of: int | None = None) -> torch.Tensor:
-    """Return the mean over rows of each row's weighted negative log-likelihood (nats).
-
-    The rows of all texts are one tree: the same loss and gradients as row by row.
-
-    Args:
-        forward: The model that is trained.
-        texts: The rows of each text.
-        of: How many rows the mean is over, if other processes have some of them.
-    """
-    rows = [row for text in texts for row in text]
-    tree = grow([tuple(row["ids"][:-1]) for row in rows])
-    hidden = forward.states(tree)
-    nodes = [node for row, path in zip(rows, tree.paths, strict=True) for node in path[row["start"] - 1 :]]
-    tokens = torch.tensor([token for row in rows for token in row["ids"][row["start"] :]], device=hidden.device)
-    weights = torch.tensor([weight for row in rows for weight in row["weights"]], device=hidden.device)
-    loss = torch.nn.functional.cross_entropy(logits(forward.model, hidden[nodes]), tokens, reduction="none")
-    return (loss * weights).sum() / (of or len(rows))
+from saywhy.supervision import Recipe, samples
+from saywhy.trainer import TreeTrainer, takes_trees, together
 
 
 class _Ticker(TrainerCallback):
@@ -186,17 +73,18 @@ def train(
     torch.manual_seed(recipe.seed)
     forward = Forward(base, spec.name, ("rows",) if recipe.packing == "none" else WAYS)
     model = _trainable(base, spec, recipe)
-    texts = samples(chat, rows, recipe, int(getattr(base.config, "max_position_embeddings", 2048)))
+    texts = samples(chat, rows, recipe, forward.context)
     work = folder / "checkpoints"
     steps = -(-len(texts) // recipe.batch) * recipe.epochs
     trainer = TreeTrainer(
         model=model,
         args=_arguments(recipe, work, steps),
         train_dataset=Dataset.from_list([{"text": json.dumps(one)} for one in texts]),
-        data_collator=lambda batch: {"batch": Batch([json.loads(one["text"]) for one in batch])},
+        data_collator=lambda batch: {"texts": [json.loads(one["text"]) for one in batch]},
         processing_class=tokenizer,
         callbacks=[_Ticker(tell)] if tell else None,
     )
+    trainer.at_once = recipe.batch
     takes_trees(trainer.model, forward)
     for callback in ("PrinterCallback", "ProgressCallback"):
         for known in [c for c in trainer.callback_handler.callbacks if type(c).__name__ == callback]:

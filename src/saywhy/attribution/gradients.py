@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from saywhy import prompts
@@ -78,8 +79,10 @@ def gradient_x_input(
     found = []
     for item in items:
         asked = ask(classifier, model, item)
-        tokens = (slopes(model, asked.embedded, asked.tails) * asked.embedded).sum(-1)[0]
-        found.append(asked.words(tokens.tolist(), "gradient_x_input", None, None))
+        slope = mean_slope(
+            model, asked.embedded, torch.zeros_like(asked.embedded), np.zeros(1), np.ones(1), asked.tails
+        )
+        found.append(asked.words((slope * asked.embedded).sum(-1)[0].tolist(), "gradient_x_input", None, None))
         if tick:
             tick(1)
     return found
@@ -105,13 +108,7 @@ def integrated_gradients(
         asked = ask(classifier, model, item)
         blank = baseline(model, asked)
         along = asked.embedded - blank
-        mean = torch.zeros_like(along)
-        at_once = max(1, model.budget.tokens // (BACKWARD * along.shape[1]))
-        for first in range(0, options.steps, at_once):
-            piece = slice(first, first + at_once)
-            where = torch.as_tensor((points[piece] + 1) / 2).to(along)[:, None, None]
-            share = torch.as_tensor(shares[piece] / 2).to(along)[:, None, None]
-            mean += (share * slopes(model, blank + where * along, asked.tails)).sum(0, keepdim=True)
+        mean = mean_slope(model, blank, along, (points + 1) / 2, shares / 2, asked.tails)
         tokens = (mean * along).sum(-1)[0].double().tolist()
         with torch.no_grad(), exact():
             ends = margin(model, torch.cat([asked.embedded, blank]), asked.tails).tolist()
@@ -165,6 +162,36 @@ def baseline(model: LocalModel, asked: Asked) -> torch.Tensor:
     ids = model.chat.ids([" "])[0] or model.chat.ender
     blank[:, asked.inside(len(text) - len(text.lstrip()), len(text.rstrip()))] = embed(model, ids[-1:])
     return blank
+
+
+def mean_slope(
+    model: LocalModel,
+    start: torch.Tensor,
+    along: torch.Tensor,
+    points: npt.NDArray[np.float64],
+    shares: npt.NDArray[np.float64],
+    tails: tuple[Ids, Ids],
+) -> torch.Tensor:
+    """Return the weighted mean of the margin's gradient over points of a path, shape (1, tokens, width).
+
+    As many points at once as the model's budget holds; fewer when memory runs out.
+
+    Args:
+        model: The model.
+        start: Input embeddings where the path begins, shape (1, tokens, width).
+        along: From there to its end, same shape.
+        points: Where on the path, from 0 to 1.
+        shares: The weight of each point.
+        tails: The ids of two labels.
+    """
+    mean = torch.zeros_like(start)
+
+    def add(piece: slice) -> None:
+        where, share = (torch.as_tensor(one[piece]).to(start)[:, None, None] for one in (points, shares))
+        mean.add_((share * slopes(model, start + where * along, tails)).sum(0, keepdim=True))
+
+    model.budget.slices(len(points), BACKWARD * start.shape[1], add)
+    return mean
 
 
 def slopes(model: LocalModel, embedded: torch.Tensor, tails: tuple[Ids, Ids]) -> torch.Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 from saywhy.arms import HALF, REFRESHED, Trained
 from saywhy.audit import Plan
 from saywhy.config import Config
+from saywhy.corpus import refuse_empty
 from saywhy.curriculum import Explained
 from saywhy.edits import Item
 from saywhy.grid.expand import Asked, Audit
@@ -44,6 +45,10 @@ class Member(Study):
         """Return the adapter of ``arm``, trained by the study if it is not there."""
         return self.made(arm, seed)
 
+    def practised(self) -> tuple[str, ...]:
+        """Return no pool: an arm may be audited on a task on which it was not trained."""
+        return ()
+
     def plan(self, arm: str, seed: int) -> Plan:
         """Return what the study asks of ``arm`` on this task."""
         wanted = self.asked[arm, seed, self.config.task]
@@ -53,6 +58,7 @@ class Member(Study):
 
     def lesson(self, arm: Trained, seed: int, config: Config) -> list[dict[str, Any]]:
         """Return the rows of this task on which ``arm`` is trained, with the settings of its block."""
+        refuse_empty(self.corpus, config, "arms")
         practised = config.model_copy(update={"train_styles": arm.styles})
         return self.lessons.rows(arm.kind, seed, practised, *self._explained_for(arm, seed, config.train_rows))
 

@@ -27,6 +27,8 @@ from saywhy.models.tree import Branch, Ids
 NAME = "saywhy_tree"
 SLACK = 1.5
 """A stack may hold this many times the query-key pairs that its branches need; a new stack costs a call a layer."""
+WINDOW_LEAST = 1024
+"""Texts that fit into a sliding window this large see no difference; with a smaller one, trees are not used."""
 OTHER_ATTENTION = ("softcap", "s_aux", "position_bias")
 """What a layer may hand to its attention that changes it; only plain attention is meant here."""
 
@@ -209,6 +211,8 @@ def _attend(
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **more)
     if other := [name for name in OTHER_ATTENTION if more.get(name) is not None]:
         raise NotImplementedError(f"attention with {', '.join(other)}")
+    if (span := more.get("sliding_window")) and span < WINDOW_LEAST:
+        raise NotImplementedError(f"a sliding window of {span} tokens")
     query, key, value = (states[0].transpose(0, 1) for states in (query, key, value))
     return plan.attend(module.layer_idx, query, key, value, scaling)[None], None
 

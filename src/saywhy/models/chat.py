@@ -35,6 +35,7 @@ class Chat:
     Attributes:
         tokenizer: The tokenizer.
         ender: What the template writes behind an assistant's turn, as ids; its first token ends the turn.
+        control: What the tokenizer reads as one token of its own, whoever writes it: no text may hold it.
 
     Raises:
         SaywhyError: If there is no chat template, or it does not write an assistant's turn verbatim.
@@ -44,6 +45,9 @@ class Chat:
         if not tokenizer.chat_template:
             raise SaywhyError(f"model '{name}' has no chat template: use an instruction-tuned model")
         self.tokenizer = tokenizer
+        # A special token need not have a name such as eos_token: a template's other marks have none.
+        special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+        self.control = tuple(sorted(token for token in {*special, *tokenizer.all_special_tokens} if token.strip()))
         probe: list[Message] = [{"role": "user", "content": "Which word?"}]
         opened = self.open(probe)
         closed = self.close([*probe, {"role": "assistant", "content": "The word is it."}])
@@ -90,7 +94,9 @@ class Chat:
         head, *whole = self.ids([rendered, *(rendered + tail for tail in tails)])
         for ids, tail in zip(whole, tails, strict=True):
             if ids[: len(head)] != head or len(ids) == len(head):
-                raise SaywhyError(f"the tokenizer merges across the seam before {tail[:20]!r}: change the lead-in")
+                raise SaywhyError(
+                    f"the tokenizer merges across the seam before {tail[:20]!r}: change the lead-in, or the model"
+                )
         return head, whole
 
     def turn(self, messages: Sequence[Message], what: str) -> Turn:

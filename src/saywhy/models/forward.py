@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from saywhy.models import branches
 from saywhy.models.branches import Plan, Prefix, Recorder
-from saywhy.models.tree import Branch, Ids, Tree, grow
+from saywhy.models.tree import Branch, Ids, Tree, batches, grow, plots
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 
@@ -23,15 +23,16 @@ Way = Literal["branches", "mask", "rows"]
 WAYS: tuple[Way, ...] = ("branches", "mask", "rows")
 MASK_TOKENS = 320
 """Largest tree with an explicit mask: its attention costs the square."""
-WINDOW_LEAST = 1024
-"""Texts that fit into a sliding window this large see no difference; with a smaller one, trees are not used."""
+DEFAULT_CONTEXT = 2048
+"""Longest sequence of a model that does not say."""
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 0.2}
 """How far (nats) a tree's log-probability may be from the plain prompt's when a way is tried."""
 
 
 def body(model: PreTrainedModel) -> Any:
     """Return the model without its language head: hidden states are cheaper than logits."""
-    return model.base_model
+    base = model.base_model
+    return base if base is not model else getattr(model, "model", model)  # some do not know their own
 
 
 def logits(model: PreTrainedModel, hidden: torch.Tensor) -> torch.Tensor:
@@ -72,9 +73,18 @@ class Forward:
         self.way: Way = ways[-1]
         self._choose(name, ways)
 
-    def limit(self, budget: int) -> int:
-        """Return how large a tree may be, if ``budget`` tokens fit into memory at once."""
-        return min(budget, MASK_TOKENS) if self.way == "mask" else budget
+    @property
+    def context(self) -> int:
+        """The longest sequence that is computed exactly, in tokens."""
+        config = self.model.config.get_text_config()
+        span = window(self.model) if self.way != "rows" else None
+        return min(int(getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT), span or 1 << 31)
+
+    def plots(self, sequences: Sequence[Ids], budget: int) -> list[list[int]]:
+        """Return which sequences are computed together if ``budget`` tokens fit into memory at once."""
+        if self.way == "rows":
+            return batches(sequences, budget)
+        return plots(sequences, min(budget, MASK_TOKENS) if self.way == "mask" else budget)
 
     def states(self, tree: Tree, prefix: Prefix | None = None) -> torch.Tensor:
         """Return the last hidden state of each node, shape (nodes, width).
@@ -156,13 +166,11 @@ class Forward:
         size = min(self.model.config.get_text_config().vocab_size, 100)
         probe = [tuple(i % size for i in (*range(5, 45), *more)) for more in ((20, 21, 7), (20, 30), (40, 41, 7, 9))]
         before = self.model.config._attn_implementation
-        plain = torch.stack(
-            [self.model(input_ids=torch.tensor([ids], device=self.model.device)).logits[0, -1] for ids in probe]
-        )
+        plain = self._plain(probe)
         reasons = []
         for way in ways:
             self.way = way
-            if reason := self._objection(plain.float(), grow(probe)):
+            if reason := self._objection(plain, probe):
                 reasons.append(f"{way}: {reason}")
                 self.model.set_attn_implementation(before)
                 continue
@@ -174,15 +182,26 @@ class Forward:
             return
         raise SaywhyError(f"model '{name}' ({self.model.config.model_type}) cannot be used: {'; '.join(reasons)}")
 
-    def _objection(self, plain: torch.Tensor, tree: Tree) -> str | None:
-        """Return why the way at hand cannot be taken; ``plain`` are the logits behind each prompt of ``tree``."""
+    def _plain(self, prompts: Sequence[Ids]) -> torch.Tensor:
+        """Return the model's own logits behind each prompt, shape (prompts, vocabulary)."""
+        found = [self.model(input_ids=torch.tensor([ids], device=self.model.device)).logits[0, -1] for ids in prompts]
+        return torch.stack(found).float()
+
+    def _objection(self, plain: torch.Tensor, probe: Sequence[Ids]) -> str | None:
+        """Return why the way at hand cannot be taken; ``plain`` are the logits behind each prompt of ``probe``."""
         span = window(self.model)
-        if self.way != "rows" and span is not None and span < WINDOW_LEAST:
+        if self.way != "rows" and span is not None and span < branches.WINDOW_LEAST:
             return f"a sliding window of {span} tokens"
+        far: list[Ids] = []
         try:
             if self.way == "branches":
                 branches.install(self.model)
-            ends = self.states(tree)[[path[-1] for path in tree.paths]]
+            if self.way == "mask":
+                # A foreign attention may hide what is far away in the packed sequence: as far as it can be.
+                far = [(*probe[0][:40], *probe[0][first : first + 40]) for first in range(1, MASK_TOKENS // 40)]
+                plain = torch.cat([plain, self._plain(far[-1:])])
+            tree = grow([*far[:-1], *probe, *far[-1:]])
+            ends = self.states(tree)[[path[-1] for path in tree.paths[-len(plain) :]]]
             found = logits(self.model, ends)
         except Exception as error:  # a foreign model may refuse in any way; the reason is told
             return str(error).strip().partition("\n")[0][:120] or type(error).__name__
@@ -193,6 +212,7 @@ class Forward:
 def window(model: PreTrainedModel) -> int | None:
     """Return how many tokens back a token sees where a layer's attention slides, None if none does."""
     config = model.config.get_text_config()
-    span = getattr(config, "sliding_window", None)
-    full = set(getattr(config, "layer_types", None) or ["sliding_attention"]) == {"full_attention"}
-    return None if full or not span else int(span)
+    kinds = set(getattr(config, "layer_types", None) or ["sliding_attention"])
+    span = getattr(config, "sliding_window", None) if kinds != {"full_attention"} else None
+    chunk = getattr(config, "attention_chunk_size", None) if "chunked_attention" in kinds else None
+    return min((int(one) for one in (span, chunk) if one), default=None)

@@ -34,7 +34,7 @@ def infill(model: LocalModel, gaps: Sequence[Gap], count: int) -> list[tuple[str
         for i, tokens in zip(batch, best, strict=True):
             words[i] = _whole(model.chat.tokenizer.batch_decode([[token] for token in tokens]), gaps[i], count)
 
-    model.budget.run(ids, model.forward.limit, compute)
+    model.budget.run(ids, model.forward.plots, compute)
     return words
 
 

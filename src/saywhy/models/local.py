@@ -10,7 +10,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from saywhy.models.branches import Prefix
 from saywhy.models.chat import Chat
-from saywhy.models.forward import Forward, logits, window
+from saywhy.models.forward import Forward, logits
 from saywhy.models.infill import infill
 from saywhy.models.memory import Budget
 from saywhy.models.protocol import Choice, Copy, Departure, Gap, Tick
@@ -54,8 +54,7 @@ class LocalModel:
         self.chat = Chat(tokenizer, name)
         self.forward = Forward(model, name)
         self.budget = Budget(model, token_budget)
-        span = window(model) if self.forward.way != "rows" else None
-        self.context = min(int(getattr(model.config, "max_position_embeddings", 2048)), span or 1 << 31)
+        self.context = self.forward.context
         self._prefixes: dict[Ids, Prefix] = {}
 
     @property
@@ -65,13 +64,12 @@ class LocalModel:
 
     def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
         """Return why a chat cannot be used: it does not fit the context, or its text would be read as control."""
-        control = [token for token in self.chat.tokenizer.all_special_tokens if token.strip()]
         lengths = [len(ids) for ids in self.chat.ids([self.chat.open(chat) for chat in chats])]
         return [
             "longer than the model's context"
             if length + room > self.context
             else "holds a control token of the model"
-            if any(token in turn["content"] for turn in chat for token in control)
+            if any(token in turn["content"] for turn in chat for token in self.chat.control)
             else None
             for chat, length in zip(chats, lengths, strict=True)
         ]
@@ -125,6 +123,7 @@ class LocalModel:
         items = [item for group in groups for item in group]
         # The last token of a sequence predicts nothing that is asked for: it is scored, not computed.
         trunks = [item.ids[:-1] for item in items]
+        self.check(max(map(len, trunks), default=0))
         # The beginning that all share must not reach into what is scored.
         reach = min((item.start for item in items), default=0) - 1
         prefix = self._prefix(shared_prefix(trunks)[: max(0, reach)])
@@ -142,19 +141,34 @@ class LocalModel:
             if tick and (whole := sum(not missing[owner] for owner in {owner[i] for i in batch})):
                 tick(whole)
 
-        self.budget.run(tails, self.forward.limit, compute)
+        self.budget.run(tails, self.forward.plots, compute)
         each = iter(found)
         return [[next(each) for _ in group] for group in groups]
 
-    def _prefix(self, ids: Ids) -> Prefix | None:
-        """Return the keys and values of ``ids``, computed once; None where it is not worth it."""
-        if len(ids) < PREFIX_LEAST or self.forward.way != "branches":
+    def check(self, longest: int) -> None:
+        """Refuse a chat of ``longest`` tokens if it is more than the context: no model knows what it would say."""
+        if longest > self.context:
+            raise SaywhyError(
+                f"a chat of {longest} tokens is longer than the context of model '{self.name}' ({self.context}): "
+                "leave the longest texts out"
+            )
+
+    def _prefix(self, shared: Ids) -> Prefix | None:
+        """Return the keys and values of ``shared``, or of as much as fits, computed once; None where it is too short.
+
+        They are kept for later calls, as many as are computed at once anyway.
+        """
+        if len(shared) < PREFIX_LEAST or self.forward.way != "branches":
             return None
-        if ids not in self._prefixes:
-            if len(self._prefixes) == PREFIXES:
-                del self._prefixes[next(iter(self._prefixes))]
-            self._prefixes[ids] = self.forward.prefix(ids)
-        return self._prefixes[ids]
+        return self.budget.attempt(lambda: self._kept(shared[: self.budget.longest]))
+
+    def _kept(self, ids: Ids) -> Prefix:
+        kept = self._prefixes
+        if ids not in kept:
+            while kept and (len(kept) >= PREFIXES or sum(map(len, kept)) + len(ids) > self.budget.tokens):
+                del kept[next(iter(kept))]
+            kept[ids] = self.forward.prefix(ids)
+        return kept[ids]
 
     @torch.inference_mode()
     def _score_batch(self, items: Sequence[Scored], tails: Sequence[Ids], prefix: Prefix | None) -> list[list[float]]:
@@ -180,6 +194,8 @@ class LocalModel:
             mine = (slots >= first) & (slots < first + step)
             norm = torch.logsumexp(values, -1)
             found[mine] = values[slots[mine] - first, tokens[mine]] - norm[slots[mine] - first]
+        if not found.isfinite().all():
+            raise SaywhyError(f"model '{self.name}' gives numbers that are not finite: try precision=float32")
         return cast(list[float], found.tolist())
 
     def infill(self, gaps: Sequence[Gap], count: int) -> list[tuple[str, ...]]:

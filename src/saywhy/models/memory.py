@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import psutil
 import torch
 from transformers import PreTrainedModel
 
 from saywhy import processes
-from saywhy.models.tree import Ids, plots
+from saywhy.models.tree import Ids
 from saywhy.progress import say
 from saywhy.records import SaywhyError
+
+T = TypeVar("T")
 
 MOST = {"cpu": 2048, "cuda": 16384}
 """More tokens at once are not faster: the matrix products are already at their rate."""
@@ -22,29 +25,40 @@ SHARE = 0.4
 """Of the free memory, what one forward pass may take."""
 
 
+RAN_OUT = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
+"""What errors for want of memory say, on one device or another."""
+
+
 class Budget:
     """The number of tokens that are computed at once.
 
     Attributes:
         tokens: The number; results do not depend on it.
+        longest: The longest text that is tried: more than ``tokens`` where nobody asked for a number and memory allows.
     """
 
     def __init__(self, model: PreTrainedModel, wanted: int | None = None) -> None:
         """Take what is ``wanted``, or find it from the free memory."""
-        self.tokens = wanted or _found(model)
+        self.longest = wanted or _fits(model)
+        self.tokens = wanted or min(self.longest, MOST.get(model.device.type, MOST["cuda"]))
 
-    def run(self, sequences: Sequence[Ids], limit: Callable[[int], int], compute: Callable[[list[int]], None]) -> None:
-        """Compute all ``sequences``, as many at once as share a tree within the budget.
+    def run(
+        self,
+        sequences: Sequence[Ids],
+        plots: Callable[[Sequence[Ids], int], list[list[int]]],
+        compute: Callable[[list[int]], None],
+    ) -> None:
+        """Compute all ``sequences``, as many at once as fit.
 
         Args:
             sequences: Token ids.
-            limit: Turns the budget into the largest tree.
+            plots: Says which sequences are computed together within a number of tokens; one at least.
             compute: Computes the sequences of these indices.
 
         Raises:
             SaywhyError: If one sequence alone is more than the budget.
         """
-        waiting = plots(sequences, limit(self.tokens))
+        waiting = plots(sequences, self.tokens)
         while waiting:
             self.check(max((len(sequences[i]) for i in waiting[0]), default=0))
             try:
@@ -52,9 +66,35 @@ class Budget:
             except (MemoryError, RuntimeError) as error:
                 self.halve(error)
                 rest = [i for plot in waiting for i in plot]
-                waiting = [[rest[i] for i in plot] for plot in plots([sequences[i] for i in rest], limit(self.tokens))]
+                waiting = [[rest[i] for i in plot] for plot in plots([sequences[i] for i in rest], self.tokens)]
             else:
                 del waiting[0]
+
+    def slices(self, count: int, tokens: int, compute: Callable[[slice], None]) -> None:
+        """Compute ``count`` things that take ``tokens`` tokens each, as many at once as fit; one at least.
+
+        Raises:
+            SaywhyError: If the memory does not hold one.
+        """
+        first = 0
+        while first < count:
+            at_once = max(1, self.tokens // tokens)
+            try:
+                compute(slice(first, min(count, first + at_once)))
+            except (MemoryError, RuntimeError) as error:
+                if at_once == 1 and ran_out(error):
+                    raise SaywhyError(f"the memory does not hold {tokens} tokens at once: free some") from error
+                self.halve(error)
+            else:
+                first += at_once
+
+    def attempt(self, compute: Callable[[], T]) -> T:
+        """Return what ``compute`` makes of the budget as it is; with half of it, as often as memory runs out."""
+        while True:
+            try:
+                return compute()
+            except (MemoryError, RuntimeError) as error:
+                self.halve(error)
 
     def halve(self, error: BaseException) -> None:
         """Go on with half the budget after ``error``; raise it again if it was not for want of memory."""
@@ -64,7 +104,7 @@ class Budget:
             raise SaywhyError(
                 f"the memory does not hold {self.tokens} tokens at once: free some, or take a smaller model"
             )
-        self.tokens //= 2
+        self.tokens = self.longest = self.tokens // 2
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -72,7 +112,7 @@ class Budget:
 
     def check(self, longest: int) -> None:
         """Refuse a text of ``longest`` tokens if it is more than the budget: nothing is cut."""
-        if longest > self.tokens:
+        if longest > max(self.tokens, self.longest):
             raise SaywhyError(
                 f"a text needs {longest} tokens at once, more than the budget of {self.tokens}: "
                 "raise token_budget, or free memory"
@@ -81,8 +121,8 @@ class Budget:
 
 def ran_out(error: BaseException) -> bool:
     """Whether ``error`` says that there is no more memory, on any device."""
-    told = str(error)
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in told
+    told = str(error).lower()
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in told for words in RAN_OUT)
 
 
 def free_memory(device: torch.device) -> int:
@@ -92,14 +132,14 @@ def free_memory(device: torch.device) -> int:
     return int(psutil.virtual_memory().available) // processes.here()
 
 
-def _found(model: PreTrainedModel) -> int:
+def _fits(model: PreTrainedModel) -> int:
+    """Return how many tokens a forward pass may have, by the free memory."""
     config = model.config.get_text_config()
     width = int(config.hidden_size)
     inner = int(getattr(config, "intermediate_size", None) or 4 * width)
     # What one layer holds for a token at its widest: residuals, heads and gathered keys, the gated product.
     per_token = model.dtype.itemsize * (24 * width + 6 * inner)
-    fits = int(SHARE * free_memory(model.device) / per_token)
-    return max(LEAST, min(fits, MOST.get(model.device.type, MOST["cuda"])))
+    return max(LEAST, int(SHARE * free_memory(model.device) / per_token))
 
 
 def cache_places(model: PreTrainedModel, share: float = 0.25) -> int:

@@ -30,14 +30,18 @@ def replies(
     copied: Sequence[str | None],
     tick: Tick | None,
 ) -> list[str]:
-    """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long."""
+    """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long, and no longer than the context."""
     rendered = [model.chat.open(messages) for messages in chats]
     prompts = model.chat.ids(rendered)
+    longest = max(map(len, prompts), default=0)
+    model.check(longest + 1)
+    model.budget.check(longest)
+    rooms = [min(most, model.context - len(ids)) for most, ids in zip(max_new_tokens, prompts, strict=True)]
     if model.forward.way != "branches":
-        return _by_transformers(model, prompts, max_new_tokens, tick)
-    model.budget.check(max(map(len, prompts), default=0))
+        return _by_transformers(model, prompts, rooms, tick)
     found: list[str | None] = [None] * len(chats)
     marks = model.chat.ids([f" {MARK}", MARK])
+    places = cache_places(model.model)
 
     def keep(index: int, ids: list[int]) -> None:
         found[waiting[index]] = model.chat.reply(ids)
@@ -46,15 +50,15 @@ def replies(
 
     while waiting := [index for index, reply in enumerate(found) if reply is None]:
         requests = [
-            Request(prompts[i], max_new_tokens[i], drafter(model.chat, rendered[i], prompts[i], copied[i], marks))
+            Request(prompts[i], rooms[i], drafter(model.chat, rendered[i], prompts[i], copied[i], marks))
             for i in waiting
         ]
-        places = cache_places(model.model)
         decoder = Decoder(model.forward, model.chat.ender[0], model.budget.tokens, places)
         try:
             decoder.decode(requests, keep)
         except (MemoryError, RuntimeError) as error:
             model.budget.halve(error)  # replies that were finished stay
+            places //= 2
     return [reply or "" for reply in found]
 
 
@@ -70,35 +74,59 @@ def drafter(chat: Chat, rendered: str, prompt: Ids, text: str | None, marks: Seq
     return Drafter((*ids[cut:], chat.ender[0]), word_starts(text, inner), marks)
 
 
-@torch.inference_mode()
-def _by_transformers(
-    model: LocalModel, prompts: Sequence[Ids], max_new_tokens: Sequence[int], tick: Tick | None
-) -> list[str]:
+def _by_transformers(model: LocalModel, prompts: Sequence[Ids], rooms: Sequence[int], tick: Tick | None) -> list[str]:
     """Generate in padded batches, long prompts first."""
-    end = model.chat.ender[0]
     found = [""] * len(prompts)
-    order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-    for batch in (order[first : first + PADDED] for first in range(0, len(order), PADDED)):
-        longest = max(len(prompts[i]) for i in batch)
-        padded = [[end] * (longest - len(prompts[i])) + list(prompts[i]) for i in batch]
-        seen = [[0] * (longest - len(prompts[i])) + [1] * len(prompts[i]) for i in batch]
-        device = model.model.device
-        out = cast(
-            torch.Tensor,
-            model.model.generate(
-                input_ids=torch.tensor(padded, device=device),
-                attention_mask=torch.tensor(seen, device=device),
-                max_new_tokens=max(max_new_tokens[i] for i in batch),
-                do_sample=False,
-                eos_token_id=end,
-                pad_token_id=end,
-            ),
-        )
-        for i, row in zip(batch, out[:, longest:].tolist(), strict=True):
-            # A row's own limit, not the batch's: the reply must not depend on its neighbours.
-            said = row[: row.index(end)] if end in row else row
-            found[i] = model.chat.reply(said[: max_new_tokens[i]])
-        model.forward.tokens += out.numel()
+    waiting = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+    while waiting:
+        batch = waiting[: _together(model, [(len(prompts[i]), rooms[i]) for i in waiting[:PADDED]])]
+        try:
+            said = _generated(model, [prompts[i] for i in batch], [rooms[i] for i in batch])
+        except (MemoryError, RuntimeError) as error:
+            model.budget.halve(error)
+            continue
+        for i, reply in zip(batch, said, strict=True):
+            found[i] = reply
+        del waiting[: len(batch)]
         if tick:
             tick(len(batch))
     return found
+
+
+def _together(model: LocalModel, sizes: Sequence[tuple[int, int]]) -> int:
+    """Return how many of the first chats, each of (prompt, room) tokens, are one batch; the longest prompt is first."""
+    longest, count = sizes[0][0], 1
+    while count < len(sizes):
+        # All rows of a batch go on until the last one ends, so none may be led beyond the context.
+        if longest + max(room for _, room in sizes[: count + 1]) > model.context:
+            break
+        if longest * (count + 1) > model.budget.tokens:
+            break
+        count += 1
+    return count
+
+
+@torch.inference_mode()
+def _generated(model: LocalModel, prompts: Sequence[Ids], rooms: Sequence[int]) -> list[str]:
+    """Generate one padded batch."""
+    end, longest, device = model.chat.ender[0], max(map(len, prompts)), model.model.device
+    padded = [[end] * (longest - len(ids)) + list(ids) for ids in prompts]
+    seen = [[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts]
+    out = cast(
+        torch.Tensor,
+        model.model.generate(
+            input_ids=torch.tensor(padded, device=device),
+            attention_mask=torch.tensor(seen, device=device),
+            max_new_tokens=max(rooms),
+            do_sample=False,
+            eos_token_id=end,
+            pad_token_id=end,
+        ),
+    )
+    model.forward.tokens += out.numel()
+    replies = []
+    for room, row in zip(rooms, out[:, longest:].tolist(), strict=True):
+        # A row's own limit, not the batch's: the reply must not depend on its neighbours.
+        said = row[: row.index(end)] if end in row else row
+        replies.append(model.chat.reply(said[:room]))
+    return replies

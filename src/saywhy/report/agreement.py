@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from saywhy.records import Example, Prediction, SaywhyError, WordScores
+from saywhy.records import Example, Prediction, Record, SaywhyError, WordScores
 from saywhy.report.format import Sheet, Shown, estimate, number, sheet
 from saywhy.report.load import load_run
 from saywhy.stats import Interval, mean_interval, rate
-from saywhy.store import existing, read_lines
+from saywhy.store import existing, read_lines, read_records
+
+R = TypeVar("R", bound=Record)
 
 FOLDER = "attribution"
 """Where word scores lie in a run folder, a file a method."""
@@ -62,7 +64,7 @@ class Agreement:
 
 def has_scores(folder: Path) -> bool:
     """Whether a run folder was written by ``saywhy attribute``."""
-    return existing(folder / FOLDER / f"{PREDICTIONS}.jsonl") is not None
+    return (folder / FOLDER).is_dir()
 
 
 def load_scores(folder: Path) -> Attributed:
@@ -72,23 +74,32 @@ def load_scores(folder: Path) -> Attributed:
         SaywhyError: If there are none, or a method has not been finished.
     """
     run = load_run(folder)
-    lines: dict[str, list[dict[str, Any]]] = {}
-    for name in (PREDICTIONS, *run.manifest.get("methods", [])):
-        path = folder / FOLDER / f"{name}.jsonl"
-        if existing(path) is None:
-            raise SaywhyError(f"{folder} has no {path.name}: run the same 'saywhy attribute' again to finish it")
-        lines[name] = read_lines(path)
-    told = lines.pop(PREDICTIONS)
-    if not told or not lines:
+    where = folder / FOLDER
+    again = "run the same 'saywhy attribute' again to finish it"
+    methods = run.manifest.get("methods", [])
+    for name in (PREDICTIONS, *methods):
+        if existing(where / f"{name}.jsonl") is None:
+            raise SaywhyError(f"{folder} has no {name}.jsonl: {again}")
+    scores = {name: _by_id(where / f"{name}.jsonl", WordScores) for name in methods}
+    predictions = _by_id(where / f"{PREDICTIONS}.jsonl", Prediction)
+    if not predictions or not scores:
         raise SaywhyError(f"{folder} holds no word scores: run 'saywhy attribute' again")
+    for name, ids in {"texts": run.texts, **scores}.items():
+        if missing := predictions.keys() - ids.keys():
+            raise SaywhyError(f"{folder}: {name}.jsonl lacks {len(missing)} of {len(predictions)} texts: {again}")
     return Attributed(
         folder=folder,
         manifest=run.manifest,
-        texts={line["id"]: run.texts[line["id"]] for line in told},
-        predictions={line["id"]: Prediction.from_dict(line) for line in told},
-        scores={name: {one["id"]: WordScores.from_dict(one) for one in mine} for name, mine in lines.items()},
+        texts={one: run.texts[one] for one in predictions},
+        predictions=predictions,
+        scores=scores,
         aside=len(run.set_aside),
     )
+
+
+def _by_id(path: Path, kind: type[R]) -> dict[str, R]:
+    """Read the records of a file whose lines also say which text they are of."""
+    return {line["id"]: one for line, one in zip(read_lines(path, "id"), read_records(path, kind), strict=True)}
 
 
 def agreements(found: Attributed) -> list[Agreement]:

@@ -149,9 +149,10 @@ def show_attribution(folder: Path, console: Console | None = None) -> None:
 
 
 def write_attribution(folder: Path) -> Path:
-    """Write ``attribution.html`` and ``agreement.csv`` into a run folder; return the page's path."""
+    """Write ``attribution.html`` and, of several methods, ``agreement.csv`` into a run folder; return the page."""
     found = load_scores(folder)
-    write(folder / "agreement.csv", agreement_csv(found))
+    if len(found.scores) > 1:
+        write(folder / "agreement.csv", agreement_csv(found))
     write(folder / "attribution.html", page(found))
     return folder / "attribution.html"
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from saywhy import stats
 from saywhy.gauge import EXPLAINERS, METRICS, Gauged
-from saywhy.plants import PLANTS
+from saywhy.plants import FOLLOWS, PLANTS
 from saywhy.records import OPERATORS, SaywhyError
 from saywhy.report.format import NOTHING, Sheet, Shown, estimate, joined, number, sheet
+from saywhy.report.load import load_manifest
 from saywhy.stats import Interval
-from saywhy.store import read_json, read_lines
+from saywhy.store import read_lines, read_object, read_records
 
 GOOD = 0.95
 """An AUROC from which on a metric is said to tell true from false explanations."""
@@ -51,6 +52,15 @@ class Planted:
     def operators(self) -> list[str]:
         """The operators, in the order in which they were asked for."""
         return list(dict.fromkeys(one.operator for one in self.gauged))
+
+    @property
+    def state(self) -> str:
+        """Why nothing was measured; empty if something was."""
+        if self.gauged:
+            return ""
+        if self.right < FOLLOWS * self.held_out:
+            return "not learned: left out of what follows"
+        return "not finished: run the same again"
 
     def under(self, operator: str) -> list[Gauged]:
         """Return what was measured under ``operator``."""
@@ -108,12 +118,14 @@ def load_calibration(folder: Path) -> Calibration:
     """Read a calibration.
 
     Raises:
-        SaywhyError: If nothing was measured yet.
+        SaywhyError: If the folder is no run or is damaged, or if nothing was measured.
     """
-    manifest = read_json(folder / "run.json")
+    manifest = load_manifest(folder)
     found = Calibration(manifest, tuple(_plant(folder, name, manifest) for name in PLANTS if _begun(folder, name)))
     if not found.learned:
-        raise SaywhyError(f"{folder} holds no finished plant: run the same 'saywhy calibrate' again")
+        told = "; ".join(f"{one.name} {one.state} ({one.right} of {one.held_out} texts)" for one in found.plants)
+        again = told or "none was begun: run 'saywhy calibrate' again"
+        raise SaywhyError(f"{folder} holds no plant that was measured: {again}")
     return found
 
 
@@ -123,19 +135,25 @@ def _begun(folder: Path, name: str) -> bool:
 
 def _plant(folder: Path, name: str, manifest: Mapping[str, Any]) -> Planted:
     where = folder / "plants" / name
-    followed = read_json(where / "followed.json")
-    lines = {
-        stem: read_lines(where / f"{stem}.jsonl") if (where / f"{stem}.jsonl").is_file() else []
-        for stem in ("scores", "gauged")
-    }
-    return Planted(
-        name,
-        followed["right"],
-        followed["n"],
-        manifest.get("plants", {}).get(name, {}),
-        tuple(lines["scores"]),
-        tuple(Gauged.from_dict(line) for line in lines["gauged"]),
-    )
+    followed = read_object(where / "followed.json", "right", "n")
+    paths = where / "gauged.jsonl", where / "scores.jsonl"
+    gauged: list[Gauged] = []
+    scores: list[dict[str, Any]] = []
+    if all(path.is_file() for path in paths):
+        gauged = [_known(one, paths[0]) for one in read_records(paths[0], Gauged)]
+        scores = read_lines(paths[1], "method", "operator", "best", "causes")
+        if not gauged or not scores:
+            raise SaywhyError(f"{where} holds nothing measured: delete it and run the same 'saywhy calibrate' again")
+    counts = manifest.get("plants", {}).get(name, {})
+    return Planted(name, followed["right"], followed["n"], counts, tuple(scores), tuple(gauged))
+
+
+def _known(gauged: Gauged, path: Path) -> Gauged:
+    """Refuse what another version measured by other metrics or of other explainers."""
+    told = [*gauged.words.values(), *(gauged.said.get(name, {}) for name in EXPLAINERS)]
+    if not gauged.words or any(metric not in one for one in told for metric in METRICS):
+        raise SaywhyError(f"{path} was measured by other metrics: delete it and run the same 'saywhy calibrate' again")
+    return gauged
 
 
 def metric_auroc(gauged: Sequence[Gauged], metric: str) -> Interval:
@@ -167,8 +185,7 @@ def plants_sheet(found: Calibration) -> Sheet:
     for one in found.plants:
         follows = stats.rate([True] * one.right + [False] * (one.held_out - one.right))
         counts = [Shown(str(one.counts[key]) if key in one.counts else NOTHING) for key in ("n", "fixed", "wrong")]
-        state = "" if one.gauged else "not learned: left out of what follows"
-        rows.append([one.name, PLANTS[one.name].about, estimate(follows), *counts, Shown(state or NOTHING)])
+        rows.append([one.name, PLANTS[one.name].about, estimate(follows), *counts, Shown(one.state or NOTHING)])
     note = (
         "Follows: share of held-out texts answered by the rule. n: texts measured, all with an accepted cause and "
         "answered by the rule. Fixed: texts of the same draw that no single word can change. Wrong: texts with a cause "
@@ -219,20 +236,13 @@ def _who(found: Calibration, operator: str, metric: str) -> str:
 def explainers_sheet(found: Calibration) -> Sheet:
     """Return the mean of each metric for each scripted explainer, and its rank."""
     rows: list[list[Shown | str]] = []
-    for one in found.learned:
-        for operator in one.operators:
-            gauged = one.under(operator)
-            for metric in METRICS:
-                means = {name: sum(text.said[name][metric] for text in gauged) / len(gauged) for name in EXPLAINERS}
-                ranks = {name: 1 + sum(value > means[name] + 1e-9 for value in means.values()) for name in means}
-                rows.append(
-                    [
-                        one.name,
-                        operator,
-                        metric,
-                        *(Shown(number(means[name]), f"({ranks[name]})") for name in EXPLAINERS),
-                    ]
-                )
+    under = {(one.name, operator): one.under(operator) for one in found.learned for operator in one.operators}
+    for plant, operator, metric in found.places:
+        gauged = under[plant, operator]
+        means = {name: sum(text.said[name][metric] for text in gauged) / len(gauged) for name in EXPLAINERS}
+        ranks = {name: 1 + sum(value > means[name] + 1e-9 for value in means.values()) for name in means}
+        shown = [Shown(number(means[name]), f"({ranks[name]})") for name in EXPLAINERS]
+        rows.append([plant, operator, metric, *shown])
     note = "Mean over texts, in brackets the rank. The honest one belongs first, alone."
     return sheet("Scripted explainers", ("plant", "operator", "metric", *EXPLAINERS), rows, note, texts=3)
 
@@ -242,7 +252,10 @@ def verdicts(found: Calibration) -> list[str]:
     told = []
     for metric in METRICS:
         places = [(one.name, one.operators[0], metric) for one in found.learned]
-        areas = {at[0]: found.areas[at].value or 0.0 for at in places}
+        areas = {at[0]: area for at in places if (area := found.areas[at].value) is not None}
+        if not areas:
+            told.append(f"{metric} cannot be judged: the texts have no word that is a false explanation.")
+            continue
         worst = min(areas, key=areas.__getitem__)
         tells = (
             f"tells true from false explanations (AUROC {number(areas[worst])} or more)"

@@ -23,7 +23,7 @@ from saywhy.report.calibration import (
     plants_sheet,
     verdicts,
 )
-from saywhy.report.format import Sheet, joined
+from saywhy.report.format import Sheet, counted, joined
 from saywhy.report.html import environment
 from saywhy.report.marks import FILE
 from saywhy.report.plots import svg
@@ -54,7 +54,8 @@ def facts(found: Calibration) -> str:
     git = found.manifest.get("git")
     revision = f", revision {git}" if git else ""
     seed = config.get("seeds", [0])[0]
-    return f"Model {model.get('name', '')}, {config.get('rows')} texts a plant, seed {seed}{revision}"
+    texts = max(len({text.id for text in one.gauged}) for one in found.learned)
+    return f"Model {model.get('name', '')}, {counted(texts, 'text')} a plant, seed {seed}{revision}"
 
 
 def show_calibration(folder: Path, console: Console | None = None) -> None:
@@ -127,14 +128,16 @@ def _dots(found: Mapping[str, Mapping[str, Interval]], label: str, lines: tuple[
     plants = list(dict.fromkeys(plant for row in found.values() for plant in row))
     figure = Figure(figsize=(7.2, 0.9 + (0.1 + 0.1 * len(plants)) * len(found)), layout="constrained")
     axes = figure.subplots()
+    for which, plant in enumerate(plants):
+        axes.plot([], [], MARKS[which], color=COLOURS[which], ms=5, label=plant)
     for at, row in enumerate(found.values()):
         for plant, area in row.items():
-            if area.value is None or area.low is None or area.high is None:
-                continue
             which = plants.index(plant)
             y = -at + 0.3 - 0.6 * which / max(1, len(plants) - 1) if len(plants) > 1 else -at
-            axes.plot([area.low, area.high], [y, y], color=COLOURS[which], lw=1.4)
-            axes.plot(area.value, y, MARKS[which], color=COLOURS[which], ms=5, label=plant if at == 0 else None)
+            if area.low is not None and area.high is not None:
+                axes.plot([area.low, area.high], [y, y], color=COLOURS[which], lw=1.4)
+            if area.value is not None:
+                axes.plot(area.value, y, MARKS[which], color=COLOURS[which], ms=5)
     for line in lines:
         axes.axvline(line, color="#999999", lw=0.8, ls=":")
     axes.set_yticks([-at for at in range(len(found))], list(found))

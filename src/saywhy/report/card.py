@@ -12,9 +12,10 @@ from saywhy.models.spec import CONSTANTS_FILE, PUBLIC_ID
 from saywhy.records import SaywhyError
 from saywhy.report.arms import level_seeds, rivals
 from saywhy.report.cells import Key, excesses, group
-from saywhy.report.format import NOTHING, Sheet, Shown, estimate, number, p_of, sheet
+from saywhy.report.format import NOTHING, SAME, Sheet, Shown, estimate, number, p_of, sheet
 from saywhy.report.html import environment
 from saywhy.report.kept import instruction_sentences, kept_sentences
+from saywhy.report.marks import shipped
 from saywhy.report.provenance import BUILT_IN, Source, base_of, practised_of, replay_of, source_of
 from saywhy.report.sheets import is_primary
 from saywhy.report.summary import Summary
@@ -141,14 +142,15 @@ def card_sheet(summary: Summary, arm: str, control: str | None = None) -> Sheet 
     if not cells:
         return None
     other = control or next((one for one in rivals(summary.run.arms, arm) if kind(one) == "random"), None)
-    header = ["style", "setting", "readout", "n", "valid", "hit", "floor", "ceiling", "excess", "score"]
+    hit = "hit" + shipped().sign("hit", cells[0].key.operator)
+    header = ["style", "setting", "readout", "n", "valid", hit, "floor", "ceiling", "excess", "score"]
     rows: list[list[Shown | str]] = []
     for cell in cells:
         found, holm = difference(summary, cell.key, other)
         generated = cell.key.readout == "generated"
         rows.append(
             [
-                cell.key.style,
+                cell.key.style + f" {SAME}" * cell.instrument,
                 cell.key.setting,
                 cell.key.readout,
                 str(cell.rows),
@@ -171,6 +173,7 @@ def card_sheet(summary: Summary, arm: str, control: str | None = None) -> Sheet 
         note += (
             f" Over {other}: paired difference of mean excess to the matched control; p corrected (Holm) in brackets."
         )
+    note = f"{note} {shipped().footnote([cells[0].key.operator], ('hit',))}".strip()
     return sheet("Faithfulness", [*header, f"over {other or 'a control'}", "p (Holm)"], rows, note, texts=3)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from saywhy import stats
-from saywhy.checks import ALL, CHECKS, Probe
+from saywhy.checks import ALL, CHECKS, Probe, check_of
 from saywhy.report.arms import marked
 from saywhy.report.biases import bias, correlations, document_counts
 from saywhy.report.format import NOTHING, SAME, Sheet, Shown, estimate, joined, number, sheet
@@ -87,7 +87,7 @@ def _moves_note(summary: Summary, mine: Sequence[Move]) -> str:
 def _missing(summary: Summary) -> str:
     """Say which checks were not computed."""
     run = summary.run
-    found = {"paraphrases" if name.startswith("paraphrase-") else name for name in run.checked}
+    found = {check_of(name) for name in run.checked}
     missing = [name for name in CHECKS if name not in found]
     if not missing:
         return ""

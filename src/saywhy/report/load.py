@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +21,7 @@ from saywhy.records import (
     SetAside,
     Table,
 )
-from saywhy.store import PACKED, existing, read, read_lines
+from saywhy.store import PACKED, existing, read_lines, read_object, read_records
 from saywhy.words import candidates
 
 R = TypeVar("R", bound=Record)
@@ -105,32 +104,28 @@ class Run:
         return found if isinstance(found, Mapping) else {"name": str(found)}
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SaywhyError(f"{path} cannot be read ({error}); restore it or start the run anew") from error
-    if not isinstance(found, dict):
-        raise SaywhyError(f"{path} holds no JSON object; restore it or start the run anew")
-    return found
+def load_manifest(folder: Path) -> dict[str, Any]:
+    """Read what ``run.json`` says.
+
+    Raises:
+        SaywhyError: If the folder is no run, or has another schema.
+    """
+    if not (folder / "run.json").is_file():
+        raise SaywhyError(f"{folder} is no run: it has no run.json; give the folder that a run wrote")
+    manifest = read_object(folder / "run.json")
+    schema = manifest.get("schema", SCHEMA)
+    if schema != SCHEMA:
+        raise SaywhyError(f"{folder} has row schema {schema}, this saywhy reads {SCHEMA}; install its version")
+    return manifest
 
 
-def read_records(path: Path, kind: type[R]) -> Iterator[R]:
-    """Read one record a line. An unfinished last line (a run that was killed) is left out."""
-    if existing(path) is None:
-        return
-    lines = read(path).split("\n")
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = kind.from_dict(json.loads(line))
-        except (ValueError, TypeError, AttributeError) as error:
-            if number == len(lines):
-                return
-            what = f"line {number} of {path} is no {kind.__name__} ({error})"
-            raise SaywhyError(f"{what}; delete the line and resume the run") from error
-        yield record
+def records_of(path: Path, kind: type[R]) -> list[R]:
+    """Read one record a line, compressed or not; a file that a run may lack is empty.
+
+    Raises:
+        SaywhyError: If a line is no such record; the last one of a run that was killed is left out.
+    """
+    return read_records(path, kind, unfinished=True) if existing(path) else []
 
 
 def load_run(folder: Path | str) -> Run:
@@ -140,33 +135,28 @@ def load_run(folder: Path | str) -> Run:
         SaywhyError: If the folder is no run, has a newer schema, or holds a broken line.
     """
     folder = Path(folder)
-    if not (folder / "run.json").is_file():
-        raise SaywhyError(f"{folder} is no run: it has no run.json; give the folder that a run wrote")
-    manifest = _json(folder / "run.json")
-    schema = manifest.get("schema", SCHEMA)
-    if schema != SCHEMA:
-        raise SaywhyError(f"{folder} has row schema {schema}, this saywhy reads {SCHEMA}; install its version")
+    manifest = load_manifest(folder)
     rows: list[Row] = []
     decisions: list[Decision] = []
     tables: dict[Place, tuple[Table, ...]] = {}
     grids: dict[Place, tuple[Grid, ...]] = {}
     for place, inner in _places(folder, manifest):
-        rows += read_records(inner / "rows.jsonl", Row)
-        decisions += read_records(inner / "decisions.jsonl", Decision)
-        tables[place] = tuple(read_records(inner / "tables.jsonl", Table))
-        grids[place] = tuple(read_records(inner / "grids.jsonl", Grid))
+        rows += records_of(inner / "rows.jsonl", Row)
+        decisions += records_of(inner / "decisions.jsonl", Decision)
+        tables[place] = tuple(records_of(inner / "tables.jsonl", Table))
+        grids[place] = tuple(records_of(inner / "grids.jsonl", Grid))
     inner_folders = [inner / "robustness" for _, inner in _places(folder, manifest)]
-    targets = {path.parent.name: _json(path) for path in sorted(folder.glob("seed-*/targets.json"))}
+    targets = {path.parent.name: read_object(path) for path in sorted(folder.glob("seed-*/targets.json"))}
     counts = _counts(folder) if manifest.get("bank") else {}
     return Run(
         folder=folder,
         manifest=manifest,
-        texts={example.id: example for example in read_records(folder / "texts.jsonl", Example)},
+        texts={example.id: example for example in records_of(folder / "texts.jsonl", Example)},
         rows=tuple(rows),
         tables=tables,
         grids=grids,
         decisions=tuple(decisions),
-        set_aside=tuple(read_records(folder / "set_aside.jsonl", SetAside)),
+        set_aside=tuple(records_of(folder / "set_aside.jsonl", SetAside)),
         targets=targets,
         judged=_checked(inner_folders, Judged),
         probes=_checked(inner_folders, Probe),
@@ -193,7 +183,7 @@ def _checked(folders: Sequence[Path], kind: type[R]) -> tuple[R, ...]:
     """Read what robustness checks have found, where they hold ``kind``."""
     files = [file for folder in folders for file in _files(folder)]
     wanted = [file for file in files if KINDS_OF_CHECKS.get(_stem(file), VERDICTS) is kind]
-    return tuple(record for file in wanted for record in read_records(file, kind))
+    return tuple(record for file in wanted for record in records_of(file, kind))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -208,7 +198,7 @@ def _stem(file: Path) -> str:
 def _counts(folder: Path) -> dict[str, int]:
     """Read how many distinct words each text of a bank has."""
     path = folder / "texts.jsonl"
-    return {one["id"]: int(one["words"]) for one in read_lines(path)} if existing(path) else {}
+    return {one["id"]: int(one["words"]) for one in read_lines(path, "id", "words")} if existing(path) else {}
 
 
 def _places(folder: Path, manifest: Mapping[str, Any]) -> list[tuple[Place, Path]]:

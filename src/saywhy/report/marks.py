@@ -6,7 +6,7 @@ What is shipped is ``catalog/fooled.json``, which ``saywhy calibrate`` writes (C
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -72,20 +72,25 @@ class Ruler:
         marked = {metric: self.by(metric, operator) for metric in (*REPORTED, PRIMARY)}
         return ";".join(f"{metric}={'+'.join(names)}" for metric, names in marked.items() if names)
 
-    def footnote(self, operators: Iterable[str]) -> str:
-        """Say in one line what the sign means in a report of these operators; nothing where nothing is marked."""
+    def footnote(self, operators: Iterable[str], metrics: Sequence[str] = REPORTED) -> str:
+        """Say in one line what the sign means in a report of these operators; nothing where nothing is marked.
+
+        Args:
+            operators: The operators of the report.
+            metrics: What it shows beside the primary measure.
+        """
         asked = list(operators)
         who = {
             metric: tuple(dict.fromkeys(name for operator in asked for name in self.by(metric, operator)))
-            for metric in (*REPORTED, PRIMARY)
+            for metric in (*metrics, PRIMARY)
         }
         marked = {names: [metric for metric in who if who[metric] == names] for names in who.values() if names}
         if not marked:
             return ""
         parts = [
             f"{joined([f'{name} ({DOES[name]})' for name in names])} {'is' if len(names) == 1 else 'are'} not put "
-            f"below an honest explainer by {joined(metrics)}"
-            for names, metrics in marked.items()
+            f"below an honest explainer by {joined(fooled)}"
+            for names, fooled in marked.items()
         ]
         spared = "" if who[PRIMARY] else f"; no explainer fools {PRIMARY}, the primary measure"
         return (

@@ -24,11 +24,14 @@ def auroc(true: Sequence[Sequence[float]], false: Sequence[Sequence[float]], see
         return Interval(None, None, None, n, "nothing to tell apart")
     wins = np.array([[_wins(mine, others) for others in false] for mine in true])
     pairs = np.outer([len(one) for one in true], [len(one) for one in false]).astype(float)
+    value = float(wins.sum() / pairs.sum())
+    if n == 1:
+        return Interval(value, None, None, 1, "one text has no interval")
     counts = draws(n, seed).astype(float)
     above = np.einsum("bs,st,bt->b", counts, wins, counts, optimize=True)
     tried = np.einsum("bs,st,bt->b", counts, pairs, counts, optimize=True)
     low, high = percentiles(above[tried > 0] / tried[tried > 0])
-    return Interval(float(wins.sum() / pairs.sum()), low, high, n)
+    return Interval(value, low, high, n)
 
 
 def _wins(mine: Sequence[float], others: Sequence[float]) -> float:

@@ -1,0 +1,72 @@
+"""How long the robustness checks of a run will take: each is computed on a few audited texts, nothing is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from saywhy import rejudge
+from saywhy.checks import ALL, CHECKS, check_of
+from saywhy.config import Config
+from saywhy.corpus import Corpus
+from saywhy.edits import Pinned
+from saywhy.predict import Classifier
+from saywhy.rejudge import Case
+from saywhy.variants import variants
+
+
+def checks_seconds(
+    classifier: Classifier,
+    cases: Sequence[Case],
+    config: Config,
+    corpus: Corpus,
+    pinned: Pinned,
+    per_decision: float,
+) -> dict[str, float]:
+    """Return the seconds that each robustness check of the settings will take for one arm.
+
+    Another way to ask is computed once, whatever their number: each is calibrated, and predicts the texts, their tables
+    and their grids anew.
+
+    Args:
+        classifier: Who audited the texts.
+        cases: A few of them, with what was said about them under the primary operator.
+        config: The settings.
+        corpus: All texts of the run.
+        pinned: The counterfactual's words, by named label.
+        per_decision: Seconds of a classified text.
+
+    Raises:
+        SaywhyError: If a check is named for which the task lacks something.
+    """
+    model, task, operator = classifier.model, corpus.task, config.operators[0]
+    asked = list(variants(task, config.robustness).items())
+    ways = [check_of(name) for name, _ in asked]
+
+    def otherwise() -> object:
+        name, other = asked[0]
+        plain = dict.fromkeys(task.labels, 0.0)
+        return rejudge.judged_by(Classifier(model, other, plain), cases, name, operator, pinned)
+
+    kinds: dict[str, Callable[[], object]] = {
+        "noise": lambda: rejudge.rechecked(classifier, cases),
+        "k-curve": lambda: rejudge.curves(classifier, cases, operator, config.seeds[0], {}),
+        "minimality": lambda: rejudge.spares(classifier, cases, operator),
+        "rewrite": lambda: rejudge.rewrites(classifier, cases),
+        "wrong-target": lambda: rejudge.wrong_targets(classifier, cases),
+    }
+    found, texts = {}, len(corpus.audited) / len(cases)
+    again = texts * seconds_of(otherwise) + per_decision * len(corpus.calibration) if asked else 0.0
+    for check in CHECKS:
+        if check in ways:
+            found[check] = again * ways.count(check)
+        elif check in kinds and {check, ALL} & set(config.robustness):
+            found[check] = texts * seconds_of(kinds[check])
+    return found
+
+
+def seconds_of(compute: Callable[[], object]) -> float:
+    """Return the seconds that a computation takes."""
+    began = time.monotonic()
+    compute()
+    return time.monotonic() - began

@@ -1,0 +1,17 @@
+"""Training rows of a few texts: what the tests of training share."""
+
+import tiny
+from saywhy import targets
+from saywhy.edits import Item
+from saywhy.records import STYLES, Prediction
+from saywhy.supervision import Recipe
+
+RECIPE = Recipe(rate=1e-2, epochs=2, batch=2, rank=4)
+TEXTS = (*tiny.TEXTS, "so sad, so sad :(", "I love @you", "cold day, great food")
+
+
+def made_rows(texts=TEXTS):
+    prediction = Prediction("positive", "positive", {"negative": -2.0, "positive": -0.1}, 1.9, "negative")
+    items = [Item(example, prediction) for example in tiny.examples(texts)]
+    picks = targets.at_random(items, tiny.PINNED, seed=0)
+    return targets.rows(tiny.TASK, items, picks, STYLES, labels=["positive"] * len(items))

@@ -1,0 +1,87 @@
+"""Folders of all sorts: two runs beside each other, unfinished and damaged ones, a run in which nothing was valid."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from saywhy.records import SaywhyError
+from saywhy.report import write_comparison, write_report
+from saywhy.report.compare import compare
+from saywhy.report.headline import headline
+from saywhy.report.load import load_run
+from saywhy.report.summary import summarise
+from written_runs import lines, write_run
+
+
+def test_comparison_of_a_run_with_itself_shows_nothing(study: Path, tmp_path: Path) -> None:
+    run = load_run(study)
+    found = compare(run, run)
+    assert len(found) == 5 * 3 * 3
+    assert all((c.difference.value, c.difference.p) == (0.0, 1.0) for c in found)
+    out = write_comparison(study, study, tmp_path / "compare.md")
+    assert "difference" in out.read_text(encoding="utf-8")
+
+
+def test_two_audits_are_compared_whatever_the_arm_is_called(audit: Path, tmp_path: Path) -> None:
+    other = write_run(tmp_path, arms=("other-model",), n=6, seeds=(0,))
+    found = compare(load_run(audit), load_run(other))
+    assert {c.key.arm for c in found} == {"other-model"}
+    assert write_comparison(audit, other) == tmp_path / "compare.md"
+
+
+def test_runs_of_different_tasks_are_refused_in_one_line(audit: Path, tmp_path: Path) -> None:
+    other = write_run(tmp_path, arms=("x",), n=6, task="news")
+    with pytest.raises(SaywhyError, match="compare runs of one task") as caught:
+        write_comparison(audit, other)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_run_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SaywhyError, match=r"is no run: it has no run\.json"):
+        write_report(tmp_path)
+
+
+def test_half_a_last_line_is_left_out_and_a_broken_one_named(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, arms=("x",), n=4, seeds=(0,))
+    path = folder / "seed-0" / "x" / "rows.jsonl"
+    whole = path.read_text(encoding="utf-8")
+    path.write_text(whole[:-20], encoding="utf-8")
+    assert len(load_run(folder).rows) == 4 * 9 - 1
+    path.write_text("{broken\n" + whole, encoding="utf-8")
+    with pytest.raises(SaywhyError, match=r"line 1 of .*rows\.jsonl is no Row"):
+        load_run(folder)
+
+
+def test_run_with_nothing_but_a_manifest(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"schema": 1}', encoding="utf-8")
+    write_report(tmp_path)
+    assert "No explanation was judged" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_newer_schema_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"schema": 99}', encoding="utf-8")
+    with pytest.raises(SaywhyError, match="schema 99"):
+        load_run(tmp_path)
+
+
+def test_all_invalid_still_makes_a_report(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, arms=("x",), n=4, seeds=(0,))
+    rows = [
+        dataclasses.replace(r, words=(), edited=None, reason="empty reply", recheck=None, drop=None, hit=False)
+        for r in load_run(folder).rows
+    ]
+    lines(folder / "seed-0" / "x" / "rows.jsonl", rows)
+    assert "no more often than a random word" in headline(summarise(load_run(folder)))
+    write_report(folder, png=True)
+    assert (folder / "figure-validity.png").stat().st_size > 0
+
+
+def test_report_needs_no_torch(audit: Path) -> None:
+    code = f"import sys; from saywhy.report import write_report; write_report({str(audit)!r})"
+    code += "; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
