@@ -13,6 +13,7 @@ from saywhy.records import SaywhyError
 from saywhy.report import write_report
 from saywhy.report.card import card_sheet, difference, write_card, write_cards
 from saywhy.report.format import number
+from saywhy.report.gate import gate_of
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
 from saywhy.store import write_json, write_lines
@@ -165,9 +166,9 @@ def test_what_was_kept_and_the_gate(run, tmp_path):
     kept = next(one for one in summary.retention if one.arm == "faithful")
     assert f"Accuracy {number(kept.accuracy.value)} [" in text
     assert f"Agreement with adapted: {number(kept.agreement.value)} [" in text
-    assert (kept.accuracy_kept, kept.agreement_kept) != ("no", "no")
-    verdict = "passed" if (kept.accuracy_kept, kept.agreement_kept) == ("yes", "yes") else "not shown to be passed"
-    assert f"**{verdict}** (accuracy: {kept.accuracy_kept}, agreement: {kept.agreement_kept})" in text
+    judged = gate_of(kept, summary.yardstick, summary.rules)
+    assert f"**{ {'passes': 'passed', 'fails': 'not passed', 'open': 'open'}[judged.state] }**" in text
+    assert all(reason in text for reason in judged.reasons)
     assert "3.50 nats a token (3 rows). Change against adapted: 0.50 [0.50, 0.50]." in text
     assert "2 of 3. adapted: 3 of 3." in text
     start = front(folder / "seed-0" / "adapted" / "adapter" / "README.md")[1]

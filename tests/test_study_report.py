@@ -22,6 +22,7 @@ from saywhy.grid.frozen import confirmatory
 from saywhy.grid.plan import read_plan
 from saywhy.records import SaywhyError
 from saywhy.report.format import Shown, sheet
+from saywhy.report.gate import gate_of
 from saywhy.report.retention import Retention
 from saywhy.report.rules import Rules
 from saywhy.report.study import load_study, show_study_report, write_study_report
@@ -30,7 +31,7 @@ from saywhy.report.study.answer import answer
 from saywhy.report.study.bars import check, read_bars
 from saywhy.report.study.files import cells_csv, confirmatory_csv, retention_csv
 from saywhy.report.study.frozen import objections
-from saywhy.report.study.gate import gate_of, instructed, not_releasable
+from saywhy.report.study.gate import instructed, not_releasable
 from saywhy.report.study.groups import groups_of
 from saywhy.report.study.latex import escape, table, tables_tex
 from saywhy.report.study.matrices import style_matrices, task_matrices

@@ -160,7 +160,7 @@ def study(
     from saywhy.grid.command import study as studied
 
     if folder := studied(file, pairs or [], dry=dry):
-        _show(folder)
+        _show(folder, cards=True)
 
 
 @app.command()

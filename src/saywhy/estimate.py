@@ -16,7 +16,7 @@ from saywhy.config import Config, resolved
 from saywhy.corpus import Corpus, assemble, associate, pin, refuse_empty
 from saywhy.data import sample
 from saywhy.edits import Item
-from saywhy.forecast import checks_seconds, seconds_of
+from saywhy.forecast import TRAIN_COST, checks_seconds, seconds_of
 from saywhy.gauge import gauge
 from saywhy.models.spec import load
 from saywhy.plants import PLANTS
@@ -31,8 +31,6 @@ PROBE = 4
 """Texts that are computed to measure the rate."""
 DECIDED = 32
 """Texts that are classified to measure the rate."""
-TRAIN_COST = 3.0
-"""Seconds of a trained token against a computed one: forward, backward through activations, LoRA's products."""
 
 
 def plan(config: Config, out: Path, arms: Sequence[str]) -> None:

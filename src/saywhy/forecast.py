@@ -1,4 +1,4 @@
-"""How long the robustness checks of a run will take: each is computed on a few audited texts, nothing is kept."""
+"""How long things will take: computed on a few texts, nothing is kept."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from saywhy.edits import Pinned
 from saywhy.predict import Classifier
 from saywhy.rejudge import Case
 from saywhy.variants import variants
+
+TRAIN_COST = 3.0
+"""Seconds of a trained token against a computed one: forward, backward through activations, LoRA's products."""
 
 
 def checks_seconds(

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from saywhy import audit
 from saywhy.config import Config
 from saywhy.corpus import Corpus
 from saywhy.edits import Item, Pinned, every_edit
+from saywhy.forecast import TRAIN_COST, seconds_of
 from saywhy.grid.expand import Asked
 from saywhy.grid.steps import Size
 from saywhy.models.protocol import Choice, Model
 from saywhy.predict import Classifier, calibrate
-from saywhy.records import STYLES
+from saywhy.records import STYLES, TRAINING_OPERATOR
 from saywhy.targets import answered, at_random, rows
 from saywhy.targets import faithful as search
 
 PROBE = 2
 """Texts on which a rate is measured."""
-TRAIN_COST = 3.0
-"""Seconds of a trained token against a computed one: forward, backward through activations, LoRA's products."""
 
 Rates = dict[str, float]
 """Seconds a text, by the words of ``Size.rate`` joined by blanks."""
@@ -50,21 +49,19 @@ def measure(
     items = [Item(*pair) for pair in zip(some, classifier.predict_examples(some), strict=True)]  # warms up
     for shape in shapes:
         asked = audit.Plan("probe", pinned, shape.styles, shape.settings, shape.readouts, config.operators)
-        began = time.monotonic()
-        audit.audit(classifier, some, asked)
-        found[f"audit {config.task} {name_of(shape)}"] = (time.monotonic() - began) / len(some)
+        spent = seconds_of(partial(audit.audit, classifier, some, asked))
+        found[f"audit {config.task} {name_of(shape)}"] = spent / len(some)
     many = corpus.calibration[: 8 * PROBE]
-    began = time.monotonic()
-    classifier.predict_examples(many)
-    found[f"decide {config.task}"] = (time.monotonic() - began) / len(many)
+    found[f"decide {config.task}"] = seconds_of(partial(classifier.predict_examples, many)) / len(many)
     if practised:
-        began = time.monotonic()
-        table = every_edit(classifier, items, ("redact",), None)[0]["redact"]
-        search(classifier, items, table, pinned)
-        found[f"targets {config.task}"] = (time.monotonic() - began) / len(some)
+        found[f"targets {config.task}"] = seconds_of(partial(_targets, classifier, items, pinned)) / len(some)
     for styles in practised:
         found[f"train {config.task} {styles}"] = _training(classifier, items, pinned, styles)
     return found
+
+
+def _targets(classifier: Classifier, items: Sequence[Item], pinned: Pinned) -> None:
+    search(classifier, items, every_edit(classifier, items, (TRAINING_OPERATOR,), None)[0][TRAINING_OPERATOR], pinned)
 
 
 def _training(classifier: Classifier, items: Sequence[Item], pinned: Pinned, practised: str) -> float:
@@ -73,9 +70,8 @@ def _training(classifier: Classifier, items: Sequence[Item], pinned: Pinned, pra
     told = [answered(item, item.prediction.label) for item in items]
     labels = [item.prediction.label for item in told]
     made = rows(classifier.task, told, at_random(told, pinned, 0), styles, labels=labels)
-    began = time.monotonic()
-    classifier.model.choose([Choice(row["prompt"], (row["completion"][0]["content"],)) for row in made])
-    return TRAIN_COST * (time.monotonic() - began) / len(items)
+    asked = [Choice(row["prompt"], (row["completion"][0]["content"],)) for row in made]
+    return TRAIN_COST * seconds_of(partial(classifier.model.choose, asked)) / len(items)
 
 
 def name_of(shape: Asked) -> str:

@@ -30,10 +30,14 @@ def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None, c
     from saywhy.report.calibration import is_calibration
     from saywhy.report.calibration_page import show_calibration, write_calibration
     from saywhy.report.study import is_study, show_study_report, write_study_report
+    from saywhy.report.study.cards import write_study_cards
 
     folder = Path(folder)
     if is_study(folder):  # what was frozen says what is confirmatory and what may be lost
-        return write_study_report(folder, png=png, summary=show_study_report(folder))
+        summary = show_study_report(folder)
+        if cards:
+            write_study_cards(summary)
+        return write_study_report(folder, png=png, summary=summary)
     if is_calibration(folder):
         show_calibration(folder)
         return write_calibration(folder)

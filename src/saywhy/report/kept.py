@@ -9,6 +9,7 @@ from typing import Any
 
 from saywhy import stats
 from saywhy.report.format import estimate, number
+from saywhy.report.gate import gate_of
 from saywhy.report.retention import Retention
 from saywhy.report.summary import Summary
 
@@ -27,21 +28,19 @@ def kept_sentences(summary: Summary, arm: str) -> list[str]:
         said.append(f"Agreement with {summary.start}: {estimate(found.agreement)}.")
     if summary.yardstick is not None:
         said.append(f"Two seeds of {summary.start} agree on {estimate(summary.yardstick)}.")
-    return [*said, gate(summary, found)]
+    return [*said, _gate_sentence(summary, found)]
 
 
-def gate(summary: Summary, found: Retention) -> str:
+def _gate_sentence(summary: Summary, found: Retention) -> str:
     """Say whether an arm lost no more than it may."""
     if found.accuracy_change is None:
         return "The gate compares with the start arm, which this is." if summary.start == found.arm else "No gate."
-    rules = summary.rules
-    answers = {"accuracy": found.accuracy_kept, "agreement": found.agreement_kept}
-    told = ", ".join(f"{name}: {answer or 'not told by one seed of the start arm'}" for name, answer in answers.items())
-    passed = all(answer == "yes" for answer in answers.values())
-    verdict = "passed" if passed else "not passed" if "no" in answers.values() else "not shown to be passed"
+    rules, judged = summary.rules, gate_of(found, summary.yardstick, summary.rules)
+    verdict = {"passes": "passed", "fails": "not passed", "open": "open"}[judged.state]
+    why = f" ({'; '.join(judged.reasons)})" if judged.reasons else ""
     return (
-        f"Gate (a loss of accuracy below {rules.accuracy_loss:g}, of agreement below {rules.agreement_loss:g}, each "
-        f"by the bound of its interval): **{verdict}** ({told})."
+        f"Gate (lower bound of the change of accuracy above -{rules.accuracy_loss:g}; agreement not more than "
+        f"{rules.agreement_loss:g} below that of two seeds of the start arm): **{verdict}**{why}."
     )
 
 

@@ -5,34 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from saywhy import stats
 from saywhy.arms import MADE
 from saywhy.report.arms import matched_seeds, start_arm
-from saywhy.report.format import change as change_of
-from saywhy.report.format import number
+from saywhy.report.gate import Gate, gate_of
 from saywhy.report.load import Run
 from saywhy.report.retention import Retention, retention, yardstick
 from saywhy.report.rules import Rules
 from saywhy.report.study.load import Arm, Kept, StudyRun
-from saywhy.stats import Answer, Difference, Interval
+from saywhy.stats import Difference, Interval
 from saywhy.stats.intervals import by_text
-
-State = Literal["passes", "fails", "open"]
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """Whether an arm may be released as far as a task is concerned.
-
-    Attributes:
-        state: ``open`` if it cannot be told yet.
-        reasons: Why it fails or is open.
-    """
-
-    state: State
-    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,37 +52,6 @@ def kept_of(study: StudyRun, rules: Rules, seed: int = 0) -> Iterator[ArmKept]:
             gate = gate_of(found, usual, rules) if gated else None
             classes, changes = _by_class(run, found.arm, start, seed)
             yield ArmKept(task, arm, found, usual, classes, changes, gate)
-
-
-def gate_of(found: Retention, usual: Interval | None, rules: Rules) -> Gate:
-    """Judge an arm: nothing lost in accuracy (lower bound), agreement not below that of two seeds by more than may be.
-
-    Args:
-        found: What the arm kept.
-        usual: Agreement of two seeds of the start arm: the noise in any agreement.
-        rules: How much may be lost.
-    """
-    lost, unknown = [], []
-    change, agreed = found.accuracy_change, found.agreement.value
-    if change is None or change.value is None or found.accuracy_kept is None:
-        unknown.append("no accuracy to compare")
-    elif found.accuracy_kept != "yes":
-        lost.append(f"change of accuracy {change_of(change)}{_shortfall(found.accuracy_kept, change, rules)}")
-    if agreed is None or usual is None or usual.value is None:
-        unknown.append("no yardstick of agreement (it takes two seeds of the start arm)")
-    elif agreed < usual.value - rules.agreement_loss:
-        lost.append(f"agreement {number(agreed)} is below that of two seeds of the start arm, {number(usual.value)}")
-    if lost:
-        return Gate("fails", tuple(lost))
-    return Gate("open", tuple(unknown)) if unknown else Gate("passes")
-
-
-def _shortfall(kept: Answer, change: Difference, rules: Rules) -> str:
-    """Say why a change of accuracy does not pass."""
-    if kept == "no":
-        return ", lost"
-    few = change.low is not None and change.low > -rules.accuracy_loss
-    return f", {'too few texts changed' if few else 'too uncertain'} to exclude a loss of {rules.accuracy_loss:g}"
 
 
 def _by_class(run: Run, arm: str, start: str | None, seed: int) -> tuple[dict[str, Interval], dict[str, Difference]]:

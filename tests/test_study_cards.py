@@ -1,0 +1,34 @@
+"""The model cards of a study say what its page says."""
+
+import json
+
+from saywhy.models.spec import CONSTANTS_FILE
+from saywhy.report.study import load_study
+from saywhy.report.study.cards import write_study_cards
+from saywhy.report.study.summary import summarise_study
+from synthetic_study import write_study
+
+TOLD = {"base": {"id": "someone/model", "fingerprint": "sha256:0", "note": ""}, "recipe": {"rate": 0.001}}
+WORD = {"passes": "passed", "fails": "not passed", "open": "open"}
+
+
+def test_a_card_stands_beside_each_audited_adapter_and_has_the_gate_of_the_page(tmp_path):
+    folder = write_study(tmp_path / "planted")
+    study = load_study(folder)
+    measured = sorted({row.arm for run in study.runs.values() for row in run.rows if row.arm.startswith("faithful")})
+    for arm in (*measured, "faithful-half.all.films"):
+        adapter = folder / "models" / "seed-0" / arm / "adapter"
+        adapter.mkdir(parents=True)
+        (adapter / CONSTANTS_FILE).write_text(json.dumps(TOLD), "utf-8")
+    summary = summarise_study(load_study(folder))
+    written = write_study_cards(summary)
+    assert sorted(card.parent.parent.name for card in written) == measured, "what was not audited has no card"
+    judged = 0
+    for card in written:
+        text, arm = card.read_text("utf-8"), card.parent.parent.name
+        gates = [one.gate for one in summary.kept if one.arm.name == arm and one.gate]
+        assert all(f"**{WORD[gate.state]}**" in text for gate in gates)
+        judged += len(gates)
+        if control := study.control(study.arm(arm)):
+            assert f"over {control.name}" in text
+    assert judged
