@@ -38,8 +38,7 @@ static: setup  ## format, lint, strict types, import layers
 check: static test  ## static, then the fast tests
 
 slow: setup  ## the slow tests, offline
-	@$(OFFLINE) $(BIN)/pytest -m slow; code=$$?; \
-	if [ $$code -eq 5 ]; then echo "no slow tests yet"; else exit $$code; fi
+	$(OFFLINE) $(BIN)/pytest -m slow
 
 BENCHMARKS := "table --with-inseq" generation training growth run_stages precision
 

@@ -34,7 +34,7 @@ import torch
 
 from benchmarks import plain
 from benchmarks.common import Done, Ledger, Outcome, alternate, fastest, grid, progress
-from benchmarks.script import STATE, Texts, arguments, begin, finish, run, source_of, texts
+from benchmarks.script import STATE, Texts, arguments, begin, finish, positive, run, source_of, texts
 from benchmarks.work import Bare, Counter, Machine, exact_products, load_bare, load_exact
 from saywhy.config import parse
 from saywhy.edits import Item
@@ -43,7 +43,7 @@ from saywhy.predict import Classifier
 from saywhy.prompts import Message
 from saywhy.readouts import reply_room, request
 from saywhy.records import STYLES, Setting, StyleName
-from saywhy.study import Study
+from saywhy.run import Run
 
 TASK = "sentiment140"
 SETTINGS: tuple[Setting, ...] = ("one-word", "free")
@@ -153,7 +153,7 @@ def adapted(options: argparse.Namespace) -> str:
         ]
     )
     folder: Path = STATE / where
-    adapter = Study(config, folder).make("adapted", 0)
+    adapter = Run(config, folder).make("adapted", 0)
     exact_products()
     return str(adapter)
 
@@ -263,8 +263,10 @@ def section(found: dict[str, Outcome], drawn: Texts, machine: Machine, sizes: Se
 def main() -> None:
     """Measure, and write the section."""
     parser = arguments(__doc__ or "", "2 texts, 1 round, the base model, batches of 8", texts=64, rounds=2)
-    parser.add_argument("--decode-texts", type=int, default=32, help="texts of the decode phase (default %(default)s)")
-    parser.add_argument("--adapt-rows", type=int, default=80, help="texts the adapted model learns from")
+    parser.add_argument(
+        "--decode-texts", type=positive, default=32, help="texts of the decode phase (default %(default)s)"
+    )
+    parser.add_argument("--adapt-rows", type=positive, default=80, help="texts the adapted model learns from")
     parser.add_argument("--base", action="store_true", help="take the model as it is")
     options = parser.parse_args()
     if options.quick:

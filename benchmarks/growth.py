@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.child import Usage, saywhy_run
 from benchmarks.common import Lap, Ledger, grid, progress
-from benchmarks.script import STATE, arguments, begin, finish, run, source_of
+from benchmarks.script import STATE, arguments, begin, finish, positive, run, source_of
 from benchmarks.work import Machine, load_exact
 
 TASK = "sentiment140"
@@ -102,13 +102,20 @@ def once(ledger: Ledger, rows: int, settings: Sequence[str], vocabulary: int, th
     return found
 
 
+def listed(said: str) -> list[int]:
+    """Return the sizes that --sizes names, the smallest first."""
+    return sorted({positive(word) for word in said.split(",")})
+
+
 def main() -> None:
     """Measure, and write the section."""
     parser = arguments(__doc__ or "", "2 and 4 texts")
-    parser.add_argument("--sizes", default="50,100,200,400", help="texts of each audit (default %(default)s)")
+    parser.add_argument(
+        "--sizes", type=listed, default="50,100,200,400", help="texts of each audit (default %(default)s)"
+    )
     options = parser.parse_args()
     if options.quick:
-        options.sizes = "2,4"
+        options.sizes = [2, 4]
     ledger = begin("growth", options)
     machine = Machine(load_exact(options.model))
     folder = source_of(TASK, options.data)
@@ -121,10 +128,9 @@ def main() -> None:
         "calibration_rows=64",
         "decide_rows=10",
     ]
-    sizes = [int(size) for size in options.sizes.split(",")]
-    found = [once(ledger, size, settings, machine.vocabulary, options.threads) for size in sizes]
+    found = [once(ledger, size, settings, machine.vocabulary, options.threads) for size in options.sizes]
     machine.measure()
-    finish("growth", options, section(sizes, found, "real" if folder else "built-in", machine), ledger)
+    finish("growth", options, section(options.sizes, found, "real" if folder else "built-in", machine), ledger)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import Checked, Done, Ledger, Outcome, alternate, grid
-from benchmarks.script import Texts, arguments, begin, finish, run, texts
+from benchmarks.script import Texts, arguments, begin, finish, positive, run, texts
 from benchmarks.work import Counter, Machine, exact_products, load_exact
 from saywhy.edits import Item, every_edit
 from saywhy.models.local import LocalModel
@@ -232,7 +232,9 @@ def section(found: dict[str, Outcome], rounding: Rounding, drawn: Texts, machine
 def main() -> None:
     """Measure, and write the section."""
     parser = arguments(__doc__ or "", "4 texts", texts=200, rounds=10)
-    parser.add_argument("--bfloat16-texts", type=int, default=20, help="texts in pure bfloat16 (default %(default)s)")
+    parser.add_argument(
+        "--bfloat16-texts", type=positive, default=20, help="texts in pure bfloat16 (default %(default)s)"
+    )
     options = parser.parse_args()
     if options.quick:
         options.texts, options.bfloat16_texts, options.rounds = 4, 2, 2

@@ -70,6 +70,13 @@ def texts(name: str, count: int, data: Path, split: str = "test") -> Texts:
     return Texts(task, tuple(found), "real" if folder else "built-in")
 
 
+def positive(said: str) -> int:
+    """Return the number that an option names, 1 or more."""
+    if not said.strip().isdecimal() or int(said) < 1:
+        raise argparse.ArgumentTypeError(f"{said!r} is not a whole number of 1 or more")
+    return int(said)
+
+
 def arguments(doc: str, quick: str, *, texts: int = 0, rounds: int = 0) -> argparse.ArgumentParser:
     """Return a parser of the options that benchmarks share.
 
@@ -89,9 +96,11 @@ def arguments(doc: str, quick: str, *, texts: int = 0, rounds: int = 0) -> argpa
     )
     parser.add_argument("--model", default="smollm2-135m", help="as model= of saywhy; default %(default)s")
     if texts:
-        parser.add_argument("--texts", type=int, default=texts, help="texts (default %(default)s)")
+        parser.add_argument("--texts", type=positive, default=texts, help="texts (default %(default)s)")
     if rounds:
-        parser.add_argument("--rounds", type=int, default=rounds, help="rounds of a comparison (default %(default)s)")
+        parser.add_argument(
+            "--rounds", type=positive, default=rounds, help="rounds of a comparison (default %(default)s)"
+        )
     parser.add_argument("--threads", type=int, default=0, help="threads of torch; 0 leaves torch's own choice")
     parser.add_argument("--quick", action="store_true", help=f"about a minute: {quick}; RESULTS.md stays as it is")
     parser.add_argument("--restart", action="store_true", help="drop the rounds kept from an interrupted run")

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Check, Checked, Done, Ledger, Outcome, Side, alternate, grid
-from benchmarks.script import STATE, Texts, arguments, begin, finish, run, texts
+from benchmarks.script import STATE, Texts, arguments, begin, finish, positive, run, texts
 from benchmarks.sft import Rows, mean_losses, sft, start_losses
 from benchmarks.work import Counter, Machine, exact_products, load_exact
 from saywhy.data import read_messages
@@ -213,7 +213,7 @@ def section(
 def main() -> None:
     """Measure, and write the section."""
     parser = arguments(__doc__ or "", "1 text, 1 round, the case of three styles without replay", texts=200, rounds=3)
-    parser.add_argument("--block", type=int, default=12, help="texts of a round (default %(default)s)")
+    parser.add_argument("--block", type=positive, default=12, help="texts of a round (default %(default)s)")
     parser.add_argument("--no-whole", dest="whole", action="store_false", help="leave out ours on all texts")
     parser.add_argument("--replay", default="replay", help="folder below --data with instruction data, or none")
     options = parser.parse_args()

@@ -144,3 +144,33 @@ def audit(tmp_path_factory):
     folder = write_run(tmp_path_factory.mktemp("audit"), arms=("some-model",), n=6, seeds=(0,))
     write_report(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory):
+    """Return the folder of a study of many arms whose truth is planted; what it asks looks like markup."""
+    from synthetic_study import write_study
+
+    made = write_study(tmp_path_factory.mktemp("planted") / "planted", n=40)
+    manifest = json.loads((made / "study.json").read_text("utf-8"))
+    manifest["plan"]["about"] = "<script>alert(1)</script> & 50 % of $x_1$"
+    (made / "study.json").write_text(json.dumps(manifest), "utf-8")
+    return made
+
+
+@pytest.fixture(scope="session")
+def planted_summary(planted):
+    """Return every number of the planted study's report."""
+    from saywhy.report.study import load_study
+    from saywhy.report.study.summary import summarise_study
+
+    return summarise_study(load_study(planted))
+
+
+@pytest.fixture(scope="session")
+def planted_report(planted, planted_summary):
+    """Return the folder of the planted study, its report written."""
+    from saywhy.report.study import write_study_report
+
+    write_study_report(planted, summary=planted_summary)
+    return planted

@@ -3,7 +3,7 @@
 import json
 
 import tiny
-from saywhy import shelf, study
+from saywhy import run, shelf
 from saywhy.config import parse
 from saywhy.models.scripted import Scripted, keyword_rule
 from saywhy.store import write_lines
@@ -70,4 +70,4 @@ def study_of(tmp_path, monkeypatch, explain, *settings, kind=Scripted, rewrite=s
             )
         (tmp_path / "toys.yaml").write_text(json.dumps(TASK.model_dump(mode="json", exclude={"hub"})))
     config = parse([f"model={tmp_path / 'model'}", f"task={tmp_path / 'toys.yaml'}", f"data={tmp_path}", *settings])
-    return study.Study(config, tmp_path / folder, arms=(study.AUDITED,)).run()
+    return run.Run(config, tmp_path / folder, arms=(run.AUDITED,)).run()

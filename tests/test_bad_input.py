@@ -20,6 +20,7 @@ from saywhy.records import SaywhyError
 from saywhy.tasks import load_task
 
 SMALL = ("rows=4", "calibration_rows=8", "lexicon_rows=40", "decide_rows=8", "chunk=4")
+WITHOUT_DRY = ("train", "targets")
 ONE = "name: one\nquestion: Is it?\nlead_in: It is\nlabels: "
 
 
@@ -114,12 +115,10 @@ def rows_in(tmp_path, tenths):
         ("attribute", range(2, 10), "to measure the calibration constants on"),
     ],
 )
-@pytest.mark.parametrize("dry", [False, True])
-def test_no_training_row_is_left(refused, tmp_path, verb, tenths, line, dry):
-    if dry and verb in ("train", "targets"):
-        pytest.skip("has no --dry")
-    told = refused(verb, rows_in(tmp_path, tenths), *SMALL, *(["--dry"] if dry else []))
-    assert told == f"no training text of {tmp_path} is left {line}: give more rows in the train split"
+def test_no_training_row_is_left(refused, tmp_path, verb, tenths, line):
+    told = f"no training text of {tmp_path} is left {line}: give more rows in the train split"
+    for dry in ([], ["--dry"])[: 1 if verb in WITHOUT_DRY else 2]:
+        assert refused(verb, rows_in(tmp_path, tenths), *SMALL, *dry) == told
 
 
 def test_no_target_that_flips(refused, monkeypatch, tmp_path):

@@ -179,6 +179,22 @@ def test_a_quick_run_leaves_the_results_alone(tmp_path, monkeypatch, ledger):
     assert "body" in (tmp_path / "state" / "quick.md").read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "line"),
+    [
+        ("growth", ["--sizes", "a"], "argument --sizes: 'a' is not a whole number of 1 or more"),
+        ("training", ["--rounds", "0"], "argument --rounds: '0' is not a whole number of 1 or more"),
+        ("generation", ["--decode-texts", "-1"], "argument --decode-texts: '-1' is not a whole number of 1 or more"),
+    ],
+)
+def test_what_is_no_number_of_anything_is_one_line(name, words, line, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *words])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"benchmarks.{name}").main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"{name}.py: error: {line}"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_help_teaches(name, monkeypatch, capsys):
     module = importlib.import_module(f"benchmarks.{name}")

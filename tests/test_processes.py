@@ -33,10 +33,27 @@ def tell(done, of):
     if done == int(kill_at) and not first():
         os.kill(os.getpid(), 9)
 
-model, rows, out, rank, kill_at = sys.argv[1:]
-recipe = Recipe(rate=1e-2, epochs=2, batch=3, rank=int(rank))
+model, rows, out, rank, kill_at, batch = sys.argv[1:]
+recipe = Recipe(rate=1e-2, epochs=2, batch=int(batch), rank=int(rank))
 train(resolve(model), json.loads(Path(rows).read_text()), recipe, Path(out), tell)
 """
+
+SHORT_OF_MEMORY = """
+from saywhy import trainer
+from saywhy.processes import rank as number
+
+def refuse(slope):
+    raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+def loss(forward, texts, of=None, real=trainer.tree_loss):
+    found = real(forward, texts, of)
+    if number() == 1 and len(texts) > 1:
+        found.register_hook(refuse)
+    return found
+
+trainer.tree_loss = loss
+"""
+"""Before ``TRAIN``: the second process has no memory for the gradients of two texts at once."""
 
 
 def data(out: Path) -> dict[str, bytes]:
@@ -75,19 +92,20 @@ def rows_with_replay() -> list[dict]:
     return mixed
 
 
-def train_in(count: int, folder: Path, rank: int, *, to: str, kill_at: int = 0) -> list[tuple[int, str, str]]:
+def train_in(
+    count: int, folder: Path, rank: int, *, to: str, kill_at: int = 0, batch: int = 3, before: str = ""
+) -> list[tuple[int, str, str]]:
     """Train in ``count`` processes, all but the first of which may kill themselves after a step."""
-    return ended(
-        launch(count, "-c", TRAIN, *map(str, (folder / "model", folder / "rows.json", folder / to, rank, kill_at)))
-    )
+    words = (folder / "model", folder / "rows.json", folder / to, rank, kill_at, batch)
+    return ended(launch(count, "-c", before + TRAIN, *map(str, words)))
 
 
-def assert_same(one: Path, more: Path) -> None:
+def assert_same(one: Path, more: Path, *, steps: int = 8) -> None:
     """Two trainings are the same: losses, weights, and nothing but what ships."""
     before, after = (
         [entry["loss"] for entry in json.loads((path / "losses.json").read_text())] for path in (one, more)
     )
-    assert len(before) == 8
+    assert len(before) == steps
     assert after == pytest.approx(before, abs=1e-5)
     assert before[-1] < before[0]
     weights, others = (
@@ -114,6 +132,14 @@ def test_several_processes_train_as_one(lesson, rank, count):
         done = train_in(number, lesson, rank, to=str(number))
         assert [code for code, *_ in done] == [0] * number, done
     assert_same(lesson / "1", lesson / str(count))
+
+
+@pytest.mark.slow
+def test_a_process_with_less_memory_than_the_other_takes_smaller_parts(lesson):
+    for number, before in ((1, ""), (2, SHORT_OF_MEMORY)):
+        done = train_in(number, lesson, 4, to=str(number), batch=4, before=before)
+        assert [code for code, *_ in done] == [0] * number, done
+    assert_same(lesson / "1", lesson / "2", steps=6)
 
 
 @pytest.mark.slow

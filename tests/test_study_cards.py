@@ -9,11 +9,13 @@ from saywhy.report.study.summary import summarise_study
 from synthetic_study import write_study
 
 TOLD = {"base": {"id": "someone/model", "fingerprint": "sha256:0", "note": ""}, "recipe": {"rate": 0.001}}
+ARMS = ("base", "adapted", "faithful.all.films", "random.all.films", "faithful.all.trains", "random.all.trains",
+        "faithful-bare.all.films")  # fmt: skip
 WORD = {"passes": "passed", "fails": "not passed", "open": "open"}
 
 
 def test_a_card_stands_beside_each_audited_adapter_and_has_the_gate_of_the_page(tmp_path):
-    folder = write_study(tmp_path / "planted")
+    folder = write_study(tmp_path / "planted", n=20, arms=ARMS)
     study = load_study(folder)
     measured = sorted({row.arm for run in study.runs.values() for row in run.rows if row.arm.startswith("faithful")})
     for arm in (*measured, "faithful-half.all.films"):

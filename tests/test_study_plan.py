@@ -43,7 +43,7 @@ def file_of(folder: Path, **changes) -> Path:
 def test_shipped_studies_can_be_read(path):
     read = read_plan(path)
     assert read.name == path.stem
-    assert expand.cells(read)
+    assert expand.cells(read) or read.with_["split"] == "validation", "what is chosen on validation confirms nothing"
     assert steps.all_steps(read, expand.units(read))
 
 

@@ -2,86 +2,45 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
-import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-import synthetic_study
 from saywhy.arms import Trained
-from saywhy.bank import release
 from saywhy.grid.expand import trained_arms
 from saywhy.grid.frozen import confirmatory
 from saywhy.grid.plan import read_plan
 from saywhy.records import SaywhyError
-from saywhy.report.format import Shown, sheet
 from saywhy.report.gate import gate_of
 from saywhy.report.retention import Retention
 from saywhy.report.rules import Rules
-from saywhy.report.study import load_study, show_study_report, write_study_report
+from saywhy.report.study import load_study, write_study_report
 from saywhy.report.study.ablations import ablations_of, curve_of
 from saywhy.report.study.answer import answer
 from saywhy.report.study.bars import check, read_bars
-from saywhy.report.study.files import cells_csv, confirmatory_csv, retention_csv
+from saywhy.report.study.files import confirmatory_csv
 from saywhy.report.study.frozen import objections
 from saywhy.report.study.gate import instructed, not_releasable
 from saywhy.report.study.groups import groups_of
-from saywhy.report.study.latex import escape, table, tables_tex
 from saywhy.report.study.matrices import style_matrices, task_matrices
-from saywhy.report.study.page import page
-from saywhy.report.study.parts import last_parts, parts_of
-from saywhy.report.study.summary import StudySummary, missing, summarise_study
+from saywhy.report.study.summary import missing, summarise_study
 from saywhy.stats import Difference, Interval
-
-HOSTILE = "<script>alert(1)</script> & 50 % of $x_1$"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    made = synthetic_study.write_study(tmp_path_factory.mktemp("study") / "planted", n=40)
-    manifest = json.loads((made / "study.json").read_text())
-    manifest["plan"]["about"] = HOSTILE
-    (made / "study.json").write_text(json.dumps(manifest))
-    return made
+from synthetic_study import bare_page
 
 
-@pytest.fixture(scope="module")
-def summary(folder) -> StudySummary:
-    return summarise_study(load_study(folder))
-
-
-@pytest.fixture(scope="module")
-def written(folder, summary) -> Path:
-    write_study_report(folder, summary=summary)
-    return folder
-
-
-def bare_page(summary: StudySummary) -> str:
-    """The page without its pictures, which take the most time."""
-    return page(summary, parts_of(summary), last_parts(summary), [])
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(path.read_text())))
-
-
-def test_planted_gains_are_confirmed_and_the_absent_one_is_not(summary):
-    found = {(g.task, g.key.style): g.confirmed(summary.alpha) for g in summary.confirmatory}
+def test_planted_gains_are_confirmed_and_the_absent_one_is_not(planted_summary):
+    found = {(g.task, g.key.style): g.confirmed(planted_summary.alpha) for g in planted_summary.confirmatory}
     assert found == {(task, style): (task, style) != ("trains", "redaction") for task, style in found}
     assert len(found) == 6
-    assert answer(summary)[0].startswith("Confirmed in 5 of 6 confirmatory cells")
-    assert "not shown in redaction on trains" in answer(summary)[0]
+    assert answer(planted_summary)[0].startswith("Confirmed in 5 of 6 confirmatory cells")
+    assert "not shown in redaction on trains" in answer(planted_summary)[0]
 
 
-def test_five_sentences_say_what_was_planted(summary):
-    styles, tasks, free, cost = answer(summary)[1:]
+def test_five_sentences_say_what_was_planted(planted_summary):
+    styles, tasks, free, cost = answer(planted_summary)[1:]
     assert "in 1 of 6 exploratory cells" in styles
     assert ", redaction to attribution)" in styles
     assert tasks.startswith("No transfer to tasks of the study that an arm did not practise is shown")
@@ -92,45 +51,47 @@ def test_five_sentences_say_what_was_planted(summary):
     assert "floor and ceiling within 5 points" in cost
 
 
-def test_levels_differ_by_the_paired_difference(summary):
+def test_levels_differ_by_the_paired_difference(planted_summary):
     """An arm of three seeds beside one of a single seed: both means are of the shared seeds."""
-    for gain in summary.gains:
+    for gain in planted_summary.gains:
         mine, other = gain.levels
         assert mine - other == pytest.approx(gain.contrast.difference.value)
-    seeds = {gain.contrast.other: gain.seeds for gain in summary.gains if gain.arm.name == "faithful.all.films"}
+    seeds = {gain.contrast.other: gain.seeds for gain in planted_summary.gains if gain.arm.name == "faithful.all.films"}
     assert seeds["lexical.all.films"] == (0,)
     assert seeds["base"] == seeds["random.all.films"] == (0, 1)
 
 
-def test_a_variant_has_the_control_of_its_variant_else_the_plain_one(summary):
-    study = summary.study
+def test_a_variant_has_the_control_of_its_variant_else_the_plain_one(planted_summary):
+    study = planted_summary.study
     assert study.control(study.arm("faithful-rows40.all.films")).name == "random-rows40.all.films"
     assert study.control(study.arm("faithful-rows80.all.films")).name == "random.all.films"
     assert study.control(study.arm("faithful.redaction.films")).name == "random.redaction.films"
     assert study.control(study.arm("adapted")) is None
 
 
-def test_the_brittle_arm_is_marked_and_its_words_fail_in_the_start_model(summary):
-    far = {key.arm for (_, key), drift in summary.drifts.items() if not drift.near()}
+def test_the_brittle_arm_is_marked_and_its_words_fail_in_the_start_model(planted_summary):
+    far = {key.arm for (_, key), drift in planted_summary.drifts.items() if not drift.near()}
     assert "faithful-full.all.films" in far
     assert not far & {"faithful.all.films", "faithful-bare.all.films", "random.all.films"}
     cells = {
-        c.key.arm: c for c in summary.tasks["films"].cells if c.key.style == "redaction" and c.key.setting == "free"
+        c.key.arm: c
+        for c in planted_summary.tasks["films"].cells
+        if c.key.style == "redaction" and c.key.setting == "free"
     }
     assert cells["faithful-full.all.films"].floor.value > cells["faithful.all.films"].floor.value + 0.2
 
 
-def test_the_arm_that_loses_accuracy_is_not_releasable(summary):
-    assert set(not_releasable(summary.kept)) == {"faithful-bare.all.films"}
-    told = {one.arm.name: one for one in instructed(summary.study)}
+def test_the_arm_that_loses_accuracy_is_not_releasable(planted_summary):
+    assert set(not_releasable(planted_summary.kept)) == {"faithful-bare.all.films"}
+    told = {one.arm.name: one for one in instructed(planted_summary.study)}
     assert told["faithful-bare.all.films"].change.low > 0.9
     assert told["faithful-bare.all.films"].plain.value < 0.6
     assert told["faithful-bare.all.films"].reasons.keys() == {"one word"}
     assert told["faithful.all.films"].plain.value == 1.0
 
 
-def test_one_seed_of_the_start_arm_leaves_the_gate_open(folder, tmp_path):
-    half = shutil.copytree(folder, tmp_path / "one-seed")
+def test_one_seed_of_the_start_arm_leaves_the_gate_open(planted, tmp_path):
+    half = shutil.copytree(planted, tmp_path / "one-seed")
     for path in half.glob("tasks/*/seed-1"):
         shutil.rmtree(path)
     kept = [one for one in summarise_study(load_study(half)).kept if one.gate is not None]
@@ -161,24 +122,24 @@ def test_agreement_below_two_seeds_fails_the_gate():
     assert gate_of(kept(0.99), nobody, rules).state == "open"
 
 
-def test_matrices_hold_the_planted_transfer(summary):
-    films = next(one for one in style_matrices(summary, "one-word", "constrained") if one.title == "films")
+def test_matrices_hold_the_planted_transfer(planted_summary):
+    films = next(one for one in style_matrices(planted_summary, "one-word", "constrained") if one.title == "films")
     stands = {place for place, gain in films.gains.items() if gain.stands() == "higher"}
     own = {(style, style) for style in films.columns}
     assert stands == own | {("all", style) for style in films.columns} | {("redaction", "attribution")}
     framed = {place for place, gain in films.gains.items() if gain.frozen is not None}
     assert framed == {("all", style) for style in films.columns}
-    attribution = task_matrices(summary, "one-word", "constrained")[0]
+    attribution = task_matrices(planted_summary, "one-word", "constrained")[0]
     assert attribution.columns == ("films", "trains", "meals")
     higher = {place for place, gain in attribution.gains.items() if gain.stands() == "higher"}
     assert higher == {("films", "films"), ("trains", "trains"), ("films", "meals")}
 
 
-def test_a_missing_confirmatory_cell_counts_in_the_correction(folder, summary, tmp_path):
-    half = shutil.copytree(folder, tmp_path / "half")
+def test_a_missing_confirmatory_cell_counts_in_the_correction(planted, planted_summary, tmp_path):
+    half = shutil.copytree(planted, tmp_path / "half")
     shutil.rmtree(half / "tasks" / "trains")
     found = summarise_study(load_study(half))
-    before, after = ({g.key.style: g for g in s.confirmatory if g.task == "films"} for s in (summary, found))
+    before, after = ({g.key.style: g for g in s.confirmatory if g.task == "films"} for s in (planted_summary, found))
     assert len(found.unmeasured) == 3
     assert [after[s].contrast.p_holm for s in after] == [
         pytest.approx(6 * g.contrast.difference.p) for g in after.values()
@@ -192,10 +153,10 @@ def test_a_missing_confirmatory_cell_counts_in_the_correction(folder, summary, t
     assert confirmatory_csv(found).count("not measured") == 3
 
 
-def test_a_study_that_has_only_begun_says_so(folder, tmp_path):
+def test_a_study_that_has_only_begun_says_so(planted, tmp_path):
     begun = tmp_path / "begun"
     begun.mkdir()
-    shutil.copy(folder / "study.json", begun)
+    shutil.copy(planted / "study.json", begun)
     told = write_study_report(begun).read_text()
     assert "Nothing was named beforehand as confirmatory" in told
     assert "no test task has been measured" in told
@@ -204,9 +165,9 @@ def test_a_study_that_has_only_begun_says_so(folder, tmp_path):
         load_study(tmp_path)
 
 
-def test_a_changed_frozen_file_is_told(folder, tmp_path):
-    assert objections(load_study(folder)) == []
-    changed = shutil.copytree(folder, tmp_path / "changed")
+def test_a_changed_frozen_file_is_told(planted, tmp_path):
+    assert objections(load_study(planted)) == []
+    changed = shutil.copytree(planted, tmp_path / "changed")
     frozen = json.loads((changed / "frozen.json").read_text())
     frozen["cells"] = [cell for cell in frozen["cells"] if cell["style"] != "redaction"]
     (changed / "frozen.json").write_text(json.dumps(frozen))
@@ -219,15 +180,15 @@ def test_a_changed_frozen_file_is_told(folder, tmp_path):
     assert "4 frozen cells are not in the plan's confirmatory part" in objections(load_study(changed))
 
 
-def test_bars_say_by_how_much_each_is_missed(summary):
-    found = check(summary)
+def test_bars_say_by_how_much_each_is_missed(planted_summary):
+    found = check(planted_summary)
     missed = {(one.what, one.where): one.by for one in found if one.state == "missed"}
     assert set(missed) == {
         ("score (constrained) at least 0.60", "redaction, trains"),
         ("above its control, p (Holm) < 0.01", "redaction, trains"),
     }
-    score = summary.cell(
-        "trains", next(g.key for g in summary.confirmatory if (g.task, g.key.style) == ("trains", "redaction"))
+    score = planted_summary.cell(
+        "trains", next(g.key for g in planted_summary.confirmatory if (g.task, g.key.style) == ("trains", "redaction"))
     )
     assert missed["score (constrained) at least 0.60", "redaction, trains"] == f"{0.6 - score.score.value:.2f}"
     transfer = next(one for one in found if "other style" in one.what)
@@ -237,122 +198,26 @@ def test_bars_say_by_how_much_each_is_missed(summary):
         read_bars([{"bar": "score", "arm": "faithful.all.TASK", "tasks": ["films"], "styles": ["poem"], "at_least": 1}])
 
 
-def test_ablations_and_the_curve(summary):
-    found = {(one.arm.sort, one.cell.key.style): one for one in ablations_of(summary)}
+def test_ablations_and_the_curve(planted_summary):
+    found = {(one.arm.sort, one.cell.key.style): one for one in ablations_of(planted_summary)}
     assert {sort for sort, _ in found} == {"faithful-full", "faithful-bare", "faithful-refreshed"}
     assert found["faithful-full", "attribution"].difference.high < 0
     assert found["faithful-bare", "attribution"].accuracy.high < -0.1
     refreshed = found["faithful-refreshed", "attribution"].difference
     assert refreshed.low < 0 < refreshed.high
-    points = [p for p in curve_of(summary) if (p.sort, p.style) == ("faithful", "attribution")]
+    points = [p for p in curve_of(planted_summary) if (p.sort, p.style) == ("faithful", "attribution")]
     assert [point.rows for point in points] == [40, 80, 160]
     assert points[0].cell.score.value < points[-1].cell.score.value
 
 
-def test_groups_are_cut_by_what_no_arm_changes(summary):
-    films = [one for one in groups_of(summary) if one.task == "films"]
+def test_groups_are_cut_by_what_no_arm_changes(planted_summary):
+    films = [one for one in groups_of(planted_summary) if one.task == "films"]
     assert {one.by for one in films} == {"class", "length", "margin"}
     assert {one.name for one in films if one.by == "class"} == {"good", "bad"}
     for by in ("class", "length", "margin"):
         assert sum(one.texts for one in films if one.by == by) == 40
     margins = [one.difference.value for one in films if one.by == "margin"]
     assert margins[0] > margins[-1], "texts of a small margin can flip, those of a large one cannot"
-
-
-def test_the_page_is_whole_escaped_and_alone(written):
-    told_page = (written / "report.html").read_text()
-    assert "<script" not in told_page
-    assert "&lt;script&gt;alert(1)" in told_page
-    assert not re.findall(r"(?:src|href)=\"(?!#)", told_page)
-    for told in ("films", "Holm", "NOT RELEASABLE", "20 examples", "saywhy study planted.yaml", "train_rows: 160"):
-        assert told in told_page, told
-    assert told_page.count("<svg") == len(list((written / "pictures").glob("*.svg"))) > 10
-    open_tags = _Tags()
-    open_tags.feed(told_page)
-    assert open_tags.open == []
-
-
-class _Tags(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag, attrs):
-        if tag not in ("meta", "br", "col", "link", "path", "use", "rect", "g", "defs", "clippath"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in ("path", "use", "rect", "g", "defs", "clippath"):
-            assert self.open.pop() == tag
-
-
-def test_the_files_hold_every_cell(written, summary):
-    cells = read(written / "cells.csv")
-    assert len(cells) == sum(len(found.cells) for found in summary.tasks.values())
-    one = next(
-        c for c in cells if (c["arm"], c["style"], c["readout"]) == ("faithful.all.films", "attribution", "constrained")
-    )
-    assert (one["control"], one["confirmatory"], one["result"], one["gate"]) == (
-        "random.all.films",
-        "1",
-        "confirmed",
-        "passes",
-    )
-    generated = next(c for c in cells if (c["arm"], c["readout"]) == ("base", "generated"))
-    assert "empty reply=" in generated["reasons"]
-    assert [row["result"] for row in read(written / "confirmatory.csv")].count("confirmed") == 5
-    kept = {(row["task"], row["arm"]): row for row in read(written / "retention.csv")}
-    assert kept["films", "faithful-bare.all.films"]["gate"] == "fails"
-    assert float(kept["films", "faithful-bare.all.films"]["loss_change"]) == pytest.approx(1.1, abs=0.05)
-    assert "good=" in kept["films", "adapted"]["accuracy_by_class"]
-    told = (written / "report.md").read_text()
-    assert "1. Confirmed in 5 of 6" in told
-    assert "| Bars" not in told
-
-
-@pytest.mark.slow
-def test_the_report_is_the_same_every_time_with_pictures_for_slides(written, summary):
-    before = {
-        path.name: path.read_bytes()
-        for path in (*written.iterdir(), *(written / "pictures").iterdir())
-        if path.is_file()
-    }
-    write_study_report(written, png=True, summary=summary)
-    after = {
-        path.name: path.read_bytes()
-        for path in (*written.iterdir(), *(written / "pictures").iterdir())
-        if path.is_file()
-    }
-    drawn = {name for name in after if name.endswith(".png")}
-    assert {name.removesuffix(".png") for name in drawn} == {
-        n.removesuffix(".svg") for n in before if n.endswith(".svg")
-    }
-    assert {name: text for name, text in after.items() if name not in drawn} == before
-
-
-def test_a_bank_gives_the_same_numbers_without_a_text(written, tmp_path):
-    whole = shutil.copytree(written, tmp_path / "whole")
-    shutil.copytree(whole / "tasks" / "meals", whole / "examples" / "meals")
-    built_in = json.loads((whole / "examples" / "meals" / "run.json").read_text())
-    built_in["config"]["data"] = "pocket"
-    (whole / "examples" / "meals" / "run.json").write_text(json.dumps(built_in))
-    bank = release(whole, tmp_path / "bank")
-    found = summarise_study(load_study(bank))
-    for name, made in (
-        ("cells.csv", cells_csv),
-        ("confirmatory.csv", confirmatory_csv),
-        ("retention.csv", retention_csv),
-    ):
-        assert made(found) == (written / name).read_text(), name
-    assert tables_tex(parts_of(found)) == (written / "tables.tex").read_text()
-    shown, page_of_bank = (written / "report.html").read_text(), bare_page(found)
-    texts = [example.text for example in load_study(written).runs["films"].texts.values()]
-    assert any(text in shown for text in texts)
-    assert not any(text in page_of_bank for text in texts)
-    assert "20 examples" in page_of_bank
-    assert "these are built-in ones" in page_of_bank
-    without = dataclasses.replace(found, study=dataclasses.replace(found.study, examples=()))
-    assert "No examples" in bare_page(without)
 
 
 def test_what_the_engine_freezes_is_what_the_report_expects(tmp_path):
@@ -373,9 +238,9 @@ def test_what_the_engine_freezes_is_what_the_report_expects(tmp_path):
     assert objections(load_study(tmp_path)) == ["the plan's bars are not the frozen ones"]
 
 
-def test_an_arm_of_all_tasks_practised_on_each(folder, tmp_path):
+def test_an_arm_of_all_tasks_practised_on_each(planted, tmp_path):
     joint = tmp_path / "joint"
-    shutil.copytree(folder, joint)
+    shutil.copytree(planted, joint)
     manifest = json.loads((joint / "study.json").read_text())
     manifest["arms"]["faithful.all.films"]["tasks"] = manifest["arms"]["random.all.films"]["tasks"] = ["all"]
     (joint / "study.json").write_text(json.dumps(manifest))
@@ -387,44 +252,3 @@ def test_an_arm_of_all_tasks_practised_on_each(folder, tmp_path):
         ("meals", "unseen task"),
     }
     assert "all" in task_matrices(found, "one-word", "constrained")[0].rows
-
-
-def test_latex_is_escaped_and_balanced(written):
-    tex = (written / "tables.tex").read_text()
-    assert tex.count(r"\begin{") == tex.count(r"\end{")
-    assert tex.count("{") - tex.count(r"\{") == tex.count("}") - tex.count(r"\}")
-    body = re.sub(r"\\[%&#_$]", "", tex)
-    assert not re.search(r"[#~]", body)
-    assert tex.isascii()
-    assert escape("a_b & 5 % {x} -0.1 [<0.001]") == r"a\_b \& 5 \% \{x\} $-$0.1 [\textless{}0.001]"
-    made = table(sheet("T", ("a", "b"), [["x", Shown("[1]", "[0, 1]")]], texts=1), "tab:x")
-    assert r"x & {[1]} {\tiny [0, 1]} \\" in made
-
-
-def test_the_terminal_says_the_five_sentences_and_the_table(folder):
-    out = io.StringIO()
-    found = show_study_report(folder, Console(file=out, width=160))
-    told = out.getvalue()
-    assert isinstance(found, StudySummary)
-    assert all(f"{number}. " in told for number in range(1, 6))
-    assert re.search(r"redaction +40 +[+-]0\.\d\d \[.*\] +[\d.]+ +not shown", told)
-    assert "not shown" in told
-
-
-def test_broken_files_are_one_line(folder, tmp_path):
-    odd = shutil.copytree(folder, tmp_path / "odd")
-    (odd / "frozen.json").write_text('{"cells": [{"task": "films"}]}')
-    with pytest.raises(SaywhyError, match="cell 1 of"):
-        summarise_study(load_study(odd))
-    (odd / "models" / "seed-0" / "base" / "retention.json").write_text('{"replay": {"ids": ["a"], "losses": []}}')
-    with pytest.raises(SaywhyError, match="as many losses as ids"):
-        load_study(odd)
-
-
-def test_an_arm_that_the_study_does_not_know_is_refused(folder, tmp_path):
-    odd = shutil.copytree(folder, tmp_path / "odd")
-    manifest = json.loads((odd / "study.json").read_text())
-    del manifest["arms"]["lexical.all.films"]
-    (odd / "study.json").write_text(json.dumps(manifest))
-    with pytest.raises(SaywhyError, match=r"knows no arm 'lexical.all.films'"):
-        summarise_study(load_study(odd))

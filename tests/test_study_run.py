@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -123,3 +124,20 @@ def test_a_folder_of_something_else_is_refused(plan, tmp_path):
 def test_words_that_a_study_does_not_take_are_refused(plan, tmp_path, pair, told):
     with pytest.raises(SaywhyError, match=told):
         study(file_of(tmp_path, plan), [f"out={tmp_path / 'out'}", pair], dry=True)
+
+
+@pytest.mark.slow
+def test_the_shipped_smoke_study_yields_the_full_page(call, tmp_path):
+    out = tmp_path / "smoke"
+    told = call("study", Path(__file__).parents[1] / "studies" / "smoke.yaml", f"out={out}")
+    assert told.code == 0, told.err
+    page = (out / "report.html").read_text("utf-8")
+    found = set(re.findall(r'<h2 id="([\w-]+)">', page))
+    assert found >= {"confirmatory", "bars", "results", "styles", "tasks", "free", "others", "graded", "ablations",
+                     "retention", "groups", "failed", "examples", "made", "cells-sentiment140"}, found  # fmt: skip
+    assert "Not finished" not in page
+    assert "nan" not in page.lower().split()
+    measured = (out / "confirmatory.csv").read_text("utf-8").splitlines()[1:]
+    assert len(measured) == 3
+    assert not any("not measured" in line for line in measured)
+    assert (out / "models" / "seed-1" / "faithful.all.sentiment140" / "adapter" / "README.md").is_file()

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saywhy.attribution import METHODS, TAKE_OUT, Options, check
+from saywhy.attribution import METHODS, TAKE_OUT, Options, check, passes
 from saywhy.config import Config
 from saywhy.edits import Item
 from saywhy.progress import progress
 from saywhy.records import Operator, Prediction
 from saywhy.report.agreement import FOLDER, PREDICTIONS
+from saywhy.run import AUDITED, Run
 from saywhy.store import read_records
-from saywhy.study import AUDITED, Study
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Pass:
     """One method with one operator.
 
     Attributes:
@@ -35,17 +35,16 @@ class Run:
     name: str
 
 
-def planned(config: Config) -> list[Run]:
-    """Return what is to be computed: a method that takes words out once an operator, the others once.
+def planned(config: Config) -> list[Pass]:
+    """Return what is to be computed.
 
     Raises:
         SaywhyError: For a method that does not exist or is not installed.
     """
     check(config.methods)
     return [
-        Run(method, operator, method if operator == "redact" or method not in TAKE_OUT else f"{method}-{operator}")
-        for method in config.methods
-        for operator in (config.operators if method in TAKE_OUT else config.operators[:1])
+        Pass(method, operator, method if operator == "redact" or method not in TAKE_OUT else f"{method}-{operator}")
+        for method, operator in passes(config.methods, config.operators)
     ]
 
 
@@ -58,59 +57,59 @@ def attribute(config: Config, out: Path) -> Path:
         SaywhyError: For what cannot be computed, or if no text can be used.
     """
     runs = planned(config)
-    study = Study(config, out, arms=(AUDITED,))
-    study.write_texts()
-    study.folder.note(methods=[one.name for one in runs])
-    items = predicted(study)
+    run = Run(config, out, arms=(AUDITED,))
+    run.write_texts()
+    run.folder.note(methods=[one.name for one in runs])
+    items = predicted(run)
     for one in runs:
-        _stage(study, one, items)
-    return study.folder.path
+        _stage(run, one, items)
+    return run.folder.path
 
 
-def predicted(study: Study) -> list[Item]:
+def predicted(run: Run) -> list[Item]:
     """Return the texts with the predictions that are explained, made once."""
-    examples = study.corpus.audited
+    examples = run.corpus.audited
 
     def lines(part: Sequence[int], tick: Any) -> list[dict[str, Any]]:
         some = [examples[at] for at in part]
-        found = study.classifier(AUDITED, study.config.seeds[0]).predict_examples(some, tick)
+        found = run.classifier(AUDITED, run.config.seeds[0]).predict_examples(some, tick)
         return [{"id": one.id, **prediction.to_dict()} for one, prediction in zip(some, found, strict=True)]
 
-    _chunks(study, PREDICTIONS, len(examples), lines)
-    told = read_records(study.folder.path / FOLDER / f"{PREDICTIONS}.jsonl", Prediction)
+    _chunks(run, PREDICTIONS, len(examples), lines)
+    told = read_records(run.folder.path / FOLDER / f"{PREDICTIONS}.jsonl", Prediction)
     return [Item(*pair) for pair in zip(examples, told, strict=True)]
 
 
-def _stage(study: Study, run: Run, items: Sequence[Item]) -> None:
-    config = study.config
+def _stage(run: Run, one: Pass, items: Sequence[Item]) -> None:
+    config = run.config
 
     def lines(part: Sequence[int], tick: Any) -> list[dict[str, Any]]:
         options = Options(
-            operator=run.operator,
+            operator=one.operator,
             steps=config.steps,
             samples=config.samples,
             seed=config.seeds[0],
-            associations=study.associations if run.method == "lexical" else {},
+            associations=run.associations if one.method == "lexical" else {},
         )
         some = [items[at] for at in part]
-        found = METHODS[run.method](study.classifier(AUDITED, config.seeds[0]), some, options, tick)
+        found = METHODS[one.method](run.classifier(AUDITED, config.seeds[0]), some, options, tick)
         return [
-            {"id": item.example.id, **scores.to_dict(), "method": run.name}
+            {"id": item.example.id, **scores.to_dict(), "method": one.name}
             for item, scores in zip(some, found, strict=True)
         ]
 
-    _chunks(study, run.name, len(items), lines)
+    _chunks(run, one.name, len(items), lines)
 
 
-def _chunks(study: Study, name: str, total: int, lines: Any) -> None:
+def _chunks(run: Run, name: str, total: int, lines: Any) -> None:
     """Run the stage ``name``: ``lines`` makes the lines of some of the ``total`` texts."""
-    size = study.config.chunk
-    if study.folder.done(FOLDER, (name,)):
+    size = run.config.chunk
+    if run.folder.done(FOLDER, (name,)):
         return
-    with study.folder.timed(name), progress(name.replace("_", " "), total, shared=True) as bar:
+    with run.folder.timed(name), progress(name.replace("_", " "), total, shared=True) as bar:
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = range(number * size, min(total, (number + 1) * size))
             return {name: lines(part, bar.tick)}
 
-        study.folder.stage(FOLDER, (name,), -(-total // size), chunk)
+        run.folder.stage(FOLDER, (name,), -(-total // size), chunk)

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from saywhy.attribution import METHODS, TAKE_OUT, Options, check
+from saywhy.attribution import METHODS, TAKE_OUT, Options, check, passes
 from saywhy.config import Config, resolved
 from saywhy.corpus import assemble, associate
 from saywhy.data import load_examples
@@ -173,11 +173,10 @@ class _Run:
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = chosen.measured[number * size : (number + 1) * size]
-            found = {"scores": self._scores(classifier, part), "gauged": self._gauged(classifier, part)}
-            bar.tick(len(part))
-            return found
+            return {"scores": self._scores(classifier, part, bar.tick), "gauged": self._gauged(classifier, part)}
 
-        with progress(f"measure plant {plant.name}", len(chosen.measured), shared=True) as bar:
+        steps = len(chosen.measured) * len(passes(self.config.methods, self.config.operators))
+        with progress(f"measure plant {plant.name}", steps, "texts x methods", shared=True) as bar:
             self.folder.stage(where, FILES, -(-len(chosen.measured) // size), chunk)
 
     def _chosen(self, plant: Plant, classifier: Classifier) -> Chosen:
@@ -190,32 +189,31 @@ class _Run:
             raise SaywhyError(f"plant {plant.name}: no text is left to measure on: give more rows")
         return Chosen(tuple(right[:rows]), len(drawn) - len(can), len(items) - len(right))
 
-    def _scores(self, classifier: Classifier, items: Sequence[Item]) -> list[dict[str, Any]]:
+    def _scores(self, classifier: Classifier, items: Sequence[Item], tick: Tick) -> list[dict[str, Any]]:
         lines = []
-        for name in self.config.methods:
-            for operator in self.config.operators if name in TAKE_OUT else self.config.operators[:1]:
-                found = METHODS[name](classifier, items, self._options(operator))
-                lines += [
-                    {
-                        "id": item.example.id,
-                        "method": name,
-                        "operator": operator if name in TAKE_OUT else None,
-                        "best": scores.best(),
-                        "causes": list(item.example.causes),
-                    }
-                    for item, scores in zip(items, found, strict=True)
-                ]
+        for name, operator in passes(self.config.methods, self.config.operators):
+            found = METHODS[name](classifier, items, self._options(operator), tick)
+            lines += [
+                {
+                    "id": item.example.id,
+                    "method": name,
+                    "operator": operator if name in TAKE_OUT else None,
+                    "best": scores.best(),
+                    "causes": list(item.example.causes),
+                }
+                for item, scores in zip(items, found, strict=True)
+            ]
         return lines
 
     def _options(self, operator: Operator) -> Options:
         config = self.config
         return Options(operator, config.steps, config.samples, self.seed, self.associations)
 
-    def _gauged(self, classifier: Classifier, items: Sequence[Item], tick: Tick | None = None) -> list[dict[str, Any]]:
+    def _gauged(self, classifier: Classifier, items: Sequence[Item]) -> list[dict[str, Any]]:
         return [
             one.to_dict()
             for operator in self.config.operators
-            for one in gauge(classifier, items, operator, self.associations, self.seed, tick)
+            for one in gauge(classifier, items, operator, self.associations, self.seed)
         ]
 
     @cached_property

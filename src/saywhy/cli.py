@@ -52,7 +52,7 @@ def run(pairs: Pairs = None, dry: Dry = False) -> None:
     The same command again goes on where a killed run was.
     """
     settings, out = _settings(pairs, "runs/run")
-    _study(settings, out, dry=dry)
+    _run(settings, out, dry=dry)
 
 
 @app.command()
@@ -61,13 +61,13 @@ def audit(pairs: Pairs = None, dry: Dry = False) -> None:
 
     Examples:
     - `saywhy audit model=path/to/adapter data=tweets.jsonl rows=100 readouts=generated,constrained`
-    - `saywhy audit task=snli data=../shared/data/snli rows=100 settings=one-word,free`
+    - `saywhy audit task=snli data=FOLDER rows=100 settings=one-word,free`
     """
-    from saywhy.study import AUDITED
+    from saywhy.run import AUDITED
 
     readouts = {"readouts": ("constrained", "generated"), "arms": ("base",)}
     settings, out = _settings(pairs, "runs/audit", readouts)
-    _study(settings, out, dry=dry, arms=(AUDITED,))
+    _run(settings, out, dry=dry, arms=(AUDITED,))
 
 
 @app.command()
@@ -255,16 +255,16 @@ def _settings(
     return config, Path(outs[-1] if outs else default_out).expanduser()
 
 
-def _study(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None = None) -> None:
+def _run(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None = None) -> None:
     if dry:
         from saywhy.estimate import plan
 
         if first():
             plan(config, out, arms or config.arms)
         return
-    from saywhy.study import Study
+    from saywhy.run import Run
 
-    _show(Study(config, out, arms=arms).run(), cards=True)
+    _show(Run(config, out, arms=arms).run(), cards=True)
 
 
 def _show(folder: Path, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> None:

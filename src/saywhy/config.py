@@ -79,9 +79,13 @@ class Config(BaseModel):
     adapt_rows: int = Field(36, ge=1, description="Texts on which `adapted` learns labels and formats.")
     train_rows: int = Field(48, ge=1, description="Texts on which each arm is trained.")
     decide_rows: int | None = Field(
-        None, ge=1, description="Texts of the split on which accuracy and agreement are measured; none: all."
+        None,
+        ge=1,
+        description="Texts of the split on which accuracy and agreement are measured; none: all (built-in texts: 100).",
     )
-    calibration_rows: int = Field(256, ge=2, description="Unlabelled training texts for the calibration constants.")
+    calibration_rows: int = Field(
+        256, ge=2, description="Unlabelled training texts for the calibration constants; 128 on built-in texts."
+    )
     lexicon_rows: int = Field(4000, ge=2, description="Training texts from which words' associations are counted.")
     pinned_words: int = Field(2, ge=2, description="Words a label that a counterfactual may insert.")
     infill_words: int = Field(

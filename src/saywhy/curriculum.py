@@ -22,8 +22,8 @@ Explained = tuple[list[Item], list[Picks]]
 """Texts with a model's predictions, and its explanations."""
 
 
-class Run(Protocol):
-    """What is asked of the run whose texts they are (``study.Study``)."""
+class Source(Protocol):
+    """What is asked of the run whose texts they are (``run.Run``)."""
 
     config: Config
     corpus: Corpus
@@ -45,7 +45,7 @@ class Run(Protocol):
 class Curriculum:
     """The training rows of a run's arms."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Source) -> None:
         self.run = run
 
     def rows(

@@ -11,7 +11,7 @@ from typing import Any
 from saywhy import audit, rejudge
 from saywhy import calibration as ruler
 from saywhy.attribute import planned
-from saywhy.attribution import METHODS, TAKE_OUT, Options
+from saywhy.attribution import METHODS, Options, passes
 from saywhy.config import Config, resolved
 from saywhy.corpus import Corpus, assemble, associate, pin, refuse_empty
 from saywhy.data import sample
@@ -23,7 +23,7 @@ from saywhy.plants import PLANTS
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import say
 from saywhy.records import Example
-from saywhy.study import AUDITED
+from saywhy.run import AUDITED
 from saywhy.targets import answered, at_random, rows
 from saywhy.tasks import Task, load_task
 
@@ -116,12 +116,8 @@ def plan_calibration(config: Config, out: Path) -> None:
     probe = _Probe(config, task, [one for one in drawn if one.causes])
     found = associate(probe.corpus, [one.label for one in probe.corpus.lexicon])
     options = {one: Options(one, config.steps, config.samples, seed, found) for one in config.operators}
-    runs = [
-        (name, options[operator])
-        for name in config.methods
-        for operator in (config.operators if name in TAKE_OUT else config.operators[:1])
-    ]
-    scored = sum(_rate(probe.classifier, probe.items, *one) for one in runs)
+    runs = passes(config.methods, config.operators)
+    scored = sum(_rate(probe.classifier, probe.items, name, options[operator]) for name, operator in runs)
     gauged = sum(seconds_of(partial(gauge, probe.classifier, probe.items, one, found)) for one in config.operators)
     decided = config.calibration_rows + ruler.HELD_OUT + ruler.DRAWN * measured
     trained = probe.trained([ruler.lesson(task, one) for one in probe.some]) / len(probe.some)

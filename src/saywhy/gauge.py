@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from saywhy.edits import Item, recheck, stand_in
 from saywhy.lexicon import Associations, most_associated
-from saywhy.models.protocol import Tick
 from saywhy.predict import Classifier
 from saywhy.records import Operator, Prediction, Record
 from saywhy.words import candidates, occurrences, take_out
@@ -93,7 +92,6 @@ def gauge(
     operator: Operator,
     found: Associations,
     seed: int = 0,
-    tick: Tick | None = None,
 ) -> list[Gauged]:
     """Measure every word of each text, and what the scripted explainers say, by every metric.
 
@@ -103,7 +101,6 @@ def gauge(
         operator: How words are taken out.
         found: What a corpus associates with the labels, whatever the model uses.
         seed: Of the explainers' choices.
-        tick: Progress.
     """
     filler = stand_in(classifier.task, operator)
     wanted = []
@@ -115,7 +112,7 @@ def gauge(
         [edit for words in mine for edit in _both(item.example.text, words, filler)]
         for item, mine in zip(items, wanted, strict=True)
     ]
-    after = recheck(classifier, items, edits, tick)
+    after = recheck(classifier, items, edits)
     return [
         _read(item, operator, mine, list(zip(seen[::2], seen[1::2], strict=True)))
         for item, mine, seen in zip(items, wanted, after, strict=True)

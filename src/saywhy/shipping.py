@@ -1,4 +1,4 @@
-"""What people take away without a study: training rows for other trainers, and an adapter of their own."""
+"""What people take away without an audit: training rows for other trainers, and an adapter of their own."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from saywhy.records import STYLES, SaywhyError
 from saywhy.report.card import write_card
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
+from saywhy.run import Run
 from saywhy.store import read_lines
-from saywhy.study import Study
 
 
 def write_targets(config: Config, out: Path) -> Path:
@@ -26,25 +26,25 @@ def write_targets(config: Config, out: Path) -> Path:
     Returns:
         The JSONL file; the share of texts in which a hit was found is printed, and kept in ``run.json``.
     """
-    study = Study(config, out, arms=("base",))
-    refuse_empty(study.corpus, config, "arms")
-    size, examples = config.chunk, study.corpus.arms
-    classifier = study.classifier("base", config.seeds[0])
+    run = Run(config, out, arms=("base",))
+    refuse_empty(run.corpus, config, "arms")
+    size, examples = config.chunk, run.corpus.arms
+    classifier = run.classifier("base", config.seeds[0])
 
     def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
         part = examples[number * size : (number + 1) * size]
-        items, found = lessons.pseudo_faithful(classifier, part, study.pinned, config.infill_words)
+        items, found = lessons.pseudo_faithful(classifier, part, run.pinned, config.infill_words)
         bar.tick(len(part))
         kept = [i for i, one in enumerate(found) if one["attribution"].hit or not config.verified]
-        rows = pseudo.rows(study.corpus.task, [items[i] for i in kept], [found[i] for i in kept], config.train_styles)
+        rows = pseudo.rows(run.corpus.task, [items[i] for i in kept], [found[i] for i in kept], config.train_styles)
         hits: list[dict[str, Any]] = [{style: one[style].hit for style in STYLES} for one in found]
         return {"targets": rows, "hits": hits}
 
     with progress("targets", len(examples), shared=True) as bar:
-        study.folder.stage("", ("targets", "hits"), -(-len(examples) // size), chunk)
+        run.folder.stage("", ("targets", "hits"), -(-len(examples) // size), chunk)
     hits = read_lines(out / "hits.jsonl")
     rates = {style: round(sum(bool(one[style]) for one in hits) / len(hits), 3) for style in STYLES}
-    study.folder.note(counts={"targets": {"n": len(hits), "hits": rates}})
+    run.folder.note(counts={"targets": {"n": len(hits), "hits": rates}})
     if not (out / "targets.jsonl").stat().st_size:
         raise SaywhyError(lessons.NOTHING_FLIPS)
     say(f"share of {len(hits)} texts in which a hit was found: {rates}")
@@ -53,10 +53,10 @@ def write_targets(config: Config, out: Path) -> Path:
 
 def train_adapter(config: Config, out: Path) -> Path:
     """Train ``adapted`` and ``faithful`` and put the adapter that ships into ``out``/adapter."""
-    study = Study(config, out)
+    run = Run(config, out)
     seed = config.seeds[0]
-    study.classifier("faithful", seed)  # made, calibrated, its constants written beside it
-    made = study.make("faithful", seed)
+    run.classifier("faithful", seed)  # made, calibrated, its constants written beside it
+    made = run.make("faithful", seed)
     shipped = out / "adapter"
     if made and first() and not shipped.exists():
         part = shipped.with_name(".adapter.part")

@@ -80,6 +80,11 @@ CAPTUM = frozenset({"kernel_shap", "lime"})
 """Methods that come from captum, an extra."""
 
 
+def passes(methods: Sequence[str], operators: Sequence[Operator]) -> list[tuple[str, Operator]]:
+    """Return what is computed of each text: a method that takes words out once an operator, the others once."""
+    return [(name, one) for name in methods for one in (operators if name in TAKE_OUT else operators[:1])]
+
+
 def check(names: Sequence[str]) -> None:
     """Refuse what cannot be computed here, before anything is.
 

@@ -14,12 +14,12 @@ from saywhy.corpus import refuse_empty
 from saywhy.curriculum import Explained
 from saywhy.edits import Item
 from saywhy.grid.expand import Asked, Audit
+from saywhy.run import Run
 from saywhy.shelf import Shelf
-from saywhy.study import Study
 from saywhy.targets import Picks
 
 
-class Member(Study):
+class Member(Run):
     """A task of a study: its texts, its audits, and what arms learn from its texts.
 
     Attributes:

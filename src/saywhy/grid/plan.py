@@ -46,7 +46,7 @@ class Block(BaseModel):
     settings: tuple[Setting, ...] = Field(("one-word",), min_length=1, description="one-word, free, or both.")
     readouts: tuple[Readout, ...] = Field(("constrained",), min_length=1, description="generated, constrained.")
     seeds: tuple[int, ...] | None = Field(None, description="Seeds; none: the study's first.")
-    with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of its training, such as rate or rank.")
+    with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of its training, such as rate or epochs.")
 
     @field_validator("arms")
     @classmethod
@@ -76,7 +76,7 @@ class Block(BaseModel):
 
 
 TRAINING: tuple[str, ...] = (
-    *("train_rows", "epochs", "rate", "batch", "rank", "decision_weight", "label_weight"),
+    *("train_rows", "epochs", "rate", "batch", "decision_weight", "label_weight"),
     *("replay", "replay_share", "format_share", "packing", "verified", "infill_words"),
 )
 """Settings that a block may change for its arms: those of their training."""

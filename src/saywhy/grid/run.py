@@ -104,7 +104,7 @@ class Grid:
         if step.kind == "train":
             return (self.place(step) / "adapter" / CONSTANTS_FILE).is_file()
         if step.kind == "audit":
-            audited = self.out / "tasks" / step.task / f"seed-{step.seed}" / step.arm
+            audited = self.out / "tasks" / Path(step.task).stem / f"seed-{step.seed}" / step.arm
             return (audited / "decisions.jsonl").is_file() and not list(audited.glob(".*-parts"))
         return (self.place(step) / "retention.json").is_file()
 

@@ -34,7 +34,7 @@ AUDITED = "audited"
 """Name of the only arm of ``saywhy audit``."""
 
 
-class Study:
+class Run:
     """A run in the making.
 
     Attributes:
