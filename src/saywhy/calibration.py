@@ -38,12 +38,14 @@ ROWS = 60
 DRAWN = 6
 """Texts drawn for one that is measured: in some no single word can change the answer."""
 FILES = ("scores", "gauged")
-FULL: Mapping[str, tuple[str, ...]] = {
+FULL: Mapping[str, Any] = {
     "plants": tuple(PLANTS),
     "methods": tuple(METHODS),
     "operators": OPERATORS,
+    "steps": 20,
+    "samples": 64,
 }
-"""What ``saywhy calibrate --full`` does."""
+"""What ``saywhy calibrate --full`` does; texts have about a dozen words, for which so few masked texts are enough."""
 
 
 @dataclass(frozen=True, slots=True)

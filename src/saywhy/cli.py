@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -247,7 +247,7 @@ for _verb in (listings.tasks, listings.models, listings.settings):
 
 
 def _settings(
-    pairs: Sequence[str] | None, default_out: str, defaults: Mapping[str, tuple[str, ...]] | None = None
+    pairs: Sequence[str] | None, default_out: str, defaults: Mapping[str, Any] | None = None
 ) -> tuple[Config, Path]:
     given = list(pairs or [])
     outs = [pair.removeprefix("out=") for pair in given if pair.startswith("out=")]
