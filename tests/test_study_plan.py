@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from saywhy.arms import Trained
+from saywhy.config import parse
 from saywhy.grid import expand, frozen, steps
 from saywhy.grid.plan import Plan, read_plan
 from saywhy.records import STYLES, SaywhyError
@@ -134,6 +135,66 @@ def test_settings_are_refused_before_anything_runs(tmp_path):
     read = read_plan(file_of(tmp_path, **{"with": {"model": "other"}}))
     with pytest.raises(SaywhyError, match="top of the file"):
         expand.settings(read)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("styles", ["redaction"], "each block"),
+        ("train_styles", ["redaction"], "each block"),
+        ("settings", ["free"], "each block"),
+        ("readouts", ["generated"], "each block"),
+        ("methods", ["lime"], "another verb"),
+        ("plants", ["keyword"], "another verb"),
+        ("robustness", ["paraphrases"], "a study checks none"),
+    ],
+)
+def test_settings_that_a_study_would_ignore_are_refused(key, value, told):
+    with pytest.raises(SaywhyError, match=f"'{key}' has no effect in with: of a study: .*{told}"):
+        expand.settings(plan(**{"with": {key: value}}))
+
+
+@pytest.mark.parametrize("rows", ["1e3", "many", None, [4], 0])
+@pytest.mark.parametrize("where", ["study", "block"])
+def test_rows_that_are_no_number_are_one_line(tmp_path, where, rows):
+    odd = {"name": "odd", "variant": "odd", "with": {"train_rows": rows}}
+    changes = {"with": {"train_rows": rows}} if where == "study" else {"blocks": [*SMALL["blocks"], odd]}
+    with pytest.raises(SaywhyError, match="with: train_rows") as refused:
+        expand.settings(read_plan(file_of(tmp_path, **changes)))
+    assert "\n" not in str(refused.value)
+
+
+def test_rows_in_quotes_are_a_number():
+    assert expand.settings(plan(**{"with": {"train_rows": "400"}})).train_rows == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: a\non: 3\n", r"study.yaml:2: .*'on' is no entry"),
+        ("name: a\n1: 3\n", r"study.yaml:2: .*'1' is no entry"),
+        ("name: a\nwith: {no: 3}\n", r"study.yaml:2: .*'no' is no entry"),
+        ("name: a\nwith: {rows: 3}\nwith: {rows: 4}\n", r"study.yaml:3: .*'with' stands twice"),
+        ("name: a\nwith: {rows: 3, rows: 4}\n", r"study.yaml:2: .*'rows' stands twice"),
+    ],
+)
+def test_odd_keys_of_a_study_are_one_line(tmp_path, text, told):
+    (tmp_path / "study.yaml").write_text(text, "utf-8")
+    with pytest.raises(SaywhyError, match=told) as refused:
+        read_plan(tmp_path / "study.yaml")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_that_no_generator_takes_are_refused(tmp_path, seed):
+    with pytest.raises(SaywhyError, match="seeds"):
+        read_plan(file_of(tmp_path, seeds=[seed]))
+    with pytest.raises(SaywhyError, match="data_seed"):
+        expand.settings(plan(**{"with": {"data_seed": seed}}))
+    for pair in (f"seeds={seed}", f"data_seed={seed}"):
+        with pytest.raises(SaywhyError, match="than"):
+            parse([pair])
+    assert parse([f"seeds=0,{2**32 - 1}"]).seeds == (0, 2**32 - 1)
 
 
 def test_two_recipes_under_one_name_are_refused():

@@ -15,6 +15,18 @@ from saywhy.grid.plan import ALL_TRAINED, OWN, UNSEEN, Block, Plan, first_line
 from saywhy.records import READOUTS, SETTINGS, STYLES, Readout, SaywhyError, Setting, StyleName
 
 
+_ABOVE = "it is said at the top of the file"
+_IN_BLOCKS = "each block says its own"
+_OTHER_VERB = "it belongs to another verb"
+ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("model", "task", "data", "seeds"), _ABOVE),
+    **dict.fromkeys(("arms", "styles", "train_styles", "settings", "readouts"), _IN_BLOCKS),
+    **dict.fromkeys(("methods", "steps", "samples", "plants", "plant_rows", "plant_epochs"), _OTHER_VERB),
+    "robustness": "a study checks none; audit an adapter of it with robustness= for that",
+}
+"""Settings that a study does not take from its ``with:``, and why."""
+
+
 def settings(plan: Plan, task: str | None = None, extra: Mapping[str, Any] | None = None) -> Config:
     """Return the settings of the run of a task.
 
@@ -28,15 +40,14 @@ def settings(plan: Plan, task: str | None = None, extra: Mapping[str, Any] | Non
     """
     name = task or plan.tasks[0]
     given: dict[str, Any] = {"operators": ("redact",), **plan.with_, **(extra or {})}
-    for key in ("model", "task", "data", "seeds", "arms"):
-        if key in plan.with_:
-            raise SaywhyError(f"study {plan.name}: '{key}' is said at the top of the file, not in with:")
+    for key in plan.with_:
+        if where := ELSEWHERE.get(key):
+            raise SaywhyError(f"study {plan.name}: '{key}' has no effect in with: of a study: {where}")
     for key in given:
         if key not in Config.model_fields:
             raise SaywhyError(f"study {plan.name}: no setting '{key}'{closest(key, Config.model_fields)} in with:")
     if extra is None:  # the run holds the texts of its largest arm
-        usual = given.get("train_rows", Config.model_fields["train_rows"].default)
-        given["train_rows"] = max(usual, *(block.with_.get("train_rows", 0) for block in plan.blocks))
+        given["train_rows"] = max(_train_rows(plan, some) for some in ({}, *(block.with_ for block in plan.blocks)))
     given |= {
         "model": plan.model,
         "task": name,
@@ -47,6 +58,15 @@ def settings(plan: Plan, task: str | None = None, extra: Mapping[str, Any] | Non
     }
     try:
         return Config(**given)
+    except ValidationError as error:
+        raise SaywhyError(f"study {plan.name}: with: {first_line(error)}") from None
+
+
+def _train_rows(plan: Plan, extra: Mapping[str, Any]) -> int:
+    """Return the training rows of arms with the settings ``extra``."""
+    told = {key: one[key] for one in (plan.with_, extra) for key in ("train_rows",) if key in one}
+    try:
+        return Config(**told).train_rows
     except ValidationError as error:
         raise SaywhyError(f"study {plan.name}: with: {first_line(error)}") from None
 

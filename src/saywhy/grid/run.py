@@ -43,6 +43,8 @@ class Grid:
         self.arms = trained_arms(plan)
         for task in plan.known:
             settings(plan, task)  # what cannot be is refused before anything runs
+        for recipe in self.arms.values():
+            settings(plan, extra=recipe)
         cells(plan)
         self.shelf = Shelf(settings(plan))
         self._members: dict[str, Member] = {}
