@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from saywhy.arms import HALF, KINDS, MADE, REFRESHED
+from saywhy.arms import ALL, HALF, KINDS, MADE, REFRESHED, task_name
 from saywhy.config import Seed, closest
 from saywhy.records import STYLES, Readout, SaywhyError, Setting, StyleName
 from saywhy.report.study.bars import Bar
@@ -146,6 +146,8 @@ def _problem(plan: Plan) -> str | None:
     for what, names in (("blocks", known), ("tasks", list(plan.known))):
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             return f"{what}: '{doubled[0]}' is there twice"
+    if wrong := _nameless(plan.known):
+        return f"tasks: {wrong}"
     for block in plan.blocks:
         if wrong := _misplaced(plan, block):
             return f"block {block.name}: {wrong}"
@@ -154,6 +156,18 @@ def _problem(plan: Plan) -> str | None:
             return f"confirmatory: no block '{cell.block}'{closest(cell.block, known)}"
         if lacking := _lacking(plan.block(cell.block), cell):
             return f"confirmatory: block {cell.block} has no {lacking}: a cell that cannot exist"
+    return None
+
+
+def _nameless(tasks: tuple[str, ...]) -> str | None:
+    """Return which task cannot be called by the name of its file, as folders and arms call it."""
+    taken: dict[str, str] = {}
+    for task in tasks:
+        name = task_name(task)
+        if taken.setdefault(name, task) != task:
+            return f"'{taken[name]}' and '{task}' are both called {name}: rename one of the files"
+        if name == ALL or "+" in name:
+            return f"'{task}' would be called {name}, which arms of several tasks are: rename the file"
     return None
 
 

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from saywhy.arms import ALL, Trained
-from saywhy.grid.expand import asked, cells, settings, trained_arms, units
+from saywhy.arms import Trained, task_name
+from saywhy.grid.expand import asked, cells, practised, settings, trained_arms, units
 from saywhy.grid.frozen import freeze
 from saywhy.grid.journal import Journal, facts
 from saywhy.grid.member import Member
@@ -106,7 +106,7 @@ class Grid:
         if step.kind == "train":
             return (self.place(step) / "adapter" / CONSTANTS_FILE).is_file()
         if step.kind == "audit":
-            audited = self.out / "tasks" / Path(step.task).stem / f"seed-{step.seed}" / step.arm
+            audited = self.out / "tasks" / task_name(step.task) / f"seed-{step.seed}" / step.arm
             return (audited / "decisions.jsonl").is_file() and not list(audited.glob(".*-parts"))
         return (self.place(step) / "retention.json").is_file()
 
@@ -136,14 +136,14 @@ class Grid:
         return adapter
 
     def _lesson(self, arm: Trained, seed: int, recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
-        tasks = self.plan.tasks if arm.tasks == (ALL,) else arm.tasks
+        tasks = practised(self.plan, arm)
         return [row for task in tasks for row in self.member(task).lesson(arm, seed, settings(self.plan, task, recipe))]
 
     def member(self, task: str) -> Member:
         """Return the run of a task; its folder is begun when it is first needed."""
         if task not in self._members:
             pieces = {settings(self.plan, task, recipe).train_rows for recipe in self.arms.values()}
-            folder = self.out / "tasks" / Path(task).stem
+            folder = self.out / "tasks" / task_name(task)
             config = settings(self.plan, task)
             self._members[task] = Member(config, folder, self.shelf, self.adapter, self.wanted, sorted(pieces))
             self._members[task].write_texts()
@@ -164,11 +164,11 @@ class Grid:
 
     def _measured(self, task: str) -> Rates:
         shapes = list(dict.fromkeys(one for (_, _, on), one in self.wanted.items() if on == task))
-        practised: list[str] = []
+        trained: list[str] = []
         if task in self.plan.tasks:
-            practised = sorted({rate[2] for step in self.steps for rate in _train_rates(self.plan, step, task)})
+            trained = sorted({rate[2] for step in self.steps for rate in _train_rates(self.plan, step, task)})
         member = self.member(task)
-        return measure(self.shelf.model(None), member.config, member.corpus, member.pinned, shapes, practised)
+        return measure(self.shelf.model(None), member.config, member.corpus, member.pinned, shapes, trained)
 
     @cached_property
     def steps(self) -> list[Step]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from saywhy.arms import ALL, HALF, MADE, REFRESHED, Trained
-from saywhy.grid.expand import Unit, asked, seed_of, settings, trained_arms, units
+from saywhy.arms import HALF, MADE, REFRESHED, Trained
+from saywhy.grid.expand import Unit, asked, practised, seed_of, settings, trained_arms, units
 from saywhy.grid.plan import Plan
 from saywhy.records import STYLES
 
@@ -137,7 +137,7 @@ def sizes(plan: Plan, step: Step) -> list[Size]:
         ]
     told = Trained.parse(step.arm)
     found = []
-    for task in plan.tasks if told.tasks == (ALL,) else told.tasks:
+    for task in practised(plan, told):
         config = settings(plan, task, trained_arms(plan).get(step.arm, {}))
         texts = config.train_rows // 2 if told.variant in (HALF, REFRESHED) else config.train_rows
         found.append(Size(("train", task, "+".join(told.styles)), texts * config.epochs))

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from saywhy.arms import task_name
 from saywhy.records import SaywhyError
 from saywhy.report.cells import Key
-from saywhy.report.study.load import StudyRun, task_name
+from saywhy.report.study.load import StudyRun
 
 ALPHA = 0.05
 """Level of the confirmatory tests unless ``frozen.json`` says another."""
