@@ -1,0 +1,81 @@
+"""Blocks that are added to a study which has begun: what is there stays in use, what cannot be is refused at once."""
+
+import pytest
+
+from saywhy import lessons
+from saywhy.arms import Trained
+from saywhy.grid import expand
+from saywhy.grid.member import Member
+from saywhy.grid.plan import Plan
+from saywhy.records import STYLES
+from saywhy.shelf import Shelf
+
+PLAN = {
+    "name": "tiny",
+    "tasks": ["sentiment140"],
+    "instruction_rows": 0,
+    "with": {
+        **{"rows": 2, "adapt_rows": 2, "train_rows": 6, "decide_rows": 2},
+        **{"calibration_rows": 4, "most_words": 9, "chunk": 4},
+    },
+    "blocks": [{"name": "main"}],
+}
+FEW = {"name": "few", "variant": "few", "with": {"train_rows": 2}}
+ARM = Trained("faithful", STYLES, ("sentiment140",))
+
+
+@pytest.fixture
+def plan_of(tiny_folder):
+    """Return a function from the blocks behind the first one to a plan."""
+    return lambda *added: Plan(**{**PLAN, "blocks": [*PLAN["blocks"], *added]}, model=str(tiny_folder))
+
+
+def member_of(plan, out):
+    """Return the run of the task as the study makes it, adapted being the model as downloaded."""
+    config = expand.settings(plan)
+    pieces = {expand.settings(plan, extra=recipe).train_rows for recipe in expand.trained_arms(plan).values()}
+    return Member(config, out / "tasks", Shelf(config), lambda arm, seed: None, expand.asked(plan), sorted(pieces))
+
+
+def practised(member, plan, variant=""):
+    """Return the texts that an arm is trained on, in their order."""
+    config = expand.settings(plan, extra=expand.trained_arms(plan)[f"faithful{variant}.all.sentiment140"])
+    return list(dict.fromkeys(row["id"] for row in member.lesson(ARM, 0, config)))
+
+
+def test_an_arm_of_fewer_rows_may_be_added(plan_of, tmp_path, monkeypatch):
+    begun = practised(member_of(plan_of(), tmp_path), plan_of())
+    assert len(begun) == 6
+    for name in ("targets-end.json", "none"):  # without it: as a version left it that kept no ends
+        (tmp_path / "tasks" / "seed-0" / name).unlink(missing_ok=True)
+        with monkeypatch.context() as patched:
+            patched.setattr(lessons, "pseudo_faithful", None)  # nothing is explained twice
+            later = member_of(plan_of(FEW), tmp_path)
+            assert practised(later, plan_of(FEW), "-few") == begun[:2]
+            assert practised(later, plan_of(FEW)) == begun
+
+
+def test_a_stretch_that_was_begun_ends_where_it_was_to(plan_of, tmp_path, monkeypatch):
+    whole = practised(member_of(plan_of(), tmp_path / "whole"), plan_of())
+    real, calls = lessons.pseudo_faithful, []
+
+    def killed(*words):
+        calls.append(words)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*words)
+
+    monkeypatch.setattr(lessons, "pseudo_faithful", killed)
+    with pytest.raises(KeyboardInterrupt):
+        practised(member_of(plan_of(), tmp_path / "killed"), plan_of())
+    later = member_of(plan_of(FEW), tmp_path / "killed")
+    assert practised(later, plan_of(FEW), "-few") == whole[:2]
+    assert practised(later, plan_of(FEW)) == whole
+
+
+def test_an_arm_of_more_rows_than_the_first_goes_on_from_it(plan_of, tmp_path):
+    plan = plan_of(FEW)
+    member = member_of(plan, tmp_path)
+    few, all_rows = practised(member, plan, "-few"), practised(member, plan)
+    assert all_rows[:2] == few
+    assert len(all_rows) == 6
