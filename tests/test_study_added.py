@@ -1,13 +1,18 @@
 """Blocks that are added to a study which has begun: what is there stays in use, what cannot be is refused at once."""
 
+import json
+
 import pytest
 
 from saywhy import lessons
 from saywhy.arms import Trained
 from saywhy.grid import expand
+from saywhy.grid import run as grid_run
+from saywhy.grid.command import study
 from saywhy.grid.member import Member
 from saywhy.grid.plan import Plan
-from saywhy.records import STYLES
+from saywhy.grid.run import Grid
+from saywhy.records import STYLES, SaywhyError
 from saywhy.shelf import Shelf
 
 PLAN = {
@@ -79,3 +84,54 @@ def test_an_arm_of_more_rows_than_the_first_goes_on_from_it(plan_of, tmp_path):
     few, all_rows = practised(member, plan, "-few"), practised(member, plan)
     assert all_rows[:2] == few
     assert len(all_rows) == 6
+
+
+@pytest.fixture
+def begun(plan_of, tmp_path):
+    """Return the folder of a study whose task is begun, and what it says of itself."""
+    out = tmp_path / "out"
+    Grid(plan_of(), out).member("sentiment140")
+    return out, (out / "study.json").read_bytes()
+
+
+def test_a_block_with_another_readout_may_be_added(plan_of, begun, monkeypatch):
+    out, _ = begun
+    spoken = {"name": "spoken", "arms": ["lexical"], "readouts": ["generated"]}
+    grid = Grid(plan_of(spoken), out)
+    wanted = grid.member("sentiment140").plan("lexical.all.sentiment140", 0)
+    assert wanted.readouts == ("generated",)
+    assert json.loads((out / "tasks/sentiment140/run.json").read_text("utf-8"))["config"]["readouts"] == [
+        "constrained",
+        "generated",
+    ]
+    monkeypatch.setattr(Grid, "do", lambda self, step: None)
+    monkeypatch.setattr(grid_run, "measure", lambda *words: {})
+    assert grid.run()
+    names = [one["name"] for one in json.loads((out / "study.json").read_text("utf-8"))["plan"]["blocks"]]
+    assert names == ["main", "spoken"]
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        ({"variant": "large", "with": {"train_rows": 8}}, "train_rows: 6 -> 8"),
+        ({"arms": ["lexical"], "settings": ["free"], "readouts": ["generated"]}, "settings: .*free"),
+    ],
+)
+def test_a_block_that_cannot_be_added_leaves_the_study_as_it_was(plan_of, begun, block, told):
+    out, before = begun
+    with pytest.raises(SaywhyError, match=told) as refused:
+        Grid(plan_of({"name": "later", **block}), out)
+    assert "\n" not in str(refused.value)
+    assert (out / "study.json").read_bytes() == before
+    Grid(plan_of(), out).member("sentiment140")
+
+
+def test_a_dry_look_at_a_block_binds_nothing(plan_of, begun, tmp_path, monkeypatch):
+    out, before = begun
+    monkeypatch.setattr(grid_run, "measure", lambda *words: {})
+    file = tmp_path / "study.yaml"
+    for plan in (plan_of(FEW), plan_of()):
+        file.write_text(json.dumps(plan.resolved()), "utf-8")
+        study(file, [f"out={out}"], dry=True)
+        assert (out / "study.json").read_bytes() == before

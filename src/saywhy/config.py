@@ -228,9 +228,9 @@ def told(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**resolved(Config()), **config}
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return 'key: before -> now' for each setting that differs."""
-    keys = sorted((set(before) | set(now)) - set(UNBOUND))
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], unbound: Iterable[str] = ()) -> list[str]:
+    """Return 'key: before -> now' for each setting that differs, but for those that may: ``UNBOUND``, ``unbound``."""
+    keys = sorted((set(before) | set(now)) - {*UNBOUND, *unbound})
     return [f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in keys if before.get(key) != now.get(key)]
 
 

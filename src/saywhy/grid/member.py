@@ -30,6 +30,8 @@ class Member(Run):
             first. A stretch that was begun keeps its end, whatever blocks are added later.
     """
 
+    unbound = ("readouts",)  # each audit has its own; nothing is trained on them
+
     def __init__(
         self,
         config: Config,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saywhy.arms import Trained, task_name
+from saywhy.config import differences, resolved
 from saywhy.grid.expand import asked, cells, practised, settings, trained_arms, units
 from saywhy.grid.frozen import freeze
 from saywhy.grid.journal import Journal, facts
@@ -23,7 +24,10 @@ from saywhy.records import SaywhyError
 from saywhy.retained import retain
 from saywhy.shelf import Shelf
 from saywhy.sitting import Sitting
-from saywhy.store import read_json, write_json, write_lines
+from saywhy.store import read_json, read_object, write_json, write_lines
+
+BOUND = ("train_rows", "settings")
+"""What blocks share: which texts are drawn and screened, and what ``adapted``, from which all arms go on, practised."""
 
 
 class Grid:
@@ -51,7 +55,8 @@ class Grid:
         self.sitting = Sitting(out)
         self.journal = Journal(out, plan, self.arms, lambda: facts(settings(plan), self.shelf.spec))
         self._refuse_larger()
-        self.journal.keep()
+        if self.journal.before is None:
+            self.journal.keep()
 
     def run(self, hours: float | None = None) -> bool:
         """Do what is left, confirmatory cells first; return whether the study is complete.
@@ -62,6 +67,7 @@ class Grid:
         if hours is not None and world() > 1:
             raise SaywhyError("hours= is for one process: of several, each would stop at a moment of its own")
         freeze(self.plan, self.out)
+        self.journal.keep()  # now the blocks that were added belong to it: a dry look leaves it as it was
         cost = self.costs()
         # Of several processes, all must go in one order, wherever each has come to.
         steps = all_steps(self.plan, in_order(self.plan, cost, self.finished() if world() == 1 else ()))
@@ -190,7 +196,15 @@ class Grid:
         return [step for step in self.steps if self.done(step)]
 
     def _refuse_larger(self) -> None:
-        """Blocks may be added to a study, if what is audited already stays enough."""
+        """Blocks may be added to a study, if what is drawn, trained and audited already stays enough."""
+        for task in self.plan.known:
+            path, now = self.out / "tasks" / task_name(task) / "run.json", resolved(settings(self.plan, task))
+            begun = read_object(path).get("config", {}) if path.is_file() else now
+            if changed := differences({key: begun.get(key) for key in BOUND}, {key: now[key] for key in BOUND}):
+                raise SaywhyError(
+                    f"{self.out} is begun, and a new block asks for more than its texts and adapted were made for "
+                    f"({'; '.join(changed)}): leave it out, or begin anew with out=FOLDER"
+                )
         earlier = asked(Plan(**self.journal.before)) if self.journal.before else {}
         for audit, wanted in self.wanted.items():
             done = audit in earlier and self.done(Step("audit", *audit))
