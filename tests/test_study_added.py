@@ -12,6 +12,7 @@ from saywhy.grid.command import study
 from saywhy.grid.member import Member
 from saywhy.grid.plan import Plan
 from saywhy.grid.run import Grid
+from saywhy.grid.steps import Step
 from saywhy.records import STYLES, SaywhyError
 from saywhy.shelf import Shelf
 
@@ -84,6 +85,38 @@ def test_an_arm_of_more_rows_than_the_first_goes_on_from_it(plan_of, tmp_path):
     few, all_rows = practised(member, plan, "-few"), practised(member, plan)
     assert all_rows[:2] == few
     assert len(all_rows) == 6
+
+
+class OneMood:
+    """A model that answers everything with the label sentence of a task."""
+
+    def objections(self, chats, room):
+        return [None] * len(chats)
+
+    def losses(self, chats, tick):
+        return [1.0] * len(chats)
+
+    def generate(self, chats, room, tick):
+        return ["The mood of this is fine."] * len(chats)
+
+
+MOOD = """
+name: mood
+question: Is the mood of this sad or fine?
+lead_in: The mood of this is
+noun: text
+labels: {sad: sad, fine: fine}
+"""
+
+
+def test_the_label_sentences_of_a_task_in_a_file_are_no_plain_answers(tiny_folder, tmp_path, monkeypatch):
+    (tmp_path / "mood.yaml").write_text(MOOD, "utf-8")
+    of_file = {**PLAN, "tasks": [str(tmp_path / "mood.yaml")], "instruction_rows": 2}
+    grid = Grid(Plan(**of_file, model=str(tiny_folder)), tmp_path / "out")
+    monkeypatch.setattr(Shelf, "model", lambda self, adapter: OneMood())
+    grid.do(Step("keep", "base", 0))
+    kept = json.loads((tmp_path / "out/models/seed-0/base/retention.json").read_text("utf-8"))
+    assert set(kept["plain"]["reasons"]) == {"label sentence"}
 
 
 @pytest.fixture

@@ -21,10 +21,11 @@ from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.processes import first, world
 from saywhy.progress import progress, say
 from saywhy.records import SaywhyError
-from saywhy.retained import retain
+from saywhy.retained import label_beginnings, retain
 from saywhy.shelf import Shelf
 from saywhy.sitting import Sitting
 from saywhy.store import read_json, read_object, write_json, write_lines
+from saywhy.tasks import load_task
 
 BOUND = ("train_rows", "settings")
 """What blocks share: which texts are drawn and screened, and what ``adapted``, from which all arms go on, practised."""
@@ -104,8 +105,13 @@ class Grid:
             data = None if self.plan.data in ("pocket", "hub") else self.plan.data
             model = self.shelf.model(self.adapter(step.arm, step.seed))
             with progress(step.name, self.plan.instruction_rows) as bar:
-                write_json(path, retain(model, data, split, self.plan.instruction_rows, bar.tick))
+                told = retain(model, data, split, self.plan.instruction_rows, bar.tick, sentences=self._sentences())
+                write_json(path, told)
         self.sitting.wait(path.is_file, path.name)
+
+    def _sentences(self) -> list[str]:
+        """Return how the answers to the plan's tasks begin, those in files of their own included."""
+        return label_beginnings(map(load_task, self.plan.known))
 
     def done(self, step: Step) -> bool:
         """Whether a step has nothing left to do."""
