@@ -6,14 +6,9 @@ import pytest
 import yaml
 
 from saywhy.arms import Trained
-from saywhy.config import parse
 from saywhy.grid import expand, frozen, steps
-from saywhy.grid.journal import Journal
 from saywhy.grid.plan import Plan, read_plan
 from saywhy.records import STYLES, SaywhyError
-from saywhy.report.study.bars import read_bars
-from saywhy.report.study.frozen import confirmatory, objections
-from saywhy.report.study.load import load_study
 
 STUDIES = sorted((Path(__file__).parent.parent / "studies").glob("*.yaml"))
 
@@ -94,6 +89,24 @@ def test_confirmatory_units_come_first_then_those_that_say_most_an_hour():
     assert order[-1] == "more"
 
 
+def test_the_work_of_all_steps_is_worked_out_from_the_plan_once(monkeypatch):
+    wanted, asks = plan(), []
+    every = steps.all_steps(wanted, expand.units(wanted))
+    monkeypatch.setattr(steps, "asked", lambda given: asks.append(given) or expand.asked(given))
+    monkeypatch.setattr(steps, "trained_arms", lambda given: asks.append(given) or expand.trained_arms(given))
+    work = {
+        step.name: {size.rate[0]: size.count for size in parts} for step, parts in steps.sizes(wanted, every).items()
+    }
+    assert len(asks) == 2
+    assert len(work) == len(every)
+    assert work["keep base, seed 0"] == {"keep": 60}
+    assert work["train adapted, seed 0"] == {"train": 36}
+    assert work["train faithful.all.snli, seed 1"] == {"train": 16, "targets": 8}
+    assert work["train faithful-more.all.snli, seed 0"] == {"train": 40, "targets": 20}
+    assert work["train random-half.all.snli, seed 0"] == {"train": 8, "targets": 0}
+    assert work["audit base on snli, seed 0"] == {"audit": 60, "decide": 100 + 128}
+
+
 def test_the_run_of_a_task_holds_the_texts_of_its_largest_arm():
     assert expand.settings(plan()).train_rows == 20
     assert expand.settings(plan(), "snli", {}).train_rows == 8
@@ -139,129 +152,6 @@ def test_settings_are_refused_before_anything_runs(tmp_path):
     read = read_plan(file_of(tmp_path, **{"with": {"model": "other"}}))
     with pytest.raises(SaywhyError, match="top of the file"):
         expand.settings(read)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "told"),
-    [
-        ("styles", ["redaction"], "each block"),
-        ("train_styles", ["redaction"], "each block"),
-        ("settings", ["free"], "each block"),
-        ("readouts", ["generated"], "each block"),
-        ("methods", ["lime"], "another verb"),
-        ("plants", ["keyword"], "another verb"),
-        ("robustness", ["paraphrases"], "a study checks none"),
-    ],
-)
-def test_settings_that_a_study_would_ignore_are_refused(key, value, told):
-    with pytest.raises(SaywhyError, match=f"'{key}' has no effect in with: of a study: .*{told}"):
-        expand.settings(plan(**{"with": {key: value}}))
-
-
-@pytest.mark.parametrize("rows", ["1e3", "many", None, [4], 0])
-@pytest.mark.parametrize("where", ["study", "block"])
-def test_rows_that_are_no_number_are_one_line(tmp_path, where, rows):
-    odd = {"name": "odd", "variant": "odd", "with": {"train_rows": rows}}
-    changes = {"with": {"train_rows": rows}} if where == "study" else {"blocks": [*SMALL["blocks"], odd]}
-    with pytest.raises(SaywhyError, match="with: train_rows") as refused:
-        expand.settings(read_plan(file_of(tmp_path, **changes)))
-    assert "\n" not in str(refused.value)
-
-
-def test_rows_in_quotes_are_a_number():
-    assert expand.settings(plan(**{"with": {"train_rows": "400"}})).train_rows == 400
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("name: a\non: 3\n", r"study.yaml:2: .*'on' is no entry"),
-        ("name: a\n1: 3\n", r"study.yaml:2: .*'1' is no entry"),
-        ("name: a\nwith: {no: 3}\n", r"study.yaml:2: .*'no' is no entry"),
-        ("name: a\nwith: {rows: 3}\nwith: {rows: 4}\n", r"study.yaml:3: .*'with' stands twice"),
-        ("name: a\nwith: {rows: 3, rows: 4}\n", r"study.yaml:2: .*'rows' stands twice"),
-    ],
-)
-def test_odd_keys_of_a_study_are_one_line(tmp_path, text, told):
-    (tmp_path / "study.yaml").write_text(text, "utf-8")
-    with pytest.raises(SaywhyError, match=told) as refused:
-        read_plan(tmp_path / "study.yaml")
-    assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("seed", [-1, 2**32])
-def test_seeds_that_no_generator_takes_are_refused(tmp_path, seed):
-    with pytest.raises(SaywhyError, match="seeds"):
-        read_plan(file_of(tmp_path, seeds=[seed]))
-    with pytest.raises(SaywhyError, match="data_seed"):
-        expand.settings(plan(**{"with": {"data_seed": seed}}))
-    for pair in (f"seeds={seed}", f"data_seed={seed}"):
-        with pytest.raises(SaywhyError, match="than"):
-            parse([pair])
-    assert parse([f"seeds=0,{2**32 - 1}"]).seeds == (0, 2**32 - 1)
-
-
-def filed(folder: Path) -> Plan:
-    """A study whose tasks are files, one of them with a dot in its name."""
-    for name in ("mood", "tone.v2"):
-        (folder / f"{name}.yaml").write_text("{}", "utf-8")
-    tasks = [str(folder / "mood.yaml"), str(folder / "tone.v2.yaml")]
-    blocks = [
-        {"name": "main", "arms": ["adapted", "faithful", "random"]},
-        {"name": "joint", "train_tasks": "all", "test_tasks": "unseen"},
-        {"name": "two", "train_tasks": [tasks[::-1]]},
-    ]
-    bars = [{"bar": "gate", "arm": "faithful.all.TASK", "tasks": tasks}]
-    return plan(tasks=tasks, data=str(folder), blocks=blocks, bars=bars)
-
-
-def test_arms_of_tasks_in_files_are_called_by_the_file(tmp_path):
-    mine = filed(tmp_path)
-    mood, tone = mine.tasks
-    asked = expand.asked(mine)
-    assert {arm for arm, _, task in asked if task == mood} == {
-        *("adapted", "faithful.all.mood", "random.all.mood", "faithful.all.tone.v2+mood", "random.all.tone.v2+mood")
-    }
-    assert set(expand.trained_arms(mine)) >= {"faithful.all.tone.v2", "faithful.all.all"}
-    for name, tasks in (("faithful.all.mood", (mood,)), ("faithful.all.all", (mood, tone)),
-                        ("random.all.tone.v2+mood", (tone, mood))):  # fmt: skip
-        assert Trained.parse(name).name == name
-        assert expand.practised(mine, Trained.parse(name)) == tasks, "what is loaded is the file"
-    assert expand.settings(mine, tone).data == str(tmp_path / "tone.v2")
-    assert [cell["task"] for cell in expand.cells(mine)] == [*["mood"] * 3, *["tone.v2"] * 3]
-
-
-def test_the_report_knows_the_arms_of_tasks_in_files(tmp_path):
-    mine = filed(tmp_path)
-    journal = Journal(tmp_path / "out", mine, expand.trained_arms(mine), dict)
-    journal.keep()
-    frozen.freeze(mine, tmp_path / "out")
-    study = load_study(tmp_path / "out")
-    assert study.tasks == ("mood", "tone.v2")
-    assert study.arm("faithful.all.mood").tasks == ("mood",)
-    assert study.arm("random.all.all").tasks == study.tasks
-    assert study.arm("faithful.all.tone.v2").tasks == ("tone.v2",)
-    assert objections(study) == []
-    assert [(cell.task, cell.key.arm) for cell in confirmatory(study)][::3] == [
-        ("mood", "faithful.all.mood"),
-        ("tone.v2", "faithful.all.tone.v2"),
-    ]
-    [bar] = read_bars(study.plan["bars"])
-    assert [bar.name(task) for task in bar.tasks] == ["faithful.all.mood", "faithful.all.tone.v2"]
-
-
-@pytest.mark.parametrize(
-    ("tasks", "told"),
-    [
-        (["a/mood.yaml", "b/mood.yml"], "both called mood"),
-        (["snli", "mine/snli.yaml"], "both called snli"),
-        (["mine/all.yaml"], "would be called all"),
-        (["a+b.yaml"], "rename the file"),
-    ],
-)
-def test_tasks_whose_files_name_two_things_are_refused(tmp_path, tasks, told):
-    with pytest.raises(SaywhyError, match=told):
-        read_plan(file_of(tmp_path, tasks=tasks, blocks=[{"name": "main"}]))
 
 
 def test_two_recipes_under_one_name_are_refused():

@@ -16,7 +16,7 @@ from saywhy.grid.journal import Journal, facts
 from saywhy.grid.member import Member
 from saywhy.grid.plan import Plan
 from saywhy.grid.rates import Rates, measure, seconds
-from saywhy.grid.steps import Step, all_steps, before, in_order, sizes
+from saywhy.grid.steps import Size, Step, all_steps, before, in_order, sizes
 from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.processes import first, world
 from saywhy.progress import progress, say
@@ -172,13 +172,14 @@ class Grid:
             write_json(path, rates)
         self.sitting.wait(path.is_file, path.name)
         measured: Rates = read_json(path)
-        return {step: seconds(sizes(self.plan, step), measured) for step in self.steps}
+        return {step: seconds(parts, measured) for step, parts in self.sizes.items()}
 
     def _measured(self, task: str) -> Rates:
         shapes = list(dict.fromkeys(one for (_, _, on), one in self.wanted.items() if on == task))
         trained: list[str] = []
         if task in self.plan.tasks:
-            trained = sorted({rate[2] for step in self.steps for rate in _train_rates(self.plan, step, task)})
+            every = [size.rate for parts in self.sizes.values() for size in parts]
+            trained = sorted({rate[2] for rate in every if rate[:2] == ("train", task)})
         member = self.member(task)
         return measure(self.shelf.model(None), member.config, member.corpus, member.pinned, shapes, trained)
 
@@ -186,6 +187,11 @@ class Grid:
     def steps(self) -> list[Step]:
         """Every step of the plan."""
         return all_steps(self.plan, units(self.plan))
+
+    @cached_property
+    def sizes(self) -> dict[Step, list[Size]]:
+        """The work of every step."""
+        return sizes(self.plan, self.steps)
 
     def scaled(self, cost: Mapping[Step, float], steps: list[Step]) -> float:
         """Return the seconds of ``steps``, corrected by how long the finished ones of a kind really took."""
@@ -218,10 +224,6 @@ class Grid:
                 raise SaywhyError(
                     f"{audit[0]} is audited on {audit[2]} already, and a new block asks more of it: out=FOLDER"
                 )
-
-
-def _train_rates(plan: Plan, step: Step, task: str) -> list[tuple[str, ...]]:
-    return [one.rate for one in sizes(plan, step) if one.rate[0] == "train" and one.rate[1] == task]
 
 
 def in_words(seconds_left: float) -> str:
