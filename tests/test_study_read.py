@@ -53,6 +53,7 @@ def test_rows_in_quotes_are_a_number():
         ("name: a\non: 3\n", r"study.yaml:2: .*'on' is no entry"),
         ("name: a\n1: 3\n", r"study.yaml:2: .*'1' is no entry"),
         ("name: a\nwith: {no: 3}\n", r"study.yaml:2: .*'no' is no entry"),
+        ("? [a, b]\n: 3\n", r"study.yaml:1: .*several words is no entry"),
         ("name: a\nwith: {rows: 3}\nwith: {rows: 4}\n", r"study.yaml:3: .*'with' stands twice"),
         ("name: a\nwith: {rows: 3, rows: 4}\n", r"study.yaml:2: .*'rows' stands twice"),
     ],

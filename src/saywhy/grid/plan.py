@@ -209,9 +209,9 @@ class _Loader(OnceLoader):
         """Build a mapping, refusing a key that is no text."""
         for key, _ in node.value:
             if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {str(key.value)!r} is no entry of a study: docs/study.md has them", key.start_mark
-                )
+                told = repr(key.value) if isinstance(key, yaml.ScalarNode) else "of several words"
+                problem = f"key {told} is no entry of a study: docs/study.md has them"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
         return super().construct_mapping(node, deep=deep)
 
 
