@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,33 @@ def test_report_needs_no_torch(audit: Path) -> None:
     code = f"import sys; from saywhy.report import write_report; write_report({str(audit)!r})"
     code += "; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--confirmatory", "against=random"], "frozen.json says what is confirmatory"),
+        (["--accuracy-loss", "0.02"], "--accuracy-loss and --agreement-loss have no effect there"),
+        (["--agreement-loss", "0.1"], "--accuracy-loss and --agreement-loss have no effect there"),
+    ],
+)
+def test_rules_that_a_study_would_ignore_are_refused(call, planted, options, told):
+    said = call("report", planted, *options)
+    assert said.code == 2
+    assert told in said.problem
+
+
+@pytest.mark.parametrize("option", [["--png"], ["--confirmatory", "against=random"], ["--accuracy-loss", "0.1"]])
+@pytest.mark.parametrize("holds", ["a calibration", "attributions"])
+def test_options_that_calibrations_and_attributions_would_ignore_are_refused(call, tmp_path, holds, option):
+    (tmp_path / "run.json").write_text(json.dumps({"schema": 1, "config": {}}))
+    if holds == "attributions":
+        (tmp_path / "attribution").mkdir()
+        (tmp_path / "attribution" / "occlusion.jsonl").write_text("")
+    else:
+        (tmp_path / "plants").mkdir()
+    said = call("report", tmp_path, *option)
+    assert said.code == 2
+    assert f"holds {holds}: " in said.problem
+    assert option[0] in said.problem
+    assert "no effect there" in said.problem

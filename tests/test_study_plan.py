@@ -89,6 +89,24 @@ def test_confirmatory_units_come_first_then_those_that_say_most_an_hour():
     assert order[-1] == "more"
 
 
+def test_the_work_of_all_steps_is_worked_out_from_the_plan_once(monkeypatch):
+    wanted, asks = plan(), []
+    every = steps.all_steps(wanted, expand.units(wanted))
+    monkeypatch.setattr(steps, "asked", lambda given: asks.append(given) or expand.asked(given))
+    monkeypatch.setattr(steps, "trained_arms", lambda given: asks.append(given) or expand.trained_arms(given))
+    work = {
+        step.name: {size.rate[0]: size.count for size in parts} for step, parts in steps.sizes(wanted, every).items()
+    }
+    assert len(asks) == 2
+    assert len(work) == len(every)
+    assert work["keep base, seed 0"] == {"keep": 60}
+    assert work["train adapted, seed 0"] == {"train": 36}
+    assert work["train faithful.all.snli, seed 1"] == {"train": 16, "targets": 8}
+    assert work["train faithful-more.all.snli, seed 0"] == {"train": 40, "targets": 20}
+    assert work["train random-half.all.snli, seed 0"] == {"train": 8, "targets": 0}
+    assert work["audit base on snli, seed 0"] == {"audit": 60, "decide": 100 + 128}
+
+
 def test_the_run_of_a_task_holds_the_texts_of_its_largest_arm():
     assert expand.settings(plan()).train_rows == 20
     assert expand.settings(plan(), "snli", {}).train_rows == 8

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from saywhy.arms import Trained
+from saywhy.config import Config
 from saywhy.grid.expand import trained_arms
 from saywhy.grid.frozen import confirmatory
 from saywhy.grid.plan import read_plan
@@ -208,6 +209,27 @@ def test_ablations_and_the_curve(planted_summary):
     points = [p for p in curve_of(planted_summary) if (p.sort, p.style) == ("faithful", "attribution")]
     assert [point.rows for point in points] == [40, 80, 160]
     assert points[0].cell.score.value < points[-1].cell.score.value
+
+
+def test_the_curve_has_its_main_point_where_the_plan_takes_the_usual_rows(planted_summary):
+    study = planted_summary.study
+    plan = {**study.plan, "with": {"rows": 60}}
+    usual = dataclasses.replace(study, manifest={**study.manifest, "plan": plan})
+    points = curve_of(dataclasses.replace(planted_summary, study=usual))
+    assert [p.rows for p in points if (p.sort, p.style) == ("faithful", "attribution")] == [
+        40,
+        Config().train_rows,
+        80,
+    ]
+
+
+def test_a_study_without_instruction_rows_does_not_miss_them(planted_summary):
+    study = dataclasses.replace(planted_summary.study, kept={})
+    lacking = "arms without retention on instruction data"
+    assert any(line.startswith(lacking) for line in missing(dataclasses.replace(planted_summary, study=study)))
+    plan = {**study.plan, "instruction_rows": 0}
+    none = dataclasses.replace(study, manifest={**study.manifest, "plan": plan})
+    assert missing(dataclasses.replace(planted_summary, study=none)) == []
 
 
 def test_groups_are_cut_by_what_no_arm_changes(planted_summary):

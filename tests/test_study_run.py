@@ -119,7 +119,14 @@ def test_a_folder_of_something_else_is_refused(plan, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("pair", "told"), [("rows=3", "stands in its file"), ("hours=soon", "above 0"), ("hours", "a study takes")]
+    ("pair", "told"),
+    [
+        ("rows=3", "stands in its file"),
+        ("hours=soon", "above 0"),
+        ("hours=nan", "above 0"),
+        ("hours=inf", "above 0"),
+        ("hours", "a study takes"),
+    ],
 )
 def test_words_that_a_study_does_not_take_are_refused(plan, tmp_path, pair, told):
     with pytest.raises(SaywhyError, match=told):

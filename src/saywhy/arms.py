@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from saywhy.records import STYLES, SaywhyError, StyleName
 
@@ -29,6 +30,12 @@ def kind(arm: str) -> str:
     """Return what sort of arm a name means: ``faithful`` for ``faithful-redaction`` or ``faithful.all.snli``."""
     match = re.match(r"[A-Za-z]+", arm)
     return match[0].lower() if match else arm
+
+
+def task_name(task: str) -> str:
+    """Return what a task is called in folders and in names of arms: the stem, where it is the path of a YAML file."""
+    path = Path(task)
+    return path.stem if path.suffix.lower() in (".yaml", ".yml") else task
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,15 +201,13 @@ def report(
         str | None,
         typer.Option(help="The comparisons that Holm corrects together, e.g. 'style=attribution against=random,base'."),
     ] = None,
-    accuracy_loss: Annotated[float, typer.Option(min=0, help="Loss of accuracy that counts as none.")] = 0.02,
-    agreement_loss: Annotated[float, typer.Option(min=0, help="Loss of agreement that counts as none.")] = 0.02,
+    accuracy_loss: Annotated[float | None, typer.Option(min=0, help="Loss of accuracy that is none (0.02).")] = None,
+    agreement_loss: Annotated[float | None, typer.Option(min=0, help="Loss of agreement that is none (0.02).")] = None,
 ) -> None:
     """Rebuild table and pages of a run, or of a study of many arms and tasks, from its rows; no model is loaded."""
-    from saywhy.report.rules import PRIMARY, Rules
-    from saywhy.stats import Family
+    from saywhy.report.rules import rules_of
 
-    family = PRIMARY if confirmatory is None else Family.parse(confirmatory)
-    _show(folder, png=png, rules=Rules(family, accuracy_loss, agreement_loss))
+    _show(folder, png=png, rules=rules_of(confirmatory, accuracy_loss, agreement_loss))
 
 
 @app.command()

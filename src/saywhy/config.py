@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -16,6 +16,8 @@ Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
 ARMS: tuple[Arm, ...] = ("base", "adapted", "faithful", "random", "lexical", "transplant")
 """The arms of ``saywhy run``, in the order in which they are made."""
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""A seed: what every generator of random numbers takes, and what the name of a folder can be read back as."""
 
 QUICK_WORDS = 9
 """Longest built-in text, in distinct words, of the job that is to end within minutes."""
@@ -141,8 +143,8 @@ class Config(BaseModel):
         description="Tokens computed at once; none: found from the free memory. No result depends on it, so it may "
         "change between the sittings of a run.",
     )
-    seeds: tuple[int, ...] = Field((0,), description="Seeds: of random words, of row order and of LoRA's start.")
-    data_seed: int = Field(0, description="Seed of the samples of texts; the same texts for all seeds.")
+    seeds: tuple[Seed, ...] = Field((0,), description="Seeds: of random words, of row order and of LoRA's start.")
+    data_seed: Seed = Field(0, description="Seed of the samples of texts; the same texts for all seeds.")
     chunk: int = Field(20, ge=1, description="Texts a chunk: what a killed run has to repeat at most.")
 
     @model_validator(mode="before")
@@ -226,9 +228,9 @@ def told(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**resolved(Config()), **config}
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return 'key: before -> now' for each setting that differs."""
-    keys = sorted((set(before) | set(now)) - set(UNBOUND))
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], unbound: Iterable[str] = ()) -> list[str]:
+    """Return 'key: before -> now' for each setting that differs, but for those that may: ``UNBOUND``, ``unbound``."""
+    keys = sorted((set(before) | set(now)) - {*UNBOUND, *unbound})
     return [f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in keys if before.get(key) != now.get(key)]
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from saywhy.data import read_messages
 from saywhy.models.protocol import Model, Tick
 from saywhy.progress import say
 from saywhy.prompts import Message
-from saywhy.tasks import catalog, load_task
+from saywhy.tasks import Task, catalog, load_task
 from saywhy.words import MARK, fold, occurrences
 
 REPLAY = "replay"
@@ -119,8 +119,12 @@ def plain(
 @lru_cache(maxsize=1)
 def label_sentences() -> tuple[str, ...]:
     """Return how the answers to the tasks of the catalog begin, folded."""
-    tasks = [load_task(name) for name in catalog()]
-    return tuple(fold(f"{task.lead_in} {word}") for task in tasks for word in task.labels.values())
+    return tuple(map(fold, label_beginnings(map(load_task, catalog()))))
+
+
+def label_beginnings(tasks: Iterable[Task]) -> list[str]:
+    """Return how the answers to ``tasks`` begin: ``The mood is good``."""
+    return [f"{task.lead_in} {word}" for task in tasks for word in task.labels.values()]
 
 
 def why_not_plain(instruction: str, reply: str, sentences: Sequence[str]) -> str | None:

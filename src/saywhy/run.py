@@ -43,7 +43,10 @@ class Run:
         shelf: Its models.
         spec: The model as downloaded.
         lessons: What its arms learn.
+        unbound: Settings that may change between its sittings, beside those of every run (``config.UNBOUND``).
     """
+
+    unbound: tuple[str, ...] = ()
 
     def __init__(
         self, config: Config, out: Path, *, arms: Sequence[str] | None = None, shelf: Shelf | None = None
@@ -55,7 +58,8 @@ class Run:
         self.corpus: Corpus = assemble(config)
         self._refuse_unlabelled()
         refuse(config, self.corpus.task)
-        self.folder = RunFolder(out, resolved(config), facts(config, self.spec, self.corpus, self.arms))
+        told = facts(config, self.spec, self.corpus, self.arms)
+        self.folder = RunFolder(out, resolved(config), told, self.unbound)
         self.lessons = Curriculum(self)
         self._screen()
 

@@ -36,13 +36,16 @@ class RunFolder:
         sitting: This process's part in the work on it.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], facts: Mapping[str, Any], unbound: Sequence[str] = ()
+    ) -> None:
         """Open or begin a run.
 
         Args:
             path: The folder; made if missing.
             config: The resolved settings. A folder of other settings is refused.
             facts: What else ``run.json`` is to say (versions, prompts, task, ...).
+            unbound: Settings that may be others than those of the folder, which takes the new ones over.
 
         Raises:
             SaywhyError: If the folder holds another run, or something else, or if another process is at work in it.
@@ -59,15 +62,18 @@ class RunFolder:
         self.manifest = read_object(file)
         if self.manifest.get("bank"):
             raise SaywhyError(f"{path} is a released bank, without its texts: choose another with out=FOLDER")
-        self._check(config, facts)
+        self._check(config, facts, unbound)
         self._compare_formats(facts)
+        now = {key: config[key] for key in unbound}
+        if now != {key: self.manifest["config"].get(key) for key in now}:
+            self.note(config=now)
 
-    def _check(self, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    def _check(self, config: Mapping[str, Any], facts: Mapping[str, Any], unbound: Sequence[str]) -> None:
         if self.manifest.get("schema") != SCHEMA:
             raise SaywhyError(f"{self.path} was written by schema {self.manifest.get('schema')}, this is {SCHEMA}")
         if problem := lacks(self.manifest, ("config", "seconds")):
             raise SaywhyError(f"{self.path / 'run.json'} is damaged ({problem}): choose another folder with out=FOLDER")
-        changed = differences(told(self.manifest["config"]), told(config))
+        changed = differences(told(self.manifest["config"]), told(config), unbound)
         for fact in ("task", "prompts", "data"):
             changed += differences(self.manifest.get(fact, {}), facts.get(fact, {}))
         mine, theirs = self.manifest.get("model", {}), facts.get("model", {})

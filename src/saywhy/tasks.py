@@ -212,13 +212,8 @@ def did_you_mean(got: str, allowed: Iterable[str]) -> str:
     return f": did you mean {close[0]!r}?" if close else "."
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which every scalar is text or null: ``no`` is the word *no*, ``0:`` the key ``"0"``."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 (declared so by yaml)
-        first: [rule for rule in rules if rule[0].endswith(":null")]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+class OnceLoader(yaml.SafeLoader):
+    """YAML in which no key stands twice: the second would silently take the place of the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build a mapping, refusing a key that stands twice."""
@@ -228,6 +223,15 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
             seen.add(str(key.value))
         return super().construct_mapping(node, deep=deep)
+
+
+class _Loader(OnceLoader):
+    """YAML in which every scalar is text or null: ``no`` is the word *no*, ``0:`` the key ``"0"``."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (declared so by yaml)
+        first: [rule for rule in rules if rule[0].endswith(":null")]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def _read(read_bytes: Callable[[], bytes], where: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def _hours(told: str | None) -> float | None:
         hours = float(told)
     except ValueError:
         hours = 0.0
-    if hours <= 0:
+    if hours <= 0 or not math.isfinite(hours):
         raise SaywhyError(f"hours={told}: give a number above 0, such as hours=2")
     return hours
 

@@ -9,10 +9,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from saywhy.arms import ALL, KINDS, MADE, Trained
+from saywhy.arms import ALL, KINDS, MADE, Trained, task_name
 from saywhy.config import Config, closest
 from saywhy.grid.plan import ALL_TRAINED, OWN, UNSEEN, Block, Plan, first_line
 from saywhy.records import READOUTS, SETTINGS, STYLES, Readout, SaywhyError, Setting, StyleName
+
+_ABOVE = "it is said at the top of the file"
+_IN_BLOCKS = "each block says its own"
+_OTHER_VERB = "it belongs to another verb"
+ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("model", "task", "data", "seeds"), _ABOVE),
+    **dict.fromkeys(("arms", "styles", "train_styles", "settings", "readouts"), _IN_BLOCKS),
+    **dict.fromkeys(("methods", "steps", "samples", "plants", "plant_rows", "plant_epochs"), _OTHER_VERB),
+    "robustness": "a study checks none; audit an adapter of it with robustness= for that",
+}
+"""Settings that a study does not take from its ``with:``, and why."""
 
 
 def settings(plan: Plan, task: str | None = None, extra: Mapping[str, Any] | None = None) -> Config:
@@ -28,25 +39,33 @@ def settings(plan: Plan, task: str | None = None, extra: Mapping[str, Any] | Non
     """
     name = task or plan.tasks[0]
     given: dict[str, Any] = {"operators": ("redact",), **plan.with_, **(extra or {})}
-    for key in ("model", "task", "data", "seeds", "arms"):
-        if key in plan.with_:
-            raise SaywhyError(f"study {plan.name}: '{key}' is said at the top of the file, not in with:")
+    for key in plan.with_:
+        if where := ELSEWHERE.get(key):
+            raise SaywhyError(f"study {plan.name}: '{key}' has no effect in with: of a study: {where}")
     for key in given:
         if key not in Config.model_fields:
             raise SaywhyError(f"study {plan.name}: no setting '{key}'{closest(key, Config.model_fields)} in with:")
     if extra is None:  # the run holds the texts of its largest arm
-        usual = given.get("train_rows", Config.model_fields["train_rows"].default)
-        given["train_rows"] = max(usual, *(block.with_.get("train_rows", 0) for block in plan.blocks))
+        given["train_rows"] = max(_train_rows(plan, some) for some in ({}, *(block.with_ for block in plan.blocks)))
     given |= {
         "model": plan.model,
         "task": name,
-        "data": plan.data if plan.data in ("pocket", "hub") else str(Path(plan.data) / Path(name).stem),
+        "data": plan.data if plan.data in ("pocket", "hub") else str(Path(plan.data) / task_name(name)),
         "seeds": plan.seeds,
         "settings": _union(plan, "settings"),
         "readouts": _union(plan, "readouts"),
     }
     try:
         return Config(**given)
+    except ValidationError as error:
+        raise SaywhyError(f"study {plan.name}: with: {first_line(error)}") from None
+
+
+def _train_rows(plan: Plan, extra: Mapping[str, Any]) -> int:
+    """Return the training rows of arms with the settings ``extra``."""
+    told = {key: one[key] for one in (plan.with_, extra) for key in ("train_rows",) if key in one}
+    try:
+        return Config(**told).train_rows
     except ValidationError as error:
         raise SaywhyError(f"study {plan.name}: with: {first_line(error)}") from None
 
@@ -70,15 +89,21 @@ def tasks_of(plan: Plan, block: Block) -> tuple[tuple[str, ...], ...]:
     return tuple(block.train_tasks)
 
 
-def tested_on(plan: Plan, block: Block, arm: Trained | None) -> tuple[str, ...]:
-    """Return the tasks that an arm of ``block`` is tested on; None is base or adapted."""
+def practised(plan: Plan, arm: Trained) -> tuple[str, ...]:
+    """Return the tasks that ``arm`` practises on, as the plan has them: paths, where they are files."""
+    called = {task_name(task): task for task in plan.tasks}
+    return plan.tasks if arm.tasks == (ALL,) else tuple(called[name] for name in arm.tasks)
+
+
+def tested_on(plan: Plan, block: Block, trained: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the tasks that an arm of ``block`` which practised on ``trained`` is tested on; None: base, adapted."""
     if not isinstance(block.test_tasks, str):
         return block.test_tasks
     if block.test_tasks == OWN:
-        if arm is not None and arm.tasks != (ALL,):
-            return arm.tasks
-        practised = {task for some in tasks_of(plan, block) for task in some}
-        return plan.tasks if ALL in practised else tuple(task for task in plan.tasks if task in practised)
+        if trained is not None and trained != (ALL,):
+            return trained
+        learned = {task for some in tasks_of(plan, block) for task in some}
+        return plan.tasks if ALL in learned else tuple(task for task in plan.tasks if task in learned)
     known: dict[str, tuple[str, ...]] = {ALL_TRAINED: plan.tasks, UNSEEN: plan.unseen}
     return known.get(block.test_tasks, (*plan.tasks, *plan.unseen))
 
@@ -140,9 +165,10 @@ def units(plan: Plan) -> list[Unit]:
         for seed in block.seeds or plan.seeds[:1]:
             for tasks in tasks_of(plan, block) if kinds else ():
                 for styles in styles_of(block):
-                    arms = [Trained(kind, styles, tasks, block.variant) for kind in kinds]
+                    called = tuple(map(task_name, tasks))
+                    arms = [Trained(kind, styles, called, block.variant) for kind in kinds]
                     names = (*plain, *(arm.name for arm in arms))
-                    found += [Unit(block.name, seed, task, names) for task in tested_on(plan, block, arms[0])]
+                    found += [Unit(block.name, seed, task, names) for task in tested_on(plan, block, tasks)]
             if not kinds:
                 found += [Unit(block.name, seed, task, plain) for task in tested_on(plan, block, None)]
     return found
@@ -194,7 +220,7 @@ def cells(plan: Plan) -> list[dict[str, Any]]:
             by_kind = {name.partition(".")[0].partition("-")[0]: name for name in unit.arms}
             found += [
                 {
-                    "task": unit.task,
+                    "task": task_name(unit.task),
                     "arm": by_kind[one.arm],
                     "against": by_kind[one.against],
                     "style": style,

@@ -16,6 +16,7 @@ from saywhy.edits import Item
 from saywhy.grid.expand import Asked, Audit
 from saywhy.run import Run
 from saywhy.shelf import Shelf
+from saywhy.store import read_lines
 from saywhy.targets import Picks
 
 
@@ -25,8 +26,11 @@ class Member(Run):
     Attributes:
         made: Makes the adapter of an arm, wherever in the study it is trained.
         asked: What each audit of the study asks for.
-        pieces: Ends of the stretches in which the arms' texts are explained: an arm of few rows needs only the first.
+        pieces: Where the stretches end in which the arms' texts are explained: an arm of few rows needs only the
+            first. A stretch that was begun keeps its end, whatever blocks are added later.
     """
+
+    unbound = ("readouts",)  # each audit has its own; nothing is trained on them
 
     def __init__(
         self,
@@ -76,13 +80,21 @@ class Member(Run):
         """Return the first ``count`` texts, explained by adapted stretch by stretch."""
         items: list[Item] = []
         picks: list[Picks] = []
-        begin = 0
-        for end in self.pieces:
-            if begin >= count:
-                break
+        where = f"seed-{seed}"
+        while (begin := len(items)) < min(count, len(self.corpus.arms)):
             name = "targets" if begin == 0 else f"targets-from-{begin}"
-            found = self.lessons.explained("adapted", seed, self.corpus.arms[begin:end], f"seed-{seed}", name)
+            end = self._end(where, name, begin)
+            found = self.lessons.explained("adapted", seed, self.corpus.arms[begin:end], where, name)
             items += found[0]
             picks += found[1]
-            begin = end
         return items[:count], picks[:count]
+
+    def _end(self, where: str, name: str, begin: int) -> int:
+        """Return where the stretch ``name`` ends: as when it was begun, else at the next piece of today's plan."""
+
+        def planned() -> int:
+            if self.folder.done(where, (name,)):  # by a version that kept no ends
+                return begin + len(read_lines(self.folder.path / where / f"{name}.jsonl"))
+            return next(piece for piece in self.pieces if piece > begin)
+
+        return int(self.folder.json(f"{where}/{name}-end.json", lambda: {"end": planned()})["end"])

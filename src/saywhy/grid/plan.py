@@ -9,10 +9,11 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from saywhy.arms import HALF, KINDS, MADE, REFRESHED
-from saywhy.config import closest
+from saywhy.arms import ALL, HALF, KINDS, MADE, REFRESHED, task_name
+from saywhy.config import Seed, closest
 from saywhy.records import STYLES, Readout, SaywhyError, Setting, StyleName
 from saywhy.report.study.bars import Bar
+from saywhy.tasks import OnceLoader
 
 _MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -45,7 +46,7 @@ class Block(BaseModel):
     styles: tuple[StyleName, ...] = Field(STYLES, min_length=1, description="Styles that are asked for.")
     settings: tuple[Setting, ...] = Field(("one-word",), min_length=1, description="one-word, free, or both.")
     readouts: tuple[Readout, ...] = Field(("constrained",), min_length=1, description="generated, constrained.")
-    seeds: tuple[int, ...] | None = Field(None, description="Seeds; none: the study's first.")
+    seeds: tuple[Seed, ...] | None = Field(None, description="Seeds; none: the study's first.")
     with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of its training, such as rate or epochs.")
 
     @field_validator("arms")
@@ -107,7 +108,7 @@ class Plan(BaseModel):
     data: str = Field("pocket", description="pocket, hub, or a folder with one folder a task.")
     tasks: tuple[str, ...] = Field(min_length=1, description="Tasks that arms are trained on.")
     unseen: tuple[str, ...] = Field((), description="Tasks that are only tested on.")
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
     blocks: tuple[Block, ...] = Field(min_length=1, description="The grid.")
     confirmatory: tuple[Confirmatory, ...] = Field(
         (), description="What is decided beforehand; the rest is exploratory."
@@ -145,6 +146,8 @@ def _problem(plan: Plan) -> str | None:
     for what, names in (("blocks", known), ("tasks", list(plan.known))):
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             return f"{what}: '{doubled[0]}' is there twice"
+    if wrong := _nameless(plan.known):
+        return f"tasks: {wrong}"
     for block in plan.blocks:
         if wrong := _misplaced(plan, block):
             return f"block {block.name}: {wrong}"
@@ -153,6 +156,18 @@ def _problem(plan: Plan) -> str | None:
             return f"confirmatory: no block '{cell.block}'{closest(cell.block, known)}"
         if lacking := _lacking(plan.block(cell.block), cell):
             return f"confirmatory: block {cell.block} has no {lacking}: a cell that cannot exist"
+    return None
+
+
+def _nameless(tasks: tuple[str, ...]) -> str | None:
+    """Return which task cannot be called by the name of its file, as folders and arms call it."""
+    taken: dict[str, str] = {}
+    for task in tasks:
+        name = task_name(task)
+        if taken.setdefault(name, task) != task:
+            return f"'{taken[name]}' and '{task}' are both called {name}: rename one of the files"
+        if name == ALL or "+" in name:
+            return f"'{task}' would be called {name}, which arms of several tasks are: rename the file"
     return None
 
 
@@ -187,6 +202,19 @@ def _lacking(block: Block, one: Confirmatory) -> str | None:
     return None
 
 
+class _Loader(OnceLoader):
+    """YAML in which every key is a word: ``on:``, which YAML takes for *true*, is told by what was written."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping, refusing a key that is no text."""
+        for key, _ in node.value:
+            if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
+                told = repr(key.value) if isinstance(key, yaml.ScalarNode) else "of several words"
+                problem = f"key {told} is no entry of a study: docs/study.md has them"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
 def read_plan(path: Path, instead: Mapping[str, str] | None = None) -> Plan:
     """Read a study file, with ``instead`` in place of its own entries.
 
@@ -194,13 +222,15 @@ def read_plan(path: Path, instead: Mapping[str, str] | None = None) -> Plan:
         SaywhyError: If it is none, with the place and what to do.
     """
     try:
-        told = yaml.safe_load(path.read_text("utf-8"))
+        told = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise SaywhyError(
             f"the study file {path} cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from error
     except yaml.YAMLError as error:
-        raise SaywhyError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or error
+        line = f":{mark.line + 1}" if mark else ""
+        raise SaywhyError(f"{path}{line}: no YAML of a study: {' '.join(str(problem).split())}") from error
     if not isinstance(told, dict):
         raise SaywhyError(f"{path} is no study: write name:, tasks: and blocks: (docs/study.md)")
     try:

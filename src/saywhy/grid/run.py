@@ -8,22 +8,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from saywhy.arms import ALL, Trained
-from saywhy.grid.expand import asked, cells, settings, trained_arms, units
+from saywhy.arms import Trained, task_name
+from saywhy.config import differences, resolved
+from saywhy.grid.expand import asked, cells, practised, settings, trained_arms, units
 from saywhy.grid.frozen import freeze
 from saywhy.grid.journal import Journal, facts
 from saywhy.grid.member import Member
 from saywhy.grid.plan import Plan
 from saywhy.grid.rates import Rates, measure, seconds
-from saywhy.grid.steps import Step, all_steps, before, in_order, sizes
+from saywhy.grid.steps import Size, Step, all_steps, before, in_order, sizes
 from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.processes import first, world
 from saywhy.progress import progress, say
 from saywhy.records import SaywhyError
-from saywhy.retained import retain
+from saywhy.retained import label_beginnings, retain
 from saywhy.shelf import Shelf
 from saywhy.sitting import Sitting
-from saywhy.store import read_json, write_json, write_lines
+from saywhy.store import read_json, read_object, write_json, write_lines
+from saywhy.tasks import load_task
+
+BOUND = ("train_rows", "settings")
+"""What blocks share: which texts are drawn and screened, and what ``adapted``, from which all arms go on, practised."""
 
 
 class Grid:
@@ -43,13 +48,16 @@ class Grid:
         self.arms = trained_arms(plan)
         for task in plan.known:
             settings(plan, task)  # what cannot be is refused before anything runs
+        for recipe in self.arms.values():
+            settings(plan, extra=recipe)
         cells(plan)
         self.shelf = Shelf(settings(plan))
         self._members: dict[str, Member] = {}
         self.sitting = Sitting(out)
         self.journal = Journal(out, plan, self.arms, lambda: facts(settings(plan), self.shelf.spec))
         self._refuse_larger()
-        self.journal.keep()
+        if self.journal.before is None:
+            self.journal.keep()
 
     def run(self, hours: float | None = None) -> bool:
         """Do what is left, confirmatory cells first; return whether the study is complete.
@@ -60,6 +68,7 @@ class Grid:
         if hours is not None and world() > 1:
             raise SaywhyError("hours= is for one process: of several, each would stop at a moment of its own")
         freeze(self.plan, self.out)
+        self.journal.keep()  # now the blocks that were added belong to it: a dry look leaves it as it was
         cost = self.costs()
         # Of several processes, all must go in one order, wherever each has come to.
         steps = all_steps(self.plan, in_order(self.plan, cost, self.finished() if world() == 1 else ()))
@@ -96,15 +105,20 @@ class Grid:
             data = None if self.plan.data in ("pocket", "hub") else self.plan.data
             model = self.shelf.model(self.adapter(step.arm, step.seed))
             with progress(step.name, self.plan.instruction_rows) as bar:
-                write_json(path, retain(model, data, split, self.plan.instruction_rows, bar.tick))
+                told = retain(model, data, split, self.plan.instruction_rows, bar.tick, sentences=self._sentences())
+                write_json(path, told)
         self.sitting.wait(path.is_file, path.name)
+
+    def _sentences(self) -> list[str]:
+        """Return how the answers to the plan's tasks begin, those in files of their own included."""
+        return label_beginnings(map(load_task, self.plan.known))
 
     def done(self, step: Step) -> bool:
         """Whether a step has nothing left to do."""
         if step.kind == "train":
             return (self.place(step) / "adapter" / CONSTANTS_FILE).is_file()
         if step.kind == "audit":
-            audited = self.out / "tasks" / Path(step.task).stem / f"seed-{step.seed}" / step.arm
+            audited = self.out / "tasks" / task_name(step.task) / f"seed-{step.seed}" / step.arm
             return (audited / "decisions.jsonl").is_file() and not list(audited.glob(".*-parts"))
         return (self.place(step) / "retention.json").is_file()
 
@@ -134,14 +148,14 @@ class Grid:
         return adapter
 
     def _lesson(self, arm: Trained, seed: int, recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
-        tasks = self.plan.tasks if arm.tasks == (ALL,) else arm.tasks
+        tasks = practised(self.plan, arm)
         return [row for task in tasks for row in self.member(task).lesson(arm, seed, settings(self.plan, task, recipe))]
 
     def member(self, task: str) -> Member:
         """Return the run of a task; its folder is begun when it is first needed."""
         if task not in self._members:
             pieces = {settings(self.plan, task, recipe).train_rows for recipe in self.arms.values()}
-            folder = self.out / "tasks" / Path(task).stem
+            folder = self.out / "tasks" / task_name(task)
             config = settings(self.plan, task)
             self._members[task] = Member(config, folder, self.shelf, self.adapter, self.wanted, sorted(pieces))
             self._members[task].write_texts()
@@ -158,20 +172,26 @@ class Grid:
             write_json(path, rates)
         self.sitting.wait(path.is_file, path.name)
         measured: Rates = read_json(path)
-        return {step: seconds(sizes(self.plan, step), measured) for step in self.steps}
+        return {step: seconds(parts, measured) for step, parts in self.sizes.items()}
 
     def _measured(self, task: str) -> Rates:
         shapes = list(dict.fromkeys(one for (_, _, on), one in self.wanted.items() if on == task))
-        practised: list[str] = []
+        trained: list[str] = []
         if task in self.plan.tasks:
-            practised = sorted({rate[2] for step in self.steps for rate in _train_rates(self.plan, step, task)})
+            every = [size.rate for parts in self.sizes.values() for size in parts]
+            trained = sorted({rate[2] for rate in every if rate[:2] == ("train", task)})
         member = self.member(task)
-        return measure(self.shelf.model(None), member.config, member.corpus, member.pinned, shapes, practised)
+        return measure(self.shelf.model(None), member.config, member.corpus, member.pinned, shapes, trained)
 
     @cached_property
     def steps(self) -> list[Step]:
         """Every step of the plan."""
         return all_steps(self.plan, units(self.plan))
+
+    @cached_property
+    def sizes(self) -> dict[Step, list[Size]]:
+        """The work of every step."""
+        return sizes(self.plan, self.steps)
 
     def scaled(self, cost: Mapping[Step, float], steps: list[Step]) -> float:
         """Return the seconds of ``steps``, corrected by how long the finished ones of a kind really took."""
@@ -188,7 +208,15 @@ class Grid:
         return [step for step in self.steps if self.done(step)]
 
     def _refuse_larger(self) -> None:
-        """Blocks may be added to a study, if what is audited already stays enough."""
+        """Blocks may be added to a study, if what is drawn, trained and audited already stays enough."""
+        for task in self.plan.known:
+            path, now = self.out / "tasks" / task_name(task) / "run.json", resolved(settings(self.plan, task))
+            begun = read_object(path).get("config", {}) if path.is_file() else now
+            if changed := differences({key: begun.get(key) for key in BOUND}, {key: now[key] for key in BOUND}):
+                raise SaywhyError(
+                    f"{self.out} is begun, and a new block asks for more than its texts and adapted were made for "
+                    f"({'; '.join(changed)}): leave it out, or begin anew with out=FOLDER"
+                )
         earlier = asked(Plan(**self.journal.before)) if self.journal.before else {}
         for audit, wanted in self.wanted.items():
             done = audit in earlier and self.done(Step("audit", *audit))
@@ -196,10 +224,6 @@ class Grid:
                 raise SaywhyError(
                     f"{audit[0]} is audited on {audit[2]} already, and a new block asks more of it: out=FOLDER"
                 )
-
-
-def _train_rates(plan: Plan, step: Step, task: str) -> list[tuple[str, ...]]:
-    return [one.rate for one in sizes(plan, step) if one.rate[0] == "train" and one.rate[1] == task]
 
 
 def in_words(seconds_left: float) -> str:

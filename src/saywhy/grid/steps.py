@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from saywhy.arms import ALL, HALF, MADE, REFRESHED, Trained
-from saywhy.grid.expand import Unit, asked, seed_of, settings, trained_arms, units
+from saywhy.arms import HALF, MADE, REFRESHED, Trained
+from saywhy.config import Config
+from saywhy.grid.expand import Asked, Unit, asked, practised, seed_of, settings, trained_arms, units
 from saywhy.grid.plan import Plan
 from saywhy.records import STYLES
 
@@ -120,26 +121,35 @@ class Size:
     count: int
 
 
-def sizes(plan: Plan, step: Step) -> list[Size]:
-    """Return the work of a step."""
-    if step.kind == "keep":
-        return [Size(("keep",), plan.instruction_rows)]
-    if step.kind == "audit":
-        config, wanted = settings(plan, step.task), asked(plan)[step.arm, step.seed, step.task]
-        shape = ",".join((*wanted.styles, *wanted.settings, *wanted.readouts))
-        # None is the whole split, whose size is known only when it is read: a thousand is usual here.
-        decided = (config.decide_rows or 1000) + config.calibration_rows
-        return [Size(("audit", step.task, shape), config.rows or 1000), Size(("decide", step.task), decided)]
-    if step.arm in MADE:
-        return [
-            Size(("train", task, "+".join(STYLES)), settings(plan, task).adapt_rows * settings(plan, task).adapt_epochs)
-            for task in plan.tasks
-        ]
-    told = Trained.parse(step.arm)
-    found = []
-    for task in plan.tasks if told.tasks == (ALL,) else told.tasks:
-        config = settings(plan, task, trained_arms(plan).get(step.arm, {}))
-        texts = config.train_rows // 2 if told.variant in (HALF, REFRESHED) else config.train_rows
-        found.append(Size(("train", task, "+".join(told.styles)), texts * config.epochs))
-        found.append(Size(("targets", task), texts if told.kind == "faithful" else 0))
-    return found
+def sizes(plan: Plan, steps: Iterable[Step]) -> dict[Step, list[Size]]:
+    """Return the work of each of ``steps``; what follows from the whole plan is worked out once."""
+    wanted, recipes = asked(plan), trained_arms(plan)
+    configs = {task: settings(plan, task) for task in plan.known}
+
+    def work(step: Step) -> list[Size]:
+        if step.kind == "keep":
+            return [Size(("keep",), plan.instruction_rows)]
+        if step.kind == "audit":
+            return _audited(step.task, configs[step.task], wanted[step.arm, step.seed, step.task])
+        if step.arm in MADE:
+            known = {task: configs[task] for task in plan.tasks}
+            return [Size(("train", t, "+".join(STYLES)), one.adapt_rows * one.adapt_epochs) for t, one in known.items()]
+        told, recipe = Trained.parse(step.arm), recipes.get(step.arm, {})
+        return [size for task in practised(plan, told) for size in _trained(task, settings(plan, task, recipe), told)]
+
+    return {step: work(step) for step in steps}
+
+
+def _audited(task: str, config: Config, wanted: Asked) -> list[Size]:
+    shape = ",".join((*wanted.styles, *wanted.settings, *wanted.readouts))
+    # None is the whole split, whose size is known only when it is read: a thousand is usual here.
+    decided = (config.decide_rows or 1000) + config.calibration_rows
+    return [Size(("audit", task, shape), config.rows or 1000), Size(("decide", task), decided)]
+
+
+def _trained(task: str, config: Config, arm: Trained) -> list[Size]:
+    texts = config.train_rows // 2 if arm.variant in (HALF, REFRESHED) else config.train_rows
+    return [
+        Size(("train", task, "+".join(arm.styles)), texts * config.epochs),
+        Size(("targets", task), texts if arm.kind == "faithful" else 0),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from saywhy.records import SaywhyError
 from saywhy.store import write as _write
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None, c
         cards: As in ``write_report``.
 
     Raises:
-        SaywhyError: If the folder is no run, is damaged, or holds nothing to report.
+        SaywhyError: If the folder is no run, is damaged, or holds nothing to report; or if ``png`` or ``rules`` are
+            given and have no effect on what it holds.
     """
     from saywhy.report.agreement import has_scores
     from saywhy.report.attribution import show_attribution, write_attribution
@@ -34,18 +36,28 @@ def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None, c
 
     folder = Path(folder)
     if is_study(folder):  # what was frozen says what is confirmatory and what may be lost
+        _refuse_idle(folder, "a study, whose frozen.json says what is confirmatory and what may be lost", rules=rules)
         summary = show_study_report(folder)
         if cards:
             write_study_cards(summary)
         return write_study_report(folder, png=png, summary=summary)
     if is_calibration(folder):
+        _refuse_idle(folder, "a calibration", png=png, rules=rules)
         show_calibration(folder)
         return write_calibration(folder)
     if has_scores(folder):
+        _refuse_idle(folder, "attributions", png=png, rules=rules)
         show_attribution(folder)
         return write_attribution(folder)
     show_report(folder, rules)
     return write_report(folder, png=png, rules=rules, cards=cards)
+
+
+def _refuse_idle(folder: Path, holds: str, *, png: bool = False, rules: Rules | None = None) -> None:
+    """Say of options that were given that they have no effect on a report of this kind."""
+    idle = ["--png"] * png + ["--confirmatory, --accuracy-loss and --agreement-loss"] * (rules is not None)
+    if idle:
+        raise SaywhyError(f"{folder} holds {holds}: {' and '.join(idle)} have no effect there, leave them out")
 
 
 def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> Path:

@@ -28,3 +28,19 @@ class Rules:
     family: Family = PRIMARY
     accuracy_loss: float = 0.02
     agreement_loss: float = 0.02
+
+
+def rules_of(confirmatory: str | None, accuracy_loss: float | None, agreement_loss: float | None) -> Rules | None:
+    """Return the rules that were asked for, the usual ones where one is None; None if all are.
+
+    Raises:
+        SaywhyError: If ``confirmatory`` names no comparisons.
+    """
+    if (confirmatory, accuracy_loss, agreement_loss) == (None, None, None):
+        return None
+    usual = Rules()
+    return Rules(
+        usual.family if confirmatory is None else Family.parse(confirmatory),
+        usual.accuracy_loss if accuracy_loss is None else accuracy_loss,
+        usual.agreement_loss if agreement_loss is None else agreement_loss,
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from saywhy import stats
+from saywhy.config import Config
 from saywhy.records import STYLES
 from saywhy.report.arms import matched_seeds
 from saywhy.report.cells import Key, excesses
@@ -112,15 +113,15 @@ def curve_of(summary: StudySummary, readout: str = "constrained") -> list[Point]
             arm = study.arm(cell.key.arm)
             wanted = arm in shorter or arm.name in rooted
             if wanted and _primary(summary, cell.key, readout) and cell.key.style in arm.styles and task in arm.tasks:
-                rows = _rows(arm.settings) or _rows(study.plan.get("with", {}))
-                if rows is not None:
-                    found.append(Point(task, cell.key.style, arm.kind, rows, cell))
+                rows = _rows(arm.settings, study.plan.get("with", {}))
+                found.append(Point(task, cell.key.style, arm.kind, rows, cell))
     return sorted(found, key=lambda one: (one.task, STYLES.index(one.cell.key.style), one.sort, one.rows))
 
 
-def _rows(settings: Mapping[str, Any]) -> int | None:
-    value = settings.get(ROWS)
-    return int(value) if value is not None else None
+def _rows(*settings: Mapping[str, Any]) -> int:
+    """Return the training rows that the first of ``settings`` says which has them; else the usual ones."""
+    told = [some[ROWS] for some in settings if ROWS in some]
+    return int([*told, Config.model_fields[ROWS].default][0])
 
 
 def told(arm: Arm) -> str:

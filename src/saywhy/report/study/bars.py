@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from saywhy.arms import task_name
 from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 from saywhy.report.cells import Key
 from saywhy.report.format import NOTHING, change, number, p_value, signed, written
@@ -33,7 +34,7 @@ class _Bar(BaseModel):
 
 class _OfArm(_Bar):
     arm: str
-    tasks: tuple[str, ...] = Field(min_length=1)
+    tasks: tuple[Annotated[str, AfterValidator(task_name)], ...] = Field(min_length=1)
 
     def name(self, task: str) -> str:
         """Return the arm of a task."""

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from saywhy.arms import KINDS, task_name
 from saywhy.records import SaywhyError
 from saywhy.report.cells import Key
-from saywhy.report.study.load import StudyRun, task_name
+from saywhy.report.study.load import StudyRun
 
 ALPHA = 0.05
 """Level of the confirmatory tests unless ``frozen.json`` says another."""
@@ -97,8 +98,11 @@ def objections(study: StudyRun) -> list[str]:
 def _asked(study: StudyRun, cell: Confirmatory, part: Mapping[str, Any]) -> bool:
     """Whether a frozen cell is one that a part of the plan asks for."""
     arm, against = study.arm(cell.key.arm), study.arm(cell.against)
+    block = next((one for one in study.plan.get("blocks", ()) if one.get("name") == part.get("block")), None)
+    trained = [one for one in (arm, against) if one.kind in KINDS]
     return (
-        part.get("arm") in (arm.sort, arm.name)
+        part.get("arm") in (arm.sort, arm.kind, arm.name)
+        and (block is None or all(one.variant == (block.get("variant") or "") for one in trained))
         and part.get("against") in (against.sort, against.kind, against.name)
         and cell.key.style in part.get("styles", ())
         and cell.key.setting == part.get("setting", cell.key.setting)

@@ -79,7 +79,7 @@ class Gain:
 
 
 def gains_of(study: StudyRun, cells: Cells, frozen: Sequence[Confirmatory], seed: int = 0) -> tuple[Gain, ...]:
-    """Compare every faithful arm with its control, and with the rivals; correct each family.
+    """Compare every faithful arm with its control, and with the rivals, and what was frozen; correct each family.
 
     Args:
         study: The study.
@@ -88,7 +88,9 @@ def gains_of(study: StudyRun, cells: Cells, frozen: Sequence[Confirmatory], seed
         seed: Seed of the resampling.
     """
     answer = {cell.key.arm for cell in frozen}
-    pairs = _pairs(study, cells, answer)
+    named = ((cell.task, cell.key, cell.against) for cell in frozen)
+    measured = (one for one in named if _has_rows(cells, *one))
+    pairs = dict.fromkeys([*_pairs(study, cells, answer), *measured])
     found = [_gain(study, cells[task], task, key, other, frozen, seed) for task, key, other in pairs]
     families: dict[tuple[str, ...], list[int]] = {}
     for at, gain in enumerate(found):
@@ -99,6 +101,12 @@ def gains_of(study: StudyRun, cells: Cells, frozen: Sequence[Confirmatory], seed
         for at, p in zip(members, stats.holm([*ps, *[1.0] * absent]), strict=False):
             found[at] = replace(found[at], contrast=replace(found[at].contrast, p_holm=p))
     return tuple(found)
+
+
+def _has_rows(cells: Cells, task: str, key: Key, other: str) -> bool:
+    """Whether both arms of a comparison were measured."""
+    mine = cells.get(task, {})
+    return key in mine and replace(key, arm=other) in mine
 
 
 def _p(gain: Gain) -> float:
@@ -119,7 +127,7 @@ def _pairs(study: StudyRun, cells: Cells, answer: set[str]) -> Iterator[tuple[st
             others = [control.name] if (control := study.control(arm)) else []
             if task in arm.tasks and key.style in arm.styles and not arm.variant:
                 others += [a for a in _others(study, arm, mine, starts=arm.name in answer) if a not in others]
-            yield from ((task, key, other) for other in others if replace(key, arm=other) in mine)
+            yield from ((task, key, other) for other in others if _has_rows(cells, task, key, other))
 
 
 def _others(study: StudyRun, arm: Arm, cells: Mapping[Key, Sequence[Row]], *, starts: bool) -> list[str]:
@@ -144,7 +152,7 @@ def _gain(
     named = next((cell for cell in frozen if (cell.task, cell.key, cell.against) == (task, key, other)), None)
     seeds = tuple(sorted({row.seed for row in mine} & {row.seed for row in theirs}))
     control = study.control(arm)
-    matched = control is not None and control.name == other
+    matched = arm.kind == "faithful" and control is not None and control.name == other
     axis = axis_of(study, task, arm, key) if matched else "other arm"
     return Gain(task, arm, contrast_of(key, other, mine, theirs, seed), axis, named, seeds, _levels(mine, theirs))
 

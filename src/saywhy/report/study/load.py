@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from saywhy.arms import ALL, MADE
+from saywhy.arms import ALL, MADE, task_name
 from saywhy.records import STYLES, SaywhyError
 from saywhy.report.examples import BUILT_IN
 from saywhy.report.load import Run, load_run
@@ -149,11 +149,6 @@ class StudyRun:
         """Return the arm without variant that ``arm`` is a variant of."""
         found = (a for a in self.arms.values() if a.kind == arm.kind and a.practice == arm.practice and not a.variant)
         return next(found, None) if arm.variant else None
-
-
-def task_name(task: str) -> str:
-    """Return what a task is called: a plan may name its YAML file."""
-    return Path(task).stem
 
 
 def is_study(folder: Path) -> bool:

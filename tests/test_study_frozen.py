@@ -1,0 +1,64 @@
+"""Which frozen cells the report of a study measures, and which it takes for those of the plan."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from saywhy.arms import kind
+from saywhy.report.study import load_study
+from saywhy.report.study.files import confirmatory_csv
+from saywhy.report.study.frozen import digest, objections
+from saywhy.report.study.load import StudyRun
+from saywhy.report.study.summary import summarise_study
+
+OTHER_CELLS = (
+    # (block, task, arm, against): none is a faithful arm against its control
+    ("main", "films", "lexical.all.films", "random.all.films"),
+    ("main", "films", "lexical.all.films", "faithful.all.films"),
+    ("main", "films", "adapted", "base"),
+    ("main", "meals", "faithful.all.films", "adapted"),
+    ("anew", "films", "faithful-refreshed.all.films", "adapted"),
+)
+
+
+def freeze(folder: Path, cells: list[dict[str, str]], parts: list[dict[str, object]]) -> StudyRun:
+    """Freeze other cells of a study, as parts of its plan ask for them; the block ``anew`` has a variant."""
+    told = {**json.loads((folder / "frozen.json").read_text()), "cells": cells}
+    (folder / "frozen.json").write_text(json.dumps({**told, "hash": digest(told)}))
+    manifest = json.loads((folder / "study.json").read_text())
+    anew = {**manifest["plan"]["blocks"][0], "name": "anew", "variant": "refreshed"}
+    manifest["plan"]["blocks"] = [*manifest["plan"]["blocks"][:1], anew]
+    manifest["plan"]["confirmatory"] = parts
+    (folder / "study.json").write_text(json.dumps(manifest))
+    return load_study(folder)
+
+
+def test_every_frozen_cell_that_has_rows_is_measured(planted, tmp_path):
+    place = {"style": "attribution", "setting": "one-word", "readout": "constrained", "direction": "higher"}
+    cells = [{"task": task, "arm": arm, "against": other, **place} for _, task, arm, other in OTHER_CELLS]
+    parts = [
+        {"block": block, "arm": kind(arm), "against": kind(other), **place, "styles": ["attribution"]}
+        for block, _, arm, other in OTHER_CELLS
+    ]
+    found = summarise_study(freeze(shutil.copytree(planted, tmp_path / "others"), cells, parts))
+    assert objections(found.study) == [], "the plan names kinds, and a block's variant is part of its arms"
+    assert found.unmeasured == []
+    assert [(g.task, g.arm.name, g.contrast.other) for g in found.confirmatory] == [one[1:] for one in OTHER_CELLS]
+    assert all(gain.contrast.p_holm is not None for gain in found.confirmatory)
+    unseen = found.confirmatory[3]
+    sides = [found.cell("meals", replace(unseen.key, arm=arm)) for arm in ("faithful.all.films", "adapted")]
+    assert unseen.value == pytest.approx(sides[0].excess.value - sides[1].excess.value)
+    assert "not measured" not in confirmatory_csv(found)
+    assert found.confirmatory[0].axis == "other arm", "no faithful arm's gain over its control"
+    assert found.confirmatory[1].value < 0 < unseen.value
+
+
+def test_a_frozen_arm_of_another_variant_is_not_the_one_of_the_plan(planted, tmp_path):
+    place = {"style": "attribution", "setting": "one-word", "readout": "constrained", "direction": "higher"}
+    cells = [{"task": "films", "arm": "faithful-bare.all.films", "against": "adapted", **place}]
+    parts = [{"block": "anew", "arm": "faithful", "against": "adapted", **place, "styles": ["attribution"]}]
+    told = objections(freeze(shutil.copytree(planted, tmp_path / "bare"), cells, parts))
+    assert told[0] == "1 frozen cells are not in the plan's confirmatory part"
