@@ -33,7 +33,8 @@ from benchmarks.work import Counter, Machine, exact_products, load_exact
 from saywhy.edits import Item, every_edit
 from saywhy.models.local import LocalModel
 from saywhy.models.precision import choose
-from saywhy.models.spec import load_base, resolve
+from saywhy.models.spec import resolve
+from saywhy.models.weights import load_base
 from saywhy.predict import Classifier, calibrate
 from saywhy.records import Example, SaywhyError
 

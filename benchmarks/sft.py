@@ -16,7 +16,8 @@ from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from saywhy.models.chat import Chat
-from saywhy.models.spec import Spec, load_base
+from saywhy.models.spec import Spec
+from saywhy.models.weights import load_base
 from saywhy.supervision import Recipe, samples
 from saywhy.train import lora, train
 

@@ -20,7 +20,8 @@ from benchmarks.common import Lap, progress
 from benchmarks.script import command, revision
 from saywhy.models.chat import Chat
 from saywhy.models.local import LocalModel
-from saywhy.models.spec import load, load_base, resolve
+from saywhy.models.spec import resolve
+from saywhy.models.weights import load, load_base
 
 GEMM_ROWS = 1024
 """Tokens of the products that are measured."""

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -274,3 +275,26 @@ def test_the_verb(toy, tmp_path, monkeypatch, capsys):
     assert told["bank"] == 1
     assert told["config"]["data"] == toy.parent.name  # no path of this machine
     assert str(toy.parent) not in json.dumps(told)
+
+
+def test_the_folder_that_one_stands_in_may_become_the_bank(toy, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert release(toy, Path()) == tmp_path / "here"
+    assert (tmp_path / "here" / "run.json").is_file()
+
+
+def test_the_bank_of_before_comes_back_if_the_new_one_cannot_take_its_place(toy, tmp_path, monkeypatch):
+    made, real = release(toy, tmp_path / "bank"), Path.rename
+    before = contents(made)
+
+    def rename(self, target):
+        if self.name.endswith(".part"):
+            raise OSError("no")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(OSError, match="no"):
+        release(toy, made)
+    assert contents(made) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["bank"]

@@ -6,7 +6,7 @@ import pytest
 
 import tiny
 from problems import fails
-from saywhy.models import spec
+from saywhy.models import spec, weights
 from saywhy.models.chat import Chat
 
 CHATS = [
@@ -19,7 +19,7 @@ CHATS = [
 def test_a_folder_is_loaded(tiny_folder):
     found = spec.resolve(str(tiny_folder))
     assert (found.base, found.adapter, found.gguf) == (str(tiny_folder), None, None)
-    model = spec.load(str(tiny_folder))
+    model = weights.load(str(tiny_folder))
     assert (model.name, model.context) == (str(tiny_folder), 512)
     assert model.objections(CHATS, 10) == [None, None, None]
     assert model.objections(CHATS, 505) == ["longer than the model's context"] * 3
@@ -59,7 +59,7 @@ def test_a_folder_without_a_part_names_it(tmp_path, gone, said):
     tiny.save(tmp_path)
     for file in tmp_path.glob(gone):
         file.unlink()
-    line = fails(spec.load, str(tmp_path))
+    line = fails(weights.load, str(tmp_path))
     assert said in line
     assert str(tmp_path) in line
 
@@ -67,12 +67,12 @@ def test_a_folder_without_a_part_names_it(tmp_path, gone, said):
 def test_damaged_weights_end_in_one_line(tmp_path):
     tiny.save(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"not weights")
-    assert f"cannot be loaded from {tmp_path}" in fails(spec.load, str(tmp_path))
+    assert f"cannot be loaded from {tmp_path}" in fails(weights.load, str(tmp_path))
 
 
 def test_no_chat_template(tmp_path):
     tiny.save(tmp_path, template=None)
-    line = fails(spec.load, str(tmp_path))
+    line = fails(weights.load, str(tmp_path))
     assert line == f"model '{tmp_path}' has no chat template: use an instruction-tuned model"
 
 
@@ -133,7 +133,7 @@ def test_the_built_in_model_is_made_once_and_found_again(packaged, monkeypatch):
         folder = tiny.save(packaged / "tiny")
         return tiny.LlamaForCausalLM.from_pretrained(folder), tiny.tokenizer()
 
-    monkeypatch.setattr(spec, "_load", load)
+    monkeypatch.setattr(spec, "read_weights", load)
     first, again = spec.resolve(spec.DEFAULT), spec.resolve(spec.DEFAULT)
     assert first == again
     assert first.public_id == "HuggingFaceTB/SmolLM2-135M-Instruct"

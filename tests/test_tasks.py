@@ -235,7 +235,8 @@ def test_the_examples_of_the_docs_load(write):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", catalog())
 def test_label_words_of_shipped_tasks_part_at_their_first_token(name):
-    from saywhy.models.spec import load_base, resolve
+    from saywhy.models.spec import resolve
+    from saywhy.models.weights import load_base
 
     _, tokenizer = load_base(resolve("smollm2-135m"))
     task = load_task(name)

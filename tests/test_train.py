@@ -16,7 +16,8 @@ from saywhy import trainer
 from saywhy.models.chat import Chat
 from saywhy.models.forward import WAYS, Forward
 from saywhy.models.protocol import Choice
-from saywhy.models.spec import load, resolve
+from saywhy.models.spec import resolve
+from saywhy.models.weights import load
 from saywhy.prompts import question
 from saywhy.records import SaywhyError
 from saywhy.supervision import Recipe, encode, samples

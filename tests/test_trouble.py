@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 import tiny
 from saywhy import store
 from saywhy.cli import main
-from saywhy.models import spec
+from saywhy.models import spec, weights
 from saywhy.records import SaywhyError
 from saywhy.store import saving, write_json
 
@@ -80,7 +80,7 @@ def test_an_adapter_of_another_base_is_refused(capsys, monkeypatch, tmp_path):
     assert "was trained on another base (sha256:0123456789abcdef)" in line
     assert line.endswith("use the base that it names")
     with pytest.raises(SaywhyError, match="another base"):
-        spec.load_base(spec.resolve(str(adapter)))  # what training goes on from
+        weights.load_base(spec.resolve(str(adapter)))  # what training goes on from
 
 
 # A disk that is full
@@ -194,8 +194,8 @@ def load(of, dtype=None):
     made.append(of)
     return real(spec.Spec("tiny", sys.argv[1], "tiny"))
 
-made, real = [], spec._load
-spec._packaged, spec._load = packaged, load
+made, real = [], spec.read_weights
+spec._packaged, spec.read_weights = packaged, load
 spec._SHA256 = __import__("hashlib").sha256(packaged().read_bytes()).hexdigest()
 folder = spec._dequantised()
 assert (folder / "model.safetensors").is_file() and (folder / "tokenizer.json").is_file()
@@ -228,7 +228,7 @@ def test_two_processes_prepare_the_built_in_model_once(tmp_path):
 def test_a_full_disk_leaves_no_half_of_the_built_in_model(tmp_path, monkeypatch):
     model = tiny.save(tmp_path / "model")
     weights = model / "model.safetensors"
-    real = spec._load
+    real = spec.read_weights
 
     def load(of, dtype=None):
         found, words = real(spec.Spec("tiny", str(model), "tiny"))
@@ -241,7 +241,7 @@ def test_a_full_disk_leaves_no_half_of_the_built_in_model(tmp_path, monkeypatch)
         found.save_pretrained = save_pretrained
         return found, words
 
-    monkeypatch.setattr(spec, "_load", load)
+    monkeypatch.setattr(spec, "read_weights", load)
     monkeypatch.setattr(spec, "_packaged", lambda: weights)
     monkeypatch.setattr(spec, "_SHA256", hashlib.sha256(weights.read_bytes()).hexdigest())
     monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))

@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from saywhy.models.local import LocalModel
-from saywhy.models.spec import load
+from saywhy.models.weights import load
 from saywhy.records import Example
 from saywhy.tasks import Task
 
@@ -134,7 +134,7 @@ def tokenizer(
 
 
 def save(folder: Path, architecture: str = "llama", seed: int = 0, **of_tokenizer) -> Path:
-    """Write a tiny random model that ``saywhy.models.spec.load(str(folder))`` loads."""
+    """Write a tiny random model that ``saywhy.models.weights.load(str(folder))`` loads."""
     made = tokenizer(**of_tokenizer)
     torch.manual_seed(seed)
     ARCHITECTURES[architecture](len(made)).save_pretrained(folder)

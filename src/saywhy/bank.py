@@ -18,7 +18,7 @@ from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.progress import say
 from saywhy.records import Decision, Example, Grid, Prediction, Record, Row, SaywhyError, SetAside, Table, WordScores
 from saywhy.report.load import KINDS_OF_CHECKS, VERDICTS, records_of
-from saywhy.store import PACKED, existing, read_lines, read_object, write_json, write_lines
+from saywhy.store import PACKED, existing, put, read_lines, read_object, write_json, write_lines
 from saywhy.targets import Pick
 from saywhy.words import candidates
 
@@ -107,6 +107,7 @@ def release(folder: Path, out: Path) -> Path:
         raise SaywhyError(f"{folder} is a bank already: give the run or study folder that it was made from")
     if (folder / "plants").is_dir():
         raise SaywhyError(f"{folder} is a calibration on built-in texts: nobody's text is in it, share it as it is")
+    out = out.resolve()  # so that '.' has a name
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not _is_bank(out))):
         raise SaywhyError(f"{out} is no bank and not empty: give another folder")
     part, old = (out.with_name(f".{out.name}.{end}") for end in ("part", "old"))
@@ -116,9 +117,7 @@ def release(folder: Path, out: Path) -> Path:
         if told := leaks(part, texts):
             more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
             raise SaywhyError(f"words of a text would be in the bank, nothing was released: {told[0]!r}{more}")
-        if out.exists():
-            out.rename(old)
-        part.rename(out)
+        put(part, out, old)
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
@@ -185,7 +184,7 @@ def _pinned(folder: Path) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {}
     for path in sorted(folder.glob(f"seed-*/*/adapter/{CONSTANTS_FILE}")):
         for told in read_object(path).get("tasks", {}).values():
-            for label, words in told["pinned"].items():
+            for label, words in told.get("pinned", {}).items():
                 found.setdefault(label, {}).update(dict.fromkeys(words))
     for path in sorted(folder.glob("seed-*/*/grids.jsonl")):
         for grid in records_of(path, Grid):
@@ -211,14 +210,14 @@ def _masked(path: Path, kind: type[Record], masks: Mapping[str, Mask]) -> Iterat
     for record in records_of(path, kind):
         line = record.to_dict()
         if kind is not Decision and line["id"] not in masks:
-            raise SaywhyError(f"{path}: text {line['id']} is not in texts.jsonl; restore it or start the run anew")
+            raise SaywhyError(f"{path}: {_lost(line['id'])}")
         yield line if kind is Decision else masks[line["id"]].line(line)
 
 
 def _trained(path: Path, noun: str = "") -> dict[str, str]:
     """Return the texts of training rows by id; without a ``noun``, everything behind the question."""
     found: dict[str, str] = {}
-    for row in read_lines(path) if path.is_file() else ():
+    for row in read_lines(path, "id", "prompt", "completion") if path.is_file() else ():
         asked, said = row["prompt"][0]["content"], row["completion"][0]["content"]
         if row.get("style") == "replay":
             found[f"{row['id']} {len(found)}"] = f"{asked}\n{said}"
@@ -236,7 +235,7 @@ def _targets(seed: Path, out: Path, masks: Mapping[str, Mask]) -> None:
         return
     pinned = next((mask.pinned for mask in masks.values()), frozenset[str]())
     lines = []
-    for line in read_lines(seed / "targets.jsonl"):
+    for line in read_lines(seed / "targets.jsonl", "id", "prediction", "picks"):
         mask = masks.get(line["id"]) or Mask.of(None, pinned)
         picks = {style: mask.line(Pick.from_dict(pick).to_dict()) for style, pick in line["picks"].items()}
         told = Prediction.from_dict(line["prediction"]).to_dict()
@@ -248,8 +247,14 @@ def _scores(place: Path, out: Path, masks: Mapping[str, Mask]) -> None:
     """Release word scores (``saywhy attribute``)."""
     for path in sorted(place.glob("*.jsonl")):
         kind: type[Record] = Prediction if path.stem == "predictions" else WordScores
-        lines = [(line["id"], kind.from_dict(line).to_dict()) for line in read_lines(path)]
+        lines = [(line["id"], kind.from_dict(line).to_dict()) for line in read_lines(path, "id")]
+        if lost := next((name for name, _ in lines if name not in masks), None):
+            raise SaywhyError(f"{path}: {_lost(lost)}")
         write_lines(out / f"{path.name}{PACKED}", ({"id": name, **masks[name].line(line)} for name, line in lines))
+
+
+def _lost(name: str) -> str:
+    return f"text {name} is not in texts.jsonl; restore it or start the run anew"
 
 
 def _examples(folder: Path, out: Path) -> None:

@@ -20,7 +20,8 @@ from saywhy.gauge import gauge
 from saywhy.lexicon import Associations
 from saywhy.manifest import facts
 from saywhy.models.protocol import Tick
-from saywhy.models.spec import CONSTANTS_FILE, load, resolve
+from saywhy.models.spec import CONSTANTS_FILE, resolve
+from saywhy.models.weights import load
 from saywhy.plants import FOLLOWS, PLANTS, Plant, grown, worn
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress, say

@@ -18,7 +18,7 @@ from saywhy.data import sample
 from saywhy.edits import Item
 from saywhy.forecast import TRAIN_COST, checks_seconds, seconds_of
 from saywhy.gauge import gauge
-from saywhy.models.spec import load
+from saywhy.models.weights import load
 from saywhy.plants import PLANTS
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import say

@@ -10,7 +10,8 @@ from saywhy.audit import Plan
 from saywhy.config import Config
 from saywhy.corpus import assemble, associate, pin
 from saywhy.data import example_id
-from saywhy.models.spec import load, resolve
+from saywhy.models.spec import resolve
+from saywhy.models.weights import load
 from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress
 from saywhy.records import Example, Prediction, Row, SaywhyError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 from saywhy import __version__, prompts
 from saywhy.config import Config
 from saywhy.corpus import Corpus
+from saywhy.data import read_messages
 from saywhy.models.spec import Spec, adapter_fingerprint, fingerprint
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "scipy", "statsmodels")
@@ -27,7 +29,7 @@ def facts(config: Config, spec: Spec, corpus: Corpus, arms: Sequence[str]) -> di
         "source": task.source,  # beside the task: a run of before it was told goes on
         "model": model_facts(config, spec),
         "arms": list(arms),
-        "data": {"rows": corpus.fingerprint(), "replay": _file_hash(config.replay)},
+        "data": {"rows": corpus.fingerprint(), "replay": _replay_hash(config)},
         "versions": versions(),
         "git": revision(),
         "prompts": {"version": str(prompts.VERSION), **prompts.sentences()},
@@ -53,10 +55,12 @@ def model_facts(config: Config, spec: Spec) -> dict[str, Any]:
     }
 
 
-def _file_hash(path: str | None) -> str | None:
-    if path is None or not Path(path).is_file():
-        return path
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+def _replay_hash(config: Config) -> str | None:
+    """Return a hash of the conversations that are mixed in, wherever they are read from."""
+    if not config.replay:
+        return None
+    told = json.dumps(read_messages(config.replay), sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def versions() -> dict[str, str]:
@@ -70,10 +74,13 @@ def revision() -> str | None:
     here = Path(__file__).resolve().parent
     if not any((parent / ".git").exists() for parent in here.parents):
         return None
-    asked = subprocess.run(
-        ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        asked = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # a checkout, and no git program
+        return None
     return asked.stdout.strip() or None

@@ -9,7 +9,8 @@ from typing import Any
 from saywhy.config import Config
 from saywhy.data import read_messages
 from saywhy.models.protocol import Model
-from saywhy.models.spec import load, resolve
+from saywhy.models.spec import resolve
+from saywhy.models.weights import load
 
 
 class Shelf:

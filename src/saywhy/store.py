@@ -99,6 +99,18 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
+def put(part: Path, out: Path, old: Path) -> None:
+    """Put the folder ``part`` in the place of ``out``, which goes to ``old``, and comes back if that fails."""
+    if out.exists():
+        out.rename(old)
+    try:
+        part.rename(out)
+    except OSError:
+        if old.exists():
+            old.rename(out)
+        raise
+
+
 def read_json(path: Path) -> Any:
     """Read JSON.
 

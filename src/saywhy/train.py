@@ -23,14 +23,15 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedModel, TrainerCallback
 from trl import SFTConfig
 
 from saywhy.models.chat import Chat
 from saywhy.models.forward import WAYS, Forward
 from saywhy.models.precision import exact
-from saywhy.models.spec import CONSTANTS_FILE, Spec, fingerprint, load_base
+from saywhy.models.spec import CONSTANTS_FILE, Spec, fingerprint
+from saywhy.models.weights import load_base, with_adapter
 from saywhy.processes import first
 from saywhy.store import saving, write_json
 from saywhy.supervision import Recipe, samples
@@ -108,7 +109,7 @@ def train(
 
 def _trainable(base: PreTrainedModel, spec: Spec, recipe: Recipe) -> Any:
     if spec.adapter:
-        model = PeftModel.from_pretrained(base, str(spec.adapter), is_trainable=True)
+        model = with_adapter(base, spec, trainable=True)
         # Where the base lies now: PEFT would look its public name up on the hub at every checkpoint.
         model.active_peft_config.base_model_name_or_path = spec.base
         return model

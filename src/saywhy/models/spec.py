@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import hashlib
 import importlib.metadata
-import json
 import os
 import shutil
 import socket
@@ -18,12 +16,10 @@ from typing import TYPE_CHECKING, Any
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 from saywhy.sitting import turn
-from saywhy.store import saving
+from saywhy.store import read_object, saving
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from saywhy.models.local import LocalModel
 
 DEFAULT = "smollm2-135m"
 PUBLIC_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -78,13 +74,22 @@ class Spec:
         told = self.extras.get("tasks", {}).get(task)
         if not told:
             return None
-        return Travelled(dict(told["constants"]), {label: tuple(words) for label, words in told["pinned"].items()})
+        try:
+            return Travelled(dict(told["constants"]), {label: tuple(words) for label, words in told["pinned"].items()})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SaywhyError(
+                f"{self._beside} is damaged (constants and pinned words of task {task}): delete it, and the model is "
+                "calibrated anew"
+            ) from error
 
     @property
     def extras(self) -> dict[str, Any]:
         """What saywhy wrote beside the trained weights: {} if there is nothing."""
-        path = (self.adapter or Path(self.base)) / CONSTANTS_FILE
-        return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        return read_object(self._beside) if self._beside.is_file() else {}
+
+    @property
+    def _beside(self) -> Path:
+        return (self.adapter or Path(self.base)) / CONSTANTS_FILE
 
 
 def cache_folder() -> Path:
@@ -130,10 +135,11 @@ def _folder(name: str, path: Path) -> Spec:
 
 
 def _adapter(name: str, path: Path) -> Spec:
-    try:
-        base = json.loads((path / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"]
-    except (ValueError, KeyError) as error:
-        raise SaywhyError(f"adapter folder {path}: adapter_config.json names no base model ({error})") from error
+    base = read_object(path / "adapter_config.json").get("base_model_name_or_path")
+    if not base or not isinstance(base, str):
+        raise SaywhyError(
+            f"adapter folder {path}: adapter_config.json names no base model; write base_model_name_or_path"
+        )
     told = Spec(name, base, base, adapter=path).extras.get("base", {}).get("fingerprint", "")
     # The same public name stands for the hub's weights and for their packaged quantisation.
     below = resolve(DEFAULT if base == PUBLIC_ID and not told.startswith("hub:") else base)
@@ -165,7 +171,7 @@ def _dequantised() -> Path:
 
 def _dequantise(source: Path, folder: Path) -> None:
     say(f"preparing {DEFAULT} in {folder} (once)")
-    model, tokenizer = _load(Spec(DEFAULT, str(source.parent), PUBLIC_ID, gguf=source.name))
+    model, tokenizer = read_weights(Spec(DEFAULT, str(source.parent), PUBLIC_ID, gguf=source.name))
     made = folder.with_name(f"{folder.name}.{socket.gethostname()}-{os.getpid()}.part")
     try:
         with saving(folder):
@@ -192,8 +198,12 @@ def _packaged() -> Path:
     raise SaywhyError(f"model '{DEFAULT}': {_GGUF} is missing from the installed {_PACKAGE}: {command}")
 
 
-def _load(spec: Spec, dtype: Any = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load base weights and tokenizer: safetensors or GGUF only, no remote code."""
+def read_weights(spec: Spec, dtype: Any = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load base weights and tokenizer: safetensors or GGUF only, no remote code.
+
+    Raises:
+        SaywhyError: If they cannot be loaded.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, logging
 
@@ -210,60 +220,17 @@ def _load(spec: Spec, dtype: Any = None) -> tuple[PreTrainedModel, PreTrainedTok
         )
         model = AutoModelForCausalLM.from_pretrained(spec.base, dtype=dtype or torch.float32, **more)
     except Exception as error:  # transformers raises many kinds; the user needs one line
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SaywhyError(
-            f"model '{spec.name}' cannot be loaded from {spec.base}: {first[:200]}; check the path, or your connection"
+            f"model '{spec.name}' cannot be loaded from {spec.base}: {first_line(error)}; check the path, or your "
+            "connection"
         ) from error
     return model, tokenizer
 
 
-def load_base(spec: Spec, dtype: Any = None, device: str = "cpu") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load the base model of ``spec`` on ``device``.
-
-    Raises:
-        SaywhyError: If it cannot be loaded, or is not the one that the adapter was trained on.
-    """
-    _check_base(spec)
-    model, tokenizer = _load(spec, dtype)
-    return model.to(device), tokenizer  # type: ignore[arg-type]
-
-
-def load(name: str, token_budget: int | None = None, precision: str = "auto") -> LocalModel:
-    """Load a model for asking: an adapter is merged into its base.
-
-    Args:
-        name: What `model=` says.
-        token_budget: Tokens that are computed at once; None: found from the free memory.
-        precision: ``auto``, ``float32``, ``mixed`` or ``bfloat16`` (``models.precision.choose``).
-    """
-    from saywhy.models.local import LocalModel
-    from saywhy.models.precision import choose
-
-    spec = resolve(name)
-    chosen = choose(precision)
-    weights = str(chosen.dtype).removeprefix("torch.")
-    _tell_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
-    model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
-    if spec.adapter:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, str(spec.adapter)).merge_and_unload()
-    return LocalModel(name, model, tokenizer, token_budget)
-
-
-@functools.cache
-def _tell_once(line: str) -> None:
-    say(line)
-
-
-def _check_base(spec: Spec) -> None:
-    """Refuse an adapter whose base is not the one that it was trained on."""
-    told = spec.extras.get("base", {}).get("fingerprint") if spec.adapter else None
-    if told and told != (found := fingerprint(spec)):
-        raise SaywhyError(
-            f"adapter {spec.adapter} was trained on another base ({told}) than {spec.public_id} is here ({found}): "
-            "use the base that it names"
-        )
+def first_line(error: Exception) -> str:
+    """Return the first line of what went wrong, in a length that fits into one."""
+    said = str(error).strip()
+    return said.splitlines()[0][:200] if said else type(error).__name__
 
 
 def adapter_fingerprint(spec: Spec) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from saywhy.report.format import estimate, number
 from saywhy.report.gate import gate_of
 from saywhy.report.retention import Retention
 from saywhy.report.summary import Summary
+from saywhy.store import read_object
 
 RETENTION = "retention.json"
 """What an arm kept of its instructions (``saywhy.retained``), beside its adapter's folder."""
@@ -74,7 +74,7 @@ def instruction_sentences(place: Path, start: str | None) -> list[str]:
 
 
 def _retained(path: Path) -> dict[str, Any] | None:
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else None
+    return read_object(path, "replay", "plain") if path.is_file() else None
 
 
 def _mean(values: Sequence[float]) -> str:
