@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import torch
-from peft import PeftModel
 from transformers import GenerationConfig, PreTrainedModel
 
 from benchmarks.common import Lap, progress
@@ -21,7 +20,7 @@ from benchmarks.script import command, revision
 from saywhy.models.chat import Chat
 from saywhy.models.local import LocalModel
 from saywhy.models.spec import resolve
-from saywhy.models.weights import load, load_base
+from saywhy.models.weights import load, load_base, with_adapter
 
 GEMM_ROWS = 1024
 """Tokens of the products that are measured."""
@@ -44,12 +43,12 @@ def load_exact(name: str) -> LocalModel:
     return model
 
 
-def load_bare(name: str) -> Bare:
-    """Load a model for the other sides: float32, an adapter merged, greedy without penalties."""
+def load_bare(name: str, dtype: torch.dtype = torch.float32) -> Bare:
+    """Load a model for the other sides: an adapter merged, greedy without penalties."""
     spec = resolve(name)
-    model, tokenizer = load_base(spec)
+    model, tokenizer = load_base(spec, dtype)
     if spec.adapter:
-        model = PeftModel.from_pretrained(model, str(spec.adapter)).merge_and_unload()
+        model = with_adapter(model, spec).merge_and_unload()
     model.generation_config = GenerationConfig()
     return Bare(model.eval(), Chat(tokenizer, name))
 
