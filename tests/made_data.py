@@ -9,8 +9,8 @@ PAIRS = TASK.model_copy(update={"name": "pairs", "text": "claim", "context": ("s
 ROWS = [{"text": f"text number {i}", "label": ("good", "bad")[i % 2]} for i in range(200)]
 
 
-def load_fails(rows, jsonl, task=TASK, **kwargs):
+def load_fails(rows, jsonl, task=TASK):
     path = jsonl(rows)
-    line = fails(load_examples, task, "train", str(path.parent), **kwargs)
+    line = fails(load_examples, task, "train", str(path.parent))
     assert line.startswith(str(path))
     return line.removeprefix(str(path))

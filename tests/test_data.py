@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_data import PAIRS, ROWS, TASK, load_fails
+from made_data import PAIRS, ROWS, TASK
 from problems import fails
 from saywhy.data import load_examples, sample
 from saywhy.records import Example, SaywhyError
@@ -122,12 +122,10 @@ def test_the_same_text_in_another_context_is_no_duplicate(jsonl):
 
 
 @pytest.mark.parametrize("missing", [{}, {"label": None}, {"label": ""}, {"label": "  "}])
-def test_labels_may_be_missing_unless_they_are_required(jsonl, missing):
+def test_labels_may_be_missing(jsonl, missing):
     rows = [{"text": "no label"} | missing]
     (example,) = load_examples(TASK, "train", str(jsonl(rows).parent)).examples
     assert example.label is None
-    line = load_fails(rows, jsonl, require_labels=True)
-    assert line == ":1: no label. Column 'label' holds good, bad"
 
 
 @pytest.mark.parametrize(("value", "label"), [(1, "1"), (True, "true"), (" 1 ", "1")])
@@ -146,7 +144,7 @@ def test_causes_come_along_where_they_are_known(jsonl):
 @pytest.mark.parametrize("name", ["ag_news", "sentiment140", "snli"])
 def test_the_pocket_has_texts_for_every_shipped_task(name):
     task = load_task(name)
-    loaded = load_examples(task, "test", "pocket", require_labels=True)
+    loaded = load_examples(task, "test", "pocket")
     assert loaded.set_aside == ()
     assert {ex.label for ex in loaded.examples} == set(task.labels)
     assert all(ex.causes and set(ex.context) == set(task.context) for ex in loaded.examples)
@@ -166,7 +164,7 @@ def test_real_data_loads_whole(name):
     ids = {}
     for split in ("validation", "test"):
         lines = (REAL / name / f"{split}.jsonl").read_bytes().count(b"\n")
-        loaded = load_examples(task, split, str(REAL / name), require_labels=True)
+        loaded = load_examples(task, split, str(REAL / name))
         assert len(loaded.examples) + len(loaded.set_aside) == lines
         assert len(loaded.examples) > 0.95 * lines
         assert {ex.label for ex in loaded.examples} == set(task.labels)
@@ -205,7 +203,7 @@ def test_a_shipped_task_reads_the_columns_and_splits_of_the_hub(name, jsonl, tmp
         jsonl(rows, f"{split}.jsonl", "hub")
     task = load_task(name)
     local = task.model_copy(update={"hub": task.hub.model_copy(update={"id": str(tmp_path / "hub")})})
-    found = {split: load_examples(local, split, require_labels=True).examples for split in here}
+    found = {split: load_examples(local, split).examples for split in here}
     assert {split: len(examples) for split, examples in found.items()} == here
     said = [example.text for examples in found.values() for example in examples]
     assert len(set(said)) == len(said)

@@ -87,7 +87,7 @@ def test_hub_columns_labels_and_split_expressions(hub):
         labels={"0": "bad", "4": "good", "2": None},
         splits={"train": "train[:50%]", "validation": "train[30%:35%]+train[50%:]"},
     )
-    train = load_examples(task, "train", require_labels=True).examples
+    train = load_examples(task, "train").examples
     assert [ex.text for ex in train] == [f"text number {i}" for i in range(30)]
     assert [ex.label for ex in train] == ["bad"] * 20 + ["good"] * 10
     validation = load_examples(task, "validation").examples

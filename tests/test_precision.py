@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import tiny
-from saywhy.models import precision, spec
+from saywhy.models import precision, weights
 from saywhy.run_folder import RunFolder
 
 SMALL = ("rows=4", "calibration_rows=8", "lexicon_rows=40", "decide_rows=8", "chunk=4")
@@ -31,7 +31,7 @@ def told(call, tiny_folder, tmp_path):
     """Return a function from a command to its one line about the number format, and its run folder."""
 
     def run(verb, *words, out=tmp_path / "run"):
-        spec._tell_once.cache_clear()
+        weights._tell_once.cache_clear()
         where = () if verb == "explain" else (f"out={out}",)
         said = call(verb, *words, f"model={tiny_folder}", *where)
         tiny.exact_products()

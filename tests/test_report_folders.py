@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ def test_comparison_of_a_run_with_itself_shows_nothing(study: Path, tmp_path: Pa
     found = compare(run, run)
     assert len(found) == 5 * 3 * 3
     assert all((c.difference.value, c.difference.p) == (0.0, 1.0) for c in found)
-    out = write_comparison(study, study, tmp_path / "compare.md")
+    out = write_comparison(study, shutil.copytree(study, tmp_path / "again"))
     assert "difference" in out.read_text(encoding="utf-8")
 
 

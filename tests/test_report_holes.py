@@ -85,7 +85,7 @@ def test_a_run_with_little_in_it(tmp_path, name):
     assert holes_of(folder) == []
     assert holes(printed(show_summary, summarise(load_run(folder))), "txt") == []
     if name not in ("no rows", "no texts"):
-        assert holes(write_comparison(folder, folder, tmp_path / "compare.md").read_text("utf-8"), "md") == []
+        assert holes(write_comparison(folder, folder).read_text("utf-8"), "md") == []
 
 
 def follows(plant):

@@ -80,8 +80,8 @@ class Said:
         return max(len(self.explanation.words), len(self.explanation.inserted), 1)
 
 
-def usable(classifier: Classifier, examples: Sequence[Example]) -> tuple[list[Example], list[SetAside]]:
-    """Split ``examples`` into those that can be put to the model and those set aside.
+def unusable(classifier: Classifier, examples: Sequence[Example]) -> list[SetAside]:
+    """Return those of ``examples`` that cannot be put to the model, with the reason.
 
     A redaction or counterfactual copies the text: there must be room for it twice.
     """
@@ -90,11 +90,8 @@ def usable(classifier: Classifier, examples: Sequence[Example]) -> tuple[list[Ex
         for one in examples
     ]
     reasons = classifier.model.objections(chats, ROOM)
-    kept = [one for one, reason in zip(examples, reasons, strict=True) if reason is None]
-    aside = [
-        SetAside(one.id, classifier.task.name, reason) for one, reason in zip(examples, reasons, strict=True) if reason
-    ]
-    return kept, aside
+    task = classifier.task.name
+    return [SetAside(one.id, task, reason) for one, reason in zip(examples, reasons, strict=True) if reason]
 
 
 def decide(

@@ -17,6 +17,7 @@ from saywhy.corpus import assemble, associate
 from saywhy.data import load_examples
 from saywhy.edits import Item
 from saywhy.gauge import gauge
+from saywhy.hints import did_you_mean
 from saywhy.lexicon import Associations
 from saywhy.manifest import facts
 from saywhy.models.protocol import Tick
@@ -28,7 +29,7 @@ from saywhy.progress import progress, say
 from saywhy.records import OPERATORS, Example, Operator, SaywhyError
 from saywhy.run_folder import RunFolder
 from saywhy.targets import label_row
-from saywhy.tasks import Task, did_you_mean, load_task
+from saywhy.tasks import Task, load_task
 
 TASK = "sentiment140"
 """The built-in texts that carry the cues, and the question they are asked under."""
@@ -90,7 +91,8 @@ def refuse(config: Config) -> None:
         raise SaywhyError(f"task={config.task}: rules are planted in the built-in tweets, task={TASK}")
     for name in config.plants:
         if name not in PLANTS:
-            raise SaywhyError(f"plants={name}: no plant{did_you_mean(name, PLANTS)} Plants: {', '.join(PLANTS)}")
+            hint = did_you_mean(name, PLANTS, ": ") or "."
+            raise SaywhyError(f"plants={name}: no plant{hint} Plants: {', '.join(PLANTS)}")
     check(config.methods)
 
 

@@ -7,9 +7,9 @@ in the audit; what is computed again are predictions.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Iterable, Mapping
 
+from saywhy.hints import did_you_mean
 from saywhy.records import Operator, Readout, Record, Setting, StyleName
 
 CHECKS: Mapping[str, str] = {
@@ -51,9 +51,7 @@ def unknown(names: Iterable[str]) -> str | None:
     allowed = (*CHECKS, ALL)
     for name in names:
         if name not in allowed:
-            close = difflib.get_close_matches(name, allowed, n=1)
-            hint = f", did you mean '{close[0]}'?" if close else ""
-            return f"no check '{name}'{hint} Checks: {', '.join(allowed)}"
+            return f"no check '{name}'{did_you_mean(name, allowed, ', ') or '.'} Checks: {', '.join(allowed)}"
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -10,11 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from saywhy.checks import ALL, CHECKS, unknown
+from saywhy.hints import did_you_mean
 from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 
 Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
-ARMS: tuple[Arm, ...] = ("base", "adapted", "faithful", "random", "lexical", "transplant")
-"""The arms of ``saywhy run``, in the order in which they are made."""
+"""An arm of ``saywhy run``."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """A seed: what every generator of random numbers takes, and what the name of a folder can be read back as."""
@@ -244,8 +243,7 @@ def _value(key: str, text: str) -> Any:
 
 def closest(name: str, known: Iterable[str]) -> str:
     """Return ", did you mean ...?" if one of ``known`` is near ``name``, else nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean '{close[0]}'?" if close else ""
+    return did_you_mean(name, known, ", ")
 
 
 def _first_line(error: ValidationError) -> str:
@@ -254,6 +252,5 @@ def _first_line(error: ValidationError) -> str:
     what = first["msg"].removeprefix("Value error, ")
     if first["type"] == "literal_error":
         allowed = re.findall(r"'(.*?)'", first["ctx"]["expected"])
-        close = difflib.get_close_matches(str(first["input"]), allowed, n=1)
-        what = (f"did you mean '{close[0]}'? " if close else "") + f"it takes {', '.join(allowed)}"
+        what = did_you_mean(first["input"], allowed, behind=" ") + f"it takes {', '.join(allowed)}"
     return f"{where}={first['input']}: {what}" if where else what

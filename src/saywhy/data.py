@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from saywhy.hints import did_you_mean
 from saywhy.records import Example, SaywhyError, SetAside
-from saywhy.tasks import Hub, Split, Task, did_you_mean
+from saywhy.tasks import Hub, Split, Task
 from saywhy.words import candidates
 
 POCKET = "pocket"  # the ``data`` that names the built-in texts
@@ -35,7 +36,7 @@ class Loaded:
     set_aside: tuple[SetAside, ...]
 
 
-def load_examples(task: Task, split: str, data: str | None = None, *, require_labels: bool = False) -> Loaded:
+def load_examples(task: Task, split: str, data: str | None = None) -> Loaded:
     """Return the examples of ``train``, ``validation`` or ``test``.
 
     ``data`` is None for the hub, ``"pocket"`` for the built-in texts, a folder with one file a split
@@ -43,7 +44,7 @@ def load_examples(task: Task, split: str, data: str | None = None, *, require_la
     Data that cannot be reached or read, or does not fit the task, raises ``SaywhyError``.
     """
     if split not in SPLITS:
-        raise SaywhyError(f"no split {split!r}{did_you_mean(split, SPLITS)} Splits: {', '.join(SPLITS)}")
+        raise SaywhyError(f"no split {split!r}{did_you_mean(split, SPLITS, ': ') or '.'} Splits: {', '.join(SPLITS)}")
     share = None
     if data is None:
         rows = _hub_rows(task, split)
@@ -53,7 +54,7 @@ def load_examples(task: Task, split: str, data: str | None = None, *, require_la
         rows = _local_rows(data, split)
         share = None if Path(data).expanduser().is_dir() else split
     where = f"{data or 'hub data'} ({task.name}, {split})"
-    return _sort_out(task, rows, where, share, strict=require_labels)
+    return _sort_out(task, rows, where, share)
 
 
 def sample(examples: Sequence[Example], n: int | None, seed: int) -> list[Example]:
@@ -102,14 +103,14 @@ def _chat_problem(messages: Any) -> str | None:
     return None if last == "assistant" else f"the last message is the {last}'s, not the assistant's"
 
 
-def _sort_out(task: Task, rows: Iterable[_Located], where: str, share: str | None, *, strict: bool) -> Loaded:
+def _sort_out(task: Task, rows: Iterable[_Located], where: str, share: str | None) -> Loaded:
     """Part the usable rows from the others, of those whose id falls into ``share``, if it is given."""
     examples: list[Example] = []
     aside: list[SetAside] = []
     seen: set[str] = set()
     total = 0
     for total, (at, row) in enumerate(rows, 1):  # noqa: B007
-        example = _example(task, row, at, strict=strict)
+        example = _example(task, row, at)
         if share is not None and share != SPLITS[bisect(_BOUNDS, int(example.id, 16) % 100)]:
             continue
         reason = _unusable(example) or ("duplicate" if example.id in seen else None)
@@ -124,7 +125,7 @@ def _sort_out(task: Task, rows: Iterable[_Located], where: str, share: str | Non
     return Loaded(tuple(examples), tuple(aside))
 
 
-def _example(task: Task, row: Mapping[str, Any], where: str, *, strict: bool) -> Example:
+def _example(task: Task, row: Mapping[str, Any], where: str) -> Example:
     """Return the example of a row, or say why the row does not fit the task."""
     values = {}
     for column in task.fields:
@@ -138,9 +139,9 @@ def _example(task: Task, row: Mapping[str, Any], where: str, *, strict: bool) ->
         values[column] = value
     text = values.pop(task.text).lstrip()  # blanks behind the lead of a turn would melt into its seam
     label = _as_key(row.get(task.label))
-    if label not in task.labels and (label or strict):
-        what = f"label {_short(repr(label))} is not one of the task's" if label else "no label"
-        hint = did_you_mean(label, task.labels)
+    if label and label not in task.labels:
+        what = f"label {_short(repr(label))} is not one of the task's"
+        hint = did_you_mean(label, task.labels, ": ") or "."
         raise SaywhyError(f"{where}: {what}{hint} Column {task.label!r} holds {', '.join(task.labels)}")
     causes = row["causes"] if isinstance(row.get("causes"), list) else ()
     return Example(example_id(task, text, values), text, values, label or None, tuple(map(str, causes)))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from saywhy.models.protocol import Tick
 from saywhy.predict import Classifier
 from saywhy.records import Example, Grid, Operator, Prediction, Table
 from saywhy.tasks import Task
@@ -35,12 +34,10 @@ def stand_in(task: Task, operator: Operator) -> str:
     return {"redact": MARK, "delete": "", "infill": task.stand_in}[operator]
 
 
-def recheck(
-    classifier: Classifier, items: Sequence[Item], edits: Sequence[Sequence[str]], tick: Tick | None = None
-) -> list[list[Prediction]]:
+def recheck(classifier: Classifier, items: Sequence[Item], edits: Sequence[Sequence[str]]) -> list[list[Prediction]]:
     """Classify the edited texts of each item in fresh chats, byte-identical but for the text."""
     texts = [(text, item.example.context) for item, mine in zip(items, edits, strict=True) for text in mine]
-    found = iter(classifier.predict(texts, tick))
+    found = iter(classifier.predict(texts))
     return [[next(found) for _ in mine] for mine in edits]
 
 
@@ -76,9 +73,9 @@ def verdicts(text: str, table: Table, filler: str, grid: Grid | None, inserted: 
     return known
 
 
-def tables(classifier: Classifier, items: Sequence[Item], operator: Operator, tick: Tick | None = None) -> list[Table]:
+def tables(classifier: Classifier, items: Sequence[Item], operator: Operator) -> list[Table]:
     """Take out each candidate of each text and classify what is left."""
-    return every_edit(classifier, items, (operator,), None, tick)[0][operator]
+    return every_edit(classifier, items, (operator,), None)[0][operator]
 
 
 def every_edit(
@@ -86,7 +83,6 @@ def every_edit(
     items: Sequence[Item],
     operators: Sequence[Operator],
     pinned: Pinned | None,
-    tick: Tick | None = None,
 ) -> tuple[dict[Operator, list[Table]], list[Grid]]:
     """Recheck every one-word edit of each text at once: they share their text's beginning in one tree.
 
@@ -95,7 +91,6 @@ def every_edit(
         items: Texts and predictions.
         operators: A table is made for each.
         pinned: The words that a counterfactual may insert, by named label; None: no grids.
-        tick: Progress.
     """
     removed = [[_removals(item, stand_in(classifier.task, one)) for one in operators] for item in items]
     swapped = [list(swaps(item.example.text, pinned[item.prediction.runner_up])) if pinned else [] for item in items]
@@ -105,7 +100,7 @@ def every_edit(
     ]
     made: dict[Operator, list[Table]] = {operator: [] for operator in operators}
     grids: list[Grid] = []
-    for item, takes, mine, found in zip(items, removed, swapped, recheck(classifier, items, texts, tick), strict=True):
+    for item, takes, mine, found in zip(items, removed, swapped, recheck(classifier, items, texts), strict=True):
         after = iter(found)
         for operator, one in zip(operators, takes, strict=True):
             made[operator].append(_table(item, operator, [next(after) for _ in one]))

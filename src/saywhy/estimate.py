@@ -154,7 +154,7 @@ class _Probe:
         self.model, task = model, task or corpus.task
         plain = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
         texts = list({one.id: one for pool in corpus.pools().values() for one in pool}.values())
-        self.corpus: Corpus = corpus.without(audit.usable(plain, texts)[1])
+        self.corpus: Corpus = corpus.without(audit.unusable(plain, texts))
         refuse_empty(self.corpus, config, "calibration")
         self.some = list(some)[:PROBE] or sample(self.corpus.audited, PROBE, config.data_seed)
         self.classifier = Classifier(model, task, calibrate(model, task, self.some))

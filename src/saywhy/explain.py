@@ -68,7 +68,7 @@ def explain(text: str, config: Config, context: Mapping[str, str] | None = None)
     classifier = Classifier(model, task, constants)
     example = Example(example_id(task, text, given), text, given)
     plan = Plan("asked", pinned, config.styles, ("one-word",), ("generated", "constrained"))
-    if aside := audit.usable(classifier, [example])[1]:
+    if aside := audit.unusable(classifier, [example]):
         raise SaywhyError(f"the text cannot be used: {aside[0].reason}")
     found = audit.audit(classifier, [example], plan)
     return Explained(task, text, classifier.predict_examples([example])[0], tuple(found.rows))

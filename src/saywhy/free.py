@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from saywhy.edits import Item, drop, recheck
-from saywhy.models.protocol import Tick
 from saywhy.predict import Classifier
 from saywhy.records import Grid, Prediction, Table
 from saywhy.words import candidates, match_case, replace
@@ -66,12 +65,10 @@ def swap_case(item: Item, grid: Grid, sizes: frozenset[int]) -> Case:
     return Case(item, moves, tuple(hits[i] for i in order), grid.named, sizes)
 
 
-def bounds(
-    classifier: Classifier, cases: Sequence[Case], seed: int, tick: Tick | None = None
-) -> list[dict[int, Bounds]]:
+def bounds(classifier: Classifier, cases: Sequence[Case], seed: int) -> list[dict[int, Bounds]]:
     """Return floor and ceiling by size, for each case; size one is always there."""
-    floors = _floors(classifier, cases, seed, tick)
-    tops = _greedy(classifier, cases, tick)
+    floors = _floors(classifier, cases, seed)
+    tops = _greedy(classifier, cases)
     return [
         {1: Bounds(sum(case.singles) / len(case.singles), any(case.singles))}
         | {size: Bounds(floor[size], top[size] or floor[size] > 0) for size in case.sizes}
@@ -79,7 +76,7 @@ def bounds(
     ]
 
 
-def _floors(classifier: Classifier, cases: Sequence[Case], seed: int, tick: Tick | None) -> list[dict[int, float]]:
+def _floors(classifier: Classifier, cases: Sequence[Case], seed: int) -> list[dict[int, float]]:
     drawn = [
         [
             (size, _random_edit(case, size, random.Random(f"{seed}:{case.item.example.id}:{size}:{n}")))
@@ -88,7 +85,7 @@ def _floors(classifier: Classifier, cases: Sequence[Case], seed: int, tick: Tick
         ]
         for case in cases
     ]
-    found = recheck(classifier, [c.item for c in cases], [[text for _, text in mine] for mine in drawn], tick)
+    found = recheck(classifier, [c.item for c in cases], [[text for _, text in mine] for mine in drawn])
     floors = []
     for case, mine, after in zip(cases, drawn, found, strict=True):
         hits = {
@@ -106,7 +103,7 @@ def _random_edit(case: Case, size: int, rng: random.Random) -> str:
     return replace(case.item.example.text, {key: rng.choice(by_word[key]) for key in keys})
 
 
-def _greedy(classifier: Classifier, cases: Sequence[Case], tick: Tick | None) -> list[dict[int, bool]]:
+def _greedy(classifier: Classifier, cases: Sequence[Case]) -> list[dict[int, bool]]:
     """Grow each case's best set word by word; a word is tried with its own best replacement."""
     best = [_one_a_word(case.moves) for case in cases]
     chosen: list[dict[str, str]] = [dict(moves[:1]) for moves in best]
@@ -117,7 +114,7 @@ def _greedy(classifier: Classifier, cases: Sequence[Case], tick: Tick | None) ->
             i: [{**chosen[i], key: new} for key, new in best[i] if key not in chosen[i]] or [chosen[i]] for i in live
         }
         texts = [[replace(cases[i].item.example.text, trial) for trial in trials[i]] for i in live]
-        for i, found in zip(live, recheck(classifier, [cases[i].item for i in live], texts, tick), strict=True):
+        for i, found in zip(live, recheck(classifier, [cases[i].item for i in live], texts), strict=True):
             case = cases[i]
             top = max(range(len(found)), key=lambda n: (case.hit(found[n]), drop(case.item.prediction, found[n])))
             chosen[i], tops[i][size] = trials[i][top], case.hit(found[top])

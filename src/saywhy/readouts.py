@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from saywhy import prompts
 from saywhy import styles as readers
 from saywhy.edits import Item, Pinned, swaps
-from saywhy.models.protocol import Choice, Copy, Departure, Edit, Model, Tick
+from saywhy.models.protocol import Choice, Copy, Departure, Edit, Model
 from saywhy.prompts import Message
 from saywhy.records import Explanation, Setting, StyleName
 from saywhy.tasks import Task
@@ -35,7 +35,6 @@ def generated(
     task: Task,
     items: Sequence[Item],
     asks: Sequence[tuple[StyleName, Setting]],
-    tick: Tick | None = None,
 ) -> list[list[tuple[str, Explanation]]]:
     """Return each greedy reply and its reading, for each of ``asks`` of each item.
 
@@ -45,7 +44,6 @@ def generated(
     replies = model.generate(
         [request(task, *one) for one in wanted],
         [reply_room(item.example.text, style, setting) for item, style, setting in wanted],
-        tick,
         copied=[None if style == "attribution" else item.example.text for item, style, _ in wanted],
     )
     labels = tuple(task.labels.values())
@@ -70,7 +68,6 @@ def constrained(
     items: Sequence[Item],
     styles: Sequence[StyleName],
     pinned: Pinned,
-    tick: Tick | None = None,
     *,
     placebo: bool = False,
 ) -> list[dict[StyleName, Explanation]]:
@@ -82,10 +79,9 @@ def constrained(
         items: Texts and predictions.
         styles: The styles.
         pinned: The words that a counterfactual may insert, by named label.
-        tick: Progress.
         placebo: Subtract the same scores after a request for *any* word (robustness).
     """
-    scores = _scores(model, items, styles, pinned, lambda item, style: request(task, item, style, "one-word"), tick)
+    scores = _scores(model, items, styles, pinned, lambda item, style: request(task, item, style, "one-word"))
     if placebo:
         blind = _scores(
             model,
@@ -93,7 +89,6 @@ def constrained(
             styles,
             pinned,
             lambda item, style: conversation(task, item, prompts.placebo(task, style)),
-            tick,
         )
         scores = [
             {style: _minus(asked, other[style]) for style, asked in mine.items()}
@@ -105,11 +100,9 @@ def constrained(
     ]
 
 
-def word_scores(model: Model, task: Task, items: Sequence[Item], tick: Tick | None = None) -> list[dict[str, float]]:
+def word_scores(model: Model, task: Task, items: Sequence[Item]) -> list[dict[str, float]]:
     """Return what the constrained attribution readout chooses by: log P(word, end of turn) of each candidate (nats)."""
-    found = _scores(
-        model, items, ("attribution",), {}, lambda item, style: request(task, item, style, "one-word"), tick
-    )
+    found = _scores(model, items, ("attribution",), {}, lambda item, style: request(task, item, style, "one-word"))
     return [{key: score for (key, _), (score, _) in one["attribution"].items()} for one in found]
 
 
@@ -127,7 +120,6 @@ def _scores(
     styles: Sequence[StyleName],
     pinned: Pinned,
     ask: Callable[[Item, StyleName], list[Message]],
-    tick: Tick | None,
 ) -> list[dict[StyleName, Scores]]:
     words = [candidates(item.example.text) for item in items] if "attribution" in styles else []
     choices = [
@@ -141,7 +133,7 @@ def _scores(
         for (i, style), mine in zip(copied, moves, strict=True)
     ]
     # All at once: the requests of an item share the chat in which it was answered.
-    named, left = model.weigh(choices, copies, tick)
+    named, left = model.weigh(choices, copies)
     found: list[dict[StyleName, Scores]] = [{} for _ in items]
     for mine, keys, scores in zip(found, words, named, strict=False):
         # log P(word, end of turn) of each candidate

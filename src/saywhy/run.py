@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.arms import SEARCHED, kind
-from saywhy.audit import Plan, decide, decision, usable
+from saywhy.audit import Plan, decide, decision, unusable
 from saywhy.audit import audit as audit_texts
 from saywhy.config import Config, resolved
 from saywhy.corpus import Corpus, assemble, associate, pin, refuse_empty
@@ -191,7 +191,7 @@ class Run:
             model, task = self.shelf.model(None), self.corpus.task
             plain = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
             texts = {one.id: one for pool in self.corpus.pools().values() for one in pool}
-            return [one.to_dict() for one in usable(plain, list(texts.values()))[1]]
+            return [one.to_dict() for one in unusable(plain, list(texts.values()))]
 
         aside = [SetAside.from_dict(one) for one in self.folder.json("screened.json", objections)]
         self.corpus = self.corpus.without(aside)

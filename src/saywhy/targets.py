@@ -14,7 +14,7 @@ from typing import Any
 from saywhy import prompts, readouts
 from saywhy.edits import Item, Pinned, drop, recheck
 from saywhy.lexicon import Associations, most_associated
-from saywhy.models.protocol import Copy, Edit, Gap, Tick
+from saywhy.models.protocol import Copy, Edit, Gap
 from saywhy.predict import Classifier
 from saywhy.records import Example, Prediction, Record, Setting, StyleName, Table
 from saywhy.tasks import Task
@@ -48,7 +48,6 @@ def faithful(
     items: Sequence[Item],
     tables: Sequence[Table],
     pinned: Pinned,
-    tick: Tick | None = None,
     *,
     infill: int = 0,
 ) -> list[dict[StyleName, Pick]]:
@@ -59,10 +58,9 @@ def faithful(
         items: Texts and predictions.
         tables: Their leave-one-word-out tables: exact attribution by occlusion.
         pinned: The words that a counterfactual may insert, by named label.
-        tick: Progress.
         infill: How many of the model's own words the counterfactual search tries at each position beside those.
     """
-    swaps = _search(classifier, items, tables, _words_to_try(classifier, items, tables, pinned, infill), tick)
+    swaps = _search(classifier, items, tables, _words_to_try(classifier, items, tables, pinned, infill))
     found: list[dict[StyleName, Pick]] = []
     for table, swap in zip(tables, swaps, strict=True):
         best = max(range(len(table.words)), key=lambda i: table.drops[i])
@@ -76,7 +74,6 @@ def _search(
     items: Sequence[Item],
     tables: Sequence[Table],
     to_try: Sequence[Sequence[tuple[str, str]]],
-    tick: Tick | None,
 ) -> list[Pick]:
     """Recheck every word to try at the best positions at once; take the most fluent edit that hits.
 
@@ -88,7 +85,7 @@ def _search(
         [replace(item.example.text, {k: _cased(item, k, n)}) for k, n in mine]
         for item, mine in zip(items, moves, strict=True)
     ]
-    after = recheck(classifier, items, texts, tick)
+    after = recheck(classifier, items, texts)
     copies = [
         Copy(
             readouts.request(classifier.task, item, "counterfactual", "one-word"),

@@ -5,8 +5,7 @@ A task is the same inside and outside the package: ``load_task("snli")`` and ``l
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from saywhy.hints import did_you_mean
 from saywhy.records import SaywhyError
 from saywhy.words import fold
 
@@ -200,16 +200,10 @@ def load_task(name_or_path: str) -> Task:
         return _parse(_read(path.read_bytes, str(path)), str(path))
     names = catalog()
     if name_or_path not in names:
-        hint = did_you_mean(name_or_path, names)
+        hint = did_you_mean(name_or_path, names, ": ") or "."
         raise SaywhyError(f"no task {name_or_path!r}{hint} Tasks: {', '.join(names)}; or a path to a .yaml")
     file = resources.files("saywhy").joinpath("catalog", f"{name_or_path}.yaml")
     return _parse(_read(file.read_bytes, str(file)), str(file))
-
-
-def did_you_mean(got: str, allowed: Iterable[str]) -> str:
-    """Return ``": did you mean 'x'?"`` for the closest of ``allowed``, or ``"."`` if none is close."""
-    close = difflib.get_close_matches(got.lower(), list(allowed), n=1)
-    return f": did you mean {close[0]!r}?" if close else "."
 
 
 class OnceLoader(yaml.SafeLoader):
@@ -273,8 +267,8 @@ def _problem(found: dict[str, Any]) -> str:
     inner: dict[str, type[BaseModel]] = {"hub": Hub, "paraphrases": Paraphrase}
     model = inner.get(loc[0], Task) if len(loc) > 1 else Task
     if found["type"] == "extra_forbidden":
-        hint = did_you_mean(loc[-1], model.model_fields)
-        return f"unknown key {key!r}{hint if hint != '.' else ': allowed are ' + ', '.join(model.model_fields)}"
+        hint = did_you_mean(loc[-1], model.model_fields, ": ")
+        return f"unknown key {key!r}{hint or ': allowed are ' + ', '.join(model.model_fields)}"
     if not loc:
         return str(found["ctx"]["error"])
     if found["type"] == "value_error":

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 from saywhy.edits import Item
+from saywhy.hints import did_you_mean
 from saywhy.lexicon import Associations
 from saywhy.models.protocol import Tick
 from saywhy.predict import Classifier
 from saywhy.records import Operator, SaywhyError, WordScores
-from saywhy.tasks import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,7 @@ def check(names: Sequence[str]) -> None:
     """
     for name in names:
         if name not in METHODS:
-            raise SaywhyError(
-                f"methods={name}: no attribution method{did_you_mean(name, METHODS)} Methods: {', '.join(METHODS)}"
-            )
+            hint = did_you_mean(name, METHODS, ": ") or "."
+            raise SaywhyError(f"methods={name}: no attribution method{hint} Methods: {', '.join(METHODS)}")
         if name in CAPTUM and importlib.util.find_spec("captum") is None:
             raise SaywhyError(f"methods={name} needs captum: pip install 'saywhy[attribution]'")

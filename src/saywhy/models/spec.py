@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.metadata
 import os
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saywhy.hints import did_you_mean
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 from saywhy.sitting import turn
@@ -115,10 +115,9 @@ def resolve(name: str) -> Spec:
         return _adapter(name, path) if (path / "adapter_config.json").is_file() else _folder(name, path)
     if name.count("/") == 1 and not name.startswith((".", "/")) and not path.suffix:
         return Spec(name, name, name)
-    close = difflib.get_close_matches(name, BUILT_IN, n=1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
     raise SaywhyError(
-        f"no model '{name}': {hint}use one of {', '.join(BUILT_IN)}, a folder, a .gguf file or a hub id (owner/name)"
+        f"no model '{name}': {did_you_mean(name, BUILT_IN, behind=' ')}use one of {', '.join(BUILT_IN)}, a folder, "
+        "a .gguf file or a hub id (owner/name)"
     )
 
 

@@ -97,13 +97,12 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
     return folder / "report.html"
 
 
-def write_comparison(a: Path | str, b: Path | str, out: Path | str | None = None) -> Path:
-    """Write ``compare.md``: two runs cell by cell on the texts they share.
+def write_comparison(a: Path | str, b: Path | str) -> Path:
+    """Write ``compare.md`` into the second folder: two runs cell by cell on the texts they share.
 
     Args:
         a: The first run folder.
         b: The second run folder; differences are second minus first.
-        out: The file to write; ``compare.md`` in the second folder if None.
 
     Raises:
         SaywhyError: If a folder is no run, or the runs are of different tasks.
@@ -112,7 +111,7 @@ def write_comparison(a: Path | str, b: Path | str, out: Path | str | None = None
     from saywhy.report.load import load_run
 
     first, second = load_run(a), load_run(b)
-    path = Path(b) / "compare.md" if out is None else Path(out)
+    path = Path(b) / "compare.md"
     sheets = comparison_sheets(first, second, compare(first, second))
     _write(path, comparison_markdown(first, second, sheets))
     return path
