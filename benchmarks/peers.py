@@ -43,7 +43,7 @@ def captum_drops(model: Bare, task: Task, example: Example) -> list[list[float]]
 
     def template(*values: str) -> str:
         gone = {word.key for word, value in zip(words, values, strict=True) if value == MARK}
-        text = take_out(example.text, gone) if gone else example.text
+        text = take_out(example.text, gone)
         return plain.rendered(model.chat, task, text, dict(example.context))
 
     asked = template(*(word.core for word in words))

@@ -34,12 +34,12 @@ from benchmarks.common import Check, Checked, Done, Ledger, Outcome, Side, alter
 from benchmarks.peers import Inseq, captum_drops
 from benchmarks.script import Texts, arguments, begin, finish, run, texts
 from benchmarks.work import Bare, Counter, Machine, load_bare, load_exact
-from saywhy.edits import Item, every_edit, without
+from saywhy.edits import Item, every_edit
 from saywhy.models.local import LocalModel
 from saywhy.predict import Classifier
 from saywhy.records import Example, SaywhyError
 from saywhy.tasks import Task
-from saywhy.words import MARK, candidates
+from saywhy.words import candidates, take_out
 
 TASKS = ("sentiment140", "snli", "ag_news")
 TRIED = 40
@@ -72,7 +72,7 @@ class Bench:
     def prompts(self, example: Example) -> list[plain.Ids]:
         """Return the prompts of a text and of its edits."""
         words = candidates(example.text)
-        edited = [example.text, *(without(example.text, word.key, MARK) for word in words)]
+        edited = [example.text, *(take_out(example.text, {word.key}) for word in words)]
         context = dict(example.context)
         return self.bare.chat.ids([plain.rendered(self.bare.chat, self.task, text, context) for text in edited])
 

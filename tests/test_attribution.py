@@ -29,7 +29,7 @@ def test_occlusion_is_captums_feature_ablation(tiny_model, task, operator):
 
         def forward(present, text=text, keys=keys, label=item.prediction.label):
             gone = {key for key, there in zip(keys, present[0].tolist(), strict=True) if not there}
-            [after] = classifier.predict([(take_out(text, gone, stand_in(task, operator)) if gone else text, {})])
+            [after] = classifier.predict([(take_out(text, gone, stand_in(task, operator)), {})])
             return torch.tensor([after.margin_of(label)])
 
         expected = FeatureAblation(forward).attribute(torch.ones(1, len(keys)))[0]

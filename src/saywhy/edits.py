@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from saywhy.predict import Classifier
 from saywhy.records import Example, Grid, Operator, Prediction, Table
 from saywhy.tasks import Task
-from saywhy.words import MARK, candidates, fold, match_case, replace, take_out
+from saywhy.words import MARK, candidates, match_case, replace, take_out
 
 Pinned = Mapping[str, tuple[str, ...]]
 """label -> the words that a counterfactual towards it may insert."""
@@ -64,7 +64,7 @@ def verdicts(text: str, table: Table, filler: str, grid: Grid | None, inserted: 
         inserted: The pinned words of the grid's label.
     """
     known = {
-        without(text, key, filler): (label, fall)
+        take_out(text, {key}, filler): (label, fall)
         for key, label, fall in zip(table.words, table.labels, table.drops, strict=True)
     }
     if grid:
@@ -110,7 +110,7 @@ def every_edit(
 
 
 def _removals(item: Item, filler: str) -> list[str]:
-    return [without(item.example.text, word.key, filler) for word in candidates(item.example.text)]
+    return [take_out(item.example.text, {word.key}, filler) for word in candidates(item.example.text)]
 
 
 def _table(item: Item, operator: Operator, found: Sequence[Prediction]) -> Table:
@@ -134,13 +134,6 @@ def _grid(item: Item, moves: Sequence[tuple[str, str, str]], found: Sequence[Pre
         labels=tuple(after.label for after in found),
         drops=tuple(drop(item.prediction, after) for after in found),
     )
-
-
-def without(text: str, key: str, filler: str) -> str:
-    """Take one word out; where the word *is* the stand-in, the text stays and the edit is none."""
-    if filler and key == fold(filler):
-        return text
-    return take_out(text, {key}, filler)
 
 
 def swaps(text: str, inserted: Sequence[str]) -> Iterator[tuple[str, str, str]]:

@@ -60,18 +60,17 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
     if config.robustness:
         cases = list(rejudge.cases(some, found.rows, found.tables, config.operators[0]).values())
         checks = checks_seconds(probe.classifier, cases, config, corpus, words, probe.per_decision)
+    seeds = len(config.seeds)
+    audits = len(arms) + (seeds - 1) * len(trained)  # what is not trained does not depend on the seed
+    passes_of = {"adapted": len(corpus.adapt) * config.adapt_epochs}
+    learned = sum(passes_of.get(arm, len(corpus.arms) * config.epochs) for arm in trained)
     _tell(
         {
-            "audit": per_text * len(corpus.audited) * len(arms),
-            "decide and calibrate": probe.per_decision * (len(corpus.decided) + len(corpus.calibration)) * len(arms),
-            "train": per_trained
-            * sum(
-                len(corpus.adapt) * config.adapt_epochs if arm == "adapted" else len(corpus.arms) * config.epochs
-                for arm in trained
-            ),
-            **{f"robustness={check}": seconds * len(arms) for check, seconds in checks.items()},
-        },
-        len(config.seeds),
+            "audit": per_text * len(corpus.audited) * audits,
+            "decide and calibrate": probe.per_decision * (len(corpus.decided) + len(corpus.calibration)) * audits,
+            "train": per_trained * learned * seeds,
+            **{f"robustness={check}": seconds * audits for check, seconds in checks.items()},
+        }
     )
 
 
@@ -183,8 +182,8 @@ def _rate(classifier: Classifier, items: Sequence[Item], method: str, options: O
     return seconds_of(lambda: METHODS[method](classifier, items, options)) / len(items)
 
 
-def _tell(seconds: Mapping[str, float], times: int = 1) -> None:
-    """Print the seconds of each stage, all of them ``times`` over."""
+def _tell(seconds: Mapping[str, float]) -> None:
+    """Print the seconds of each stage."""
     for stage, spent in seconds.items():
-        say(f"about {spent * times / 60:.1f} min: {stage}")
-    say(f"about {sum(seconds.values()) * times / 60:.0f} min in all, measured on {PROBE} texts here")
+        say(f"about {spent / 60:.1f} min: {stage}")
+    say(f"about {sum(seconds.values()) / 60:.0f} min in all, measured on {PROBE} texts here")

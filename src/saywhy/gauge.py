@@ -122,9 +122,7 @@ def gauge(
 def _both(text: str, words: Sequence[str], filler: str) -> tuple[str, str]:
     """Return the text without ``words``, and with nothing but them."""
     others = {word.key for word in candidates(text)} - set(words)
-    # A word that *is* the stand-in changes nothing: then the text stays, and so does the answer.
-    gone, left = ({key for key in keys if not filler or key != filler.casefold()} for keys in (set(words), others))
-    return (take_out(text, gone, filler) if gone else text), (take_out(text, left, filler) if left else text)
+    return take_out(text, words, filler), take_out(text, others, filler)
 
 
 def _read(

@@ -32,7 +32,7 @@ def top_words(classifier: Classifier, examples: Sequence[Example]) -> list[str]:
     """Return the word of each text that decides most for ``classifier``, by occlusion: what a donor would name."""
     items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
     made = tables(classifier, items, TRAINING_OPERATOR)
-    return [one.words[max(range(len(one.words)), key=one.drops.__getitem__)] for one in made]
+    return [one.words[one.best()] for one in made]
 
 
 ALIKE = 0.6

@@ -135,6 +135,10 @@ class Table(Record):
         """Whether taking each candidate out changes the label."""
         return tuple(after != self.label for after in self.labels)
 
+    def best(self) -> int:
+        """Return the index of the candidate whose removal costs the label most; the first of equals."""
+        return max(range(len(self.words)), key=self.drops.__getitem__)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Grid(Record):

@@ -14,6 +14,7 @@ from saywhy.checks import MOST_SPARED, SIZES, Curve, Judged, Probe, Spare
 from saywhy.edits import Item, Pinned, drop, every_edit, hits, recheck, stand_in, verdicts
 from saywhy.predict import Classifier
 from saywhy.records import Example, Explanation, Operator, Prediction, Row, Table
+from saywhy.words import take_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def curves(
     )
     ranked = [sorted(mine, key=lambda key: -mine[key]) for mine in scores]
     edits = [
-        [_without(one.item.example, order[:size], filler) for size in several]
+        [take_out(one.item.example.text, order[:size], filler) for size in several]
         for one, order in zip(cases, ranked, strict=True)
     ]
     found = []
@@ -180,7 +181,7 @@ def spares(classifier: Classifier, cases: Sequence[Case], operator: Operator) ->
     ]
     edits = [
         [
-            _without(one.item.example, [other for other in row.words if other != word], filler)
+            take_out(one.item.example.text, [other for other in row.words if other != word], filler)
             for row in rows
             if len(row.words) > 1
             for word in row.words
@@ -236,9 +237,3 @@ def _probed(
         probes.append(Probe(row.id, row.arm, row.seed, request, before.label, reply, one.edited, one.reason,
                             label, fall, moved))  # fmt: skip
     return probes
-
-
-def _without(example: Example, words: Sequence[str], filler: str) -> str:
-    """Return the text without several words."""
-    taken = styles.apply(Explanation(words=tuple(words)), "attribution", example.text, filler)
-    return str(taken.edited)

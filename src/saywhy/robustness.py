@@ -114,7 +114,7 @@ class Checks:
     def cases(self) -> dict[str, Case]:
         """What the audit of this arm found, by text."""
         inner = self.folder.path / self.where
-        rows = [row for row in read_records(inner / "rows.jsonl", Row) if row.operator == self.operator]
+        rows = read_records(inner / "rows.jsonl", Row)
         tables = read_records(inner / "tables.jsonl", Table)
         return rejudge.cases(self.corpus.audited, rows, tables, self.operator)
 

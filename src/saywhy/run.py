@@ -118,6 +118,8 @@ class Run:
             Checks(arm, seed, self.config, self.corpus, self.pinned, load_arm, self.folder).run()
 
     def _decide(self, arm: str, seed: int, where: str) -> None:
+        if self.folder.done(where, ("decisions",)):
+            return
         size, decided = 10 * self.config.chunk, self.corpus.decided
         # What was predicted to be explained is not predicted again.
         known = {row.id: decision(row) for row in read_records(self.folder.path / where / "rows.jsonl", Row)}
@@ -129,10 +131,9 @@ class Run:
             bar.tick(len(part) - len(new))
             return {"decisions": [found[one.id].to_dict() for one in part]}
 
-        if not self.folder.done(where, ("decisions",)):
-            title = f"decide {arm}, seed {seed}"
-            with self.folder.timed(f"decide {arm}"), progress(title, len(decided), shared=True) as bar:
-                self.folder.stage(where, ("decisions",), -(-len(decided) // size), chunk)
+        title = f"decide {arm}, seed {seed}"
+        with self.folder.timed(f"decide {arm}"), progress(title, len(decided), shared=True) as bar:
+            self.folder.stage(where, ("decisions",), -(-len(decided) // size), chunk)
 
     def classifier(self, arm: str, seed: int) -> Classifier:
         """Return ``arm`` as a calibrated classifier; its constants are measured once and kept."""

@@ -68,8 +68,6 @@ def apply(explanation: Explanation, style: StyleName, text: str, stand_in: str =
     """Return ``explanation`` with the text that is rechecked under the operator of ``stand_in``."""
     if not explanation.valid or style == "counterfactual":
         return explanation
-    if stand_in and set(explanation.words) == {fold(stand_in)}:
-        return with_fields(explanation, edited=text)
     return with_fields(explanation, edited=take_out(text, explanation.words, stand_in))
 
 

@@ -63,7 +63,7 @@ def faithful(
     swaps = _search(classifier, items, tables, _words_to_try(classifier, items, tables, pinned, infill))
     found: list[dict[StyleName, Pick]] = []
     for table, swap in zip(tables, swaps, strict=True):
-        best = max(range(len(table.words)), key=lambda i: table.drops[i])
+        best = table.best()
         removal = Pick((table.words[best],), hit=table.hits()[best])
         found.append({"attribution": removal, "redaction": removal, "counterfactual": swap})
     return found

@@ -87,24 +87,32 @@ def train(
     )
     trainer.at_once = recipe.batch
     takes_trees(trainer.model, forward)
-    for callback in ("PrinterCallback", "ProgressCallback"):
-        for known in [c for c in trainer.callback_handler.callbacks if type(c).__name__ == callback]:
-            trainer.remove_callback(known)
-    # The state is written last: a checkpoint without it was killed half-way.
-    whole = [state.parent for state in work.glob("checkpoint-*/trainer_state.json")]
-    last = max(whole, key=lambda one: int(one.name.rpartition("-")[2]), default=None)
+    _quietly(trainer)
     with exact(), warnings.catch_warnings(), together():
         warnings.simplefilter("ignore")
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        trainer.train(resume_from_checkpoint=_last_checkpoint(work))
     if first():
-        history = [entry for entry in trainer.state.log_history if "loss" in entry]
-        with saving(folder):
-            _save(trainer.model, tokenizer, spec, folder, recipe, history)
+        _save(trainer, tokenizer, spec, folder, recipe)
     with together():
         trainer.accelerator.wait_for_everyone()
     if first():
         shutil.rmtree(work, ignore_errors=True)  # what ships is the adapter; the checkpoints were for a killed training
     return folder
+
+
+def _quietly(trainer: TreeTrainer) -> None:
+    """Take away what transformers would print: our own bar tells the steps."""
+    for known in list(trainer.callback_handler.callbacks):
+        if type(known).__name__ in ("PrinterCallback", "ProgressCallback"):
+            trainer.remove_callback(known)
+
+
+def _last_checkpoint(work: Path) -> str | None:
+    """Return the last whole checkpoint in ``work``, None if there is none."""
+    # The state is written last: a checkpoint without it was killed half-way.
+    whole = [state.parent for state in work.glob("checkpoint-*/trainer_state.json")]
+    last = max(whole, key=lambda one: int(one.name.rpartition("-")[2]), default=None)
+    return str(last) if last else None
 
 
 def _trainable(base: PreTrainedModel, spec: Spec, recipe: Recipe) -> Any:
@@ -156,18 +164,17 @@ def _arguments(recipe: Recipe, work: Path, steps: int) -> SFTConfig:
     )
 
 
-def _save(
-    model: Any, tokenizer: Any, spec: Spec, folder: Path, recipe: Recipe, history: Sequence[Mapping[str, Any]]
-) -> None:
+def _save(trainer: TreeTrainer, tokenizer: Any, spec: Spec, folder: Path, recipe: Recipe) -> None:
     """Write the standard PEFT files; the base is named by its public id, never by a cache folder."""
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with saving(folder):
+        trainer.model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     config = folder / "adapter_config.json"
     if config.is_file():
         named = json.loads(config.read_text("utf-8"))
         named["base_model_name_or_path"] = spec.public_id
         config.write_text(json.dumps(named, indent=2, sort_keys=True), "utf-8")
-    write_json(folder / "losses.json", history)
+    write_json(folder / "losses.json", [entry for entry in trainer.state.log_history if "loss" in entry])
     told = {
         "base": {"id": spec.public_id, "fingerprint": fingerprint(spec), "note": spec.note},
         "recipe": dataclasses.asdict(recipe),

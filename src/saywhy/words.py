@@ -130,8 +130,15 @@ def replace(text: str, by_key: Mapping[str, str]) -> str:
 
 
 def take_out(text: str, keys: Collection[str], stand_in: str = MARK) -> str:
-    """Return ``text`` with all occurrences of the words in ``keys`` replaced by ``stand_in``."""
-    return replace(text, dict.fromkeys(keys, stand_in))
+    """Return ``text`` with all occurrences of the words in ``keys`` replaced by ``stand_in``.
+
+    A word that *is* the stand-in stays as it is; where there is no other, the text stays, and the edit is none.
+
+    Raises:
+        ValueError: If a key is not a word of the text.
+    """
+    gone = set(keys) - {fold(stand_in)}
+    return replace(text, dict.fromkeys(gone, stand_in)) if gone else text
 
 
 def match_case(new: str, old: str) -> str:

@@ -93,7 +93,7 @@ def margins_of(
     def masked(mask: Sequence[float]) -> str:
         # Where a word *is* the stand-in, taking it out is no edit.
         gone = {key for key, kept in zip(keys, mask, strict=True) if not kept and not (filler and key == fold(filler))}
-        return take_out(text, gone, filler) if gone else text
+        return take_out(text, gone, filler)
 
     def margins(masks: torch.Tensor) -> torch.Tensor:
         texts = [masked(mask) for mask in masks.tolist()]
