@@ -174,3 +174,15 @@ def test_requests_that_should_not_move_the_answer(tmp_path, monkeypatch):
     assert not any(moved[kept])
     assert shares[lost] < shares[kept] == 1.0
     assert sum(moved[lost]) == 16  # the four of six texts whose answer hangs on great or love
+
+
+def test_of_a_finished_audit_no_rows_are_read_again(tmp_path, monkeypatch):
+    folder = study_of(tmp_path, monkeypatch, honest)
+    before = (folder / "seed-0" / "audited" / "decisions.jsonl").read_bytes()
+
+    def read(path, kind):
+        raise AssertionError(f"{path} was read")
+
+    monkeypatch.setattr("saywhy.run.read_records", read)
+    assert study_of(tmp_path, monkeypatch, honest) == folder
+    assert (folder / "seed-0" / "audited" / "decisions.jsonl").read_bytes() == before

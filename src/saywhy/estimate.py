@@ -61,7 +61,7 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
         cases = list(rejudge.cases(some, found.rows, found.tables, config.operators[0]).values())
         checks = checks_seconds(probe.classifier, cases, config, corpus, words, probe.per_decision)
     seeds = len(config.seeds)
-    audits = len(arms) + (seeds - 1) * len(trained)  # what is not trained does not depend on the seed
+    audits = audits_of(arms, seeds)
     passes_of = {"adapted": len(corpus.adapt) * config.adapt_epochs}
     learned = sum(passes_of.get(arm, len(corpus.arms) * config.epochs) for arm in trained)
     _tell(
@@ -72,6 +72,15 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
             **{f"robustness={check}": seconds * audits for check, seconds in checks.items()},
         }
     )
+
+
+def audits_of(arms: Sequence[str], seeds: int) -> int:
+    """Return how many audits a run of ``seeds`` seeds makes: what is not trained does not depend on the seed.
+
+    >>> audits_of(("base", "adapted", "faithful"), 3)
+    7
+    """
+    return sum(1 if arm in ("base", AUDITED) else seeds for arm in arms)
 
 
 def plan_attribution(config: Config, out: Path) -> None:

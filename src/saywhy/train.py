@@ -166,8 +166,9 @@ def _arguments(recipe: Recipe, work: Path, steps: int) -> SFTConfig:
 
 def _save(trainer: TreeTrainer, tokenizer: Any, spec: Spec, folder: Path, recipe: Recipe) -> None:
     """Write the standard PEFT files; the base is named by its public id, never by a cache folder."""
+    model: Any = trainer.model
     with saving(folder):
-        trainer.model.save_pretrained(folder)
+        model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     config = folder / "adapter_config.json"
     if config.is_file():
