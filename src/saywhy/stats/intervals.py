@@ -108,7 +108,7 @@ def resampled_sums(values: Any, seed: int) -> Any:
     return np.concatenate([drawn[at : at + _BATCH] @ values for at in range(0, len(drawn), _BATCH)])
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)  # on how many texts a word can hit differs by arm, style and task
 def draws(n: int, seed: int) -> Any:
     """Return how often each of ``n`` texts is drawn in each resample of ``scipy.stats.bootstrap``: (RESAMPLES, n)."""
     from scipy.stats import bootstrap
