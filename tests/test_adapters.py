@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from peft import get_peft_model
+from safetensors.torch import load_file, save_file
 
 import tiny
 from saywhy.models import spec, weights
@@ -50,7 +51,12 @@ def of_another_base(folder):
     (folder / "adapter_config.json").write_text(json.dumps(told | {"base_model_name_or_path": str(other)}), "utf-8")
 
 
-@pytest.mark.parametrize("damage", [truncated, lost, of_another_base], ids=lambda one: one.__name__)
+def half_of_it(folder):
+    kept = load_file(folder / WEIGHTS)
+    save_file(dict(list(kept.items())[::2]), folder / WEIGHTS)
+
+
+@pytest.mark.parametrize("damage", [truncated, lost, of_another_base, half_of_it], ids=lambda one: one.__name__)
 def test_what_does_not_fit_its_base(adapter, tmp_path, damage):
     folder = shutil.copytree(adapter, tmp_path / "adapter")
     damage(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from saywhy.models.spec import Spec, fingerprint, first_line, read_weights, resolve
@@ -26,7 +27,10 @@ def with_adapter(model: PreTrainedModel, spec: Spec, *, trainable: bool = False)
 
     assert spec.adapter
     try:
-        return PeftModel.from_pretrained(model, str(spec.adapter), is_trainable=trainable, local_files_only=True)
+        with warnings.catch_warnings():
+            # Without some of its weights PEFT would go on with random ones.
+            warnings.filterwarnings("error", message=".*missing adapter keys")
+            return PeftModel.from_pretrained(model, str(spec.adapter), is_trainable=trainable, local_files_only=True)
     except Exception as error:  # peft, torch and safetensors raise many kinds; the user needs one line
         raise SaywhyError(
             f"adapter {spec.adapter} cannot be put on {spec.public_id}: {first_line(error)}; check that it was "

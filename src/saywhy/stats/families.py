@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-
 from saywhy.records import OPERATORS, READOUTS, SETTINGS, STYLES, SaywhyError
 
 FIELDS: Mapping[str, Sequence[str] | None] = {
@@ -67,8 +65,8 @@ class Family:
 
 def holm(ps: Sequence[float]) -> list[float]:
     """Return the p-values corrected for their number (Holm 1979)."""
-    # Not statsmodels' multipletests: it collects garbage at each call, which takes longer the more rows are in memory.
-    given = np.array(ps, dtype=float)
-    order, corrected = np.argsort(given), np.empty(len(given))
-    corrected[order] = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1))
-    return [float(p) for p in np.minimum(corrected, 1.0)]
+    if not ps:
+        return []
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(p) for p in multipletests(list(ps), method="holm")[1]]
