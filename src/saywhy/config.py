@@ -195,7 +195,9 @@ def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Co
         if not sep:
             raise SaywhyError(f"'{pair}' is not key=value: write for example rows=100")
         if key not in Config.model_fields:
-            raise SaywhyError(f"no setting '{key}'{closest(key, Config.model_fields)}: see 'saywhy settings'")
+            raise SaywhyError(
+                f"no setting '{key}'{did_you_mean(key, Config.model_fields, ', ')}: see 'saywhy settings'"
+            )
         given[key] = _value(key, value)
     try:
         return Config(**given)
@@ -239,11 +241,6 @@ def _value(key: str, text: str) -> Any:
     if "tuple" in str(Config.model_fields[key].annotation):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text
-
-
-def closest(name: str, known: Iterable[str]) -> str:
-    """Return ", did you mean ...?" if one of ``known`` is near ``name``, else nothing."""
-    return did_you_mean(name, known, ", ")
 
 
 def _first_line(error: ValidationError) -> str:

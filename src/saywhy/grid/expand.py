@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from saywhy.arms import ALL, KINDS, MADE, Trained, task_name
-from saywhy.config import Config, closest
+from saywhy.config import Config
 from saywhy.grid.plan import ALL_TRAINED, OWN, UNSEEN, Block, Plan, first_line
+from saywhy.hints import did_you_mean
 from saywhy.records import READOUTS, SETTINGS, STYLES, Readout, SaywhyError, Setting, StyleName
 
 _ABOVE = "it is said at the top of the file"
@@ -44,7 +45,8 @@ def settings(plan: Plan, task: str | None = None, extra: Mapping[str, Any] | Non
             raise SaywhyError(f"study {plan.name}: '{key}' has no effect in with: of a study: {where}")
     for key in given:
         if key not in Config.model_fields:
-            raise SaywhyError(f"study {plan.name}: no setting '{key}'{closest(key, Config.model_fields)} in with:")
+            hint = did_you_mean(key, Config.model_fields, ", ")
+            raise SaywhyError(f"study {plan.name}: no setting '{key}'{hint} in with:")
     if extra is None:  # the run holds the texts of its largest arm
         given["train_rows"] = max(_train_rows(plan, some) for some in ({}, *(block.with_ for block in plan.blocks)))
     given |= {

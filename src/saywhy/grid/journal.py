@@ -68,11 +68,6 @@ class Journal:
         self.told["seconds"][step] = round(self.seconds.get(step, 0.0) + seconds, 1)
         self.keep()
 
-    def note(self, **facts: Any) -> None:
-        """Add facts."""
-        self.told |= facts
-        self.keep()
-
     def keep(self) -> None:
         """Write the file."""
         if first():

@@ -10,7 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from saywhy.arms import ALL, HALF, KINDS, MADE, REFRESHED, task_name
-from saywhy.config import Seed, closest
+from saywhy.config import Seed
+from saywhy.hints import did_you_mean
 from saywhy.records import STYLES, Readout, SaywhyError, Setting, StyleName
 from saywhy.report.study.bars import Bar
 from saywhy.tasks import OnceLoader
@@ -54,7 +55,7 @@ class Block(BaseModel):
     def _known(cls, arms: tuple[str, ...]) -> tuple[str, ...]:
         for arm in arms:
             if arm not in (*MADE, *KINDS):
-                raise ValueError(f"no arm '{arm}'{closest(arm, (*MADE, *KINDS))}")
+                raise ValueError(f"no arm '{arm}'{did_you_mean(arm, (*MADE, *KINDS), ', ')}")
         return arms
 
     @field_validator("with_")
@@ -62,7 +63,8 @@ class Block(BaseModel):
     def _of_training(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         for key in given:
             if key not in TRAINING:
-                raise ValueError(f"with: '{key}' is no setting of an arm's training{closest(key, TRAINING)}")
+                hint = did_you_mean(key, TRAINING, ", ")
+                raise ValueError(f"with: '{key}' is no setting of an arm's training{hint}")
         return given
 
     @model_validator(mode="after")
@@ -153,7 +155,7 @@ def _problem(plan: Plan) -> str | None:
             return f"block {block.name}: {wrong}"
     for cell in plan.confirmatory:
         if cell.block not in known:
-            return f"confirmatory: no block '{cell.block}'{closest(cell.block, known)}"
+            return f"confirmatory: no block '{cell.block}'{did_you_mean(cell.block, known, ', ')}"
         if lacking := _lacking(plan.block(cell.block), cell):
             return f"confirmatory: block {cell.block} has no {lacking}: a cell that cannot exist"
     return None
@@ -175,10 +177,11 @@ def _misplaced(plan: Plan, block: Block) -> str | None:
     """Return which task or seed of a block the study does not have."""
     trained = [] if isinstance(block.train_tasks, str) else [task for some in block.train_tasks for task in some]
     if wrong := [task for task in trained if task not in plan.tasks]:
-        return f"it trains on '{wrong[0]}', which is not in tasks{closest(wrong[0], plan.tasks)}"
+        return f"it trains on '{wrong[0]}', which is not in tasks{did_you_mean(wrong[0], plan.tasks, ', ')}"
     tested = () if isinstance(block.test_tasks, str) else block.test_tasks
     if wrong := [task for task in tested if task not in plan.known]:
-        return f"it tests on '{wrong[0]}', which is in neither tasks nor unseen{closest(wrong[0], plan.known)}"
+        hint = did_you_mean(wrong[0], plan.known, ", ")
+        return f"it tests on '{wrong[0]}', which is in neither tasks nor unseen{hint}"
     if block.test_tasks == UNSEEN and not plan.unseen:
         return "it tests on unseen tasks, and the study has none"
     if block.test_tasks == OWN and not set(block.arms) & set(KINDS):
