@@ -144,6 +144,15 @@ def test_what_is_there_is_not_computed_again_by_any_number_of_processes(tmp_path
     assert [one["mine"] for one in finished(share(tmp_path / "run", 1))] == [[*range(7)]]
 
 
+def test_a_manifest_that_another_process_is_writing_is_no_foreign_file(tmp_path):
+    (tmp_path / ".run.json.0.part").write_text("{", "utf-8")
+    assert RunFolder(tmp_path, {"rows": 7}, {}).manifest["config"] == {"rows": 7}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").touch()
+    with pytest.raises(SaywhyError, match="no run folder and not empty"):
+        RunFolder(tmp_path / "other", {"rows": 7}, {})
+
+
 def test_who_waits_for_a_dead_process_says_so_in_one_line(tmp_path):
     (code, _, waited), (died, _, _) = ended(share(tmp_path / "run", 2, fails_at=3))
     assert code

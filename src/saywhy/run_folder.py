@@ -52,7 +52,9 @@ class RunFolder:
         """
         self.path = path
         file = path / "run.json"
-        if not file.is_file() and path.exists() and any(not one.name.startswith(LOCK) for one in path.iterdir()):
+        # What is there is listed first: another process of this launch may be writing the manifest just now.
+        there = [one.name for one in path.iterdir()] if path.exists() else []
+        if any(not name.startswith((LOCK, f".{file.name}.")) for name in there) and not file.is_file():
             raise SaywhyError(f"{path} is no run folder and not empty: choose another with out=FOLDER")
         self.sitting = Sitting(path)
         self._shares = False

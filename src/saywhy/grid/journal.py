@@ -51,7 +51,7 @@ class Journal:
                     f"{out} holds study {self.told['plan'].get('name')}, and the file was changed after its start "
                     f"({changed}): restore it, or begin anew with out=FOLDER"
                 )
-        elif out.exists() and any(not one.name.startswith(LOCK) for one in out.iterdir()):
+        elif first() and out.exists() and any(not one.name.startswith(LOCK) for one in out.iterdir()):
             raise SaywhyError(f"{out} is no study and not empty: choose another folder with out=FOLDER")
         else:
             self.told |= facts()
