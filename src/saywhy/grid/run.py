@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from saywhy import pocket
 from saywhy.arms import Trained, task_name
 from saywhy.config import differences, resolved
 from saywhy.grid.expand import asked, cells, practised, settings, trained_arms, units
@@ -104,8 +105,9 @@ class Grid:
             split: Literal["validation", "test"] = "test" if config.split == "test" else "validation"
             data = None if self.plan.data in ("pocket", "hub") else self.plan.data
             model = self.shelf.model(self.adapter(step.arm, step.seed))
-            with progress(step.name, self.plan.instruction_rows) as bar:
-                told = retain(model, data, split, self.plan.instruction_rows, bar.tick, sentences=self._sentences())
+            rows = self.plan.instruction_rows
+            with progress(step.name, rows + len(pocket.instructions()), "instructions") as bar:
+                told = retain(model, data, split, rows, bar.tick, sentences=self._sentences())
                 write_json(path, told)
         self.sitting.wait(path.is_file, path.name)
 
