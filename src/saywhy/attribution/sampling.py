@@ -18,7 +18,7 @@ from saywhy.edits import Item, stand_in
 from saywhy.models.protocol import Tick
 from saywhy.predict import Classifier
 from saywhy.records import WordScores
-from saywhy.words import candidates, fold, take_out
+from saywhy.words import candidates, take_out
 
 RIDGE = 1.0
 """LIME's penalty on the squared coefficients, as in its authors' code (Ribeiro et al. 2016)."""
@@ -91,9 +91,7 @@ def margins_of(
     text, filler = item.example.text, stand_in(classifier.task, options.operator)
 
     def masked(mask: Sequence[float]) -> str:
-        # Where a word *is* the stand-in, taking it out is no edit.
-        gone = {key for key, kept in zip(keys, mask, strict=True) if not kept and not (filler and key == fold(filler))}
-        return take_out(text, gone, filler)
+        return take_out(text, [key for key, kept in zip(keys, mask, strict=True) if not kept], filler)
 
     def margins(masks: torch.Tensor) -> torch.Tensor:
         texts = [masked(mask) for mask in masks.tolist()]
@@ -130,10 +128,6 @@ class Line:
     def representation(self) -> torch.Tensor:
         """Return the coefficients, shape (words,)."""
         return self._weights
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Refuse: nothing asks a surrogate to predict."""
-        raise NotImplementedError
 
 
 def seed_of(seed: int, text: str) -> int:

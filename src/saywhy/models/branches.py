@@ -210,9 +210,9 @@ def _attend(
     if plan is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **more)
     if other := [name for name in OTHER_ATTENTION if more.get(name) is not None]:
-        raise NotImplementedError(f"attention with {', '.join(other)}")
+        raise ValueError(f"attention with {', '.join(other)}")
     if (span := more.get("sliding_window")) and span < WINDOW_LEAST:
-        raise NotImplementedError(f"a sliding window of {span} tokens")
+        raise ValueError(f"a sliding window of {span} tokens")
     query, key, value = (states[0].transpose(0, 1) for states in (query, key, value))
     return plan.attend(module.layer_idx, query, key, value, scaling)[None], None
 
