@@ -19,7 +19,7 @@ from saywhy.report.html import page
 from saywhy.report.load import load_run
 from saywhy.report.marks import FILE, SIGN, Ruler, shipped
 from saywhy.report.plots import figures
-from saywhy.report.sheets import contrast_sheets, footnote, main_sheets, readout_sheet
+from saywhy.report.sheets import contrast_sheets, main_sheets, readout_sheet
 from saywhy.report.summary import summarise
 from saywhy.report.tables import markdown
 from saywhy.report.terminal import show
@@ -63,45 +63,41 @@ def test_what_is_shipped_knows_every_measure_that_reports_show():
         assert {*marks.REPORTED, marks.PRIMARY} <= set(mine)
         assert {name for names in mine.values() for name in names} <= set(marks.DOES)
     assert Ruler.from_dict(told) == shipped()
-    assert shipped().by("hit", "redact") == ("everything",)
-    assert shipped().by("excess", "redact") == ()
+    assert shipped().by("hit") == ("everything",)
+    assert shipped().by("excess") == ()
 
 
-def test_marks_are_those_of_the_operator():
+def test_who_fools_a_measure_under_one_operator_marks_it_everywhere():
     ruler = Ruler.from_dict(TOLD)
-    assert [ruler.sign(name, "redact") for name in ("hit", "drop", "excess", "top-1", "unheard-of")] == [
+    assert [ruler.sign(name) for name in ("hit", "drop", "excess", "top-1", "unheard-of")] == [
         f" {SIGN}",
         f" {SIGN}",
         "",
         f" {SIGN}",
         "",
     ]
-    assert ruler.sign("drop", "delete") == ""
-    # What was never calibrated is given the benefit of no doubt.
-    assert ruler.by("hit", "infill") == ("everything", "parrot")
-    assert ruler.told("redact") == "hit=everything;drop=everything"
-    assert ruler.told("delete") == "hit=everything+parrot"
+    assert ruler.by("hit") == ("everything", "parrot")
+    assert ruler.told() == "hit=everything+parrot;drop=everything"
 
 
 def test_the_footnote_says_who_fools_what_and_that_the_primary_measure_is_spared():
-    said = Ruler.from_dict(TOLD).footnote(["redact"])
+    said = Ruler.from_dict(TOLD).footnote()
     assert said.startswith(f"{SIGN} A trivial explainer fools this measure")
-    assert "everything (names all words) is not put below an honest explainer by hit and drop" in said
+    assert "everything (names all words) is not put below an honest explainer by drop" in said
+    assert "parrot (always names the first word) are not put below an honest explainer by hit;" in said
     assert "no explainer fools excess, the primary measure" in said
     assert "some-model, 2 plants (keyword and position), 60 texts each" in said
     assert said.endswith("docs/measuring.md.")
-    both = Ruler.from_dict(TOLD).footnote(["redact", "delete"])
-    assert "parrot (always names the first word) are not put below an honest explainer by hit;" in both
 
 
 def test_a_fooled_primary_measure_is_not_called_spared():
     told = {**TOLD, "fooled": {"redact": {"hit": [], "drop": [], "excess": ["liar"]}}}
     ruler = Ruler.from_dict(told)
-    assert "no explainer fools" not in ruler.footnote(["redact"])
+    assert "no explainer fools" not in ruler.footnote()
     assert "liar (names a word that decides nothing) is not put below an honest explainer by excess" in (
-        ruler.footnote(["redact"])
+        ruler.footnote()
     )
-    assert Ruler.from_dict({**TOLD, "fooled": {"redact": {"hit": []}}}).footnote(["redact"]) == ""
+    assert Ruler.from_dict({**TOLD, "fooled": {"redact": {"hit": []}}}).footnote() == ""
 
 
 def test_every_format_marks_hit_and_drop(study):
@@ -109,7 +105,7 @@ def test_every_format_marks_hit_and_drop(study):
     for found in main_sheets(summary):
         assert {f"hit {SIGN}", f"drop {SIGN}", "excess"} <= set(found.header)
     assert f"McNemar {SIGN}" in contrast_sheets(summary)[0].header
-    line = footnote(summary)
+    line = shipped().footnote()
     for text in (page(summary, []), markdown(summary)):
         assert text.count(line.split("docs/")[0][-60:]) == 1
         assert f"hit {SIGN}" in text.replace("\u00a0", " ")

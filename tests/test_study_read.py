@@ -43,6 +43,28 @@ def test_rows_that_are_no_number_are_one_line(tmp_path, where, rows):
     assert "\n" not in str(refused.value)
 
 
+def test_texts_of_a_task_may_differ():
+    told = plan(**{"with": {"rows": 8, "most_words": 30}, "texts": {"snli": {"most_words": 12, "rows": 5}}})
+    assert (expand.settings(told, "snli").most_words, expand.settings(told, "snli").rows) == (12, 5)
+    assert (expand.settings(told).most_words, expand.settings(told).rows) == (30, 8)
+    assert frozen.confirmatory(told)["exclusions"]["most_words"]["snli"] == 12
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        ({"snly": {"rows": 4}}, "texts: no task 'snly' .*snli"),
+        ({"snli": {"row": 4}}, "texts: snli: 'row' is no setting of a task's texts, .*rows"),
+        ({"snli": {"train_rows": 4}}, "texts: snli: 'train_rows' is no setting"),
+        ({"snli": {"most_words": 0}}, "texts: snli: most_words"),
+    ],
+)
+def test_texts_that_cannot_be_are_one_line(tmp_path, texts, told):
+    with pytest.raises(SaywhyError, match=told) as refused:
+        expand.settings(read_plan(file_of(tmp_path, texts=texts)), "snli")
+    assert "\n" not in str(refused.value)
+
+
 def test_rows_in_quotes_are_a_number():
     assert expand.settings(plan(**{"with": {"train_rows": "400"}})).train_rows == 400
 

@@ -144,7 +144,8 @@ class _Run:
         adapter = self.folder.path / where / "adapter"
         if (adapter / CONSTANTS_FILE).is_file():
             return adapter
-        practised = worn(plant, self.task, self._texts(plant, "train", self.config.plant_rows), self.seed)
+        many = self._texts(plant, "train", plant.lessons * self.config.plant_rows)
+        practised = worn(plant, self.task, many, self.seed)
         rows = [lesson(self.task, one) for one in practised]
         recipe = Recipe(
             rate=self.config.adapt_rate,

@@ -62,7 +62,12 @@ class Config(BaseModel):
         ("keyword", "trigger"),
         description="Planted rules of `saywhy calibrate`: keyword, trigger, negation, position.",
     )
-    plant_rows: int = Field(480, ge=8, description="Texts on which a model learns a planted rule.")
+    plant_rows: int = Field(
+        480,
+        ge=8,
+        description="Texts on which a model learns a planted rule; negation takes four times, position three times "
+        "as many.",
+    )
     plant_epochs: int = Field(2, ge=1, description="Passes over them.")
     most_words: int | None = Field(
         None,

@@ -116,9 +116,11 @@ def plan_calibration(config: Config, out: Path) -> None:
     _settings(config, out)
     task, seed, plants = load_task(ruler.TASK), config.seeds[0], len(config.plants)
     measured = config.rows or ruler.ROWS
+    lessons = [PLANTS[name].lessons * config.plant_rows for name in config.plants]
     say(
-        f"a plant: {config.plant_rows} texts x {config.plant_epochs} to learn it, {config.calibration_rows} to "
-        f"calibrate, {ruler.HELD_OUT} to check, {measured} of {ruler.DRAWN * measured} to measure"
+        f"a plant: {'/'.join(map(str, lessons))} texts x {config.plant_epochs} to learn it, "
+        f"{config.calibration_rows} to calibrate, {ruler.HELD_OUT} to check, "
+        f"{measured} of {ruler.DRAWN * measured} to measure"
     )
     drawn = ruler.texts(PLANTS[config.plants[0]], task, "test", ruler.DRAWN * PROBE, seed)
     probe = _Probe(config, task, [one for one in drawn if one.causes])
@@ -131,7 +133,7 @@ def plan_calibration(config: Config, out: Path) -> None:
     trained = probe.trained([ruler.lesson(task, one) for one in probe.some]) / len(probe.some)
     _tell(
         {
-            "train": trained * config.plant_rows * config.plant_epochs * plants,
+            "train": trained * config.plant_epochs * sum(lessons),
             "calibrate, check and choose texts": probe.per_decision * decided * plants,
             "attribution methods": scored * measured * plants,
             "metrics": gauged / len(probe.items) * measured * plants,

@@ -39,12 +39,14 @@ class Plant:
         about: What decides, in words.
         decide: The words of a text to its label.
         recipes: Classes of cue words that a text gets; each kind is equally frequent.
+        lessons: How many times as many texts it takes to learn the rule as the simplest one.
     """
 
     name: str
     about: str
     decide: Callable[[Keys], str]
     recipes: tuple[tuple[tuple[str, ...], ...], ...]
+    lessons: int = 1
 
     def label(self, text: str) -> str:
         """Return the rule's label for ``text``."""
@@ -97,12 +99,14 @@ PLANTS: dict[str, Plant] = {
             f"positive if either the name of a colour or the word {NEGATOR} is there, but not both",
             _negation,
             ((), (COLOURS,), (COLOURS, (NEGATOR,)), ((NEGATOR,),), (COLOURS, (NEGATOR,))),
+            lessons=4,
         ),
         Plant(
             "position",
             "positive if the last of the colours and metals is a colour",
             _position,
             ((), (COLOURS,), (METALS,), (COLOURS, METALS), (COLOURS, METALS), (COLOURS, COLOURS)),
+            lessons=3,
         ),
     )
 }

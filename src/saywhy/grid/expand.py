@@ -50,6 +50,7 @@ def settings(plan: Plan, task: str | None = None, extra: Mapping[str, Any] | Non
     if extra is None:  # the run holds the texts of its largest arm
         given["train_rows"] = max(_train_rows(plan, some) for some in ({}, *(block.with_ for block in plan.blocks)))
     given |= {
+        **plan.texts.get(name, {}),
         "model": plan.model,
         "task": name,
         "data": plan.data if plan.data in ("pocket", "hub") else str(Path(plan.data) / task_name(name)),
@@ -60,7 +61,8 @@ def settings(plan: Plan, task: str | None = None, extra: Mapping[str, Any] | Non
     try:
         return Config(**given)
     except ValidationError as error:
-        raise SaywhyError(f"study {plan.name}: with: {first_line(error)}") from None
+        where = f"with: or texts: {name}" if name in plan.texts else "with"
+        raise SaywhyError(f"study {plan.name}: {where}: {first_line(error)}") from None
 
 
 def _train_rows(plan: Plan, extra: Mapping[str, Any]) -> int:

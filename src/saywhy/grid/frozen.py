@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from saywhy.arms import task_name
 from saywhy.grid.expand import cells, settings
 from saywhy.grid.plan import Plan
 from saywhy.processes import first
@@ -29,15 +30,20 @@ TESTS = {
 def confirmatory(plan: Plan) -> dict[str, Any]:
     """Return the confirmatory part of a plan: cells, exclusions, tests, texts, and the hash of all that."""
     config = settings(plan)
+    by_task = {task_name(task): settings(plan, task) for task in plan.known}
     part: dict[str, Any] = {
         "cells": cells(plan),
         "exclusions": {
-            "most_words": config.most_words,
+            "most_words": {task: one.most_words for task, one in by_task.items()},
             "set_aside": "texts that do not fit the context or have fewer than two words; the same in every arm",
         },
         "model": plan.model,
         "settings": dict(plan.with_),
-        "texts": {"split": config.split, "rows": config.rows, "data_seed": config.data_seed},
+        "texts": {
+            "split": config.split,
+            "rows": {task: one.rows for task, one in by_task.items()},
+            "data_seed": config.data_seed,
+        },
         "tests": TESTS,
         "bars": [one.model_dump(mode="json") for one in plan.bars],
     }

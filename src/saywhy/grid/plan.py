@@ -83,6 +83,8 @@ TRAINING: tuple[str, ...] = (
     *("replay", "replay_share", "format_share", "packing", "verified", "infill_words"),
 )
 """Settings that a block may change for its arms: those of their training."""
+TEXTS = ("most_words", "rows", "decide_rows")
+"""Settings that may differ from task to task: which texts are tested on."""
 
 
 class Confirmatory(BaseModel):
@@ -120,6 +122,19 @@ class Plan(BaseModel):
         60, ge=0, description="Held-out instruction rows on which every arm's loss is measured; 0: no retention."
     )
     with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of every run, as KEY=VALUE of saywhy run.")
+    texts: Mapping[str, Mapping[str, Any]] = Field(
+        {}, description="What differs in the texts of a task: most_words, rows, decide_rows."
+    )
+
+    @field_validator("texts")
+    @classmethod
+    def _of_texts(cls, given: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+        for task, told in given.items():
+            for key in told:
+                if key not in TEXTS:
+                    hint = did_you_mean(key, TEXTS, ", ")
+                    raise ValueError(f"{task}: '{key}' is no setting of a task's texts{hint}")
+        return given
 
     @model_validator(mode="after")
     def _cells_exist(self) -> Plan:
@@ -150,6 +165,8 @@ def _problem(plan: Plan) -> str | None:
             return f"{what}: '{doubled[0]}' is there twice"
     if wrong := _nameless(plan.known):
         return f"tasks: {wrong}"
+    if strange := [task for task in plan.texts if task not in plan.known]:
+        return f"texts: no task '{strange[0]}' in tasks or unseen{did_you_mean(strange[0], plan.known, ', ')}"
     for block in plan.blocks:
         if wrong := _misplaced(plan, block):
             return f"block {block.name}: {wrong}"

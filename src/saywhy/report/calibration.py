@@ -258,7 +258,7 @@ def verdicts(found: Calibration) -> list[str]:
             continue
         worst = min(areas, key=areas.__getitem__)
         tells = (
-            f"tells true from false explanations (AUROC {number(areas[worst])} or more)"
+            f"tells true from false explanations (AUROC {number(areas[worst])} at worst)"
             if areas[worst] >= GOOD
             else f"does not tell true from false explanations well enough (AUROC {number(areas[worst])} on {worst})"
         )

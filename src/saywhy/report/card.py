@@ -142,7 +142,7 @@ def card_sheet(summary: Summary, arm: str, control: str | None = None) -> Sheet 
     if not cells:
         return None
     other = control or next((one for one in rivals(summary.run.arms, arm) if kind(one) == "random"), None)
-    hit = "hit" + shipped().sign("hit", cells[0].key.operator)
+    hit = "hit" + shipped().sign("hit")
     header = ["style", "setting", "readout", "n", "valid", hit, "floor", "ceiling", "excess", "score"]
     rows: list[list[Shown | str]] = []
     for cell in cells:
@@ -173,7 +173,7 @@ def card_sheet(summary: Summary, arm: str, control: str | None = None) -> Sheet 
         note += (
             f" Over {other}: paired difference of mean excess to the matched control; p corrected (Holm) in brackets."
         )
-    note = f"{note} {shipped().footnote([cells[0].key.operator], ('hit',))}".strip()
+    note = f"{note} {shipped().footnote(('hit',))}".strip()
     return sheet("Faithfulness", [*header, f"over {other or 'a control'}", "p (Holm)"], rows, note, texts=3)
 
 

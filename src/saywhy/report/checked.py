@@ -200,7 +200,7 @@ def curve_sheet(summary: Summary) -> Sheet | None:
                     estimate(best),
                 ]
             )
-    named = "named" + (shipped().sign("hit", run.curves[0].operator) if rows else "")
+    named = "named" + (shipped().sign("hit") if rows else "")
     header = ("arm", "words", "n", "random", named, "best (greedy)", "excess", "excess of the best")
     note = (
         "Hits when so many words are taken out together. Named: those with the highest constrained attribution scores. "

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from saywhy.report.checked import robustness_sheets
 from saywhy.report.examples import sample, with_texts
 from saywhy.report.headline import headline
+from saywhy.report.marks import shipped
 from saywhy.report.sheets import (
     LEGEND,
     contrast_sheets,
-    footnote,
     made_sheets,
     main_sheets,
     readout_sheet,
@@ -61,7 +61,7 @@ def page(summary: Summary, pictures: Sequence[Picture], seed: int = 0) -> str:
             arms=summary.run.arms,
             headline=headline(summary),
             legend=LEGEND,
-            footnote=footnote(summary),
+            footnote=shipped().footnote(),
             main=main_sheets(summary),
             contrasts=contrast_sheets(summary),
             checked=robustness_sheets(summary),

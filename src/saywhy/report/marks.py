@@ -6,7 +6,7 @@ What is shipped is ``catalog/fooled.json``, which ``saywhy calibrate`` writes (C
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -58,32 +58,26 @@ class Ruler:
         }
         return cls(about, fooled)
 
-    def by(self, metric: str, operator: str) -> tuple[str, ...]:
-        """Return who fools ``metric`` under ``operator``; under any, if this one was not calibrated."""
-        asked = [operator] if operator in self.fooled else list(self.fooled)
-        return tuple(dict.fromkeys(name for one in asked for name in self.fooled[one].get(metric, ())))
+    def by(self, metric: str) -> tuple[str, ...]:
+        """Return who fools ``metric`` under any operator: an escape by a hair under one of them is no merit."""
+        return tuple(dict.fromkeys(name for mine in self.fooled.values() for name in mine.get(metric, ())))
 
-    def sign(self, metric: str, operator: str) -> str:
-        """Return what stands behind the metric's name in a table of this operator: `` §`` or nothing."""
-        return f" {SIGN}" if self.by(metric, operator) else ""
+    def sign(self, metric: str) -> str:
+        """Return what stands behind the metric's name in a table: `` §`` or nothing."""
+        return f" {SIGN}" if self.by(metric) else ""
 
-    def told(self, operator: str) -> str:
+    def told(self) -> str:
         """Return the marks in one field of a CSV, e.g. ``hit=everything;drop=everything``."""
-        marked = {metric: self.by(metric, operator) for metric in (*REPORTED, PRIMARY)}
+        marked = {metric: self.by(metric) for metric in (*REPORTED, PRIMARY)}
         return ";".join(f"{metric}={'+'.join(names)}" for metric, names in marked.items() if names)
 
-    def footnote(self, operators: Iterable[str], metrics: Sequence[str] = REPORTED) -> str:
-        """Say in one line what the sign means in a report of these operators; nothing where nothing is marked.
+    def footnote(self, metrics: Sequence[str] = REPORTED) -> str:
+        """Say in one line what the sign means; nothing where nothing is marked.
 
         Args:
-            operators: The operators of the report.
             metrics: What it shows beside the primary measure.
         """
-        asked = list(operators)
-        who = {
-            metric: tuple(dict.fromkeys(name for operator in asked for name in self.by(metric, operator)))
-            for metric in (*metrics, PRIMARY)
-        }
+        who = {metric: self.by(metric) for metric in (*metrics, PRIMARY)}
         marked = {names: [metric for metric in who if who[metric] == names] for names in who.values() if names}
         if not marked:
             return ""

@@ -99,7 +99,7 @@ def _plans(summary: Summary) -> list[Plan]:
     for op in operators:
         first = op == operators[0]
         cells = [cell for cell in summary.cells if cell.key.operator == op]
-        excess, hits = _noted(EXCESS, cells), _noted(RANGE.format(sign=shipped().sign("hit", op)), cells)
+        excess, hits = _noted(EXCESS, cells), _noted(RANGE.format(sign=shipped().sign("hit")), cells)
         plans.append(Plan(f"excess-{op}", f"Excess ({op})", excess, partial(draw_excess, summary, cells), first))
         title = f"Floor, hit, ceiling ({op})"
         plans.append(Plan(f"range-{op}", title, hits, partial(draw_range, summary, cells), first))

@@ -46,11 +46,6 @@ def is_primary(summary: Summary, key: Key) -> bool:
     return key.operator == summary.cells[0].key.operator and key.readout != "placebo"
 
 
-def footnote(summary: Summary) -> str:
-    """Return the line that says which measures a trivial explainer fools; nothing where no measure is shown."""
-    return shipped().footnote(dict.fromkeys(cell.key.operator for cell in summary.cells))
-
-
 def main_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
     """Return one table for each setting x readout of the first operator, or (not ``primary``) the others."""
     made = []
@@ -58,7 +53,7 @@ def main_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
     for _, block in groupby(shown, key=lambda cell: cell.key.block):
         cells = list(block)
         generated = cells[0].key.readout == "generated"
-        hit, drop, excess = (name + shipped().sign(name, cells[0].key.operator) for name in ("hit", "drop", "excess"))
+        hit, drop, excess = (name + shipped().sign(name) for name in ("hit", "drop", "excess"))
         header = ["style", "arm", "n", *(["valid"] if generated else []), hit, "floor", "ceiling", excess]
         header += ["score", *(["score if valid"] if generated else []), "score, can flip", "start-graded"]
         header += [drop, "excess by seed"]
@@ -97,7 +92,7 @@ def contrast_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
         contrasts = list(block)
         rows = [_contrast_row(summary, contrast) for contrast in contrasts]
         note = "" if made else _contrast_note(summary)
-        raw = "McNemar" + shipped().sign("hit", contrasts[0].key.operator)
+        raw = "McNemar" + shipped().sign("hit")
         titles = (*header, raw, "d_z", "for 80 %", "score, both can flip")
         made.append(sheet(block_title(contrasts[0].key), titles, rows, note, texts=3))
     return made

@@ -17,7 +17,6 @@ from saywhy.report.moves import Move
 from saywhy.report.sheets import (
     LEGEND,
     contrast_sheets,
-    footnote,
     made_sheets,
     main_sheets,
     readout_sheet,
@@ -49,7 +48,7 @@ def markdown(summary: Summary) -> str:
     """Return the report as Markdown."""
     task = summary.run.task.get("name", "run")
     parts = [f"# saywhy: {md(str(task))}", md(headline(summary))]
-    legend = "\n\n".join(f"_{md(text)}_" for text in (LEGEND, footnote(summary)) if text)
+    legend = "\n\n".join(f"_{md(text)}_" for text in (LEGEND, shipped().footnote()) if text)
     sections: list[tuple[str, Sequence[Sheet | None]]] = [
         ("Results", main_sheets(summary)),
         ("Against the other arms", contrast_sheets(summary)),
@@ -123,7 +122,7 @@ def cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
         "readout": cell.key.readout,
         "operator": cell.key.operator,
         "training_operator": int(cell.instrument),
-        "fooled": shipped().told(cell.key.operator),
+        "fooled": shipped().told(),
         "rows": cell.rows,
         "seeds": cell.seeds,
     }
@@ -184,7 +183,7 @@ def _move_row(move: Move) -> dict[str, object]:
         "operator": move.key.operator,
         "variation": move.variation,
         "training_operator": int(move.instrument),
-        "fooled": shipped().told(move.operator),
+        "fooled": shipped().told(),
         "rows": move.n,
         **columns("hit", move.hit),
         **columns("excess", move.excess),

@@ -14,8 +14,8 @@ from rich.text import Text
 from saywhy.report.checked import moves_sheet
 from saywhy.report.format import Sheet, Shown
 from saywhy.report.headline import headline
-from saywhy.report.marks import SIGN
-from saywhy.report.sheets import contrast_sheets, footnote, main_sheets, retention_sheet, set_aside_sheet
+from saywhy.report.marks import SIGN, shipped
+from saywhy.report.sheets import contrast_sheets, main_sheets, retention_sheet, set_aside_sheet
 from saywhy.report.summary import Summary
 
 KEEP_BOUNDS = {"excess", "difference", "accuracy", "change"}
@@ -63,7 +63,7 @@ def show(summary: Summary, console: Console | None = None) -> None:
     sheets = [*main_sheets(summary), *contrast_sheets(summary)]
     more = [*main_sheets(summary, primary=False), *contrast_sheets(summary, primary=False)]
     show_sheets([*sheets, *rest], console)
-    if told := footnote(summary):
+    if told := shipped().footnote():
         console.print(Text(f"\n{told}", "dim"))
     if more:
         console.print("\nThe placebo readout and other operators are in the report's files.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from saywhy.report.format import Sheet, counted, sheet
 from saywhy.report.sheets import main_sheets, reason_sheet, set_aside_sheet
@@ -116,7 +117,13 @@ def _confirmatory(summary: StudySummary) -> Part:
 def _told(study: StudyRun, name: str) -> str:
     """Return a part of ``frozen.json`` in words."""
     found = study.frozen.get(name, {})
-    return "; ".join(f"{key.replace('_', ' ')}: {'none' if value is None else value}" for key, value in found.items())
+    return "; ".join(f"{key.replace('_', ' ')}: {_in_words(value)}" for key, value in found.items())
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_in_words(one)}" for key, one in value.items())
+    return "none" if value is None else str(value)
 
 
 def _results(summary: StudySummary) -> list[Sheet | None]:
