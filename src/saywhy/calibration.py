@@ -42,6 +42,7 @@ DRAWN = 6
 FILES = ("scores", "gauged")
 FULL: Mapping[str, Any] = {
     "plants": tuple(PLANTS),
+    "plant_rows": 480,
     "methods": tuple(METHODS),
     "operators": OPERATORS,
     "steps": 20,

@@ -116,7 +116,7 @@ def attribute(pairs: Pairs = None, dry: Dry = False) -> None:
 def calibrate(
     pairs: Pairs = None,
     full: Annotated[
-        bool, typer.Option("--full", help="All plants, methods and operators: about an hour on two cores.")
+        bool, typer.Option("--full", help="All plants, methods and operators: one to two hours on two cores.")
     ] = False,
     dry: Dry = False,
 ) -> None:

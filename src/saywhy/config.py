@@ -63,7 +63,7 @@ class Config(BaseModel):
         description="Planted rules of `saywhy calibrate`: keyword, trigger, negation, position.",
     )
     plant_rows: int = Field(
-        480,
+        360,
         ge=8,
         description="Texts on which a model learns a planted rule; negation takes four times, position three times "
         "as many.",
