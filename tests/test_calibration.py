@@ -11,12 +11,14 @@ from saywhy import calibration as module
 from saywhy.calibration import calibrate_ruler
 from saywhy.cli import main
 from saywhy.config import parse
+from saywhy.gauge import EXPLAINERS, METRICS, Gauged
 from saywhy.models.scripted import Scripted, honest
 from saywhy.plants import LABELS, PLANTS
 from saywhy.records import SaywhyError
 from saywhy.report import calibration as report
-from saywhy.report.calibration import fools, load_calibration, metric_auroc, verdicts
+from saywhy.report.calibration import Calibration, Planted, fools, load_calibration, metric_auroc
 from saywhy.report.calibration_page import show_calibration, write_calibration
+from saywhy.report.calibration_words import verdicts
 from saywhy.tasks import load_task
 
 SMALL = ("rows=40", "chunk=16", "calibration_rows=8", "methods=occlusion,lexical,random", "operators=redact,delete")
@@ -61,6 +63,19 @@ def test_the_ruler_is_told_from_its_fakes(rules, tmp_path):
     told = " ".join(verdicts(found))
     assert "excess tells true from false explanations (AUROC 1.00 at worst); no scripted explainer fools it." in told
     assert "fooled by everything" in told
+
+
+def test_a_metric_that_escapes_under_one_operator_only_is_told_so():
+    def gauged(operator, everything):
+        said = {name: {"drop": 0.0} for name in EXPLAINERS}
+        said = {**said, "honest": {"drop": 3.0}, "everything": {"drop": everything}}
+        filled = {name: {**dict.fromkeys(METRICS, 0.0), **one} for name, one in said.items()}
+        words = {"teal": filled["honest"], "the": filled["liar"]}
+        return [Gauged(str(text), operator, ("teal",), words, filled) for text in range(20)]
+
+    plant = Planted("keyword", 200, 200, {}, (), (*gauged("redact", 2.9), *gauged("delete", 3.0)))
+    drop = next(one for one in verdicts(Calibration({}, (plant,))) if one.startswith("drop"))
+    assert drop.endswith("; no scripted explainer fools it under redact; under delete, everything does.")
 
 
 def test_what_is_there_is_not_computed_again(rules, tmp_path, monkeypatch):

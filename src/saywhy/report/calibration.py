@@ -17,8 +17,6 @@ from saywhy.report.load import load_manifest
 from saywhy.stats import Interval
 from saywhy.store import read_lines, read_object, read_records
 
-GOOD = 0.95
-"""An AUROC from which on a metric is said to tell true from false explanations."""
 FALSE = ("liar", "plausible", "parrot", "everything")
 """Explainers that must stand below the honest one."""
 
@@ -245,27 +243,6 @@ def explainers_sheet(found: Calibration) -> Sheet:
         rows.append([plant, operator, metric, *shown])
     note = "Mean over texts, in brackets the rank. The honest one belongs first, alone."
     return sheet("Scripted explainers", ("plant", "operator", "metric", *EXPLAINERS), rows, note, texts=3)
-
-
-def verdicts(found: Calibration) -> list[str]:
-    """Say in words what each metric is worth, under the first operator, over all plants."""
-    told = []
-    for metric in METRICS:
-        places = [(one.name, one.operators[0], metric) for one in found.learned]
-        areas = {at[0]: area for at in places if (area := found.areas[at].value) is not None}
-        if not areas:
-            told.append(f"{metric} cannot be judged: the texts have no word that is a false explanation.")
-            continue
-        worst = min(areas, key=areas.__getitem__)
-        tells = (
-            f"tells true from false explanations (AUROC {number(areas[worst])} at worst)"
-            if areas[worst] >= GOOD
-            else f"does not tell true from false explanations well enough (AUROC {number(areas[worst])} on {worst})"
-        )
-        fooled = list(dict.fromkeys(name for at in places for name in found.fooled[at]))
-        trick = f"; it is fooled by {joined(fooled)}" if fooled else "; no scripted explainer fools it"
-        told.append(f"{metric} {tells}{trick}.")
-    return told
 
 
 def known(found: Calibration) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from saywhy.gauge import METRICS
 from saywhy.report.calibration import (
-    GOOD,
     Calibration,
     explainers_sheet,
     known,
@@ -21,8 +20,8 @@ from saywhy.report.calibration import (
     methods_sheet,
     metrics_sheet,
     plants_sheet,
-    verdicts,
 )
+from saywhy.report.calibration_words import GOOD, verdicts
 from saywhy.report.format import Sheet, counted, joined
 from saywhy.report.html import environment
 from saywhy.report.marks import FILE
