@@ -84,7 +84,9 @@ def test_the_plan_of_a_calibration_grows_with_its_plants(call, tiny_folder, noth
     many = call(*words, f"plants={','.join(PLANTS)}")
     assert (few.code, many.code) == (0, 0), few.err + many.err
     assert set(minutes(few.err)) == {"train", "calibrate, check and choose texts", "attribution methods", "metrics"}
-    assert minutes(many.err)["train"] == pytest.approx(len(PLANTS) * minutes(few.err)["train"], rel=0.05)
+    lessons = sum(plant.lessons for plant in PLANTS.values())
+    assert minutes(many.err)["train"] == pytest.approx(lessons * minutes(few.err)["train"], rel=0.05)
+    assert lessons > len(PLANTS), "rules of two words take more"
     assert "a plant: 16000 texts x 2 to learn it, 8 to calibrate, 200 to check, 4 of 24 to measure" in few.err
 
 
