@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.report.study import load_study
 from saywhy.report.study.cards import write_study_cards
@@ -14,6 +16,7 @@ ARMS = ("base", "adapted", "faithful.all.films", "random.all.films", "faithful.a
 WORD = {"passes": "passed", "fails": "not passed", "open": "open"}
 
 
+@pytest.mark.slow
 def test_a_card_stands_beside_each_audited_adapter_and_has_the_gate_of_the_page(tmp_path):
     folder = write_study(tmp_path / "planted", n=20, arms=ARMS)
     study = load_study(folder)

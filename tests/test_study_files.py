@@ -100,6 +100,7 @@ def test_the_report_is_the_same_every_time_with_pictures_for_slides(planted_repo
     assert {name: text for name, text in after.items() if name not in drawn} == before
 
 
+@pytest.mark.slow
 def test_a_bank_gives_the_same_numbers_without_a_text(planted_report, tmp_path):
     whole = shutil.copytree(planted_report, tmp_path / "whole")
     shutil.copytree(whole / "tasks" / "meals", whole / "examples" / "meals")

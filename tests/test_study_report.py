@@ -260,6 +260,7 @@ def test_what_the_engine_freezes_is_what_the_report_expects(tmp_path):
     assert objections(load_study(tmp_path)) == ["the plan's bars are not the frozen ones"]
 
 
+@pytest.mark.slow
 def test_an_arm_of_all_tasks_practised_on_each(planted, tmp_path):
     joint = tmp_path / "joint"
     shutil.copytree(planted, joint)
