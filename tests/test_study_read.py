@@ -8,7 +8,7 @@ from saywhy.arms import Trained
 from saywhy.config import parse
 from saywhy.grid import expand, frozen
 from saywhy.grid.journal import Journal
-from saywhy.grid.plan import Plan, read_plan
+from saywhy.grid.plan import TEXTS, Plan, read_plan
 from saywhy.records import SaywhyError
 from saywhy.report.study.bars import read_bars
 from saywhy.report.study.frozen import confirmatory, objections
@@ -48,6 +48,8 @@ def test_texts_of_a_task_may_differ():
     assert (expand.settings(told, "snli").most_words, expand.settings(told, "snli").rows) == (12, 5)
     assert (expand.settings(told).most_words, expand.settings(told).rows) == (30, 8)
     assert frozen.confirmatory(told)["exclusions"]["most_words"]["snli"] == 12
+    hashes = {frozen.confirmatory(told.model_copy(update={"texts": {"snli": {key: 7}}}))["hash"] for key in TEXTS}
+    assert len(hashes) == len(TEXTS), "each is part of what is frozen"
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,7 @@ class Config(BaseModel):
     plant_rows: int = Field(
         360,
         ge=8,
-        description="Texts on which a model learns a planted rule; negation takes four times, position three times "
-        "as many.",
+        description="Texts on which a model learns a planted rule; those of two words take several times as many.",
     )
     plant_epochs: int = Field(2, ge=1, description="Passes over them.")
     most_words: int | None = Field(

@@ -42,6 +42,7 @@ def confirmatory(plan: Plan) -> dict[str, Any]:
         "texts": {
             "split": config.split,
             "rows": {task: one.rows for task, one in by_task.items()},
+            "decide_rows": {task: one.decide_rows for task, one in by_task.items()},
             "data_seed": config.data_seed,
         },
         "tests": TESTS,
