@@ -95,6 +95,15 @@ class Calibration:
         return {at: fools(by_name[at[0]].under(at[1]), at[2]) for at in self.places}
 
     @cached_property
+    def fooled_anywhere(self) -> dict[str, dict[str, list[str]]]:
+        """Operator -> metric -> the explainers that fool it on some plant."""
+        who: dict[str, dict[str, list[str]]] = {}
+        for (_, operator, metric), names in self.fooled.items():
+            mine = who.setdefault(operator, {})
+            mine[metric] = list(dict.fromkeys([*mine.get(metric, []), *names]))
+        return who
+
+    @cached_property
     def found(self) -> dict[Way, dict[str, Interval]]:
         """How often each attribution method's best word is an accepted cause, by plant."""
         rates: dict[Way, dict[str, Interval]] = {}
@@ -252,15 +261,11 @@ def known(found: Calibration) -> dict[str, Any]:
     ['model', 'plants', 'texts', 'seed', 'revision', 'fooled']
     """
     config = found.manifest.get("config", {})
-    fooled: dict[str, dict[str, list[str]]] = {}
-    for plant, operator, metric in found.places:
-        before = fooled.setdefault(operator, {}).get(metric, [])
-        fooled[operator][metric] = list(dict.fromkeys([*before, *found.fooled[plant, operator, metric]]))
     return {
         "model": found.manifest.get("model", {}).get("name"),
         "plants": [one.name for one in found.learned],
         "texts": config.get("rows"),
         "seed": config.get("seeds", [None])[0],
         "revision": found.manifest.get("git"),
-        "fooled": fooled,
+        "fooled": found.fooled_anywhere,
     }

@@ -31,15 +31,11 @@ def verdicts(found: Calibration) -> list[str]:
 
 def _trick(found: Calibration, metric: str) -> str:
     """Say who fools ``metric`` under the first operator; if no one does, who does under another."""
-    first, *rest = found.learned[0].operators
-    who: dict[str, dict[str, None]] = {first: {}}
-    for (_, operator, name), fooled in found.fooled.items():
-        if name == metric:
-            who.setdefault(operator, {}).update(dict.fromkeys(fooled))
+    who = {operator: mine[metric] for operator, mine in found.fooled_anywhere.items()}
+    first = found.learned[0].operators[0]
     if who[first]:
-        return f"it is fooled by {joined(list(who[first]))}"
-    others = [operator for operator in rest if who[operator]]
+        return f"it is fooled by {joined(who[first])}"
+    others = [operator for operator, names in who.items() if names]
     names = joined(list(dict.fromkeys(name for operator in others for name in who[operator])))
-    return "no scripted explainer fools it" + (
-        f" under {first}; under {joined(others)}, {names} does" if others else ""
-    )
+    where = f" under {first}; under {joined(others)}, {names} does" if others else ""
+    return f"no scripted explainer fools it{where}"
