@@ -1,7 +1,7 @@
 """Training rows of a few texts: what the tests of training share."""
 
 import tiny
-from saywhy import targets
+from saywhy import targets, turns
 from saywhy.edits import Item
 from saywhy.records import STYLES, Prediction
 from saywhy.supervision import Recipe
@@ -14,4 +14,4 @@ def made_rows(texts=TEXTS):
     prediction = Prediction("positive", "positive", {"negative": -2.0, "positive": -0.1}, 1.9, "negative")
     items = [Item(example, prediction) for example in tiny.examples(texts)]
     picks = targets.at_random(items, tiny.PINNED, seed=0)
-    return targets.rows(tiny.TASK, items, picks, STYLES, labels=["positive"] * len(items))
+    return turns.rows(tiny.TASK, items, picks, STYLES, labels=["positive"] * len(items))

@@ -1,10 +1,12 @@
 """Pools of texts, words' associations, and what is made of them."""
 
+import dataclasses
 import json
+import math
 
 import pytest
 
-from saywhy import lexicon, targets
+from saywhy import lexicon, targets, turns
 from saywhy.config import Config
 from saywhy.corpus import assemble, associate, pin
 from saywhy.edits import Item
@@ -71,7 +73,7 @@ def test_a_completion_is_what_its_own_reader_accepts(style):
 
     text = "Great, the great match was cancelled :("
     pick = targets.Pick(("great",), ("awful",) if style == "counterfactual" else ())
-    said, spans = targets.completion(text, style, pick)
+    said, spans = turns.completion(text, style, pick)
     read = styles.read(style, "one-word", text, said)
     assert read.valid
     assert read.words == ("great",)
@@ -93,12 +95,23 @@ def test_free_picks_stay_within_the_budget():
 def test_training_rows_hold_the_models_own_prediction_and_serialise():
     task, mine = load_task("sentiment140"), item("the view was grand today", "negative")
     picks = targets.at_random([mine], PINNED, 0)
-    rows = targets.rows(task, [mine], picks, STYLES, labels=["negative"])
+    rows = turns.rows(task, [mine], picks, STYLES, labels=["negative"])
     assert [row["style"] for row in rows] == ["label", *STYLES]
     assert rows[0]["completion"][0]["content"] == "The sentiment of the tweet is negative."
     assert all(row["prompt"][1]["content"].endswith("negative.") for row in rows[1:])
     assert MARK in rows[2]["completion"][0]["content"]
     assert json.loads(json.dumps(rows)) == rows
+
+
+def test_an_anchor_holds_every_label_with_the_share_that_the_model_gives_it():
+    task, mine = load_task("ag_news"), item("the view was grand today", "Business")
+    shares = {"World": 0.2, "Sports": 0.004, "Business": 0.7, "Sci/Tech": 0.096}
+    told = dataclasses.replace(mine.prediction, scores={label: math.log(share) for label, share in shares.items()})
+    rows = turns.anchor_rows(task, Item(mine.example, told))
+    assert [row["share"] for row in rows] == pytest.approx([0.2, 0.7, 0.096])
+    for row, label in zip(rows, ("World", "Business", "Sci/Tech"), strict=True):
+        [(start, stop)] = row["decision"]
+        assert row["completion"][0]["content"][start:stop] == task.labels[label]
 
 
 def test_lexical_names_the_associated_word_whatever_the_model_uses():

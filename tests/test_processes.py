@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 import tiny
 from launched import ended, launch
-from saywhy import targets
+from saywhy import targets, turns
 from saywhy.edits import Item
 from saywhy.records import STYLES, Prediction
 from saywhy.supervision import mix
@@ -85,7 +85,7 @@ def rows_with_replay() -> list[dict]:
     prediction = Prediction("positive", "positive", {"negative": -2.0, "positive": -0.1}, 1.9, "negative")
     items = [Item(example, prediction) for example in tiny.examples(texts)]
     picks = targets.at_random(items, tiny.PINNED, seed=0)
-    made = targets.rows(tiny.TASK, items, picks, STYLES, labels=["positive"] * len(items))
+    made = turns.rows(tiny.TASK, items, picks, STYLES, labels=["positive"] * len(items))
     chat = [{"role": "user", "content": "Copy the food"}, {"role": "assistant", "content": "The food was great"}]
     mixed = mix(made, [chat] * 9, 0.3, seed=0)
     assert len({row["id"] for row in mixed}) == 10

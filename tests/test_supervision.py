@@ -52,6 +52,11 @@ def test_the_label_turn_counts_as_much_as_it_is_told(chat, rows):
     assert sums == pytest.approx({"label": 0.5, "attribution": 1, "redaction": 1, "counterfactual": 1})
 
 
+def test_a_row_counts_as_much_as_its_share(chat, rows):
+    quarter = encode(chat, {**rows[0], "share": 0.25}, RECIPE)["weights"]
+    assert quarter == pytest.approx([weight / 4 for weight in encode(chat, rows[0], RECIPE)["weights"]])
+
+
 def test_rows_that_cannot_be_learned_from_are_refused(chat, rows):
     with pytest.raises(SaywhyError, match=r"t0: .* tokens, the model takes 20"):
         samples(chat, rows, RECIPE, longest=20)

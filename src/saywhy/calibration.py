@@ -28,8 +28,8 @@ from saywhy.predict import Classifier, calibrate
 from saywhy.progress import progress, say
 from saywhy.records import OPERATORS, Example, Operator, SaywhyError
 from saywhy.run_folder import RunFolder
-from saywhy.targets import label_row
 from saywhy.tasks import Task, load_task
+from saywhy.turns import decided_label_row
 
 TASK = "sentiment140"
 """The built-in texts that carry the cues, and the question they are asked under."""
@@ -102,14 +102,6 @@ def texts(plant: Plant, task: Task, split: str, count: int, seed: int) -> list[E
     return grown(plant, task, load_examples(task, split, "pocket").examples, count, seed)
 
 
-def lesson(task: Task, example: Example) -> dict[str, Any]:
-    """Return the label turn as a training row, with the label word as its decision: the lead-in teaches nothing."""
-    row = label_row(task, example, str(example.label))
-    said, word = row["completion"][0]["content"], task.labels[str(example.label)]
-    at = said.rindex(word)
-    return {**row, "decision": [[at, at + len(word)]]}
-
-
 class _Run:
     """A calibration in the making."""
 
@@ -147,7 +139,7 @@ class _Run:
             return adapter
         many = self._texts(plant, "train", plant.lessons * self.config.plant_rows)
         practised = worn(plant, self.task, many, self.seed)
-        rows = [lesson(self.task, one) for one in practised]
+        rows = [decided_label_row(self.task, one, str(one.label)) for one in practised]
         recipe = Recipe(
             rate=self.config.adapt_rate,
             epochs=self.config.plant_epochs,

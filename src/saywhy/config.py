@@ -132,6 +132,11 @@ class Config(BaseModel):
         description="Share of an arm's texts that rehearse the formats of styles that it does not practise: adapted's "
         "texts with random words.",
     )
+    label_turn: Literal["answer", "probabilities"] = Field(
+        "answer",
+        description="What the label turn of an arm practises: the model's own answer, or its own probabilities of all "
+        "labels, which leaves its margins where they are.",
+    )
     packing: Literal["tree", "none"] = Field(
         "tree", description="Rows of a text as one tree, or one by one (plain TRL)."
     )

@@ -24,8 +24,9 @@ from saywhy.predict import Classifier, calibrate
 from saywhy.progress import say
 from saywhy.records import Example
 from saywhy.run import AUDITED
-from saywhy.targets import answered, at_random, rows
+from saywhy.targets import answered, at_random
 from saywhy.tasks import Task, load_task
+from saywhy.turns import decided_label_row, rows
 
 PROBE = 4
 """Texts that are computed to measure the rate."""
@@ -130,7 +131,7 @@ def plan_calibration(config: Config, out: Path) -> None:
     scored = sum(_rate(probe.classifier, probe.items, name, options[operator]) for name, operator in runs)
     gauged = sum(seconds_of(partial(gauge, probe.classifier, probe.items, one, found)) for one in config.operators)
     decided = config.calibration_rows + ruler.HELD_OUT + ruler.DRAWN * measured
-    trained = probe.trained([ruler.lesson(task, one) for one in probe.some]) / len(probe.some)
+    trained = probe.trained([decided_label_row(task, one, str(one.label)) for one in probe.some]) / len(probe.some)
     _tell(
         {
             "train": trained * config.plant_epochs * sum(lessons),

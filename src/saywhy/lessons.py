@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from saywhy import targets
+from saywhy import targets, turns
 from saywhy.config import Config
 from saywhy.edits import Item, Pinned, tables
 from saywhy.predict import Classifier
@@ -67,8 +67,12 @@ def of_arm(
     if not keep:
         raise SaywhyError(NOTHING_FLIPS)
     mine = [items[i] for i in keep]
-    labels = [item.prediction.label for item in mine] if config.label_weight else None
-    return targets.rows(task, mine, [picks[i] for i in keep], config.train_styles, labels=labels)
+    hard = config.label_weight > 0 and config.label_turn == "answer"
+    labels = [item.prediction.label for item in mine] if hard else None
+    rows = turns.rows(task, mine, [picks[i] for i in keep], config.train_styles, labels=labels)
+    if config.label_weight and config.label_turn == "probabilities":
+        rows += [row for item in mine for row in turns.anchor_rows(task, item)]
+    return rows
 
 
 def of_adapted(config: Config, task: Task, items: Sequence[Item], pinned: Pinned, seed: int) -> list[dict[str, Any]]:
@@ -80,7 +84,7 @@ def of_adapted(config: Config, task: Task, items: Sequence[Item], pinned: Pinned
         mine = told[number :: len(config.settings)]
         picks = targets.at_random(mine, pinned, seed, free=setting == "free")
         labels = [item.prediction.label for item in mine] if gold else None
-        rows += targets.rows(task, mine, picks, STYLES, setting, labels=labels)
+        rows += turns.rows(task, mine, picks, STYLES, setting, labels=labels)
     return rows
 
 

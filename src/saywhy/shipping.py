@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from saywhy import lessons
-from saywhy import targets as pseudo
+from saywhy import lessons, turns
 from saywhy.config import Config
 from saywhy.corpus import refuse_empty
 from saywhy.processes import first
@@ -36,7 +35,7 @@ def write_targets(config: Config, out: Path) -> Path:
         items, found = lessons.pseudo_faithful(classifier, part, run.pinned, config.infill_words)
         bar.tick(len(part))
         kept = [i for i, one in enumerate(found) if one["attribution"].hit or not config.verified]
-        rows = pseudo.rows(run.corpus.task, [items[i] for i in kept], [found[i] for i in kept], config.train_styles)
+        rows = turns.rows(run.corpus.task, [items[i] for i in kept], [found[i] for i in kept], config.train_styles)
         hits: list[dict[str, Any]] = [{style: one[style].hit for style in STYLES} for one in found]
         return {"targets": rows, "hits": hits}
 

@@ -42,7 +42,9 @@ Sequences = list[dict[str, Any]]
 
 
 def encode(chat: Chat, row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
-    """Turn a prompt/completion row into ids, the start of what is supervised, and its weights (they sum to one).
+    """Turn a prompt/completion row into ids, the start of what is supervised, and its weights.
+
+    The weights sum to one, in the label turn to ``recipe.label_weight``, times the row's ``share`` if it has one.
 
     Raises:
         SaywhyError: If the prompt's ids are no prefix of the whole, or if nothing would be supervised.
@@ -53,7 +55,7 @@ def encode(chat: Chat, row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]
     weights = [
         recipe.decision_weight if any(a < stop and start < b for a, b in spans) else 1.0 for start, stop in turn.spans
     ]
-    scale = (recipe.label_weight if row.get("style") == "label" else 1.0) / sum(weights)
+    scale = (recipe.label_weight if row.get("style") == "label" else 1.0) * row.get("share", 1.0) / sum(weights)
     return {
         "ids": list(turn.ids),
         "start": turn.start,

@@ -1,7 +1,6 @@
-"""Pseudo-faithful explanations and their controls, as training rows (docs/definitions.md).
+"""Pseudo-faithful explanations and their controls: which word an arm explains with (docs/definitions.md).
 
 A ``Pick`` is one word of one text in one style; which word is the whole difference between the arms.
-Rows are TRL's conversational ``prompt``/``completion``: ``trl sft`` can use them unchanged.
 """
 
 from __future__ import annotations
@@ -9,16 +8,14 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from saywhy import prompts, readouts
+from saywhy import readouts
 from saywhy.edits import Item, Pinned, drop, recheck
 from saywhy.lexicon import Associations, most_associated
 from saywhy.models.protocol import Copy, Edit, Gap
 from saywhy.predict import Classifier
-from saywhy.records import Example, Prediction, Record, Setting, StyleName, Table
-from saywhy.tasks import Task
-from saywhy.words import MARK, budget, candidates, fold, match_case, occurrences, replace, take_out
+from saywhy.records import Prediction, Record, StyleName, Table
+from saywhy.words import budget, candidates, fold, match_case, replace
 
 POSITIONS = 3
 """A counterfactual is searched at the words whose removal matters most, so many of them."""
@@ -179,93 +176,6 @@ def named(items: Sequence[Item], words: Sequence[str], pinned: Pinned, seed: int
         swap = Pick((key,), (_other(rng, item, pinned, key),))
         picks.append({"attribution": Pick((key,)), "redaction": Pick((key,)), "counterfactual": swap})
     return picks
-
-
-def label_row(task: Task, example: Example, label: str) -> dict[str, Any]:
-    """Return the training row of the label turn."""
-    return {
-        "id": example.id,
-        "style": "label",
-        "setting": None,
-        "prompt": prompts.question(task, example.text, example.context),
-        "completion": [prompts.answer(task, label)],
-        "decision": None,
-    }
-
-
-def explanation_row(task: Task, item: Item, style: StyleName, setting: Setting, pick: Pick) -> dict[str, Any]:
-    """Return the training row of an explanation.
-
-    ``decision`` holds the character spans of the completion in which the word is decided on: everything else in
-    a redaction or counterfactual is a copy, and the loss may tell them apart.
-    """
-    content, spans = completion(item.example.text, style, pick)
-    return {
-        "id": item.example.id,
-        "style": style,
-        "setting": setting,
-        "prompt": readouts.request(task, item, style, setting),
-        "completion": [{"role": "assistant", "content": content}],
-        "decision": spans,
-    }
-
-
-def completion(text: str, style: StyleName, pick: Pick) -> tuple[str, list[list[int]]]:
-    """Return what the assistant says, and the spans of it that are decisions."""
-    cores = {word.key: word.core for word in candidates(text)}
-    if style == "attribution":
-        said = ", ".join(cores[key] for key in pick.words)
-        return said, [[0, len(said)]]
-    if style == "redaction":
-        edited = take_out(text, pick.words)
-        # Only the mark's beginning is a decision: the rest of it follows by itself.
-        return edited, [[at, at + 1] for at in _found(edited, MARK)]
-    new = {key: match_case(word, cores[key]) for key, word in zip(pick.words, pick.inserted, strict=True)}
-    edited = replace(text, new)
-    spans, shift = [], 0
-    for word in _occurrences_of(text, new):
-        spans.append([word[0] + shift, word[0] + shift + len(new[word[2]])])
-        shift += len(new[word[2]]) - (word[1] - word[0])
-    return edited, spans
-
-
-def _occurrences_of(text: str, keys: Mapping[str, str]) -> list[tuple[int, int, str]]:
-    return [(w.core_start, w.core_end, w.key) for w in occurrences(text) if w.key in keys]
-
-
-def _found(text: str, piece: str) -> list[int]:
-    starts, at = [], text.find(piece)
-    while at >= 0:
-        starts.append(at)
-        at = text.find(piece, at + 1)
-    return starts
-
-
-def rows(
-    task: Task,
-    items: Sequence[Item],
-    picks: Sequence[Picks],
-    styles: Sequence[StyleName],
-    setting: Setting = "one-word",
-    *,
-    labels: Sequence[str] | None = None,
-) -> list[dict[str, Any]]:
-    """Return the training rows of some texts: the label turn and one row a style.
-
-    Args:
-        task: The task.
-        items: Texts and predictions.
-        picks: What each explanation takes.
-        styles: Which styles are trained.
-        setting: one-word or free.
-        labels: The label turn's labels; None: no label turn.
-    """
-    made = []
-    for i, (item, mine) in enumerate(zip(items, picks, strict=True)):
-        if labels is not None:
-            made.append(label_row(task, item.example, labels[i]))
-        made += [explanation_row(task, item, style, setting, mine[style]) for style in styles]
-    return made
 
 
 def answered(item: Item, label: str) -> Item:

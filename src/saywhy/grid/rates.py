@@ -15,8 +15,9 @@ from saywhy.grid.steps import Size
 from saywhy.models.protocol import Choice, Model
 from saywhy.predict import Classifier, calibrate
 from saywhy.records import STYLES, TRAINING_OPERATOR
-from saywhy.targets import answered, at_random, rows
+from saywhy.targets import answered, at_random
 from saywhy.targets import faithful as search
+from saywhy.turns import rows
 
 PROBE = 2
 """Texts on which a rate is measured."""
