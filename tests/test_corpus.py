@@ -11,6 +11,7 @@ from saywhy.config import Config
 from saywhy.corpus import assemble, associate, pin
 from saywhy.edits import Item
 from saywhy.records import STYLES, Example, Prediction, SaywhyError
+from saywhy.targets import Pick
 from saywhy.tasks import load_task
 from saywhy.words import MARK, candidates, fold
 
@@ -112,6 +113,16 @@ def test_an_anchor_holds_every_label_with_the_share_that_the_model_gives_it():
     for row, label in zip(rows, ("World", "Business", "Sci/Tech"), strict=True):
         [(start, stop)] = row["decision"]
         assert row["completion"][0]["content"][start:stop] == task.labels[label]
+
+
+def test_a_row_of_words_that_stay_supervises_those_behind_the_deciding_one_only():
+    task, mine = load_task("sentiment140"), item("the view was grand today, was it")
+    row = turns.stay_row(task, mine, "redaction", Pick(("view",)), 0.5)
+    said = row["completion"][0]["content"]
+    assert said == mine.example.text
+    assert [said[start:].split()[0] for start, _ in row["decision"]] == ["was", "grand", "today,", "it"]
+    assert turns.stay_row(task, mine, "counterfactual", Pick(("it",), ("sad",)), 0.5) is None
+    assert turns.stay_row(task, mine, "attribution", Pick(("view",)), 0.5) is None
 
 
 def test_lexical_names_the_associated_word_whatever_the_model_uses():

@@ -57,6 +57,13 @@ def test_a_row_counts_as_much_as_its_share(chat, rows):
     assert quarter == pytest.approx([weight / 4 for weight in encode(chat, rows[0], RECIPE)["weights"]])
 
 
+def test_copied_tokens_count_as_little_as_a_row_says(chat, rows):
+    [row] = [row for row in rows[:4] if row["style"] == "redaction"]
+    encoded = encode(chat, {**row, "copied": 0.0, "share": 0.5}, RECIPE)
+    assert sum(encoded["weights"]) == pytest.approx(0.5)
+    assert 0 < sum(weight > 0 for weight in encoded["weights"]) < len(encoded["weights"])
+
+
 def test_rows_that_cannot_be_learned_from_are_refused(chat, rows):
     with pytest.raises(SaywhyError, match=r"t0: .* tokens, the model takes 20"):
         samples(chat, rows, RECIPE, longest=20)

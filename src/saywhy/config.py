@@ -132,6 +132,12 @@ class Config(BaseModel):
         description="Share of an arm's texts that rehearse the formats of styles that it does not practise: adapted's "
         "texts with random words.",
     )
+    stay_weight: float = Field(
+        0.0,
+        ge=0,
+        description="How much it counts, against 1 for an explanation, that the words behind the deciding one stay in "
+        "a copy that is unedited so far; 0: not practised.",
+    )
     label_turn: Literal["answer", "probabilities"] = Field(
         "answer",
         description="What the label turn of an arm practises: the model's own answer, or its own probabilities of all "

@@ -72,7 +72,16 @@ def of_arm(
     rows = turns.rows(task, mine, [picks[i] for i in keep], config.train_styles, labels=labels)
     if config.label_weight and config.label_turn == "probabilities":
         rows += [row for item in mine for row in turns.anchor_rows(task, item)]
-    return rows
+    return rows + (_staying(config, task, mine, [picks[i] for i in keep]) if config.stay_weight else [])
+
+
+def _staying(config: Config, task: Task, items: Sequence[Item], picks: Sequence[Picks]) -> list[dict[str, Any]]:
+    made = (
+        turns.stay_row(task, item, style, one[style], config.stay_weight)
+        for item, one in zip(items, picks, strict=True)
+        for style in config.train_styles
+    )
+    return [row for row in made if row]
 
 
 def of_adapted(config: Config, task: Task, items: Sequence[Item], pinned: Pinned, seed: int) -> list[dict[str, Any]]:

@@ -52,9 +52,8 @@ def encode(chat: Chat, row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]
     said = row["completion"][0]["content"]
     turn = chat.turn([*row["prompt"], *row["completion"]], f"row {row.get('id')}")
     spans = row.get("decision") or [[0, len(said)]]
-    weights = [
-        recipe.decision_weight if any(a < stop and start < b for a, b in spans) else 1.0 for start, stop in turn.spans
-    ]
+    heavy, light = recipe.decision_weight, row.get("copied", 1.0)
+    weights = [heavy if any(a < stop and start < b for a, b in spans) else light for start, stop in turn.spans]
     scale = (recipe.label_weight if row.get("style") == "label" else 1.0) * row.get("share", 1.0) / sum(weights)
     return {
         "ids": list(turn.ids),

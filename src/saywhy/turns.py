@@ -104,6 +104,24 @@ def _found(text: str, piece: str) -> list[int]:
     return starts
 
 
+def stay_row(task: Task, item: Item, style: StyleName, pick: Pick, share: float) -> dict[str, Any] | None:
+    """Return a row in which the words behind the deciding one stay, the text being unedited so far; None if none is.
+
+    An edited copy teaches at which words it goes on before the deciding one, but nothing of those behind it: seen from
+    there, a copy without an edit is always late, so that the edit seems the more overdue the later it is. The readout
+    compares all positions. Only the beginnings of those words are supervised (``copied`` is what other tokens count).
+    """
+    text = item.example.text
+    starts = {word.key: word.core_start for word in candidates(text)}
+    last = max(word.core_start for word in occurrences(text) if word.key in pick.words)
+    spans = [[at, at + 1] for at in starts.values() if at > last]
+    if style == "attribution" or not spans:
+        return None
+    row = explanation_row(task, item, style, "one-word", pick)
+    said = [{"role": "assistant", "content": text}]
+    return {**row, "completion": said, "decision": spans, "copied": 0.0, "share": share}
+
+
 def rows(
     task: Task,
     items: Sequence[Item],

@@ -79,7 +79,7 @@ class Block(BaseModel):
 
 
 TRAINING: tuple[str, ...] = (
-    *("train_rows", "epochs", "rate", "batch", "decision_weight", "label_weight", "label_turn"),
+    *("train_rows", "epochs", "rate", "batch", "decision_weight", "label_weight", "label_turn", "stay_weight"),
     *("replay", "replay_share", "format_share", "packing", "verified", "infill_words"),
 )
 """Settings that a block may change for its arms: those of their training."""
