@@ -14,6 +14,7 @@ from saywhy.report.study.gate import not_releasable
 from saywhy.report.study.keeping import class_sheets, gate_sheet, instruction_sheet
 from saywhy.report.study.load import StudyRun
 from saywhy.report.study.made import arms_sheet, made_sheets, numbers_sheet
+from saywhy.report.study.places import places_sheet
 from saywhy.report.study.sheets import (
     ablation_sheet,
     bars_sheet,
@@ -180,6 +181,7 @@ def _others(summary: StudySummary) -> Part:
         gain_sheet(summary, f"one-word, {readout}", _gains(summary, readout, "other arm"), EXPLORATORY)
         for readout in ("constrained", "generated")
     ]
+    sheets.append(places_sheet(summary))
     words = (
         "Above lexical (the word that the corpus associates with the label) and transplant (words of another model's "
         "decisions), an arm reports on itself; on a level with them, it imitates what is plausible.",
