@@ -11,10 +11,11 @@ import yaml
 
 from saywhy.records import SaywhyError
 from saywhy.report import write_report
-from saywhy.report.card import card_sheet, difference, write_card, write_cards
+from saywhy.report.card import card_sheet, difference, lessons_of, write_card, write_cards
 from saywhy.report.format import number
 from saywhy.report.gate import gate_of
 from saywhy.report.load import load_run
+from saywhy.report.provenance import practised_of
 from saywhy.report.summary import summarise
 from saywhy.store import write_json, write_lines
 from written_runs import write_run
@@ -82,6 +83,18 @@ def test_every_adapter_of_a_run_has_a_card_that_the_hub_can_read(run):
         assert ("do not use it" in text) == (card.parent.parent.name == "random")
         assert not re.search(r"\bnan\b|None|\{\{|\n\n\n\n", text)
         assert str(run) not in text
+
+
+def test_what_is_unusual_in_the_rows_is_told(tmp_path):
+    assert lessons_of({"config": {"stay_weight": 0.2, "verified": False, "rate": 0.1}}) == {"stay_weight": 0.2}
+    rows = (
+        {"style": "redaction"},
+        {"style": "redaction", "copied": 0.0, "share": 0.2},
+        {"style": "label", "share": 0.9},
+    )
+    (tmp_path / "training.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    told = practised_of(tmp_path / "training.jsonl")
+    assert told == "1 label (own probabilities), 1 redaction, 1 redaction (words that stay)"
 
 
 def test_the_numbers_are_those_of_the_report(run):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from saywhy import stats
-from saywhy.arms import kind
+from saywhy.arms import MADE, kind
+from saywhy.config import Config
 from saywhy.models.spec import CONSTANTS_FILE, PUBLIC_ID
 from saywhy.records import SaywhyError
 from saywhy.report.arms import level_seeds, rivals
@@ -80,6 +81,7 @@ def write_card(
     place, manifest = place or adapter.parent, summaries[0].run.manifest
     sources, replay = [source_of(one) for one in summaries], replay_of(manifest)
     peft = (adapter / "adapter_config.json").is_file()
+    recipe = {**told.get("recipe", {}), **({} if kind(arm) in MADE else lessons_of(manifest))}
     text = environment(escaped=False).get_template("card.md.j2").render(
         front=front_matter(told, sources, kind(arm), peft=peft, replay=bool(replay)),
         arm=arm,
@@ -87,7 +89,7 @@ def write_card(
         control=kind(arm) in CONTROLS,
         peft=peft,
         base=base_of(told),
-        recipe=[(name.replace("_", " "), value) for name, value in told.get("recipe", {}).items()],
+        recipe=[(name.replace("_", " "), value) for name, value in recipe.items()],
         practised=practised_of(place / "training.jsonl"),
         sources=sources,
         replay=replay,
@@ -99,6 +101,17 @@ def write_card(
     )  # fmt: skip
     write(adapter / NAME, text)
     return adapter / NAME
+
+
+LESSONS = ("verified", "label_turn", "stay_weight", "format_share")
+"""Settings that say what is in an arm's rows, not how they are learned."""
+
+
+def lessons_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an arm's rows that are not the usual ones."""
+    config = manifest.get("config", {})
+    usual = {name: Config.model_fields[name].default for name in LESSONS}
+    return {name: config[name] for name in LESSONS if config.get(name, usual[name]) != usual[name]}
 
 
 def front_matter(told: Mapping[str, Any], sources: Sequence[Source], sort: str, *, peft: bool, replay: bool) -> str:

@@ -81,9 +81,15 @@ def replay_of(manifest: Mapping[str, Any]) -> str:
     return f"`{'/'.join(name.parts[-2:]) if not name.is_absolute() else name.name}` (sha256 {data.get('replay')})"
 
 
+def _sort(row: Mapping[str, Any]) -> str:
+    """Return what a training row practises."""
+    told = " (words that stay)" if "copied" in row else " (own probabilities)" if "share" in row else ""
+    return f"{row.get('style')}{told}"
+
+
 def practised_of(path: Path) -> str:
     """Return how many rows of which kind the arm was trained on."""
     if not path.is_file():
         return ""
-    found = Counter(str(row.get("style")) for row in read_lines(path))
+    found = Counter(_sort(row) for row in read_lines(path))
     return ", ".join(f"{count} {style}" for style, count in sorted(found.items()))

@@ -16,7 +16,7 @@ def gate_sheet(summary: StudySummary) -> Sheet | None:
         "margin",
     )  # fmt: skip
     note = (
-        f"On the texts of the whole test split that were decided (n). Gate, on the tasks that an arm practised: the "
+        f"On the texts of the split that were decided (n). Gate, on the tasks that an arm practised: the "
         f"lower bound of the change of accuracy is above -{accuracy:g}, and agreement with the start arm is at most "
         f"{agreement:g} below that of two seeds of the start arm; an arm that fails is not releasable; open: not told "
         "yet. Where fewer than 10 texts changed, the lower bound is that of their number (Wilson). Floor, ceiling, "
