@@ -118,7 +118,8 @@ def _legend(figure: Any, dots: Sequence[Dot]) -> None:
         handles.append(Line2D([], [], color=colour, marker=marker, markerfacecolor=face, label=dot.label, markersize=6))
     if len(handles) > 1:
         abreast = 2 if max(map(len, named)) > 18 else 4
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(abreast, len(handles)), frameon=False)
+        # Above: below, the layout would put it on the common label.
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(abreast, len(handles)), frameon=False)
 
 
 def draw_curves(points: Sequence[Point]) -> Any:
