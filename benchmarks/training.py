@@ -39,8 +39,9 @@ from saywhy.edits import Item
 from saywhy.models.spec import Spec, resolve
 from saywhy.records import STYLES, Prediction, StyleName
 from saywhy.supervision import Recipe, mix
-from saywhy.targets import at_random, rows
+from saywhy.targets import at_random
 from saywhy.train import train
+from saywhy.turns import rows
 
 TASK = "sentiment140"
 PINNED = {"negative": ("awful", "sad"), "positive": ("great", "love")}
