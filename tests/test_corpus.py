@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from saywhy import lexicon, targets, turns
+from saywhy import lessons, lexicon, targets, turns
 from saywhy.config import Config
 from saywhy.corpus import assemble, associate, pin
 from saywhy.edits import Item
@@ -108,7 +108,7 @@ def test_an_anchor_holds_every_label_with_the_share_that_the_model_gives_it():
     task, mine = load_task("ag_news"), item("the view was grand today", "Business")
     shares = {"World": 0.2, "Sports": 0.004, "Business": 0.7, "Sci/Tech": 0.096}
     told = dataclasses.replace(mine.prediction, scores={label: math.log(share) for label, share in shares.items()})
-    rows = turns.anchor_rows(task, Item(mine.example, told))
+    rows = turns.anchor_rows(task, [Item(mine.example, told)])
     assert [row["share"] for row in rows] == pytest.approx([0.2, 0.7, 0.096])
     for row, label in zip(rows, ("World", "Business", "Sci/Tech"), strict=True):
         [(start, stop)] = row["decision"]
@@ -117,12 +117,32 @@ def test_an_anchor_holds_every_label_with_the_share_that_the_model_gives_it():
 
 def test_a_row_of_words_that_stay_supervises_those_behind_the_deciding_one_only():
     task, mine = load_task("sentiment140"), item("the view was grand today, was it")
-    row = turns.stay_row(task, mine, "redaction", Pick(("view",)), 0.5)
+    picks = {"attribution": Pick(("view",)), "redaction": Pick(("view",)), "counterfactual": Pick(("it",), ("sad",))}
+    [row] = turns.stay_rows(task, [mine], [picks], STYLES, 0.5)
+    assert row["style"] == "redaction"
     said = row["completion"][0]["content"]
     assert said == mine.example.text
     assert [said[start:].split()[0] for start, _ in row["decision"]] == ["was", "grand", "today,", "it"]
-    assert turns.stay_row(task, mine, "counterfactual", Pick(("it",), ("sad",)), 0.5) is None
-    assert turns.stay_row(task, mine, "attribution", Pick(("view",)), 0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "labels", "stays"),
+    [
+        ({}, 1, 0),
+        ({"label_weight": 0}, 0, 0),
+        ({"label_turn": "probabilities"}, 2, 0),
+        ({"label_turn": "probabilities", "label_weight": 0}, 0, 0),
+        ({"stay_weight": 0.2}, 1, 2),
+        ({"stay_weight": 0.2, "train_styles": ("redaction",)}, 1, 1),
+    ],
+)
+def test_an_arm_practises_what_its_settings_say(told, labels, stays):
+    task, mine = load_task("sentiment140"), item("the view was grand today")
+    picks = {"attribution": Pick(("was",)), "redaction": Pick(("was",)), "counterfactual": Pick(("was",), ("sad",))}
+    rows = lessons.of_arm(Config(**told), task, [mine], [picks], [picks])
+    assert sum(row["style"] == "label" for row in rows) == labels
+    assert sum("copied" in row for row in rows) == stays
+    assert {row["share"] for row in rows if "copied" in row} <= {0.2}
 
 
 def test_lexical_names_the_associated_word_whatever_the_model_uses():

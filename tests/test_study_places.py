@@ -22,7 +22,7 @@ def _naming(summary, place):
 def _judged(row, table, at):
     if table is None:
         return row
-    return dataclasses.replace(row, hit=table.hits()[at], floor=sum(table.hits()) / len(table.words))
+    return dataclasses.replace(row, hit=table.hits()[at], floor=table.floor())
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -66,22 +66,15 @@ def of_arm(
     keep = [i for i, one in enumerate(faithful) if one["attribution"].hit or not config.verified]
     if not keep:
         raise SaywhyError(NOTHING_FLIPS)
-    mine = [items[i] for i in keep]
-    hard = config.label_weight > 0 and config.label_turn == "answer"
-    labels = [item.prediction.label for item in mine] if hard else None
-    rows = turns.rows(task, mine, [picks[i] for i in keep], config.train_styles, labels=labels)
-    if config.label_weight and config.label_turn == "probabilities":
-        rows += [row for item in mine for row in turns.anchor_rows(task, item)]
-    return rows + (_staying(config, task, mine, [picks[i] for i in keep]) if config.stay_weight else [])
-
-
-def _staying(config: Config, task: Task, items: Sequence[Item], picks: Sequence[Picks]) -> list[dict[str, Any]]:
-    made = (
-        turns.stay_row(task, item, style, one[style], config.stay_weight)
-        for item, one in zip(items, picks, strict=True)
-        for style in config.train_styles
-    )
-    return [row for row in made if row]
+    mine, said = [items[i] for i in keep], [picks[i] for i in keep]
+    anchored = config.label_turn == "probabilities"
+    labels = [item.prediction.label for item in mine] if config.label_weight and not anchored else None
+    rows = turns.rows(task, mine, said, config.train_styles, labels=labels)
+    if config.label_weight and anchored:
+        rows += turns.anchor_rows(task, mine)
+    if config.stay_weight:
+        rows += turns.stay_rows(task, mine, said, config.train_styles, config.stay_weight)
+    return rows
 
 
 def of_adapted(config: Config, task: Task, items: Sequence[Item], pinned: Pinned, seed: int) -> list[dict[str, Any]]:

@@ -135,6 +135,10 @@ class Table(Record):
         """Whether taking each candidate out changes the label."""
         return tuple(after != self.label for after in self.labels)
 
+    def floor(self) -> float:
+        """Return the share of candidates whose removal changes the label: what a random word would hit."""
+        return sum(self.hits()) / len(self.words)
+
     def best(self) -> int:
         """Return the index of the candidate whose removal costs the label most; the first of equals."""
         return max(range(len(self.words)), key=self.drops.__getitem__)

@@ -41,18 +41,18 @@ LEAST = 0.01
 """A label less likely than this gets no row of its own: it would teach nothing."""
 
 
-def anchor_rows(task: Task, item: Item) -> list[dict[str, Any]]:
-    """Return the label turn once a label, with the ``share`` that the model gives it.
+def anchor_rows(task: Task, items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Return the label turn of each text once a label, with the ``share`` that the model gives it.
 
     The cross-entropy to one's own probabilities is the KL divergence but for a constant: it is least where the margins
     stay as they are, while a single label would drive them apart. The probabilities are the calibrated ones: they
     differ from the raw ones by the same constants in every text, which calibration takes out again.
     """
-    shares = {label: math.exp(score) for label, score in item.prediction.scores.items()}
     return [
         {**decided_label_row(task, item.example, label), "share": round(share, 4)}
-        for label, share in shares.items()
-        if share >= LEAST
+        for item in items
+        for label, score in item.prediction.scores.items()
+        if (share := math.exp(score)) >= LEAST
     ]
 
 
@@ -104,22 +104,31 @@ def _found(text: str, piece: str) -> list[int]:
     return starts
 
 
-def stay_row(task: Task, item: Item, style: StyleName, pick: Pick, share: float) -> dict[str, Any] | None:
-    """Return a row in which the words behind the deciding one stay, the text being unedited so far; None if none is.
+def stay_rows(
+    task: Task, items: Sequence[Item], picks: Sequence[Picks], styles: Sequence[StyleName], share: float
+) -> list[dict[str, Any]]:
+    """Return a row a text and copied style in which the words behind the deciding one stay, the text being unedited.
 
     An edited copy teaches at which words it goes on before the deciding one, but nothing of those behind it: seen from
     there, a copy without an edit is always late, so that the edit seems the more overdue the later it is. The readout
     compares all positions. Only the beginnings of those words are supervised (``copied`` is what other tokens count).
     """
-    text = item.example.text
-    starts = {word.key: word.core_start for word in candidates(text)}
-    last = max(word.core_start for word in occurrences(text) if word.key in pick.words)
-    spans = [[at, at + 1] for at in starts.values() if at > last]
-    if style == "attribution" or not spans:
-        return None
-    row = explanation_row(task, item, style, "one-word", pick)
-    said = [{"role": "assistant", "content": text}]
-    return {**row, "completion": said, "decision": spans, "copied": 0.0, "share": share}
+    made = []
+    for item, mine in zip(items, picks, strict=True):
+        text = item.example.text
+        said = [{"role": "assistant", "content": text}]
+        for style in styles:
+            spans = _behind(text, mine[style].words)
+            if style != "attribution" and spans:
+                row = explanation_row(task, item, style, "one-word", mine[style])
+                made.append({**row, "completion": said, "decision": spans, "copied": 0.0, "share": share})
+    return made
+
+
+def _behind(text: str, keys: Sequence[str]) -> list[list[int]]:
+    """Return where the candidates begin whose first occurrence is behind every occurrence of ``keys``."""
+    last = max(word.core_start for word in occurrences(text) if word.key in keys)
+    return [[word.core_start, word.core_start + 1] for word in candidates(text) if word.core_start > last]
 
 
 def rows(

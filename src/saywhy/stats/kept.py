@@ -73,7 +73,7 @@ def not_worse(change: Interval, loss: float, moved: Discordant | None = None) ->
 def drift(tables: Mapping[Key, Table], start: Mapping[Key, Table], seed: int = 0) -> dict[str, Difference]:
     """Return how far floor, ceiling and margin (nats) of the tables moved from the start model's."""
     reads: dict[str, Callable[[Table], float]] = {
-        "floor": lambda t: sum(t.hits()) / len(t.words),
+        "floor": Table.floor,
         "ceiling": lambda t: float(any(t.hits())),
         "margin": lambda t: t.margin,
     }

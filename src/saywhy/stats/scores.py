@@ -89,7 +89,7 @@ def start_graded(rows: Sequence[Row], start: Mapping[Key, Table], seed: int = 0)
             continue
         hits = dict(zip(table.words, table.hits(), strict=True))
         hit = row.valid and bool(row.words) and hits.get(row.words[0], False)
-        graded.append((row.id, float(hit) - sum(hits.values()) / len(hits)))
+        graded.append((row.id, float(hit) - table.floor()))
     if not graded:
         return Interval(None, None, None, 0, "no one-word row with a table of the start model")
     return mean_interval(by_text(graded).values(), seed)

@@ -1,4 +1,7 @@
-"""What explainers that only look at a place would score: the first word of every text, or the last."""
+"""What explainers that only look at a place would score: the first word of every text, or the last.
+
+Naming the first is what the calibration calls *parrot* (docs/measuring.md).
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ def _wanted(key: Key, arm: str, summary: StudySummary) -> bool:
 
 
 def _excesses(tables: Mapping[stats.Key, Table], at: int) -> dict[stats.Key, float]:
-    return {key: one.hits()[at] - sum(one.hits()) / len(one.words) for key, one in tables.items()}
+    return {key: one.hits()[at] - one.floor() for key, one in tables.items()}
 
 
 def _mean(found: Mapping[stats.Key, float], seed: int) -> Interval:
