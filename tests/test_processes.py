@@ -179,6 +179,35 @@ def test_two_processes_run_as_one_and_a_killed_one_is_said_and_mended(tmp_path):
     assert all(data(one)[name] == data(two)[name] for name in exact)
 
 
+@pytest.mark.slow
+def test_two_processes_do_a_study_as_one(tmp_path):
+    plan = {
+        "name": "tiny",
+        "model": str(tiny.save(tmp_path / "model")),
+        "tasks": ["sentiment140"],
+        "instruction_rows": 3,
+        "with": {"rows": 3, "adapt_rows": 3, "train_rows": 3, "decide_rows": 6, "calibration_rows": 6,
+                 "most_words": 9, "chunk": 2},
+        "blocks": [{"name": "main", "arms": ["base", "adapted", "faithful", "random"]}],
+        "confirmatory": [{"block": "main", "arm": "faithful", "against": "random"}],
+    }  # fmt: skip
+    (tmp_path / "tiny.yaml").write_text(json.dumps(plan), "utf-8")
+    one, two = tmp_path / "one", tmp_path / "two"
+    for count, out in ((1, one), (2, two)):
+        done = ended(launch(count, "-m", "saywhy", "study", str(tmp_path / "tiny.yaml"), f"out={out}"))
+        assert [code for code, *_ in done] == [0] * count, done
+    task = Path("tasks", "sentiment140")
+    found = told(two / task)
+    assert found
+    assert found == told(one / task)
+    for name in ("frozen.json", "models/seed-0/base/retention.json", task / "seed-0" / "base" / "constants.json"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+    kept = [json.loads((out / "models/seed-0/base/retention.json").read_text("utf-8")) for out in (one, two)]
+    assert kept[0]["replay"]["n"] == 3
+    assert len(kept[0]["plain"]["reasons"]) == 24
+    assert not list(two.rglob("*-parts*"))
+
+
 def told(out: Path) -> list[tuple]:
     """Everything that the last digits of trained weights must not change: texts, words, labels, verdicts."""
     found = []

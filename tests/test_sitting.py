@@ -47,7 +47,9 @@ with folder.timed("count"):
     folder.stage("a", ("rows", "more"), 7, chunk)
 told = folder.json("later.json", lambda: {"by": rank()})
 folder.note(counts={"by": rank()})
-print(json.dumps({"mine": mine, "later": told["by"]}))
+parts = []
+total = folder.json_of_chunks("a/total.json", 5, lambda number: parts.append(number) or number / 3, sum)
+print(json.dumps({"mine": mine, "later": told["by"], "parts": parts, "total": total}))
 """
 
 
@@ -127,9 +129,11 @@ def test_chunks_are_shared_and_merged_as_one_process_would(tmp_path):
     found = finished(share(tmp_path / "three", 3))
     assert [one["mine"] for one in found] == [[0, 3, 6], [1, 4], [2, 5]]
     assert {one["later"] for one in found} == {0}, "outside of chunks the first process makes it"
+    assert [one["parts"] for one in found] == [[0, 3], [1, 4], [2]]
+    assert {one["total"] for one in found} == {sum(number / 3 for number in range(5))}
     finished(share(tmp_path / "one", 1))
-    for name in ("rows", "more"):
-        files = [tmp_path / out / "a" / f"{name}.jsonl" for out in ("one", "three")]
+    for name in ("rows.jsonl", "more.jsonl", "total.json"):
+        files = [tmp_path / out / "a" / name for out in ("one", "three")]
         assert files[0].read_bytes() == files[1].read_bytes()
     told = json.loads((tmp_path / "three" / "run.json").read_text())
     assert told["counts"] == {"by": 0}
@@ -139,7 +143,8 @@ def test_chunks_are_shared_and_merged_as_one_process_would(tmp_path):
 
 def test_what_is_there_is_not_computed_again_by_any_number_of_processes(tmp_path):
     finished(share(tmp_path / "run", 2))
-    assert [one["mine"] for one in finished(share(tmp_path / "run", 3))] == [[], [], []]
+    again = finished(share(tmp_path / "run", 3))
+    assert [(one["mine"], one["parts"]) for one in again] == [([], []), ([], []), ([], [])]
     (tmp_path / "run" / "a" / "more.jsonl").unlink()
     assert [one["mine"] for one in finished(share(tmp_path / "run", 1))] == [[*range(7)]]
 

@@ -28,6 +28,37 @@ def test_a_stage_goes_on_at_the_next_chunk(tmp_path):
     assert again.done("a", ("rows", "more"))
 
 
+def test_a_file_of_chunks_goes_on_at_the_next_one_and_leaves_no_chunks(tmp_path):
+    run, asked = RunFolder(tmp_path / "run", {}, {}), []
+
+    def chunk(number, fail_at=None):
+        asked.append(number)
+        if number == fail_at:
+            raise RuntimeError("killed")
+        return number / 3
+
+    with pytest.raises(RuntimeError):
+        run.json_of_chunks("a/total.json", 3, lambda n: chunk(n, 1), sum)
+    (tmp_path / "run/a/.total-parts/00000.json").write_text("0.5")  # what is there is taken as it is
+    for _ in range(2):
+        assert run.json_of_chunks("a/total.json", 3, chunk, sum) == 0.5 + 1 / 3 + 2 / 3
+    assert asked == [0, 1, 1, 2]
+    assert not list((tmp_path / "run/a").glob(".*"))
+
+
+def test_what_all_processes_make_is_not_begun_within_a_chunk_of_one(tmp_path):
+    run = RunFolder(tmp_path / "run", {}, {})
+
+    def chunk(number):
+        return {"rows": [{"n": run.json_of_chunks("total.json", 2, float, sum)}]}
+
+    with pytest.raises(RuntimeError, match="within a chunk"):
+        run.stage("", ("rows",), 2, chunk)
+    run.json_of_chunks("total.json", 2, float, sum)
+    run.stage("", ("rows",), 2, chunk)
+    assert [row["n"] for row in read_lines(tmp_path / "run/rows.jsonl")] == [1.0, 1.0]
+
+
 def test_other_settings_prompts_or_weights_are_refused_with_the_difference(tmp_path):
     facts = {"prompts": {"a": "Why?"}, "model": {"fingerprint": "x"}, "task": {"name": "t"}}
     RunFolder(tmp_path / "run", {"rows": 4}, facts)

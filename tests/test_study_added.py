@@ -9,12 +9,15 @@ from saywhy.arms import Trained
 from saywhy.grid import expand
 from saywhy.grid import run as grid_run
 from saywhy.grid.command import study
+from saywhy.grid.expand import units
 from saywhy.grid.member import Member
 from saywhy.grid.plan import Plan
 from saywhy.grid.run import Grid
-from saywhy.grid.steps import Step
-from saywhy.records import STYLES, SaywhyError
+from saywhy.grid.shown import Shown
+from saywhy.grid.steps import Step, all_steps, shown_rows
+from saywhy.records import STYLES, Row, SaywhyError
 from saywhy.shelf import Shelf
+from saywhy.store import read_lines, read_records
 
 PLAN = {
     "name": "tiny",
@@ -43,10 +46,15 @@ def member_of(plan, out):
     return Member(config, out / "tasks", Shelf(config), lambda arm, seed: None, expand.asked(plan), sorted(pieces))
 
 
+def lesson(member, plan, variant=""):
+    """Return the rows that an arm is trained on."""
+    config = expand.settings(plan, extra=expand.trained_arms(plan)[f"faithful{variant}.all.sentiment140"])
+    return member.lesson(ARM, 0, config)
+
+
 def practised(member, plan, variant=""):
     """Return the texts that an arm is trained on, in their order."""
-    config = expand.settings(plan, extra=expand.trained_arms(plan)[f"faithful{variant}.all.sentiment140"])
-    return list(dict.fromkeys(row["id"] for row in member.lesson(ARM, 0, config)))
+    return list(dict.fromkeys(row["id"] for row in lesson(member, plan, variant)))
 
 
 def test_an_arm_of_fewer_rows_may_be_added(plan_of, tmp_path, monkeypatch):
@@ -85,6 +93,52 @@ def test_an_arm_of_more_rows_than_the_first_goes_on_from_it(plan_of, tmp_path):
     few, all_rows = practised(member, plan, "-few"), practised(member, plan)
     assert all_rows[:2] == few
     assert len(all_rows) == 6
+
+
+def test_an_arm_whose_words_are_found_otherwise_has_targets_of_its_own(plan_of, tmp_path):
+    slope = {"name": "slope", "variant": "slope", "with": {"target_method": "gradient_x_input"}}
+    plan = plan_of(slope)
+    member = member_of(plan, tmp_path)
+    usual, other = lesson(member, plan), lesson(member, plan, "-slope")
+    assert [row["id"] for row in usual] == [row["id"] for row in other]
+    assert [row["completion"] for row in usual] != [row["completion"] for row in other]
+    found = {path.name for path in (tmp_path / "tasks/seed-0").glob("targets*.jsonl")}
+    assert found == {"targets.jsonl", "targets-gradient_x_input.jsonl"}
+    assert lesson(member_of(plan, tmp_path), plan, "-slope") == other
+
+
+def test_examples_are_built_in_texts_judged_with_the_calibration_of_the_task(plan_of, tmp_path):
+    plan = plan_of({"name": "start", "arms": ["base"], "test_tasks": ["sentiment140"]})
+    of = member_of(plan, tmp_path)
+    shown = Shown(of, tmp_path / "examples" / "sentiment140", 3)
+    shown.write_texts()
+    shown.audit("base", 0)
+    rows = read_records(tmp_path / "examples/sentiment140/seed-0/base/rows.jsonl", Row)
+    assert {(row.style, row.setting, row.readout) for row in rows} == {
+        (style, "one-word", readout) for style in STYLES for readout in ("constrained", "generated")
+    }
+    texts = {line["id"]: line["text"] for line in read_lines(tmp_path / "examples/sentiment140/texts.jsonl")}
+    assert {row.id for row in rows} == set(texts)
+    assert len(texts) == 3
+    assert all(texts.values())
+    assert [path.parent for path in tmp_path.rglob("constants.json")] == [tmp_path / "tasks/seed-0/base"]
+    assert shown.pinned is of.pinned
+
+
+def test_a_bank_shows_the_first_seed_of_the_confirmatory_arms():
+    told = {**PLAN, "data": "tweets", "seeds": [0, 1], "tasks": ["sentiment140", "snli"],
+            "blocks": [{"name": "main", "seeds": [0, 1], "arms": ["adapted", "faithful", "random"]}, FEW],
+            "confirmatory": [{"block": "main"}]}  # fmt: skip
+
+    def shown(plan):
+        return [step.name for step in all_steps(plan, units(plan)) if step.kind == "show"]
+
+    plan = Plan(**told)
+    assert shown(plan) == [
+        f"show {kind}.all.{task} on {task}, seed 0" for task in plan.tasks for kind in ("faithful", "random")
+    ]
+    assert shown_rows(plan) == 10
+    assert not shown(Plan(**{**told, "data": "pocket"}))
 
 
 class OneMood:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from saywhy.report.arms import tables_of
-from saywhy.report.study.places import PLACES, places_of, places_sheet
+from saywhy.report.study.places import PLACES, named_of, named_sheet, places_of, places_sheet
 
 
 def _naming(summary, place):
@@ -33,6 +33,25 @@ def test_who_names_a_place_has_nothing_beyond_it(planted_summary, place):
     assert all(one.beyond[place].value == pytest.approx(0.0) for one in found)
     other = next(name for name in PLACES if name != place)
     assert any(abs(one.beyond[other].value) > 0 for one in found)
+
+
+def test_who_names_the_first_word_does_so_always_and_the_best_one_as_often_as_it_is_first(planted_summary):
+    rows = {}
+    for task, cells in planted_summary.rows.items():
+        rows[task] = {}
+        for key, mine in cells.items():
+            tables = tables_of(planted_summary.study.runs[task], key.arm, key.operator)
+            there = [(row, tables[row.id, row.seed]) for row in mine if (row.id, row.seed) in tables]
+            rows[task][key] = [dataclasses.replace(row, words=table.words[:1], reason=None) for row, table in there]
+    found = list(named_of(dataclasses.replace(planted_summary, rows=rows)))
+    assert {one.key.style for one in found} == {"attribution", "redaction"}
+    for one in found:
+        tables = tables_of(planted_summary.study.runs[one.task], one.key.arm, planted_summary.operator)
+        mine = [tables[row.id, row.seed] for row in rows[one.task][one.key]]
+        assert one.first.value == 1.0
+        assert one.best.value == pytest.approx(sum(table.best() == 0 for table in mine) / len(mine))
+        assert one.chance == pytest.approx(sum(1 / len(table.words) for table in mine) / len(mine))
+    assert len(named_sheet(planted_summary).rows) == len(list(named_of(planted_summary)))
 
 
 def test_whose_gain_was_planted_has_more_than_a_place(planted_summary):

@@ -130,6 +130,7 @@ def test_confirmatory_cells_name_arm_control_and_seeds():
         ({"blocks": [{"name": "main", "settings": ["free"]}]}, "generated"),
         ({"blocks": [{"name": "main", "with": {"rate": 0.1}}]}, "variant"),
         ({"blocks": [{"name": "main", "variant": "x", "with": {"rat": 0.1}}]}, "did you mean 'rate'"),
+        ({"blocks": [{"name": "main", "variant": "x", "with": {"rank": 8}}]}, "only 0, all weights"),
         ({"blocks": [{"name": "main", "styles": ["poem"]}]}, "styles"),
         ({"blocks": [{"name": "main"}, {"name": "main"}]}, "twice"),
         ({"confirmatory": [{"block": "mine"}]}, "did you mean 'main'"),

@@ -27,6 +27,7 @@ from saywhy.report.study.frozen import objections
 from saywhy.report.study.gate import instructed, not_releasable
 from saywhy.report.study.groups import groups_of
 from saywhy.report.study.matrices import style_matrices, task_matrices
+from saywhy.report.study.sheets import result
 from saywhy.report.study.summary import missing, summarise_study
 from saywhy.stats import Difference, Interval
 from synthetic_study import bare_page
@@ -101,6 +102,26 @@ def test_one_seed_of_the_start_arm_leaves_the_gate_open(planted, tmp_path):
     assert states["faithful-bare.all.films"] == "fails"
 
 
+def test_nothing_is_decided_while_a_frozen_seed_is_missing(planted_summary):
+    gains = [
+        dataclasses.replace(gain, frozen=dataclasses.replace(gain.frozen, seeds=(*gain.seeds, 9)))
+        if gain.frozen
+        else gain
+        for gain in planted_summary.gains
+    ]
+    partial = dataclasses.replace(
+        planted_summary, gains=tuple(gains), frozen=tuple(g.frozen for g in gains if g.frozen)
+    )
+    said = answer(partial)[0]
+    assert said.startswith("Not decided yet, for 6 of 6 confirmatory cells lack seeds (9): so far, in 5 of the 6")
+    assert "mean excess" in said
+    assert "confirmatory cells that lack seeds (9): 6 of 6" in missing(partial)
+    shown = {result(partial, gain) for gain in partial.confirmatory}
+    assert shown == {"so far higher", "so far not shown"}
+    assert not any(gain.confirmed() for gain in partial.confirmatory)
+    assert {one.state for one in check(partial) if one.what.startswith("above its control")} <= {"open"}
+
+
 def test_agreement_below_two_seeds_fails_the_gate():
     rules, nobody = Rules(), Interval(None, None, None, 0)
     change, usual = Difference(0.0, -0.01, 0.01, 900, p=1.0), Interval(0.95, 0.93, 0.96, 900)
@@ -115,11 +136,8 @@ def test_agreement_below_two_seeds_fails_the_gate():
         "fails",
         ("agreement 0.93 is below that of two seeds of the start arm, 0.95",),
     )
-    assert (
-        gate_of(kept(0.99, "unclear"), usual, rules)
-        .reasons[0]
-        .endswith("too few texts changed to exclude a loss of 0.02")
-    )
+    unclear = gate_of(kept(0.99, "unclear"), usual, rules).reasons[0]
+    assert unclear.endswith("+0.0 [-1.0, +1.0] points, too few texts changed to exclude a loss of 2")
     assert gate_of(kept(0.99), nobody, rules).state == "open"
 
 

@@ -1,9 +1,14 @@
 """Pseudo-faithful explanations on a model: the search looks, and takes what it found."""
 
+from typing import get_args
+
 import pytest
 
 import tiny
 from saywhy import lessons, targets
+from saywhy.attribution import METHODS, Options
+from saywhy.attribution.occlusion import of_tables
+from saywhy.config import Config, TargetMethod
 from saywhy.edits import Item, drop, recheck, tables
 from saywhy.models.protocol import Gap
 from saywhy.predict import Classifier
@@ -24,9 +29,8 @@ def items(classifier):
 @pytest.mark.parametrize("infill", [0, 3])
 def test_the_counterfactual_found_is_what_a_fresh_recheck_says(classifier, items, infill):
     made = tables(classifier, items, "redact")
-    for item, table, picks in zip(
-        items, made, targets.faithful(classifier, items, made, tiny.PINNED, infill=infill), strict=True
-    ):
+    told = targets.faithful(classifier, items, made, of_tables(made), tiny.PINNED, infill=infill)
+    for item, table, picks in zip(items, made, told, strict=True):
         best = max(table.drops)
         assert table.drops[table.words.index(picks["attribution"].words[0])] == best
         assert picks["redaction"] == picks["attribution"]
@@ -45,6 +49,27 @@ def test_the_counterfactual_found_is_what_a_fresh_recheck_says(classifier, items
                 assert not any(one.label == item.prediction.runner_up for one in found)
                 largest = max(drop(item.prediction, one) for one in found)
                 assert drop(item.prediction, after) == pytest.approx(largest, abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["gradient_x_input", "integrated_gradients"])
+def test_another_method_chooses_the_words_and_the_recheck_still_says_whether_they_hit(classifier, items, method):
+    config = Config(target_method=method, steps=4)
+    examples = [item.example for item in items]
+    told, picks = lessons.pseudo_faithful(classifier, examples, tiny.PINNED, config)
+    assert told == items
+    scores = METHODS[method](classifier, items, Options(steps=4))
+    for item, table, score, mine in zip(items, tables(classifier, items, "redact"), scores, picks, strict=True):
+        top = score.best()
+        assert mine["attribution"].words == mine["redaction"].words == (top,)
+        assert mine["attribution"].hit == (table.labels[table.words.index(top)] != item.prediction.label)
+        highest = sorted(score.scores, reverse=True)[: targets.POSITIONS]
+        assert score.scores[score.words.index(mine["counterfactual"].words[0])] in highest
+    by_recheck = lessons.pseudo_faithful(classifier, examples, tiny.PINNED, Config())[1]
+    assert any(a["attribution"].words != b["attribution"].words for a, b in zip(picks, by_recheck, strict=True))
+
+
+def test_every_method_but_the_baselines_can_choose_the_words_of_targets():
+    assert set(get_args(TargetMethod)) == set(METHODS) - {"lexical", "random"}
 
 
 def test_infill_is_the_models_likeliest_words_whatever_the_batch(classifier, items):

@@ -226,6 +226,17 @@ def test_full_fine_tuning_ships_a_whole_model(tiny_folder, rows, tmp_path, loade
     assert not torch.equal(model.model.state_dict()[name], loaded("llama").model.state_dict()[name])
 
 
+def test_all_weights_go_on_from_what_an_adapter_has_learned(adapter, tiny_folder, rows, tmp_path):
+    still = dataclasses.replace(RECIPE, rank=0, epochs=1, rate=1e-12)
+    folder = train(resolve(str(adapter)), rows, still, tmp_path)
+    assert not (folder / "adapter_config.json").exists()
+    asked = [Choice([{"role": "user", "content": "hi"}], ("great", "awful"))]
+    start, found = (load(str(one)).choose(asked)[0] for one in (adapter, folder))
+    tiny.exact_products()
+    assert found == pytest.approx(start, abs=1e-4)
+    assert found != pytest.approx(load(str(tiny_folder)).choose(asked)[0], abs=1e-3)
+
+
 def test_without_packing_the_training_is_the_same(adapter, tiny_folder, rows, tmp_path):
     plain = weights(train(resolve(str(tiny_folder)), rows, dataclasses.replace(RECIPE, packing="none"), tmp_path))
     for name, weight in weights(adapter).items():

@@ -75,6 +75,7 @@ def predicted(run: Run) -> list[Item]:
         found = run.classifier(AUDITED, run.config.seeds[0]).predict_examples(some, tick)
         return [{"id": one.id, **prediction.to_dict()} for one, prediction in zip(some, found, strict=True)]
 
+    run.constants(AUDITED, run.config.seeds[0])
     _chunks(run, PREDICTIONS, len(examples), lines)
     told = read_records(run.folder.path / FOLDER / f"{PREDICTIONS}.jsonl", Prediction)
     return [Item(*pair) for pair in zip(examples, told, strict=True)]
@@ -82,6 +83,7 @@ def predicted(run: Run) -> list[Item]:
 
 def _stage(run: Run, one: Pass, items: Sequence[Item]) -> None:
     config = run.config
+    found_in_corpus = run.associations if one.method == "lexical" else {}
 
     def lines(part: Sequence[int], tick: Any) -> list[dict[str, Any]]:
         options = Options(
@@ -89,7 +91,7 @@ def _stage(run: Run, one: Pass, items: Sequence[Item]) -> None:
             steps=config.steps,
             samples=config.samples,
             seed=config.seeds[0],
-            associations=run.associations if one.method == "lexical" else {},
+            associations=found_in_corpus,
         )
         some = [items[at] for at in part]
         found = METHODS[one.method](run.classifier(AUDITED, config.seeds[0]), some, options, tick)

@@ -273,6 +273,8 @@ def _examples(folder: Path, out: Path) -> None:
             f"{foreign[0] if foreign else place}: examples of a bank are runs with data=pocket; remove it"
         )
     shutil.copytree(place, out / BUILT_IN, ignore=shutil.ignore_patterns("adapter", ".*"))
+    for run in runs:
+        write_json(out / run.relative_to(folder), _portable(read_object(run)))
     say(f"examples of built-in texts are copied as they are: {', '.join(_names(runs, place))}")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from saywhy.attribution import METHODS, TAKE_OUT, Options, check, passes
 from saywhy.config import Config, resolved
+from saywhy.constants import constants
 from saywhy.corpus import assemble, associate
 from saywhy.data import load_examples
 from saywhy.edits import Item
@@ -24,7 +25,7 @@ from saywhy.models.protocol import Tick
 from saywhy.models.spec import CONSTANTS_FILE, resolve
 from saywhy.models.weights import load
 from saywhy.plants import FOLLOWS, PLANTS, Plant, grown, worn
-from saywhy.predict import Classifier, calibrate
+from saywhy.predict import Classifier
 from saywhy.progress import progress, say
 from saywhy.records import OPERATORS, Example, Operator, SaywhyError
 from saywhy.run_folder import RunFolder
@@ -120,9 +121,12 @@ class _Run:
         if self.folder.done(where, FILES):
             return True
         model = load(str(adapter), self.config.token_budget, self.config.precision)
-        constants = self.folder.json(f"{where}/constants.json", lambda: self._constants(model, plant))
-        classifier = Classifier(model, self.task, constants)
-        followed = self.folder.json(f"{where}/followed.json", lambda: self._followed(classifier, plant))
+        some, size = self._texts(plant, "train", self.config.calibration_rows), self.config.chunk
+        stage, name = f"calibrate plant {plant.name}", f"{where}/constants.json"
+        classifier = Classifier(
+            model, self.task, constants(self.folder, name, self.task, some, lambda: model, size, stage)
+        )
+        followed = self._followed(classifier, plant, f"{where}/followed.json")
         share = followed["right"] / followed["n"]
         if share < FOLLOWS:
             say(f"plant {plant.name} failed: the model follows it on {share:.1%} of {followed['n']} held-out texts")
@@ -154,16 +158,17 @@ class _Run:
     def _texts(self, plant: Plant, split: str, count: int) -> list[Example]:
         return texts(plant, self.task, split, count, self.seed)
 
-    def _constants(self, model: Any, plant: Plant) -> dict[str, float]:
-        some = self._texts(plant, "train", self.config.calibration_rows)
-        with progress(f"calibrate plant {plant.name}", len(some)) as bar:
-            return calibrate(model, self.task, some, bar.tick)
+    def _followed(self, classifier: Classifier, plant: Plant, name: str) -> dict[str, int]:
+        held, size = self._texts(plant, "validation", HELD_OUT), self.config.chunk
 
-    def _followed(self, classifier: Classifier, plant: Plant) -> dict[str, int]:
-        held = self._texts(plant, "validation", HELD_OUT)
-        with progress(f"check plant {plant.name}", len(held)) as bar:
-            found = classifier.predict_examples(held, bar.tick)
-        return {"right": sum(a.label == b.label for a, b in zip(found, held, strict=True)), "n": len(held)}
+        def right(number: int) -> int:
+            part = held[number * size : (number + 1) * size]
+            found = classifier.predict_examples(part, bar.tick)
+            return sum(a.label == b.label for a, b in zip(found, part, strict=True))
+
+        with progress(f"check plant {plant.name}", len(held), shared=True) as bar:
+            chunks = -(-len(held) // size)
+            return dict(self.folder.json_of_chunks(name, chunks, right, lambda p: {"right": sum(p), "n": len(held)}))
 
     def _measure(self, plant: Plant, where: str, classifier: Classifier) -> None:
         chosen = self._chosen(plant, classifier)

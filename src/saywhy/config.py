@@ -15,6 +15,9 @@ from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
 """An arm of ``saywhy run``."""
 
+TargetMethod = Literal["occlusion", "gradient_x_input", "integrated_gradients", "kernel_shap", "lime"]
+"""An attribution method that can choose the words of ``faithful``: all but the baselines, which are arms."""
+
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """A seed: what every generator of random numbers takes, and what the name of a folder can be read back as."""
 
@@ -93,6 +96,10 @@ class Config(BaseModel):
     )
     lexicon_rows: int = Field(4000, ge=2, description="Training texts from which words' associations are counted.")
     pinned_words: int = Field(2, ge=2, description="Words a label that a counterfactual may insert.")
+    target_method: TargetMethod = Field(
+        "occlusion",
+        description="Attribution method that chooses the words of `faithful`. Occlusion is exact: it is the recheck.",
+    )
     infill_words: int = Field(
         0,
         ge=0,

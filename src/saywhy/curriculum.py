@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from saywhy import lessons, targets
 from saywhy.config import Config
+from saywhy.constants import constants
 from saywhy.corpus import Corpus, refuse_empty
 from saywhy.edits import Item, Pinned
 from saywhy.lexicon import Associations
-from saywhy.predict import Classifier, calibrate
+from saywhy.predict import Classifier
 from saywhy.progress import progress, say
 from saywhy.records import STYLES, Example, Prediction
 from saywhy.run_folder import RunFolder
@@ -38,6 +39,9 @@ class Source(Protocol):
     def associations(self) -> Associations:
         """Words' associations with labels."""
 
+    def constants(self, arm: str, seed: int) -> dict[str, float]:
+        """Return an arm's calibration constants, measured once."""
+
     def classifier(self, arm: str, seed: int) -> Classifier:
         """Return an arm as a calibrated classifier."""
 
@@ -61,9 +65,11 @@ class Curriculum:
 
     def practised(self, seed: int) -> Explained:
         """Return the arms' texts with adapted's predictions and its pseudo-faithful explanations, made once."""
-        return self.explained("adapted", seed, self.run.corpus.arms, f"seed-{seed}", "targets")
+        return self.explained("adapted", seed, self.run.corpus.arms, f"seed-{seed}", "targets", self.run.config)
 
-    def explained(self, arm: str, seed: int, examples: Sequence[Example], where: str, name: str) -> Explained:
+    def explained(
+        self, arm: str, seed: int, examples: Sequence[Example], where: str, name: str, config: Config
+    ) -> Explained:
         """Return texts with the predictions of ``arm`` and its pseudo-faithful explanations, made once.
 
         Args:
@@ -72,16 +78,18 @@ class Curriculum:
             examples: The texts.
             where: Folder of the stage, below the run folder.
             name: Stem of its files.
+            config: How the explanations are found.
         """
-        run, size = self.run, self.run.config.chunk
+        run, size, pinned = self.run, self.run.config.chunk, self.run.pinned
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = examples[number * size : (number + 1) * size]
-            found = lessons.pseudo_faithful(run.classifier(arm, seed), part, run.pinned, run.config.infill_words)
+            found = lessons.pseudo_faithful(run.classifier(arm, seed), part, pinned, config)
             bar.tick(len(part))
             return {name: [lessons.to_line(*one) for one in zip(*found, strict=True)]}
 
         if not run.folder.done(where, (name,)):
+            run.constants(arm, seed)
             title = f"targets, seed {seed}"
             with run.folder.timed("targets"), progress(title, len(examples), shared=True) as bar:
                 run.folder.stage(where, (name,), -(-len(examples) // size), chunk)
@@ -97,6 +105,7 @@ class Curriculum:
         run = self.run
         refuse_empty(run.corpus, run.config, "adapt")
         where, size, examples = f"seed-{seed}/adapted", run.config.chunk, run.corpus.adapt
+        run.constants("base", run.config.seeds[0])
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = examples[number * size : (number + 1) * size]
@@ -130,11 +139,12 @@ class Curriculum:
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = pool[number * size : (number + 1) * size]
-            words = lessons.top_words(self._donor(where), part)
+            words = lessons.top_words(donor, part)
             bar.tick(len(part))
             return {"donor": [{"id": one.id, "word": word} for one, word in zip(part, words, strict=True)]}
 
         if not run.folder.done(where, ("donor",)):
+            donor = self._donor(where)
             with run.folder.timed("donor"), progress("donor's words", len(pool), shared=True) as bar:
                 run.folder.stage(where, ("donor",), -(-len(pool) // size), chunk)
         words = {line["id"]: line["word"] for line in read_lines(run.folder.path / where / "donor.jsonl", "id", "word")}
@@ -145,5 +155,6 @@ class Curriculum:
         if run.config.donor is None:
             return run.classifier("base", run.config.seeds[0])
         model, task = run.shelf.model(run.config.donor), run.corpus.task
-        kept = run.folder.json(f"{where}/donor-constants.json", lambda: calibrate(model, task, run.corpus.calibration))
+        name, texts, size = f"{where}/donor-constants.json", run.corpus.calibration, run.config.chunk
+        kept = constants(run.folder, name, task, texts, lambda: model, size, "calibrate donor")
         return Classifier(model, task, kept)

@@ -16,7 +16,7 @@ from saywhy.config import Config, resolved
 from saywhy.corpus import Corpus, assemble, associate, pin, refuse_empty
 from saywhy.data import sample
 from saywhy.edits import Item
-from saywhy.forecast import TRAIN_COST, checks_seconds, seconds_of
+from saywhy.forecast import TRAIN_COST, checks_seconds, practised, seconds_of
 from saywhy.gauge import gauge
 from saywhy.models.weights import load
 from saywhy.plants import PLANTS
@@ -24,9 +24,8 @@ from saywhy.predict import Classifier, calibrate
 from saywhy.progress import say
 from saywhy.records import Example
 from saywhy.run import AUDITED
-from saywhy.targets import answered, at_random
 from saywhy.tasks import Task, load_task
-from saywhy.turns import decided_label_row, rows
+from saywhy.turns import decided_label_row
 
 PROBE = 4
 """Texts that are computed to measure the rate."""
@@ -54,9 +53,7 @@ def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
     began = time.monotonic()
     found = audit.audit(probe.classifier, some, plan_)
     per_text = (time.monotonic() - began) / len(some)
-    items = [answered(item, item.prediction.label) for item in probe.items]
-    made = rows(corpus.task, items, at_random(items, words, 0), config.train_styles)
-    per_trained = probe.trained(made) / len(items)
+    per_trained = probe.trained(practised(config, corpus.task, probe.items, words)) / len(probe.items)
     checks: dict[str, float] = {}
     if config.robustness:
         cases = list(rejudge.cases(some, found.rows, found.tables, config.operators[0]).values())

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from saywhy import rejudge
+from saywhy import lessons, rejudge
 from saywhy.checks import ALL, CHECKS, check_of
 from saywhy.config import Config
 from saywhy.corpus import Corpus
-from saywhy.edits import Pinned
+from saywhy.edits import Item, Pinned
 from saywhy.predict import Classifier
 from saywhy.rejudge import Case
+from saywhy.targets import answered, at_random
+from saywhy.tasks import Task
 from saywhy.variants import variants
 
 TRAIN_COST = 3.0
@@ -66,6 +69,13 @@ def checks_seconds(
         elif check in kinds and {check, ALL} & set(config.robustness):
             found[check] = texts * seconds_of(kinds[check])
     return found
+
+
+def practised(config: Config, task: Task, items: Sequence[Item], pinned: Pinned) -> list[dict[str, Any]]:
+    """Return rows as an arm practises them with the settings of ``config``, with random words: as long as any other."""
+    told = [answered(item, item.prediction.label) for item in items]
+    words = at_random(told, pinned, 0)
+    return lessons.of_arm(config.model_copy(update={"verified": False}), task, told, words, words)
 
 
 def seconds_of(compute: Callable[[], object]) -> float:

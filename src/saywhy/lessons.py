@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from saywhy import targets, turns
+from saywhy.attribution import METHODS, Options
+from saywhy.attribution.occlusion import of_tables
 from saywhy.config import Config
 from saywhy.edits import Item, Pinned, tables
 from saywhy.predict import Classifier
@@ -19,13 +21,17 @@ NOTHING_FLIPS = "no training text has a word that flips the answer: verified=fal
 
 
 def pseudo_faithful(
-    classifier: Classifier, examples: Sequence[Example], pinned: Pinned, infill: int
+    classifier: Classifier, examples: Sequence[Example], pinned: Pinned, config: Config
 ) -> tuple[list[Item], list[Picks]]:
     """Return the model's answers to some texts and the one-word explanations that are likely to be faithful."""
     items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
-    return items, list(
-        targets.faithful(classifier, items, tables(classifier, items, TRAINING_OPERATOR), pinned, infill=infill)
-    )
+    made = tables(classifier, items, TRAINING_OPERATOR)
+    if config.target_method == "occlusion":
+        scores = of_tables(made)
+    else:
+        options = Options(TRAINING_OPERATOR, config.steps, config.samples, config.seeds[0])
+        scores = METHODS[config.target_method](classifier, items, options)
+    return items, list(targets.faithful(classifier, items, made, scores, pinned, infill=config.infill_words))
 
 
 def top_words(classifier: Classifier, examples: Sequence[Example]) -> list[str]:

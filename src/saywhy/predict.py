@@ -67,9 +67,24 @@ def calibrate(model: Model, task: Task, examples: Sequence[Example], tick: Tick 
     A variant of batch calibration (Zhou et al., ICLR 2024): subtracting the constants makes a label as likely
     as it is on an average text.
     """
-    if not examples:
+    return mean_scores(task, examples_scores(model, task, examples, tick))
+
+
+def examples_scores(
+    model: Model, task: Task, examples: Sequence[Example], tick: Tick | None = None
+) -> list[dict[str, float]]:
+    """Return ``label_scores`` of each example."""
+    return label_scores(model, task, [(example.text, example.context) for example in examples], tick)
+
+
+def mean_scores(task: Task, scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return each label's mean over the ``label_scores`` of texts: its calibration constant (nats).
+
+    Raises:
+        SaywhyError: If there is no text.
+    """
+    if not scores:
         raise SaywhyError(f"no texts to calibrate '{task.name}' on: the training split is empty")
-    scores = label_scores(model, task, [(example.text, example.context) for example in examples], tick)
     return {label: math.fsum(one[label] for one in scores) / len(scores) for label in task.labels}
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +43,14 @@ REASONS = (
     "repeats itself",
 )
 """Every reason for which a reply is not plain."""
+
+Share = Callable[[int, Callable[[int], Any], Callable[[list[Any]], Any]], Any]
+"""Makes something of so many chunks: each is computed by its number, then they are joined in their order."""
+
+
+def alone(chunks: int, compute: Callable[[int], Any], join: Callable[[list[Any]], Any]) -> Any:
+    """Compute all chunks here (a ``Share``)."""
+    return join([compute(number) for number in range(chunks)])
 
 
 def instructions(data: str | Path | None, split: Literal["validation", "test"]) -> tuple[list[list[Message]], str]:
@@ -178,6 +186,8 @@ def retain(
     tick: Tick | None = None,
     *,
     sentences: Sequence[str] = (),
+    size: int = 20,
+    share: Share = alone,
 ) -> dict[str, Any]:
     """Measure what a model kept beside the task: the content of ``retention.json``.
 
@@ -188,6 +198,8 @@ def retain(
         rows: How many of its rows, in their order; rows that cannot be used are counted beside them.
         tick: Called with the number of rows and instructions done.
         sentences: Beginnings of label sentences of tasks that are not in the catalog.
+        size: Rows or instructions a chunk.
+        share: Who computes the chunks.
 
     Returns:
         ``replay``: ``n``, ``ids``, ``losses`` (nats a token, one a row), ``set_aside`` (reason: count), ``source``;
@@ -195,24 +207,42 @@ def retain(
     """
     chats, source = instructions(data, split)
     kept, aside = usable(model, chats[:rows])
-    losses = loss(model, kept, tick)
-    told = [(chat_id(chat), value) for chat, value in zip(kept, losses, strict=True) if value is not None]
-    if len(told) < len(kept):
-        aside["the model has no loss for it"] = len(kept) - len(told)
     asked = pocket.instructions()
-    reasons = plain(model, [[_turn("user", one)] for _, one, _ in asked], tick, sentences)
+    questions = [[_turn("user", one)] for _, one, _ in asked]
+    before = -(-len(kept) // size)
+
+    def compute(number: int) -> dict[str, Any]:
+        if number < before:
+            return {"losses": loss(model, kept[number * size : (number + 1) * size], tick)}
+        at = (number - before) * size
+        return {"reasons": plain(model, questions[at : at + size], tick, sentences)}
+
+    def join(parts: Sequence[Mapping[str, list[Any]]]) -> dict[str, Any]:
+        losses = [value for part in parts for value in part.get("losses", ())]
+        reasons = [value for part in parts for value in part.get("reasons", ())]
+        return {
+            "replay": _replay(kept, losses, aside, source),
+            "plain": {
+                "n": len(asked),
+                "asked": [name for name, _, _ in asked],
+                "plain": [reason is None for reason in reasons],
+                "reasons": reasons,
+            },
+        }
+
+    made: dict[str, Any] = share(before + -(-len(asked) // size), compute, join)
+    return made
+
+
+def _replay(
+    kept: Sequence[list[Message]], losses: Sequence[float | None], aside: Mapping[str, int], source: str
+) -> dict[str, Any]:
+    told = [(chat_id(chat), value) for chat, value in zip(kept, losses, strict=True) if value is not None]
+    lost = {"the model has no loss for it": len(kept) - len(told)} if len(told) < len(kept) else {}
     return {
-        "replay": {
-            "n": len(told),
-            "ids": [name for name, _ in told],
-            "losses": [value for _, value in told],
-            "set_aside": dict(aside),
-            "source": source,
-        },
-        "plain": {
-            "n": len(asked),
-            "asked": [name for name, _, _ in asked],
-            "plain": [reason is None for reason in reasons],
-            "reasons": reasons,
-        },
+        "n": len(told),
+        "ids": [name for name, _ in told],
+        "losses": [value for _, value in told],
+        "set_aside": {**aside, **lost},
+        "source": source,
     }

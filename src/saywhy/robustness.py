@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from saywhy import prompts, rejudge
 from saywhy.checks import ALL, Curve, Judged, Probe, Spare
 from saywhy.config import Config
+from saywhy.constants import constants
 from saywhy.corpus import Corpus
 from saywhy.edits import Pinned
-from saywhy.predict import Classifier, calibrate
+from saywhy.predict import Classifier
 from saywhy.progress import progress
 from saywhy.records import Operator, Record, Row, SaywhyError, Table
 from saywhy.rejudge import Case
@@ -60,7 +61,9 @@ class Checks:
         asked = variants(self.corpus.task, self.config.robustness)
         self._note(asked)
         for name, task in asked.items():
-            self._stage(name, lambda cases, name=name, task=task: self.variant(cases, name, task))  # type: ignore[misc]
+            if not self._done(name):
+                self._constants(name, task)
+            self._stage(name, partial(self.variant, name=name, task=task))
         made: dict[str, Callable[[Sequence[Case]], Sequence[Record]]] = {
             "noise": self.noise,
             "k-curve": self.curves,
@@ -94,9 +97,9 @@ class Checks:
         )
 
     def _stage(self, name: str, compute: Callable[[Sequence[Case]], Sequence[Record]]) -> None:
-        where, size, examples = f"{self.where}/robustness", self.config.chunk, self.corpus.audited
-        if self.folder.done(where, (name,)):
+        if self._done(name):
             return
+        where, size, examples = f"{self.where}/robustness", self.config.chunk, self.corpus.audited
 
         def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
             part = [self.cases[one.id] for one in examples[number * size : (number + 1) * size] if one.id in self.cases]
@@ -109,6 +112,9 @@ class Checks:
             progress(f"{name} {self.arm}, seed {self.seed}", len(examples), shared=True) as bar,
         ):
             self.folder.stage(where, (name,), -(-len(examples) // size), chunk)
+
+    def _done(self, name: str) -> bool:
+        return self.folder.done(f"{self.where}/robustness", (name,))
 
     @cached_property
     def cases(self) -> dict[str, Case]:
@@ -125,10 +131,14 @@ class Checks:
 
     def variant(self, cases: Sequence[Case], name: str, task: Task) -> list[Judged]:
         """Judge the one-word explanations by the predictions of the task asked another way."""
-        model = self.classifier().model
-        path = f"{self.where}/robustness/{name}-constants.json"
-        constants = self.folder.json(path, lambda: calibrate(model, task, self.corpus.calibration))
-        return rejudge.judged_by(Classifier(model, task, constants), cases, name, self.operator, self.pinned)
+        way = Classifier(self.classifier().model, task, self._constants(name, task))
+        return rejudge.judged_by(way, cases, name, self.operator, self.pinned)
+
+    def _constants(self, name: str, task: Task) -> dict[str, float]:
+        """Return the calibration constants of the task asked another way."""
+        path, texts = f"{self.where}/robustness/{name}-constants.json", self.corpus.calibration
+        stage = f"calibrate {self.arm} on {name}"
+        return constants(self.folder, path, task, texts, lambda: self.classifier().model, self.config.chunk, stage)
 
     def noise(self, cases: Sequence[Case]) -> list[Judged]:
         """Recheck the unchanged and the edited texts in batches of another composition."""

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.arms import SEARCHED, kind
+from saywhy.attribution import check
 from saywhy.audit import Plan, decide, decision, unusable
 from saywhy.audit import audit as audit_texts
 from saywhy.config import Config, resolved
+from saywhy.constants import constants
 from saywhy.corpus import Corpus, assemble, associate, pin, refuse_empty
 from saywhy.curriculum import Curriculum
 from saywhy.edits import Pinned
 from saywhy.lexicon import Associations
 from saywhy.manifest import facts
 from saywhy.models.spec import CONSTANTS_FILE
-from saywhy.predict import Classifier, calibrate
+from saywhy.predict import Classifier
 from saywhy.processes import first
 from saywhy.progress import progress
 from saywhy.records import TRAINING_OPERATOR, Row, SaywhyError, SetAside
@@ -30,6 +32,7 @@ from saywhy.shelf import Shelf
 from saywhy.store import read_object, read_records, write_json
 
 AUDIT_FILES = ("rows", "tables", "grids")
+DECIDED_FILES = ("decisions",)
 AUDITED = "audited"
 """Name of the only arm of ``saywhy audit``."""
 
@@ -58,6 +61,7 @@ class Run:
         self.corpus: Corpus = assemble(config)
         self._refuse_unlabelled()
         refuse(config, self.corpus.task)
+        check((config.target_method,), "target_method")
         told = facts(config, self.spec, self.corpus, self.arms)
         self.folder = RunFolder(out, resolved(config), told, self.unbound)
         self.lessons = Curriculum(self)
@@ -106,6 +110,7 @@ class Run:
             }
 
         if not self.folder.done(where, AUDIT_FILES):
+            self.constants(arm, seed)
             title = f"audit {arm}, seed {seed}"
             with self.folder.timed(f"audit {arm}"), progress(title, len(examples), shared=True) as bar:
                 self.folder.stage(where, AUDIT_FILES, -(-len(examples) // size), chunk)
@@ -118,7 +123,7 @@ class Run:
             Checks(arm, seed, self.config, self.corpus, self.pinned, load_arm, self.folder).run()
 
     def _decide(self, arm: str, seed: int, where: str) -> None:
-        if self.folder.done(where, ("decisions",)):
+        if self.folder.done(where, DECIDED_FILES):
             return
         size, decided = 10 * self.config.chunk, self.corpus.decided
         # What was predicted to be explained is not predicted again.
@@ -133,26 +138,23 @@ class Run:
 
         title = f"decide {arm}, seed {seed}"
         with self.folder.timed(f"decide {arm}"), progress(title, len(decided), shared=True) as bar:
-            self.folder.stage(where, ("decisions",), -(-len(decided) // size), chunk)
+            self.folder.stage(where, DECIDED_FILES, -(-len(decided) // size), chunk)
 
     def classifier(self, arm: str, seed: int) -> Classifier:
-        """Return ``arm`` as a calibrated classifier; its constants are measured once and kept."""
-        adapter = self.make(arm, seed)
-        model, task = self.shelf.model(adapter), self.corpus.task
+        """Return ``arm`` as a calibrated classifier; a chunk takes one whose constants are kept already."""
+        kept = self.constants(arm, seed)
+        return Classifier(self.shelf.model(self.make(arm, seed)), self.corpus.task, kept)
 
-        def constants() -> dict[str, float]:
-            if not adapter and (travelled := self.spec.travelled(task.name)):
-                return travelled.constants
-            with (
-                self.folder.timed(f"calibrate {arm}"),
-                progress(f"calibrate {arm}", len(self.corpus.calibration)) as bar,
-            ):
-                return calibrate(model, task, self.corpus.calibration, bar.tick)
-
-        kept = self.folder.json(f"seed-{seed}/{arm}/constants.json", constants)
+    def constants(self, arm: str, seed: int) -> dict[str, float]:
+        """Return the calibration constants of ``arm``, measured once by all processes and kept."""
+        adapter, task, name = self.make(arm, seed), self.corpus.task, f"seed-{seed}/{arm}/constants.json"
+        if not adapter and (travelled := self.spec.travelled(task.name)):
+            return dict(self.folder.json(name, lambda: travelled.constants))
+        load, texts = partial(self.shelf.model, adapter), self.corpus.calibration
+        kept = constants(self.folder, name, task, texts, load, self.config.chunk, f"calibrate {arm}")
         if adapter:
             self._ship(arm, adapter, kept)
-        return Classifier(model, task, kept)
+        return kept
 
     def arm_rows(self, arm: str, seed: int) -> list[dict[str, Any]]:
         """Return the training rows of an arm: the same texts for all, other words."""
@@ -214,16 +216,23 @@ class Run:
         """Words' associations with labels: gold ones, else those that the model as downloaded predicts."""
         labels: list[str | None] = [one.label for one in self.corpus.lexicon]
         if any(label is None for label in labels):
-            path = f"seed-{self.config.seeds[0]}/lexicon-labels.json"
-            labels = self.folder.json(path, self._predicted_labels)
+            labels = self._predicted_labels(f"seed-{self.config.seeds[0]}/lexicon-labels.json")
         return associate(self.corpus, labels)
 
-    def _predicted_labels(self) -> list[str | None]:
-        """Return the model's own labels for as many lexicon texts as there are calibration texts."""
-        classifier = self.classifier(self.arms[0] if self.arms[0] == AUDITED else "base", self.config.seeds[0])
+    def _predicted_labels(self, name: str) -> list[str | None]:
+        """Return the model's own labels for twice as many lexicon texts as there are calibration texts."""
+        arm, seed, size = self.arms[0] if self.arms[0] == AUDITED else "base", self.config.seeds[0], self.config.chunk
         some = self.corpus.lexicon[: 2 * len(self.corpus.calibration)]
-        found: list[str | None] = [one.label for one in classifier.predict_examples(some)]
-        return found + [None] * (len(self.corpus.lexicon) - len(some))
+        self.constants(arm, seed)
+
+        def chunk(number: int) -> list[str]:
+            part = some[number * size : (number + 1) * size]
+            return [one.label for one in self.classifier(arm, seed).predict_examples(part)]
+
+        def join(parts: list[list[str]]) -> list[str | None]:
+            return [label for part in parts for label in part] + [None] * (len(self.corpus.lexicon) - len(some))
+
+        return list(self.folder.json_of_chunks(name, -(-len(some) // size), chunk, join))
 
     @cached_property
     def pinned(self) -> Pinned:

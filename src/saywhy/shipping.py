@@ -28,11 +28,11 @@ def write_targets(config: Config, out: Path) -> Path:
     run = Run(config, out, arms=("base",))
     refuse_empty(run.corpus, config, "arms")
     size, examples = config.chunk, run.corpus.arms
-    classifier = run.classifier("base", config.seeds[0])
+    classifier, pinned = run.classifier("base", config.seeds[0]), run.pinned
 
     def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
         part = examples[number * size : (number + 1) * size]
-        items, found = lessons.pseudo_faithful(classifier, part, run.pinned, config.infill_words)
+        items, found = lessons.pseudo_faithful(classifier, part, pinned, config)
         bar.tick(len(part))
         kept = [i for i, one in enumerate(found) if one["attribution"].hit or not config.verified]
         rows = turns.rows(run.corpus.task, [items[i] for i in kept], [found[i] for i in kept], config.train_styles)

@@ -14,7 +14,7 @@ from saywhy.edits import Item, Pinned, drop, recheck
 from saywhy.lexicon import Associations, most_associated
 from saywhy.models.protocol import Copy, Edit, Gap
 from saywhy.predict import Classifier
-from saywhy.records import Prediction, Record, StyleName, Table
+from saywhy.records import Prediction, Record, StyleName, Table, WordScores
 from saywhy.words import budget, candidates, fold, match_case, replace
 
 POSITIONS = 3
@@ -44,6 +44,7 @@ def faithful(
     classifier: Classifier,
     items: Sequence[Item],
     tables: Sequence[Table],
+    scores: Sequence[WordScores],
     pinned: Pinned,
     *,
     infill: int = 0,
@@ -53,15 +54,16 @@ def faithful(
     Args:
         classifier: The model that explains itself.
         items: Texts and predictions.
-        tables: Their leave-one-word-out tables: exact attribution by occlusion.
+        tables: Their leave-one-word-out tables, which say whether a word hits.
+        scores: Their words' attribution; by occlusion, these are the tables' drops.
         pinned: The words that a counterfactual may insert, by named label.
         infill: How many of the model's own words the counterfactual search tries at each position beside those.
     """
-    swaps = _search(classifier, items, tables, _words_to_try(classifier, items, tables, pinned, infill))
+    swaps = _search(classifier, items, _words_to_try(classifier, items, scores, pinned, infill))
     found: list[dict[StyleName, Pick]] = []
-    for table, swap in zip(tables, swaps, strict=True):
-        best = table.best()
-        removal = Pick((table.words[best],), hit=table.hits()[best])
+    for table, mine, swap in zip(tables, scores, swaps, strict=True):
+        best = mine.best()
+        removal = Pick((best,), hit=table.hits()[table.words.index(best)])
         found.append({"attribution": removal, "redaction": removal, "counterfactual": swap})
     return found
 
@@ -69,7 +71,6 @@ def faithful(
 def _search(
     classifier: Classifier,
     items: Sequence[Item],
-    tables: Sequence[Table],
     to_try: Sequence[Sequence[tuple[str, str]]],
 ) -> list[Pick]:
     """Recheck every word to try at the best positions at once; take the most fluent edit that hits.
@@ -102,17 +103,17 @@ def _search(
 
 
 def _words_to_try(
-    classifier: Classifier, items: Sequence[Item], tables: Sequence[Table], pinned: Pinned, infill: int
+    classifier: Classifier, items: Sequence[Item], scores: Sequence[WordScores], pinned: Pinned, infill: int
 ) -> list[list[tuple[str, str]]]:
     """Return (word, what to put in its place) at each text's best positions."""
-    best = [sorted(range(len(one.words)), key=lambda i: -one.drops[i])[:POSITIONS] for one in tables]
+    best = [_highest(one) for one in scores]
     moves = [
-        [(table.words[i], new) for i in mine for new in pinned[item.prediction.runner_up] if new != table.words[i]]
-        for item, table, mine in zip(items, tables, best, strict=True)
+        [(key, new) for key in mine for new in pinned[item.prediction.runner_up] if new != key]
+        for item, mine in zip(items, best, strict=True)
     ]
     if infill:
         labels = {fold(word) for word in classifier.task.labels.values()}
-        places = [(n, tables[n].words[i]) for n, mine in enumerate(best) for i in mine]
+        places = [(n, key) for n, mine in enumerate(best) for key in mine]
         gaps = [
             Gap(
                 readouts.request(classifier.task, items[n], "counterfactual", "one-word"),
@@ -124,6 +125,12 @@ def _words_to_try(
         for (n, key), words in zip(places, classifier.model.infill(gaps, infill), strict=True):
             moves[n] += [(key, new) for new in words if (key, new) not in moves[n]]
     return moves
+
+
+def _highest(scores: WordScores) -> list[str]:
+    """Return the words at which a counterfactual is searched."""
+    order = sorted(range(len(scores.words)), key=lambda i: -scores.scores[i])
+    return [scores.words[i] for i in order[:POSITIONS]]
 
 
 def _start(item: Item, key: str) -> int:

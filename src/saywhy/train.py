@@ -59,7 +59,7 @@ def train(
     """Train on ``rows`` from ``spec`` (an adapter is continued) and save what ships into ``folder``.
 
     Args:
-        spec: The start: a base model, or an adapter whose LoRA goes on.
+        spec: The start: a base model, or an adapter whose LoRA goes on (merged into the base if ``recipe.rank`` is 0).
         rows: prompt/completion rows (``targets``).
         recipe: How.
         folder: Output: a PEFT adapter, or a whole model if ``recipe.rank`` is 0. A killed training goes on from
@@ -116,6 +116,8 @@ def _last_checkpoint(work: Path) -> str | None:
 
 
 def _trainable(base: PreTrainedModel, spec: Spec, recipe: Recipe) -> Any:
+    if spec.adapter and recipe.rank == 0:
+        return with_adapter(base, spec).merge_and_unload().requires_grad_(True)
     if spec.adapter:
         model = with_adapter(base, spec, trainable=True)
         # Where the base lies now: PEFT would look its public name up on the hub at every checkpoint.

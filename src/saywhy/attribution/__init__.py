@@ -88,8 +88,12 @@ def passes(methods: Sequence[str], operators: Sequence[Operator]) -> list[tuple[
     return [(name, one) for name in methods for one in (operators if name == "occlusion" else operators[:1])]
 
 
-def check(names: Sequence[str]) -> None:
+def check(names: Sequence[str], key: str = "methods") -> None:
     """Refuse what cannot be computed here, before anything is.
+
+    Args:
+        names: Names of methods.
+        key: The setting that names them.
 
     Raises:
         SaywhyError: For a name that is no method (with the closest one), or one whose extra is not installed.
@@ -97,6 +101,6 @@ def check(names: Sequence[str]) -> None:
     for name in names:
         if name not in METHODS:
             hint = did_you_mean(name, METHODS, ": ") or "."
-            raise SaywhyError(f"methods={name}: no attribution method{hint} Methods: {', '.join(METHODS)}")
+            raise SaywhyError(f"{key}={name}: no attribution method{hint} Methods: {', '.join(METHODS)}")
         if name in CAPTUM and importlib.util.find_spec("captum") is None:
-            raise SaywhyError(f"methods={name} needs captum: pip install 'saywhy[attribution]'")
+            raise SaywhyError(f"{key}={name} needs captum: pip install 'saywhy[attribution]'")

@@ -1,4 +1,4 @@
-"""What is decided before a test row is looked at, and its hash."""
+"""What is decided before the first audit, and its hash."""
 
 from __future__ import annotations
 

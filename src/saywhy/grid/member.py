@@ -19,6 +19,9 @@ from saywhy.shelf import Shelf
 from saywhy.store import read_lines
 from saywhy.targets import Picks
 
+SEARCH = ("target_method", "infill_words")
+"""Settings by which the words of ``faithful`` are found: a block that has its own makes its own targets."""
+
 
 class Member(Run):
     """A task of a study: its texts, its audits, and what arms learn from its texts.
@@ -64,30 +67,33 @@ class Member(Run):
         """Return the rows of this task on which ``arm`` is trained, with the settings of its block."""
         refuse_empty(self.corpus, config, "arms")
         practised = config.model_copy(update={"train_styles": arm.styles})
-        return self.lessons.rows(arm.kind, seed, practised, *self._explained_for(arm, seed, config.train_rows))
+        return self.lessons.rows(arm.kind, seed, practised, *self._explained_for(arm, seed, config))
 
-    def _explained_for(self, arm: Trained, seed: int, count: int) -> Explained:
+    def _explained_for(self, arm: Trained, seed: int, config: Config) -> Explained:
         """Return the texts of an arm; a refreshed one gets the second half of them from the model half-way."""
-        half = min(count, len(self.corpus.arms)) // 2
+        half = min(config.train_rows, len(self.corpus.arms)) // 2
         if arm.variant == REFRESHED:
             first = dataclasses.replace(arm, variant=HALF)
             later = self.corpus.arms[half : 2 * half]
-            return self.lessons.explained(first.name, seed, later, f"seed-{seed}/{arm.name}", "targets")
-        items, faithful = self._first(seed, half if arm.variant == HALF else count)
-        return items, faithful
+            return self.lessons.explained(first.name, seed, later, f"seed-{seed}/{arm.name}", "targets", config)
+        return self._first(seed, half if arm.variant == HALF else config.train_rows, config)
 
-    def _first(self, seed: int, count: int) -> Explained:
-        """Return the first ``count`` texts, explained by adapted stretch by stretch."""
+    def _first(self, seed: int, count: int, config: Config) -> Explained:
+        """Return the first ``count`` texts, explained by adapted stretch by stretch as ``config`` says."""
+        stem = "-".join(("targets", *(str(getattr(config, key)) for key in SEARCH if self._differs(config, key))))
         items: list[Item] = []
         picks: list[Picks] = []
         where = f"seed-{seed}"
         while (begin := len(items)) < min(count, len(self.corpus.arms)):
-            name = "targets" if begin == 0 else f"targets-from-{begin}"
+            name = stem if begin == 0 else f"{stem}-from-{begin}"
             end = self._end(where, name, begin)
-            found = self.lessons.explained("adapted", seed, self.corpus.arms[begin:end], where, name)
+            found = self.lessons.explained("adapted", seed, self.corpus.arms[begin:end], where, name, config)
             items += found[0]
             picks += found[1]
         return items[:count], picks[:count]
+
+    def _differs(self, config: Config, key: str) -> bool:
+        return bool(getattr(config, key) != getattr(self.config, key))
 
     def _end(self, where: str, name: str, begin: int) -> int:
         """Return where the stretch ``name`` ends: as when it was begun, else at the next piece of today's plan."""

@@ -65,6 +65,8 @@ class Block(BaseModel):
             if key not in TRAINING:
                 hint = did_you_mean(key, TRAINING, ", ")
                 raise ValueError(f"with: '{key}' is no setting of an arm's training{hint}")
+        if given.get("rank", 0) != 0:
+            raise ValueError("with: rank: a LoRA goes on with the rank of adapted; only 0, all weights, can be asked")
         return given
 
     @model_validator(mode="after")
@@ -80,7 +82,7 @@ class Block(BaseModel):
 
 TRAINING: tuple[str, ...] = (
     *("train_rows", "epochs", "rate", "batch", "decision_weight", "label_weight", "label_turn", "stay_weight"),
-    *("replay", "replay_share", "format_share", "packing", "verified", "infill_words"),
+    *("replay", "replay_share", "format_share", "packing", "verified", "target_method", "infill_words", "rank"),
 )
 """Settings that a block may change for its arms: those of their training."""
 TEXTS = ("most_words", "rows", "decide_rows")
@@ -88,7 +90,7 @@ TEXTS = ("most_words", "rows", "decide_rows")
 
 
 class Confirmatory(BaseModel):
-    """Cells that are decided on before a test row is looked at: corrected together, with a direction."""
+    """Cells that are decided on before the first audit: corrected together, with a direction."""
 
     model_config = _MODEL
 

@@ -8,16 +8,14 @@ from functools import partial
 from saywhy import audit
 from saywhy.config import Config
 from saywhy.corpus import Corpus
-from saywhy.edits import Item, Pinned, every_edit
-from saywhy.forecast import TRAIN_COST, seconds_of
+from saywhy.edits import Item, Pinned
+from saywhy.forecast import TRAIN_COST, practised, seconds_of
 from saywhy.grid.expand import Asked
 from saywhy.grid.steps import Size
+from saywhy.lessons import pseudo_faithful
 from saywhy.models.protocol import Choice, Model
 from saywhy.predict import Classifier, calibrate
-from saywhy.records import STYLES, TRAINING_OPERATOR
-from saywhy.targets import answered, at_random
-from saywhy.targets import faithful as search
-from saywhy.turns import rows
+from saywhy.records import STYLES
 
 PROBE = 2
 """Texts on which a rate is measured."""
@@ -27,7 +25,7 @@ Rates = dict[str, float]
 
 
 def measure(
-    model: Model, config: Config, corpus: Corpus, pinned: Pinned, shapes: Sequence[Asked], practised: Sequence[str]
+    model: Model, config: Config, corpus: Corpus, pinned: Pinned, shapes: Sequence[Asked], trained: Sequence[str]
 ) -> Rates:
     """Measure what a text of a task costs, with the model as downloaded.
 
@@ -37,7 +35,7 @@ def measure(
         corpus: Its texts.
         pinned: The counterfactual's words.
         shapes: What audits ask for.
-        practised: Sets of styles that arms practise, joined by ``+``.
+        trained: Sets of styles that arms practise, joined by ``+``.
 
     Returns:
         Seconds a text of an audit in each shape, of a decision, of targets, and of a training pass over each set of
@@ -54,23 +52,18 @@ def measure(
         found[f"audit {config.task} {name_of(shape)}"] = spent / len(some)
     many = corpus.calibration[: 8 * PROBE]
     found[f"decide {config.task}"] = seconds_of(partial(classifier.predict_examples, many)) / len(many)
-    if practised:
-        found[f"targets {config.task}"] = seconds_of(partial(_targets, classifier, items, pinned)) / len(some)
-    for styles in practised:
-        found[f"train {config.task} {styles}"] = _training(classifier, items, pinned, styles)
+    if trained:
+        search = partial(pseudo_faithful, classifier, some, pinned, config)
+        found[f"targets {config.task}"] = seconds_of(search) / len(some)
+    for styles in trained:
+        found[f"train {config.task} {styles}"] = _training(classifier, config, items, pinned, styles)
     return found
 
 
-def _targets(classifier: Classifier, items: Sequence[Item], pinned: Pinned) -> None:
-    search(classifier, items, every_edit(classifier, items, (TRAINING_OPERATOR,), None)[0][TRAINING_OPERATOR], pinned)
-
-
-def _training(classifier: Classifier, items: Sequence[Item], pinned: Pinned, practised: str) -> float:
+def _training(classifier: Classifier, config: Config, items: Sequence[Item], pinned: Pinned, trained: str) -> float:
     """Return the seconds of one training pass over a text: its tokens, forward, times ``TRAIN_COST``."""
-    styles = tuple(style for style in STYLES if style in practised.split("+"))
-    told = [answered(item, item.prediction.label) for item in items]
-    labels = [item.prediction.label for item in told]
-    made = rows(classifier.task, told, at_random(told, pinned, 0), styles, labels=labels)
+    styles = tuple(style for style in STYLES if style in trained.split("+"))
+    made = practised(config.model_copy(update={"train_styles": styles}), classifier.task, items, pinned)
     asked = [Choice(row["prompt"], (row["completion"][0]["content"],)) for row in made]
     return TRAIN_COST * seconds_of(partial(classifier.model.choose, asked)) / len(items)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
 from saywhy import pocket
 from saywhy.arms import Trained, task_name
+from saywhy.attribution import check
 from saywhy.config import differences, resolved
 from saywhy.grid.expand import asked, cells, practised, settings, trained_arms, units
 from saywhy.grid.frozen import freeze
@@ -17,15 +18,18 @@ from saywhy.grid.journal import Journal, facts
 from saywhy.grid.member import Member
 from saywhy.grid.plan import Plan
 from saywhy.grid.rates import Rates, measure, seconds
-from saywhy.grid.steps import Size, Step, all_steps, before, in_order, sizes
+from saywhy.grid.shown import Shown
+from saywhy.grid.steps import Size, Step, all_steps, before, in_order, shown_rows, sizes
+from saywhy.leaks import BUILT_IN
 from saywhy.models.spec import CONSTANTS_FILE
-from saywhy.processes import first, world
+from saywhy.processes import world
 from saywhy.progress import progress, say
 from saywhy.records import SaywhyError
 from saywhy.retained import label_beginnings, retain
+from saywhy.run import AUDIT_FILES, DECIDED_FILES
+from saywhy.shared_folder import SharedFolder
 from saywhy.shelf import Shelf
-from saywhy.sitting import Sitting
-from saywhy.store import read_json, read_object, write_json, write_lines
+from saywhy.store import read_object
 from saywhy.tasks import load_task
 
 BOUND = ("train_rows", "settings")
@@ -37,9 +41,9 @@ class Grid:
 
     Attributes:
         plan: What is to be done.
-        out: The folder.
+        out: Where it goes.
+        folder: The same, with this process's part in the work on it.
         shelf: The models.
-        sitting: This process's part in the work on it.
         journal: What ``study.json`` holds.
     """
 
@@ -50,11 +54,11 @@ class Grid:
         for task in plan.known:
             settings(plan, task)  # what cannot be is refused before anything runs
         for recipe in self.arms.values():
-            settings(plan, extra=recipe)
+            check((settings(plan, extra=recipe).target_method,), "target_method")
         cells(plan)
         self.shelf = Shelf(settings(plan))
         self._members: dict[str, Member] = {}
-        self.sitting = Sitting(out)
+        self.folder = SharedFolder(out)
         self.journal = Journal(out, plan, self.arms, lambda: facts(settings(plan), self.shelf.spec))
         self._refuse_larger()
         if self.journal.before is None:
@@ -94,22 +98,22 @@ class Grid:
             self.adapter(step.arm, step.seed)
         elif step.kind == "audit":
             self.member(step.task).audit(step.arm, step.seed)
+        elif step.kind == "show":
+            self._shown(step.task).audit(step.arm, step.seed)
         else:
             self._keep(step)
         self.journal.spent(step.name, time.monotonic() - began)
 
     def _keep(self, step: Step) -> None:
-        """Measure what a model kept beside the tasks; of several processes, the first one does."""
-        path, config = self.place(step) / "retention.json", settings(self.plan)
-        if first():
-            split: Literal["validation", "test"] = "test" if config.split == "test" else "validation"
-            data = None if self.plan.data in ("pocket", "hub") else self.plan.data
-            model = self.shelf.model(self.adapter(step.arm, step.seed))
-            rows = self.plan.instruction_rows
-            with progress(step.name, rows + len(pocket.instructions()), "instructions") as bar:
-                told = retain(model, data, split, rows, bar.tick, sentences=self._sentences())
-                write_json(path, told)
-        self.sitting.wait(path.is_file, path.name)
+        """Measure what a model kept beside the tasks."""
+        config, rows = settings(self.plan), self.plan.instruction_rows
+        split: Literal["validation", "test"] = "test" if config.split == "test" else "validation"
+        data = None if self.plan.data in ("pocket", "hub") else self.plan.data
+        model = self.shelf.model(self.adapter(step.arm, step.seed))
+        share = partial(self.folder.json_of_chunks, str(self.place(step).relative_to(self.out) / "retention.json"))
+        with progress(step.name, rows + len(pocket.instructions()), "instructions", shared=True) as bar:
+            sentences = self._sentences()
+            retain(model, data, split, rows, bar.tick, sentences=sentences, size=config.chunk, share=share)
 
     def _sentences(self) -> list[str]:
         """Return how the answers to the plan's tasks begin, those in files of their own included."""
@@ -119,9 +123,10 @@ class Grid:
         """Whether a step has nothing left to do."""
         if step.kind == "train":
             return (self.place(step) / "adapter" / CONSTANTS_FILE).is_file()
-        if step.kind == "audit":
-            audited = self.out / "tasks" / task_name(step.task) / f"seed-{step.seed}" / step.arm
-            return (audited / "decisions.jsonl").is_file() and not list(audited.glob(".*-parts"))
+        if step.kind in ("audit", "show"):
+            where = "tasks" if step.kind == "audit" else BUILT_IN
+            audited = f"{where}/{task_name(step.task)}/seed-{step.seed}/{step.arm}"
+            return all(self.folder.done(audited, files) for files in (AUDIT_FILES, DECIDED_FILES))
         return (self.place(step) / "retention.json").is_file()
 
     def place(self, step: Step) -> Path:
@@ -143,8 +148,7 @@ class Grid:
             start, recipe = self.adapter(before(arm), seed), self.arms.get(arm, {})
             config = settings(self.plan, extra=recipe)
             rows = self._lesson(Trained.parse(arm), seed, recipe)
-        if first():
-            write_lines(home / "training.jsonl", rows)
+        self.folder.keep_lines(str(home.relative_to(self.out) / "training.jsonl"), rows)
         with progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
             self.shelf.train(rows, start, adapter, seed, bar.of, config)
         return adapter
@@ -163,18 +167,22 @@ class Grid:
             self._members[task].write_texts()
         return self._members[task]
 
+    def _shown(self, task: str) -> Shown:
+        run = Shown(self.member(task), self.out / BUILT_IN / task_name(task), shown_rows(self.plan))
+        run.write_texts()
+        return run
+
     def costs(self) -> dict[Step, float]:
         """Return the seconds of each step, from rates measured once on this machine."""
-        path = self.out / "rates.json"
-        if first() and not path.is_file():
-            rates: Rates = {}
-            for task in self.plan.known:
-                say(f"measuring what {task} costs here")
-                rates |= self._measured(task)
-            write_json(path, rates)
-        self.sitting.wait(path.is_file, path.name)
-        measured: Rates = read_json(path)
-        return {step: seconds(parts, measured) for step, parts in self.sizes.items()}
+        rates: Rates = self.folder.json("rates.json", self._rates)
+        return {step: seconds(parts, rates) for step, parts in self.sizes.items()}
+
+    def _rates(self) -> Rates:
+        found: Rates = {}
+        for task in self.plan.known:
+            say(f"measuring what {task} costs here")
+            found |= self._measured(task)
+        return found
 
     def _measured(self, task: str) -> Rates:
         shapes = list(dict.fromkeys(one for (_, _, on), one in self.wanted.items() if on == task))

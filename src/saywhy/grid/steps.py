@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from saywhy import pocket
 from saywhy.arms import HALF, MADE, REFRESHED, Trained
 from saywhy.config import Config
 from saywhy.grid.expand import Asked, Unit, asked, practised, seed_of, settings, trained_arms, units
 from saywhy.grid.plan import Plan
 from saywhy.records import STYLES
+
+SHOWN = 20
+"""Examples on built-in texts, over all tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +21,10 @@ class Step:
     """One thing to do.
 
     Attributes:
-        kind: train, audit or keep (what the model kept of its other abilities).
+        kind: train, audit, keep (what the model kept of its other abilities) or show (examples on built-in texts).
         arm: Name of the arm.
         seed: Its seed.
-        task: The task tested on (audit), else empty.
+        task: The task tested on (audit, show), else empty.
     """
 
     kind: str
@@ -59,7 +63,16 @@ def of_unit(plan: Plan, unit: Unit) -> list[Step]:
         found.append(Step("audit", arm, seed, unit.task))
         if plan.instruction_rows:
             found.append(Step("keep", arm, seed))
+    if is_shown(plan, unit):
+        found += [Step("show", arm, unit.seed, unit.task) for arm in unit.arms if arm not in MADE]
     return list(dict.fromkeys(found))
+
+
+def is_shown(plan: Plan, unit: Unit) -> bool:
+    """Whether a released bank takes examples from the arms of a unit: it has no texts of its own to show."""
+    seeds = plan.block(unit.block).seeds or plan.seeds
+    own = plan.data == "pocket"  # then the page shows the texts of the study itself
+    return is_confirmatory(plan, unit) and unit.seed == seeds[0] and unit.task in pocket.TASKS and not own
 
 
 def contrasts(plan: Plan, unit: Unit) -> int:
@@ -129,6 +142,8 @@ def sizes(plan: Plan, steps: Iterable[Step]) -> dict[Step, list[Size]]:
     def work(step: Step) -> list[Size]:
         if step.kind == "keep":
             return [Size(("keep",), plan.instruction_rows)]
+        if step.kind == "show":
+            return [Size(("audit", step.task, _shape(wanted[step.arm, step.seed, step.task])), shown_rows(plan))]
         if step.kind == "audit":
             return _audited(step.task, configs[step.task], wanted[step.arm, step.seed, step.task])
         if step.arm in MADE:
@@ -140,11 +155,20 @@ def sizes(plan: Plan, steps: Iterable[Step]) -> dict[Step, list[Size]]:
     return {step: work(step) for step in steps}
 
 
+def shown_rows(plan: Plan) -> int:
+    """Return how many built-in texts are shown of each task."""
+    tasks = {unit.task for unit in units(plan) if is_shown(plan, unit)}
+    return -(-SHOWN // max(len(tasks), 1))
+
+
+def _shape(wanted: Asked) -> str:
+    return ",".join((*wanted.styles, *wanted.settings, *wanted.readouts))
+
+
 def _audited(task: str, config: Config, wanted: Asked) -> list[Size]:
-    shape = ",".join((*wanted.styles, *wanted.settings, *wanted.readouts))
     # None is the whole split, whose size is known only when it is read: a thousand is usual here.
     decided = (config.decide_rows or 1000) + config.calibration_rows
-    return [Size(("audit", task, shape), config.rows or 1000), Size(("decide", task), decided)]
+    return [Size(("audit", task, _shape(wanted)), config.rows or 1000), Size(("decide", task), decided)]
 
 
 def _trained(task: str, config: Config, arm: Trained) -> list[Size]:

@@ -103,7 +103,7 @@ def write_card(
     return adapter / NAME
 
 
-LESSONS = ("verified", "label_turn", "stay_weight", "format_share")
+LESSONS = ("verified", "target_method", "label_turn", "stay_weight", "format_share")
 """Settings that say what is in an arm's rows, not how they are learned."""
 
 

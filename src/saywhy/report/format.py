@@ -103,11 +103,34 @@ def change(found: Interval) -> Shown:
     return Shown(signed(found.value), bounds(found), found.reason or found.doubt or "")
 
 
+def points(value: float | None) -> str:
+    """Return a change of a share in points.
+
+    >>> points(-0.0154)
+    '-1.5'
+    """
+    return signed(None if value is None else 100 * value, 1)
+
+
+def in_points(found: Interval) -> str:
+    """Return a change of a share with its interval in points: ``-1.5 [-3.2, +0.3] points``."""
+    interval = "" if found.low is None else f" [{points(found.low)}, {points(found.high)}]"
+    return f"{points(found.value)}{interval} points"
+
+
 def bounds(found: Interval) -> str:
-    """Return ``[low, high]``, or nothing if there is no interval."""
+    """Return ``[low, high]``, or nothing if there is no interval; a bound just below 0 keeps its sign.
+
+    >>> bounds(Interval(0.08, -0.004, 0.16, 100))
+    '[-0.00, 0.16]'
+    """
     if found.low is None or found.high is None:
         return ""
-    return f"[{number(found.low)}, {number(found.high)}]"
+    return f"[{_bound(found.low)}, {_bound(found.high)}]"
+
+
+def _bound(value: float) -> str:
+    return f"-{number(-value)}" if value < 0 else number(value)
 
 
 def estimate(found: Interval) -> Shown:

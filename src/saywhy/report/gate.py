@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from saywhy.report.format import change as change_of
-from saywhy.report.format import number
+from saywhy.report.format import in_points, number
 from saywhy.report.retention import Retention
 from saywhy.report.rules import Rules
 from saywhy.stats import Answer, Difference, Interval
@@ -40,7 +39,7 @@ def gate_of(found: Retention, usual: Interval | None, rules: Rules) -> Gate:
     if change is None or change.value is None or found.accuracy_kept is None:
         unknown.append("no accuracy to compare")
     elif found.accuracy_kept != "yes":
-        lost.append(f"change of accuracy {change_of(change)}{_shortfall(found.accuracy_kept, change, rules)}")
+        lost.append(f"change of accuracy {in_points(change)}{_shortfall(found.accuracy_kept, change, rules)}")
     if agreed is None or usual is None or usual.value is None:
         unknown.append("no yardstick of agreement (it takes two seeds of the start arm)")
     elif agreed < usual.value - rules.agreement_loss:
@@ -55,4 +54,5 @@ def _shortfall(kept: Answer, change: Difference, rules: Rules) -> str:
     if kept == "no":
         return ", lost"
     few = change.low is not None and change.low > -rules.accuracy_loss
-    return f", {'too few texts changed' if few else 'too uncertain'} to exclude a loss of {rules.accuracy_loss:g}"
+    why = "too few texts changed" if few else "too uncertain"
+    return f", {why} to exclude a loss of {100 * rules.accuracy_loss:g}"

@@ -34,7 +34,7 @@ RC: dict[Any, Any] = {
 }
 
 PIECES = (("#0072B2", ""), ("#9ecae1", ""), ("#ffffff", "////"), ("#dddddd", "...."), ("#ffffff", "xxxx"))
-MORE = (("#bbbbbb", ""), ("#ffffff", "----"), ("#dddddd", "++++"), ("#ffffff", "oo"), ("#999999", "\\\\\\\\"))
+MORE = (("#bbbbbb", "||||"), ("#ffffff", "----"), ("#dddddd", "++++"), ("#ffffff", "oo"), ("#999999", "\\\\\\\\"))
 """Fill and hatch of the pieces of a stacked bar: faithful, not faithful, then the reasons."""
 
 

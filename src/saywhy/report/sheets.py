@@ -226,7 +226,7 @@ def set_aside_sheet(summary: Summary) -> Sheet | None:
     """Return how many texts were set aside, and why."""
     total = Counter(item.reason.split(": ")[0] for item in summary.run.set_aside)
     rows = [[reason, str(n)] for reason, n in sorted(total.items(), key=lambda item: (-item[1], item[0]))]
-    note = "Set aside before any arm saw them: the same in every arm, and not in any n."
+    note = "The same in every arm, and in no n of explanations; those that are only long are still classified."
     return sheet("Set aside", ("reason", "texts"), rows, note, texts=1) if rows else None
 
 

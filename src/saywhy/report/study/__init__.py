@@ -44,7 +44,7 @@ def write_study_report(folder: Path | str, png: bool = False, *, summary: StudyS
     write(folder / "cells.csv", cells_csv(found))
     write(folder / "confirmatory.csv", confirmatory_csv(found))
     write(folder / "retention.csv", retention_csv(found))
-    write(folder / "tables.tex", tables_tex(parts))
+    write(folder / "tables.tex", tables_tex([*parts, *last]))
     drawn = write_pictures(plans_of(found), folder / "pictures", png=png)
     write(folder / "report.html", page(found, parts, last, drawn))
     return folder / "report.html"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from saywhy.report.format import change, counted, joined, signed
+from saywhy.report.format import change, counted, joined, number, points, signed
 from saywhy.report.study.gains import Gain
 from saywhy.report.study.gate import instructed
 from saywhy.report.study.summary import StudySummary, main_arms
@@ -25,18 +26,21 @@ def _confirmed(summary: StudySummary) -> str:
         return "Nothing was named beforehand as confirmatory, so nothing on this page is confirmed."
     if not gains:
         return f"Whether the training works cannot be said yet: none of the {total} confirmatory cells is measured."
-    won = [gain for gain in gains if gain.confirmed(summary.alpha)]
+    won = [gain for gain in gains if gain.expected(summary.alpha)]
     others = [gain for gain in gains if gain not in won]
-    mean = sum(gain.value for gain in gains) / len(gains)
-    spread = _between([gain.value for gain in gains])
     done = f"{len(won)} of {total}" if not absent else f"{len(won)} of the {len(gains)} measured ones of {total}"
-    told = (
-        f"Confirmed in {done} confirmatory cells: {_what(gains)} "
-        f"({_mean(mean, gains, spread)}; p < {summary.alpha:g} after Holm's correction)"
-    )
-    if not won:
+    level = f"p < {summary.alpha:g} after Holm's correction"
+    told = f"Confirmed in {done} confirmatory cells ({level}): {_what(gains)}"
+    if short := [gain for gain in gains if gain.lacks]:
+        seeds = joined([str(seed) for seed in sorted({seed for gain in short for seed in gain.lacks})])
+        told = (
+            f"Not decided yet, for {len(short)} of {total} confirmatory cells lack seeds ({seeds}): so far, in "
+            f"{len(won)} of the {len(gains)} that are measured ({level}), {_what(gains)}"
+        )
+    elif not won:
         told = f"Not confirmed in any of the {len(gains)} confirmatory cells measured: it is not shown that "
-        told += f"{_what(gains)} ({_mean(mean, gains, spread)})"
+        told += _what(gains)
+    told += f" ({_mean(gains)})"
     return told + "; ".join(["", *_lost(others, summary.alpha)] if won and others else [""]) + "."
 
 
@@ -52,11 +56,15 @@ def _sorts(gains: Sequence[Gain]) -> tuple[list[str], list[str]]:
     return [gain.arm.sort for gain in gains], [gain.contrast.other.split(".")[0] for gain in gains]
 
 
-def _mean(mean: float, gains: Sequence[Gain], spread: str) -> str:
+def _mean(gains: Sequence[Gain]) -> str:
+    """Say how large the difference is over all cells measured, and between which levels it is."""
+    mine, others = (math.fsum(gain.levels[side] for gain in gains) / len(gains) for side in (0, 1))
+    levels = f"mean excess {number(mine)} against {number(others)}"
     if len(gains) == 1:
-        return f"difference of mean excess {change(gains[0].contrast.difference)}"
-    average = f"{signed(mean)} on average, " if spread != signed(mean) else ""
-    return f"difference of mean excess {average}{spread}"
+        return f"{levels}, difference {change(gains[0].contrast.difference)}"
+    mean, spread = signed(math.fsum(gain.value for gain in gains) / len(gains)), _between([g.value for g in gains])
+    average = f"{mean} on average, " if spread != mean else ""
+    return f"over all {len(gains)} cells measured: {levels}, difference {average}{spread}"
 
 
 def _lost(others: Sequence[Gain], alpha: float) -> list[str]:
@@ -139,9 +147,9 @@ def _range(found: Sequence[Interval]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _between(values: Sequence[float]) -> str:
+def _between(values: Sequence[float], shown: Callable[[float], str] = signed) -> str:
     """Return the smallest and the largest change, or one if they read alike."""
-    low, high = signed(min(values)), signed(max(values))
+    low, high = shown(min(values)), shown(max(values))
     return low if low == high else f"{low} to {high}"
 
 
@@ -159,8 +167,10 @@ def _cost(summary: StudySummary) -> str:
     parts += [f"cannot be told yet for {len(open_ones)}"] if open_ones else []
     failed = [one for one in kept if one.gate is not None and one.gate.state == "fails"]
     told = f"At what cost: {joined(parts)}"
+    agreed = [one.kept.agreement.value for one in kept if one.kept.agreement.value is not None]
     if known:
-        told += f" (accuracy {_between(known)} against the start model)"
+        told += f" (accuracy {_between(known, points)} points against the start model"
+        told += f", agreement with it {number(min(agreed))} or more)" if agreed else ")"
     why = "".join(f"; {one.arm.name} fails the gate: {', '.join(one.gate.reasons)}" for one in failed[:2] if one.gate)
     why += f"; so do {len(failed) - 2} more" if len(failed) > 2 else ""
     return told + _instructions(summary, names) + _brittle(summary) + why + "."
@@ -171,8 +181,10 @@ def _instructions(summary: StudySummary, names: set[str]) -> str:
     found = [one for one in instructed(summary.study, summary.seed) if one.arm.name in names]
     changes = [one.change.value for one in found if one.change is not None and one.change.value is not None]
     plain = [one.plain for one in found if one.plain.value is not None]
+    before = next((one.plain for one in instructed(summary.study, summary.seed) if one.arm.name == "adapted"), None)
+    start = f" (of the start model {_range([before])})" if before is not None else ""
     told = f", loss on instruction data {_between(changes)} nats a token" if changes else ""
-    return told + (f", {_range(plain)} of plain answers still plain" if plain else "")
+    return told + (f", {_range(plain)} of answers to plain instructions plain{start}" if plain else "")
 
 
 def _brittle(summary: StudySummary) -> str:

@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from saywhy.arms import task_name
 from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 from saywhy.report.cells import Key
-from saywhy.report.format import NOTHING, change, number, p_value, signed, written
+from saywhy.report.format import NOTHING, change, in_points, number, p_value, signed, written
 from saywhy.report.study.gains import Axis, Gain
 from saywhy.report.study.load import StudyRun
 from saywhy.report.study.summary import StudySummary
@@ -183,8 +183,9 @@ def _confirmed(summary: StudySummary, bar: ConfirmedBar) -> list[Checked]:
     for gain in summary.confirmatory:
         met = gain.confirmed(bar.p_below)
         told = f"{change(gain.contrast.difference)}, p (Holm) {p_value(gain.contrast.p_holm)}"
-        by = "" if met else f"p {p_value(gain.contrast.p_holm)}"
-        found.append(Checked(what, _place(gain.task, gain.key), told, "met" if met else "missed", by))
+        by = "" if met or gain.lacks else f"p {p_value(gain.contrast.p_holm)}"
+        state: State = "open" if gain.lacks else "met" if met else "missed"
+        found.append(Checked(what, _place(gain.task, gain.key), told, state, by))
     found += [Checked(what, _place(cell.task, cell.key), NOTHING, "open") for cell in summary.unmeasured]
     return found
 
@@ -195,7 +196,9 @@ def _gate(summary: StudySummary, bar: GateBar, task: str) -> Checked:
     if kept is None or kept.gate is None:
         return Checked(what, name, NOTHING, "open")
     states: dict[str, State] = {"passes": "met", "fails": "missed", "open": "open"}
-    told = f"accuracy {change(kept.kept.accuracy_change)}" if kept.kept.accuracy_change is not None else kept.gate.state
+    told = (
+        f"accuracy {in_points(kept.kept.accuracy_change)}" if kept.kept.accuracy_change is not None else kept.gate.state
+    )
     return Checked(what, name, told, states[kept.gate.state], "; ".join(kept.gate.reasons))
 
 

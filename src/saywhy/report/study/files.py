@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from saywhy.report.study.answer import answer
+from saywhy.report.study.examples import samples
 from saywhy.report.study.gains import Gain
 from saywhy.report.study.gate import instructed
 from saywhy.report.study.made import commands, plan_yaml
@@ -105,5 +106,6 @@ def markdown(summary: StudySummary, parts: Sequence[Part]) -> str:
         for found in part.sheets:
             told += [f"### {md(found.title)}"] * (found.title != part.title) + [markdown_table(found)]
             told += [f"_{md(found.note)}_"] * bool(found.note)
+    told += ["## Examples", "Twenty texts, and what was said about them: `report.html`."] if samples(summary)[1] else []
     told += ["## The plan", *(f"`{command}`" for command in commands(study)), f"```yaml\n{plan_yaml(study)}```"]
     return "\n\n".join(line for line in told if line) + "\n"

@@ -1,4 +1,4 @@
-"""What was frozen before a test row was looked at, and whether the report holds to it."""
+"""What was frozen before the first audit of the study, and whether the report holds to it."""
 
 from __future__ import annotations
 

@@ -55,6 +55,11 @@ class Gain:
         return self.contrast.key
 
     @property
+    def lacks(self) -> tuple[int, ...]:
+        """The frozen seeds that are not measured: as long as there are any, nothing is decided."""
+        return tuple(seed for seed in self.frozen.seeds if seed not in self.seeds) if self.frozen else ()
+
+    @property
     def value(self) -> float:
         """The difference of mean excess; 0 if no text is shared."""
         return self.contrast.difference.value or 0.0
@@ -74,7 +79,11 @@ class Gain:
         return "higher" if found.low > 0 else "lower"
 
     def confirmed(self, alpha: float = 0.05) -> bool:
-        """Whether the difference stands and goes the way that was named beforehand."""
+        """Whether the difference stands, under all frozen seeds, and goes the way that was named beforehand."""
+        return self.frozen is not None and not self.lacks and self.stands(alpha) == self.frozen.direction
+
+    def expected(self, alpha: float = 0.05) -> bool:
+        """Whether the difference stands so far, and goes the way that was named beforehand."""
         return self.frozen is not None and self.stands(alpha) == self.frozen.direction
 
 

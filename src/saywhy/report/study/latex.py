@@ -15,7 +15,7 @@ SIGNS = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "\N{EN DASH}": "--", "\N{EM DASH}": "---",
-    "±": r"$\pm$", "†": r"\textdagger{}",
+    "±": r"$\pm$", "§": r"\S{}", "†": r"\textdagger{}",
     "‡": r"\textdaggerdbl{}", "→": r"$\rightarrow$", "’": "'", "‘": "`", "…": r"\ldots{}", "\N{MINUS SIGN}": "$-$",
 }  # fmt: skip
 """What LaTeX reads as something else, or does not have in its fonts."""

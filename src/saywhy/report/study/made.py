@@ -9,6 +9,7 @@ import yaml
 
 from saywhy.arms import MADE
 from saywhy.report.format import NOTHING, Sheet, Shown, number, sheet
+from saywhy.report.load import Run
 from saywhy.report.sheets import flat
 from saywhy.report.study.ablations import told
 from saywhy.report.study.load import StudyRun
@@ -78,16 +79,23 @@ def made_sheets(summary: StudySummary) -> list[Sheet]:
     """Return the model, versions, prompts, data and seconds of a study."""
     manifest = summary.study.manifest
     made = [_hours(summary.study)]
-    settings = summary.study.plan.get("with", {})
+    runs = summary.study.runs
+    settings: Mapping[str, Any] = next((run.manifest.get("config", {}) for run in runs.values()), {})
     for title, data in (
         ("Model", manifest.get("model", {})),
-        ("Settings of all arms", settings),
+        ("Settings, resolved; what differs from task to task and from arm to arm stands in the plan", settings),
         ("Versions", {**manifest.get("versions", {}), "revision of the code": manifest.get("git")}),
-        ("Data", {task: run.manifest.get("data") or {} for task, run in summary.study.runs.items()}),
+        ("Data", {task: _data(run) for task, run in runs.items()}),
         ("Prompts", manifest.get("prompts", {})),
     ):
         made.append(_pairs(title, data))
     return [one for one in made if one is not None]
+
+
+def _data(run: Run) -> dict[str, Any]:
+    """Return what the rows of a task are: source, licence, and their hashes."""
+    told = {"source": run.manifest.get("source"), "licence": run.task.get("licence")}
+    return {**{key: value for key, value in told.items() if value}, **(run.manifest.get("data") or {})}
 
 
 def _pairs(title: str, data: Mapping[str, Any]) -> Sheet | None:

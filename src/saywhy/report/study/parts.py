@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from saywhy.report.format import Sheet, counted, sheet
+from saywhy.report.format import Sheet, counted, joined, sheet
 from saywhy.report.sheets import main_sheets, reason_sheet, set_aside_sheet
 from saywhy.report.study.frozen import confirmatory, objections
-from saywhy.report.study.gains import Gain
+from saywhy.report.study.gains import OTHERS, Gain
 from saywhy.report.study.gate import not_releasable
 from saywhy.report.study.keeping import class_sheets, gate_sheet, instruction_sheet
 from saywhy.report.study.load import StudyRun
 from saywhy.report.study.made import arms_sheet, made_sheets, numbers_sheet
-from saywhy.report.study.places import places_sheet
+from saywhy.report.study.places import named_sheet, places_sheet
 from saywhy.report.study.sheets import (
     ablation_sheet,
     bars_sheet,
@@ -59,11 +59,11 @@ def parts_of(summary: StudySummary) -> list[Part]:
         _tasks(summary),
         _free(summary),
         _others(summary),
-        _part("graded", "By the current and by the start model", [graded_sheet(summary)], ["graded"]),
-        _part("curve", "Learning curve", [curve_sheet(summary)], ["curve"], printed=True),
+        _part("graded", "By the current and by the start model", [graded_sheet(summary)], ["graded"], printed=True),
+        _curve(summary),
         _part("ablations", "Ablations", [ablation_sheet(summary)], ["ablations"], printed=True),
         _retention(summary),
-        _part("groups", "Class, length, margin", [groups_sheet(summary)], [f"groups-{task}" for task in summary.tasks]),
+        _groups(summary),
         _failures(summary),
     ]
     return [part for part in found if part.sheets or part.words]
@@ -72,7 +72,12 @@ def parts_of(summary: StudySummary) -> list[Part]:
 def last_parts(summary: StudySummary) -> list[Part]:
     """Return what stands at the end: how it was made, and every cell."""
     every = [
-        Part(f"cells-{task}", f"Every cell, {task}", sheets=(*main_sheets(found), *main_sheets(found, primary=False)))
+        _part(
+            f"cells-{task}",
+            f"Every cell, {task}",
+            [*main_sheets(found), *main_sheets(found, primary=False)],
+            printed=True,
+        )
         for task, found in summary.tasks.items()
     ]
     made = _part(
@@ -100,7 +105,7 @@ def _confirmatory(summary: StudySummary) -> Part:
     words = []
     if study.frozen:
         words.append(
-            f"Frozen before a test row was looked at: {counted(len(confirmatory(study)), 'cell')}, hash "
+            f"Frozen before the first audit of this study: {counted(len(confirmatory(study)), 'cell')}, hash "
             f"{study.frozen.get('hash')}."
         )
         words += [
@@ -132,6 +137,9 @@ def _results(summary: StudySummary) -> list[Sheet | None]:
         results_sheet(summary, "constrained"),
         results_sheet(summary, "generated"),
         results_sheet(summary, "generated", "free"),
+        gain_sheet(
+            summary, "Generated replies against the control", _gains(summary, "generated", "practised"), EXPLORATORY
+        ),
     ]
 
 
@@ -181,12 +189,26 @@ def _others(summary: StudySummary) -> Part:
         gain_sheet(summary, f"one-word, {readout}", _gains(summary, readout, "other arm"), EXPLORATORY)
         for readout in ("constrained", "generated")
     ]
-    sheets.append(places_sheet(summary))
+    sheets += [named_sheet(summary), places_sheet(summary)]
+    rivals = {one.kind for one in summary.study.arms.values()} & set(OTHERS)
+    measured = {summary.study.arm(gain.contrast.other).kind for gain in _gains(summary, "constrained", "other arm")}
     words = (
         "Above lexical (the word that the corpus associates with the label) and transplant (words of another model's "
         "decisions), an arm reports on itself; on a level with them, it imitates what is plausible.",
+        *([f"Not measured yet: {joined(absent)}."] if (absent := sorted(rivals - measured)) else []),
     )
     return _part("others", "Self-report or imitation", sheets, (), words if any(sheets) else (), printed=True)
+
+
+def _curve(summary: StudySummary) -> Part:
+    found = curve_sheet(summary)
+    words = () if found else ("Only one number of training texts was measured.",)
+    return _part("curve", "Learning curve", [found], ["curve"], words, printed=True)
+
+
+def _groups(summary: StudySummary) -> Part:
+    pictures = [f"groups-{task}" for task in summary.tasks]
+    return _part("groups", "Class, length, margin", [groups_sheet(summary)], pictures, printed=True)
 
 
 def _retention(summary: StudySummary) -> Part:
@@ -220,4 +242,4 @@ def _failures(summary: StudySummary) -> Part:
     words = (
         "The arms of the answer, their controls and what they went on from; of all others: cells.csv, column reasons.",
     )
-    return _part("failed", "What failed, and why", sheets, pictures, words if sheets else ())
+    return _part("failed", "What failed, and why", sheets, pictures, words if sheets else (), printed=True)

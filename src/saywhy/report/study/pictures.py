@@ -71,12 +71,11 @@ def _confirmatory(summary: StudySummary) -> list[Plan]:
     gains = summary.confirmatory
     if not gains:
         return []
-    caption = (
-        f"The confirmatory cells: {ABOVE}, one-word. {BARS}; ticks are the single seeds; 0: no more than the control. "
-        f"{counts(gains)}"
-    )
+    several = any(len(gain.contrast.difference.seeds) > 1 for gain in gains)
+    ticks = "ticks are the single seeds; " if several else ""
+    caption = f"The confirmatory cells: {ABOVE}, one-word. {BARS}; {ticks}0: no more than the control. {counts(gains)}"
     draw = partial(draw_panels, Panel(_by_task(gains), ABOVE))
-    return [Plan("confirmatory", "Confirmatory cells", caption, draw)]
+    return [Plan("confirmatory", "Above the control, cell by cell", caption, draw)]
 
 
 def _matrices(summary: StudySummary) -> list[Plan]:
@@ -217,7 +216,8 @@ def _retention(summary: StudySummary) -> list[Plan]:
         caption = (
             f"Arms that practised on {task}, on {shown[0].kept.accuracy.n} texts of its test split; those that fail "
             f"the gate are named so. {BARS}. Left, against the start arm; dotted: the most that may be lost. Right, "
-            "labels equal to the start arm's; the upright line is the agreement of two seeds of the start arm. "
+            "labels equal to the start arm's"
+            f"{'; the upright line is the agreement of two seeds of the start arm' if usual is not None else ''}. "
             f"{_most(len(one.kept.accuracy_change.seeds) for one in shown if one.kept.accuracy_change)}."
         )
         panels = (
@@ -263,5 +263,5 @@ def _replies(summary: StudySummary) -> list[Plan]:
                 f"Shares of {max(cell.rows for cell in cells)} replies (texts x seeds) at most."
             )
             draw = partial(draw_validity, found, cells)
-            plans.append(Plan(f"replies-{task}", f"Generated replies, {task}", caption, draw))
+            plans.append(Plan(f"replies-{task}", f"What became of generated replies, {task}", caption, draw))
     return plans

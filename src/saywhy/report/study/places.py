@@ -1,10 +1,11 @@
-"""What explainers that only look at a place would score: the first word of every text, or the last.
+"""Which words are named: the best one, or that of a place; and what naming the first or last word would score.
 
 Naming the first is what the calibration calls *parrot* (docs/measuring.md).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ from saywhy import stats
 from saywhy.records import Table
 from saywhy.report.arms import tables_of
 from saywhy.report.cells import Key, excesses
-from saywhy.report.format import Sheet, Shown, change, estimate, sheet
+from saywhy.report.format import Sheet, Shown, change, estimate, number, sheet
 from saywhy.report.study.load import Arm
+from saywhy.report.study.sheets import beside
 from saywhy.report.study.summary import StudySummary, main_arms
 from saywhy.stats import Difference, Interval
 from saywhy.stats.intervals import by_text
@@ -90,3 +92,56 @@ def places_sheet(summary: StudySummary) -> Sheet | None:
         "better than a place has learned where, not what."
     )
     return sheet("Beyond a place", header, rows, note, texts=3) if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Which words the explanations of a cell name, in the arm's own leave-one-word-out tables.
+
+    Attributes:
+        task: The task.
+        key: The cell.
+        best: Share that names the word whose removal costs the answer most.
+        first: Share that names the first word of its text.
+        chance: Either share, if words were drawn at random.
+    """
+
+    task: str
+    key: Key
+    best: Interval
+    first: Interval
+    chance: float
+
+
+def named_of(summary: StudySummary) -> Iterator[Named]:
+    """Yield what the arms of the answer name on the tasks that they practised on, their controls and starts too."""
+    for task, cells in summary.rows.items():
+        names = beside(summary, task)
+        for key, rows in cells.items():
+            if key.arm not in names or not _wanted(key, key.arm, summary):
+                continue
+            tables = tables_of(summary.study.runs[task], key.arm, summary.operator)
+            both = [(row.words, tables[row.id, row.seed]) for row in rows if (row.id, row.seed) in tables and row.valid]
+            texts = len({row.id for row in rows})
+            if both:
+                yield Named(
+                    task,
+                    key,
+                    stats.rate([words == (table.words[table.best()],) for words, table in both], texts),
+                    stats.rate([words == table.words[:1] for words, table in both], texts),
+                    math.fsum(1 / len(table.words) for _, table in both) / len(both),
+                )
+
+
+def named_sheet(summary: StudySummary) -> Sheet | None:
+    """Return how often explanations name the very word that matters most, beside how often they name the first."""
+    rows: list[list[Shown | str]] = []
+    for one in named_of(summary):
+        shares = [estimate(one.best), estimate(one.first), Shown(number(one.chance))]
+        rows.append([one.task, one.key.style, one.key.arm, str(one.best.n), *shares])
+    header = ("task", "style", "arm", "n", "names the best word", "names the first word", "chance")
+    note = (
+        "One-word, constrained. Best: the word whose removal costs the arm's own answer most, whether or not it flips "
+        "(top-1 agreement with occlusion, in texts that cannot flip too). Chance: of a random word."
+    )
+    return sheet("The best word", header, rows, note, texts=3) if rows else None

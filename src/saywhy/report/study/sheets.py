@@ -91,9 +91,10 @@ def _gain_row(summary: StudySummary, gain: Gain) -> list[Shown | str]:
 def result(summary: StudySummary, gain: Gain) -> str:
     """Return what a comparison shows; only a frozen one can be confirmed."""
     if gain.frozen is not None:
-        if gain.confirmed(summary.alpha):
-            return "confirmed"
-        return "the opposite" if gain.stands(summary.alpha) else "not shown"
+        stands = gain.stands(summary.alpha)
+        if gain.lacks:
+            return f"so far {stands or 'not shown'}"
+        return "confirmed" if gain.confirmed(summary.alpha) else "the opposite" if stands else "not shown"
     return gain.contrast.verdict if gain.contrast.verdict != NOT_SHOWN else "not shown"
 
 
@@ -164,7 +165,8 @@ def bars_sheet(summary: StudySummary) -> Sheet | None:
     ]
     met = sum(one.state == "met" for one in found)
     left = sum(one.state == "open" for one in found)
-    note = f"{met} of {len(found)} met" + (f", {left} not measured yet." if left else ".")
+    note = f"{met} of {len(found)} met" + (f", {left} not decided yet." if left else ".")
+    note += " A score, and floor and ceiling, are judged by their point estimates."
     return sheet("Bars", ("bar", "where", "found", "state", "missed by"), rows, note, texts=5) if rows else None
 
 
@@ -235,7 +237,7 @@ def curve_sheet(summary: StudySummary) -> Sheet | None:
     ]
     header = ("task", "style", "arm", "training texts", "n", "excess", "score")
     note = "Exploratory; one-word, constrained, styles that were practised. n: texts x seeds that were tested."
-    return sheet("Learning curve", header, rows, note, texts=3) if rows else None
+    return sheet("Learning curve", header, rows, note, texts=3) if len({p.rows for p in points}) > 1 else None
 
 
 def groups_sheet(summary: StudySummary) -> Sheet | None:

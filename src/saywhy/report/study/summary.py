@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from saywhy import stats
+from saywhy.arms import MADE
 from saywhy.records import Row
 from saywhy.report.arms import matched_seeds, start_arm
 from saywhy.report.cells import Key, group
@@ -142,11 +143,14 @@ def missing(summary: StudySummary) -> list[str]:
         found.append(f"tasks not measured yet: {', '.join(absent)}")
     if summary.unmeasured:
         found.append(f"confirmatory cells not measured yet: {len(summary.unmeasured)} of {len(summary.frozen)}")
-    short = [gain for gain in summary.confirmatory if gain.frozen and set(gain.frozen.seeds) - set(gain.seeds)]
+    short = [gain for gain in summary.confirmatory if gain.lacks]
     if short:
-        found.append(f"confirmatory cells that lack seeds: {len(short)} of {len(summary.frozen)}")
+        seeds = ", ".join(map(str, sorted({seed for gain in short for seed in gain.lacks})))
+        found.append(f"confirmatory cells that lack seeds ({seeds}): {len(short)} of {len(summary.frozen)}")
     present = {arm for run in study.runs.values() for arm in _arms(run)}
-    unmade = [arm.name for arm in study.arms.values() if arm.name not in present]
+    planned = dict.fromkeys(arm for block in study.plan.get("blocks", ()) for arm in block.get("arms", ()))
+    unmade = [arm for arm in planned if arm in MADE and arm not in present]
+    unmade += [arm.name for arm in study.arms.values() if arm.name not in present]
     if unmade and study.runs:
         found.append(f"arms without any row: {', '.join(unmade)}")
     kept = {arm for _, arm in study.kept}
