@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saywhy.grid.expand import asked, trained_arms
-from saywhy.grid.plan import Plan, read_plan
+from saywhy.grid.plan import MACHINE, Plan, read_plan
 from saywhy.grid.run import Grid, in_words
-from saywhy.grid.steps import all_steps, in_order, is_confirmatory, of_unit
+from saywhy.grid.steps import all_steps, is_confirmatory, of_unit
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 
@@ -19,7 +19,8 @@ def study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | None
 
     Args:
         file: The YAML file.
-        pairs: ``out=FOLDER``, ``hours=2``, and ``model=``, ``data=`` in place of the file's.
+        pairs: ``out=FOLDER``, ``hours=2``, ``seeds=1,2`` (only these: a study may be spread over machines and joined
+            again), ``precision=float32``, and ``model=``, ``data=`` in place of the file's.
         dry: Only say what would be done and how long it takes; what was measured for that is kept.
 
     Returns:
@@ -30,9 +31,11 @@ def study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | None
     """
     given = dict(_pair(pair) for pair in pairs)
     plan = read_plan(file, {key: value for key, value in given.items() if key in OVERRIDES})
+    machine = {key: value for key, value in given.items() if key in MACHINE}
+    plan = plan.model_copy(update={"with_": {**plan.with_, **machine}})
     out = Path(given.get("out", f"runs/{plan.name}")).expanduser()
     hours = _hours(given.get("hours"))
-    grid = Grid(plan, out)
+    grid = Grid(plan, out, _seeds(given.get("seeds"), plan))
     if dry:
         show_plan(grid)
         return None
@@ -46,10 +49,9 @@ OVERRIDES = ("model", "data")
 
 def _pair(pair: str) -> tuple[str, str]:
     key, sep, value = pair.partition("=")
-    if not sep or key not in (*OVERRIDES, "out", "hours"):
-        raise SaywhyError(
-            f"'{pair}': a study takes out=, hours=, {'=, '.join(OVERRIDES)}=; the rest stands in its file"
-        )
+    known = ("out", "hours", "seeds", *MACHINE, *OVERRIDES)
+    if not sep or key not in known:
+        raise SaywhyError(f"'{pair}': a study takes {'=, '.join(known)}=; the rest stands in its file")
     return key, value
 
 
@@ -65,13 +67,23 @@ def _hours(told: str | None) -> float | None:
     return hours
 
 
+def _seeds(told: str | None, plan: Plan) -> tuple[int, ...]:
+    if told is None:
+        return plan.seeds
+    known = {str(seed): seed for seed in plan.seeds}
+    asked = [one.strip() for one in told.split(",")]
+    if strange := [one for one in asked if one not in known]:
+        raise SaywhyError(f"seeds={told}: '{strange[0]}' is no seed of study {plan.name}, which has {', '.join(known)}")
+    return tuple(known[one] for one in asked)
+
+
 def show_plan(grid: Grid) -> None:
     """Print what a study would do, in order, and about how long each unit takes on this machine."""
     plan: Plan = grid.plan
     say(f"study {plan.name}: {plan.about}".rstrip(": "))
     say(f"model {plan.model}; data {plan.data}; tasks {', '.join(plan.known)}; seeds {', '.join(map(str, plan.seeds))}")
     cost = grid.costs()
-    order = in_order(plan, cost, grid.finished())
+    order = grid.order(cost)
     steps = all_steps(plan, order)
     left = {step for step in steps if not grid.done(step)}
     say(f"{len(trained_arms(plan))} trained arms, {len(asked(plan))} audits, {len(steps)} steps, {len(left)} left")

@@ -10,7 +10,7 @@ from typing import Any
 
 from saywhy.arms import task_name
 from saywhy.grid.expand import cells, settings
-from saywhy.grid.plan import Plan
+from saywhy.grid.plan import MACHINE, Plan
 from saywhy.processes import first
 from saywhy.records import SaywhyError
 from saywhy.store import read_json, write_json
@@ -38,7 +38,7 @@ def confirmatory(plan: Plan) -> dict[str, Any]:
             "set_aside": "texts that do not fit the context or have fewer than two words; the same in every arm",
         },
         "model": plan.model,
-        "settings": dict(plan.with_),
+        "settings": {key: value for key, value in plan.with_.items() if key not in MACHINE},
         "texts": {
             "split": config.split,
             "rows": {task: one.rows for task, one in by_task.items()},

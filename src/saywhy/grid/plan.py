@@ -85,6 +85,8 @@ TRAINING: tuple[str, ...] = (
     *("replay", "replay_share", "format_share", "packing", "verified", "target_method", "infill_words", "rank"),
 )
 """Settings that a block may change for its arms: those of their training."""
+MACHINE = ("precision",)
+"""Settings that say how a machine computes, not what: no part of what is frozen, and they may differ in a join."""
 TEXTS = ("most_words", "rows", "decide_rows")
 """Settings that may differ from task to task: which texts are tested on."""
 

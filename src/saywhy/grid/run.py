@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from saywhy import pocket
 from saywhy.arms import Trained, task_name
 from saywhy.attribution import check
 from saywhy.config import differences, resolved
-from saywhy.grid.expand import asked, cells, practised, settings, trained_arms, units
+from saywhy.grid.expand import Unit, asked, cells, practised, settings, trained_arms, units
 from saywhy.grid.frozen import freeze
 from saywhy.grid.journal import Journal, facts
 from saywhy.grid.member import Member
@@ -42,13 +42,15 @@ class Grid:
     Attributes:
         plan: What is to be done.
         out: Where it goes.
+        seeds: The seeds that are done here; the others are left to other machines (``saywhy join``).
         folder: The same, with this process's part in the work on it.
         shelf: The models.
         journal: What ``study.json`` holds.
     """
 
-    def __init__(self, plan: Plan, out: Path) -> None:
+    def __init__(self, plan: Plan, out: Path, seeds: Sequence[int] | None = None) -> None:
         self.plan, self.out = plan, out
+        self.seeds = tuple(plan.seeds if seeds is None else seeds)
         self.wanted = asked(plan)
         self.arms = trained_arms(plan)
         for task in plan.known:
@@ -75,8 +77,7 @@ class Grid:
         freeze(self.plan, self.out)
         self.journal.keep()  # now the blocks that were added belong to it: a dry look leaves it as it was
         cost = self.costs()
-        # Of several processes, all must go in one order, wherever each has come to.
-        steps = all_steps(self.plan, in_order(self.plan, cost, self.finished() if world() == 1 else ()))
+        steps = all_steps(self.plan, self.order(cost))
         left = [step for step in steps if not self.done(step)]
         began = time.monotonic()
         for number, step in enumerate(left):
@@ -90,6 +91,12 @@ class Grid:
             )
             self.do(step)
         return True
+
+    def order(self, cost: dict[Step, float]) -> list[Unit]:
+        """Return the units that are done here, in their order."""
+        # Of several processes, all must go in one order, wherever each has come to.
+        done = self.finished() if world() == 1 else ()
+        return [unit for unit in in_order(self.plan, cost, done) if unit.seed in self.seeds]
 
     def do(self, step: Step) -> None:
         """Do one step and keep how long it took."""
