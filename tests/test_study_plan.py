@@ -178,6 +178,11 @@ def test_what_is_confirmatory_is_frozen(tmp_path):
         frozen.freeze(plan(confirmatory=[{"block": "main", "against": "base"}]), tmp_path)
 
 
+def test_how_a_machine_computes_is_not_frozen(tmp_path):
+    first = frozen.freeze(plan(), tmp_path)
+    assert frozen.freeze(plan(**{"with": {**SMALL["with"], "precision": "float32"}}), tmp_path) == first
+
+
 def test_an_edited_frozen_part_is_noticed(tmp_path):
     frozen.freeze(plan(), tmp_path)
     path = tmp_path / "frozen.json"

@@ -12,10 +12,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from saywhy.bank import release
 from saywhy.grid.command import study
 from saywhy.grid.plan import Plan
 from saywhy.grid.run import Grid
+from saywhy.join import join
 from saywhy.records import SaywhyError
+from saywhy.report.study import load_study
+from saywhy.report.study.files import cells_csv, confirmatory_csv, retention_csv
+from saywhy.report.study.summary import summarise_study
 
 PLAN = {
     "name": "tiny",
@@ -126,11 +131,27 @@ def test_a_folder_of_something_else_is_refused(plan, tmp_path):
         ("hours=nan", "above 0"),
         ("hours=inf", "above 0"),
         ("hours", "a study takes"),
+        ("seeds=0,7", "'7' is no seed of study tiny, which has 0"),
+        ("precision=float8", r"precision: .*'float32'"),
     ],
 )
 def test_words_that_a_study_does_not_take_are_refused(plan, tmp_path, pair, told):
     with pytest.raises(SaywhyError, match=told):
         study(file_of(tmp_path, plan), [f"out={tmp_path / 'out'}", pair], dry=True)
+
+
+@pytest.mark.slow
+def test_two_machines_with_a_seed_each_do_what_one_does_with_both(plan, tmp_path):
+    two = {"seeds": [0, 1], "blocks": [{**plan.resolved()["blocks"][0], "seeds": [0, 1]}]}
+    file = file_of(tmp_path, plan, **two)
+    for place, told in {"whole": (), "first": ("seeds=0",), "second": ("seeds=1",)}.items():
+        study(file, [f"out={tmp_path / place}", *told])
+        release(tmp_path / place, tmp_path / "banks" / place)
+    assert not list((tmp_path / "first").glob("tasks/*/seed-1")), "the other seed is left to the other machine"
+    banks = [tmp_path / "banks" / place for place in ("first", "second")]
+    joint, whole = (summarise_study(load_study(one)) for one in (join(banks, banks[0]), tmp_path / "whole"))
+    for made in (cells_csv, confirmatory_csv, retention_csv):
+        assert made(joint) == made(whole)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.progress import say
 from saywhy.records import Decision, Example, Grid, Prediction, Record, Row, SaywhyError, SetAside, Table, WordScores
 from saywhy.report.load import KINDS_OF_CHECKS, VERDICTS, records_of
-from saywhy.store import PACKED, existing, put, read_lines, read_object, write_json, write_lines
+from saywhy.store import PACKED, existing, placed, read_lines, read_object, write_json, write_lines
 from saywhy.targets import Pick
 from saywhy.words import candidates
 
@@ -103,28 +103,33 @@ def release(folder: Path, out: Path) -> Path:
     make = next((make for name, make in kinds.items() if (folder / name).is_file()), None)
     if make is None:
         raise SaywhyError(f"{folder} is no run and no study: it has no run.json or study.json")
-    if _is_bank(folder):
+    if is_bank(folder):
         raise SaywhyError(f"{folder} is a bank already: give the run or study folder that it was made from")
     if (folder / "plants").is_dir():
         raise SaywhyError(f"{folder} is a calibration on built-in texts: nobody's text is in it, share it as it is")
-    out = out.resolve()  # so that '.' has a name
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not _is_bank(out))):
-        raise SaywhyError(f"{out} is no bank and not empty: give another folder")
-    part, old = (out.with_name(f".{out.name}.{end}") for end in ("part", "old"))
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    out = free_place(out)
+    with placed(out) as part:
         texts = make(folder, part)
         if told := leaks(part, texts):
             more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
             raise SaywhyError(f"words of a text would be in the bank, nothing was released: {told[0]!r}{more}")
-        put(part, out, old)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
     return out
 
 
-def _is_bank(folder: Path) -> bool:
+def free_place(out: Path) -> Path:
+    """Return where a bank may go, made absolute: nothing, an empty folder, or a bank, which is replaced.
+
+    Raises:
+        SaywhyError: If something else is there.
+    """
+    out = out.resolve()  # so that '.' has a name
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not is_bank(out))):
+        raise SaywhyError(f"{out} is no bank and not empty: give another folder")
+    return out
+
+
+def is_bank(folder: Path) -> bool:
+    """Whether a folder holds a released bank, of a run or of a study."""
     files = (folder / name for name in ("run.json", "study.json"))
     return any(file.is_file() and read_object(file).get("bank") for file in files)
 

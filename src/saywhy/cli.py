@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from saywhy import listings
+from saywhy import banks, listings
 from saywhy.config import Config, parse, switched
 from saywhy.processes import first, rank, world
 from saywhy.progress import say, speak_plainly
@@ -34,7 +34,9 @@ Start with `saywhy run` (built-in model and texts, some minutes), or ask one que
 Pairs = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")
 ]
-STUDY_WORDS = "out=FOLDER, hours=N (stop before), and model=, data= in place of the file's."
+STUDY_WORDS = (
+    "out=FOLDER, hours=N (stop before), seeds=0,1 (only these), precision=, and model=, data= in place of the file's."
+)
 SHARED = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
 """Verbs whose work the processes of a launch share; the others are the first one's alone."""
 Dry = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
@@ -222,25 +224,7 @@ def compare(
     say(f"wrote {write_comparison(first, second)}")
 
 
-@app.command()
-def release(
-    folder: Annotated[Path, typer.Argument(help="A run or study folder.")],
-    out: Annotated[Path, typer.Argument(help="Where the bank goes.")],
-) -> None:
-    """Write a bank that can be published: every verdict and score, nobody's text.
-
-    Examples:
-    - `saywhy release runs/tweets results/tweets`
-    - `saywhy report results/tweets` — the same tables, from the bank
-
-    Words become indices, edited texts and replies hashes; refused if words of a text would still stand in it.
-    """
-    from saywhy.bank import release as released
-
-    say(f"wrote {released(folder.expanduser(), out.expanduser())}")
-
-
-for _verb in (listings.tasks, listings.models, listings.settings):
+for _verb in (banks.release, banks.join, listings.tasks, listings.models, listings.settings):
     app.command()(_verb)
 
 

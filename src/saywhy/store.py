@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -99,7 +100,20 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def put(part: Path, out: Path, old: Path) -> None:
+@contextmanager
+def placed(out: Path) -> Iterator[Path]:
+    """Give a folder to fill, which takes the place of ``out`` if all goes well; else ``out`` stays as it was."""
+    part, old = (out.with_name(f".{out.name}.{end}") for end in ("part", "old"))
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        yield part
+        _put(part, out, old)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _put(part: Path, out: Path, old: Path) -> None:
     """Put the folder ``part`` in the place of ``out``, which goes to ``old``, and comes back if that fails."""
     if out.exists():
         out.rename(old)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -85,11 +85,25 @@ def made_sheets(summary: StudySummary) -> list[Sheet]:
         ("Model", manifest.get("model", {})),
         ("Settings, resolved; what differs from task to task and from arm to arm stands in the plan", settings),
         ("Versions", {**manifest.get("versions", {}), "revision of the code": manifest.get("git")}),
+        ("Machines: the study was spread and joined", _machines(manifest)),
         ("Data", {task: _data(run) for task, run in runs.items()}),
         ("Prompts", manifest.get("prompts", {})),
     ):
         made.append(_pairs(title, data))
     return [one for one in made if one is not None]
+
+
+def _machines(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what each machine of a joined study did, and in what it differs from the first (``saywhy join``)."""
+    found: dict[str, Any] = {}
+    machines: Sequence[Mapping[str, Any]] = manifest.get("machines", ())
+    for number_of, one in enumerate(machines, start=1):
+        known = dict(flat({key: machines[0].get(key) for key in ("versions", "model")}))
+        own = dict(flat({key: one.get(key) for key in ("versions", "model")}))
+        done = "; ".join(f"seed {seed}: {', '.join(arms)}" for seed, arms in one.get("audited", {}).items())
+        other = ", ".join(f"{key} {value}" for key, value in own.items() if number_of > 1 and known.get(key) != value)
+        found[str(number_of)] = f"revision {one.get('git')}; {done}" + (f"; otherwise {other}" if other else "")
+    return found
 
 
 def _data(run: Run) -> dict[str, Any]:

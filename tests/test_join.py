@@ -1,0 +1,100 @@
+"""A study spread over machines: joined, its banks give what one machine would have; others are refused."""
+
+import json
+import shutil
+
+import pytest
+
+from saywhy.bank import release
+from saywhy.join import join
+from saywhy.records import SaywhyError
+from saywhy.report.study import load_study
+from saywhy.report.study.files import cells_csv, confirmatory_csv, retention_csv
+from saywhy.report.study.made import made_sheets
+from saywhy.report.study.summary import summarise_study
+
+
+@pytest.fixture(scope="module")
+def whole(planted, tmp_path_factory):
+    return release(planted, tmp_path_factory.mktemp("whole") / "bank")
+
+
+def part_of(whole, out, *, without):
+    """Return a bank of what a machine has that was given all seeds but one."""
+    shutil.copytree(whole, out, ignore=shutil.ignore_patterns(f"seed-{without}"))
+    edit(out / "study.json", lambda told: told.update(git=f"no-{without}"))
+    return out
+
+
+def edit(path, change):
+    told = json.loads(path.read_text())
+    change(told)
+    path.write_text(json.dumps(told))
+
+
+@pytest.fixture
+def parts(whole, tmp_path):
+    return [part_of(whole, tmp_path / f"without-{seed}", without=seed) for seed in (1, 0)]
+
+
+def test_joined_banks_give_the_numbers_of_one(parts, planted_summary, tmp_path):
+    out = join(parts, tmp_path / "joint")
+    found = summarise_study(load_study(out))
+    for made in (cells_csv, confirmatory_csv, retention_csv):
+        assert made(found) == made(planted_summary)
+    told = "\n".join(map(str, made_sheets(found)))
+    assert "revision no-1; seed 0: " in told
+    assert "revision no-0; seed 1: " in told
+    again = join([out, parts[0]], out)
+    assert len(json.loads((again / "study.json").read_text())["machines"]) == 3
+
+
+def test_what_was_audited_counts_before_what_was_only_prepared(parts, tmp_path):
+    arm = "tasks/films/seed-1/adapted"
+    (parts[0] / arm).mkdir(parents=True)
+    (parts[0] / arm / "constants.json").write_text("{}")
+    assert (join(parts, tmp_path / "joint") / arm / "rows.jsonl.gz").is_file()
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "told"),
+    [
+        ("frozen.json", lambda told: told.update(hash="0"), "was frozen otherwise"),
+        ("study.json", lambda told: told["model"].update(fingerprint="1"), "is of another model"),
+        ("study.json", lambda told: told["prompts"].update(more="?"), "asked with other sentences"),
+        ("study.json", lambda told: told["plan"].update(seeds=[7]), r"another plan .*seeds"),
+        ("study.json", lambda told: told["arms"]["random.all.films"].update(styles=[]), "another random.all.films"),
+        ("tasks/films/run.json", lambda told: told["config"].update(rows=7), r"other settings .*rows"),
+        ("tasks/films/run.json", lambda told: told.update(data={"rows": "0"}), r"of other data .*rows"),
+    ],
+)
+def test_a_bank_of_something_else_is_refused(parts, tmp_path, file, change, told):
+    edit(parts[1] / file, change)
+    with pytest.raises(SaywhyError, match=told):
+        join(parts, tmp_path / "joint")
+    assert not (tmp_path / "joint").exists()
+
+
+def test_other_texts_are_refused(parts, tmp_path):
+    for name in ("texts", "set_aside"):
+        shutil.copyfile(parts[1] / f"tasks/meals/{name}.jsonl.gz", parts[1] / f"tasks/films/{name}.jsonl.gz")
+    with pytest.raises(SaywhyError, match=r"other texts .*texts.jsonl differs"):
+        join(parts, tmp_path / "joint")
+
+
+def test_only_banks_are_joined(parts, planted, tmp_path):
+    with pytest.raises(SaywhyError, match="two banks or more"):
+        join(parts[:1], tmp_path / "joint")
+    with pytest.raises(SaywhyError, match="is no bank of a study"):
+        join([parts[0], planted], tmp_path / "joint")
+    (parts[1] / "frozen.json").unlink()
+    with pytest.raises(SaywhyError, match="nothing was audited"):
+        join(parts, tmp_path / "joint")
+
+
+def test_a_place_that_is_taken_is_left_alone(parts, tmp_path):
+    (tmp_path / "joint").mkdir()
+    (tmp_path / "joint" / "thesis.txt").write_text("mine")
+    with pytest.raises(SaywhyError, match="no bank and not empty"):
+        join(parts, tmp_path / "joint")
+    assert (tmp_path / "joint" / "thesis.txt").read_text() == "mine"
