@@ -131,6 +131,7 @@ def test_a_folder_of_something_else_is_refused(plan, tmp_path):
         ("hours=nan", "above 0"),
         ("hours=inf", "above 0"),
         ("hours", "a study takes"),
+        ("beside=nowhere", "no bank of a study"),
         ("seeds=0,7", "'7' is no seed of study tiny, which has 0"),
         ("precision=float8", r"precision: .*'float32'"),
     ],
@@ -141,17 +142,23 @@ def test_words_that_a_study_does_not_take_are_refused(plan, tmp_path, pair, told
 
 
 @pytest.mark.slow
-def test_two_machines_with_a_seed_each_do_what_one_does_with_both(plan, tmp_path):
-    two = {"seeds": [0, 1], "blocks": [{**plan.resolved()["blocks"][0], "seeds": [0, 1]}]}
-    file = file_of(tmp_path, plan, **two)
-    for place, told in {"whole": (), "first": ("seeds=0",), "second": ("seeds=1",)}.items():
-        study(file, [f"out={tmp_path / place}", *told])
-        release(tmp_path / place, tmp_path / "banks" / place)
-    assert not list((tmp_path / "first").glob("tasks/*/seed-1")), "the other seed is left to the other machine"
-    banks = [tmp_path / "banks" / place for place in ("first", "second")]
-    joint, whole = (summarise_study(load_study(one)) for one in (join(banks, banks[0]), tmp_path / "whole"))
+def test_what_two_machines_did_is_what_one_does(plan, tmp_path, capsys):
+    main = {**plan.resolved()["blocks"][0], "seeds": [0, 1]}
+    few = {"name": "few", "variant": "few", "train_tasks": [["sentiment140"]], "with": {"train_rows": 1}}
+    study(file_of(tmp_path, plan, seeds=[0, 1], blocks=[main, few]), [f"out={tmp_path / 'whole'}"])
+    study(file_of(tmp_path, plan, seeds=[0, 1], blocks=[main]), [f"out={tmp_path / 'here'}", "seeds=0"])
+    assert not list((tmp_path / "here").glob("tasks/*/seed-1")), "the other seed is left to the other machine"
+    here = release(tmp_path / "here", tmp_path / "bank-here")
+    more = file_of(tmp_path, plan, seeds=[0, 1], blocks=[main, few])
+    study(more, [f"out={tmp_path / 'there'}", f"beside={here}"])
+    audited = {place.parent.name for place in (tmp_path / "there").glob("tasks/*/seed-0/*/rows.jsonl")}
+    assert audited == {"faithful-few.all.sentiment140", "random-few.all.sentiment140"}, "the rest is in the bank"
+    assert "not bit for bit" not in capsys.readouterr().err, "adapted is the same, trained again"
+    there = release(tmp_path / "there", tmp_path / "bank-there")
+    joint = join([there, here], tmp_path / "joint")
+    of_joint, of_whole = (summarise_study(load_study(one)) for one in (joint, tmp_path / "whole"))
     for made in (cells_csv, confirmatory_csv, retention_csv):
-        assert made(joint) == made(whole)
+        assert made(of_joint) == made(of_whole)
 
 
 @pytest.mark.slow

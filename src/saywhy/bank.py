@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from saywhy.leaks import BUILT_IN, leaks
-from saywhy.models.spec import CONSTANTS_FILE
+from saywhy.models.spec import CONSTANTS_FILE, weights_fingerprint
 from saywhy.progress import say
 from saywhy.records import Decision, Example, Grid, Prediction, Record, Row, SaywhyError, SetAside, Table, WordScores
 from saywhy.report.load import KINDS_OF_CHECKS, VERDICTS, records_of
@@ -107,25 +107,12 @@ def release(folder: Path, out: Path) -> Path:
         raise SaywhyError(f"{folder} is a bank already: give the run or study folder that it was made from")
     if (folder / "plants").is_dir():
         raise SaywhyError(f"{folder} is a calibration on built-in texts: nobody's text is in it, share it as it is")
-    out = free_place(out)
-    with placed(out) as part:
+    with placed(out, "bank", is_bank) as part:
         texts = make(folder, part)
         if told := leaks(part, texts):
             more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
             raise SaywhyError(f"words of a text would be in the bank, nothing was released: {told[0]!r}{more}")
-    return out
-
-
-def free_place(out: Path) -> Path:
-    """Return where a bank may go, made absolute: nothing, an empty folder, or a bank, which is replaced.
-
-    Raises:
-        SaywhyError: If something else is there.
-    """
-    out = out.resolve()  # so that '.' has a name
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not is_bank(out))):
-        raise SaywhyError(f"{out} is no bank and not empty: give another folder")
-    return out
+    return out.resolve()
 
 
 def is_bank(folder: Path) -> bool:
@@ -136,7 +123,12 @@ def is_bank(folder: Path) -> bool:
 
 def _study(folder: Path, out: Path) -> list[str]:
     """Release a study: its plan, the runs of its tasks, and what its models retained; return all texts behind it."""
-    write_json(out / "study.json", {"bank": BANK, **_portable(read_object(folder / "study.json"))})
+    adapters = {
+        f"{one.parent.name}, {one.parent.parent.name.replace('-', ' ')}": weights_fingerprint(one)
+        for one in sorted(folder.glob("models/seed-*/*/adapter"))
+    }
+    told = _portable(read_object(folder / "study.json"))
+    write_json(out / "study.json", {"bank": BANK, **told, "adapters": adapters})
     if (folder / "frozen.json").is_file():
         shutil.copyfile(folder / "frozen.json", out / "frozen.json")  # its hash is over what it says
     texts: list[str] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saywhy.bank import free_place, is_bank
+from saywhy.bank import is_bank
 from saywhy.config import differences, told
 from saywhy.grid.plan import MACHINE
 from saywhy.records import SaywhyError
@@ -18,7 +18,7 @@ Told = Mapping[str, Any]
 MAY_DIFFER = ("readouts", "data", *MACHINE)
 """Settings of a task's run that a bank may have otherwise: each audit says what it asks, hashes say which data."""
 
-MACHINE_FACTS = ("git", "versions", "model")
+MACHINE_FACTS = ("git", "versions", "model", "adapters")
 """What ``study.json`` says of the machine and the code that made it."""
 
 
@@ -41,8 +41,7 @@ def join(banks: Sequence[Path], out: Path) -> Path:
     manifests = {bank: _manifest(bank) for bank in banks}
     for bank in banks[1:]:
         _refuse_another(banks[0], bank, manifests)
-    out = free_place(out)
-    with placed(out) as part:
+    with placed(out, "bank", is_bank) as part:
         write_json(part / "study.json", _joint(banks, manifests))
         shutil.copyfile(banks[0] / "frozen.json", part / "frozen.json")
         for task in sorted({place.parent.name for bank in banks for place in bank.glob("tasks/*/run.json")}):
@@ -52,7 +51,7 @@ def join(banks: Sequence[Path], out: Path) -> Path:
             _take_over(sorted(bank.glob("models/seed-*/*/*.json")), bank, part)
         if examples := next((bank / "examples" for bank in banks if (bank / "examples").is_dir()), None):
             shutil.copytree(examples, part / "examples")
-    return out
+    return out.resolve()
 
 
 def _manifest(bank: Path) -> Told:
@@ -92,7 +91,8 @@ def _joint(banks: Sequence[Path], manifests: Mapping[Path, Told]) -> dict[str, A
     every = [manifests[bank] for bank in banks]
     machines = [one for bank in banks for one in manifests[bank].get("machines") or [_machine(bank, manifests[bank])]]
     joint = {key: _first_of(key, every) for key in ("arms", "seconds")}
-    return {**every[0], **joint, "machines": machines}
+    told = {key: value for key, value in every[0].items() if key != "adapters"}
+    return {**told, **joint, "machines": machines}
 
 
 def _machine(bank: Path, manifest: Told) -> dict[str, Any]:

@@ -19,8 +19,9 @@ def study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | None
 
     Args:
         file: The YAML file.
-        pairs: ``out=FOLDER``, ``hours=2``, ``seeds=1,2`` (only these: a study may be spread over machines and joined
-            again), ``precision=float32``, and ``model=``, ``data=`` in place of the file's.
+        pairs: ``out=FOLDER``, ``hours=2``; ``seeds=1,2`` (only these: a study may be spread over machines and joined
+            again); ``beside=BANK`` (what that bank has is not done again); ``precision=float32``; ``model=``, ``data=``
+            in place of the file's.
         dry: Only say what would be done and how long it takes; what was measured for that is kept.
 
     Returns:
@@ -35,7 +36,8 @@ def study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | None
     plan = plan.model_copy(update={"with_": {**plan.with_, **machine}})
     out = Path(given.get("out", f"runs/{plan.name}")).expanduser()
     hours = _hours(given.get("hours"))
-    grid = Grid(plan, out, _seeds(given.get("seeds"), plan))
+    beside = Path(given["beside"]).expanduser() if "beside" in given else None
+    grid = Grid(plan, out, _seeds(given.get("seeds"), plan), beside)
     if dry:
         show_plan(grid)
         return None
@@ -49,7 +51,7 @@ OVERRIDES = ("model", "data")
 
 def _pair(pair: str) -> tuple[str, str]:
     key, sep, value = pair.partition("=")
-    known = ("out", "hours", "seeds", *MACHINE, *OVERRIDES)
+    known = ("out", "hours", "seeds", "beside", *MACHINE, *OVERRIDES)
     if not sep or key not in known:
         raise SaywhyError(f"'{pair}': a study takes {'=, '.join(known)}=; the rest stands in its file")
     return key, value
@@ -85,7 +87,7 @@ def show_plan(grid: Grid) -> None:
     cost = grid.costs()
     order = grid.order(cost)
     steps = all_steps(plan, order)
-    left = {step for step in steps if not grid.done(step)}
+    left = set(grid.left(steps))
     say(f"{len(trained_arms(plan))} trained arms, {len(asked(plan))} audits, {len(steps)} steps, {len(left)} left")
     told: set[object] = set()
     for unit in order:

@@ -12,14 +12,15 @@ from saywhy import pocket
 from saywhy.arms import Trained, task_name
 from saywhy.attribution import check
 from saywhy.config import differences, resolved
+from saywhy.grid.beside import Beside
 from saywhy.grid.expand import Unit, asked, cells, practised, settings, trained_arms, units
-from saywhy.grid.frozen import freeze
+from saywhy.grid.frozen import confirmatory, freeze
 from saywhy.grid.journal import Journal, facts
 from saywhy.grid.member import Member
 from saywhy.grid.plan import Plan
 from saywhy.grid.rates import Rates, measure, seconds
 from saywhy.grid.shown import Shown
-from saywhy.grid.steps import Size, Step, all_steps, before, in_order, shown_rows, sizes
+from saywhy.grid.steps import Size, Step, all_steps, before, in_order, needed, shown_rows, sizes
 from saywhy.leaks import BUILT_IN
 from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.processes import world
@@ -43,13 +44,15 @@ class Grid:
         plan: What is to be done.
         out: Where it goes.
         seeds: The seeds that are done here; the others are left to other machines (``saywhy join``).
+        beside: A bank of the study; what it has is not done again.
         folder: The same, with this process's part in the work on it.
         shelf: The models.
         journal: What ``study.json`` holds.
     """
 
-    def __init__(self, plan: Plan, out: Path, seeds: Sequence[int] | None = None) -> None:
+    def __init__(self, plan: Plan, out: Path, seeds: Sequence[int] | None = None, beside: Path | None = None) -> None:
         self.plan, self.out = plan, out
+        self.beside = Beside(beside, confirmatory(plan)["hash"]) if beside else None
         self.seeds = tuple(plan.seeds if seeds is None else seeds)
         self.wanted = asked(plan)
         self.arms = trained_arms(plan)
@@ -78,7 +81,7 @@ class Grid:
         self.journal.keep()  # now the blocks that were added belong to it: a dry look leaves it as it was
         cost = self.costs()
         steps = all_steps(self.plan, self.order(cost))
-        left = [step for step in steps if not self.done(step)]
+        left = self.left(steps)
         began = time.monotonic()
         for number, step in enumerate(left):
             ahead = self.scaled(cost, left[number:])
@@ -97,6 +100,12 @@ class Grid:
         # Of several processes, all must go in one order, wherever each has come to.
         done = self.finished() if world() == 1 else ()
         return [unit for unit in in_order(self.plan, cost, done) if unit.seed in self.seeds]
+
+    def left(self, steps: Sequence[Step]) -> list[Step]:
+        """Return what is left to do; a training is, if something that is left needs it."""
+        undone = [step for step in steps if not self.done(step) and not (self.beside and self.beside.has(step))]
+        wanted = {one for step in undone if step.kind != "train" for one in needed(self.plan, step.arm, step.seed)}
+        return [step for step in undone if step.kind != "train" or step in wanted]
 
     def do(self, step: Step) -> None:
         """Do one step and keep how long it took."""
@@ -158,6 +167,8 @@ class Grid:
         self.folder.keep_lines(str(home.relative_to(self.out) / "training.jsonl"), rows)
         with progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
             self.shelf.train(rows, start, adapter, seed, bar.of, config)
+        if self.beside and (told := self.beside.otherwise(arm, seed, adapter)):
+            say(told)
         return adapter
 
     def _lesson(self, arm: Trained, seed: int, recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -221,8 +232,9 @@ class Grid:
         return total
 
     def finished(self) -> list[Step]:
-        """Return the steps that are done."""
-        return [step for step in self.steps if self.done(step)]
+        """Return the steps that are done, here or in the bank beside."""
+        left = set(self.left(self.steps))
+        return [step for step in self.steps if step not in left]
 
     def _refuse_larger(self) -> None:
         """Blocks may be added to a study, if what is drawn, trained and audited already stays enough."""

@@ -234,10 +234,13 @@ def first_line(error: Exception) -> str:
 
 def adapter_fingerprint(spec: Spec) -> str | None:
     """Return a hash of the adapter's weights, None without an adapter."""
-    if not spec.adapter:
-        return None
+    return weights_fingerprint(spec.adapter) if spec.adapter else None
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """Return a hash of the weights in a folder: of an adapter, or of a model that was trained whole."""
     digest = hashlib.sha256()
-    for file in sorted(spec.adapter.glob("adapter_model*.safetensors")):
+    for file in sorted(folder.glob("*model*.safetensors")):
         digest.update(file.read_bytes())
     return f"sha256:{digest.hexdigest()[:16]}"
 
