@@ -107,12 +107,13 @@ def release(folder: Path, out: Path) -> Path:
         raise SaywhyError(f"{folder} is a bank already: give the run or study folder that it was made from")
     if (folder / "plants").is_dir():
         raise SaywhyError(f"{folder} is a calibration on built-in texts: nobody's text is in it, share it as it is")
+    out = out.resolve()  # so that '.' has a name, also when its folder was replaced
     with placed(out, "bank", is_bank) as part:
         texts = make(folder, part)
         if told := leaks(part, texts):
             more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
             raise SaywhyError(f"words of a text would be in the bank, nothing was released: {told[0]!r}{more}")
-    return out.resolve()
+    return out
 
 
 def is_bank(folder: Path) -> bool:

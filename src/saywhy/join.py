@@ -41,6 +41,7 @@ def join(banks: Sequence[Path], out: Path) -> Path:
     manifests = {bank: _manifest(bank) for bank in banks}
     for bank in banks[1:]:
         _refuse_another(banks[0], bank, manifests)
+    out = out.resolve()  # so that '.' has a name, also when its folder was replaced
     with placed(out, "bank", is_bank) as part:
         write_json(part / "study.json", _joint(banks, manifests))
         shutil.copyfile(banks[0] / "frozen.json", part / "frozen.json")
@@ -51,7 +52,7 @@ def join(banks: Sequence[Path], out: Path) -> Path:
             _take_over(sorted(bank.glob("models/seed-*/*/*.json")), bank, part)
         if examples := next((bank / "examples" for bank in banks if (bank / "examples").is_dir()), None):
             shutil.copytree(examples, part / "examples")
-    return out.resolve()
+    return out
 
 
 def _manifest(bank: Path) -> Told:

@@ -102,12 +102,11 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 @contextmanager
 def placed(out: Path, what: str, is_one: Callable[[Path], bool]) -> Iterator[Path]:
-    """Give a folder to fill, which takes the place of ``out`` if all goes well; else ``out`` stays as it was.
+    """Give a folder to fill, which takes the place of ``out`` (absolute) if all goes well; else that stays as it was.
 
     Raises:
         SaywhyError: If there is something else than nothing, an empty folder, or a ``what``, as ``is_one`` says.
     """
-    out = out.resolve()  # so that '.' has a name
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not is_one(out))):
         raise SaywhyError(f"{out} is no {what} and not empty: give another folder")
     part, old = (out.with_name(f".{out.name}.{end}") for end in ("part", "old"))
