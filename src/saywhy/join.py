@@ -46,8 +46,8 @@ def join(banks: Sequence[Path], out: Path) -> Path:
         write_json(part / "study.json", _joint(banks, manifests))
         shutil.copyfile(banks[0] / "frozen.json", part / "frozen.json")
         for task in sorted({place.parent.name for bank in banks for place in bank.glob("tasks/*/run.json")}):
-            runs = [run for bank in banks if (run := bank / "tasks" / task).is_dir()]
-            _join_runs(runs, part / "tasks" / task)
+            runs = [bank / "tasks" / task for bank in banks]
+            _join_runs([run for run in runs if (run / "run.json").is_file()], part / "tasks" / task)
         for bank in banks:
             _take_over(sorted(bank.glob("models/seed-*/*/*.json")), bank, part)
         if examples := next((bank / "examples" for bank in banks if (bank / "examples").is_dir()), None):
@@ -60,7 +60,7 @@ def _manifest(bank: Path) -> Told:
         raise SaywhyError(f"{bank} is no bank of a study: join what saywhy release wrote")
     if not (bank / "frozen.json").is_file():
         raise SaywhyError(f"{bank} has no frozen.json: nothing was audited in it yet")
-    return read_object(bank / "study.json", "plan", "arms", "seconds")
+    return read_object(bank / "study.json", "plan", "arms", "seconds", "model")
 
 
 def _refuse_another(first: Path, other: Path, manifests: Mapping[Path, Told]) -> None:
@@ -68,7 +68,7 @@ def _refuse_another(first: Path, other: Path, manifests: Mapping[Path, Told]) ->
     mine, theirs = manifests[first], manifests[other]
     for what, one, two in (
         ("was frozen otherwise", *(read_object(bank / "frozen.json", "hash")["hash"] for bank in (first, other))),
-        ("is of another model", *(found["model"]["fingerprint"] for found in (mine, theirs))),
+        ("is of another model", *(found["model"].get("fingerprint") for found in (mine, theirs))),
         ("was asked with other sentences", mine.get("prompts"), theirs.get("prompts")),
         ("has another form", *((found.get("bank"), found.get("schema")) for found in (mine, theirs))),
     ):
@@ -134,9 +134,9 @@ def _join_runs(runs: Sequence[Path], part: Path) -> None:
         (file for name in ("texts.jsonl", "set_aside.jsonl") if (file := existing(runs[0] / name))), runs[0], part
     )
     for place in sorted({arm.relative_to(run).as_posix() for run in runs for arm in run.glob("seed-*/*/")}):
-        there = [run for run in runs if (run / place).is_dir()]
-        audited = (run for run in there if existing(run / place / "rows.jsonl"))
-        shutil.copytree(next(audited, there[0]) / place, part / place)
+        there = [run / place for run in runs if (run / place).is_dir()]
+        fullest = max(there, key=lambda arm: len(list(arm.iterdir())))  # an arm may be calibrated only, or half audited
+        shutil.copytree(fullest, part / place)
     for run in runs:
         _take_over((file for file in sorted(run.glob("seed-*/*")) if file.is_file()), run, part)
 
