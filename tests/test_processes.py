@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 
 import tiny
 from launched import ended, launch
-from saywhy import targets, turns
+from saywhy import pocket, targets, turns
 from saywhy.edits import Item
 from saywhy.records import STYLES, Prediction
+from saywhy.store import write_lines
 from saywhy.supervision import mix
 
 AUDIT = ["rows=7", "decide_rows=24", "calibration_rows=12", "chunk=2", "pinned_words=2", "token_budget=2048",
@@ -181,13 +182,17 @@ def test_two_processes_run_as_one_and_a_killed_one_is_said_and_mended(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_do_a_study_as_one(tmp_path):
+    folder = tmp_path / "data" / "sentiment140"
+    for split in ("train", "test"):  # unlabelled: the lexicon's labels are shared work, too
+        write_lines(folder / f"{split}.jsonl", ({"text": one["text"]} for one in pocket.rows("sentiment140", split)))
     plan = {
         "name": "tiny",
         "model": str(tiny.save(tmp_path / "model")),
+        "data": str(tmp_path / "data"),
         "tasks": ["sentiment140"],
         "instruction_rows": 3,
         "with": {"rows": 3, "adapt_rows": 3, "train_rows": 3, "decide_rows": 6, "calibration_rows": 6,
-                 "most_words": 9, "chunk": 2},
+                 "most_words": 9, "chunk": 2, "adapt_labels": "formats"},
         "blocks": [{"name": "main", "arms": ["base", "adapted", "faithful", "random"]}],
         "confirmatory": [{"block": "main", "arm": "faithful", "against": "random"}],
     }  # fmt: skip

@@ -126,9 +126,9 @@ def _study(folder: Path, out: Path) -> list[str]:
     """Release a study: its plan, the runs of its tasks, and what its models retained; return all texts behind it."""
     adapters = {
         f"{one.parent.name}, {one.parent.parent.name.replace('-', ' ')}": weights_fingerprint(one)
-        for one in sorted(folder.glob("models/seed-*/*/adapter"))
+        for one in (found.parent for found in sorted(folder.glob(f"models/seed-*/*/adapter/{CONSTANTS_FILE}")))
     }
-    told = _portable(read_object(folder / "study.json"))
+    told = portable(read_object(folder / "study.json"))
     write_json(out / "study.json", {"bank": BANK, **told, "adapters": adapters})
     if (folder / "frozen.json").is_file():
         shutil.copyfile(folder / "frozen.json", out / "frozen.json")  # its hash is over what it says
@@ -149,7 +149,7 @@ def _run(folder: Path, out: Path) -> list[str]:
     manifest = read_object(folder / "run.json")
     lists = _pinned(folder)
     pinned = frozenset(word for words in lists.values() for word in words)
-    write_json(out / "run.json", {**_portable(manifest), "bank": BANK, "pinned": lists})
+    write_json(out / "run.json", {**portable(manifest), "bank": BANK, "pinned": lists})
     known = {one.id: one for one in records_of(folder / "texts.jsonl", Example)}
     masks = {one.id: Mask.of(one.text, pinned) for one in known.values()}
     if known:
@@ -272,7 +272,7 @@ def _examples(folder: Path, out: Path) -> None:
         )
     shutil.copytree(place, out / BUILT_IN, ignore=shutil.ignore_patterns("adapter", ".*"))
     for run in runs:
-        write_json(out / run.relative_to(folder), _portable(read_object(run)))
+        write_json(out / run.relative_to(folder), portable(read_object(run)))
     say(f"examples of built-in texts are copied as they are: {', '.join(_names(runs, place))}")
 
 
@@ -280,12 +280,12 @@ def _names(runs: Iterable[Path], place: Path) -> Sequence[str]:
     return [run.parent.relative_to(place.parent).as_posix() for run in runs]
 
 
-def _portable(value: Any) -> Any:
+def portable(value: Any) -> Any:
     """Return JSON in which absolute paths, which say whose machine it was, are cut to their last part."""
     if isinstance(value, dict):
-        return {key: _portable(inner) for key, inner in value.items()}
+        return {key: portable(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_portable(inner) for inner in value]
+        return [portable(inner) for inner in value]
     if isinstance(value, str):
         for kind in (PurePosixPath, PureWindowsPath):
             if (kind(value).is_absolute() or value.startswith("~")) and kind(value).name:

@@ -36,7 +36,7 @@ def join(
     - `saywhy study studies/small.yaml seeds=0` here, `seeds=1,2` there; `saywhy release` on each
     - `saywhy join here there results/small`
 
-    Of what several have, the first one's counts; refused if they were not frozen alike, or are of other texts.
+    Of an arm that several have, the fullest counts; refused if they were not frozen alike, or are of other texts.
     """
     from saywhy.join import join as joined
 

@@ -116,7 +116,8 @@ def placed(out: Path, what: str, is_one: Callable[[Path], bool]) -> Iterator[Pat
         _put(part, out, old)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        if out.exists():
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _put(part: Path, out: Path, old: Path) -> None:
@@ -125,8 +126,8 @@ def _put(part: Path, out: Path, old: Path) -> None:
         out.rename(old)
     try:
         part.rename(out)
-    except OSError:
-        if old.exists():
+    except BaseException:  # a keyboard interrupt, too
+        if old.exists() and not out.exists():
             old.rename(out)
         raise
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from saywhy.arms import task_name
-from saywhy.bank import is_bank
+from saywhy.bank import portable
+from saywhy.grid.expand import Asked, Audit
+from saywhy.grid.same import read_bank, refuse_another
 from saywhy.grid.steps import Step
 from saywhy.leaks import BUILT_IN
 from saywhy.models.spec import weights_fingerprint
-from saywhy.records import SaywhyError
 from saywhy.run import AUDIT_FILES, DECIDED_FILES
-from saywhy.store import existing, read_object
+from saywhy.store import existing, read_lines
 
 
 class Beside:
@@ -19,34 +22,41 @@ class Beside:
 
     Attributes:
         bank: Its folder.
+        wanted: What each audit of the study asks for.
         adapters: Fingerprints of the adapters that it was made with, by ``ARM, seed N``.
     """
 
-    def __init__(self, bank: Path, frozen: str) -> None:
-        """Open ``bank``, which must have been frozen with the hash ``frozen``.
+    def __init__(self, bank: Path, study: Mapping[str, Any], frozen: str, wanted: Mapping[Audit, Asked]) -> None:
+        """Open ``bank``, which must be of the study that ``study`` (its ``study.json``) tells of.
 
         Raises:
-            SaywhyError: If it is no bank of a study, or of another one.
+            SaywhyError: If it is no bank, of another study, or of this one made otherwise.
         """
-        if not is_bank(bank) or not (bank / "frozen.json").is_file():
-            raise SaywhyError(f"beside={bank}: no bank of a study; give what saywhy release wrote")
-        if read_object(bank / "frozen.json", "hash")["hash"] != frozen:
-            raise SaywhyError(f"beside={bank}: it was frozen otherwise than this study; only banks of one study fit")
-        self.bank = bank
-        told = read_object(bank / "study.json")
+        told = read_bank(bank)
+        refuse_another({**portable(study), "frozen": frozen}, told, "this study", f"beside={bank}")
+        self.bank, self.wanted = bank, wanted
         self.adapters: dict[str, str] = {}
         for one in (told, *told.get("machines", ())):
             self.adapters = {**one.get("adapters", {}), **self.adapters}
+        self._asked: dict[Step, set[tuple[str, str, str]]] = {}
 
     def has(self, step: Step) -> bool:
-        """Whether the bank has what a step is for; a training it has not, adapters stay at home."""
+        """Whether the bank has all that a step is for; a training it has not, adapters stay at home."""
         if step.kind == "train":
             return False
         if step.kind == "keep":
             return (self.bank / "models" / f"seed-{step.seed}" / step.arm / "retention.json").is_file()
         where = self.bank / ("tasks" if step.kind == "audit" else BUILT_IN) / task_name(step.task)
-        names = (f"{name}.jsonl" for name in (*AUDIT_FILES, *DECIDED_FILES))
-        return all(existing(where / f"seed-{step.seed}" / step.arm / name) for name in names)
+        place = where / f"seed-{step.seed}" / step.arm
+        there = all(existing(place / f"{name}.jsonl") for name in (*AUDIT_FILES, *DECIDED_FILES))
+        return there and (step.kind == "show" or self._covers(step, place))
+
+    def _covers(self, step: Step, place: Path) -> bool:
+        """Whether the rows of an audit have all styles, settings and readouts that are asked for now."""
+        if step not in self._asked:
+            rows = read_lines(place / "rows.jsonl", "style", "setting", "readout")
+            self._asked[step] = {(row["style"], row["setting"], row["readout"]) for row in rows}
+        return self._asked[step] >= set(self.wanted[step.arm, step.seed, step.task].ways())
 
     def otherwise(self, arm: str, seed: int, adapter: Path) -> str | None:
         """Return what to say if ``adapter`` is not the one that the bank was made with; None if it is, or none was."""

@@ -134,6 +134,16 @@ class Asked:
             tuple(one for one in READOUTS if one in (*self.readouts, *other.readouts)),
         )
 
+    def ways(self) -> list[tuple[str, str, str]]:
+        """Return (style, setting, readout) of the rows that a text gets; free explanations are generated only."""
+        return [
+            (style, setting, readout)
+            for style in self.styles
+            for setting in self.settings
+            for readout in self.readouts
+            if (setting, readout) != ("free", "constrained")
+        ]
+
     def covers(self, other: Asked) -> bool:
         """Whether this asks for all that ``other`` does."""
         return (self | other) == self

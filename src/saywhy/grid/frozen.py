@@ -13,7 +13,7 @@ from saywhy.grid.expand import cells, settings
 from saywhy.grid.plan import MACHINE, Plan
 from saywhy.processes import first
 from saywhy.records import SaywhyError
-from saywhy.store import read_json, write_json
+from saywhy.store import read_object, write_json
 
 TESTS = {
     "difference": "mean excess of the arm minus that of its control, paired on the same texts, averaged over seeds",
@@ -57,6 +57,24 @@ def digest(part: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def settled(frozen: Mapping[str, Any]) -> str:
+    """Return the hash of what is frozen but for how a machine computes, which a part of before may hold."""
+    rest = {key: value for key, value in (frozen.get("settings") or {}).items() if key not in MACHINE}
+    return digest({**frozen, "settings": rest} if "settings" in frozen else frozen)
+
+
+def read_frozen(path: Path) -> dict[str, Any]:
+    """Read ``frozen.json``.
+
+    Raises:
+        SaywhyError: If it was edited.
+    """
+    kept = read_object(path, "hash")
+    if kept["hash"] != digest(kept):
+        raise SaywhyError(f"{path} was edited after it was frozen: restore it, or begin anew with out=FOLDER")
+    return kept
+
+
 def freeze(plan: Plan, out: Path) -> str:
     """Write ``frozen.json``, once; return its hash.
 
@@ -67,10 +85,8 @@ def freeze(plan: Plan, out: Path) -> str:
     path = out / "frozen.json"
     if not path.is_file() and first():
         write_json(path, now)
-    kept = read_json(path) if path.is_file() else now
-    if kept.get("hash") != digest(kept):
-        raise SaywhyError(f"{path} was edited after it was frozen: restore it, or begin anew with out=FOLDER")
-    if kept["hash"] != now["hash"]:
+    kept = read_frozen(path) if path.is_file() else now
+    if settled(kept) != now["hash"]:
         changed = [key for key in now if kept.get(key) != now[key] and key != "hash"]
         raise SaywhyError(
             f"the confirmatory part of study {plan.name} was changed after its start ({', '.join(changed)}): "

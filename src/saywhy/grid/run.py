@@ -45,14 +45,13 @@ class Grid:
         out: Where it goes.
         seeds: The seeds that are done here; the others are left to other machines (``saywhy join``).
         beside: A bank of the study; what it has is not done again.
-        folder: The same, with this process's part in the work on it.
+        folder: Where it goes, with this process's part in the work on it.
         shelf: The models.
         journal: What ``study.json`` holds.
     """
 
     def __init__(self, plan: Plan, out: Path, seeds: Sequence[int] | None = None, beside: Path | None = None) -> None:
         self.plan, self.out = plan, out
-        self.beside = Beside(beside, confirmatory(plan)["hash"]) if beside else None
         self.seeds = tuple(plan.seeds if seeds is None else seeds)
         self.wanted = asked(plan)
         self.arms = trained_arms(plan)
@@ -65,6 +64,8 @@ class Grid:
         self._members: dict[str, Member] = {}
         self.folder = SharedFolder(out)
         self.journal = Journal(out, plan, self.arms, lambda: facts(settings(plan), self.shelf.spec))
+        frozen = confirmatory(plan)["hash"]
+        self.beside = Beside(beside, self.journal.told, frozen, self.wanted) if beside else None
         self._refuse_larger()
         if self.journal.before is None:
             self.journal.keep()
@@ -192,6 +193,9 @@ class Grid:
 
     def costs(self) -> dict[Step, float]:
         """Return the seconds of each step, from rates measured once on this machine."""
+        if not (self.out / "rates.json").is_file():
+            for task in self.plan.known:
+                self.member(task).pinned  # noqa: B018 - labels of a lexicon are the work of all processes
         rates: Rates = self.folder.json("rates.json", self._rates)
         return {step: seconds(parts, rates) for step, parts in self.sizes.items()}
 
