@@ -92,6 +92,8 @@ def show_plan(grid: Grid) -> None:
     told: set[object] = set()
     for unit in order:
         new = [step for step in of_unit(plan, unit) if step in left and step not in told]
+        if all(step.kind == "train" for step in new):
+            new = []  # only later units need these
         told.update(new)
         sort = "confirmatory" if is_confirmatory(plan, unit) else "exploratory"
         arms = ", ".join(unit.arms)

@@ -99,14 +99,18 @@ class Grid:
     def order(self, cost: dict[Step, float]) -> list[Unit]:
         """Return the units that are done here, in their order."""
         # Of several processes, all must go in one order, wherever each has come to.
-        done = self.finished() if world() == 1 else ()
+        done = self.finished() if world() == 1 else filter(self._elsewhere, self.steps)
         return [unit for unit in in_order(self.plan, cost, done) if unit.seed in self.seeds]
 
     def left(self, steps: Sequence[Step]) -> list[Step]:
-        """Return what is left to do; a training is, if something that is left needs it."""
-        undone = [step for step in steps if not self.done(step) and not (self.beside and self.beside.has(step))]
-        wanted = {one for step in undone if step.kind != "train" for one in needed(self.plan, step.arm, step.seed)}
-        return [step for step in undone if step.kind != "train" or step in wanted]
+        """Return what is left to do, in order; a training stands before the first step that needs it, or nowhere."""
+        undone = {step for step in steps if not self.done(step) and not self._elsewhere(step)}
+        asked = [step for step in steps if step in undone and step.kind != "train"]
+        path = [one for step in asked for one in (*needed(self.plan, step.arm, step.seed), step) if one in undone]
+        return list(dict.fromkeys(path))
+
+    def _elsewhere(self, step: Step) -> bool:
+        return self.beside is not None and self.beside.has(step)
 
     def do(self, step: Step) -> None:
         """Do one step and keep how long it took."""
