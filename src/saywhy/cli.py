@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from saywhy import banks, listings
+from saywhy import listings, publishing
 from saywhy.config import Config, parse, switched
 from saywhy.processes import first, rank, world
 from saywhy.progress import say, speak_plainly
@@ -225,7 +225,7 @@ def compare(
     say(f"wrote {write_comparison(first, second)}")
 
 
-for _verb in (banks.release, banks.join, listings.tasks, listings.models, listings.settings):
+for _verb in (publishing.release, publishing.join, listings.tasks, listings.models, listings.settings):
     app.command()(_verb)
 
 

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from saywhy.arms import task_name
 from saywhy.bank import portable
 from saywhy.grid.expand import Asked, Audit
 from saywhy.grid.same import read_bank, refuse_another
-from saywhy.grid.steps import Step
-from saywhy.leaks import BUILT_IN
+from saywhy.grid.steps import Step, place_of
 from saywhy.models.spec import weights_fingerprint
 from saywhy.run import AUDIT_FILES, DECIDED_FILES
 from saywhy.store import existing, read_lines
@@ -44,10 +42,9 @@ class Beside:
         """Whether the bank has all that a step is for; a training it has not, adapters stay at home."""
         if step.kind == "train":
             return False
+        place = self.bank / place_of(step)
         if step.kind == "keep":
-            return (self.bank / "models" / f"seed-{step.seed}" / step.arm / "retention.json").is_file()
-        where = self.bank / ("tasks" if step.kind == "audit" else BUILT_IN) / task_name(step.task)
-        place = where / f"seed-{step.seed}" / step.arm
+            return (place / "retention.json").is_file()
         there = all(existing(place / f"{name}.jsonl") for name in (*AUDIT_FILES, *DECIDED_FILES))
         return there and (step.kind == "show" or self._covers(step, place))
 

@@ -20,7 +20,7 @@ from saywhy.grid.member import Member
 from saywhy.grid.plan import Plan
 from saywhy.grid.rates import Rates, measure, seconds
 from saywhy.grid.shown import Shown
-from saywhy.grid.steps import Size, Step, all_steps, before, in_order, needed, shown_rows, sizes
+from saywhy.grid.steps import Size, Step, all_steps, before, in_order, needed, place_of, shown_rows, sizes
 from saywhy.leaks import BUILT_IN
 from saywhy.models.spec import CONSTANTS_FILE
 from saywhy.processes import world
@@ -131,7 +131,7 @@ class Grid:
         split: Literal["validation", "test"] = "test" if config.split == "test" else "validation"
         data = None if self.plan.data in ("pocket", "hub") else self.plan.data
         model = self.shelf.model(self.adapter(step.arm, step.seed))
-        share = partial(self.folder.json_of_chunks, str(self.place(step).relative_to(self.out) / "retention.json"))
+        share = partial(self.folder.json_of_chunks, f"{place_of(step)}/retention.json")
         with progress(step.name, rows + len(pocket.instructions()), "instructions", shared=True) as bar:
             sentences = self._sentences()
             retain(model, data, split, rows, bar.tick, sentences=sentences, size=config.chunk, share=share)
@@ -145,14 +145,12 @@ class Grid:
         if step.kind == "train":
             return (self.place(step) / "adapter" / CONSTANTS_FILE).is_file()
         if step.kind in ("audit", "show"):
-            where = "tasks" if step.kind == "audit" else BUILT_IN
-            audited = f"{where}/{task_name(step.task)}/seed-{step.seed}/{step.arm}"
-            return all(self.folder.done(audited, files) for files in (AUDIT_FILES, DECIDED_FILES))
+            return all(self.folder.done(place_of(step), files) for files in (AUDIT_FILES, DECIDED_FILES))
         return (self.place(step) / "retention.json").is_file()
 
     def place(self, step: Step) -> Path:
         """Return the folder of a step's model."""
-        return self.out / "models" / f"seed-{step.seed}" / step.arm
+        return self.out / place_of(step)
 
     def adapter(self, arm: str, seed: int) -> Path | None:
         """Return the adapter of an arm, None for the model as downloaded; trained if it is not there."""

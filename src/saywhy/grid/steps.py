@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from saywhy import pocket
-from saywhy.arms import HALF, MADE, REFRESHED, Trained
+from saywhy.arms import HALF, MADE, REFRESHED, Trained, task_name
 from saywhy.config import Config
 from saywhy.grid.expand import Asked, Unit, asked, practised, seed_of, settings, trained_arms, units
 from saywhy.grid.plan import Plan
+from saywhy.leaks import BUILT_IN
 from saywhy.records import STYLES
 
 SHOWN = 20
@@ -37,6 +38,14 @@ class Step:
         """``audit faithful.all.snli on trec, seed 0``."""
         on = f" on {self.task}" if self.task else ""
         return f"{self.kind} {self.arm}{on}, seed {self.seed}"
+
+
+def place_of(step: Step) -> str:
+    """Return the folder of what a step leaves, within that of a study or a bank."""
+    if step.kind in ("audit", "show"):
+        where = "tasks" if step.kind == "audit" else BUILT_IN
+        return f"{where}/{task_name(step.task)}/seed-{step.seed}/{step.arm}"
+    return f"models/seed-{step.seed}/{step.arm}"
 
 
 def needed(plan: Plan, arm: str, seed: int) -> list[Step]:
