@@ -8,12 +8,12 @@ import pytest
 from saywhy.bank import release
 from saywhy.grid.beside import Beside
 from saywhy.grid.expand import Asked
-from saywhy.grid.frozen import digest
 from saywhy.grid.steps import Step
 from saywhy.join import join
 from saywhy.records import SaywhyError
 from saywhy.report.study import load_study
 from saywhy.report.study.files import cells_csv, confirmatory_csv, retention_csv
+from saywhy.report.study.frozen import digest
 from saywhy.report.study.made import made_sheets
 from saywhy.report.study.summary import summarise_study
 from saywhy.store import read_lines, write_lines

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from saywhy.grid.expand import cells, settings
 from saywhy.grid.plan import MACHINE, Plan
 from saywhy.processes import first
 from saywhy.records import SaywhyError
+from saywhy.report.study.frozen import digest
 from saywhy.store import read_object, write_json
 
 TESTS = {
@@ -49,12 +48,6 @@ def confirmatory(plan: Plan) -> dict[str, Any]:
         "bars": [one.model_dump(mode="json") for one in plan.bars],
     }
     return {"hash": digest(part), **part}
-
-
-def digest(part: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of ``part`` without its own hash, over canonical JSON."""
-    rest = {key: value for key, value in part.items() if key != "hash"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def settled(frozen: Mapping[str, Any]) -> str:
