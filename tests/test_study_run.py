@@ -117,6 +117,14 @@ def test_a_file_edited_after_the_start_is_refused(plan, tmp_path, capsys):
     study(file_of(tmp_path, plan, blocks=later), [f"out={out}"], dry=True)
 
 
+def test_only_the_blocks_asked_for_are_done_and_in_that_order(plan, tmp_path, capsys):
+    file, out = file_of(tmp_path, plan), f"out={tmp_path / 'out'}"
+    study(file, [out, "blocks=joint,mo"], dry=True)
+    assert re.findall(r"(?:confirm|explor)atory (\w+):", capsys.readouterr().err) == ["joint", "more"]
+    with pytest.raises(SaywhyError, match=r"'m' begins 2 of the blocks of study tiny, which has: main; anew; more"):
+        study(file, [out, "blocks=m"], dry=True)
+
+
 def test_a_folder_of_something_else_is_refused(plan, tmp_path):
     (tmp_path / "notes.txt").write_text("mine", "utf-8")
     with pytest.raises(SaywhyError, match="no study and not empty"):
@@ -133,6 +141,8 @@ def test_a_folder_of_something_else_is_refused(plan, tmp_path):
         ("hours", "a study takes"),
         ("beside=nowhere", "no bank of a study"),
         ("seeds=0,7", "'7' is no seed of study tiny, which has 0"),
+        ("blocks=maim", "'maim' is no block of study tiny, which has: main; anew"),
+        ("blocks=", "'' is no block"),
         ("precision=float8", r"precision: .*'float32'"),
     ],
 )

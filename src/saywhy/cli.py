@@ -35,8 +35,8 @@ Pairs = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")
 ]
 STUDY_WORDS = (
-    "out=FOLDER, hours=N (stop before), seeds=0,1 (only these), beside=BANK (what it has is not done again), "
-    "precision=, and model=, data= in place of the file's."
+    "out=FOLDER, hours=N (stop before), seeds=0,1 (only these), blocks=NAME,NAME (only these, in this order), "
+    "beside=BANK (what it has is not done again), precision=, and model=, data= in place of the file's."
 )
 SHARED = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
 """Verbs whose work the processes of a launch share; the others are the first one's alone."""

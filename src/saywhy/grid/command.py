@@ -20,8 +20,8 @@ def study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | None
     Args:
         file: The YAML file.
         pairs: ``out=FOLDER``, ``hours=2``; ``seeds=1,2`` (only these: a study may be spread over machines and joined
-            again); ``beside=BANK`` (what that bank has is not done again); ``precision=float32``; ``model=``, ``data=``
-            in place of the file's.
+            again); ``blocks=NAME,NAME`` (only these, in this order); ``beside=BANK`` (what that bank has is not done
+            again); ``precision=float32``; ``model=``, ``data=`` in place of the file's.
         dry: Only say what would be done and how long it takes; what was measured for that is kept.
 
     Returns:
@@ -37,7 +37,7 @@ def study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | None
     out = Path(given.get("out", f"runs/{plan.name}")).expanduser()
     hours = _hours(given.get("hours"))
     beside = Path(given["beside"]).expanduser() if "beside" in given else None
-    grid = Grid(plan, out, _seeds(given.get("seeds"), plan), beside)
+    grid = Grid(plan, out, _seeds(given.get("seeds"), plan), beside, _blocks(given.get("blocks"), plan))
     if dry:
         show_plan(grid)
         return None
@@ -51,7 +51,7 @@ OVERRIDES = ("model", "data")
 
 def _pair(pair: str) -> tuple[str, str]:
     key, sep, value = pair.partition("=")
-    known = ("out", "hours", "seeds", "beside", *MACHINE, *OVERRIDES)
+    known = ("out", "hours", "seeds", "blocks", "beside", *MACHINE, *OVERRIDES)
     if not sep or key not in known:
         raise SaywhyError(f"'{pair}': a study takes {'=, '.join(known)}=; the rest stands in its file")
     return key, value
@@ -77,6 +77,20 @@ def _seeds(told: str | None, plan: Plan) -> tuple[int, ...]:
     if strange := [one for one in asked if one not in known]:
         raise SaywhyError(f"seeds={told}: '{strange[0]}' is no seed of study {plan.name}, which has {', '.join(known)}")
     return tuple(known[one] for one in asked)
+
+
+def _blocks(told: str | None, plan: Plan) -> tuple[str, ...] | None:
+    if told is None:
+        return None
+    found = []
+    for said in (one.strip() for one in told.split(",")):
+        names = [block.name for block in plan.blocks]
+        meant = [said] if said in names else [name for name in names if said and name.startswith(said)]
+        if len(meant) != 1:
+            wrong = f"begins {len(meant)} of the blocks" if meant else "is no block"
+            raise SaywhyError(f"blocks={told}: '{said}' {wrong} of study {plan.name}, which has: {'; '.join(names)}")
+        found += meant
+    return tuple(dict.fromkeys(found))
 
 
 def show_plan(grid: Grid) -> None:

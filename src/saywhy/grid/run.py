@@ -44,14 +44,22 @@ class Grid:
         plan: What is to be done.
         out: Where it goes.
         seeds: The seeds that are done here; the others are left to other machines (``saywhy join``).
+        blocks: The blocks that are done here, in this order; None: all, those first that bring most an hour.
         beside: A bank of the study; what it has is not done again.
         folder: Where it goes, with this process's part in the work on it.
         shelf: The models.
         journal: What ``study.json`` holds.
     """
 
-    def __init__(self, plan: Plan, out: Path, seeds: Sequence[int] | None = None, beside: Path | None = None) -> None:
-        self.plan, self.out = plan, out
+    def __init__(
+        self,
+        plan: Plan,
+        out: Path,
+        seeds: Sequence[int] | None = None,
+        beside: Path | None = None,
+        blocks: Sequence[str] | None = None,
+    ) -> None:
+        self.plan, self.out, self.blocks = plan, out, blocks
         self.seeds = tuple(plan.seeds if seeds is None else seeds)
         self.wanted = asked(plan)
         self.arms = trained_arms(plan)
@@ -100,7 +108,10 @@ class Grid:
         """Return the units that are done here, in their order."""
         # Of several processes, all must go in one order, wherever each has come to.
         done = self.finished() if world() == 1 else filter(self._elsewhere, self.steps)
-        return [unit for unit in in_order(self.plan, cost, done) if unit.seed in self.seeds]
+        here = [unit for unit in in_order(self.plan, cost, done) if unit.seed in self.seeds]
+        if self.blocks is None:
+            return here
+        return [unit for block in self.blocks for unit in here if unit.block == block]
 
     def left(self, steps: Sequence[Step]) -> list[Step]:
         """Return what is left to do, in order; a training stands before the first step that needs it, or nowhere."""
