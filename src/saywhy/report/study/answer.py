@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from saywhy.report.format import change, counted, joined, number, points, signed
+from saywhy.report.format import change, counted, joined, number, p_value, points, signed
 from saywhy.report.study.gains import Gain
 from saywhy.report.study.gate import instructed
+from saywhy.report.study.pooled import pooled
 from saywhy.report.study.summary import StudySummary, main_arms
 from saywhy.stats import Interval
 
@@ -86,7 +87,9 @@ def _styles(summary: StudySummary) -> str:
     gains = summary.of_axis("other style")
     if not gains:
         return "Whether it carries over to styles that were not practised was not measured."
-    return _transfer(gains, "styles that an arm did not practise", lambda g: f"{g.arm.practised} to {g.key.style}")
+    return _transfer(
+        summary, gains, "styles that an arm did not practise", lambda g: f"{g.arm.practised} to {g.key.style}"
+    )
 
 
 def _tasks(summary: StudySummary) -> str:
@@ -96,7 +99,7 @@ def _tasks(summary: StudySummary) -> str:
         gains = summary.of_axis(axis)
         words = words or "tasks that no arm saw"
         if gains:
-            parts.append(_transfer(gains, words, partial(_way, summary)))
+            parts.append(_transfer(summary, gains, words, partial(_way, summary)))
         else:
             parts.append(f"Whether it carries over to {words} was not measured.")
     first, second = parts
@@ -108,26 +111,31 @@ def _way(summary: StudySummary, gain: Gain) -> str:
     return f"{summary.study.practised_on(gain.arm)} to {gain.task}, {gain.key.style}"
 
 
-def _transfer(gains: Sequence[Gain], where: str, name: Callable[[Gain], str]) -> str:
-    """Say how often an exploratory difference stands, and how large the largest and the mean are."""
+def _transfer(summary: StudySummary, gains: Sequence[Gain], where: str, name: Callable[[Gain], str]) -> str:
+    """Say how often an exploratory difference stands, what all of them show together, and how large the largest is."""
     won = [gain for gain in gains if gain.stands() == "higher"]
     lost = [gain for gain in gains if gain.stands() == "lower"]
     best = max(gains, key=lambda gain: gain.value)
-    mean = sum(gain.value for gain in gains) / len(gains)
-    top = f"{change(best.contrast.difference)}, {name(best)}"
+    together = pooled(summary, gains)
+    top = f"largest {change(best.contrast.difference)}, {name(best)}"
     below = f", below it in {len(lost)}" if lost else ""
     if won:
         return (
             f"In {where} the excess is above the matched control's in {len(won)} of {len(gains)} exploratory cells"
-            f"{below} (Holm over these; mean difference {signed(mean)}, largest {top})."
+            f"{below} (Holm over these; mean difference {change(together)}, {top})."
         )
     highs = [gain.value if gain.contrast.difference.high is None else gain.contrast.difference.high for gain in gains]
     level = "above the matched control's"
     nowhere = f"{level} in none of {len(gains)} exploratory cells"
     nowhere = nowhere if len(gains) > 1 else f"not {level} in the one exploratory cell"
+    if len(gains) > 1 and together.low is not None and together.low > 0:
+        return (
+            f"In {where} the excess is {nowhere} by itself{below}, but in all of them together it is (mean difference "
+            f"{change(together)}, p {p_value(together.p)}, not corrected; {top})."
+        )
     return (
         f"No transfer to {where} is shown: the excess is {nowhere}{below} (mean difference "
-        f"{signed(mean)}, largest {top}; no interval reaches above {signed(max(highs))})."
+        f"{change(together)}, {top}; no interval reaches above {signed(max(highs))})."
     )
 
 
@@ -136,7 +144,9 @@ def _free(summary: StudySummary) -> str:
     gains = summary.of_axis("free", setting="free", readout="generated")
     if not gains:
         return "Whether it carries over from one word to free explanations was not measured."
-    told = _transfer(gains, "the free setting, after practice with one word,", lambda g: f"{g.key.style}, {g.task}")
+    told = _transfer(
+        summary, gains, "the free setting, after practice with one word,", lambda g: f"{g.key.style}, {g.task}"
+    )
     valid = [cell.validity for gain in gains if (cell := summary.cell(gain.task, gain.key)) is not None]
     return f"{told[:-1]}; {_range(valid)} of the free replies are valid."
 

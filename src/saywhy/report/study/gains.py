@@ -168,10 +168,16 @@ def _gain(
 
 def _levels(mine: Sequence[Row], theirs: Sequence[Row]) -> tuple[float, float]:
     """Return both arms' mean excess where both have rows: their difference is the paired one."""
+    means = [side.values() for side in shared_excess(mine, theirs)]
+    first, second = (math.fsum(some) / len(some) if some else 0.0 for some in means)
+    return first, second
+
+
+def shared_excess(mine: Sequence[Row], theirs: Sequence[Row]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return both arms' excess of each text that both have rows for, its shared seeds averaged."""
     sides = [excesses(mine), excesses(theirs)]
     shared = sides[0].keys() & sides[1].keys()
-    means = [by_text((text, side[text, seed]) for text, seed in shared).values() for side in sides]
-    first, second = (math.fsum(some) / len(some) if some else 0.0 for some in means)
+    first, second = (by_text((text, side[text, seed]) for text, seed in shared) for side in sides)
     return first, second
 
 

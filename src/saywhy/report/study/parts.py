@@ -15,6 +15,7 @@ from saywhy.report.study.keeping import class_sheets, gate_sheet, instruction_sh
 from saywhy.report.study.load import StudyRun
 from saywhy.report.study.made import arms_sheet, made_sheets, numbers_sheet
 from saywhy.report.study.places import named_sheet, places_sheet
+from saywhy.report.study.pooled import pooled_sheet
 from saywhy.report.study.sheets import (
     ablation_sheet,
     bars_sheet,
@@ -55,6 +56,7 @@ def parts_of(summary: StudySummary) -> list[Part]:
         _confirmatory(summary),
         _part("bars", "Bars", [bars_sheet(summary)], printed=True),
         _part("results", "Where the arms stand", _results(summary), printed=True),
+        _part("pooled", "How far it carries", [pooled_sheet(summary)], printed=True),
         _styles(summary),
         _tasks(summary),
         _free(summary),

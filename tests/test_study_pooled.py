@@ -1,0 +1,64 @@
+"""Cells taken together: the mean of their differences, with an interval that knows which of them share texts."""
+
+from dataclasses import replace
+
+import pytest
+
+from saywhy.report.study.answer import answer
+from saywhy.report.study.pooled import KINDS, pooled, pooled_sheet
+
+
+@pytest.mark.parametrize("kind", ["practised", "other style", "other task", "unseen task"])
+def test_the_mean_is_that_of_the_cells(planted_summary, kind):
+    gains = planted_summary.of_axis(kind)
+    found = pooled(planted_summary, gains)
+    assert found.value == pytest.approx(sum(gain.value for gain in gains) / len(gains), abs=1e-12)
+    texts = {(gain.task, row.id) for gain in gains for row in planted_summary.rows[gain.task][gain.key]}
+    assert found.n == len(texts)
+
+
+def test_one_cell_is_itself_and_the_same_cell_twice_is_no_more_certain(planted_summary):
+    gain = planted_summary.of_axis("practised")[0]
+    alone, twice = pooled(planted_summary, [gain]), pooled(planted_summary, [gain, gain])
+    told = gain.contrast.difference
+    for one in (alone, twice):
+        assert (one.value, one.low, one.high) == pytest.approx((told.value, told.low, told.high), abs=1e-12)
+        assert (one.p, one.n) == (told.p, told.n)
+
+
+def test_cells_of_other_texts_make_it_more_certain(planted_summary):
+    first, second = (
+        next(g for g in planted_summary.of_axis("practised") if (g.task, g.key.style) == (task, "attribution"))
+        for task in ("films", "trains")
+    )
+    both = pooled(planted_summary, [first, second])
+    widths = [gain.contrast.difference.high - gain.contrast.difference.low for gain in (first, second)]
+    assert both.high - both.low < min(widths)
+
+
+def test_nothing_compared_is_no_number_and_no_line(planted_summary):
+    assert pooled(planted_summary, []).value is None
+    assert pooled_sheet(replace(planted_summary, gains=())) is None
+
+
+def test_what_no_cell_shows_alone_is_told_of_all_together(planted_summary):
+    """The planted gains on other tasks, as if Holm had left none of them standing."""
+    weak = tuple(
+        replace(g, contrast=replace(g.contrast, p_holm=1.0)) if g.axis == "unseen task" else g
+        for g in planted_summary.gains
+    )
+    said = answer(replace(planted_summary, gains=weak))[2]
+    found = pooled(planted_summary, planted_summary.of_axis("unseen task"))
+    assert found.low > 0
+    assert "by itself, but in all of them together it is" in said
+    assert "No transfer to tasks that no arm saw" not in said
+
+
+def test_the_table_has_a_line_for_each_kind_and_readout(planted_summary):
+    rows = [[str(cell) for cell in row] for row in pooled_sheet(planted_summary).rows]
+    kinds = [row[0] for row in rows]
+    assert set(kinds) == set(KINDS)
+    assert kinds == sorted(kinds, key=KINDS.index)
+    for kind, readout, cells, *_ in rows:
+        setting = "free" if kind == "free" else "one-word"
+        assert int(cells) == len(planted_summary.of_axis(kind, setting=setting, readout=readout))
