@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from saywhy.report.format import change
 from saywhy.report.study.answer import answer
-from saywhy.report.study.pooled import KINDS, pooled, pooled_sheet
+from saywhy.report.study.pooled import KINDS, RIVALS, against, pooled, pooled_sheet
 
 
 @pytest.mark.parametrize("kind", ["practised", "other style", "other task", "unseen task"])
@@ -57,8 +58,15 @@ def test_what_no_cell_shows_alone_is_told_of_all_together(planted_summary):
 def test_the_table_has_a_line_for_each_kind_and_readout(planted_summary):
     rows = [[str(cell) for cell in row] for row in pooled_sheet(planted_summary).rows]
     kinds = [row[0] for row in rows]
-    assert set(kinds) == set(KINDS)
-    assert kinds == sorted(kinds, key=KINDS.index)
+    assert set(kinds) == {*KINDS, *(f"practised, against {rival}" for rival in RIVALS)}
     for kind, readout, cells, *_ in rows:
-        setting = "free" if kind == "free" else "one-word"
-        assert int(cells) == len(planted_summary.of_axis(kind, setting=setting, readout=readout))
+        if kind in KINDS:
+            setting = "free" if kind == "free" else "one-word"
+            assert int(cells) == len(planted_summary.of_axis(kind, setting=setting, readout=readout))
+
+
+def test_rivals_are_told_in_the_first_sentence(planted_summary):
+    gains = against(planted_summary, "lexical")
+    assert {gain.contrast.other for gain in gains} == {"lexical.all.films"}
+    shown = change(pooled(planted_summary, gains))
+    assert f"difference is {shown} (lexical, {len(gains)} cells)" in answer(planted_summary)[0]

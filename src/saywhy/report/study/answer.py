@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from saywhy.report.format import change, counted, joined, number, p_value, points, signed
-from saywhy.report.study.gains import Gain
+from saywhy.report.study.gains import OTHERS, Gain
 from saywhy.report.study.gate import instructed
-from saywhy.report.study.pooled import pooled
+from saywhy.report.study.pooled import against, pooled
 from saywhy.report.study.summary import StudySummary, main_arms
 from saywhy.stats import Interval
 
 
 def answer(summary: StudySummary) -> list[str]:
-    """Return five sentences: confirmed? other styles? other tasks? more than one word? at what cost?"""
+    """Return five sentences: confirmed (self-report)? other styles? other tasks? more than one word? at what cost?"""
     return [_confirmed(summary), _styles(summary), _tasks(summary), _free(summary), _cost(summary)]
 
 
@@ -42,7 +42,15 @@ def _confirmed(summary: StudySummary) -> str:
         told = f"Not confirmed in any of the {len(gains)} confirmatory cells measured: it is not shown that "
         told += _what(gains)
     told += f" ({_mean(gains)})"
-    return told + "; ".join(["", *_lost(others, summary.alpha)] if won and others else [""]) + "."
+    lost = _lost(others, summary.alpha) if won and others else []
+    return told + "".join(f"; {part}" for part in (*lost, *_imitation(summary))) + "."
+
+
+def _imitation(summary: StudySummary) -> list[str]:
+    """Say how the same practice with words of another origin does: is it self-report, or what is plausible?"""
+    found = [(rival, gains) for rival in OTHERS if (gains := against(summary, rival))]
+    told = [f"{change(pooled(summary, gains))} ({rival}, {counted(len(gains), 'cell')})" for rival, gains in found]
+    return [f"against the same practice on words of another origin the difference is {joined(told)}"] if told else []
 
 
 def _what(gains: Sequence[Gain]) -> str:

@@ -7,18 +7,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from saywhy import stats
+from saywhy.arms import kind as arm_kind
 from saywhy.report.format import Sheet, Shown, change, p_value, sheet
-from saywhy.report.study.gains import Gain, shared_excess
+from saywhy.report.study.gains import OTHERS, Gain, shared_excess
 from saywhy.report.study.summary import StudySummary
 from saywhy.stats import Difference
 
 KINDS = ("practised", "other style", "other task", "unseen task", "free")
 """The kinds of comparisons that are taken together: arms without variant against their matched control."""
 
+RIVALS = ("base", "adapted", *OTHERS)
+"""What the arms are compared with besides, in the styles and on the task that they practised."""
+
 NOTE = (
-    "Difference: of mean excess to the matched control, the mean of that many cells. The interval is over texts: a "
-    "text is drawn with all cells that it is in; arms and tasks are those that there are. p: sign flips over texts; "
-    "exploratory, not corrected."
+    "Difference: of mean excess to the matched control (or to the arms named), the mean of that many cells. The "
+    "interval is over texts: a text is drawn with all cells that it is in; arms and tasks are those that there are. p: "
+    "sign flips over texts; exploratory, not corrected."
 )
 
 
@@ -49,14 +53,22 @@ def pooled(summary: StudySummary, gains: Sequence[Gain]) -> Difference:
 def pooled_sheet(summary: StudySummary) -> Sheet | None:
     """Return how far the training carries, one line a kind of comparison; None if nothing was compared."""
     rows: list[list[Shown | str]] = []
-    for kind in KINDS:
-        setting = "free" if kind == "free" else "one-word"
-        for readout in ("constrained", "generated"):
-            if gains := summary.of_axis(kind, setting=setting, readout=readout):
+    for readout in ("constrained", "generated"):
+        groups = {kind: summary.of_axis(kind, setting=_setting(kind), readout=readout) for kind in KINDS}
+        groups |= {f"practised, against {rival}": against(summary, rival, readout) for rival in RIVALS}
+        for name, gains in groups.items():
+            if gains:
                 found = pooled(summary, gains)
-                rows.append([kind, readout, str(len(gains)), str(found.n), change(found), p_value(found.p)])
-    return (
-        sheet("Cells taken together", ("kind", "readout", "cells", "texts", "difference", "p"), rows, NOTE)
-        if rows
-        else None
-    )
+                rows.append([name, readout, str(len(gains)), str(found.n), change(found), p_value(found.p)])
+    header = ("kind", "readout", "cells", "texts", "difference", "p")
+    return sheet("Cells taken together", header, rows, NOTE) if rows else None
+
+
+def _setting(kind: str) -> str:
+    return "free" if kind == "free" else "one-word"
+
+
+def against(summary: StudySummary, rival: str, readout: str = "constrained") -> list[Gain]:
+    """Return the comparisons with arms of a kind other than the control, one-word, where practised."""
+    gains = summary.of_axis("other arm", readout=readout)
+    return [gain for gain in gains if arm_kind(gain.contrast.other) == rival]
