@@ -8,6 +8,7 @@ from typing import Any
 
 from saywhy.report.format import Sheet, counted, joined, sheet
 from saywhy.report.sheets import main_sheets, reason_sheet, set_aside_sheet
+from saywhy.report.study.donors import donors_sheet
 from saywhy.report.study.frozen import confirmatory, objections
 from saywhy.report.study.gains import OTHERS, Gain
 from saywhy.report.study.gate import not_releasable
@@ -191,7 +192,7 @@ def _others(summary: StudySummary) -> Part:
         gain_sheet(summary, f"one-word, {readout}", _gains(summary, readout, "other arm"), EXPLORATORY)
         for readout in ("constrained", "generated")
     ]
-    sheets += [named_sheet(summary), places_sheet(summary)]
+    sheets += [donors_sheet(summary), named_sheet(summary), places_sheet(summary)]
     rivals = {one.kind for one in summary.study.arms.values()} & set(OTHERS)
     measured = {summary.study.arm(gain.contrast.other).kind for gain in _gains(summary, "constrained", "other arm")}
     words = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from saywhy import stats
@@ -11,7 +11,7 @@ from saywhy.arms import kind as arm_kind
 from saywhy.report.format import Sheet, Shown, change, p_value, sheet
 from saywhy.report.study.gains import OTHERS, Gain, shared_excess
 from saywhy.report.study.summary import StudySummary
-from saywhy.stats import Difference
+from saywhy.stats import Difference, Key
 
 KINDS = ("practised", "other style", "other task", "unseen task", "free")
 """The kinds of comparisons that are taken together: arms without variant against their matched control."""
@@ -26,7 +26,11 @@ NOTE = (
 )
 
 
-def pooled(summary: StudySummary, gains: Sequence[Gain]) -> Difference:
+Among = Mapping[str, Collection[Key]]
+"""Task -> the (text, seed) that count."""
+
+
+def pooled(summary: StudySummary, gains: Sequence[Gain], among: Among | None = None) -> Difference:
     """Return the mean of the differences of several cells, every cell counting alike.
 
     The texts are resampled over all tasks at once, each with everything that it adds to the mean: cells that share
@@ -35,12 +39,15 @@ def pooled(summary: StudySummary, gains: Sequence[Gain]) -> Difference:
     Args:
         summary: Where the rows of the cells are.
         gains: The comparisons; those whose arms share no text are left out.
+        among: Only these; None: all.
     """
     sides: tuple[dict[tuple[str, int], float], ...] = (defaultdict(float), defaultdict(float))
     cells = 0
     for gain in gains:
-        rows = summary.rows[gain.task]
-        found = shared_excess(rows[gain.key], rows[replace(gain.key, arm=gain.contrast.other)])
+        rows = [summary.rows[gain.task][replace(gain.key, arm=arm)] for arm in (gain.key.arm, gain.contrast.other)]
+        if among is not None:
+            rows = [[row for row in side if (row.id, row.seed) in among[gain.task]] for side in rows]
+        found = shared_excess(*rows)
         cells += bool(found[0])
         for side, values in zip(sides, found, strict=True):
             for text, value in values.items():
