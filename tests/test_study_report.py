@@ -146,6 +146,9 @@ def test_matrices_hold_the_planted_transfer(planted_summary):
     stands = {place for place, gain in films.gains.items() if gain.stands() == "higher"}
     own = {(style, style) for style in films.columns}
     assert stands == own | {("all", style) for style in films.columns} | {("redaction", "attribution")}
+    assert films.rows == (*films.columns, "all")
+    trains = next(one for one in style_matrices(planted_summary, "one-word", "constrained") if one.title == "trains")
+    assert trains.rows == ("all",), "what no arm of a task practised has no row there"
     framed = {place for place, gain in films.gains.items() if gain.frozen is not None}
     assert framed == {("all", style) for style in films.columns}
     attribution = task_matrices(planted_summary, "one-word", "constrained")[0]

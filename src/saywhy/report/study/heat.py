@@ -45,22 +45,33 @@ def draw_matrices(summary: StudySummary, matrices: Sequence[Matrix], down: str, 
     wide = max(len(one.columns) for one in matrices) * CELL[0]
     label = 0.085 * max(len(row) for one in matrices for row in one.rows) + 0.35
     abreast = max(1, min(len(matrices), int((WIDEST - label) // (wide + 0.25))))
-    lines = -(-len(matrices) // abreast)
-    tall = max(len(one.rows) for one in matrices) * CELL[1] + 0.75
-    size = (label + abreast * (wide + 0.25), lines * tall + 0.15)
+    lines = _lines(matrices, abreast)
+    tall = [len(line[0].rows) * CELL[1] + 0.75 for line in lines]
+    size = (label + abreast * (wide + 0.25), sum(tall) + 0.15)
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(lines, abreast, squeeze=False)
+    grid = figure.subplots(len(lines), abreast, squeeze=False, height_ratios=tall)
     top = max(0.2, *(abs(gain.value) for one in matrices for gain in one.gains.values()))
-    for spare in list(grid.flat)[len(matrices) :]:
+    for spare in grid.flat:
         spare.axis("off")
-    for at, (axes, matrix) in enumerate(zip(grid.flat, matrices, strict=False)):
-        _panel(axes, summary, matrix, top)
-        axes.set_xlabel(across)
-        if at % abreast == 0:
-            axes.set_ylabel(down)
-        elif matrix.rows == matrices[at - 1].rows:
-            axes.tick_params(labelleft=False)
+    for row, line in zip(grid, lines, strict=True):
+        for at, (axes, matrix) in enumerate(zip(row, line, strict=False)):
+            axes.axis("on")
+            _panel(axes, summary, matrix, top)
+            axes.set_xlabel(across)
+            axes.tick_params(labelleft=at == 0)
+        row[0].set_ylabel(down)
     return figure
+
+
+def _lines(matrices: Sequence[Matrix], abreast: int) -> list[list[Matrix]]:
+    """Return which matrices stand side by side: at most ``abreast``, and only those with the same rows."""
+    found: list[list[Matrix]] = []
+    for one in matrices:
+        if found and len(found[-1]) < abreast and found[-1][0].rows == one.rows:
+            found[-1].append(one)
+        else:
+            found.append([one])
+    return found
 
 
 def _panel(axes: Any, summary: StudySummary, matrix: Matrix, top: float) -> None:
@@ -72,11 +83,9 @@ def _panel(axes: Any, summary: StudySummary, matrix: Matrix, top: float) -> None
     axes.set_yticks(range(len(matrix.rows)), matrix.rows)
     axes.tick_params(length=0, labelsize=8.5)
     axes.spines[:].set_visible(False)
-    made = {row for row, _ in matrix.gains}
     for y, row in enumerate(matrix.rows):
         for x, column in enumerate(matrix.columns):
-            if row in made:
-                _square(axes, x, y, matrix.gains.get((row, column)), summary, top)
+            _square(axes, x, y, matrix.gains.get((row, column)), summary, top)
 
 
 def _square(axes: Any, x: int, y: int, gain: Gain | None, summary: StudySummary, top: float) -> None:

@@ -37,14 +37,13 @@ def style_matrices(summary: StudySummary, setting: str, readout: str) -> list[Ma
     gains = [g for g in _shown(summary, setting, readout) if g.task in g.arm.tasks]
     alone = [g for g in gains if len(g.arm.tasks) == 1]
     gains = alone or gains
-    # All panels have the same rows, so that they stand side by side in line.
-    rows = tuple(sorted({gain.arm.practised for gain in gains}, key=_style_order))
     columns = tuple(style for style in STYLES if any(gain.key.style == style for gain in gains))
     found = []
     for task in summary.study.runs:
         cells: dict[tuple[str, str], Gain]
         cells = {(gain.arm.practised, gain.key.style): gain for gain in gains if gain.task == task}
         if cells:
+            rows = tuple(sorted({row for row, _ in cells}, key=_style_order))
             found.append(Matrix(task, rows, columns, cells))
     return found
 
