@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from saywhy.report.format import change
+from saywhy.report.study.answer import answer
 from saywhy.report.study.donors import apart, donors_sheet
 from saywhy.report.study.pooled import against, pooled
 
@@ -45,6 +47,8 @@ def test_the_comparison_is_made_on_these_texts_alone(moved):
         {row.id: row.excess for row in summary.rows["films"][replace(gain.key, arm=arm)] if row.seed == 0}
         for arm in (gain.key.arm, gain.contrast.other)
     ]
+    together = pooled(summary, gains, {"films": apart(summary, "films")})
+    assert f"{change(together)} in the texts where its donor goes by another word" in answer(summary)[0]
     by_hand = sum(sides[0][text] - sides[1][text] for text in other) / len(other)
     assert pooled(summary, [gain], {"films": apart(summary, "films")}).value == pytest.approx(by_hand, abs=1e-12)
 

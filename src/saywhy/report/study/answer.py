@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from saywhy.report.format import change, counted, joined, number, p_value, points, signed
+from saywhy.report.study.donors import differing
 from saywhy.report.study.gains import OTHERS, Gain
 from saywhy.report.study.gate import instructed
 from saywhy.report.study.pooled import against, pooled
@@ -48,8 +49,13 @@ def _confirmed(summary: StudySummary) -> str:
 
 def _imitation(summary: StudySummary) -> list[str]:
     """Say how the same practice with words of another origin does: is it self-report, or what is plausible?"""
-    found = [(rival, gains) for rival in OTHERS if (gains := against(summary, rival))]
-    told = [f"{change(pooled(summary, gains))} ({rival}, {counted(len(gains), 'cell')})" for rival, gains in found]
+    told = []
+    for rival in OTHERS:
+        if gains := against(summary, rival):
+            told.append(f"{change(pooled(summary, gains))} ({rival}, {counted(len(gains), 'cell')})")
+    if told and (among := differing(summary)) is not None:
+        there = pooled(summary, against(summary, "transplant"), among)
+        told[-1] = f"{told[-1][:-1]}; {change(there)} in the texts where its donor goes by another word)"
     return [f"against the same practice on words of another origin the difference is {joined(told)}"] if told else []
 
 

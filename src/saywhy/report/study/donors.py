@@ -27,15 +27,22 @@ def apart(summary: StudySummary, task: str) -> frozenset[Key]:
     return frozenset(key for key in shared if best[0][key] != best[1][key])
 
 
-def donors_sheet(summary: StudySummary) -> Sheet | None:
-    """Return transplant's comparisons on the texts in which its donor goes by another word, all cells together last.
+def differing(summary: StudySummary) -> Among | None:
+    """Return, for each task with a transplant, the (text, seed) in which its donor goes by another word.
 
     None where no arm practised a donor's words, or those of a donor that was not audited.
     """
     gains = against(summary, "transplant")
     if not gains or summary.study.plan.get("with", {}).get("donor"):
         return None
-    among: Among = {task: apart(summary, task) for task in dict.fromkeys(gain.task for gain in gains)}
+    return {task: apart(summary, task) for task in dict.fromkeys(gain.task for gain in gains)}
+
+
+def donors_sheet(summary: StudySummary) -> Sheet | None:
+    """Return transplant's comparisons on the texts in which its donor goes by another word, all cells together last."""
+    gains, among = against(summary, "transplant"), differing(summary)
+    if among is None:
+        return None
     lines = [(gain.task, gain.key.style, [gain]) for gain in gains] + [("all", "", gains)]
     rows: list[list[Shown | str]] = []
     for task, style, some in lines:
