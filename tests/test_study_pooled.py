@@ -18,6 +18,15 @@ def test_the_mean_is_that_of_the_cells(planted_summary, kind):
     assert found.n == len(texts)
 
 
+@pytest.mark.parametrize("rival", RIVALS)
+def test_the_mean_against_others_is_that_of_the_cells_too(planted_summary, rival):
+    """base has one seed and stands for all: its pooled difference must not be that of one seed."""
+    gains = against(planted_summary, rival)
+    assert gains
+    cells = sum(gain.contrast.difference.value for gain in gains) / len(gains)
+    assert pooled(planted_summary, gains).value == pytest.approx(cells, abs=1e-12)
+
+
 def test_one_cell_is_itself_and_the_same_cell_twice_is_no_more_certain(planted_summary):
     gain = planted_summary.of_axis("practised")[0]
     alone, twice = pooled(planted_summary, [gain]), pooled(planted_summary, [gain, gain])

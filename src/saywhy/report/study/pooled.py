@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from saywhy import stats
 from saywhy.arms import kind as arm_kind
+from saywhy.report.arms import matched_seeds
 from saywhy.report.format import Sheet, Shown, change, p_value, sheet
 from saywhy.report.study.gains import OTHERS, Gain, shared_excess
 from saywhy.report.study.summary import StudySummary
@@ -44,17 +45,19 @@ def pooled(summary: StudySummary, gains: Sequence[Gain], among: Among | None = N
     sides: tuple[dict[tuple[str, int], float], ...] = (defaultdict(float), defaultdict(float))
     cells = 0
     for gain in gains:
-        rows = [summary.rows[gain.task][replace(gain.key, arm=arm)] for arm in (gain.key.arm, gain.contrast.other)]
+        both = [summary.rows[gain.task][replace(gain.key, arm=arm)] for arm in (gain.key.arm, gain.contrast.other)]
+        rows = matched_seeds(*both)  # base, which no seed touches, stands for all seeds, as it does in each cell
         if among is not None:
-            rows = [[row for row in side if (row.id, row.seed) in among[gain.task]] for side in rows]
+            mine, theirs = ([row for row in side if (row.id, row.seed) in among[gain.task]] for side in rows)
+            rows = mine, theirs
         found = shared_excess(*rows)
         cells += bool(found[0])
         for side, values in zip(sides, found, strict=True):
             for text, value in values.items():
                 side[f"{gain.task}\n{text}", 0] += value / len(values)
     scale = len(sides[0]) / cells if cells else 0.0
-    mine, theirs = ({text: scale * value for text, value in side.items()} for side in sides)
-    return stats.paired_difference(mine, theirs, summary.seed)
+    first, second = ({text: scale * value for text, value in side.items()} for side in sides)
+    return stats.paired_difference(first, second, summary.seed)
 
 
 def pooled_sheet(summary: StudySummary) -> Sheet | None:
