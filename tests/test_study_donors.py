@@ -42,6 +42,7 @@ def test_the_comparison_is_made_on_these_texts_alone(moved):
     rows = [[str(cell) for cell in row] for row in donors_sheet(summary).rows]
     assert [row[:2] for row in rows] == [*([gain.task, gain.key.style] for gain in gains), ["all", ""]]
     assert {row[4] for row in rows} == {str(len(other))}
+    assert ["(" in row[6] for row in rows] == [*[True] * len(gains), False], "cells are corrected, the whole is one"
     gain = gains[0]
     sides = [
         {row.id: row.excess for row in summary.rows["films"][replace(gain.key, arm=arm)] if row.seed == 0}
@@ -51,6 +52,16 @@ def test_the_comparison_is_made_on_these_texts_alone(moved):
     assert f"{change(together)} in the texts where its donor goes by another word" in answer(summary)[0]
     by_hand = sum(sides[0][text] - sides[1][text] for text in other) / len(other)
     assert pooled(summary, [gain], {"films": apart(summary, "films")}).value == pytest.approx(by_hand, abs=1e-12)
+
+
+def test_a_donor_without_tables_is_compared_with_nowhere(moved):
+    summary, _ = moved
+    run = summary.study.runs["films"]
+    tables = {place: found for place, found in run.tables.items() if place[1] != "base"}
+    runs = {**summary.study.runs, "films": replace(run, tables=tables)}
+    bare = replace(summary, study=replace(summary.study, runs=runs))
+    assert donors_sheet(bare) is None
+    assert "goes by another word" not in answer(bare)[0]
 
 
 def test_without_transplant_or_with_another_donor_there_is_no_table(moved):

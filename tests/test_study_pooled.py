@@ -64,6 +64,21 @@ def test_what_no_cell_shows_alone_is_told_of_all_together(planted_summary):
     assert "No transfer to tasks that no arm saw" not in said
 
 
+def test_what_is_below_in_all_of_them_together_is_told(planted_summary):
+    """The planted gains on other tasks, as if each control were the arm and none stood alone."""
+
+    def turned(gain):
+        arm, other = gain.contrast.key.arm, gain.contrast.other
+        key = replace(gain.key, arm=other)
+        found = gain.contrast.difference
+        low = replace(found, value=-found.value, low=-found.high, high=-found.low)
+        return replace(gain, contrast=replace(gain.contrast, key=key, other=arm, difference=low, p_holm=1.0))
+
+    gains = tuple(turned(g) if g.axis == "unseen task" else g for g in planted_summary.gains)
+    said = answer(replace(planted_summary, gains=gains))[2]
+    assert "and in all of them together it is below" in said
+
+
 def test_the_table_has_a_line_for_each_kind_and_readout(planted_summary):
     rows = [[str(cell) for cell in row] for row in pooled_sheet(planted_summary).rows]
     kinds = [row[0] for row in rows]

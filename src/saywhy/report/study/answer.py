@@ -147,6 +147,11 @@ def _transfer(summary: StudySummary, gains: Sequence[Gain], where: str, name: Ca
             f"In {where} the excess is {nowhere} by itself{below}, but in all of them together it is (mean difference "
             f"{change(together)}, p {p_value(together.p)}, not corrected; {top})."
         )
+    if len(gains) > 1 and together.high is not None and together.high < 0:
+        return (
+            f"In {where} the excess is {nowhere}{below}, and in all of them together it is below (mean difference "
+            f"{change(together)}, p {p_value(together.p)}, not corrected; {top})."
+        )
     return (
         f"No transfer to {where} is shown: the excess is {nowhere}{below} (mean difference "
         f"{change(together)}, {top}; no interval reaches above {signed(max(highs))})."

@@ -46,6 +46,7 @@ def draw_matrices(summary: StudySummary, matrices: Sequence[Matrix], down: str, 
     label = 0.085 * max(len(row) for one in matrices for row in one.rows) + 0.35
     abreast = max(1, min(len(matrices), int((WIDEST - label) // (wide + 0.25))))
     lines = _lines(matrices, abreast)
+    abreast = max(len(line) for line in lines)
     tall = [len(line[0].rows) * CELL[1] + 0.75 for line in lines]
     size = (label + abreast * (wide + 0.25), sum(tall) + 0.15)
     figure = Figure(figsize=size, layout="constrained")

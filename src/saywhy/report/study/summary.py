@@ -138,7 +138,7 @@ def missing(summary: StudySummary) -> list[str]:
     """Say what a study half done lacks, one line each; nothing if it is complete."""
     study = summary.study
     found = [f"no test task has been measured: {study.folder / 'tasks'} is empty"] if not study.runs else []
-    absent = [task for task in (*study.tasks, *study.unseen) if task not in study.runs]
+    absent = [task for task in (*study.tasks, *study.unseen) if task not in study.runs or not study.runs[task].rows]
     if absent and study.runs:
         found.append(f"tasks not measured yet: {', '.join(absent)}")
     if summary.unmeasured:
