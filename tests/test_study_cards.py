@@ -34,6 +34,11 @@ def test_a_card_stands_beside_each_audited_adapter_and_has_the_gate_of_the_page(
         gates = [one.gate for one in summary.kept if one.arm.name == arm and one.gate]
         assert all(f"**{WORD[gate.state]}**" in text for gate in gates)
         judged += len(gates)
+        data = text.partition("## Data")[2].partition("\n## ")[0]
+        assert all(f"| {task} |" in data for task in study.tasks), "its start learned the labels of all"
+        assert not any(f"| {task} |" in data for task in study.unseen), "nothing was learned from what it is tested on"
+        several = len({row.seed for run in study.runs.values() for row in run.rows if row.arm == arm}) > 1
+        assert ("this is one of them" in text) == several
         if control := study.control(study.arm(arm)):
             assert f"over {control.name}" in text
     assert judged

@@ -7,7 +7,9 @@ import yaml
 
 from saywhy.arms import Trained
 from saywhy.grid import expand, frozen, steps
-from saywhy.grid.plan import Plan, read_plan
+from saywhy.grid.plan import Plan
+from saywhy.grid.read import read_plan
+from saywhy.grid.run import Grid
 from saywhy.records import STYLES, SaywhyError
 
 STUDIES = sorted((Path(__file__).parent.parent / "studies").glob("*.yaml"))
@@ -134,6 +136,16 @@ def test_confirmatory_cells_name_arm_control_and_seeds():
         ({"blocks": [{"name": "main", "styles": ["poem"]}]}, "styles"),
         ({"blocks": [{"name": "main"}, {"name": "main"}]}, "twice"),
         ({"confirmatory": [{"block": "mine"}]}, "did you mean 'main'"),
+        (
+            {"confirmatory": [{"block": "main"}, {"block": "main", "styles": ["redaction"]}]},
+            "redaction, .* is there twice",
+        ),
+        ({"confirmatory": [{"block": "main", "against": "faithful"}]}, "no other faithful to compare faithful with"),
+        ({"confirmatory": [{"block": "main", "styles": []}]}, "styles"),
+        ({"blocks": [{"name": "main", "train_styles": []}]}, "train_styles: an empty list"),
+        ({"blocks": [{"name": "main", "train_styles": [[]]}]}, "train_styles: an empty list"),
+        ({"blocks": [{"name": "main", "train_tasks": [[]]}]}, "train_tasks: an empty list"),
+        ({"blocks": [{"name": "main", "test_tasks": []}]}, "test_tasks: an empty list"),
         ({"confirmatory": [{"block": "main", "arm": "lexical"}]}, "cell that cannot exist"),
         ({"confirmatory": [{"block": "main", "readout": "generated"}]}, "cell that cannot exist"),
         ({"tasks": []}, "tasks"),
@@ -153,6 +165,29 @@ def test_settings_are_refused_before_anything_runs(tmp_path):
     read = read_plan(file_of(tmp_path, **{"with": {"model": "other"}}))
     with pytest.raises(SaywhyError, match="top of the file"):
         expand.settings(read)
+
+
+GATE = {"bar": "gate", "arm": "faithful.all.TASK", "tasks": ["snli"]}
+
+
+@pytest.mark.parametrize(
+    ("bar", "told"),
+    [
+        ({**GATE, "arm": "faithfull.all.TASK"}, "no arm 'faithfull.all.snli', did you mean 'faithful.all.snli'"),
+        ({**GATE, "arm": "faithful.redaction.snli", "tasks": ["ag_news"]}, "is not tested on 'ag_news'"),
+        ({"bar": "transfer", "axis": "free", "setting": "free"}, "free explanations are generated only"),
+    ],
+)
+def test_a_bar_on_what_will_never_be_measured_is_refused(bar, told):
+    expand.refuse_bars(plan(bars=[GATE]))
+    with pytest.raises(SaywhyError, match=told):
+        expand.refuse_bars(plan(bars=[bar]))
+
+
+def test_a_task_that_there_is_not_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(SaywhyError, match="snly"):
+        Grid(plan(tasks=["snly"], unseen=[], blocks=[{"name": "main"}], confirmatory=[]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_two_recipes_under_one_name_are_refused():

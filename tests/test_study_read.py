@@ -8,7 +8,8 @@ from saywhy.arms import Trained
 from saywhy.config import parse
 from saywhy.grid import expand, frozen
 from saywhy.grid.journal import Journal
-from saywhy.grid.plan import TEXTS, Plan, read_plan
+from saywhy.grid.plan import TEXTS, Plan
+from saywhy.grid.read import read_plan
 from saywhy.records import SaywhyError
 from saywhy.report.study.bars import read_bars
 from saywhy.report.study.frozen import confirmatory, objections

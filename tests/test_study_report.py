@@ -13,8 +13,8 @@ from saywhy.arms import Trained
 from saywhy.config import Config
 from saywhy.grid.expand import trained_arms
 from saywhy.grid.frozen import confirmatory
-from saywhy.grid.plan import read_plan
-from saywhy.records import SaywhyError
+from saywhy.grid.read import read_plan
+from saywhy.records import STYLES, SaywhyError
 from saywhy.report.gate import gate_of
 from saywhy.report.retention import Retention
 from saywhy.report.rules import Rules
@@ -22,11 +22,14 @@ from saywhy.report.study import load_study, write_study_report
 from saywhy.report.study.ablations import ablations_of, curve_of
 from saywhy.report.study.answer import answer
 from saywhy.report.study.bars import check, read_bars
-from saywhy.report.study.files import confirmatory_csv
+from saywhy.report.study.files import confirmatory_csv, markdown
 from saywhy.report.study.frozen import objections
+from saywhy.report.study.gains import axis_of
 from saywhy.report.study.gate import instructed, not_releasable
 from saywhy.report.study.groups import groups_of
 from saywhy.report.study.matrices import style_matrices, task_matrices
+from saywhy.report.study.parts import parts_of
+from saywhy.report.study.pictures import plans_of, write_pictures
 from saywhy.report.study.sheets import result
 from saywhy.report.study.summary import missing, summarise_study
 from saywhy.stats import Difference, Interval
@@ -218,6 +221,92 @@ def test_bars_say_by_how_much_each_is_missed(planted_summary):
     assert "faithful.redaction.films" in transfer.found
     with pytest.raises(SaywhyError, match=r"bars\.0"):
         read_bars([{"bar": "score", "arm": "faithful.all.TASK", "tasks": ["films"], "styles": ["poem"], "at_least": 1}])
+
+
+def test_a_missed_bar_says_what_was_tried(planted_summary):
+    bars = [
+        {"bar": "score", "arm": "faithful.all.TASK", "tasks": ["films"], "styles": ["attribution"], "at_least": 0.99},
+        {"bar": "gate", "arm": "faithful-bare.all.TASK", "tasks": ["films"]},
+    ]
+    study = planted_summary.study
+    told = dataclasses.replace(study, manifest={**study.manifest, "plan": {**study.plan, "bars": bars}})
+    score, gate = check(dataclasses.replace(planted_summary, study=told))
+    cells = {c.key.arm: c for c in planted_summary.tasks["films"].cells if c.key.style == "attribution"
+             and (c.key.setting, c.key.readout) == ("one-word", "constrained")}  # fmt: skip
+    assert f"full (rate=0.01): {cells['faithful-full.all.films'].score.value:.2f}" in score.tried
+    assert score.tried.count(";") == 4, "five variants, the points of the curve among them"
+    assert gate.state == "missed"
+    assert gate.tried == "", "nothing is a variant of a variant"
+
+
+def test_a_recipe_that_carries_over_to_a_style_counts_as_transfer(planted_summary):
+    """It would be a strange study in which a variant could mend what no variant is asked about."""
+    study = planted_summary.study
+    lean = dataclasses.replace(
+        study.arm("faithful.redaction.films"), name="faithful-lean.redaction.films", variant="lean"
+    )
+    renamed = dataclasses.replace(study, arms={**study.arms, lean.name: lean})
+    gains = []
+    for gain in planted_summary.gains:
+        if gain.arm.name == "faithful.redaction.films":
+            key = dataclasses.replace(gain.key, arm=lean.name)
+            axis = axis_of(renamed, gain.task, lean, key)
+            gain = dataclasses.replace(gain, arm=lean, axis=axis, contrast=dataclasses.replace(gain.contrast, key=key))
+        gains.append(gain)
+    found = dataclasses.replace(planted_summary, study=renamed, gains=tuple(gains))
+    axes = {gain.key.style: gain.axis for gain in found.of_axis("variant", "other style") if gain.arm == lean}
+    assert axes == {"attribution": "other style", "redaction": "variant", "counterfactual": "other style"}
+    films = next(one for one in style_matrices(found, "one-word", "constrained") if one.title == "films")
+    assert {column for row, column in films.gains if row == "redaction, lean"} == set(STYLES)
+    assert films.rows == ("attribution", "redaction, lean", "counterfactual", "all")
+    transfer = next(one for one in check(found) if "other style" in one.what)
+    assert (transfer.state, "faithful-lean.redaction.films" in transfer.found) == ("met", True)
+
+
+def test_the_opposite_is_said_also_where_nothing_is_confirmed(planted_summary):
+    other_way = tuple(
+        dataclasses.replace(gain, frozen=dataclasses.replace(gain.frozen, direction="lower")) if gain.frozen else gain
+        for gain in planted_summary.gains
+    )
+    frozen = tuple(dataclasses.replace(cell, direction="lower") for cell in planted_summary.frozen)
+    first = answer(dataclasses.replace(planted_summary, gains=other_way, frozen=frozen))[0]
+    assert first.startswith("Not confirmed in any of the 6 confirmatory cells measured")
+    assert "change the model's own answer less often" in first
+    assert "the opposite stands in attribution on films" in first
+    assert "not shown in" not in first
+
+
+def test_every_planned_audit_without_rows_is_said(planted_summary):
+    ways = [["attribution", "one-word", "constrained"]]
+    more = [*ways, ["attribution", "free", "placebo"]]
+    study = planted_summary.study
+    audits = [
+        {"arm": "faithful.all.films", "seed": 0, "task": "films", "ways": ways},
+        {"arm": "faithful.all.films", "seed": 7, "task": "films", "ways": ways},
+        {"arm": "faithful.all.films", "seed": 0, "task": "meals", "ways": more},
+        {"arm": "nobody.all.films", "seed": 0, "task": "films", "ways": ways},
+    ]
+    arms = {
+        **study.arms,
+        "nobody.all.films": dataclasses.replace(study.arms["random.all.films"], name="nobody.all.films"),
+    }
+    planned = dataclasses.replace(study, arms=arms, manifest={**study.manifest, "audits": audits})
+    assert missing(dataclasses.replace(planted_summary, study=planned)) == [
+        "arms without any row: nobody.all.films",
+        "not measured yet: faithful.all.films on films (seed 7)",
+        "not measured yet: faithful.all.films (free, placebo) on meals (seed 0)",
+    ]
+
+
+def test_pictures_that_are_there_are_drawn_again(planted_summary, tmp_path):
+    plans = plans_of(planted_summary)[:2]
+    stale = tmp_path / f"{plans[0].name}.png"
+    stale.write_bytes(b"of another day")
+    drawn = write_pictures(plans, tmp_path, png=False)
+    assert stale.read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / f"{plans[1].name}.png").exists()
+    told = markdown(planted_summary, parts_of(planted_summary), drawn)
+    assert all(f"](pictures/{one.name}.svg)" in told for one in drawn)
 
 
 def test_ablations_and_the_curve(planted_summary):

@@ -14,7 +14,7 @@ from saywhy.grid.same import Told, read_bank, read_objects, refuse_another
 from saywhy.records import SaywhyError
 from saywhy.store import existing, placed, read_lines, write_json
 
-MAY_DIFFER = ("readouts", "data", *MACHINE)
+MAY_DIFFER = ("readouts", "data", "replay", *MACHINE)
 """Settings of a task's run that a bank may have otherwise: each audit says what it asks, hashes say which data."""
 
 MACHINE_FACTS = ("git", "versions", "model")

@@ -114,6 +114,11 @@ class SharedFolder:
         where = self.path / folder
         return not _place(where, files[0]).exists() and all((where / f"{name}.jsonl").is_file() for name in files)
 
+    def begun(self, folder: str, files: Sequence[str]) -> bool:
+        """Whether a stage has anything yet, be it a chunk."""
+        where = self.path / folder
+        return _place(where, files[0]).exists() or any((where / f"{name}.jsonl").is_file() for name in files)
+
     def _compute(self, parts: Sequence[Path], compute: Callable[[int], Any], done: Callable[[], bool]) -> None:
         """Compute the chunks that fall to this process, as far as they are not there."""
         if self._in_chunk and not done():

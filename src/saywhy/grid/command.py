@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saywhy.grid.expand import asked, trained_arms
-from saywhy.grid.plan import MACHINE, Plan, read_plan
+from saywhy.grid.plan import MACHINE, Plan
+from saywhy.grid.read import read_plan
 from saywhy.grid.run import Grid, in_words
 from saywhy.grid.steps import all_steps, is_confirmatory, of_unit
 from saywhy.progress import say

@@ -14,6 +14,7 @@ from saywhy.config import Config
 from saywhy.grid.plan import ALL_TRAINED, OWN, UNSEEN, Block, Plan, first_line
 from saywhy.hints import did_you_mean
 from saywhy.records import READOUTS, SETTINGS, STYLES, Readout, SaywhyError, Setting, StyleName
+from saywhy.report.study.bars import OfArm
 
 _ABOVE = "it is said at the top of the file"
 _IN_BLOCKS = "each block says its own"
@@ -49,6 +50,8 @@ def settings(plan: Plan, task: str | None = None, extra: Mapping[str, Any] | Non
             raise SaywhyError(f"study {plan.name}: no setting '{key}'{hint} in with:")
     if extra is None:  # the run holds the texts of its largest arm
         given["train_rows"] = max(_train_rows(plan, some) for some in ({}, *(block.with_ for block in plan.blocks)))
+    if isinstance(given.get("replay"), str):
+        given["replay"] = plan.place(given["replay"])
     given |= {
         **plan.texts.get(name, {}),
         "model": plan.model,
@@ -221,6 +224,24 @@ def trained_arms(plan: Plan) -> dict[str, Mapping[str, Any]]:
                     "give that block a variant of its own"
                 )
     return found
+
+
+def refuse_bars(plan: Plan) -> None:
+    """Refuse a bar on something that the study will never have: it would stay open for ever.
+
+    Raises:
+        SaywhyError: With the first of them.
+    """
+    there = {(arm, task_name(task)) for arm, _, task in asked(plan)}
+    arms = {arm for arm, _ in there}
+    for name, task in [(bar.name(task), task) for bar in plan.bars if isinstance(bar, OfArm) for task in bar.tasks]:
+        if name not in arms:
+            raise SaywhyError(f"study {plan.name}: bars: no arm '{name}'{did_you_mean(name, arms, ', ')}")
+        if (name, task) not in there:
+            raise SaywhyError(f"study {plan.name}: bars: {name} is not tested on '{task}'")
+    for bar in plan.bars:
+        if (getattr(bar, "setting", ""), getattr(bar, "readout", "")) == ("free", "constrained"):
+            raise SaywhyError(f"study {plan.name}: bars: free explanations are generated only: say readout: generated")
 
 
 def cells(plan: Plan) -> list[dict[str, Any]]:

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from saywhy import prompts
-from saywhy.arms import Trained
+from saywhy.arms import Trained, task_name
 from saywhy.config import Config, differences
+from saywhy.grid.expand import asked
 from saywhy.grid.plan import Plan
+from saywhy.grid.same import read_objects
 from saywhy.manifest import model_facts, revision, versions
 from saywhy.models.spec import Spec
 from saywhy.processes import first
 from saywhy.records import SCHEMA, SaywhyError
 from saywhy.sitting import LOCK
-from saywhy.store import read_json, write_json
+from saywhy.store import write_json
 
 
 class Journal:
@@ -44,7 +46,9 @@ class Journal:
         self.before: Mapping[str, Any] | None = None
         now = plan.resolved()
         if self.path.is_file():
-            self.told = read_json(self.path)
+            self.told = read_objects(self.path, "plan", "seconds")
+            if self.told.get("bank"):
+                raise SaywhyError(f"{out} is a released bank: say beside={out}, and another folder with out=FOLDER")
             self.before = self.told["plan"]
             if changed := _changes(self.told["plan"], now):
                 raise SaywhyError(
@@ -56,6 +60,13 @@ class Journal:
         else:
             self.told |= facts()
         self.told |= {"plan": now, "arms": {name: _arm(name, recipe) for name, recipe in arms.items()}}
+        self.told["audits"] = [
+            {"arm": arm, "seed": seed, "task": task_name(task), "ways": [list(way) for way in wanted.ways()]}
+            for (arm, seed, task), wanted in asked(plan).items()
+        ]
+        self.told["revisions"] = list(
+            dict.fromkeys([*self.told.get("revisions", ()), self.told.get("git"), revision()])
+        )
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -96,8 +107,11 @@ def _arm(name: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return what was changed in a plan since its start; blocks may be added behind the others."""
-    old, new = dict(before), dict(now)
+    """Return what was changed in a plan since its start.
+
+    Blocks may be added behind the others, and data may be moved: its hashes stand in ``run.json`` of each task.
+    """
+    old, new = ({**plan, "data": ""} for plan in (before, now))
     kept, given = old.pop("blocks"), new.pop("blocks")
     found = differences(old, new)
     there = {one["name"]: one for one in given[: len(kept)]}

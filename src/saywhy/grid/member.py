@@ -33,7 +33,8 @@ class Member(Run):
             first. A stretch that was begun keeps its end, whatever blocks are added later.
     """
 
-    unbound = ("readouts",)  # each audit has its own; nothing is trained on them
+    # Each audit has readouts of its own, and nothing is trained on them; of data and replay the hashes are compared.
+    unbound = ("readouts", "data", "replay")
 
     def __init__(
         self,

@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from saywhy.arms import ALL, HALF, KINDS, MADE, REFRESHED, task_name
 from saywhy.config import Seed
 from saywhy.hints import did_you_mean
-from saywhy.records import STYLES, Readout, SaywhyError, Setting, StyleName
+from saywhy.records import STYLES, Readout, Setting, StyleName
 from saywhy.report.study.bars import Bar
-from saywhy.tasks import OnceLoader
 
 _MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -49,6 +47,13 @@ class Block(BaseModel):
     readouts: tuple[Readout, ...] = Field(("constrained",), min_length=1, description="generated, constrained.")
     seeds: tuple[Seed, ...] | None = Field(None, description="Seeds; none: the study's first.")
     with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of its training, such as rate or epochs.")
+
+    @field_validator("train_styles", "train_tasks", "test_tasks")
+    @classmethod
+    def _something(cls, told: Any) -> Any:
+        if not isinstance(told, str) and (not told or not all(told)):
+            raise ValueError("an empty list: leave the entry out, or name what is meant")
+        return told
 
     @field_validator("arms")
     @classmethod
@@ -99,7 +104,7 @@ class Confirmatory(BaseModel):
     block: str = Field(description="Name of the block.")
     arm: str = Field("faithful", description="The arm that is to be better.")
     against: str = Field("random", description="Its control.")
-    styles: tuple[StyleName, ...] = STYLES
+    styles: tuple[StyleName, ...] = Field(STYLES, min_length=1)
     setting: Setting = "one-word"
     readout: Readout = "constrained"
     direction: Literal["higher", "lower"] = "higher"
@@ -147,6 +152,20 @@ class Plan(BaseModel):
             raise ValueError(problem)
         return self
 
+    _home: str | None = PrivateAttr(None)
+    """The data folder of the file, where another one was given in its place."""
+
+    def moved(self, data: str) -> Plan:
+        """Return the same study with its data elsewhere, files below the data folder of the file included."""
+        there = self.model_copy(update={"data": data})
+        there._home = None if {self.data, data} & {"pocket", "hub"} else self.data
+        return there
+
+    def place(self, path: str) -> str:
+        """Return where a file that the study names is: below ``data``, if it was below the data folder of the file."""
+        below = self._home is not None and Path(path).is_relative_to(self._home)
+        return str(Path(self.data) / Path(path).relative_to(str(self._home))) if below else path
+
     def block(self, name: str) -> Block:
         """Return the block called ``name``."""
         return next(one for one in self.blocks if one.name == name)
@@ -179,7 +198,18 @@ def _problem(plan: Plan) -> str | None:
             return f"confirmatory: no block '{cell.block}'{did_you_mean(cell.block, known, ', ')}"
         if lacking := _lacking(plan.block(cell.block), cell):
             return f"confirmatory: block {cell.block} has no {lacking}: a cell that cannot exist"
-    return None
+    return _doubled(plan)
+
+
+def _doubled(plan: Plan) -> str | None:
+    """Return which confirmatory cell is there twice: Holm would correct for it twice."""
+    places = [
+        (cell.block, cell.arm, cell.against, style, cell.setting, cell.readout)
+        for cell in plan.confirmatory
+        for style in cell.styles
+    ]
+    found = next((place for place in places if places.count(place) > 1), None)
+    return f"confirmatory: {', '.join(found)} is there twice" if found else None
 
 
 def _nameless(tasks: tuple[str, ...]) -> str | None:
@@ -213,6 +243,8 @@ def _misplaced(plan: Plan, block: Block) -> str | None:
 
 
 def _lacking(block: Block, one: Confirmatory) -> str | None:
+    if one.arm == one.against:
+        return f"other {one.arm} to compare {one.arm} with"
     for what, asked, there in (
         ("arm", (one.arm, one.against), block.arms),
         ("style", one.styles, block.styles),
@@ -224,43 +256,6 @@ def _lacking(block: Block, one: Confirmatory) -> str | None:
     if one.setting == "free" and one.readout == "constrained":
         return "constrained readout of free explanations"
     return None
-
-
-class _Loader(OnceLoader):
-    """YAML in which every key is a word: ``on:``, which YAML takes for *true*, is told by what was written."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping, refusing a key that is no text."""
-        for key, _ in node.value:
-            if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
-                told = repr(key.value) if isinstance(key, yaml.ScalarNode) else "of several words"
-                problem = f"key {told} is no entry of a study: docs/study.md has them"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
-def read_plan(path: Path, instead: Mapping[str, str] | None = None) -> Plan:
-    """Read a study file, with ``instead`` in place of its own entries.
-
-    Raises:
-        SaywhyError: If it is none, with the place and what to do.
-    """
-    try:
-        told = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        raise SaywhyError(
-            f"the study file {path} cannot be read: {getattr(error, 'strerror', None) or error}"
-        ) from error
-    except yaml.YAMLError as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or error
-        line = f":{mark.line + 1}" if mark else ""
-        raise SaywhyError(f"{path}{line}: no YAML of a study: {' '.join(str(problem).split())}") from error
-    if not isinstance(told, dict):
-        raise SaywhyError(f"{path} is no study: write name:, tasks: and blocks: (docs/study.md)")
-    try:
-        return Plan(**{**told, **(instead or {})})
-    except ValidationError as error:
-        raise SaywhyError(f"{path}: {first_line(error)}") from None
 
 
 def first_line(error: ValidationError) -> str:

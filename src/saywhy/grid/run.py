@@ -13,7 +13,7 @@ from saywhy.arms import Trained, task_name
 from saywhy.attribution import check
 from saywhy.config import differences, resolved
 from saywhy.grid.beside import Beside
-from saywhy.grid.expand import Unit, asked, cells, practised, settings, trained_arms, units
+from saywhy.grid.expand import Unit, asked, cells, practised, refuse_bars, settings, trained_arms, units
 from saywhy.grid.frozen import confirmatory, freeze
 from saywhy.grid.journal import Journal, facts
 from saywhy.grid.member import Member
@@ -65,9 +65,11 @@ class Grid:
         self.arms = trained_arms(plan)
         for task in plan.known:
             settings(plan, task)  # what cannot be is refused before anything runs
+            load_task(task)
         for recipe in self.arms.values():
             check((settings(plan, extra=recipe).target_method,), "target_method")
         cells(plan)
+        refuse_bars(plan)
         self.shelf = Shelf(settings(plan))
         self._members: dict[str, Member] = {}
         self.folder = SharedFolder(out)
@@ -265,10 +267,11 @@ class Grid:
                 )
         earlier = asked(Plan(**self.journal.before)) if self.journal.before else {}
         for audit, wanted in self.wanted.items():
-            done = audit in earlier and self.done(Step("audit", *audit))
-            if done and not earlier[audit].covers(wanted):
+            place = place_of(Step("audit", *audit))
+            if audit in earlier and not earlier[audit].covers(wanted) and self.folder.begun(place, AUDIT_FILES):
                 raise SaywhyError(
-                    f"{audit[0]} is audited on {audit[2]} already, and a new block asks more of it: out=FOLDER"
+                    f"{audit[0]} is audited on {audit[2]} already, and a new block asks more of it: leave it out, or "
+                    "begin anew with out=FOLDER (beside=BANK: what a bank of this study has is not done again)"
                 )
 
 

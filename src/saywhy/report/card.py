@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saywhy import stats
-from saywhy.arms import MADE, kind
+from saywhy.arms import MADE, REFRESHED, kind
 from saywhy.config import Config
 from saywhy.models.spec import CONSTANTS_FILE, PUBLIC_ID
 from saywhy.records import SaywhyError
@@ -59,6 +59,7 @@ def write_card(
     *,
     control: str | None = None,
     place: Path | None = None,
+    taught: Sequence[Summary] = (),
 ) -> Path:
     """Write ``README.md`` beside the weights of an arm, in the form of a Hugging Face model card.
 
@@ -68,6 +69,7 @@ def write_card(
         arm: Its name in them.
         control: The arm that it is compared with; None: its matched ``random`` arm, if there is one.
         place: Where its ``training.jsonl`` and ``retention.json`` lie; None: the folder above.
+        taught: The runs whose training texts it learned from, its start's included; empty: those of ``summaries``.
 
     Returns:
         The card.
@@ -79,9 +81,11 @@ def write_card(
         raise SaywhyError(f"{adapter} has no {CONSTANTS_FILE}: give the folder of an adapter that saywhy trained")
     told = read_object(adapter / CONSTANTS_FILE)
     place, manifest = place or adapter.parent, summaries[0].run.manifest
-    sources, replay = [source_of(one) for one in summaries], replay_of(manifest)
+    sources, replay = [source_of(one) for one in taught or summaries], replay_of(manifest)
     peft = (adapter / "adapter_config.json").is_file()
     recipe = {**told.get("recipe", {}), **({} if kind(arm) in MADE else lessons_of(manifest))}
+    if f"-{REFRESHED}." in arm:
+        recipe[REFRESHED] = "the model half-way explained the second half of the texts itself"
     text = environment(escaped=False).get_template("card.md.j2").render(
         front=front_matter(told, sources, kind(arm), peft=peft, replay=bool(replay)),
         arm=arm,
@@ -103,7 +107,7 @@ def write_card(
     return adapter / NAME
 
 
-LESSONS = ("verified", "target_method", "label_turn", "stay_weight", "format_share")
+LESSONS = ("verified", "target_method", "infill_words", "label_turn", "stay_weight", "format_share")
 """Settings that say what is in an arm's rows, not how they are learned."""
 
 
@@ -186,6 +190,9 @@ def card_sheet(summary: Summary, arm: str, control: str | None = None) -> Sheet 
         note += (
             f" Over {other}: paired difference of mean excess to the matched control; p corrected (Holm) in brackets."
         )
+    seeds = sorted({row.seed for row in summary.run.rows if row.arm == arm})
+    if len(seeds) > 1:
+        note += f" Means over models of this recipe with seeds {', '.join(map(str, seeds))}; this is one of them."
     note = f"{note} {shipped().footnote(('hit',))}".strip()
     return sheet("Faithfulness", [*header, f"over {other or 'a control'}", "p (Holm)"], rows, note, texts=3)
 

@@ -20,7 +20,8 @@ def write_study_report(folder: Path | str, png: bool = False, *, summary: StudyS
 
     Args:
         folder: The folder; a study half done is reported as far as it is, and says what is missing.
-        png: Also write the pictures as PNG files (200 dots an inch), beside the SVG ones.
+        png: Also write the pictures as PNG files (200 dots an inch), beside the SVG ones. Those that are there already
+            are drawn again in any case: they must not show other numbers than the page.
         summary: The study's numbers, if they were computed before.
 
     Returns:
@@ -40,12 +41,12 @@ def write_study_report(folder: Path | str, png: bool = False, *, summary: StudyS
     folder = Path(folder)
     found = summary or summarise_study(load_study(folder))
     parts, last = parts_of(found), last_parts(found)
-    write(folder / "report.md", markdown(found, [*parts, *last]))
     write(folder / "cells.csv", cells_csv(found))
     write(folder / "confirmatory.csv", confirmatory_csv(found))
     write(folder / "retention.csv", retention_csv(found))
     write(folder / "tables.tex", tables_tex([*parts, *last]))
     drawn = write_pictures(plans_of(found), folder / "pictures", png=png)
+    write(folder / "report.md", markdown(found, [*parts, *last], drawn))
     write(folder / "report.html", page(found, parts, last, drawn))
     return folder / "report.html"
 

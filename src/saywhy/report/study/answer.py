@@ -43,7 +43,7 @@ def _confirmed(summary: StudySummary) -> str:
         told = f"Not confirmed in any of the {len(gains)} confirmatory cells measured: it is not shown that "
         told += _what(gains)
     told += f" ({_mean(gains)})"
-    lost = _lost(others, summary.alpha) if won and others else []
+    lost = _lost(others, summary.alpha, unclear=bool(won))
     return told + "".join(f"; {part}" for part in (*lost, *_imitation(summary))) + "."
 
 
@@ -61,9 +61,12 @@ def _imitation(summary: StudySummary) -> list[str]:
 
 def _what(gains: Sequence[Gain]) -> str:
     arms, others = (list(dict.fromkeys(names)) for names in _sorts(gains))
+    ways = dict.fromkeys(
+        "more" if gain.frozen is None or gain.frozen.direction == "higher" else "less" for gain in gains
+    )
     return (
-        f"the words that {joined(arms)} names change the model's own answer more often, beyond a random word of the "
-        f"same text, than those that its control {joined(others)} names"
+        f"the words that {joined(arms)} names change the model's own answer {' or '.join(ways)} often, beyond a random "
+        f"word of the same text, than those that its control {joined(others)} names"
     )
 
 
@@ -82,12 +85,12 @@ def _mean(gains: Sequence[Gain]) -> str:
     return f"over all {len(gains)} cells measured: {levels}, difference {average}{spread}"
 
 
-def _lost(others: Sequence[Gain], alpha: float) -> list[str]:
-    """Say where it is not shown, and where the opposite stands."""
+def _lost(others: Sequence[Gain], alpha: float, *, unclear: bool) -> list[str]:
+    """Say where the opposite stands, and, with ``unclear``, where nothing is shown."""
     opposite = [gain for gain in others if gain.stands(alpha) is not None]
-    unclear = [gain for gain in others if gain not in opposite]
+    open_ones = [gain for gain in others if gain not in opposite]
     said = [f"the opposite stands in {_places(opposite)}"] if opposite else []
-    return said + ([f"not shown in {_places(unclear)}"] if unclear else [])
+    return said + ([f"not shown in {_places(open_ones)}"] if open_ones and unclear else [])
 
 
 def _places(gains: Sequence[Gain], most: int = 4) -> str:

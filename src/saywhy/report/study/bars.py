@@ -13,8 +13,8 @@ In ``arm``, TASK stands for the task. ``setting``, ``readout`` and ``operator`` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -23,16 +23,20 @@ from saywhy.arms import task_name
 from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 from saywhy.report.cells import Key
 from saywhy.report.format import NOTHING, change, in_points, number, p_value, signed, written
+from saywhy.report.study.ablations import told
 from saywhy.report.study.gains import Axis, Gain
 from saywhy.report.study.load import StudyRun
-from saywhy.report.study.summary import StudySummary
+from saywhy.report.study.summary import Drift, StudySummary
+from saywhy.report.summary import Cell
 
 
 class _Bar(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class _OfArm(_Bar):
+class OfArm(_Bar):
+    """A bar that names an arm of each of some tasks."""
+
     arm: str
     tasks: tuple[Annotated[str, AfterValidator(task_name)], ...] = Field(min_length=1)
 
@@ -41,7 +45,7 @@ class _OfArm(_Bar):
         return self.arm.replace("TASK", task)
 
 
-class _OfCells(_OfArm):
+class _OfCells(OfArm):
     styles: tuple[StyleName, ...] = Field(min_length=1)
     setting: Setting = "one-word"
     readout: Readout = "constrained"
@@ -77,7 +81,7 @@ class ConfirmedBar(_Bar):
     p_below: float = Field(gt=0, le=1)
 
 
-class GateBar(_OfArm):
+class GateBar(OfArm):
     """Each arm passes the gate on its task."""
 
     bar: Literal["gate"]
@@ -108,6 +112,7 @@ class Checked:
         found: What was found.
         state: ``open`` if it was not measured.
         by: By how much it is missed.
+        tried: What the variants of the arm came to instead; empty if it is met, or none was measured.
     """
 
     what: str
@@ -115,6 +120,7 @@ class Checked:
     found: str
     state: State
     by: str = ""
+    tried: str = ""
 
 
 def read_bars(given: Sequence[Any]) -> tuple[Bar, ...]:
@@ -162,8 +168,22 @@ def _score(summary: StudySummary, bar: ScoreBar, task: str, key: Key) -> Checked
     if cell is None or cell.score.value is None:
         return Checked(what, _place(task, key), NOTHING, "open")
     short = bar.at_least - cell.score.value
-    state: State = "met" if short <= 0 else "missed"
-    return Checked(what, _place(task, key), written(cell.score), state, number(short) if short > 0 else "")
+    if short <= 0:
+        return Checked(what, _place(task, key), written(cell.score), "met")
+    tried = _tried(summary, key.arm, lambda name: _score_of(summary.cell(task, replace(key, arm=name))))
+    return Checked(what, _place(task, key), written(cell.score), "missed", number(short), tried)
+
+
+def _score_of(cell: Cell | None) -> str | None:
+    return number(cell.score.value) if cell is not None and cell.score.value is not None else None
+
+
+def _tried(summary: StudySummary, arm: str, shown: Callable[[str], str | None]) -> str:
+    """Say what every variant of an arm came to; ``shown`` is given its name, and returns None where it has no rows."""
+    study = summary.study
+    variants = [one for one in study.arms.values() if (twin := study.plain_twin(one)) is not None and twin.name == arm]
+    found = [(one, told_of) for one in variants if (told_of := shown(one.name)) is not None]
+    return "; ".join(f"{one.variant} ({told(one)}): {told_of}" for one, told_of in found)
 
 
 def _drift(summary: StudySummary, bar: DriftBar, task: str, key: Key) -> Checked:
@@ -173,19 +193,25 @@ def _drift(summary: StudySummary, bar: DriftBar, task: str, key: Key) -> Checked
     far = [abs(value) - bar.within for value in moved if value is not None]
     if drift is None or not far:
         return Checked(what, _place(task, key), NOTHING, "open")
-    told = f"{change(drift.floor)} / {change(drift.ceiling)}"
-    state: State = "met" if max(far) <= 0 else "missed"
-    return Checked(what, _place(task, key), told, state, number(max(far)) if max(far) > 0 else "")
+    found = f"{change(drift.floor)} / {change(drift.ceiling)}"
+    if max(far) <= 0:
+        return Checked(what, _place(task, key), found, "met")
+    tried = _tried(summary, key.arm, lambda name: _drift_of(summary.drifts.get((task, replace(key, arm=name)))))
+    return Checked(what, _place(task, key), found, "missed", number(max(far)), tried)
+
+
+def _drift_of(drift: Drift | None) -> str | None:
+    return f"{change(drift.floor).main} / {change(drift.ceiling).main}" if drift is not None else None
 
 
 def _confirmed(summary: StudySummary, bar: ConfirmedBar) -> list[Checked]:
     what, found = f"above its control, p (Holm) < {bar.p_below:g}", []
     for gain in summary.confirmatory:
         met = gain.confirmed(bar.p_below)
-        told = f"{change(gain.contrast.difference)}, p (Holm) {p_value(gain.contrast.p_holm)}"
+        shown = f"{change(gain.contrast.difference)}, p (Holm) {p_value(gain.contrast.p_holm)}"
         by = "" if met or gain.lacks else f"p {p_value(gain.contrast.p_holm)}"
         state: State = "open" if gain.lacks else "met" if met else "missed"
-        found.append(Checked(what, _place(gain.task, gain.key), told, state, by))
+        found.append(Checked(what, _place(gain.task, gain.key), shown, state, by))
     found += [Checked(what, _place(cell.task, cell.key), NOTHING, "open") for cell in summary.unmeasured]
     return found
 
@@ -196,10 +222,16 @@ def _gate(summary: StudySummary, bar: GateBar, task: str) -> Checked:
     if kept is None or kept.gate is None:
         return Checked(what, name, NOTHING, "open")
     states: dict[str, State] = {"passes": "met", "fails": "missed", "open": "open"}
-    told = (
-        f"accuracy {in_points(kept.kept.accuracy_change)}" if kept.kept.accuracy_change is not None else kept.gate.state
-    )
-    return Checked(what, name, told, states[kept.gate.state], "; ".join(kept.gate.reasons))
+    moved = kept.kept.accuracy_change
+    found = f"accuracy {in_points(moved)}" if moved is not None else kept.gate.state
+    state = states[kept.gate.state]
+    tried = _tried(summary, name, lambda other: _gate_of(summary, other, task)) if state == "missed" else ""
+    return Checked(what, name, found, state, "; ".join(kept.gate.reasons), tried)
+
+
+def _gate_of(summary: StudySummary, arm: str, task: str) -> str | None:
+    kept = summary.gate(arm, task)
+    return kept.gate.state if kept is not None and kept.gate is not None else None
 
 
 def _transfer(summary: StudySummary, bar: TransferBar) -> Checked:
@@ -208,7 +240,10 @@ def _transfer(summary: StudySummary, bar: TransferBar) -> Checked:
     if not gains:
         return Checked(what, f"{bar.setting}, {bar.readout}", NOTHING, "open")
     best: Gain = max(gains, key=lambda gain: (gain.stands() == "higher", gain.value))
-    told = f"{change(best.contrast.difference)} ({best.arm.name}, {_place(best.task, best.key)})"
-    met = best.stands() == "higher"
-    by = "" if met else f"largest difference {signed(best.value)}, p (Holm) {p_value(best.contrast.p_holm)}"
-    return Checked(what, f"{len(gains)} cells, {bar.readout}", told, "met" if met else "missed", by)
+    found = f"{change(best.contrast.difference)} ({best.arm.name}, {_place(best.task, best.key)})"
+    where = f"{len(gains)} cells, {bar.readout}"
+    if best.stands() == "higher":
+        return Checked(what, where, found, "met")
+    by = f"largest difference {signed(best.value)}, p (Holm) {p_value(best.contrast.p_holm)}"
+    variants = [f"{g.arm.variant} ({told(g.arm)}), {g.key.style}: {signed(g.value)}" for g in gains if g.arm.variant]
+    return Checked(what, where, found, "missed", by, "; ".join(variants))

@@ -25,7 +25,9 @@ def write_study_cards(summary: StudySummary) -> list[Path]:
         arm = summary.study.arm(name)
         control = summary.study.control(arm)
         found = [_of_task(summary, task, arm) for task in measured]
-        written.append(write_card(told.parent, found, name, control=control.name if control else None))
+        taught = [summary.tasks[task] for task in summary.study.tasks if task in summary.tasks]  # adapted learned all
+        against = control.name if control else None
+        written.append(write_card(told.parent, found, name, control=against, taught=taught))
     return written
 
 

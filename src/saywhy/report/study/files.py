@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from saywhy.report.plots import Picture
 from saywhy.report.study.answer import answer
 from saywhy.report.study.examples import samples
 from saywhy.report.study.gains import Gain
@@ -94,8 +95,9 @@ def _by_class(classes: Mapping[str, Interval]) -> str:
     return ";".join(f"{label}={found.value:.6g}" for label, found in classes.items() if found.value is not None)
 
 
-def markdown(summary: StudySummary, parts: Sequence[Part]) -> str:
-    """Return the report as Markdown."""
+def markdown(summary: StudySummary, parts: Sequence[Part], drawn: Sequence[Picture] = ()) -> str:
+    """Return the report as Markdown, with the pictures of ``pictures/`` that were drawn."""
+    titles = {picture.name: picture.title for picture in drawn}
     study = summary.study
     told = [f"# saywhy study: {md(study.name)}", md(str(study.plan.get("about") or ""))]
     told += [f"{at}. {md(sentence)}" for at, sentence in enumerate(answer(summary), start=1)]
@@ -103,6 +105,7 @@ def markdown(summary: StudySummary, parts: Sequence[Part]) -> str:
     told += ["## What is missing", *(f"- {md(line)}" for line in lacking)] if lacking else []
     for part in parts:
         told += [f"## {md(part.title)}", *(md(word) for word in part.words)]
+        told += [f"![{md(titles[name])}](pictures/{name}.svg)" for name in part.pictures if name in titles]
         for found in part.sheets:
             told += [f"### {md(found.title)}"] * (found.title != part.title) + [markdown_table(found)]
             told += [f"_{md(found.note)}_"] * bool(found.note)

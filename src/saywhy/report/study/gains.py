@@ -182,15 +182,18 @@ def shared_excess(mine: Sequence[Row], theirs: Sequence[Row]) -> tuple[dict[str,
 
 
 def axis_of(study: StudyRun, task: str, arm: Arm, key: Key) -> Axis:
-    """Return in what way a cell is away from what its arm practised; the first that holds."""
+    """Return in what way a cell is away from what its arm practised; the first that holds.
+
+    A variant counts where it is away: a recipe that carries over to a style is an answer, whatever it is called.
+    """
     if key.operator != first_operator(study) or key.readout == "placebo":
         return "robustness"
-    if arm.variant:
-        return "variant"
     if task not in arm.tasks:
         return "unseen task" if task in study.unseen else "other task"
     if key.style not in arm.styles:
         return "other style"
+    if arm.variant:
+        return "variant"
     return "free" if key.setting == "free" else "practised"
 
 

@@ -43,7 +43,7 @@ def draw_matrices(summary: StudySummary, matrices: Sequence[Matrix], down: str, 
     from matplotlib.figure import Figure
 
     wide = max(len(one.columns) for one in matrices) * CELL[0]
-    label = 0.085 * max(len(row) for one in matrices for row in one.rows) + 0.35
+    label = 0.085 * max(len(line) for one in matrices for row in one.rows for line in _broken(row).split("\n")) + 0.35
     abreast = max(1, min(len(matrices), int((WIDEST - label) // (wide + 0.25))))
     lines = _lines(matrices, abreast)
     abreast = max(len(line) for line in lines)
@@ -81,12 +81,17 @@ def _panel(axes: Any, summary: StudySummary, matrix: Matrix, top: float) -> None
     axes.set_ylim(len(matrix.rows) - 0.5, -0.5)
     axes.set_aspect(CELL[1] / CELL[0])
     axes.set_xticks(range(len(matrix.columns)), matrix.columns)
-    axes.set_yticks(range(len(matrix.rows)), matrix.rows)
+    axes.set_yticks(range(len(matrix.rows)), [_broken(row) for row in matrix.rows])
     axes.tick_params(length=0, labelsize=8.5)
     axes.spines[:].set_visible(False)
     for y, row in enumerate(matrix.rows):
         for x, column in enumerate(matrix.columns):
             _square(axes, x, y, matrix.gains.get((row, column)), summary, top)
+
+
+def _broken(row: str) -> str:
+    """Return the name of a row in lines, as narrow as its longest word allows."""
+    return row.replace("+", " +\n").replace(", ", ",\n")
 
 
 def _square(axes: Any, x: int, y: int, gain: Gain | None, summary: StudySummary, top: float) -> None:

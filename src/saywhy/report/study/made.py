@@ -11,7 +11,7 @@ from saywhy.arms import MADE
 from saywhy.report.format import NOTHING, Sheet, Shown, number, sheet
 from saywhy.report.load import Run
 from saywhy.report.sheets import flat
-from saywhy.report.study.ablations import told
+from saywhy.report.study.ablations import ROWS, told
 from saywhy.report.study.load import StudyRun
 from saywhy.report.study.summary import StudySummary
 
@@ -25,8 +25,9 @@ def plan_yaml(study: StudyRun) -> str:
 
 def commands(study: StudyRun) -> list[str]:
     """Return the commands that make the study again, and this report."""
-    folder = study.folder.resolve().name
-    return [f"saywhy study {study.name}.yaml out={folder}", f"saywhy report {folder}"]
+    folder, data = study.folder.resolve().name, study.plan.get("data", "pocket")
+    where = "" if data in ("pocket", "hub") else " data=FOLDER"
+    return [f"saywhy study {study.name}.yaml{where} out=runs/{study.name}", f"saywhy report {folder}"]
 
 
 def hours(study: StudyRun) -> float | None:
@@ -75,16 +76,24 @@ def numbers_sheet(summary: StudySummary) -> Sheet | None:
     return sheet("Numbers", header, rows, texts=2) if rows else None
 
 
+OF_BLOCKS = ("task", "arms", "train_styles", "settings", "readouts", "seeds")
+"""Settings of a run that the blocks of a study say, each its own."""
+
+
 def made_sheets(summary: StudySummary) -> list[Sheet]:
     """Return the model, versions, prompts, data and seconds of a study."""
     manifest = summary.study.manifest
     made = [_hours(summary.study)]
-    runs = summary.study.runs
-    settings: Mapping[str, Any] = next((run.manifest.get("config", {}) for run in runs.values()), {})
+    runs, plan = summary.study.runs, summary.study.plan
+    settings: dict[str, Any] = dict(next((run.manifest.get("config", {}) for run in runs.values()), {}))
+    # The run of a task holds what any block wants: which arms and texts an arm has stands in the plan and under Arms.
+    settings |= {key: value for key, value in plan.get("with", {}).items() if key == ROWS}
+    settings = {key: value for key, value in settings.items() if key not in OF_BLOCKS}
+    revisions = ", ".join(map(str, manifest.get("revisions") or [manifest.get("git")]))
     for title, data in (
         ("Model", manifest.get("model", {})),
         ("Settings, resolved; what differs from task to task and from arm to arm stands in the plan", settings),
-        ("Versions", {**manifest.get("versions", {}), "revision of the code": manifest.get("git")}),
+        ("Versions", {**manifest.get("versions", {}), "revision of the code": revisions}),
         ("Machines: the study was spread and joined", _machines(manifest)),
         ("Data", {task: _data(run) for task, run in runs.items()}),
         ("Prompts", manifest.get("prompts", {})),

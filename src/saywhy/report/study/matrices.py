@@ -12,7 +12,7 @@ from saywhy.report.study.load import Arm
 from saywhy.report.study.summary import StudySummary
 
 AWAY: tuple[Axis, ...] = ("practised", "other style", "other task", "unseen task", "free")
-"""What a matrix shows: arms without variant against their matched control."""
+"""What a matrix shows, against the matched control; of a variant also what it practised, where it is away elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def style_matrices(summary: StudySummary, setting: str, readout: str) -> list[Ma
     found = []
     for task in summary.study.runs:
         cells: dict[tuple[str, str], Gain]
-        cells = {(gain.arm.practised, gain.key.style): gain for gain in gains if gain.task == task}
+        cells = {(_row(gain.arm), gain.key.style): gain for gain in gains if gain.task == task}
         if cells:
             rows = tuple(sorted({row for row, _ in cells}, key=_style_order))
             found.append(Matrix(task, rows, columns, cells))
@@ -55,7 +55,7 @@ def task_matrices(summary: StudySummary, setting: str, readout: str) -> list[Mat
     tasks = (*summary.study.tasks, *summary.study.unseen)
     found = []
     for style in STYLES:
-        mine = [g for g in gains if g.key.style == style and g.arm.practised == practised]
+        mine = [g for g in gains if g.key.style == style and g.arm.practised == practised and not g.arm.variant]
         cells = {(summary.study.practised_on(gain.arm), gain.task): gain for gain in mine}
         columns = [task for task in summary.study.runs if any(column == task for _, column in cells)]
         if len(columns) > 1:
@@ -67,7 +67,13 @@ def task_matrices(summary: StudySummary, setting: str, readout: str) -> list[Mat
 
 
 def _shown(summary: StudySummary, setting: str, readout: str) -> list[Gain]:
-    return [g for axis in AWAY for g in summary.of_axis(axis, setting=setting, readout=readout)]
+    found = [g for axis in AWAY for g in summary.of_axis(axis, setting=setting, readout=readout)]
+    away = {gain.arm.name for gain in found if gain.arm.variant}
+    return found + [g for g in summary.of_axis("variant", setting=setting, readout=readout) if g.arm.name in away]
+
+
+def _row(arm: Arm) -> str:
+    return f"{arm.practised}, {arm.variant}" if arm.variant else arm.practised
 
 
 def _commonest(arms: Sequence[Arm]) -> str:
@@ -77,7 +83,7 @@ def _commonest(arms: Sequence[Arm]) -> str:
 
 
 def _style_order(row: str) -> tuple[int, int, str]:
-    return (row == "all", _place(STYLES, row.split("+")[0]), row)
+    return (row == "all", _place(STYLES, row.split("+")[0].split(",")[0]), row)
 
 
 def _place(names: Sequence[str], one: str) -> int:

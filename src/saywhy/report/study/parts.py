@@ -64,7 +64,7 @@ def parts_of(summary: StudySummary) -> list[Part]:
         _others(summary),
         _part("graded", "By the current and by the start model", [graded_sheet(summary)], ["graded"], printed=True),
         _curve(summary),
-        _part("ablations", "Ablations", [ablation_sheet(summary)], ["ablations"], printed=True),
+        _ablations(summary),
         _retention(summary),
         _groups(summary),
         _failures(summary),
@@ -207,6 +207,16 @@ def _curve(summary: StudySummary) -> Part:
     found = curve_sheet(summary)
     words = () if found else ("Only one number of training texts was measured.",)
     return _part("curve", "Learning curve", [found], ["curve"], words, printed=True)
+
+
+def _ablations(summary: StudySummary) -> Part:
+    """Compare variants with the arm that they vary, and each with a control that practised in the same way."""
+    own = "Variants against their own controls, one-word"
+    sheets = [
+        gain_sheet(summary, f"{own}, {readout}", _gains(summary, readout, "variant"), EXPLORATORY)
+        for readout in ("constrained", "generated")
+    ]
+    return _part("ablations", "Ablations", [ablation_sheet(summary), *sheets], ["ablations"], printed=True)
 
 
 def _groups(summary: StudySummary) -> Part:

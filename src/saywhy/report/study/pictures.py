@@ -41,12 +41,13 @@ def plans_of(summary: StudySummary) -> list[Plan]:
 
 
 def write_pictures(plans: Sequence[Plan], folder: Path, *, png: bool) -> list[Picture]:
-    """Draw every picture and write it as ``NAME.svg``, with ``png`` also as ``NAME.png`` (200 dots an inch)."""
+    """Draw every picture and write it as ``NAME.svg``, with ``png``, or where it is there, also as ``NAME.png``."""
     drawn = [Picture(plan.name, plan.title, plan.caption, svg(plan.name, plan.draw)) for plan in plans]
     for picture in drawn:
         write(folder / f"{picture.name}.svg", alone(picture.svg))
-    for plan in plans if png else ():
-        picture_file(plan, folder / f"{plan.name}.png")
+    for plan in plans:
+        if png or (folder / f"{plan.name}.png").is_file():
+            picture_file(plan, folder / f"{plan.name}.png")
     return drawn
 
 

@@ -15,7 +15,7 @@ from saywhy.report.study.summary import StudySummary
 from saywhy.stats import Difference, Key
 
 KINDS = ("practised", "other style", "other task", "unseen task", "free")
-"""The kinds of comparisons that are taken together: arms without variant against their matched control."""
+"""The kinds of comparisons that are taken together: arms against their matched control."""
 
 RIVALS = ("base", "adapted", *OTHERS)
 """What the arms are compared with besides, in the styles and on the task that they practised."""

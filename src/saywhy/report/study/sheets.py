@@ -161,13 +161,16 @@ def bars_sheet(summary: StudySummary) -> Sheet | None:
     """Return the bars that the plan set, and by how much each is missed."""
     found = check(summary)
     rows: list[list[Shown | str]] = [
-        [one.what, one.where, Shown(one.found), Shown(one.state), Shown(one.by)] for one in found
+        [one.what, one.where, *map(Shown, (one.found, one.state, one.by, one.tried))] for one in found
     ]
     met = sum(one.state == "met" for one in found)
     left = sum(one.state == "open" for one in found)
     note = f"{met} of {len(found)} met" + (f", {left} not decided yet." if left else ".")
-    note += " A score, and floor and ceiling, are judged by their point estimates."
-    return sheet("Bars", ("bar", "where", "found", "state", "missed by"), rows, note, texts=5) if rows else None
+    note += (
+        " A score, and floor and ceiling, are judged by their point estimates. Tried: what the arm's variants came to."
+    )
+    header = ("bar", "where", "found", "state", "missed by", "tried")
+    return sheet("Bars", header, rows, note, texts=6) if rows else None
 
 
 def graded_sheet(summary: StudySummary) -> Sheet | None:

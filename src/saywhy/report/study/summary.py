@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from saywhy import stats
@@ -153,11 +153,30 @@ def missing(summary: StudySummary) -> list[str]:
     unmade += [arm.name for arm in study.arms.values() if arm.name not in present]
     if unmade and study.runs:
         found.append(f"arms without any row: {', '.join(unmade)}")
+    found += _unasked(study, {*unmade}, {*absent})
     kept = {arm for _, arm in study.kept}
     untold = sorted(present - kept)
     if untold and study.plan.get("instruction_rows") != 0:
         found.append(f"arms without retention on instruction data: {', '.join(untold)}")
     return found
+
+
+def _unasked(study: StudyRun, arms: Collection[str], tasks: Collection[str]) -> list[str]:
+    """Say which planned audits have no rows, or lack a way of asking, but for ``arms`` and ``tasks``, told already."""
+    found: dict[str, list[str]] = {}
+    rows: dict[tuple[str, int, str], set[tuple[str, str, str]]] = {}
+    for task, run in study.runs.items():
+        for row in run.rows:
+            rows.setdefault((row.arm, row.seed, task), set()).add((row.style, row.setting, row.readout))
+    for one in study.manifest.get("audits", ()):
+        arm, seed, task = one["arm"], one["seed"], one["task"]
+        there = rows.get((arm, seed, task), set())
+        lacking = [way for way in map(tuple, one["ways"]) if way not in there]
+        if lacking and arm not in arms and task not in tasks:
+            settings = {f"{setting}, {readout}" for _, setting, readout in lacking}
+            what = "" if not there else f" ({'; '.join(sorted(settings))})"
+            found.setdefault(f"{arm}{what}", []).append(f"{task} (seed {seed})")
+    return [f"not measured yet: {arm} on {', '.join(places)}" for arm, places in found.items()]
 
 
 def _arms(run: Run) -> set[str]:
