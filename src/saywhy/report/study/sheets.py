@@ -167,7 +167,8 @@ def bars_sheet(summary: StudySummary) -> Sheet | None:
     left = sum(one.state == "open" for one in found)
     note = f"{met} of {len(found)} met" + (f", {left} not decided yet." if left else ".")
     note += (
-        " A score, and floor and ceiling, are judged by their point estimates. Tried: what the arm's variants came to."
+        " A score, and floor and ceiling, are judged by their point estimates. Tried: what the variants "
+        "of the arm came to, under the seeds that they have."
     )
     header = ("bar", "where", "found", "state", "missed by", "tried")
     return sheet("Bars", header, rows, note, texts=6) if rows else None
