@@ -9,7 +9,7 @@ import pytest
 
 from made_rows import decision, row
 from saywhy import stats
-from saywhy.records import Table
+from saywhy.records import Grid, Table
 
 
 def finite(found: stats.Interval) -> bool:
@@ -143,9 +143,9 @@ TABLE = Table("a", "redact", "x", 1.0, ("a", "good", "day", "too"), ("x", "y", "
 def test_start_graded_by_hand() -> None:
     start = {("a", 0): TABLE, ("b", 0): dataclasses.replace(TABLE, id="b")}
     hit, miss = row("a", True, 0.0), row("b", True, 0.0, words=("day",))
-    assert stats.start_graded([hit, miss], start).value == pytest.approx((0.75 - 0.25) / 2)
+    assert stats.start_graded([hit, miss], start, {}).value == pytest.approx((0.75 - 0.25) / 2)
     invalid = row("a", False, 0.0, words=(), reason="empty reply", recheck=None)
-    assert stats.start_graded([invalid], start).value == pytest.approx(-0.25)
+    assert stats.start_graded([invalid], start, {}).value == pytest.approx(-0.25)
 
 
 def test_start_graded_leaves_out_what_it_cannot_grade() -> None:
@@ -154,9 +154,25 @@ def test_start_graded_leaves_out_what_it_cannot_grade() -> None:
         row("a", True, 0.0, setting="free"),
         row("z", True, 0.0),
     ]
-    found = stats.start_graded(rows, {("a", 0): TABLE})
+    found = stats.start_graded(rows, {("a", 0): TABLE}, {})
     assert (found.value, found.n) == (None, 0)
     assert found.reason
+
+
+def test_counterfactuals_are_graded_by_the_start_models_grid() -> None:
+    edits = (("good", "bad"), ("good", "sad"), ("day", "bad"), ("day", "sad"))
+    grid = Grid("a", "y", tuple(w for w, _ in edits), tuple(v for _, v in edits), ("y", "x", "x", "x"), (0.0,) * 4)
+    start = {("a", 0): grid}
+
+    def graded(**changes: object) -> stats.Interval:
+        told = {"words": ("good",), "inserted": ("bad",), "named": "y", **changes}
+        return stats.start_graded([row("a", True, 0.0, style="counterfactual", **told)], {("a", 0): TABLE}, start)
+
+    assert graded().value == pytest.approx(1 - 0.25)
+    assert graded(words=("day",)).value == pytest.approx(-0.25)
+    assert graded(words=(), inserted=(), reason="empty reply", recheck=None).value == pytest.approx(-0.25)
+    assert graded(named="z").n == 0, "the start model would be asked for another label"
+    assert graded(inserted=("mad",)).n == 0, "nobody tried this word"
 
 
 def test_drift_by_hand() -> None:
@@ -186,5 +202,5 @@ def test_nothing_is_ever_nan() -> None:
         stats.mean_interval([r.excess for r in rows]),
         stats.rate([r.hit for r in rows]),
     ]
-    found += [stats.start_graded(rows, {}), *stats.score_on_flippable(rows, rows)]
+    found += [stats.start_graded(rows, {}, {}), *stats.score_on_flippable(rows, rows)]
     assert all(finite(one) for one in found)

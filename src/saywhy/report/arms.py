@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from saywhy import stats
 from saywhy.arms import SEARCHED, kind
-from saywhy.records import TRAINING_OPERATOR, Table
+from saywhy.records import TRAINING_OPERATOR, Grid, Table
 from saywhy.report.format import SAME
 from saywhy.report.load import Run
+
+Kept = TypeVar("Kept", Table, Grid)
 
 RIVALS = ("base", "adapted", "random", "lexical", "transplant")
 """Kinds of arms that a faithful arm is compared with."""
@@ -74,10 +76,18 @@ def stretch(items: Sequence[Any], seeds: set[int]) -> Sequence[Any]:
 
 def tables_of(run: Run, arm: str | None, operator: str) -> dict[stats.Key, Table]:
     """Return an arm's leave-one-word-out tables by (text, seed); one seed's serve for all seeds."""
-    seeds = [seed for seed, name in run.tables if name == arm and run.tables[seed, name]]
-    return {
-        (table.id, seed): table
-        for seed in (run.seeds if len(seeds) == 1 else seeds)
-        for table in run.tables[(seeds[0] if len(seeds) == 1 else seed), str(arm)]
-        if table.operator == operator
-    }
+    return {key: table for key, table in _by_key(run, run.tables, arm) if table.operator == operator}
+
+
+def grids_of(run: Run, arm: str | None) -> dict[stats.Key, Grid]:
+    """Return an arm's counterfactual grids by (text, seed); one seed's serve for all seeds."""
+    return dict(_by_key(run, run.grids, arm))
+
+
+def _by_key(
+    run: Run, kept: Mapping[tuple[int, str], Sequence[Kept]], arm: str | None
+) -> Iterator[tuple[stats.Key, Kept]]:
+    seeds = [seed for seed, name in kept if name == arm and kept[seed, name]]
+    for seed in run.seeds if len(seeds) == 1 else seeds:
+        for one in kept[(seeds[0] if len(seeds) == 1 else seed), str(arm)]:
+            yield (one.id, seed), one

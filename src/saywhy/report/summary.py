@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from saywhy import stats
-from saywhy.records import Row, Table
-from saywhy.report.arms import matched_seeds, same_instrument, start_arm, tables_of
+from saywhy.records import Grid, Row, Table
+from saywhy.report.arms import grids_of, matched_seeds, same_instrument, start_arm, tables_of
 from saywhy.report.cells import Key, group
 from saywhy.report.contrasts import Contrast, contrasts_of
 from saywhy.report.load import Run
@@ -118,11 +118,19 @@ def summarise(run: Run, seed: int = 0, rules: Rules = DEFAULT) -> Summary:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Grader:
+    """What the start arm would make of edits, by (text, seed)."""
+
+    tables: Mapping[stats.Key, Table]
+    grids: Mapping[stats.Key, Grid]
+
+
 def cells_of(
     run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], start: str | None, seed: int
 ) -> tuple[Cell, ...]:
     """Return the estimates of each cell, in the order of ``keys``."""
-    graders = {op: tables_of(run, start, op) for op in {key.operator for key in keys}}
+    graders = {op: Grader(tables_of(run, start, op), grids_of(run, start)) for op in {key.operator for key in keys}}
     made = []
     for key in keys:
         base = cells.get(replace(key, arm=start)) if start and start != key.arm else None
@@ -135,7 +143,7 @@ def _cell(
     key: Key,
     rows: Sequence[Row],
     start: Sequence[Row] | None,
-    grader: Mapping[stats.Key, Table],
+    grader: Grader,
     seed: int,
     *,
     instrument: bool,
@@ -165,7 +173,7 @@ def _cell(
         score=stats.score(rows, seed),
         score_valid=stats.score(valid, seed),
         score_flippable=flippable,
-        start_graded=stats.start_graded(rows, grader, seed) if grader else nobody,
+        start_graded=stats.start_graded(rows, grader.tables, grader.grids, seed) if grader.tables else nobody,
         drop=mean(valid, lambda row: row.drop),
         reasons=Counter(row.reason.split(": ")[0] for row in rows if row.reason is not None),
         instrument=instrument,

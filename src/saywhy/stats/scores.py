@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from saywhy.records import Row, Table
+from saywhy.records import Grid, Row, Table
 from saywhy.stats.intervals import Interval, by_text, mean_interval, per_text, percentiles, resampled_sums
 from saywhy.stats.paired import Key
 
@@ -71,25 +71,50 @@ def score_on_flippable(rows_a: Sequence[Row], rows_b: Sequence[Row], seed: int =
     return score(kept[0], seed), score(kept[1], seed)
 
 
-def start_graded(rows: Sequence[Row], start: Mapping[Key, Table], seed: int = 0) -> Interval:
-    """Return the excess of one-word attributions and redactions as graded by the frozen start model.
+def start_graded(
+    rows: Sequence[Row], tables: Mapping[Key, Table], grids: Mapping[Key, Grid], seed: int = 0
+) -> Interval:
+    """Return the excess of one-word explanations as graded by the frozen start model.
 
-    A word hits if taking it out changes the *start model's* own label; the start table's mean hit is
-    subtracted. Invalid rows are no hits. A model that only became brittle gains nothing here.
+    An attribution or redaction hits if taking its word out changes the *start model's* own label; a counterfactual if
+    its edit brings the named label about there. The mean hit of the start model's table (grid) is subtracted. Invalid
+    rows are no hits. A model that only became brittle gains nothing here.
+
+    Left out is what the start model's files do not tell: counterfactuals towards another label than the start model's
+    own runner-up, and those that insert a word outside the pinned list.
 
     Args:
         rows: Rows of one cell.
-        start: The start model's leave-one-word-out tables, same operator, by (text, seed).
+        tables: The start model's leave-one-word-out tables, same operator, by (text, seed).
+        grids: The start model's counterfactual grids, by (text, seed).
         seed: Seed of the bootstrap.
     """
     graded = []
-    for row in rows:
-        table = start.get((row.id, row.seed))
-        if row.style == "counterfactual" or row.setting != "one-word" or table is None or not table.words:
-            continue
-        hits = dict(zip(table.words, table.hits(), strict=True))
-        hit = row.valid and bool(row.words) and hits.get(row.words[0], False)
-        graded.append((row.id, float(hit) - table.floor()))
+    for row in rows if all(row.setting == "one-word" for row in rows) else ():
+        found = _of_grid(row, grids) if row.style == "counterfactual" else _of_table(row, tables)
+        if found is not None:
+            graded.append((row.id, found))
     if not graded:
-        return Interval(None, None, None, 0, "no one-word row with a table of the start model")
+        return Interval(None, None, None, 0, "no one-word row that the start model can grade")
     return mean_interval(by_text(graded).values(), seed)
+
+
+def _of_table(row: Row, tables: Mapping[Key, Table]) -> float | None:
+    """Return the excess of an attribution or redaction in the start model's table; None if there is none."""
+    table = tables.get((row.id, row.seed))
+    if table is None or not table.words:
+        return None
+    hits = dict(zip(table.words, table.hits(), strict=True))
+    return float(row.valid and bool(row.words) and hits.get(row.words[0], False)) - table.floor()
+
+
+def _of_grid(row: Row, grids: Mapping[Key, Grid]) -> float | None:
+    """Return the excess of a counterfactual in the start model's grid; None if the grid does not tell."""
+    grid = grids.get((row.id, row.seed))
+    if grid is None or not grid.words or grid.named != row.named:
+        return None
+    hits = dict(zip(zip(grid.words, grid.inserted, strict=True), grid.hits(), strict=True))
+    hit: bool | None = False
+    if row.valid:
+        hit = hits.get((row.words[0], row.inserted[0])) if row.words and row.inserted else None
+    return None if hit is None else hit - sum(hits.values()) / len(hits)

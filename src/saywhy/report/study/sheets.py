@@ -191,7 +191,7 @@ def graded_sheet(summary: StudySummary) -> Sheet | None:
         "One-word, constrained. Current: the word is taken out and the arm itself is asked again. Start-graded: the "
         "same word, in the table of the start arm of the same seed. Words that only the current model obeys "
         "are explanations of a model that changed; words that both obey were there before the training. "
-        "Counterfactuals have no such table."
+        "Counterfactuals: the same edit in the start arm, where it was to bring the same label about."
     )
     return sheet("Current and start model", header, rows, note, texts=3) if rows else None
 
