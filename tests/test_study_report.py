@@ -27,6 +27,7 @@ from saywhy.report.study.frozen import objections
 from saywhy.report.study.gains import axis_of
 from saywhy.report.study.gate import instructed, not_releasable
 from saywhy.report.study.groups import groups_of
+from saywhy.report.study.made import targets_sheet
 from saywhy.report.study.matrices import style_matrices, task_matrices
 from saywhy.report.study.parts import parts_of
 from saywhy.report.study.pictures import plans_of, write_pictures
@@ -296,6 +297,22 @@ def test_every_planned_audit_without_rows_is_said(planted_summary):
         "not measured yet: faithful.all.films on films (seed 7)",
         "not measured yet: faithful.all.films (free, placebo) on meals (seed 0)",
     ]
+
+
+def test_the_page_says_how_often_targets_hit(planted, tmp_path):
+    study = shutil.copytree(planted, tmp_path / "told")
+    for name, hit in (
+        ("targets", 0.5),
+        ("targets-from-100", 0.25),
+        ("targets-end", 1.0),
+        ("faithful-x.all.films/targets", 0.75),
+    ):
+        path = study / "tasks" / "films" / "seed-0" / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"n": 100, "hits": {"attribution": hit}}), "utf-8")
+    found = targets_sheet(summarise_study(load_study(study)))
+    told = {str(row[1]): str(row[3]) for row in found.rows}
+    assert told == {"seed-0": "0.50", "seed-0/targets-from-100": "0.25", "seed-0/faithful-x.all.films": "0.75"}
 
 
 def test_pictures_that_are_there_are_drawn_again(planted_summary, tmp_path):

@@ -17,7 +17,7 @@ from saywhy.leaks import BUILT_IN, leaks
 from saywhy.models.spec import CONSTANTS_FILE, weights_fingerprint
 from saywhy.progress import say
 from saywhy.records import Decision, Example, Grid, Prediction, Record, Row, SaywhyError, SetAside, Table, WordScores
-from saywhy.report.load import KINDS_OF_CHECKS, VERDICTS, records_of
+from saywhy.report.load import KINDS_OF_CHECKS, VERDICTS, records_of, target_counts
 from saywhy.store import PACKED, existing, placed, read_lines, read_object, write_json, write_lines
 from saywhy.targets import Pick
 from saywhy.words import candidates
@@ -137,9 +137,8 @@ def _study(folder: Path, out: Path) -> list[str]:
         texts += _run(task.parent, out / "tasks" / task.parent.name)
     for place in sorted(folder.glob("models/seed-*/*/")):
         texts += _trained(place / "training.jsonl").values()
-        for name in ("retention.json", "targets.json"):
-            if (place / name).is_file():
-                write_json(out / place.relative_to(folder) / name, read_object(place / name))
+        if (place / "retention.json").is_file():
+            write_json(out / place.relative_to(folder) / "retention.json", read_object(place / "retention.json"))
     _examples(folder, out)
     return texts
 
@@ -227,8 +226,8 @@ def _trained(path: Path, noun: str = "") -> dict[str, str]:
 
 def _targets(seed: Path, out: Path, masks: Mapping[str, Mask]) -> None:
     """Release the pseudo-faithful words of the training texts, and how often they hit."""
-    if (seed / "targets.json").is_file():
-        write_json(out / "targets.json", read_object(seed / "targets.json"))
+    for path in target_counts(seed):
+        write_json(out / path.relative_to(seed), read_object(path))
     if not (seed / "targets.jsonl").is_file():
         return
     pinned = next((mask.pinned for mask in masks.values()), frozenset[str]())

@@ -220,15 +220,8 @@ def retain(
     def join(parts: Sequence[Mapping[str, list[Any]]]) -> dict[str, Any]:
         losses = [value for part in parts for value in part.get("losses", ())]
         reasons = [value for part in parts for value in part.get("reasons", ())]
-        return {
-            "replay": _replay(kept, losses, aside, source),
-            "plain": {
-                "n": len(asked),
-                "asked": [name for name, _, _ in asked],
-                "plain": [reason is None for reason in reasons],
-                "reasons": reasons,
-            },
-        }
+        told = {"n": len(asked), "asked": [name for name, _, _ in asked], "plain": [why is None for why in reasons]}
+        return {"replay": _replay(kept, losses, aside, source), "plain": {**told, "reasons": reasons}}
 
     made: dict[str, Any] = share(before + -(-len(asked) // size), compute, join)
     return made

@@ -83,9 +83,6 @@ def write_card(
     place, manifest = place or adapter.parent, summaries[0].run.manifest
     sources, replay = [source_of(one) for one in taught or summaries], replay_of(manifest)
     peft = (adapter / "adapter_config.json").is_file()
-    recipe = {**told.get("recipe", {}), **({} if kind(arm) in MADE else lessons_of(manifest))}
-    if f"-{REFRESHED}." in arm:
-        recipe[REFRESHED] = "the model half-way explained the second half of the texts itself"
     text = environment(escaped=False).get_template("card.md.j2").render(
         front=front_matter(told, sources, kind(arm), peft=peft, replay=bool(replay)),
         arm=arm,
@@ -93,7 +90,7 @@ def write_card(
         control=kind(arm) in CONTROLS,
         peft=peft,
         base=base_of(told),
-        recipe=[(name.replace("_", " "), value) for name, value in recipe.items()],
+        recipe=[(name.replace("_", " "), value) for name, value in _recipe(told, arm, manifest).items()],
         practised=practised_of(place / "training.jsonl"),
         sources=sources,
         replay=replay,
@@ -105,6 +102,13 @@ def write_card(
     )  # fmt: skip
     write(adapter / NAME, text)
     return adapter / NAME
+
+
+def _recipe(told: Mapping[str, Any], arm: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how an arm was trained, and on what kind of rows."""
+    recipe = {**told.get("recipe", {}), **({} if kind(arm) in MADE else lessons_of(manifest))}
+    again = {REFRESHED: "the model half-way explained the second half of the texts itself"}
+    return recipe | (again if f"-{REFRESHED}." in arm else {})
 
 
 LESSONS = ("verified", "target_method", "infill_words", "label_turn", "stay_weight", "format_share")

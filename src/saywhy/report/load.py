@@ -48,7 +48,8 @@ class Run:
         grids: The counterfactual grids of each (seed, arm).
         decisions: The predictions for accuracy and agreement: the whole split unless `decide_rows` says less.
         set_aside: Texts that could not be used.
-        targets: ``targets.json`` of each seed: share of training texts with a hit, a style.
+        targets: ``targets.json`` of each seed (``seed-0``), and of each stretch of texts and arm that has targets of
+            its own (``seed-0/targets-from-100.json``): share of training texts with a hit, a style.
         judged: The one-word explanations judged under variations, noise included.
         probes: Requests that should not move the answer.
         curves: Hits of several words, and the scores of the readout.
@@ -128,6 +129,12 @@ def records_of(path: Path, kind: type[R]) -> list[R]:
     return read_records(path, kind, unfinished=True) if existing(path) else []
 
 
+def target_counts(seed: Path) -> list[Path]:
+    """Return a seed's files that say how often training targets hit: one a stretch of texts, or an arm."""
+    found = [*seed.glob("targets*.json"), *seed.glob("*/targets*.json")]
+    return sorted(path for path in found if not path.stem.endswith("-end"))
+
+
 def load_run(folder: Path | str) -> Run:
     """Read a run folder; files that a run may lack are taken as empty.
 
@@ -146,7 +153,8 @@ def load_run(folder: Path | str) -> Run:
         tables[place] = tuple(records_of(inner / "tables.jsonl", Table))
         grids[place] = tuple(records_of(inner / "grids.jsonl", Grid))
     inner_folders = [inner / "robustness" for _, inner in _places(folder, manifest)]
-    targets = {path.parent.name: read_object(path) for path in sorted(folder.glob("seed-*/targets.json"))}
+    found = [path for seed in sorted(folder.glob("seed-*/")) for path in target_counts(seed)]
+    targets = {path.relative_to(folder).as_posix().removesuffix("/targets.json"): read_object(path) for path in found}
     counts = _counts(folder) if manifest.get("bank") else {}
     return Run(
         folder=folder,

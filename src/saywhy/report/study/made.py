@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from saywhy.arms import MADE
+from saywhy.records import STYLES
 from saywhy.report.format import NOTHING, Sheet, Shown, number, sheet
 from saywhy.report.load import Run
 from saywhy.report.sheets import flat
@@ -78,6 +79,21 @@ def numbers_sheet(summary: StudySummary) -> Sheet | None:
 
 OF_BLOCKS = ("task", "arms", "train_styles", "settings", "readouts", "seeds")
 """Settings of a run that the blocks of a study say, each its own."""
+
+
+def targets_sheet(summary: StudySummary) -> Sheet | None:
+    """Return how often the words that faithful arms practised hit: recipes that are verified keep only these texts."""
+    rows: list[list[Shown | str]] = []
+    for task, run in summary.study.runs.items():
+        for name, found in run.targets.items():
+            hits = [found.get("hits", {}).get(style) for style in STYLES]
+            shares = [number(hit) if hit is not None else NOTHING for hit in hits]
+            rows.append([task, name.removesuffix(".json"), str(found.get("n", NOTHING)), *shares])
+    note = (
+        "Share of training texts in which the chosen word changes the label of the model that the arms go on from. "
+        "targets-from-N: the stretch of texts behind the first N; an arm with targets of its own goes by its name."
+    )
+    return sheet("Training targets", ("task", "which", "texts", *STYLES), rows, note, texts=2) if rows else None
 
 
 def made_sheets(summary: StudySummary) -> list[Sheet]:

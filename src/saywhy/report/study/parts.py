@@ -14,7 +14,7 @@ from saywhy.report.study.gains import OTHERS, Gain
 from saywhy.report.study.gate import not_releasable
 from saywhy.report.study.keeping import class_sheets, gate_sheet, instruction_sheet
 from saywhy.report.study.load import StudyRun
-from saywhy.report.study.made import arms_sheet, made_sheets, numbers_sheet
+from saywhy.report.study.made import arms_sheet, made_sheets, numbers_sheet, targets_sheet
 from saywhy.report.study.places import named_sheet, places_sheet
 from saywhy.report.study.pooled import pooled_sheet
 from saywhy.report.study.sheets import (
@@ -84,7 +84,9 @@ def last_parts(summary: StudySummary) -> list[Part]:
         for task, found in summary.tasks.items()
     ]
     made = _part(
-        "made", "Everything needed to repeat it", [arms_sheet(summary), numbers_sheet(summary), *made_sheets(summary)]
+        "made",
+        "Everything needed to repeat it",
+        [arms_sheet(summary), numbers_sheet(summary), targets_sheet(summary), *made_sheets(summary)],
     )
     return [part for part in (made, *every) if part.sheets]
 
