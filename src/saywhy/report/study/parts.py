@@ -213,12 +213,17 @@ def _curve(summary: StudySummary) -> Part:
 
 def _ablations(summary: StudySummary) -> Part:
     """Compare variants with the arm that they vary, and each with a control that practised in the same way."""
-    own = "Variants against their own controls, one-word"
-    sheets = [
-        gain_sheet(summary, f"{own}, {readout}", _gains(summary, readout, "variant"), EXPLORATORY)
-        for readout in ("constrained", "generated")
-    ]
+    sheets = []
+    for readout in ("constrained", "generated"):
+        gains = [g for g in _gains(summary, readout, "variant") if _variant(summary, g.contrast.other) == g.arm.variant]
+        sheets.append(
+            gain_sheet(summary, f"Variants against their own controls, one-word, {readout}", gains, EXPLORATORY)
+        )
     return _part("ablations", "Ablations", [ablation_sheet(summary), *sheets], ["ablations"], printed=True)
+
+
+def _variant(summary: StudySummary, arm: str) -> str:
+    return summary.study.arm(arm).variant
 
 
 def _groups(summary: StudySummary) -> Part:
