@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from saywhy.report.arms import tables_of
-from saywhy.report.study.places import PLACES, named_of, named_sheet, places_of, places_sheet
+from saywhy.records import STYLES, Grid
+from saywhy.report.study.places import PLACES, Spots, named_of, named_sheet, places_of, places_sheet, spots_of
 
 
 def _naming(summary, place):
@@ -14,43 +14,34 @@ def _naming(summary, place):
     for task, cells in summary.rows.items():
         rows[task] = {}
         for key, mine in cells.items():
-            tables = tables_of(summary.study.runs[task], key.arm, key.operator)
-            rows[task][key] = [_judged(row, tables.get((row.id, row.seed)), PLACES[place]) for row in mine]
+            spots = spots_of(summary, task, key)
+            there = [(row, spots[row.id, row.seed]) for row in mine if (row.id, row.seed) in spots]
+            rows[task][key] = [
+                dataclasses.replace(row, words=(one.words[PLACES[place]],), reason=None) for row, one in there
+            ]
     return dataclasses.replace(summary, rows=rows)
-
-
-def _judged(row, table, at):
-    if table is None:
-        return row
-    return dataclasses.replace(row, hit=table.hits()[at], floor=table.floor())
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_who_names_a_place_has_nothing_beyond_it(planted_summary, place):
     found = list(places_of(_naming(planted_summary, place)))
     assert found
-    assert {one.style for one in found} == {"attribution", "redaction"}
+    assert {one.style for one in found} == set(STYLES)
     assert all(one.beyond[place].value == pytest.approx(0.0) for one in found)
     other = next(name for name in PLACES if name != place)
     assert any(abs(one.beyond[other].value) > 0 for one in found)
 
 
 def test_who_names_the_first_word_does_so_always_and_the_best_one_as_often_as_it_is_first(planted_summary):
-    rows = {}
-    for task, cells in planted_summary.rows.items():
-        rows[task] = {}
-        for key, mine in cells.items():
-            tables = tables_of(planted_summary.study.runs[task], key.arm, key.operator)
-            there = [(row, tables[row.id, row.seed]) for row in mine if (row.id, row.seed) in tables]
-            rows[task][key] = [dataclasses.replace(row, words=table.words[:1], reason=None) for row, table in there]
-    found = list(named_of(dataclasses.replace(planted_summary, rows=rows)))
-    assert {one.key.style for one in found} == {"attribution", "redaction"}
+    first = _naming(planted_summary, "first")
+    found = list(named_of(first))
+    assert {one.key.style for one in found} == set(STYLES)
     for one in found:
-        tables = tables_of(planted_summary.study.runs[one.task], one.key.arm, planted_summary.operator)
-        mine = [tables[row.id, row.seed] for row in rows[one.task][one.key]]
+        spots = spots_of(planted_summary, one.task, one.key)
+        mine = [spots[row.id, row.seed] for row in first.rows[one.task][one.key]]
         assert one.first.value == 1.0
-        assert one.best.value == pytest.approx(sum(table.best() == 0 for table in mine) / len(mine))
-        assert one.chance == pytest.approx(sum(1 / len(table.words) for table in mine) / len(mine))
+        assert one.best.value == pytest.approx(sum(found.best == found.words[0] for found in mine) / len(mine))
+        assert one.chance == pytest.approx(sum(1 / len(found.words) for found in mine) / len(mine))
     assert len(named_sheet(planted_summary).rows) == len(list(named_of(planted_summary)))
 
 
@@ -58,3 +49,12 @@ def test_whose_gain_was_planted_has_more_than_a_place(planted_summary):
     [one] = [one for one in places_of(planted_summary) if (one.task, one.style) == ("films", "attribution")]
     assert all(difference.low > 0 for difference in one.beyond.values())
     assert len(places_sheet(planted_summary).rows) == len(list(places_of(planted_summary)))
+
+
+def test_a_place_in_a_grid_counts_with_all_words_that_were_put_there():
+    edits = [("dull", "bright"), ("dull", "merry"), ("day", "bright"), ("day", "merry")]
+    labels, drops = ("good", "good", "good", "bad"), (4.0, 2.0, 1.0, 0.0)
+    spots = Spots.of_grid(Grid("a", "good", *zip(*edits, strict=True), labels, drops))
+    assert spots == Spots(("dull", "day"), (1.0, 0.5), (3.0, 0.5))
+    assert spots.best == "dull"
+    assert [spots.excess(word) for word in ("dull", "day", "night", None)] == [0.25, -0.25, -0.75, -0.75]
