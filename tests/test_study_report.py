@@ -57,6 +57,17 @@ def test_five_sentences_say_what_was_planted(planted_summary):
     assert "floor and ceiling within 5 points" in cost
 
 
+def test_transfer_that_was_frozen_is_called_confirmatory(planted_summary):
+    cell = planted_summary.frozen[0]
+    gains = tuple(
+        dataclasses.replace(gain, frozen=cell) for gain in planted_summary.gains
+        if gain.axis == "other style" and gain.arm.name == "faithful.redaction.films"
+    )  # fmt: skip
+    found = answer(dataclasses.replace(planted_summary, gains=gains, frozen=(cell,)))
+    assert "in 1 of 2 confirmatory cells" in found[1]
+    assert "exploratory" not in found[1]
+
+
 def test_levels_differ_by_the_paired_difference(planted_summary):
     """An arm of three seeds beside one of a single seed: both means are of the shared seeds."""
     for gain in planted_summary.gains:

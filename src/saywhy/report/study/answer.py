@@ -129,22 +129,25 @@ def _way(summary: StudySummary, gain: Gain) -> str:
 
 
 def _transfer(summary: StudySummary, gains: Sequence[Gain], where: str, name: Callable[[Gain], str]) -> str:
-    """Say how often an exploratory difference stands, what all of them show together, and how large the largest is."""
+    """Say how often a difference stands, what all of them show together, and how large the largest is."""
     won = [gain for gain in gains if gain.stands() == "higher"]
     lost = [gain for gain in gains if gain.stands() == "lower"]
     best = max(gains, key=lambda gain: gain.value)
     together = pooled(summary, gains)
     top = f"largest {change(best.contrast.difference)}, {name(best)}"
     below = f", below it in {len(lost)}" if lost else ""
+    frozen = sum(gain.frozen is not None for gain in gains)
+    sort = "exploratory " if not frozen else "confirmatory " if frozen == len(gains) else ""
     if won:
+        cells = counted(len(gains), f"{sort}cell")
         return (
-            f"In {where} the excess is above the matched control's in {len(won)} of {len(gains)} exploratory cells"
-            f"{below} (Holm over these; mean difference {change(together)}, {top})."
+            f"In {where} the excess is above the matched control's in {len(won)} of {cells}{below} (Holm over "
+            f"these; mean difference {change(together)}, {top})."
         )
     highs = [gain.value if gain.contrast.difference.high is None else gain.contrast.difference.high for gain in gains]
     level = "above the matched control's"
-    nowhere = f"{level} in none of {len(gains)} exploratory cells"
-    nowhere = nowhere if len(gains) > 1 else f"not {level} in the one exploratory cell"
+    nowhere = f"{level} in none of {len(gains)} {sort}cells"
+    nowhere = nowhere if len(gains) > 1 else f"not {level} in the one {sort}cell"
     if len(gains) > 1 and together.low is not None and together.low > 0:
         return (
             f"In {where} the excess is {nowhere} by itself{below}, but in all of them together it is (mean difference "
