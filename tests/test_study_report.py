@@ -245,7 +245,7 @@ def test_a_missed_bar_says_what_was_tried(planted_summary):
     score, gate = check(dataclasses.replace(planted_summary, study=told))
     cells = {c.key.arm: c for c in planted_summary.tasks["films"].cells if c.key.style == "attribution"
              and (c.key.setting, c.key.readout) == ("one-word", "constrained")}  # fmt: skip
-    assert f"full (rate=0.01): {cells['faithful-full.all.films'].score.value:.2f}" in score.tried
+    assert f"full (rate=0.01): {cells['faithful-full.all.films'].score.value:.2f} against " in score.tried
     assert score.tried.count(";") == 4, "five variants, the points of the curve among them"
     assert gate.state == "missed"
     assert gate.tried == "", "nothing is a variant of a variant"
@@ -346,7 +346,8 @@ def test_ablations_and_the_curve(planted_summary):
     assert refreshed.low < 0 < refreshed.high
     points = [p for p in curve_of(planted_summary) if (p.sort, p.style) == ("faithful", "attribution")]
     assert [point.rows for point in points] == [40, 80, 160]
-    assert points[0].cell.score.value < points[-1].cell.score.value
+    assert points[0].score.value < points[-1].score.value
+    assert {point.seeds for point in points} == {(0,)}, "the arm without variant has a second one, the others not"
 
 
 def test_the_curve_has_its_main_point_where_the_plan_takes_the_usual_rows(planted_summary):

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from saywhy import stats
 from saywhy.config import Config
-from saywhy.records import STYLES
+from saywhy.records import STYLES, Row
 from saywhy.report.arms import matched_seeds
 from saywhy.report.cells import Key, excesses
 from saywhy.report.study.load import Arm
 from saywhy.report.study.summary import StudySummary
 from saywhy.report.summary import Cell
-from saywhy.stats import Difference
+from saywhy.stats import Difference, Interval
 
 ROWS = "train_rows"
 """The setting of a learning curve."""
@@ -52,14 +52,18 @@ class Point:
         style: The style.
         sort: Kind of the arm: ``faithful`` or its control.
         rows: Texts on which the arm was trained.
-        cell: What it does.
+        seeds: The seeds that all points of a curve have: others would differ in more than the rows.
+        excess: Mean excess on the texts that were tested.
+        score: Its score.
     """
 
     task: str
     style: str
     sort: str
     rows: int
-    cell: Cell
+    seeds: tuple[int, ...]
+    excess: Interval
+    score: Interval
 
 
 def is_shorter(arm: Arm) -> bool:
@@ -107,15 +111,28 @@ def curve_of(summary: StudySummary, readout: str = "constrained") -> list[Point]
     study = summary.study
     shorter = [arm for arm in study.arms.values() if is_shorter(arm)]
     rooted = {twin.name for arm in shorter if (twin := study.plain_twin(arm)) is not None}
-    found = []
-    for task, mine in summary.tasks.items():
-        for cell in mine.cells:
-            arm = study.arm(cell.key.arm)
+    curves: dict[tuple[str, str], list[tuple[Arm, int, Sequence[Row]]]] = {}
+    for task, mine in summary.rows.items():
+        for key, rows in mine.items():
+            arm = study.arm(key.arm)
             wanted = arm in shorter or arm.name in rooted
-            if wanted and _primary(summary, cell.key, readout) and cell.key.style in arm.styles and task in arm.tasks:
-                rows = _rows(arm.settings, study.plan.get("with", {}))
-                found.append(Point(task, cell.key.style, arm.kind, rows, cell))
-    return sorted(found, key=lambda one: (one.task, STYLES.index(one.cell.key.style), one.sort, one.rows))
+            if wanted and _primary(summary, key, readout) and key.style in arm.styles and task in arm.tasks:
+                trained = _rows(arm.settings, study.plan.get("with", {}))
+                curves.setdefault((task, key.style), []).append((arm, trained, rows))
+    found = [point for (task, style), arms in curves.items() for point in _points(task, style, arms, summary.seed)]
+    return sorted(found, key=lambda one: (one.task, STYLES.index(one.style), one.sort, one.rows))
+
+
+def _points(task: str, style: str, arms: Sequence[tuple[Arm, int, Sequence[Row]]], seed: int) -> list[Point]:
+    """Return the points of one curve, under the seeds that all of them have."""
+    shared = set.intersection(*({row.seed for row in rows} for _, _, rows in arms))
+    points = []
+    for arm, trained, rows in arms:
+        mine = [row for row in rows if row.seed in shared] or list(rows)
+        excess = stats.mean_interval(stats.per_text(mine, lambda row: row.excess).values(), seed)
+        seeds = tuple(sorted({row.seed for row in mine}))
+        points.append(Point(task, style, arm.kind, trained, seeds, excess, stats.score(mine, seed)))
+    return points
 
 
 def _rows(*settings: Mapping[str, Any]) -> int:

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from saywhy import stats
 from saywhy.arms import task_name
 from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 from saywhy.report.cells import Key
@@ -27,7 +28,6 @@ from saywhy.report.study.ablations import told
 from saywhy.report.study.gains import Axis, Gain
 from saywhy.report.study.load import StudyRun
 from saywhy.report.study.summary import Drift, StudySummary
-from saywhy.report.summary import Cell
 
 
 class _Bar(BaseModel):
@@ -170,12 +170,19 @@ def _score(summary: StudySummary, bar: ScoreBar, task: str, key: Key) -> Checked
     short = bar.at_least - cell.score.value
     if short <= 0:
         return Checked(what, _place(task, key), written(cell.score), "met")
-    tried = _tried(summary, key.arm, lambda name: _score_of(summary.cell(task, replace(key, arm=name))))
+    tried = _tried(summary, key.arm, lambda name: _score_of(summary, task, replace(key, arm=name)))
     return Checked(what, _place(task, key), written(cell.score), "missed", number(short), tried)
 
 
-def _score_of(cell: Cell | None) -> str | None:
-    return number(cell.score.value) if cell is not None and cell.score.value is not None else None
+def _score_of(summary: StudySummary, task: str, key: Key) -> str | None:
+    """Return the score of a variant, and that of the arm that it varies under the same seeds."""
+    cell, twin = summary.cell(task, key), summary.study.plain_twin(summary.study.arm(key.arm))
+    if cell is None or cell.score.value is None or twin is None:
+        return None
+    mine, plain = (summary.rows[task].get(replace(key, arm=name), ()) for name in (key.arm, twin.name))
+    seeds = {row.seed for row in mine}
+    same = stats.score([row for row in plain if row.seed in seeds], summary.seed)
+    return f"{number(cell.score.value)} against {number(same.value)}"
 
 
 def _tried(summary: StudySummary, arm: str, shown: Callable[[str], str | None]) -> str:

@@ -155,8 +155,8 @@ def draw_curves(points: Sequence[Point]) -> Any:
 
 def _curve(axes: Any, points: Sequence[Point], sort: str) -> None:
     colour, marker = look_of(sort)
-    known = [point for point in points if point.cell.score.value is not None]
-    scores = [point.cell.score for point in known]
+    known = [point for point in points if point.score.value is not None]
+    scores = [point.score for point in known]
     rows = [point.rows for point in known]
     for row, score in zip(rows, scores, strict=True):
         if score.low is not None and score.high is not None:

@@ -158,11 +158,11 @@ def _curve(summary: StudySummary) -> list[Plan]:
     points = curve_of(summary)
     if len({point.rows for point in points}) < 2:
         return []
-    seeds = sorted({point.cell.seeds for point in points})
+    seeds = sorted({seed for point in points for seed in point.seeds})
     caption = (
         "Score over the number of training texts (axis doubles), in practised styles, one-word, constrained; 0 is a "
-        f"random word, 1 the best one. {BARS}. Seeds a point: {', '.join(map(str, seeds))}; exploratory. "
-        f"n: {max(point.cell.excess.n for point in points)} texts."
+        f"random word, 1 the best one. {BARS}. Seeds: {', '.join(map(str, seeds))}; exploratory. "
+        f"n: {max(point.excess.n for point in points)} texts."
     )
     return [Plan("curve", "Learning curve", caption, partial(draw_curves, points))]
 

@@ -19,7 +19,7 @@ from saywhy.report.format import (
     p_value,
     sheet,
 )
-from saywhy.report.study.ablations import ablations_of, curve_of, told
+from saywhy.report.study.ablations import Point, ablations_of, curve_of, told
 from saywhy.report.study.bars import check
 from saywhy.report.study.gains import Gain
 from saywhy.report.study.groups import groups_of
@@ -168,7 +168,7 @@ def bars_sheet(summary: StudySummary) -> Sheet | None:
     note = f"{met} of {len(found)} met" + (f", {left} not decided yet." if left else ".")
     note += (
         " A score, and floor and ceiling, are judged by their point estimates. Tried: what the variants "
-        "of the arm came to, under the seeds that they have."
+        "of the arm came to under the seeds that they have (score: against the arm itself under these seeds)."
     )
     header = ("bar", "where", "found", "state", "missed by", "tried")
     return sheet("Bars", header, rows, note, texts=6) if rows else None
@@ -236,12 +236,15 @@ def curve_sheet(summary: StudySummary) -> Sheet | None:
     """Return the learning curve in numbers."""
     points = curve_of(summary)
     rows: list[list[Shown | str]] = [
-        [p.task, p.style, p.sort, str(p.rows), str(p.cell.rows), estimate(p.cell.excess), estimate(p.cell.score)]
-        for p in points
+        [p.task, p.style, p.sort, str(p.rows), ", ".join(map(str, p.seeds)), str(p.excess.n), *_both(p)] for p in points
     ]
-    header = ("task", "style", "arm", "training texts", "n", "excess", "score")
-    note = "Exploratory; one-word, constrained, styles that were practised. n: texts x seeds that were tested."
+    header = ("task", "style", "arm", "training texts", "seeds", "n", "excess", "score")
+    note = "Exploratory; one-word, constrained, styles that were practised, the seeds that all points have. n: texts."
     return sheet("Learning curve", header, rows, note, texts=3) if len({p.rows for p in points}) > 1 else None
+
+
+def _both(point: Point) -> tuple[Shown, Shown]:
+    return estimate(point.excess), estimate(point.score)
 
 
 def groups_sheet(summary: StudySummary) -> Sheet | None:
