@@ -24,13 +24,14 @@ from saywhy.report.study.answer import answer
 from saywhy.report.study.bars import check, read_bars
 from saywhy.report.study.files import confirmatory_csv, markdown
 from saywhy.report.study.frozen import objections
-from saywhy.report.study.gains import axis_of
+from saywhy.report.study.gains import axis_of, gains_of
 from saywhy.report.study.gate import instructed, not_releasable
 from saywhy.report.study.groups import groups_of
 from saywhy.report.study.made import targets_sheet
 from saywhy.report.study.matrices import style_matrices, task_matrices
 from saywhy.report.study.parts import parts_of
 from saywhy.report.study.pictures import plans_of, write_pictures
+from saywhy.report.study.pooled import against
 from saywhy.report.study.sheets import result
 from saywhy.report.study.summary import missing, summarise_study
 from saywhy.stats import Difference, Interval
@@ -66,6 +67,17 @@ def test_transfer_that_was_frozen_is_called_confirmatory(planted_summary):
     found = answer(dataclasses.replace(planted_summary, gains=gains, frozen=(cell,)))
     assert "in 1 of 2 confirmatory cells" in found[1]
     assert "exploratory" not in found[1]
+
+
+def test_a_frozen_cell_is_compared_with_the_start_also_where_its_style_is_not_practised(planted_summary):
+    first = planted_summary.frozen[0]
+    key = dataclasses.replace(first.key, arm="faithful.redaction.films", style="attribution")
+    cell = dataclasses.replace(first, task="films", key=key, against="random.redaction.films")
+    found = gains_of(planted_summary.study, planted_summary.rows, [cell])
+    others = {gain.contrast.other: gain.axis for gain in found if gain.key == key}
+    assert others == {"random.redaction.films": "other style", "base": "other arm", "adapted": "other arm"}
+    beside = dataclasses.replace(planted_summary, gains=found, frozen=(cell,))
+    assert {gain.key.style for gain in against(beside, "adapted")} == {"redaction"}, "only what was practised is pooled"
 
 
 def test_levels_differ_by_the_paired_difference(planted_summary):

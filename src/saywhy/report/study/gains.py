@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -96,10 +96,10 @@ def gains_of(study: StudyRun, cells: Cells, frozen: Sequence[Confirmatory], seed
         frozen: The confirmatory cells. One without rows counts in Holm's correction as if it had shown nothing.
         seed: Seed of the resampling.
     """
-    answer = {cell.key.arm for cell in frozen}
+    places = {(cell.task, cell.key) for cell in frozen}
     named = ((cell.task, cell.key, cell.against) for cell in frozen)
     measured = (one for one in named if _has_rows(cells, *one))
-    pairs = dict.fromkeys([*_pairs(study, cells, answer), *measured])
+    pairs = dict.fromkeys([*_pairs(study, cells, places), *measured])
     found = [_gain(study, cells[task], task, key, other, frozen, seed) for task, key, other in pairs]
     families: dict[tuple[str, ...], list[int]] = {}
     for at, gain in enumerate(found):
@@ -123,18 +123,21 @@ def _p(gain: Gain) -> float:
     return 1.0 if p is None else p
 
 
-def _pairs(study: StudyRun, cells: Cells, answer: set[str]) -> Iterator[tuple[str, Key, str]]:
+def _pairs(study: StudyRun, cells: Cells, frozen: Collection[tuple[str, Key]]) -> Iterator[tuple[str, Key, str]]:
     """Yield (task, cell, other arm) for everything that is compared and has rows.
 
-    ``answer`` has the arms that are compared with base and adapted too.
+    The arms of ``frozen`` cells are compared with base and adapted too, and in these cells with all arms, be the style
+    practised or not.
     """
+    answer = {key.arm for _, key in frozen}
     for task, mine in cells.items():
         for key in mine:
             arm = study.arm(key.arm)
             if arm.kind != "faithful":
                 continue
             others = [control.name] if (control := study.control(arm)) else []
-            if task in arm.tasks and key.style in arm.styles and not arm.variant:
+            practised = task in arm.tasks and key.style in arm.styles and not arm.variant
+            if practised or (task, key) in frozen:
                 others += [a for a in _others(study, arm, mine, starts=arm.name in answer) if a not in others]
             yield from ((task, key, other) for other in others if _has_rows(cells, task, key, other))
 

@@ -81,4 +81,4 @@ def _setting(kind: str) -> str:
 def against(summary: StudySummary, rival: str, readout: str = "constrained") -> list[Gain]:
     """Return the comparisons with arms of a kind other than the control, one-word, where practised."""
     gains = summary.of_axis("other arm", readout=readout)
-    return [gain for gain in gains if arm_kind(gain.contrast.other) == rival]
+    return [g for g in gains if arm_kind(g.contrast.other) == rival and g.key.style in g.arm.styles]
