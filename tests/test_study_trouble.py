@@ -1,6 +1,5 @@
 """What can go wrong around a study: one line, exit code 2, and what was computed is used by the next try."""
 
-import errno
 import json
 import os
 import subprocess
@@ -10,6 +9,7 @@ import pytest
 import yaml
 
 import tiny
+from problems import fill_disk
 from saywhy import store
 from saywhy.grid.plan import Plan
 from saywhy.grid.read import read_plan
@@ -117,19 +117,11 @@ def test_a_study_edited_after_its_start_is_one_line(call, told, tmp_path):
 def test_a_full_disk_is_one_line_and_the_next_try_goes_on(call, told, tmp_path, monkeypatch, fails_at):
     file, full, straight = told(), tmp_path / "full", tmp_path / "straight"
     assert call("study", str(file), f"out={straight}").code == 0
-    real, written = os.fsync, []
-
-    def fsync(handle):
-        written.append(handle)
-        if len(written) > fails_at:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(handle)
-
-    monkeypatch.setattr(store.os, "fsync", fsync)
+    free = fill_disk(monkeypatch, fails_at)
     said = call("study", str(file), f"out={full}")
     assert said.code == 2
     assert said.problem.startswith("No space left on device")
-    monkeypatch.setattr(store.os, "fsync", real)
+    free()
     again = call("study", str(file), f"out={full}")
     assert again.code == 0, again.err
     rows = "tasks/sentiment140/seed-0/base/rows.jsonl"

@@ -1,6 +1,5 @@
 """What can go wrong around a run: one line, exit code 2, and what was computed is used by the next try."""
 
-import errno
 import hashlib
 import json
 import os
@@ -13,7 +12,7 @@ import pytest
 from safetensors import SafetensorError
 
 import tiny
-from saywhy import store
+from problems import fill_disk
 from saywhy.cli import main
 from saywhy.models import spec, weights
 from saywhy.records import SaywhyError
@@ -99,22 +98,14 @@ def test_a_full_disk_is_one_line_and_the_next_try_goes_on(capsys, monkeypatch, t
     model, full, straight = tiny.save(tmp_path / "model"), tmp_path / "full", tmp_path / "straight"
     words = ["audit", f"model={model}", *FEW, "readouts=constrained", "token_budget=2048"]
     assert call(capsys, monkeypatch, *words, f"out={straight}")[0] == 0
-    real, written = os.fsync, []
-
-    def fsync(handle):
-        written.append(handle)
-        if len(written) > fails_at:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(handle)
-
-    monkeypatch.setattr(store.os, "fsync", fsync)
+    free = fill_disk(monkeypatch, fails_at)
     code, line = call(capsys, monkeypatch, *words, f"out={full}")
     assert code == 2
     assert line.startswith(f"saywhy: No space left on device ({full}")
     assert line.endswith("what was computed is kept; mend it and run again")
     assert not list(full.rglob("*.part"))
     kept = {file: file.stat().st_mtime_ns for file in full.glob("seed-0/**/*.json")}
-    monkeypatch.setattr(store.os, "fsync", real)
+    free()
     assert call(capsys, monkeypatch, *words, f"out={full}")[0] == 0
     assert files(full) == files(straight)
     assert all(file.stat().st_mtime_ns == when for file, when in kept.items() if file.exists())
