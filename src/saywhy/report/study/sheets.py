@@ -160,9 +160,10 @@ def _result_row(summary: StudySummary, task: str, cell: Cell) -> list[Shown | st
 def bars_sheet(summary: StudySummary) -> Sheet | None:
     """Return the bars that the plan set, and by how much each is missed."""
     found = check(summary)
-    rows: list[list[Shown | str]] = [
-        [one.what, one.where, *map(Shown, (one.found, one.state, one.by, one.tried))] for one in found
-    ]
+    rows: list[list[Shown | str]] = []
+    for one in found:
+        tried = one.tried or "nothing" * (one.state == "missed")
+        rows.append([one.what, one.where, *map(Shown, (one.found, one.state, one.by, tried))])
     met = sum(one.state == "met" for one in found)
     left = sum(one.state == "open" for one in found)
     note = f"{met} of {len(found)} met" + (f", {left} not decided yet." if left else ".")
