@@ -105,7 +105,7 @@ def made_sheets(summary: StudySummary) -> list[Sheet]:
     # The run of a task holds what any block wants: which arms and texts an arm has stands in the plan and under Arms.
     settings |= {key: value for key, value in plan.get("with", {}).items() if key == ROWS}
     settings = {key: value for key, value in settings.items() if key not in OF_BLOCKS}
-    revisions = ", ".join(map(str, manifest.get("revisions") or [manifest.get("git")]))
+    revisions = ", ".join(filter(None, manifest.get("revisions") or [manifest.get("git")])) or None
     for title, data in (
         ("Model", manifest.get("model", {})),
         ("Settings, resolved; what differs from task to task and from arm to arm stands in the plan", settings),
