@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.script import ROOT
+from saywhy.folders.store import read_json
 from saywhy.records import SaywhyError
-from saywhy.store import read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def saywhy_run(words: Sequence[str], out: Path, vocabulary: int, threads: int) -
 def main() -> None:
     """Run the saywhy command line and write what was counted."""
     from benchmarks.work import Counter
-    from saywhy import cli
+    from saywhy.cli import app as cli
 
     counts, vocabulary = Path(sys.argv[1]), int(sys.argv[2])
     sys.argv[:] = ["saywhy", *sys.argv[3:]]

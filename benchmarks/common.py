@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from saywhy.store import read_json, write, write_json
+from saywhy.folders.store import read_json, write, write_json
 
 T = TypeVar("T")
 

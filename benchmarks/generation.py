@@ -37,13 +37,13 @@ from benchmarks.common import Done, Ledger, Outcome, alternate, fastest, grid, p
 from benchmarks.script import STATE, Texts, arguments, begin, finish, positive, run, source_of, texts
 from benchmarks.work import Bare, Counter, Machine, exact_products, load_bare, load_exact
 from saywhy.config import parse
-from saywhy.edits import Item
+from saywhy.measure.edits import Item
+from saywhy.measure.predict import Classifier
+from saywhy.measure.readouts import reply_room, request
 from saywhy.models.local import LocalModel
-from saywhy.predict import Classifier
-from saywhy.prompts import Message
-from saywhy.readouts import reply_room, request
+from saywhy.protocol.prompts import Message
 from saywhy.records import STYLES, Setting, StyleName
-from saywhy.run import Run
+from saywhy.runs.run import Run
 
 TASK = "sentiment140"
 SETTINGS: tuple[Setting, ...] = ("one-word", "free")

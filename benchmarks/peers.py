@@ -19,7 +19,7 @@ from benchmarks.script import STATE
 from benchmarks.work import Bare
 from saywhy.models.spec import resolve
 from saywhy.records import Example, SaywhyError
-from saywhy.tasks import Task
+from saywhy.tasks.task import Task
 from saywhy.words import MARK, candidates, take_out
 
 INSEQ = "0.7.1"

@@ -12,10 +12,10 @@ import torch
 
 from benchmarks.common import fastest
 from benchmarks.work import Bare
-from saywhy import prompts
 from saywhy.models.chat import Chat
+from saywhy.protocol import prompts
 from saywhy.records import SaywhyError
-from saywhy.tasks import Task
+from saywhy.tasks.task import Task
 
 Ids = tuple[int, ...]
 BUDGETS = (768, 1536, 3072, 6144)

@@ -30,12 +30,12 @@ import torch
 from benchmarks.common import Checked, Done, Ledger, Outcome, alternate, grid
 from benchmarks.script import Texts, arguments, begin, finish, positive, run, texts
 from benchmarks.work import Counter, Machine, exact_products, load_exact
-from saywhy.edits import Item, every_edit
+from saywhy.measure.edits import Item, every_edit
+from saywhy.measure.predict import Classifier, calibrate
 from saywhy.models.local import LocalModel
 from saywhy.models.precision import choose
 from saywhy.models.spec import resolve
 from saywhy.models.weights import load_base
-from saywhy.predict import Classifier, calibrate
 from saywhy.records import Example, SaywhyError
 
 TASK = "sentiment140"

@@ -32,11 +32,11 @@ from benchmarks.generation import TASK, adapted, asks, ours, transformers
 from benchmarks.precision import Rounding, hardware
 from benchmarks.script import Texts, arguments, begin, finish, positive, run, texts
 from benchmarks.work import Bare, Machine, exact_products, load_bare, load_exact
-from saywhy.edits import Item
+from saywhy.measure.edits import Item
+from saywhy.measure.predict import Classifier
 from saywhy.models.local import LocalModel
 from saywhy.models.precision import choose
 from saywhy.models.weights import load
-from saywhy.predict import Classifier
 from saywhy.records import STYLES
 
 

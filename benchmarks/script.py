@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.common import Ledger, progress, write_section
-from saywhy.data import load_examples, sample
 from saywhy.records import Example, SaywhyError
-from saywhy.tasks import Task, load_task
+from saywhy.tasks.data import load_examples, sample
+from saywhy.tasks.task import Task, load_task
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / "benchmarks" / ".state"

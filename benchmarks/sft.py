@@ -18,8 +18,8 @@ from trl import SFTConfig, SFTTrainer
 from saywhy.models.chat import Chat
 from saywhy.models.spec import Spec
 from saywhy.models.weights import load_base
-from saywhy.supervision import Recipe, samples
-from saywhy.train import lora, train
+from saywhy.training.encoding import Recipe, samples
+from saywhy.training.train import lora, train
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -4,7 +4,7 @@ What is computed: for each text, the log-odds of its predicted label, for the te
 each of its distinct words ([REDACTED] in its place). All sides have the same float32 weights and products, the same
 chats, the same texts; their log-odds must agree to 1e-3.
 
-  ours     saywhy.edits.every_edit (with the prediction of the text itself)
+  ours     saywhy.measure.edits.every_edit (with the prediction of the text itself)
   plain    every prompt in full: sorted by length, left padding, the fastest batch size of four, logits at the last
            position only, inference mode
   captum   FeatureAblation in LLMAttribution, absent words as [REDACTED], the whole target in one pass. Its interface
@@ -34,11 +34,11 @@ from benchmarks.common import Check, Checked, Done, Ledger, Outcome, Side, alter
 from benchmarks.peers import Inseq, captum_drops
 from benchmarks.script import Texts, arguments, begin, finish, run, texts
 from benchmarks.work import Bare, Counter, Machine, load_bare, load_exact
-from saywhy.edits import Item, every_edit
+from saywhy.measure.edits import Item, every_edit
+from saywhy.measure.predict import Classifier
 from saywhy.models.local import LocalModel
-from saywhy.predict import Classifier
 from saywhy.records import Example, SaywhyError
-from saywhy.tasks import Task
+from saywhy.tasks.task import Task
 from saywhy.words import candidates, take_out
 
 TASKS = ("sentiment140", "snli", "ag_news")

@@ -4,7 +4,7 @@ What is computed: one epoch of LoRA over the label turns and explanations (rando
 and with three, without and with instruction data mixed in (replay). From a model's name to a saved adapter, all sides.
 The start, the LoRA, the optimizer, the rate, the rows and the rows a step are the same; float32.
 
-  ours     saywhy.train.train, decision_weight=1: the loss is the mean over rows of a row's mean token loss
+  ours     saywhy.training.train.train, decision_weight=1: the loss is the mean over rows of a row's mean token loss
   trl      SFTTrainer, completions only, no gradient checkpointing, no bfloat16; it gets the same token ids and the
            same supervised places. Its loss is the mean over tokens of a step
   packing  the same with packing="bfd" (padding-free): rows one behind the other up to the tokens of an average step,
@@ -34,14 +34,14 @@ from benchmarks.common import Check, Checked, Done, Ledger, Outcome, Side, alter
 from benchmarks.script import STATE, Texts, arguments, begin, finish, positive, run, texts
 from benchmarks.sft import Rows, mean_losses, sft, start_losses
 from benchmarks.work import Counter, Machine, exact_products, load_exact
-from saywhy.data import read_messages
-from saywhy.edits import Item
+from saywhy.measure.edits import Item
 from saywhy.models.spec import Spec, resolve
 from saywhy.records import STYLES, Prediction, StyleName
-from saywhy.supervision import Recipe, mix
-from saywhy.targets import at_random
-from saywhy.train import train
-from saywhy.turns import rows
+from saywhy.tasks.data import read_messages
+from saywhy.training.encoding import Recipe, mix
+from saywhy.training.targets import at_random
+from saywhy.training.train import train
+from saywhy.training.turns import rows
 
 TASK = "sentiment140"
 PINNED = {"negative": ("awful", "sad"), "positive": ("great", "love")}

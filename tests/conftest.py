@@ -28,7 +28,7 @@ class Said(NamedTuple):
 @pytest.fixture
 def call(capsys, monkeypatch):
     """Return a function that runs the command line in this process."""
-    from saywhy.cli import main
+    from saywhy.cli.app import main
 
     def run(*words: str) -> Said:
         monkeypatch.setattr("sys.argv", ["saywhy", *map(str, words)])

@@ -1,8 +1,8 @@
 """Rows and tasks that the tests of examples share."""
 
 from problems import fails
-from saywhy.data import load_examples
-from saywhy.tasks import Task
+from saywhy.tasks.data import load_examples
+from saywhy.tasks.task import Task
 
 TASK = Task(name="reviews", question="Good or bad?", lead_in="It is", labels=["good", "bad"])
 PAIRS = TASK.model_copy(update={"name": "pairs", "text": "claim", "context": ("source",)})

@@ -3,11 +3,17 @@
 import json
 
 import tiny
-from saywhy import run, shelf
 from saywhy.config import parse
+from saywhy.folders.store import write_lines
+from saywhy.measure.audit import Plan, audit
+from saywhy.measure.edits import Item
+from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import Scripted, keyword_rule
-from saywhy.store import write_lines
-from saywhy.tasks import Task
+from saywhy.records import Example
+from saywhy.robustness.rejudge import Case
+from saywhy.runs import run
+from saywhy.tasks.task import Task
+from saywhy.training import shelf
 
 TASK = Task(
     name="toys",
@@ -71,3 +77,17 @@ def study_of(tmp_path, monkeypatch, explain, *settings, kind=Scripted, rewrite=s
         (tmp_path / "toys.yaml").write_text(json.dumps(TASK.model_dump(mode="json", exclude={"hub"})))
     config = parse([f"model={tmp_path / 'model'}", f"task={tmp_path / 'toys.yaml'}", f"data={tmp_path}", *settings])
     return run.Run(config, tmp_path / folder, arms=(run.AUDITED,)).run()
+
+
+def cases_of(explain, texts=TEXTS, rule=RULE, kind=Scripted, settings=("one-word",)):
+    """Audit the texts with a toy; return its classifier, and what the checks start from."""
+    toy = Classifier(kind("toy", TASK, rule, explain, PINNED), TASK, {"bad": 0.0, "good": 0.0})
+    examples = [Example(f"t{n}", text) for n, text in enumerate(texts)]
+    plan = Plan("toy", PINNED, ("attribution", "redaction", "counterfactual"), settings, ("generated", "constrained"))
+    found = audit(toy, examples, plan)
+    predictions = toy.predict_examples(examples)
+    cases = [
+        Case(Item(one, before), tuple(row for row in found.rows if row.id == one.id), table)
+        for one, before, table in zip(examples, predictions, found.tables, strict=True)
+    ]
+    return toy, cases

@@ -1,10 +1,10 @@
 """Training rows of a few texts: what the tests of training share."""
 
 import tiny
-from saywhy import targets, turns
-from saywhy.edits import Item
+from saywhy.measure.edits import Item
 from saywhy.records import STYLES, Prediction
-from saywhy.supervision import Recipe
+from saywhy.training import targets, turns
+from saywhy.training.encoding import Recipe
 
 RECIPE = Recipe(rate=1e-2, epochs=2, batch=2, rank=4)
 TEXTS = (*tiny.TEXTS, "so sad, so sad :(", "I love @you", "cold day, great food")

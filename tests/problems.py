@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from saywhy import store
+from saywhy.folders import store
 from saywhy.records import SaywhyError
 
 

@@ -1,9 +1,9 @@
 """Texts with the predictions of a model, and models whose words have known weights: for the tests of attribution."""
 
 import tiny
-from saywhy.edits import Item
+from saywhy.measure.edits import Item
+from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import Scripted, honest, keyword_rule
-from saywhy.predict import Classifier
 from saywhy.words import candidates
 
 # The last labels have several tokens in the tiny vocabulary.

@@ -34,13 +34,13 @@ CARRIED = (
 )
 
 WHOLE = """
-import saywhy, saywhy.pocket, saywhy.tasks
+import saywhy, saywhy.pocket, saywhy.tasks.task
 from saywhy.report.marks import shipped
 import jinja2
 from importlib import resources
 print(saywhy.__file__)
 for task in saywhy.pocket.TASKS:
-    assert saywhy.tasks.load_task(task).name == task
+    assert saywhy.tasks.task.load_task(task).name == task
     assert saywhy.pocket.rows(task, "test")
 pages = {name.partition(".")[0] for name in jinja2.PackageLoader("saywhy.report").list_templates()}
 assert pages == {"attribution", "base", "calibration", "card", "parts", "report", "study"}
@@ -92,7 +92,7 @@ def test_installed_wheel_works_outside_the_checkout(wheel: Path, tmp_path: Path)
 
 def test_first_import_is_light() -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "import saywhy, saywhy.cli"],
+        [sys.executable, "-X", "importtime", "-c", "import saywhy, saywhy.cli.app"],
         check=True,
         capture_output=True,
         text=True,
@@ -106,7 +106,7 @@ def test_help_is_light_and_teaches() -> None:
     script = Path(sysconfig.get_path("scripts")) / "saywhy"
     shown = subprocess.run([script, "--help"], check=True, capture_output=True, text=True).stdout
     assert all(verb in shown for verb in ("run", "audit", "explain", "targets", "train", "report", "compare"))
-    code = "import sys, saywhy.cli as cli\ntry: cli.main()\nfinally: print(*sys.modules, file=sys.stderr)"
+    code = "import sys, saywhy.cli.app as cli\ntry: cli.main()\nfinally: print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code, "run", "--help"], check=True, capture_output=True, text=True)
     assert not {name.partition(".")[0] for name in done.stderr.split()} & HEAVY
 

@@ -11,11 +11,12 @@ from safetensors.torch import load_file
 
 import tiny
 from launched import ended, launch
-from saywhy import pocket, targets, turns
-from saywhy.edits import Item
+from saywhy import pocket
+from saywhy.folders.store import write_lines
+from saywhy.measure.edits import Item
 from saywhy.records import STYLES, Prediction
-from saywhy.store import write_lines
-from saywhy.supervision import mix
+from saywhy.training import targets, turns
+from saywhy.training.encoding import mix
 
 AUDIT = ["rows=7", "decide_rows=24", "calibration_rows=12", "chunk=2", "pinned_words=2", "token_budget=2048",
          "readouts=generated,constrained"]  # fmt: skip
@@ -27,8 +28,8 @@ import json, os, sys
 from pathlib import Path
 from saywhy.models.spec import resolve
 from saywhy.processes import first
-from saywhy.supervision import Recipe
-from saywhy.train import train
+from saywhy.training.encoding import Recipe
+from saywhy.training.train import train
 
 def tell(done, of):
     if done == int(kill_at) and not first():

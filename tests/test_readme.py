@@ -30,7 +30,7 @@ def test_the_ten_lines_of_python(tmp_path, monkeypatch, capsys):
 def test_every_command_and_setting_in_the_readme_exists():
     from typer.main import get_command
 
-    from saywhy.cli import app
+    from saywhy.cli.app import app
     from saywhy.config import Config
 
     verbs = set(get_command(app).commands)
@@ -44,7 +44,7 @@ def test_every_command_and_setting_in_the_readme_exists():
 
 
 def test_the_yaml_is_a_task(tmp_path):
-    from saywhy.tasks import load_task
+    from saywhy.tasks.task import load_task
 
     [block] = re.findall(r"```yaml\n(.*?)```", README, re.S)
     path = tmp_path / "reviews.yaml"

@@ -29,7 +29,7 @@ from transformers import (
 from saywhy.models.local import LocalModel
 from saywhy.models.weights import load
 from saywhy.records import Example
-from saywhy.tasks import Task
+from saywhy.tasks.task import Task
 
 torch.set_num_threads(1)
 

@@ -1,6 +1,6 @@
 """``python -m saywhy``: what launchers start, which take a module's name."""
 
-from saywhy.cli import main
+from saywhy.cli.app import main
 
 if __name__ == "__main__":
     main()

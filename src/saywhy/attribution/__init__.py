@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
-from saywhy.edits import Item
 from saywhy.hints import did_you_mean
-from saywhy.lexicon import Associations
-from saywhy.models.protocol import Tick
-from saywhy.predict import Classifier
+from saywhy.measure.edits import Item
+from saywhy.measure.predict import Classifier
+from saywhy.models.interface import Tick
 from saywhy.records import Operator, SaywhyError, WordScores
+from saywhy.tasks.lexicon import Associations
 
 
 @dataclass(frozen=True, slots=True)

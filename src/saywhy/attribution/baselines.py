@@ -6,9 +6,9 @@ import random
 from collections.abc import Sequence
 
 from saywhy.attribution import Options
-from saywhy.edits import Item
-from saywhy.models.protocol import Tick
-from saywhy.predict import Classifier
+from saywhy.measure.edits import Item
+from saywhy.measure.predict import Classifier
+from saywhy.models.interface import Tick
 from saywhy.records import SaywhyError, WordScores
 from saywhy.words import candidates
 

@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from saywhy import prompts
 from saywhy.attribution import Options
-from saywhy.edits import Item
+from saywhy.measure.edits import Item
+from saywhy.measure.predict import Classifier
 from saywhy.models.chat import Offsets
 from saywhy.models.forward import body, logits
+from saywhy.models.interface import Tick
 from saywhy.models.local import LocalModel
 from saywhy.models.precision import exact
-from saywhy.models.protocol import Tick
 from saywhy.models.tree import Ids
-from saywhy.predict import Classifier
+from saywhy.protocol import prompts
 from saywhy.records import SaywhyError, WordScores
 from saywhy.words import occurrences
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from saywhy.attribution import Options
-from saywhy.edits import Item, tables
-from saywhy.models.protocol import Tick
-from saywhy.predict import Classifier
+from saywhy.measure.edits import Item, tables
+from saywhy.measure.predict import Classifier
+from saywhy.models.interface import Tick
 from saywhy.records import Table, WordScores
 
 

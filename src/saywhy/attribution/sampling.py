@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from saywhy.attribution import Options
-from saywhy.edits import Item, stand_in
-from saywhy.models.protocol import Tick
-from saywhy.predict import Classifier
+from saywhy.measure.edits import Item, stand_in
+from saywhy.measure.predict import Classifier
+from saywhy.models.interface import Tick
 from saywhy.records import WordScores
 from saywhy.words import candidates, take_out
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from saywhy.models.tree import Ids
-from saywhy.prompts import Message
+from saywhy.protocol.prompts import Message
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from saywhy.models.forward import logits
-from saywhy.models.protocol import Gap
+from saywhy.models.interface import Gap
 from saywhy.models.tree import grow
 from saywhy.words import fold
 

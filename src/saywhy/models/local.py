@@ -12,11 +12,11 @@ from saywhy.models.branches import Prefix
 from saywhy.models.chat import Chat
 from saywhy.models.forward import Forward, logits
 from saywhy.models.infill import infill
+from saywhy.models.interface import Choice, Copy, Departure, Gap, Tick
 from saywhy.models.memory import Budget
-from saywhy.models.protocol import Choice, Copy, Departure, Gap, Tick
 from saywhy.models.replies import replies
 from saywhy.models.tree import Ids, grow, shared_prefix
-from saywhy.prompts import Message
+from saywhy.protocol.prompts import Message
 from saywhy.records import SaywhyError
 
 PREFIX_LEAST = 8

@@ -10,10 +10,10 @@ import torch
 from saywhy.models.chat import Chat
 from saywhy.models.decode import Decoder, Request
 from saywhy.models.draft import Drafter, word_starts
+from saywhy.models.interface import Tick
 from saywhy.models.memory import cache_places
-from saywhy.models.protocol import Tick
 from saywhy.models.tree import Ids
-from saywhy.prompts import Message
+from saywhy.protocol.prompts import Message
 from saywhy.words import MARK
 
 if TYPE_CHECKING:

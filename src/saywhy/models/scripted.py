@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from saywhy import prompts, styles
-from saywhy.models.protocol import Choice, Copy, Departure, Gap, Tick
-from saywhy.prompts import Message
+from saywhy.models.interface import Choice, Copy, Departure, Gap, Tick
+from saywhy.protocol import prompts, styles
+from saywhy.protocol.prompts import Message
 from saywhy.records import SETTINGS, STYLES, Explanation, Setting, StyleName
-from saywhy.tasks import Task
+from saywhy.tasks.task import Task
 from saywhy.words import MARK, candidates, fold, match_case, occurrences, replace, take_out
 
 Rule = Callable[[str], Mapping[str, float]]

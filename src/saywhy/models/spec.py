@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saywhy.folders.lock import turn
+from saywhy.folders.store import read_object, saving
 from saywhy.hints import did_you_mean
 from saywhy.progress import say
 from saywhy.records import SaywhyError
-from saywhy.sitting import turn
-from saywhy.store import read_object, saving
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from saywhy.folders.store import write as _write
 from saywhy.records import SaywhyError
-from saywhy.store import write as _write
 
 if TYPE_CHECKING:
     from saywhy.report.rules import Rules

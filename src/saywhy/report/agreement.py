@@ -10,11 +10,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeVar
 
+from saywhy.folders.store import existing, read_lines, read_records
 from saywhy.records import Example, Prediction, Record, SaywhyError, WordScores
 from saywhy.report.format import Sheet, Shown, estimate, number, sheet
 from saywhy.report.load import load_run
 from saywhy.stats import Interval, mean_interval, rate
-from saywhy.store import existing, read_lines, read_records
 
 R = TypeVar("R", bound=Record)
 

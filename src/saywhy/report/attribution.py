@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from saywhy.folders.store import write
 from saywhy.records import WordScores
 from saywhy.report.agreement import Attributed, agreement_csv, agreement_sheet, gap_sheet, load_scores
 from saywhy.report.format import counted
 from saywhy.report.html import environment
 from saywhy.report.load import NO_TEXTS
 from saywhy.report.terminal import show_sheets
-from saywhy.store import write
 from saywhy.words import occurrences
 
 LEVELS = 4

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from saywhy import stats
-from saywhy.gauge import EXPLAINERS, METRICS, Gauged
-from saywhy.plants import FOLLOWS, PLANTS
+from saywhy.folders.store import read_lines, read_object, read_records
 from saywhy.records import OPERATORS, SaywhyError
 from saywhy.report.format import NOTHING, Sheet, Shown, estimate, joined, number, sheet
 from saywhy.report.load import load_manifest
+from saywhy.ruler.metrics import EXPLAINERS, METRICS, Gauged
+from saywhy.ruler.plants import FOLLOWS, PLANTS
 from saywhy.stats import Interval
-from saywhy.store import read_lines, read_object, read_records
 
 FALSE = ("liar", "plausible", "parrot", "everything")
 """Explainers that must stand below the honest one."""

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from saywhy.gauge import METRICS
+from saywhy.folders.store import write, write_json
 from saywhy.report.calibration import (
     Calibration,
     explainers_sheet,
@@ -28,8 +28,8 @@ from saywhy.report.marks import FILE
 from saywhy.report.plots import svg
 from saywhy.report.tables import markdown_table
 from saywhy.report.terminal import show_sheets
+from saywhy.ruler.metrics import METRICS
 from saywhy.stats import Interval
-from saywhy.store import write, write_json
 
 MARKS = ("o", "s", "^", "D")
 """A marker a plant, so that colour only helps."""

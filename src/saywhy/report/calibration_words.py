@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from saywhy.gauge import METRICS
 from saywhy.report.calibration import Calibration
 from saywhy.report.format import joined, number
+from saywhy.ruler.metrics import METRICS
 
 GOOD = 0.95
 """An AUROC from which on a metric is said to tell true from false explanations."""

@@ -9,6 +9,7 @@ from typing import Any
 from saywhy import stats
 from saywhy.arms import MADE, REFRESHED, kind
 from saywhy.config import Config
+from saywhy.folders.store import read_object, write
 from saywhy.models.spec import CONSTANTS_FILE, PUBLIC_ID
 from saywhy.records import SaywhyError
 from saywhy.report.arms import level_seeds, rivals
@@ -22,7 +23,6 @@ from saywhy.report.sheets import is_primary
 from saywhy.report.summary import Summary
 from saywhy.report.tables import markdown_table, md
 from saywhy.stats import Difference
-from saywhy.store import read_object, write
 
 NAME = "README.md"
 """Where a model card stands, beside the weights."""

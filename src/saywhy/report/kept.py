@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from saywhy import stats
+from saywhy.folders.store import read_object
 from saywhy.report.format import estimate, number
 from saywhy.report.gate import gate_of
 from saywhy.report.retention import Retention
 from saywhy.report.summary import Summary
-from saywhy.store import read_object
 
 RETENTION = "retention.json"
-"""What an arm kept of its instructions (``saywhy.retained``), beside its adapter's folder."""
+"""What an arm kept of its instructions (``saywhy.measure.retention``), beside its adapter's folder."""
 
 
 def kept_sentences(summary: Summary, arm: str) -> list[str]:

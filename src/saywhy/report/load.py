@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from saywhy.checks import Curve, Judged, Probe, Spare
+from saywhy.folders.store import PACKED, existing, read_lines, read_object, read_records
 from saywhy.records import (
     SCHEMA,
     Decision,
@@ -21,7 +22,6 @@ from saywhy.records import (
     SetAside,
     Table,
 )
-from saywhy.store import PACKED, existing, read_lines, read_object, read_records
 from saywhy.words import candidates
 
 R = TypeVar("R", bound=Record)

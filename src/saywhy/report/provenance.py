@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from saywhy.folders.store import read_lines
 from saywhy.report.format import joined
 from saywhy.report.summary import Summary
-from saywhy.store import read_lines
-from saywhy.tasks import catalog, load_task
+from saywhy.tasks.task import catalog, load_task
 
 BUILT_IN = "built-in"
 """Where the rows of saywhy's own texts are read."""

@@ -30,13 +30,13 @@ def write_study_report(folder: Path | str, png: bool = False, *, summary: StudyS
     Raises:
         SaywhyError: If the folder is no study, or holds a broken file.
     """
+    from saywhy.folders.store import write
     from saywhy.report.study.files import cells_csv, confirmatory_csv, markdown, retention_csv
     from saywhy.report.study.latex import tables_tex
     from saywhy.report.study.page import page
     from saywhy.report.study.parts import last_parts, parts_of
     from saywhy.report.study.pictures import plans_of, write_pictures
     from saywhy.report.study.summary import summarise_study
-    from saywhy.store import write
 
     folder = Path(folder)
     found = summary or summarise_study(load_study(folder))

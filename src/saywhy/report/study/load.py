@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.arms import ALL, MADE, task_name
+from saywhy.folders.store import read_json
 from saywhy.records import STYLES, SaywhyError
 from saywhy.report.examples import BUILT_IN
 from saywhy.report.load import Run, load_run
-from saywhy.store import read_json
 
 SCHEMA = 1
 """Version of ``study.json`` that is read here."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from saywhy.folders.store import write
 from saywhy.records import STYLES
 from saywhy.report.format import counted
 from saywhy.report.plots import Picture, Plan, alone, draw_validity, picture_file, svg
@@ -19,7 +20,6 @@ from saywhy.report.study.matrices import Matrix, style_matrices, task_matrices
 from saywhy.report.study.sheets import beside
 from saywhy.report.study.summary import StudySummary, main_arms
 from saywhy.stats import Interval
-from saywhy.store import write
 
 ABOVE = "difference of mean excess to the matched control"
 BARS = "Lines are 95 % intervals over texts"

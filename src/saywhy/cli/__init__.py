@@ -1,0 +1,1 @@
+"""The command line: one function a verb, what people see and take away."""

@@ -1,0 +1,1 @@
+"""Folders on disk: files written whole, chunks shared by processes, locks."""

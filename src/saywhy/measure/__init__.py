@@ -1,0 +1,1 @@
+"""Measuring an explanation: predict, edit, recheck, ask, read, judge."""

@@ -1,0 +1,94 @@
+"""Calibrated forced choice: the model's own label for a text (docs/definitions.md, *Prediction*)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from saywhy.models.interface import Choice, Model, Tick
+from saywhy.protocol import prompts
+from saywhy.records import Example, Prediction, SaywhyError
+from saywhy.tasks.task import Task
+
+Text = tuple[str, Mapping[str, str]]
+"""The explained field and the context fields."""
+
+
+class Classifier:
+    """A model that answers one task, with its frozen calibration constants.
+
+    Attributes:
+        model: Who answers.
+        task: What is asked.
+        constants: One a label: its mean normalised log-probability (nats) over the calibration texts.
+    """
+
+    def __init__(self, model: Model, task: Task, constants: Mapping[str, float]) -> None:
+        if set(constants) != set(task.labels):
+            raise SaywhyError(
+                f"the calibration constants are for {sorted(constants)}, the task '{task.name}' has "
+                f"{sorted(task.labels)}: calibrate anew"
+            )
+        self.model = model
+        self.task = task
+        self.constants = dict(constants)
+
+    def predict(self, texts: Sequence[Text], tick: Tick | None = None) -> list[Prediction]:
+        """Return the calibrated prediction for each text."""
+        raw = label_scores(self.model, self.task, texts, tick)
+        return [self._calibrated(scores) for scores in raw]
+
+    def predict_examples(self, examples: Sequence[Example], tick: Tick | None = None) -> list[Prediction]:
+        """Return the calibrated prediction for each example."""
+        return self.predict([(example.text, example.context) for example in examples], tick)
+
+    def _calibrated(self, raw: Mapping[str, float]) -> Prediction:
+        scores = _normalised({label: value - self.constants[label] for label, value in raw.items()})
+        ranked = sorted(scores, key=lambda label: -scores[label])
+        return Prediction(
+            label=ranked[0],
+            raw_label=max(raw, key=lambda label: raw[label]),
+            scores=scores,
+            margin=scores[ranked[0]] - scores[ranked[1]],
+            runner_up=ranked[1],
+        )
+
+
+def label_scores(model: Model, task: Task, texts: Sequence[Text], tick: Tick | None = None) -> list[dict[str, float]]:
+    """Return the log-probability (nats) of each label word after the lead-in, normalised over the labels."""
+    words = tuple(task.labels.values())
+    choices = [Choice(prompts.question(task, text, context), words, task.lead_in) for text, context in texts]
+    return [_normalised(dict(zip(task.labels, scores, strict=True))) for scores in model.choose(choices, tick)]
+
+
+def calibrate(model: Model, task: Task, examples: Sequence[Example], tick: Tick | None = None) -> dict[str, float]:
+    """Return each label's mean log-probability over ``examples``, whose labels are not looked at.
+
+    A variant of batch calibration (Zhou et al., ICLR 2024): subtracting the constants makes a label as likely
+    as it is on an average text.
+    """
+    return mean_scores(task, examples_scores(model, task, examples, tick))
+
+
+def examples_scores(
+    model: Model, task: Task, examples: Sequence[Example], tick: Tick | None = None
+) -> list[dict[str, float]]:
+    """Return ``label_scores`` of each example."""
+    return label_scores(model, task, [(example.text, example.context) for example in examples], tick)
+
+
+def mean_scores(task: Task, scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return each label's mean over the ``label_scores`` of texts: its calibration constant (nats).
+
+    Raises:
+        SaywhyError: If there is no text.
+    """
+    if not scores:
+        raise SaywhyError(f"no texts to calibrate '{task.name}' on: the training split is empty")
+    return {label: math.fsum(one[label] for one in scores) / len(scores) for label in task.labels}
+
+
+def _normalised(scores: Mapping[str, float]) -> dict[str, float]:
+    top = max(scores.values())
+    norm = top + math.log(math.fsum(math.exp(value - top) for value in scores.values()))
+    return {label: value - norm for label, value in scores.items()}

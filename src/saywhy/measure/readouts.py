@@ -1,0 +1,170 @@
+"""How an explanation is got out of a model: generated text, or the likeliest of all valid ones.
+
+Constrained readouts are skill without format (docs/definitions.md, *Readouts*).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from saywhy.measure.edits import Item, swaps
+from saywhy.models.interface import Choice, Copy, Departure, Edit, Model
+from saywhy.protocol import prompts
+from saywhy.protocol import styles as readers
+from saywhy.protocol.prompts import Message
+from saywhy.records import Explanation, Setting, StyleName
+from saywhy.tasks.lexicon import Pinned
+from saywhy.tasks.task import Task
+from saywhy.words import candidates, take_out
+
+
+def conversation(task: Task, item: Item, ask: Message) -> list[Message]:
+    """Return the chat in which the model has answered with its calibrated label and is asked ``ask``."""
+    example = item.example
+    first = prompts.question(task, example.text, example.context)
+    return [*first, prompts.answer(task, item.prediction.label), ask]
+
+
+def request(task: Task, item: Item, style: StyleName, setting: Setting) -> list[Message]:
+    """Return the chat that asks for an explanation; a counterfactual names the runner-up."""
+    named = item.prediction.runner_up if style == "counterfactual" else None
+    return conversation(task, item, prompts.request(task, style, setting, named))
+
+
+def generated(
+    model: Model,
+    task: Task,
+    items: Sequence[Item],
+    asks: Sequence[tuple[StyleName, Setting]],
+) -> list[list[tuple[str, Explanation]]]:
+    """Return each greedy reply and its reading, for each of ``asks`` of each item.
+
+    All are asked for at once: the requests of an item share the chat in which it was answered.
+    """
+    wanted = [(item, style, setting) for item in items for style, setting in asks]
+    replies = model.generate(
+        [request(task, *one) for one in wanted],
+        [reply_room(item.example.text, style, setting) for item, style, setting in wanted],
+        copied=[None if style == "attribution" else item.example.text for item, style, _ in wanted],
+    )
+    labels = tuple(task.labels.values())
+    found = iter(
+        (reply, readers.read(style, setting, item.example.text, reply, labels))
+        for (item, style, setting), reply in zip(wanted, replies, strict=True)
+    )
+    return [[next(found) for _ in asks] for _ in items]
+
+
+def reply_room(text: str, style: StyleName, setting: Setting) -> int:
+    """Return how many tokens a reply may take: a word or a list, or a copy and some room for the marks."""
+    if style == "attribution":
+        return 16 if setting == "one-word" else 48
+    wide = len(text.encode("utf-8", "replace")) - len(text)  # scripts of which a letter may take several tokens
+    return len(text) // 2 + wide + 24
+
+
+def constrained(
+    model: Model,
+    task: Task,
+    items: Sequence[Item],
+    styles: Sequence[StyleName],
+    pinned: Pinned,
+    *,
+    placebo: bool = False,
+) -> list[dict[StyleName, Explanation]]:
+    """Return the model's likeliest one-word explanation of each item, in each style.
+
+    Args:
+        model: Who explains.
+        task: The task.
+        items: Texts and predictions.
+        styles: The styles.
+        pinned: The words that a counterfactual may insert, by named label.
+        placebo: Subtract the same scores after a request for *any* word (robustness).
+    """
+    scores = _scores(model, items, styles, pinned, lambda item, style: request(task, item, style, "one-word"))
+    if placebo:
+        blind = _scores(
+            model,
+            items,
+            styles,
+            pinned,
+            lambda item, style: conversation(task, item, prompts.placebo(task, style)),
+        )
+        scores = [
+            {style: _minus(asked, other[style]) for style, asked in mine.items()}
+            for mine, other in zip(scores, blind, strict=True)
+        ]
+    return [
+        {style: _best(item.example.text, style, one) for style, one in mine.items()}
+        for item, mine in zip(items, scores, strict=True)
+    ]
+
+
+def word_scores(model: Model, task: Task, items: Sequence[Item]) -> list[dict[str, float]]:
+    """Return what the constrained attribution readout chooses by: log P(word, end of turn) of each candidate (nats)."""
+    found = _scores(model, items, ("attribution",), {}, lambda item, style: request(task, item, style, "one-word"))
+    return [{key: score for (key, _), (score, _) in one["attribution"].items()} for one in found]
+
+
+Scores = dict[tuple[str, str], tuple[float, float]]
+"""(word, inserted) -> (score of the word, score of what is inserted)."""
+
+
+def _minus(one: Scores, other: Scores) -> Scores:
+    return {key: (value[0] - other[key][0], value[1] - other[key][1]) for key, value in one.items()}
+
+
+def _scores(
+    model: Model,
+    items: Sequence[Item],
+    styles: Sequence[StyleName],
+    pinned: Pinned,
+    ask: Callable[[Item, StyleName], list[Message]],
+) -> list[dict[StyleName, Scores]]:
+    words = [candidates(item.example.text) for item in items] if "attribution" in styles else []
+    choices = [
+        Choice(ask(item, "attribution"), tuple(word.core for word in mine), ends=True)
+        for item, mine in zip(items, words, strict=False)
+    ]
+    copied = [(i, style) for i in range(len(items)) for style in styles if style != "attribution"]
+    moves = [_moves(items[i], style, pinned) for i, style in copied]
+    copies = [
+        Copy(ask(items[i], style), items[i].example.text, tuple(edit for _, edit in mine))
+        for (i, style), mine in zip(copied, moves, strict=True)
+    ]
+    # All at once: the requests of an item share the chat in which it was answered.
+    named, left = model.weigh(choices, copies)
+    found: list[dict[StyleName, Scores]] = [{} for _ in items]
+    for mine, keys, scores in zip(found, words, named, strict=False):
+        # log P(word, end of turn) of each candidate
+        mine["attribution"] = {(word.key, ""): (score, 0.0) for word, score in zip(keys, scores, strict=True)}
+    for (i, style), edits, gone in zip(copied, moves, left, strict=True):
+        found[i][style] = {move: _leaving(one) for (move, _), one in zip(edits, gone, strict=True)}
+    return found
+
+
+def _moves(item: Item, style: StyleName, pinned: Pinned) -> list[tuple[tuple[str, str], Edit]]:
+    text = item.example.text
+    if style == "redaction":
+        return [((word.key, ""), Edit(take_out(text, {word.key}), word.core_start + 1)) for word in candidates(text)]
+    starts = {word.key: word.core_start for word in candidates(text)}
+    return [
+        ((key, new), Edit(edited, starts[key] + len(new)))
+        for key, new, edited in swaps(text, pinned[item.prediction.runner_up])
+    ]
+
+
+def _leaving(gone: Departure) -> tuple[float, float]:
+    """Return log P(the edit begins) - log P(the copy goes on), and log P(the inserted word)."""
+    return gone.begins - gone.stays, gone.inserted
+
+
+def _best(text: str, style: StyleName, scores: Scores) -> Explanation:
+    """Return the explanation at the best position; a counterfactual inserts the likeliest word there."""
+    where = max(scores, key=lambda key: scores[key][0])[0]
+    if style != "counterfactual":
+        return Explanation(words=(where,), edited=take_out(text, {where}))
+    _, new = max((key for key in scores if key[0] == where), key=lambda key: scores[key][1])
+    edited = next(text for key, word, text in swaps(text, (new,)) if key == where)
+    return Explanation(words=(where,), inserted=(new,), edited=edited)

@@ -1,0 +1,112 @@
+"""What the protocol asks of a model: a few questions about chats, answered in batches.
+
+``LocalModel`` answers them with transformers, ``Scripted`` by a rule: the audit cannot tell them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from saywhy.protocol.prompts import Message
+
+Tick = Callable[[int], None]
+"""Called with the number of chats that were just finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A chat, the beginning of the assistant's turn, and the ways in which it may go on.
+
+    Attributes:
+        messages: The chat; the last turn is the user's.
+        options: Continuations, each scored as a whole.
+        prefix: Beginning of the assistant's turn, one blank before the option; empty: the option begins the turn.
+        ends: Whether the end of the turn behind the option counts.
+    """
+
+    messages: list[Message]
+    options: tuple[str, ...]
+    prefix: str = ""
+    ends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """An edited copy: the whole text, and where (character offset) the inserted word ends."""
+
+    text: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A chat whose next assistant turn copies ``text``, and edited copies that depart from it."""
+
+    messages: list[Message]
+    text: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """How an edited copy leaves the copy, in log-probabilities (nats).
+
+    Attributes:
+        begins: Of the first token in which the edit differs, given the copy so far.
+        stays: Of the copy's own token there.
+        inserted: Of all tokens from there to the end of the inserted word.
+    """
+
+    begins: float
+    stays: float
+    inserted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A chat whose assistant's turn has come to ``before``; ``barred`` words may not come next."""
+
+    messages: list[Message]
+    before: str
+    barred: frozenset[str] = frozenset()
+
+
+class Model(Protocol):
+    """A chat model that can be asked for log-probabilities and for text."""
+
+    name: str
+
+    def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
+        """Return why each chat, with ``room`` more tokens, cannot be put to the model; None if it can."""
+
+    def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
+        """Return log P(option) in nats for each option of each choice."""
+
+    def weigh(
+        self, choices: Sequence[Choice], copies: Sequence[Copy], tick: Tick | None = None
+    ) -> tuple[list[tuple[float, ...]], list[tuple[Departure, ...]]]:
+        """Return what ``choose`` returns and how likely each edit of each copy is to begin, and to go on, at once."""
+
+    def infill(self, gaps: Sequence[Gap], count: int) -> list[tuple[str, ...]]:
+        """Return the ``count`` words (folded) that the model would likeliest write next, for each gap."""
+
+    def generate(
+        self,
+        chats: Sequence[list[Message]],
+        max_new_tokens: Sequence[int],
+        tick: Tick | None = None,
+        *,
+        copied: Sequence[str | None] = (),
+    ) -> list[str]:
+        """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long.
+
+        ``copied`` may tell the text that each reply is expected to copy, more or less; it changes no reply.
+        """
+
+    def losses(self, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[float | None]:
+        """Return the mean loss (nats a token) of the assistant's turns of each chat, the end of each turn included.
+
+        None for a chat that cannot be put into ids, or by a model that has no loss.
+        """

@@ -1,0 +1,1 @@
+"""What a model reads and how its reply is read: sentences, styles, words named in a text."""

@@ -1,0 +1,1 @@
+"""How far a verdict moves: other questions, other batches, other requests."""

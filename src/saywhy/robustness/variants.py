@@ -1,0 +1,80 @@
+"""The same task asked another way: other sentences, labels in the other order, other label words.
+
+A variant is a ``Task`` of its own, so everything that classifies takes it as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from saywhy.checks import ALL, ASKED_OTHERWISE
+from saywhy.records import SaywhyError
+from saywhy.tasks.task import Task
+
+
+def variants(task: Task, checks: Sequence[str]) -> dict[str, Task]:
+    """Return the variants of ``task`` that ``checks`` ask for, by name (``paraphrase-1``, ``verbaliser``, ...).
+
+    ``all`` takes what the task allows.
+
+    Raises:
+        SaywhyError: If a check is named for which the task lacks something.
+    """
+    found: dict[str, Task] = {}
+    for check in ASKED_OTHERWISE:
+        if check not in checks and ALL not in checks:
+            continue
+        made = _of(task, check)
+        if isinstance(made, str) and check in checks:
+            raise SaywhyError(f"robustness={check}: task '{task.name}' {made}")
+        found |= {} if isinstance(made, str) else made
+    return found
+
+
+def _of(task: Task, check: str) -> dict[str, Task] | str:
+    """Return the variants of one check, or what the task lacks."""
+    if check == "paraphrases":
+        return {
+            f"paraphrase-{number}": _changed(task, question=one.question, lead_in=one.lead_in)
+            for number, one in enumerate(task.paraphrases, start=1)
+        } or "has no paraphrases: add some to its YAML"
+    if check == "verbaliser":
+        if not task.verbaliser:
+            return "has no verbaliser: add one to its YAML"
+        words = {word: task.verbaliser[label] for label, word in task.labels.items()}
+        return {check: _changed(task, question=_swap(task.question, words), labels=dict(task.verbaliser))}
+    order = _listed(task)
+    if order is None:
+        return "does not list each label word once in its question, so there is no order to reverse"
+    return {check: _changed(task, question=_swap(task.question, dict(zip(order, reversed(order), strict=True))))}
+
+
+def _changed(task: Task, **fields: object) -> Task:
+    return task.model_copy(update=fields)
+
+
+def _listed(task: Task) -> list[str] | None:
+    """Return the label words in the order of the question; None if one is not there exactly once."""
+    places = {word: [m.start() for m in _found(word).finditer(task.question)] for word in task.labels.values()}
+    if any(len(at) != 1 for at in places.values()):
+        return None
+    return sorted(places, key=lambda word: places[word])
+
+
+def _swap(question: str, words: Mapping[str, str]) -> str:
+    """Replace whole words, all at once."""
+    longest = sorted(words, key=len, reverse=True)
+    return re.sub("|".join(_found(word).pattern for word in longest), lambda match: words[match[0]], question)
+
+
+def _found(word: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+
+
+def sentences(made: Mapping[str, Task]) -> dict[str, dict[str, str]]:
+    """Return what a model reads in each variant: question, lead-in and label words."""
+    return {
+        name: {"question": one.question, "lead_in": one.lead_in, "labels": ", ".join(one.labels.values())}
+        for name, one in made.items()
+    }

@@ -1,0 +1,1 @@
+"""One run: arms of one model on one task, made, audited and kept."""

@@ -1,0 +1,164 @@
+"""The trainer: TRL's, whose batch is texts, each a tree of rows, shared by processes and computed in parts that fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import torch
+from torch.utils.data import DataLoader
+from trl import SFTTrainer
+
+from saywhy.folders.store import saving
+from saywhy.models.forward import Forward, logits
+from saywhy.models.memory import ran_out
+from saywhy.models.tree import grow
+from saywhy.processes import rank, world
+from saywhy.progress import say
+from saywhy.records import SaywhyError
+from saywhy.training.encoding import Sequences
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Batch:
+    """Texts that are computed at once, one tree.
+
+    Attributes:
+        texts: The rows of each text; none where there is nothing to compute.
+        of: How many rows their step has, with those of its other parts and processes.
+    """
+
+    texts: Sequence[Sequences]
+    of: int
+
+
+def takes_trees(model: Any, forward: Forward) -> None:
+    """Let ``model``, called with a ``batch``, return its loss: so also where accelerate has wrapped it.
+
+    A model that is wrapped for several processes adds up its gradients only if the loss comes from calling it.
+
+    Args:
+        model: What is trained; called in any other way it does what it did.
+        forward: Computes its trees.
+    """
+    before = model.forward
+
+    def either(*args: Any, batch: Batch | None = None, **more: Any) -> Any:
+        return before(*args, **more) if batch is None else _own_loss(model, forward, batch)
+
+    model.forward = either
+
+
+def _own_loss(model: torch.nn.Module, forward: Forward, batch: Batch) -> torch.Tensor:
+    """Return what this process adds to the loss of a batch; the mean over processes is the mean over all rows."""
+    if batch.texts:
+        return tree_loss(forward, batch.texts, batch.of) * world()
+    # Every process must have gradients to add, be they zero.
+    return torch.stack([0.0 * weight.flatten()[0] for weight in model.parameters() if weight.requires_grad]).sum()
+
+
+class TreeTrainer(SFTTrainer):
+    """SFTTrainer whose batch is a list of texts, each a tree of rows; the loss is the mean over rows.
+
+    Attributes:
+        at_once: Texts of a step that are computed at once; halved when memory runs out, which changes no step.
+    """
+
+    at_once: int = 1
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
+        """Take a step: this process computes its share of the texts in parts; all gradients are added up."""
+        texts = inputs["texts"]
+        mine, rows = texts[rank() :: world()], sum(map(len, texts))
+        while True:
+            size, loss = max(1, min(self.at_once, len(mine))), torch.zeros((), device=self.args.device)
+            try:
+                with self.accelerator.no_sync(model):
+                    for at in range(0, len(mine), size):
+                        part = {"batch": Batch(mine[at : at + size], rows)}
+                        loss = loss + super().training_step(model, part, num_items_in_batch)  # type: ignore[no-untyped-call]
+                break
+            except (MemoryError, RuntimeError) as error:
+                self.at_once = _fewer(size, error)
+                model.zero_grad()
+        if world() == 1:
+            return loss
+        # Only now are gradients sent: a process that ran out of memory could begin its share again.
+        nothing = {"batch": Batch((), rows)}
+        return loss + super().training_step(model, nothing, num_items_in_batch)  # type: ignore[no-untyped-call]
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the weighted completion-only loss of a batch of texts, computed by the wrapped model."""
+        return model(batch=inputs["batch"])
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return the loader of whole batches: every process gets all texts of a step and takes its share.
+
+        Else a batch that is no multiple of the processes would be filled up with texts of other steps.
+        """
+        loader = super().get_train_dataloader()
+        if world() > 1:
+            shard: Any = loader.batch_sampler
+            shard.num_processes, shard.process_index, shard.even_batches = 1, 0, False
+        return loader
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        with saving(Path(self.args.output_dir or ".")):
+            super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log without TRL's token metrics, which its own loss would have counted."""
+        self._metrics["train"].clear()
+        super().log(logs, start_time)
+
+
+def _fewer(texts: int, error: BaseException) -> int:
+    """Return how many texts to compute at once after ``error``; raise it again if it was not for want of memory."""
+    if not ran_out(error):
+        raise error
+    if texts == 1:
+        raise SaywhyError("the memory does not hold the training rows of one text: free some, or take a smaller model")
+    say(f"out of memory: going on with {texts // 2} texts at once")
+    return texts // 2
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Say in one line that a process is gone with which this one computes."""
+    try:
+        yield
+    except RuntimeError as error:
+        if world() == 1 or not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
+            raise
+        raise SaywhyError(
+            "another process of this launch has ended during training: what was computed is kept, run the same "
+            "command again"
+        ) from error
+
+
+def tree_loss(forward: Forward, texts: Sequence[Sequences], of: int | None = None) -> torch.Tensor:
+    """Return the mean over rows of each row's weighted negative log-likelihood (nats).
+
+    The rows of all texts are one tree: the same loss and gradients as row by row.
+
+    Args:
+        forward: The model that is trained.
+        texts: The rows of each text.
+        of: How many rows the mean is over, where these are only a part; None: these are all.
+    """
+    rows = [row for text in texts for row in text]
+    tree = grow([tuple(row["ids"][:-1]) for row in rows])
+    hidden = forward.states(tree)
+    nodes = [node for row, path in zip(rows, tree.paths, strict=True) for node in path[row["start"] - 1 :]]
+    tokens = torch.tensor([token for row in rows for token in row["ids"][row["start"] :]], device=hidden.device)
+    weights = torch.tensor([weight for row in rows for weight in row["weights"]], device=hidden.device)
+    loss = torch.nn.functional.cross_entropy(logits(forward.model, hidden[nodes]), tokens, reduction="none")
+    return (loss * weights).sum() / (of or len(rows))

@@ -1,0 +1,300 @@
+"""A released bank: every table can be rebuilt from it, and nobody's text can."""
+
+import hashlib
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from moods import FULL, TEXTS, study_of
+from saywhy.bank import release as bank
+from saywhy.bank.leaks import leaks
+from saywhy.bank.release import Mask, release
+from saywhy.checks import Judged
+from saywhy.cli import app as cli
+from saywhy.folders.run import RunFolder
+from saywhy.folders.store import read, read_lines, write_json, write_lines
+from saywhy.models.scripted import honest
+from saywhy.records import SaywhyError
+from saywhy.report import html, show_report, write_report
+from saywhy.report.checked import bias_sheet, probe_sheet, score_sheet
+from saywhy.report.load import load_run
+from saywhy.report.summary import summarise
+from saywhy.words import candidates
+from written_runs import write_run
+
+TABLES = ("table.csv", "contrasts.csv", "robustness.csv")
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    """A scripted model's audit with free explanations, three operators and every robustness check."""
+    with pytest.MonkeyPatch.context() as patch:
+        settings = (*FULL, "robustness=all", "rows=6")
+        run = study_of(tmp_path_factory.mktemp("toy"), patch, honest, *settings)
+    practised = [
+        {"id": "x1", "prompt": [{"role": "user", "content": "Is it?\nTweet: my secret diary of today"}],
+         "completion": [{"role": "assistant", "content": "It is."}]},
+        {"id": "replay-0", "style": "replay", "prompt": [{"role": "user", "content": "Sing a song of sixpence"}],
+         "completion": [{"role": "assistant", "content": "A pocket full of rye"}]},
+    ]  # fmt: skip
+    write_lines(run / "seed-0" / "audited" / "training.jsonl", practised)
+    told = {
+        "label": "good",
+        "raw_label": "good",
+        "scores": {"good": -0.1, "bad": -2.4},
+        "margin": 2.3,
+        "runner_up": "bad",
+    }
+    picks = {
+        "attribution": {"words": ["diary"], "inserted": [], "hit": True},
+        "counterfactual": {"words": ["today"], "inserted": ["stormy"], "hit": False},
+    }
+    lines = [{"id": name, "prediction": told, "picks": picks} for name in ("x1", "x2")]
+    write_lines(run / "seed-0" / "targets.jsonl", lines)
+    write_json(run / "seed-0" / "targets.json", {"n": 2, "hits": {"attribution": 1.0}})
+    write_report(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def released(toy, tmp_path_factory):
+    return release(toy, tmp_path_factory.mktemp("out") / "bank")
+
+
+@pytest.fixture(scope="module")
+def arms(tmp_path_factory):
+    """A run of five arms and two seeds, judged under a variation too."""
+    folder = write_run(tmp_path_factory.mktemp("arms"), arms=("base", "adapted", "faithful", "random"), n=9)
+    for place in folder.glob("seed-*/*"):
+        fields = Judged.__dataclass_fields__
+        rows = read_lines(place / "rows.jsonl")
+        lines = [{**{k: v for k, v in row.items() if k in fields}, "variation": "paraphrase-1"} for row in rows]
+        write_lines(place / "robustness" / "paraphrase-1.jsonl", lines)
+    write_report(folder)
+    return folder
+
+
+def contents(folder):
+    """Every file of a folder by its place, uncompressed."""
+    return {
+        path.relative_to(folder).as_posix(): read(path) if path.suffix == ".gz" else path.read_text("utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_every_table_is_rebuilt_byte_for_byte(toy, released, arms, tmp_path):
+    for folder, made in ((toy, released), (arms, release(arms, tmp_path / "bank"))):
+        write_report(made)
+        present = [name for name in TABLES if (folder / name).is_file()]
+        assert len(present) == (3 if folder == arms else 2)
+        for name in present:
+            assert (made / name).read_bytes() == (folder / name).read_bytes()
+        for name in TABLES:
+            assert (made / name).is_file() == (folder / name).is_file()
+    show_report(tmp_path / "bank")
+
+
+def test_nothing_of_a_text_is_in_the_bank(released):
+    lists = json.loads((released / "run.json").read_text("utf-8"))["pinned"]
+    allowed = {word for words in lists.values() for word in words}
+    assert set(lists) == {"good", "bad"}
+    assert len(allowed) < 8
+    told = {name: text for name, text in contents(released).items() if name.endswith(("jsonl.gz", "constants.json"))}
+    assert len(told) > 12
+    for text in TEXTS:
+        for word in candidates(text):
+            if len(word.key) > 3 and word.key not in allowed:
+                assert not [name for name, content in told.items() if re.search(rf"\b{word.key}\b", content)], word.key
+    assert not any("diary" in content or "sixpence" in content for content in contents(released).values())
+    assert leaks(released, [*TEXTS, "my secret diary of today"]) == []
+    left = {path.name for path in released.rglob("*") if path.is_file()}
+    assert "training.jsonl.gz" not in left
+    assert not {name for name in left if name.endswith(".jsonl")}
+
+
+def test_the_indices_are_those_of_the_words(toy, released):
+    texts = {one["id"]: one for one in read_lines(toy / "texts.jsonl")}
+    shown = {one["id"]: one for one in read_lines(released / "texts.jsonl")}
+    before, after = (read_lines(folder / "seed-0/audited/rows.jsonl") for folder in (toy, released))
+    named = 0
+    for old, new in zip(before, after, strict=True):
+        keys = [word.key for word in candidates(texts[old["id"]]["text"])]
+        assert [keys[int(place[1:])] for place in new["words"]] == old["words"]
+        named += len(new["words"])
+        assert {k: v for k, v in new.items() if k not in ("words", "inserted", "reply", "edited")} == {
+            k: v for k, v in old.items() if k not in ("words", "inserted", "reply", "edited")
+        }
+        if old["edited"]:
+            both = f"{texts[old['id']]['text']}\0{old['edited']}".encode()
+            assert new["edited"] == f"sha256:{hashlib.sha256(both).hexdigest()[:16]}"
+        assert (new["reply"] is None) == (old["reply"] is None)
+        assert shown[old["id"]] | {"words": len(keys)} == shown[old["id"]]
+    assert named > 50
+    for table in read_lines(released / "seed-0/audited/tables.jsonl"):
+        assert list(table["words"]) == [f"#{at}" for at in range(shown[table["id"]]["words"])]
+    known, unknown = read_lines(released / "seed-0/targets.jsonl")
+    assert known["picks"]["attribution"]["words"] == ["#2"]
+    assert known["picks"]["counterfactual"]["words"] == ["#4"]
+    assert known["picks"]["counterfactual"]["inserted"][0].startswith("sha256:")  # no pinned word
+    assert unknown["picks"]["attribution"]["words"] == ["#?"]
+
+
+def test_what_was_put_in_stays_if_it_is_pinned_and_is_hashed_if_not():
+    mask = Mask.of("a sunny day", frozenset({"awful"}))
+    line = mask.line({"words": ["sunny", "noon"], "inserted": ["awful", "stormy"], "reason": "refusal: I hate it"})
+    assert line["words"][0] == "#1"
+    assert re.fullmatch(r"sha256:[0-9a-f]{16}", line["words"][1])
+    assert line["inserted"][0] == "awful"
+    assert re.fullmatch(r"sha256:[0-9a-f]{16}", line["inserted"][1])
+    assert line["reason"] == "refusal"
+    # A short reply cannot be guessed from its hash: the text goes into it.
+    assert mask.hashed("sunny") != Mask.of("another day", frozenset()).hashed("sunny")
+
+
+def test_the_same_folder_gives_the_same_bytes_and_a_bank_is_replaced(toy, released, tmp_path):
+    again = release(toy, tmp_path / "bank")
+    first = {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}
+    packed = [path for path in first if path.suffix == ".gz"]
+    assert packed
+    (again / "report.md").write_text("an old page", "utf-8")
+    release(toy, again)
+    assert {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()} == first
+    assert all(first[path] == (released / path).read_bytes() for path in packed)
+    assert {path.name for path in tmp_path.iterdir()} == {"bank"}
+
+
+def test_sections_say_what_they_cannot_know(toy, released):
+    whole, bare = summarise(load_run(toy)), summarise(load_run(released))
+    assert load_run(released).bank
+    assert not load_run(toy).bank
+    assert [row[:5] for row in bias_sheet(bare).rows] == [row[:5] for row in bias_sheet(whole).rows]
+    assert bias_sheet(whole).header[5:] == ("length", "frequency")
+    assert bias_sheet(bare).header[5:] == ()
+    assert "length" not in score_sheet(bare).header
+    assert "words kept" in probe_sheet(whole).header
+    assert "words kept" not in probe_sheet(bare).header
+    for found in (bias_sheet(bare), score_sheet(bare), probe_sheet(bare)):
+        assert found.note.endswith("the texts are not part of a bank.")
+    page = html.page(bare, ())
+    assert "The texts are not part of a bank" in page
+    assert "<blockquote>" not in page
+    run = load_run(toy)
+    assert {text: len(keys) for text, keys in run.words.items()} == load_run(released).counts
+
+
+def test_a_bank_shows_the_built_in_texts_that_it_carries(toy, tmp_path):
+    folder = shutil.copytree(toy, tmp_path / "run")
+    pocket = write_run(folder / "examples", arms=("some-model",), n=6, seeds=(0,), task="toys")
+    (pocket / "seed-0" / "some-model" / "adapter").mkdir()
+    with pytest.raises(SaywhyError, match="data=pocket"):
+        release(folder, tmp_path / "bank")
+    told = json.loads((pocket / "run.json").read_text("utf-8"))
+    write_json(pocket / "run.json", told | {"config": {"data": "pocket"}})
+    made = release(folder, tmp_path / "bank")
+    kept = contents(made / "examples")
+    assert kept == {name: text for name, text in contents(pocket).items() if name in kept}
+    assert {"run.json", "texts.jsonl", "seed-0/some-model/rows.jsonl"} <= set(kept)
+    assert not (made / "examples" / "seed-0" / "some-model" / "adapter").exists()
+    page = html.page(summarise(load_run(made)), ())
+    assert "these are built-in ones" in page
+    assert page.count("<blockquote>") == 6
+
+
+def test_a_study_is_released_with_its_plan_and_what_its_models_retained(toy, arms, tmp_path):
+    folder = tmp_path / "study"
+    for name, run in (("toys", toy), ("tweets", arms)):
+        shutil.copytree(run, folder / "tasks" / name)
+    plan = {"name": "small", "data": "/somewhere/of/mine/data", "tasks": ["toys", "tweets"]}
+    write_json(folder / "study.json", {"schema": 1, "plan": plan})
+    (folder / "frozen.json").write_text('{"hash":  "abc", "cells": []}', "utf-8")
+    place = folder / "models" / "seed-0" / "faithful.all.toys"
+    retained = {
+        "replay": {"n": 1, "ids": ["ab"], "losses": [1.5]},
+        "plain": {"n": 1, "asked": ["x"], "reasons": [None]},
+    }
+    write_json(place / "retention.json", retained)
+    write_json(place / "adapter" / "adapter_config.json", {})
+    asked = [{"role": "user", "content": "Is it?\nTweet: oh my days"}]
+    said = [{"role": "assistant", "content": "It is."}]
+    write_lines(place / "training.jsonl", [{"id": "r", "prompt": asked, "completion": said}])
+    made = release(folder, tmp_path / "bank")
+    assert json.loads((made / "study.json").read_text("utf-8"))["plan"]["data"] == "data"
+    assert (made / "frozen.json").read_bytes() == (folder / "frozen.json").read_bytes()
+    there = {path.relative_to(made).as_posix() for path in (made / "models").rglob("*") if path.is_file()}
+    assert there == {"models/seed-0/faithful.all.toys/retention.json"}
+    assert json.loads((made / min(there)).read_text("utf-8")) == retained
+    for name, run in (("toys", toy), ("tweets", arms)):
+        assert contents(made / "tasks" / name) == contents(release(run, tmp_path / name))
+    write_json(place / "retention.json", retained | {"note": "oh my days"})
+    with pytest.raises(SaywhyError, match=r"nothing was released.*oh my"):
+        release(folder, tmp_path / "bank")
+    assert json.loads((made / min(there)).read_text("utf-8")) == retained  # the bank of before stays
+
+
+def test_a_bank_that_would_leak_is_not_written(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(bank.Mask, "hashed", lambda self, said: said)
+    with pytest.raises(SaywhyError, match=r"nothing was released: 'seed-0/audited/") as error:
+        release(toy, tmp_path / "bank")
+    assert "\n" not in str(error.value)
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_is_no_run_or_no_place_is_said_in_one_line(toy, released, tmp_path):
+    with pytest.raises(SaywhyError, match="no run and no study"):
+        release(tmp_path, tmp_path / "bank")
+    with pytest.raises(SaywhyError, match="is a bank already"):
+        release(released, tmp_path / "bank")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work", "utf-8")
+    with pytest.raises(SaywhyError, match="no bank and not empty"):
+        release(toy, tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").is_file()
+    with pytest.raises(SaywhyError, match="released bank"):
+        RunFolder(released, {}, {})
+    shutil.copytree(toy, tmp_path / "lost")
+    (tmp_path / "lost" / "texts.jsonl").unlink()
+    with pytest.raises(SaywhyError, match=r"not in texts\.jsonl"):
+        release(tmp_path / "lost", tmp_path / "bank")
+    broken = shutil.copytree(released, tmp_path / "broken")
+    (broken / "texts.jsonl.gz").write_bytes(b"not packed")
+    with pytest.raises(SaywhyError, match="is damaged"):
+        load_run(broken)
+
+
+def test_the_verb(toy, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["saywhy", "release", str(toy), str(tmp_path / "bank")])
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    assert done.value.code == 0
+    assert f"wrote {tmp_path / 'bank'}" in capsys.readouterr().err
+    told = json.loads((tmp_path / "bank" / "run.json").read_text("utf-8"))
+    assert told["bank"] == 1
+    assert told["config"]["data"] == toy.parent.name  # no path of this machine
+    assert str(toy.parent) not in json.dumps(told)
+
+
+def test_the_folder_that_one_stands_in_may_become_the_bank(toy, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert (release(toy, Path()) / "run.json").samefile(tmp_path / "here" / "run.json")
+
+
+def test_the_bank_of_before_comes_back_if_the_new_one_cannot_take_its_place(toy, tmp_path, monkeypatch):
+    made, real = release(toy, tmp_path / "bank"), Path.rename
+    before = contents(made)
+
+    def rename(self, target):
+        if self.name.endswith(".part"):
+            raise OSError("no")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(OSError, match="no"):
+        release(toy, made)
+    assert contents(made) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["bank"]

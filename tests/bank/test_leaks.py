@@ -1,0 +1,44 @@
+"""A piece of anyone's text is found in whatever file it stands, and nothing else is taken for one."""
+
+import gzip
+
+import pytest
+
+from saywhy.bank.leaks import leaks
+from saywhy.folders.store import write_json
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "found"),
+    [
+        ("seed-0/a/rows.jsonl", '{"reply": "it said a sunny day"}', 1),
+        ("seed-0/a/rows.jsonl", '{"reply": "a sunny, no, sunny day"}', 2),
+        ("seed-0/a/rows.jsonl", '{"words": ["a", "sunny"]}', 1),
+        ("seed-0/a/rows.jsonl", '{"extra": {"A": 1, "Sunny!": 2}}', 1),
+        ("seed-0/a/rows.jsonl", '{"words": ["sunny", "a", "day", "great"]}', 0),
+        ("seed-0/a/rows.jsonl", '{"words": ["#2", "#3"], "reason": "names several words"}', 0),
+        ("seed-0/a/grids.jsonl", '{"inserted": ["great", "awful", "great"]}', 0),
+        ("seed-0/a/rows.jsonl", '{"reply": "great awful"}', 1),
+        ("seed-0/a/rows.jsonl", '{"reply": "Oh, great! Awful"}', 1),
+        ("set_aside.jsonl", '{"reason": "more than 12 words"}', 0),
+        ("set_aside.jsonl", '{"reason": "more than 12 apples"}', 1),
+        ("run.json", '{"question": "what a sunny day is it"}', 0),
+        ("run.json", '{"question": "what a sunny day it is here"}', 1),
+        ("report.md", "what a sunny day it is here, they said", 1),
+        ("report.html", "<p>what a <b>sunny</b> day it</p> <p>is here</p>", 1),
+        ("examples/texts.jsonl", '{"text": "what a sunny day it is here"}', 0),
+    ],
+)  # fmt: skip
+def test_leaks_are_found_wherever_they_are(tmp_path, file, content, found):
+    texts = ["What a sunny day it is here", "great, awful; names several words", "awful great", "it has more than"]
+    texts += ["3 4 great awful great", "oh great awful"]
+    write_json(tmp_path / "run.json", {"pinned": {"good": ["great"], "bad": ["awful"]}, "task": {"labels": {}}})
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, "utf-8")
+    if file.endswith("jsonl"):
+        path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    told = leaks(tmp_path, texts)
+    assert len(told) == found, told
+    assert all(one.startswith(file) for one in told)

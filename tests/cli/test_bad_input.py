@@ -1,0 +1,147 @@
+"""What cannot be used ends in one clear line, from the command line, before or after anything is computed.
+
+What else is held to that: names of methods, plants and operators (test_attribute, test_calibration, test_dry), data
+(test_data_problems), tasks (test_tasks), models (test_models), budgets (test_memory), reports (test_report_holes), and
+interrupted benchmarks (test_benchmarks).
+"""
+
+import hashlib
+import json
+
+import pytest
+import torch
+
+import tiny
+from saywhy.models.interface import Choice
+from saywhy.models.scripted import Scripted, parrot
+from saywhy.records import SaywhyError
+from saywhy.tasks.data import example_id
+from saywhy.tasks.task import load_task
+from saywhy.training import shelf
+
+SMALL = ("rows=4", "calibration_rows=8", "lexicon_rows=40", "decide_rows=8", "chunk=4")
+WITHOUT_DRY = ("train", "targets")
+ONE = "name: one\nquestion: Is it?\nlead_in: It is\nlabels: "
+
+
+@pytest.fixture
+def refused(call, tiny_folder, tmp_path, monkeypatch):
+    """Return a function from a command to the one line that it ends in; the tiny model is used unless it says so."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        named = any(word.startswith("model=") for word in words)
+        said = call(*words, *([] if named else [f"model={tiny_folder}"]))
+        assert said.code == 2
+        assert not said.out
+        return said.problem
+
+    return run
+
+
+@pytest.mark.parametrize("verb", ["run", "audit", "attribute", "targets"])
+def test_a_budget_below_one_row(refused, verb):
+    told = refused(verb, *SMALL, "token_budget=10")
+    assert "tokens at once, more than the budget of 10: raise token_budget, or free memory" in told
+
+
+def test_a_budget_of_nothing(refused):
+    assert refused("audit", "token_budget=0").startswith("token_budget=0")
+
+
+def test_a_text_that_is_longer_than_the_context(refused):
+    told = refused("explain", "a great day " * 200, "calibration_rows=8")
+    assert told == "the text cannot be used: longer than the model's context"
+
+
+@pytest.mark.parametrize("verb", ["audit", "attribute", "calibrate"])
+def test_a_tokenizer_that_merges_across_the_seams(refused, tmp_path, verb):
+    """Byte pairs without words: the end of the lead-in and the blank before a label are one token."""
+    model = tiny.save(tmp_path / "model", words=False)
+    told = refused(verb, *SMALL, "plants=keyword", "plant_rows=8", "plant_epochs=1", f"model={model}")
+    assert told.startswith("the tokenizer merges across the seam before ' ")
+    assert told.endswith("change the lead-in, or the model")
+
+
+@pytest.mark.parametrize("verb", ["run", "audit", "attribute", "calibrate"])
+def test_an_operator_that_does_not_exist(refused, verb):
+    told = refused(verb, "operators=redact,delet")
+    assert told == "operators=delet: did you mean 'delete'? it takes redact, delete, infill"
+
+
+@pytest.mark.parametrize("verb", ["run", "audit", "attribute", "targets", "train"])
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [("[good]", "has 1 label; a task needs at least two"), ("{a: good, b: Good}", "cannot be told apart")],
+)
+def test_fewer_than_two_label_words(refused, tmp_path, verb, labels, line):
+    (tmp_path / "one.yaml").write_text(ONE + labels + "\n")
+    assert line in refused(verb, "task=one.yaml")
+
+
+def test_plants_are_built_in_tweets(refused):
+    assert "rules are planted in the built-in tweets" in refused("calibrate", "task=snli")
+
+
+@pytest.mark.parametrize("verb", ["run", "audit", "attribute", "targets", "train"])
+def test_no_row_is_left_after_exclusions(refused, verb):
+    assert refused(verb, *SMALL, "most_words=2").startswith("no text of pocket can be used: more than 2 words (")
+
+
+def rows_in(tmp_path, tenths):
+    """Write texts of which the training split has only those of the pools that ``tenths`` belong to."""
+    task, rows = load_task("sentiment140"), []
+    for n in range(900):
+        word, label = [("great", "positive"), ("sad", "negative")][n % 2]
+        text = f"a {word} day number {n}"
+        if hashlib.sha256(example_id(task, text, {}).encode()).digest()[0] * 10 // 256 in tenths:
+            rows.append({"text": text, "label": label})
+    for split, part in (
+        ("train", rows),
+        ("test", [{"text": f"a {one['text']}", "label": one["label"]} for one in rows]),
+    ):
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    return f"data={tmp_path}"
+
+
+@pytest.mark.parametrize(
+    ("verb", "tenths", "line"),
+    [
+        ("run", range(5), "to build explanations of"),
+        ("train", range(5), "to build explanations of"),
+        ("targets", range(5), "to build explanations of"),
+        ("run", (0, 1, 5, 6, 7, 8, 9), "for `adapted` to learn from"),
+        ("audit", range(2, 10), "to measure the calibration constants on"),
+        ("attribute", range(2, 10), "to measure the calibration constants on"),
+    ],
+)
+def test_no_training_row_is_left(refused, tmp_path, verb, tenths, line):
+    told = f"no training text of {tmp_path} is left {line}: give more rows in the train split"
+    for dry in ([], ["--dry"])[: 1 if verb in WITHOUT_DRY else 2]:
+        assert refused(verb, rows_in(tmp_path, tenths), *SMALL, *dry) == told
+
+
+def test_no_target_that_flips(refused, monkeypatch, tmp_path):
+    task = load_task("sentiment140")
+    inserts = {"negative": ("awful", "sad"), "positive": ("great", "love")}
+    unmoved = Scripted("unmoved", task, lambda text: {"negative": 0.0, "positive": 3.0}, parrot, inserts)
+    monkeypatch.setattr(shelf, "load", lambda *_: unmoved)
+    told = refused("targets", *SMALL, "train_rows=4", "verified=true")
+    assert told == "no training text has a word that flips the answer: verified=false, or more train_rows"
+
+
+def test_a_model_whose_numbers_are_none(tiny_model, monkeypatch):
+    monkeypatch.setattr("saywhy.models.local.logits", lambda model, hidden: torch.full((len(hidden), 500), torch.nan))
+    with pytest.raises(SaywhyError, match="gives numbers that are not finite: try precision=float32"):
+        tiny_model.choose([Choice([{"role": "user", "content": "hi"}], ("a", "b"))])
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("What a day", "calibration_rows"), "'calibration_rows' is not key=value"),
+        (("What a day", "premise=x"), "takes these other fields: none; got: premise"),
+    ],
+)
+def test_what_explain_does_not_take(refused, words, line):
+    assert line in refused("explain", *words)

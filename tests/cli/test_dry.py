@@ -1,0 +1,146 @@
+"""``--dry`` and ``--full``: what would be done, how long it would take, and two ways to say *all of it*."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from moods import PINNED, cases_of
+from saywhy.attribution import METHODS
+from saywhy.checks import CHECKS
+from saywhy.config import parse
+from saywhy.models.scripted import honest
+from saywhy.records import OPERATORS
+from saywhy.ruler import run as calibration
+from saywhy.ruler.plants import PLANTS
+from saywhy.runs import forecast
+
+SMALL = ("rows=4", "calibration_rows=8", "lexicon_rows=40", "steps=3", "samples=20", "plant_rows=16")
+
+
+def minutes(told):
+    """Return the minutes that are told of each stage."""
+    return {stage: float(spent) for spent, stage in re.findall(r"about ([\d.]+) min: (.+)", told)}
+
+
+@pytest.fixture
+def nothing_written(monkeypatch, tmp_path):
+    """Run in an empty folder; it has to stay empty."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_of_an_attribution_has_a_line_a_method(call, tiny_folder, nothing_written):
+    said = call(
+        "attribute", f"model={tiny_folder}", f"methods={','.join(METHODS)}", "operators=delete", *SMALL, "--dry"
+    )
+    assert said.code == 0, said.err
+    stages = minutes(said.err)
+    names = {name if name in ("gradient_x_input", "integrated_gradients", "lexical", "random") else f"{name}-delete"
+             for name in METHODS}  # fmt: skip
+    assert set(stages) == {"predict and calibrate", *names}
+    assert "texts: 4 scored by 7 methods" in said.err
+    assert "min in all, measured on 4 texts here" in said.err
+    assert "steps: 3" in said.err
+    assert not said.out
+
+
+def test_the_plan_of_an_audit_has_a_line_a_robustness_check(call, tiny_folder, nothing_written):
+    words = ("audit", f"model={tiny_folder}", *SMALL, "settings=one-word,free", "readouts=generated,constrained")
+    said = call(*words, "robustness=all", "--dry")
+    assert said.code == 0, said.err
+    assert [name for name in minutes(said.err) if "=" in name] == [f"robustness={check}" for check in CHECKS]
+    assert "not in it" not in said.err
+    few = call(*words, "robustness=noise,verbaliser", "--dry")
+    assert {name for name in minutes(few.err) if "=" in name} == {"robustness=noise", "robustness=verbaliser"}
+
+
+def test_a_check_costs_what_it_computes_for_every_text_and_way_to_ask(monkeypatch):
+    computed = []
+
+    def two_seconds(compute):
+        computed.append(compute())
+        return 2.0
+
+    monkeypatch.setattr(forecast, "seconds_of", two_seconds)
+    toy, cases = cases_of(honest)
+    corpus = SimpleNamespace(task=toy.task, audited=range(12), calibration=range(10))
+    config = parse(["robustness=all"])
+    found = forecast.checks_seconds(toy, cases, config, corpus, PINNED, 0.5)
+    asked = 12 / 6 * 2.0 + 10 * 0.5
+    kinds = dict.fromkeys(("noise", "k-curve", "minimality", "rewrite", "wrong-target"), 4.0)
+    assert found == {"paraphrases": 2 * asked, "labels-reversed": asked, "verbaliser": asked, **kinds}
+    assert len(computed) == 1 + len(kinds)
+    assert {type(one).__name__ for lines in computed for one in lines} == {"Judged", "Curve", "Probe"}
+    config = parse(["robustness=noise"])
+    assert forecast.checks_seconds(toy, cases, config, corpus, PINNED, 0.5) == {"noise": 4.0}
+
+
+def test_the_plan_of_a_calibration_grows_with_its_plants(call, tiny_folder, nothing_written, monkeypatch):
+    monkeypatch.setattr("saywhy.cli.dry_run._Probe.trained", lambda self, rows: 0.01 * len(rows))
+    words = ("calibrate", f"model={tiny_folder}", "methods=occlusion", *SMALL, "plant_rows=16000", "--dry")
+    few = call(*words, "plants=keyword")
+    many = call(*words, f"plants={','.join(PLANTS)}")
+    assert (few.code, many.code) == (0, 0), few.err + many.err
+    assert set(minutes(few.err)) == {"train", "calibrate, check and choose texts", "attribution methods", "metrics"}
+    lessons = sum(plant.lessons for plant in PLANTS.values())
+    assert minutes(many.err)["train"] == pytest.approx(lessons * minutes(few.err)["train"], rel=0.05)
+    assert lessons > len(PLANTS), "rules of two words take more"
+    assert "a plant: 16000 texts x 2 to learn it, 8 to calibrate, 200 to check, 4 of 24 to measure" in few.err
+
+
+def test_a_plan_without_labels_says_what_is_not_in_it(call, tiny_folder, tmp_path):
+    rows = [json.dumps({"text": f"a {word} day {n}"}) for n in range(40) for word in ("sad", "great")]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    words = (f"model={tiny_folder}", f"data={tmp_path / 'rows.jsonl'}", *SMALL, "--dry")
+    said = call("attribute", *words, "methods=lexical,random")
+    assert said.code == 0, said.err
+    assert "not in it: lexical" in said.err
+    assert set(minutes(said.err)) == {"predict and calibrate", "random"}
+
+
+@pytest.mark.parametrize("verb", ["run", "audit", "attribute"])
+def test_a_plan_for_no_texts_is_one_line(call, tiny_folder, tmp_path, verb):
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": f"word{n}"}) + "\n" for n in range(40)))
+    said = call(verb, f"model={tiny_folder}", f"data={tmp_path / 'rows.jsonl'}", "--dry")
+    assert said.code == 2
+    assert "can be used: fewer than two words (" in said.problem
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("attribute", "methods=oclusion"), "did you mean 'occlusion'"),
+        (("calibrate", "methods=oclusion"), "did you mean 'occlusion'"),
+        (("calibrate", "plants=keywrd"), "did you mean 'keyword'"),
+        (("calibrate", "full=ture"), "full=ture: it takes true or false"),
+        (("attribute", "full=true"), "no setting 'full'"),
+    ],
+)
+def test_what_does_not_exist_is_refused_before_anything_is_tried(call, monkeypatch, words, told):
+    monkeypatch.setattr("saywhy.cli.dry_run.load", None)
+    said = call(*words, "--dry")
+    assert said.code == 2
+    assert told in said.problem
+
+
+@pytest.mark.parametrize("words", [("--full",), ("full=true",), ("--full", "full=true"), ("full=false", "full=true")])
+def test_all_of_it_may_be_said_in_two_ways(call, monkeypatch, words):
+    asked = []
+    monkeypatch.setattr(calibration, "calibrate_ruler", lambda config, out: asked.append(config))
+    monkeypatch.setattr("saywhy.report.show", lambda folder, **_: folder)
+    said = call("calibrate", *words, "operators=delete")
+    assert said.code == 0, said.err
+    [config] = asked
+    assert (config.plants, config.methods, config.operators) == (tuple(PLANTS), tuple(METHODS), ("delete",))
+    call("calibrate", "full=false")
+    assert len(asked[1].plants) < len(PLANTS)
+    assert set(calibration.FULL["operators"]) == set(OPERATORS)
+
+
+def test_help_shows_one_of_them(call):
+    told = call("calibrate", "--help").out
+    assert "--full" in told
+    assert "full=true" not in told

@@ -1,0 +1,104 @@
+"""Replies are read as the phrasebook says, and no reply whatever breaks the reader."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from saywhy.protocol import styles
+from saywhy.records import SETTINGS, STYLES
+from saywhy.words import MARK, budget, candidates, fold, occurrences, replace, take_out
+
+PHRASEBOOK = yaml.safe_load((Path(__file__).parent / "phrasebook.yaml").read_text("utf-8"))
+ENTRIES = [
+    pytest.param({**entry, "setting": setting}, id=f"{number}-{entry['style'][:4]}-{setting}")
+    for number, entry in enumerate(PHRASEBOOK)
+    for setting in (SETTINGS if entry["setting"] == "any" else (entry["setting"],))
+]
+WORDS = st.sampled_from(["great!", "love", "Love", "it", "don\u2019t", ":(", "#tag", "@user", "&amp;", "so,", "bad"])
+TEXTS = st.lists(WORDS, min_size=2, max_size=9).map(" ".join)
+
+
+def read(style, setting, text, reply, labels=("negative", "positive")):
+    return styles.read(style, setting, text, reply, labels)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_phrasebook(entry):
+    labels = entry.get("labels", ("negative", "positive"))
+    found = read(entry["style"], entry["setting"], entry["text"], entry["reply"], labels)
+    expected = (entry.get("reason"), tuple(entry.get("words", ())), tuple(entry.get("inserted", ())))
+    assert (found.reason, found.words, found.inserted) == expected
+    if "edited" in entry:
+        assert found.edited == entry["edited"]
+
+
+def test_the_phrasebook_knows_every_reason_and_every_cell():
+    assert {entry["reason"] for entry in PHRASEBOOK if "reason" in entry} == set(styles.REASONS)
+    cells = {(entry.values[0]["style"], entry.values[0]["setting"]) for entry in ENTRIES}
+    assert cells == {(style, setting) for style in STYLES for setting in SETTINGS}
+    assert sum("source" in entry for entry in PHRASEBOOK) >= 30
+
+
+@given(
+    st.sampled_from(STYLES),
+    st.sampled_from(SETTINGS),
+    TEXTS,
+    st.text() | TEXTS | st.text("\"*`'[]:.-\nlove it"),
+)
+def test_any_reply_is_valid_with_an_edited_text_or_invalid_with_a_reason(style, setting, text, reply):
+    found = read(style, setting, text, reply)
+    if found.valid:
+        assert found.edited is not None
+        assert found.edited != text
+        assert max(len(found.words), len(found.inserted)) <= (1 if setting == "one-word" else budget(text))
+        assert set(found.words) <= {word.key for word in candidates(text)}
+    else:
+        assert found.reason in styles.REASONS
+        assert (found.words, found.inserted, found.edited) == ((), (), None)
+
+
+@given(TEXTS, st.data())
+def test_a_word_named_or_redacted_is_read_back(text, data):
+    word = data.draw(st.sampled_from(candidates(text)))
+    assume(len(candidates(text)) > 1)
+    for reply in (word.core, word.run, f'"{word.core}"', f'The word "{word.core}" decided my answer.'):
+        assert read("attribution", "one-word", text, reply).words == (word.key,)
+    edited = take_out(text, {word.key})
+    for reply in (edited, f'"{edited}"', f"Here it is:\n{edited}", edited.replace(MARK, "[redacted]")):
+        found = read("redaction", "one-word", text, reply)
+        assert (found.words, found.edited) == ((word.key,), edited)
+
+
+@given(TEXTS, st.data())
+def test_a_swapped_word_is_read_back_in_both_settings(text, data):
+    word = data.draw(st.sampled_from(candidates(text)))
+    edited = replace(text, {word.key: "fine"})
+    for setting in SETTINGS:
+        found = read("counterfactual", setting, text, edited)
+        assert (found.words, found.inserted, found.edited) == ((word.key,), ("fine",), edited)
+
+
+def test_apply_takes_the_words_out_under_any_operator():
+    read_one = read("redaction", "one-word", "I love it!", "I [REDACTED] it!")
+    edits = [styles.apply(read_one, "redaction", "I love it!", stand_in).edited for stand_in in (MARK, "", "something")]
+    assert edits == ["I [REDACTED] it!", "I it!", "I something it!"]
+
+
+def test_apply_leaves_a_text_alone_whose_word_is_the_stand_in():
+    named = read("attribution", "one-word", "do something now", "something")
+    assert styles.apply(named, "attribution", "do something now", "something").edited == "do something now"
+
+
+def test_apply_leaves_counterfactuals_and_invalid_replies_alone():
+    swap = read("counterfactual", "one-word", "I love it!", "I hate it!")
+    assert styles.apply(swap, "counterfactual", "I love it!", "") == swap
+    invalid = read("attribution", "one-word", "I love it!", "joy")
+    assert styles.apply(invalid, "attribution", "I love it!", "") == invalid
+
+
+def test_keys_of_a_reading_are_folded():
+    found = read("attribution", "one-word", "I DON\u2019T", "don't")
+    assert found.words == (fold("DON\u2019T"),) == (occurrences("I DON\u2019T")[1].key,)

@@ -1,0 +1,199 @@
+"""A study file: what it expands to, what is refused before anything runs, what is frozen."""
+
+from pathlib import Path
+
+import pytest
+
+from plans import SMALL, file_of, plan
+from saywhy.arms import Trained
+from saywhy.records import STYLES, SaywhyError
+from saywhy.study import expand, frozen, steps
+from saywhy.study.read import read_plan
+from saywhy.study.run import Grid
+
+STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_shipped_studies_can_be_read(path):
+    read = read_plan(path)
+    assert read.name == path.stem
+    assert expand.cells(read) or read.with_["split"] == "validation", "what is chosen on validation confirms nothing"
+    assert steps.all_steps(read, expand.units(read))
+
+
+@pytest.mark.parametrize(
+    "name", ["faithful.all.snli", "random-bare.attribution+redaction.all", "lexical.counterfactual.snli+ag_news"]
+)
+def test_names_of_arms_are_read_back(name):
+    assert Trained.parse(name).name == name
+
+
+@pytest.mark.parametrize("name", ["faithful", "honest.all.snli", "faithful.poem.snli"])
+def test_what_is_no_arm_is_refused(name):
+    with pytest.raises(SaywhyError):
+        Trained.parse(name)
+
+
+def test_each_arm_is_trained_and_audited_once():
+    asked = expand.asked(plan())
+    assert asked["base", 0, "snli"].settings == ("one-word",)
+    assert ("base", 1, "snli") not in asked, "nothing in base depends on the seed"
+    assert asked["faithful.all.snli", 1, "snli"]
+    assert asked["faithful.all.all", 0, "ag_news"]
+    every = steps.all_steps(plan(), expand.units(plan()))
+    assert len(every) == len(set(every))
+
+
+def test_a_step_comes_behind_what_it_needs():
+    every = steps.all_steps(plan(), expand.units(plan()))
+    for step in every:
+        if step.kind == "audit":
+            assert all(every.index(one) < every.index(step) for one in steps.needed(plan(), step.arm, step.seed))
+    names = [step.name for step in every]
+    half, whole = (f"train faithful-{one}.all.snli, seed 0" for one in ("half", "refreshed"))
+    assert names.index("train adapted, seed 0") < names.index(half) < names.index(whole)
+
+
+def test_confirmatory_units_come_first_then_those_that_say_most_an_hour():
+    wanted = plan()
+    every = steps.all_steps(wanted, expand.units(wanted))
+    cost = {step: 100.0 if "more" in step.arm else 1.0 for step in every}
+    order = [unit.block for unit in steps.in_order(wanted, cost)]
+    assert order[:4] == ["main"] * 4
+    assert order[-1] == "more"
+
+
+def test_the_work_of_all_steps_is_worked_out_from_the_plan_once(monkeypatch):
+    wanted, asks = plan(), []
+    every = steps.all_steps(wanted, expand.units(wanted))
+    monkeypatch.setattr(steps, "asked", lambda given: asks.append(given) or expand.asked(given))
+    monkeypatch.setattr(steps, "trained_arms", lambda given: asks.append(given) or expand.trained_arms(given))
+    work = {
+        step.name: {size.rate[0]: size.count for size in parts} for step, parts in steps.sizes(wanted, every).items()
+    }
+    assert len(asks) == 2
+    assert len(work) == len(every)
+    assert work["keep base, seed 0"] == {"keep": 60}
+    assert work["train adapted, seed 0"] == {"train": 36}
+    assert work["train faithful.all.snli, seed 1"] == {"train": 16, "targets": 8}
+    assert work["train faithful-more.all.snli, seed 0"] == {"train": 40, "targets": 20}
+    assert work["train random-half.all.snli, seed 0"] == {"train": 8, "targets": 0}
+    assert work["audit base on snli, seed 0"] == {"audit": 60, "decide": 100 + 128}
+
+
+def test_the_run_of_a_task_holds_the_texts_of_its_largest_arm():
+    assert expand.settings(plan()).train_rows == 20
+    assert expand.settings(plan(), "snli", {}).train_rows == 8
+
+
+def test_confirmatory_cells_name_arm_control_and_seeds():
+    cells = expand.cells(plan())
+    assert len(cells) == 2 * len(STYLES)
+    assert {cell["against"] for cell in cells if cell["task"] == "snli"} == {"random.all.snli"}
+    assert all(cell["seeds"] == [0, 1] and cell["direction"] == "higher" for cell in cells)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"blocks": [{"name": "main", "arms": ["faithfull", "random"]}]}, "did you mean 'faithful'"),
+        ({"blocks": [{"name": "main", "train_tasks": [["snly"]]}]}, "did you mean 'snli'"),
+        ({"blocks": [{"name": "main", "test_tasks": ["trec"]}]}, "neither tasks nor unseen"),
+        ({"blocks": [{"name": "main", "test_tasks": "unseen"}], "unseen": []}, "the study has none"),
+        ({"blocks": [{"name": "main", "seeds": [3]}]}, "seed 3"),
+        ({"blocks": [{"name": "main", "settings": ["free"]}]}, "generated"),
+        ({"blocks": [{"name": "main", "with": {"rate": 0.1}}]}, "variant"),
+        ({"blocks": [{"name": "main", "variant": "x", "with": {"rat": 0.1}}]}, "did you mean 'rate'"),
+        ({"blocks": [{"name": "main", "variant": "x", "with": {"rank": 8}}]}, "only 0, all weights"),
+        ({"blocks": [{"name": "main", "styles": ["poem"]}]}, "styles"),
+        ({"blocks": [{"name": "main"}, {"name": "main"}]}, "twice"),
+        ({"confirmatory": [{"block": "mine"}]}, "did you mean 'main'"),
+        (
+            {"confirmatory": [{"block": "main"}, {"block": "main", "styles": ["redaction"]}]},
+            "redaction, .* is there twice",
+        ),
+        ({"confirmatory": [{"block": "main", "against": "faithful"}]}, "no other faithful to compare faithful with"),
+        ({"confirmatory": [{"block": "main", "styles": []}]}, "styles"),
+        ({"blocks": [{"name": "main", "train_styles": []}]}, "train_styles: an empty list"),
+        ({"blocks": [{"name": "main", "train_styles": [[]]}]}, "train_styles: an empty list"),
+        ({"blocks": [{"name": "main", "train_tasks": [[]]}]}, "train_tasks: an empty list"),
+        ({"blocks": [{"name": "main", "test_tasks": []}]}, "test_tasks: an empty list"),
+        ({"confirmatory": [{"block": "main", "arm": "lexical"}]}, "cell that cannot exist"),
+        ({"confirmatory": [{"block": "main", "readout": "generated"}]}, "cell that cannot exist"),
+        ({"tasks": []}, "tasks"),
+        ({"hours": 3}, "no such entry"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(tmp_path, changes, told):
+    with pytest.raises(SaywhyError, match=told) as refused:
+        read_plan(file_of(tmp_path, **changes))
+    assert "\n" not in str(refused.value)
+
+
+def test_settings_are_refused_before_anything_runs(tmp_path):
+    read = read_plan(file_of(tmp_path, **{"with": {"rowz": 3}}))
+    with pytest.raises(SaywhyError, match="did you mean 'rows'"):
+        expand.settings(read)
+    read = read_plan(file_of(tmp_path, **{"with": {"model": "other"}}))
+    with pytest.raises(SaywhyError, match="top of the file"):
+        expand.settings(read)
+
+
+GATE = {"bar": "gate", "arm": "faithful.all.TASK", "tasks": ["snli"]}
+
+
+@pytest.mark.parametrize(
+    ("bar", "told"),
+    [
+        ({**GATE, "arm": "faithfull.all.TASK"}, "no arm 'faithfull.all.snli', did you mean 'faithful.all.snli'"),
+        ({**GATE, "arm": "faithful.redaction.snli", "tasks": ["ag_news"]}, "is not tested on 'ag_news'"),
+        ({"bar": "transfer", "axis": "free", "setting": "free"}, "free explanations are generated only"),
+    ],
+)
+def test_a_bar_on_what_will_never_be_measured_is_refused(bar, told):
+    expand.refuse_bars(plan(bars=[GATE]))
+    with pytest.raises(SaywhyError, match=told):
+        expand.refuse_bars(plan(bars=[bar]))
+
+
+def test_a_task_that_there_is_not_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(SaywhyError, match="snly"):
+        Grid(plan(tasks=["snly"], unseen=[], blocks=[{"name": "main"}], confirmatory=[]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_recipes_under_one_name_are_refused():
+    doubled = [*SMALL["blocks"], {"name": "less", "variant": "more", "train_tasks": [["snli"]], "with": {"epochs": 1}}]
+    with pytest.raises(SaywhyError, match="variant of its own"):
+        expand.trained_arms(plan(blocks=doubled))
+
+
+def test_no_yaml_and_no_file_are_told(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: [", "utf-8")
+    with pytest.raises(SaywhyError, match="no YAML"):
+        read_plan(tmp_path / "a.yaml")
+    with pytest.raises(SaywhyError, match="cannot be read"):
+        read_plan(tmp_path / "b.yaml")
+
+
+def test_what_is_confirmatory_is_frozen(tmp_path):
+    first = frozen.freeze(plan(), tmp_path)
+    assert frozen.freeze(plan(), tmp_path) == first
+    more = [*SMALL["blocks"], {"name": "later", "arms": ["faithful", "lexical"]}]
+    assert frozen.freeze(plan(blocks=more), tmp_path) == first, "exploratory blocks may be added"
+    with pytest.raises(SaywhyError, match=r"changed after its start \(cells"):
+        frozen.freeze(plan(confirmatory=[{"block": "main", "against": "base"}]), tmp_path)
+
+
+def test_how_a_machine_computes_is_not_frozen(tmp_path):
+    first = frozen.freeze(plan(), tmp_path)
+    assert frozen.freeze(plan(**{"with": {**SMALL["with"], "precision": "float32"}}), tmp_path) == first
+
+
+def test_an_edited_frozen_part_is_noticed(tmp_path):
+    frozen.freeze(plan(), tmp_path)
+    path = tmp_path / "frozen.json"
+    path.write_text(path.read_text("utf-8").replace("0.05", "0.5"), "utf-8")
+    with pytest.raises(SaywhyError, match="edited after it was frozen"):
+        frozen.freeze(plan(), tmp_path)

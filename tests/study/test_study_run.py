@@ -1,0 +1,188 @@
+"""A study on a tiny model: each step once, resumable, within a budget, refused when its file is changed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from saywhy.bank.release import release
+from saywhy.records import SaywhyError
+from saywhy.report.study import load_study
+from saywhy.report.study.files import cells_csv, confirmatory_csv, retention_csv
+from saywhy.report.study.summary import summarise_study
+from saywhy.study.command import study
+from saywhy.study.join import join
+from saywhy.study.plan import Plan
+from saywhy.study.run import Grid
+
+PLAN = {
+    "name": "tiny",
+    "tasks": ["sentiment140", "snli"],
+    "unseen": ["ag_news"],
+    "seeds": [0],
+    "instruction_rows": 2,
+    "with": {"rows": 2, "adapt_rows": 3, "train_rows": 2, "decide_rows": 4, "calibration_rows": 4, "most_words": 9},
+    "blocks": [
+        {"name": "main", "arms": ["base", "adapted", "faithful", "random"], "train_tasks": [["sentiment140"]]},
+        {"name": "anew", "arms": ["faithful", "transplant"], "variant": "refreshed", "train_tasks": [["sentiment140"]]},
+        {"name": "more", "variant": "more", "train_tasks": [["sentiment140"]], "with": {"train_rows": 4}},
+        {"name": "joint", "train_tasks": "all", "test_tasks": "unseen", "styles": ["attribution"]},
+    ],
+    "confirmatory": [{"block": "main"}],
+}
+
+
+@pytest.fixture
+def plan(tiny_folder) -> Plan:
+    return Plan(**PLAN, model=str(tiny_folder))
+
+
+def file_of(folder: Path, plan: Plan, **changes) -> Path:
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump({**plan.resolved(), **changes}), "utf-8")
+    return path
+
+
+def verdicts(out: Path) -> dict[str, list[str]]:
+    """Everything that must not depend on when a study was stopped."""
+    kept = ("id", "arm", "seed", "style", "words", "inserted", "prediction", "hit", "floor", "ceiling")
+    return {
+        str(path.relative_to(out)): [
+            json.dumps({key: json.loads(line)[key] for key in kept}) for line in path.read_text("utf-8").splitlines()
+        ]
+        for path in sorted(out.glob("tasks/*/seed-*/*/rows.jsonl"))
+    }
+
+
+@pytest.mark.slow
+def test_a_study_runs_whole_and_a_second_time_does_nothing(plan, tmp_path):
+    out = tmp_path / "out"
+    assert Grid(plan, out).run()
+    told = json.loads((out / "study.json").read_text("utf-8"))
+    assert set(told["seconds"]) == {step.name for step in Grid(plan, out).steps}
+    assert json.loads((out / "frozen.json").read_text("utf-8"))["cells"]
+    more = out / "models" / "seed-0" / "faithful-more.all.sentiment140" / "training.jsonl"
+    less = out / "models" / "seed-0" / "faithful.all.sentiment140" / "training.jsonl"
+    ids = [{json.loads(line)["id"] for line in path.read_text("utf-8").splitlines()} for path in (less, more)]
+    assert ids[0] < ids[1], "a learning curve adds texts to the same ones"
+    assert (out / "models" / "seed-0" / "base" / "retention.json").is_file()
+    assert {path.parts[-4] for path in out.glob("tasks/*/seed-0/*/rows.jsonl")} == {"sentiment140", "ag_news"}
+    before = {path: path.stat().st_mtime_ns for path in out.glob("**/*.jsonl")}
+    assert Grid(plan, out).run()
+    assert before == {path: path.stat().st_mtime_ns for path in out.glob("**/*.jsonl")}
+
+
+@pytest.mark.slow
+def test_a_killed_study_goes_on_where_it_was(plan, tmp_path):
+    small = plan.model_copy(update={"blocks": plan.blocks[:1]})
+    file = file_of(tmp_path, small)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert Grid(small, whole).run()
+    command = [sys.executable, "-m", "saywhy", "study", str(file), f"out={killed}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    for sign in ("models/seed-0/adapted/adapter/saywhy.json", "tasks/*/seed-0/faithful.*/rows.jsonl"):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        while process.poll() is None and not list(killed.glob(sign)):
+            time.sleep(0.01)
+        assert process.poll() is None, "it ended before it could be killed"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert Grid(small, killed).run()
+    assert verdicts(killed) == verdicts(whole)
+
+
+def test_a_budget_stops_before_what_does_not_fit(plan, tmp_path, capsys):
+    small = plan.model_copy(update={"blocks": plan.blocks[:1]})
+    assert not Grid(small, tmp_path / "out").run(hours=1e-6)
+    assert "does not fit into" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("tasks/*/seed-0/*/rows.jsonl"))
+
+
+def test_a_file_edited_after_the_start_is_refused(plan, tmp_path, capsys):
+    file, out = file_of(tmp_path, plan), tmp_path / "out"
+    study(file, [f"out={out}"], dry=True)
+    assert "confirmatory main" in capsys.readouterr().err
+    with pytest.raises(SaywhyError, match=r"changed after its start .*with"):
+        study(file_of(tmp_path, plan, **{"with": {**PLAN["with"], "rows": 3}}), [f"out={out}"], dry=True)
+    with pytest.raises(SaywhyError, match=r"changed after its start .*block main"):
+        study(file_of(tmp_path, plan, blocks=plan.resolved()["blocks"][1:], confirmatory=[]), [f"out={out}"], dry=True)
+    later = [*plan.resolved()["blocks"], {"name": "later", "arms": ["lexical"], "train_tasks": [["snli"]]}]
+    study(file_of(tmp_path, plan, blocks=later), [f"out={out}"], dry=True)
+
+
+def test_only_the_blocks_asked_for_are_done_and_in_that_order(plan, tmp_path, capsys):
+    file, out = file_of(tmp_path, plan), f"out={tmp_path / 'out'}"
+    study(file, [out, "blocks=joint,mo"], dry=True)
+    assert re.findall(r"(?:confirm|explor)atory (\w+):", capsys.readouterr().err) == ["joint", "more"]
+    with pytest.raises(SaywhyError, match=r"'m' begins 2 of the blocks of study tiny, which has: main; anew; more"):
+        study(file, [out, "blocks=m"], dry=True)
+
+
+def test_a_folder_of_something_else_is_refused(plan, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine", "utf-8")
+    with pytest.raises(SaywhyError, match="no study and not empty"):
+        Grid(plan, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pair", "told"),
+    [
+        ("rows=3", "stands in its file"),
+        ("hours=soon", "above 0"),
+        ("hours=nan", "above 0"),
+        ("hours=inf", "above 0"),
+        ("hours", "a study takes"),
+        ("beside=nowhere", "no bank of a study"),
+        ("seeds=0,7", "'7' is no seed of study tiny, which has 0"),
+        ("blocks=maim", "'maim' is no block of study tiny, which has: main; anew"),
+        ("blocks=", "'' is no block"),
+        ("precision=float8", r"precision: .*'float32'"),
+    ],
+)
+def test_words_that_a_study_does_not_take_are_refused(plan, tmp_path, pair, told):
+    with pytest.raises(SaywhyError, match=told):
+        study(file_of(tmp_path, plan), [f"out={tmp_path / 'out'}", pair], dry=True)
+
+
+@pytest.mark.slow
+def test_what_two_machines_did_is_what_one_does(plan, tmp_path, capsys):
+    main = {**plan.resolved()["blocks"][0], "seeds": [0, 1]}
+    few = {"name": "few", "variant": "few", "train_tasks": [["sentiment140"]], "with": {"train_rows": 1}}
+    study(file_of(tmp_path, plan, seeds=[0, 1], blocks=[main, few]), [f"out={tmp_path / 'whole'}"])
+    study(file_of(tmp_path, plan, seeds=[0, 1], blocks=[main]), [f"out={tmp_path / 'here'}", "seeds=0"])
+    assert not list((tmp_path / "here").glob("tasks/*/seed-1")), "the other seed is left to the other machine"
+    here = release(tmp_path / "here", tmp_path / "bank-here")
+    more = file_of(tmp_path, plan, seeds=[0, 1], blocks=[main, few])
+    study(more, [f"out={tmp_path / 'there'}", f"beside={here}"])
+    audited = {place.parent.name for place in (tmp_path / "there").glob("tasks/*/seed-0/*/rows.jsonl")}
+    assert audited == {"faithful-few.all.sentiment140", "random-few.all.sentiment140"}, "the rest is in the bank"
+    assert "not bit for bit" not in capsys.readouterr().err, "adapted is the same, trained again"
+    there = release(tmp_path / "there", tmp_path / "bank-there")
+    joint = join([there, here], tmp_path / "joint")
+    of_joint, of_whole = (summarise_study(load_study(one)) for one in (joint, tmp_path / "whole"))
+    for made in (cells_csv, confirmatory_csv, retention_csv):
+        assert made(of_joint) == made(of_whole)
+
+
+@pytest.mark.slow
+def test_the_shipped_smoke_study_yields_the_full_page(call, tmp_path):
+    out = tmp_path / "smoke"
+    told = call("study", Path(__file__).parents[2] / "studies" / "smoke.yaml", f"out={out}")
+    assert told.code == 0, told.err
+    page = (out / "report.html").read_text("utf-8")
+    found = set(re.findall(r'<h2 id="([\w-]+)">', page))
+    wanted = "confirmatory bars results styles tasks free others graded curve ablations retention groups failed"
+    assert found >= {*wanted.split(), "examples", "made", "cells-sentiment140"}, found
+    assert "Not finished" not in page
+    assert "nan" not in page.lower().split()
+    measured = (out / "confirmatory.csv").read_text("utf-8").splitlines()[1:]
+    assert len(measured) == 3
+    assert not any("not measured" in line for line in measured)
+    assert (out / "models" / "seed-1" / "faithful.all.sentiment140" / "adapter" / "README.md").is_file()

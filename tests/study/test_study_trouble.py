@@ -1,0 +1,196 @@
+"""What can go wrong around a study: one line, exit code 2, and what was computed is used by the next try."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+import tiny
+from problems import fill_disk
+from saywhy.folders import store
+from saywhy.folders.store import write_json
+from saywhy.models import spec
+from saywhy.records import SaywhyError
+from saywhy.study.plan import Plan
+from saywhy.study.read import read_plan
+from saywhy.study.run import Grid
+
+PLAN = {
+    "name": "tiny",
+    "tasks": ["sentiment140"],
+    "instruction_rows": 0,
+    "with": {
+        **{"rows": 3, "adapt_rows": 2, "train_rows": 2, "decide_rows": 2, "calibration_rows": 2},
+        **{"most_words": 9, "chunk": 1, "pinned_words": 2},
+    },
+    "blocks": [{"name": "start", "arms": ["base"], "test_tasks": ["sentiment140"]}],
+}
+
+
+@pytest.fixture
+def told(tiny_folder, tmp_path):
+    """Return a function that writes a study file with some entries changed."""
+
+    def write(**changes):
+        path = tmp_path / "study.yaml"
+        path.write_text(yaml.safe_dump({**PLAN, "model": str(tiny_folder), **changes}), "utf-8")
+        return path
+
+    return write
+
+
+def tweets(folder):
+    """Write made-up texts for every split, and instructions beside them."""
+    for split in ("train", "validation", "test"):
+        rows = [
+            {"text": f"{split} number {at} was {mood} today", "label": label}
+            for at, (mood, label) in enumerate([("lovely", "positive"), ("dreary", "negative")] * 20)
+        ]
+        store.write_lines(folder / "sentiment140" / f"{split}.jsonl", rows)
+        turns = [{"role": "user", "content": "Name a colour."}, {"role": "assistant", "content": "Blue."}]
+        store.write_lines(folder / "replay" / f"{split}.jsonl", [{"messages": turns}] * 4)
+    return folder
+
+
+def test_data_that_is_missing_is_one_line_and_its_place_may_be_mended(call, told, tmp_path):
+    file, out = told(data=str(tmp_path / "nowhere")), f"out={tmp_path / 'out'}"
+    said = call("study", str(file), out)
+    assert said.code == 2
+    assert f"{tmp_path / 'nowhere' / 'sentiment140'}" in said.problem
+    assert "no such file or folder" in said.problem
+    mended = call("study", str(file), out, f"data={tweets(tmp_path / 'here')}")
+    assert mended.code == 0, mended.err
+    moved = (tmp_path / "here").rename(tmp_path / "there")
+    before = (tmp_path / "out/tasks/sentiment140/seed-0/base/rows.jsonl").stat().st_mtime_ns
+    assert call("study", str(file), out, f"data={moved}").code == 0, "the same texts, elsewhere"
+    assert (tmp_path / "out/tasks/sentiment140/seed-0/base/rows.jsonl").stat().st_mtime_ns == before
+
+
+def test_other_texts_in_the_place_of_the_old_ones_are_refused(call, told, tmp_path):
+    data = tweets(tmp_path / "data")
+    file, out = told(data=str(data)), f"out={tmp_path / 'out'}"
+    assert call("study", str(file), out, "--dry").code == 0
+    test = data / "sentiment140" / "test.jsonl"
+    test.write_text(test.read_text("utf-8").replace("lovely", "splendid"), "utf-8")
+    said = call("study", str(file), out)
+    assert said.code == 2
+    assert "holds another run (rows: " in said.problem
+
+
+def test_files_below_the_data_folder_move_with_it(tmp_path, told):
+    data = tweets(tmp_path / "elsewhere")
+    file = told(data="../texts", **{"with": {**PLAN["with"], "replay": "../texts/replay/train.jsonl"}})
+    moved = read_plan(file, {"data": str(data)})
+    assert moved.with_["replay"] == "../texts/replay/train.jsonl", "what is frozen names no machine's folder"
+    grid = Grid(moved, tmp_path / "out")
+    assert grid.shelf.replay, "read from where the data is now"
+    assert read_plan(file).place("/texts/replay/train.jsonl") == "/texts/replay/train.jsonl"
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(call, told, tmp_path):
+    said = call("study", str(told(data="hub")), f"out={tmp_path / 'out'}")
+    assert said.code == 2
+    assert said.problem.startswith("hub data ")
+    assert said.problem.endswith("pass data=FOLDER_OR_FILE instead")
+
+
+def test_an_adapter_of_another_base_is_refused(call, told, tiny_folder, tmp_path):
+    write_json(tmp_path / "adapter" / "adapter_config.json", {"base_model_name_or_path": str(tiny_folder)})
+    write_json(tmp_path / "adapter" / spec.CONSTANTS_FILE, {"base": {"fingerprint": "sha256:0123456789abcdef"}})
+    said = call("study", str(told(model=str(tmp_path / "adapter"))), f"out={tmp_path / 'out'}")
+    assert said.code == 2
+    assert "was trained on another base (sha256:0123456789abcdef)" in said.problem
+
+
+def test_a_study_edited_after_its_start_is_one_line(call, told, tmp_path):
+    out = f"out={tmp_path / 'out'}"
+    assert call("study", str(told()), out, "--dry").code == 0
+    said = call("study", str(told(**{"with": {**PLAN["with"], "rows": 4}})), out)
+    assert said.code == 2
+    assert "the file was changed after its start (with: " in said.problem
+
+
+@pytest.mark.parametrize("fails_at", [1, 9])
+def test_a_full_disk_is_one_line_and_the_next_try_goes_on(call, told, tmp_path, monkeypatch, fails_at):
+    file, full, straight = told(), tmp_path / "full", tmp_path / "straight"
+    assert call("study", str(file), f"out={straight}").code == 0
+    free = fill_disk(monkeypatch, fails_at)
+    said = call("study", str(file), f"out={full}")
+    assert said.code == 2
+    assert said.problem.startswith("No space left on device")
+    free()
+    again = call("study", str(file), f"out={full}")
+    assert again.code == 0, again.err
+    rows = "tasks/sentiment140/seed-0/base/rows.jsonl"
+    assert (full / rows).read_text("utf-8") == (straight / rows).read_text("utf-8")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"plan": 3, "seconds": {}}', "{"])
+def test_a_damaged_manifest_is_one_line(call, told, tmp_path, text):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "study.json").write_text(text, "utf-8")
+    said = call("study", str(told()), f"out={tmp_path / 'out'}")
+    assert said.code == 2
+    assert "study.json" in said.problem
+
+
+def test_a_bank_is_not_gone_on_with(call, told, tmp_path):
+    plan = read_plan(told())
+    write_json(tmp_path / "bank" / "study.json", {"bank": 1, "plan": plan.resolved(), "seconds": {}})
+    before = (tmp_path / "bank" / "study.json").read_bytes()
+    said = call("study", str(told()), f"out={tmp_path / 'bank'}")
+    assert said.code == 2
+    assert "is a released bank: say beside=" in said.problem
+    assert (tmp_path / "bank" / "study.json").read_bytes() == before
+
+
+def test_an_audit_that_was_begun_is_not_asked_for_more(told, tmp_path):
+    """Chunks that are there lack what the new block asks for: merged with later ones, it would have fewer texts."""
+    plan, out = read_plan(told()), tmp_path / "out"
+    Grid(plan, out).member("sentiment140")
+    spoken = {"name": "spoken", "arms": ["base"], "test_tasks": ["sentiment140"], "readouts": ["generated"]}
+    more = Plan(**{**plan.resolved(), "blocks": [*PLAN["blocks"], spoken]})
+    Grid(more, out)  # nothing is asked of base yet
+    write_json(out / "tasks/sentiment140/seed-0/base/.rows-parts/00000.json", {"rows": []})
+    with pytest.raises(SaywhyError, match="base is audited on sentiment140 already, and a new block asks more of it"):
+        Grid(more, out)
+
+
+STUDY = """
+import sys
+from saywhy.models import spec
+real = spec.read_weights
+spec._packaged = lambda: __import__("pathlib").Path(sys.argv[1]) / "model.safetensors"
+spec._SHA256 = __import__("hashlib").sha256(spec._packaged().read_bytes()).hexdigest()
+spec.read_weights = lambda of, dtype=None: real(spec.Spec("tiny", sys.argv[1], "tiny"))
+from pathlib import Path
+from saywhy.study.command import study
+study(Path(sys.argv[2]), [f"out={sys.argv[3]}", f"model={spec.DEFAULT}"])
+"""
+
+
+@pytest.mark.slow
+def test_two_studies_share_one_cache_at_the_same_time(told, tmp_path):
+    model, file = tiny.save(tmp_path / "model"), told()
+    shared = {**os.environ, "SAYWHY_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    outs = [tmp_path / name for name in ("one", "two")]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", STUDY, str(model), str(file), str(out)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=shared,
+        )
+        for out in outs
+    ]
+    said = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    rows = [(out / "tasks/sentiment140/seed-0/base/rows.jsonl").read_text("utf-8") for out in outs]
+    assert rows[0] == rows[1]
+    assert len(rows[0].splitlines()) == 9
+    assert len(list((tmp_path / "cache").iterdir())) == 1, "the weights are there once"
+    assert json.loads((outs[0] / "study.json").read_text("utf-8"))["model"]["name"] == spec.DEFAULT

@@ -1,0 +1,154 @@
+"""Pools of texts, words' associations, and what is made of them."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from saywhy.config import Config
+from saywhy.measure.edits import Item
+from saywhy.records import STYLES, Example, Prediction, SaywhyError
+from saywhy.tasks import lexicon
+from saywhy.tasks.corpus import assemble, associate, pin
+from saywhy.tasks.task import load_task
+from saywhy.training import rows as lessons
+from saywhy.training import targets, turns
+from saywhy.training.targets import Pick
+from saywhy.words import MARK, candidates, fold
+
+PINNED = {"negative": ("awful", "sad"), "positive": ("great", "love")}
+
+
+def item(text: str, label: str = "positive") -> Item:
+    other = "negative" if label == "positive" else "positive"
+    return Item(Example(text[:8], text), Prediction(label, label, {label: -0.1, other: -2.3}, 2.2, other))
+
+
+def test_pools_are_disjoint_and_nested_at_every_size():
+    small, large = (
+        assemble(Config(rows=20 * k, adapt_rows=30 * k, train_rows=40 * k, calibration_rows=25 * k)) for k in (1, 2)
+    )
+    for corpus in (small, large):
+        pools = [{one.id for one in pool} for pool in (corpus.calibration, corpus.adapt, corpus.arms, corpus.audited)]
+        assert sum(map(len, pools)) == len(set.union(*pools))
+    for name in ("calibration", "adapt", "arms", "audited"):
+        first, more = getattr(small, name), getattr(large, name)
+        assert more[: len(first)] == first
+        assert len(more) == 2 * len(first)
+
+
+def test_associations_find_the_planted_words():
+    texts = ["a grand day out", "a grand plan", "the grand hall", "a bleak day out", "the bleak plan", "a bleak hall"]
+    found = lexicon.associations(texts, ["up"] * 3 + ["down"] * 3)
+    assert max(found["up"], key=found["up"].get) == "grand"
+    assert max(found["down"], key=found["down"].get) == "bleak"
+    assert found["up"]["grand"] == pytest.approx(-found["down"]["grand"], abs=1e-9)
+    assert lexicon.most_associated(found, "Bleak or grand?", "down") == "bleak"
+
+
+def test_pinned_words_leave_label_words_rare_words_and_handles_out():
+    texts = ["positive grand @pal1 day"] * 4 + ["bleak day now"] * 4 + ["superb"]
+    labels = ["positive"] * 4 + ["negative"] * 4 + ["positive"]
+    found = lexicon.associations(texts, labels)
+    lists = lexicon.pinned(found, texts, ["positive", "negative"], 9)
+    assert lists["positive"][0] == "grand"
+    assert not {"positive", "superb", "pal1"} & set(lists["positive"])
+
+
+def test_too_few_texts_for_counterfactual_words_is_said():
+    corpus = assemble(Config(lexicon_rows=2))
+    with pytest.raises(SaywhyError, match="too few training texts"):
+        pin(corpus, associate(corpus, [one.label for one in corpus.lexicon]), 4)
+
+
+def test_random_picks_hang_on_seed_and_text_alone():
+    items = [item(f"word{i} and some more of it here") for i in range(30)]
+    straight = targets.at_random(items, PINNED, 3)
+    assert targets.at_random(items[::-1], PINNED, 3) == straight[::-1]
+    assert targets.at_random(items, PINNED, 4) != straight
+    assert len({one["attribution"].words for one in straight}) > 4
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_completion_is_what_its_own_reader_accepts(style):
+    from saywhy.protocol import styles
+
+    text = "Great, the great match was cancelled :("
+    pick = targets.Pick(("great",), ("awful",) if style == "counterfactual" else ())
+    said, spans = turns.completion(text, style, pick)
+    read = styles.read(style, "one-word", text, said)
+    assert read.valid
+    assert read.words == ("great",)
+    decided = [said[a:b] for a, b in spans]
+    assert decided == {"attribution": ["Great"], "redaction": ["[", "["], "counterfactual": ["Awful", "awful"]}[
+        style
+    ] or (style == "counterfactual" and [fold(word) for word in decided] == ["awful", "awful"])
+
+
+def test_free_picks_stay_within_the_budget():
+    from saywhy.words import budget
+
+    items = [item("one two three four five six seven eight nine ten eleven twelve")] * 3
+    for picks in targets.at_random(items, PINNED, 1, free=True):
+        for pick in picks.values():
+            assert 2 <= len(pick.words) <= budget(items[0].example.text)
+
+
+def test_training_rows_hold_the_models_own_prediction_and_serialise():
+    task, mine = load_task("sentiment140"), item("the view was grand today", "negative")
+    picks = targets.at_random([mine], PINNED, 0)
+    rows = turns.rows(task, [mine], picks, STYLES, labels=["negative"])
+    assert [row["style"] for row in rows] == ["label", *STYLES]
+    assert rows[0]["completion"][0]["content"] == "The sentiment of the tweet is negative."
+    assert all(row["prompt"][1]["content"].endswith("negative.") for row in rows[1:])
+    assert MARK in rows[2]["completion"][0]["content"]
+    assert json.loads(json.dumps(rows)) == rows
+
+
+def test_an_anchor_holds_every_label_with_the_share_that_the_model_gives_it():
+    task, mine = load_task("ag_news"), item("the view was grand today", "Business")
+    shares = {"World": 0.2, "Sports": 0.004, "Business": 0.7, "Sci/Tech": 0.096}
+    told = dataclasses.replace(mine.prediction, scores={label: math.log(share) for label, share in shares.items()})
+    rows = turns.anchor_rows(task, [Item(mine.example, told)])
+    assert [row["share"] for row in rows] == pytest.approx([0.2, 0.7, 0.096])
+    for row, label in zip(rows, ("World", "Business", "Sci/Tech"), strict=True):
+        [(start, stop)] = row["decision"]
+        assert row["completion"][0]["content"][start:stop] == task.labels[label]
+
+
+def test_a_row_of_words_that_stay_supervises_those_behind_the_deciding_one_only():
+    task, mine = load_task("sentiment140"), item("the view was grand today, was it")
+    picks = {"attribution": Pick(("view",)), "redaction": Pick(("view",)), "counterfactual": Pick(("it",), ("sad",))}
+    [row] = turns.stay_rows(task, [mine], [picks], STYLES, 0.5)
+    assert row["style"] == "redaction"
+    said = row["completion"][0]["content"]
+    assert said == mine.example.text
+    assert [said[start:].split()[0] for start, _ in row["decision"]] == ["was", "grand", "today,", "it"]
+
+
+@pytest.mark.parametrize(
+    ("told", "labels", "stays"),
+    [
+        ({}, 1, 0),
+        ({"label_weight": 0}, 0, 0),
+        ({"label_turn": "probabilities"}, 2, 0),
+        ({"label_turn": "probabilities", "label_weight": 0}, 0, 0),
+        ({"stay_weight": 0.2}, 1, 2),
+        ({"stay_weight": 0.2, "train_styles": ("redaction",)}, 1, 1),
+    ],
+)
+def test_an_arm_practises_what_its_settings_say(told, labels, stays):
+    task, mine = load_task("sentiment140"), item("the view was grand today")
+    picks = {"attribution": Pick(("was",)), "redaction": Pick(("was",)), "counterfactual": Pick(("was",), ("sad",))}
+    rows = lessons.of_arm(Config(**told), task, [mine], [picks], [picks])
+    assert sum(row["style"] == "label" for row in rows) == labels
+    assert sum("copied" in row for row in rows) == stays
+    assert {row["share"] for row in rows if "copied" in row} <= {0.2}
+
+
+def test_lexical_names_the_associated_word_whatever_the_model_uses():
+    found = {"positive": {"grand": 3.0, "view": 0.1}, "negative": {"was": 1.0}}
+    [picks] = targets.lexical([item("The view was grand")], found, PINNED, 0)
+    assert {pick.words for pick in picks.values()} == {("grand",)}
+    assert {word.key for word in candidates("The view was grand")} >= {"grand"}
