@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from saywhy.folders.store import read_json, write, write_json
+from saywhy.folders.store import read_json, write_json, write_text
 
 T = TypeVar("T")
 
@@ -197,9 +197,9 @@ def write_section(path: Path, name: str, body: str) -> None:
     block = f"{begin}\n{body.strip()}\n{end}"
     if begin in old and end in old:
         head, tail = old.split(begin, 1)[0], old.split(end, 1)[1]
-        write(path, head + block + tail)
+        write_text(path, head + block + tail)
     else:
-        write(path, f"{old.rstrip()}\n\n{block}\n")
+        write_text(path, f"{old.rstrip()}\n\n{block}\n")
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

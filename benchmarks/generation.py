@@ -36,14 +36,14 @@ from benchmarks import plain
 from benchmarks.common import Done, Ledger, Outcome, alternate, fastest, grid, progress
 from benchmarks.script import STATE, Texts, arguments, begin, finish, positive, run, source_of, texts
 from benchmarks.work import Bare, Counter, Machine, exact_products, load_bare, load_exact
-from saywhy.config import parse
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.measure.readouts import reply_room, request
+from saywhy.measure.readouts import explanation_chat, reply_room
 from saywhy.models.local import LocalModel
 from saywhy.protocol.prompts import Message
 from saywhy.records import STYLES, Setting, StyleName
 from saywhy.runs.run import Run
+from saywhy.settings import parse
 
 TASK = "sentiment140"
 SETTINGS: tuple[Setting, ...] = ("one-word", "free")
@@ -71,7 +71,7 @@ def asks(texts: Texts, items: Sequence[Item], styles: Sequence[StyleName]) -> li
         Ask(
             (style, setting),
             item.example.text,
-            request(texts.task, item, style, setting),
+            explanation_chat(texts.task, item, style, setting),
             reply_room(item.example.text, style, setting),
         )
         for item in items
@@ -112,7 +112,7 @@ def transformers(bare: Bare, chats: Sequence[Ask], sizes: Sequence[int]) -> Done
 
 @torch.inference_mode()
 def _generate(bare: Bare, rows: Sequence[plain.Ids], room: int, *, lookup: bool) -> list[list[int]]:
-    end = bare.chat.ender[0]
+    end = bare.chat.end_of_turn[0]
     ids, seen = plain.left_padded(rows, end)
     more: dict[str, Any] = {"prompt_lookup_num_tokens": 10} if lookup else {}
     out = bare.model.generate(  # type: ignore[operator]
@@ -129,7 +129,7 @@ def _generate(bare: Bare, rows: Sequence[plain.Ids], room: int, *, lookup: bool)
 
 
 def _reply(bare: Bare, row: list[int]) -> str:
-    end = bare.chat.ender[0]
+    end = bare.chat.end_of_turn[0]
     return bare.chat.reply(row[: row.index(end)] if end in row else row)
 
 
@@ -153,9 +153,10 @@ def adapted(options: argparse.Namespace) -> str:
         ]
     )
     folder: Path = STATE / where
-    adapter = Run(config, folder).make("adapted", 0)
+    run = Run(config, folder)
+    run.ensure_trained("adapted", 0)
     exact_products()
-    return str(adapter)
+    return str(run.models.adapter("adapted", 0))
 
 
 def measure(

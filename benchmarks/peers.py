@@ -17,10 +17,10 @@ from benchmarks import plain
 from benchmarks.common import progress
 from benchmarks.script import STATE
 from benchmarks.work import Bare
-from saywhy.models.spec import resolve
+from saywhy.models.spec import resolve_model
 from saywhy.records import Example, SaywhyError
 from saywhy.tasks.task import Task
-from saywhy.words import MARK, candidates, take_out
+from saywhy.words import REDACTED_MARK, candidates, take_out
 
 INSEQ = "0.7.1"
 INSEQ_SIZES = (8, 1)
@@ -42,7 +42,7 @@ def captum_drops(model: Bare, task: Task, example: Example) -> list[list[float]]
     words = candidates(example.text)
 
     def template(*values: str) -> str:
-        gone = {word.key for word, value in zip(words, values, strict=True) if value == MARK}
+        gone = {word.key for word, value in zip(words, values, strict=True) if value == REDACTED_MARK}
         text = take_out(example.text, gone)
         return plain.rendered(model.chat, task, text, dict(example.context))
 
@@ -53,7 +53,7 @@ def captum_drops(model: Bare, task: Task, example: Example) -> list[list[float]]
     drops = []
     for token in plain.label_tokens(model.chat, task):
         features = TextTemplateInput(
-            template=template, values=[word.core for word in words], baselines=[MARK] * len(words)
+            template=template, values=[word.core for word in words], baselines=[REDACTED_MARK] * len(words)
         )
         found = attribution.attribute(features, target=torch.tensor([token]), forward_in_tokens=False)
         drops.append([float(value) for value in found.seq_attr])
@@ -65,7 +65,7 @@ class Inseq:
 
     def __init__(self, model_name: str, threads: int) -> None:
         python = _environment()
-        told = json.dumps({"model": resolve(model_name).base, "threads": threads or torch.get_num_threads()})
+        told = json.dumps({"model": resolve_model(model_name).base, "threads": threads or torch.get_num_threads()})
         worker = Path(__file__).with_name("inseq_worker.py")
         self._log = (STATE / "inseq.log").open("w", encoding="utf-8")
         self._process = subprocess.Popen(

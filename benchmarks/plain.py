@@ -46,7 +46,7 @@ def log_probs(model: Bare, rows: Sequence[Ids], wanted: Sequence[int], budget: i
     """Return log P of the ``wanted`` tokens behind each row."""
     found: list[list[float]] = [[] for _ in rows]
     for batch in batched([len(row) for row in rows], budget):
-        ids, seen = left_padded([rows[i] for i in batch], model.chat.ender[0])
+        ids, seen = left_padded([rows[i] for i in batch], model.chat.end_of_turn[0])
         logits = model.model(
             input_ids=ids,
             attention_mask=seen,
@@ -74,7 +74,7 @@ def label_tokens(chat: Chat, task: Task) -> list[int]:
 
 def rendered(chat: Chat, task: Task, text: str, context: dict[str, str]) -> str:
     """Return the prompt that the label word follows."""
-    return chat.open(prompts.question(task, text, context)) + task.lead_in
+    return chat.open(prompts.question_chat(task, text, context)) + task.lead_in
 
 
 def best_budget(model: Bare, rows: Sequence[Ids], wanted: Sequence[int]) -> int:

@@ -30,11 +30,12 @@ import torch
 from benchmarks.common import Checked, Done, Ledger, Outcome, alternate, grid
 from benchmarks.script import Texts, arguments, begin, finish, positive, run, texts
 from benchmarks.work import Counter, Machine, exact_products, load_exact
+from saywhy.measure.calibration import calibrate
 from saywhy.measure.edits import Item, every_edit
-from saywhy.measure.predict import Classifier, calibrate
+from saywhy.measure.predict import Classifier
 from saywhy.models.local import LocalModel
-from saywhy.models.precision import choose
-from saywhy.models.spec import resolve
+from saywhy.models.precision import choose_precision
+from saywhy.models.spec import resolve_model
 from saywhy.models.weights import load_base
 from saywhy.records import Example, SaywhyError
 
@@ -178,7 +179,7 @@ def measure(bench: Bench, tried: Format, rounds: int, ledger: Ledger, count: Cou
 
 def formats(model: LocalModel, rounding: Rounding, options: argparse.Namespace) -> Iterator[Format]:
     """Yield the formats; a bfloat16 model is loaded when its turn comes."""
-    units = choose().products == "bfloat16"
+    units = choose_precision().products == "bfloat16"
     exact_products()
     yield Format("products", model, hardware if units else rounding.rounding, options.texts)
     yield Format("bfloat16", load_bfloat16(options.model), nullcontext, min(options.texts, options.bfloat16_texts))
@@ -186,7 +187,7 @@ def formats(model: LocalModel, rounding: Rounding, options: argparse.Namespace) 
 
 def load_bfloat16(name: str) -> LocalModel:
     """Load a model whose weights, activations and sums are bfloat16."""
-    weights, tokenizer = load_base(resolve(name), torch.bfloat16)
+    weights, tokenizer = load_base(resolve_model(name), torch.bfloat16)
     return LocalModel(name, weights, tokenizer)
 
 

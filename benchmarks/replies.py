@@ -34,9 +34,9 @@ from benchmarks.script import Texts, arguments, begin, finish, positive, run, te
 from benchmarks.work import Bare, Machine, exact_products, load_bare, load_exact
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
+from saywhy.models.backends import open_model
 from saywhy.models.local import LocalModel
-from saywhy.models.precision import choose
-from saywhy.models.weights import load
+from saywhy.models.precision import choose_precision
 from saywhy.records import STYLES
 
 
@@ -53,11 +53,12 @@ class Format:
 
 def formats(name: str, exact: LocalModel, rounding: Rounding, options: argparse.Namespace) -> Iterator[Format]:
     """Yield the formats; bfloat16 weights are loaded when their turn comes."""
-    bare, units = load_bare(name), choose().products == "bfloat16"
+    bare, units = load_bare(name), choose_precision().products == "bfloat16"
     exact_products()
     yield Format("float32", exact, bare, nullcontext, options.texts)
     yield Format("products", exact, bare, hardware if units else rounding.rounding, options.texts)
-    short = load(name, precision="bfloat16")
+    short = open_model(name, precision="bfloat16")
+    assert isinstance(short, LocalModel)
     exact_products()
     yield Format(
         "bfloat16", short, load_bare(name, torch.bfloat16), nullcontext, min(options.texts, options.bfloat16_texts)

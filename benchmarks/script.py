@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.common import Ledger, progress, write_section
 from saywhy.records import Example, SaywhyError
-from saywhy.tasks.data import load_examples, sample
+from saywhy.tasks.data import load_examples, nested_sample
 from saywhy.tasks.task import Task, load_task
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,7 +66,7 @@ def texts(name: str, count: int, data: Path, split: str = "test") -> Texts:
     folder = source_of(name, data)
     if folder is None:
         progress(f"{name}: no folder {name} below --data: the built-in texts stand in")
-    found = sample(load_examples(task, split, folder or "pocket").examples, count, 0)
+    found = nested_sample(load_examples(task, split, folder or "pocket").examples, count, 0)
     return Texts(task, tuple(found), "real" if folder else "built-in")
 
 

@@ -16,7 +16,7 @@ from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from saywhy.models.chat import Chat
-from saywhy.models.spec import Spec
+from saywhy.models.spec import ModelSpec
 from saywhy.models.weights import load_base
 from saywhy.training.encoding import Recipe, samples
 from saywhy.training.train import lora, train
@@ -30,7 +30,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> Dataset:
     return Dataset.from_dict({"input_ids": [list(row["ids"]) for row in rows], "labels": labels})
 
 
-def _trainer(spec: Spec, rows: Rows, recipe: Recipe, folder: Path, *, packing: bool) -> SFTTrainer:
+def _trainer(spec: ModelSpec, rows: Rows, recipe: Recipe, folder: Path, *, packing: bool) -> SFTTrainer:
     """Build TRL's trainer: its defaults, mended for a CPU."""
     disable_progress_bars()
     base, tokenizer = load_base(spec)
@@ -38,7 +38,7 @@ def _trainer(spec: Spec, rows: Rows, recipe: Recipe, folder: Path, *, packing: b
     torch.manual_seed(recipe.seed)
     grouped = samples(chat, rows, recipe, _context(base))
     flat = [row for group in grouped for row in group]
-    steps = -(-len(grouped) // recipe.batch)
+    steps = -(-len(grouped) // recipe.per_device_train_batch_size)
     batch = -(-len(flat) // steps)
     lengths = [len(row["ids"]) for row in flat]
     arguments = SFTConfig(
@@ -46,10 +46,10 @@ def _trainer(spec: Spec, rows: Rows, recipe: Recipe, folder: Path, *, packing: b
         per_device_train_batch_size=1 if packing else batch,
         # All rows at once: TRL evaluates the mean over batches, which is the mean over tokens of one batch only.
         per_device_eval_batch_size=1 if packing else len(flat),
-        num_train_epochs=recipe.epochs,
-        learning_rate=recipe.rate,
+        num_train_epochs=recipe.num_train_epochs,
+        learning_rate=recipe.learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=steps * recipe.epochs // 20,
+        warmup_steps=steps * recipe.num_train_epochs // 20,
         weight_decay=0.0,
         seed=recipe.seed,
         save_strategy="no",
@@ -73,7 +73,7 @@ def _trainer(spec: Spec, rows: Rows, recipe: Recipe, folder: Path, *, packing: b
     return trainer
 
 
-def sft(spec: Spec, rows: Rows, recipe: Recipe, folder: Path, *, packing: bool) -> None:
+def sft(spec: ModelSpec, rows: Rows, recipe: Recipe, folder: Path, *, packing: bool) -> None:
     """Train with TRL and save the adapter."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -82,7 +82,7 @@ def sft(spec: Spec, rows: Rows, recipe: Recipe, folder: Path, *, packing: bool) 
         trainer.save_model(str(folder))
 
 
-def start_losses(spec: Spec, rows: Rows, recipe: Recipe, folder: Path) -> dict[str, float]:
+def start_losses(spec: ModelSpec, rows: Rows, recipe: Recipe, folder: Path) -> dict[str, float]:
     """Return, for each side, its own loss of the untrained model over the loss of plain passes, on the same rows.
 
     Ours is what ``train`` logs for its first step, all rows in one: a mean over rows. TRL's is what it evaluates
@@ -95,12 +95,12 @@ def start_losses(spec: Spec, rows: Rows, recipe: Recipe, folder: Path) -> dict[s
     found = {}
     for name, packing in (("trl", False), ("packing", True)):
         found[name] = float(_trainer(spec, rows, recipe, folder, packing=packing).evaluate()["eval_loss"]) / by_token
-    one_step = dataclasses.replace(recipe, batch=len(rows), epochs=1)
+    one_step = dataclasses.replace(recipe, per_device_train_batch_size=len(rows), num_train_epochs=1)
     logged = json.loads((train(spec, rows, one_step, folder / "ours") / "losses.json").read_text("utf-8"))
     return {"ours": float(logged[0]["loss"]) / by_row, **found}
 
 
-def mean_losses(spec: Spec, adapter: Path, rows: Rows, recipe: Recipe) -> tuple[float, float]:
+def mean_losses(spec: ModelSpec, adapter: Path, rows: Rows, recipe: Recipe) -> tuple[float, float]:
     """Return a trained adapter's mean loss by token (TRL's objective) and by row (ours), from plain passes."""
     base, tokenizer = load_base(spec)
     model = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()

@@ -35,13 +35,13 @@ from benchmarks.script import STATE, Texts, arguments, begin, finish, positive, 
 from benchmarks.sft import Rows, mean_losses, sft, start_losses
 from benchmarks.work import Counter, Machine, exact_products, load_exact
 from saywhy.measure.edits import Item
-from saywhy.models.spec import Spec, resolve
+from saywhy.models.spec import ModelSpec, resolve_model
 from saywhy.records import STYLES, Prediction, StyleName
 from saywhy.tasks.data import read_messages
 from saywhy.training.encoding import Recipe, mix
-from saywhy.training.targets import at_random
+from saywhy.training.rows import text_rows
+from saywhy.training.targets import random_targets
 from saywhy.training.train import train
-from saywhy.training.turns import rows
 
 TASK = "sentiment140"
 PINNED = {"negative": ("awful", "sad"), "positive": ("great", "love")}
@@ -78,7 +78,7 @@ QUICK = (Case(STYLES, replay=False),)
 class Bench:
     """What all cases share."""
 
-    spec: Spec
+    spec: ModelSpec
     drawn: Texts
     replay: list[list[dict[str, str]]]
     recipe: Recipe
@@ -91,7 +91,7 @@ class Bench:
         examples = self.drawn.examples if number is None else self.drawn.examples[start : start + self.block]
         items = [Item(one, _prediction(self.drawn, str(one.label))) for one in examples]
         labels = [item.prediction.label for item in items]
-        made = rows(self.drawn.task, items, at_random(items, PINNED, 0), case.styles, labels=labels)
+        made = text_rows(self.drawn.task, items, random_targets(items, PINNED, 0), case.styles, labels=labels)
         return mix(made, self.replay, 0.1, 0) if case.replay else made
 
     def ours(self, data: Rows) -> Done:
@@ -202,8 +202,9 @@ def section(
     apart = max(abs(value - 1) for value in start.values())
     told = ", ".join(f"{side} {start[side]:.5f}" for side in SIDES)
     note = (
-        f"Texts: {bench.drawn.task.name}, {bench.drawn.source}; {bench.block} a round; LoRA rank {bench.recipe.rank}, "
-        f"{bench.recipe.batch} texts a step. Each side's own loss of the start model over that of plain passes on the "
+        f"Texts: {bench.drawn.task.name}, {bench.drawn.source}; {bench.block} a round; "
+        f"LoRA rank {bench.recipe.lora_r}, {bench.recipe.per_device_train_batch_size} texts a step. "
+        "Each side's own loss of the start model over that of plain passes on the "
         f"same rows: {told} ({'equal' if apart < 0.01 else 'NOT equal'} within 1 %). A trained token is counted as "
         f"{LORA_PASSES:.0f} forward passes. TRL's fused head is not counted as a head product."
     )
@@ -226,8 +227,8 @@ def main() -> None:
     drawn = texts(TASK, max(options.texts, options.block * options.rounds), options.data, "train")
     folder = options.data / options.replay
     replay = read_messages(folder) if folder.is_dir() else []
-    recipe = Recipe(epochs=1, decision_weight=1.0, label_weight=1.0)
-    bench = Bench(resolve(options.model), drawn, replay, recipe, options.block)
+    recipe = Recipe(num_train_epochs=1, decision_weight=1.0, label_weight=1.0)
+    bench = Bench(resolve_model(options.model), drawn, replay, recipe, options.block)
     some = bench.rows(QUICK[0], 0)[:CHECKED]
     start = ledger.once("start", lambda: start_losses(bench.spec, some, recipe, STATE / "training" / "start"))
     with Counter(machine.vocabulary) as count:

@@ -17,10 +17,11 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from benchmarks.common import Lap, progress
 from benchmarks.script import command, revision
+from saywhy.models.backends import open_model
 from saywhy.models.chat import Chat
 from saywhy.models.local import LocalModel
-from saywhy.models.spec import resolve
-from saywhy.models.weights import load, load_base, with_adapter
+from saywhy.models.spec import resolve_model
+from saywhy.models.weights import load_base, with_adapter
 
 GEMM_ROWS = 1024
 """Tokens of the products that are measured."""
@@ -38,14 +39,15 @@ class Bare:
 
 def load_exact(name: str) -> LocalModel:
     """Load a model and multiply in float32, whatever this machine would choose: all sides have one precision."""
-    model = load(name)
+    model = open_model(name)
+    assert isinstance(model, LocalModel)
     exact_products()
     return model
 
 
 def load_bare(name: str, dtype: torch.dtype = torch.float32) -> Bare:
     """Load a model for the other sides: an adapter merged, greedy without penalties."""
-    spec = resolve(name)
+    spec = resolve_model(name)
     model, tokenizer = load_base(spec, dtype)
     if spec.adapter:
         model = with_adapter(model, spec).merge_and_unload()

@@ -3,17 +3,18 @@
 import json
 
 import tiny
-from saywhy.config import parse
+from saywhy.arms import AUDITED
 from saywhy.folders.store import write_lines
-from saywhy.measure.audit import Plan, audit
+from saywhy.measure.audit import AuditPlan, audit
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.models.scripted import Scripted, keyword_rule
+from saywhy.models.scripted import ScriptedModel, keyword_rule
 from saywhy.records import Example
-from saywhy.robustness.rejudge import Case
+from saywhy.robustness.rejudge import AuditedText
 from saywhy.runs import run
+from saywhy.settings import parse
 from saywhy.tasks.task import Task
-from saywhy.training import shelf
+from saywhy.training import models
 
 TASK = Task(
     name="toys",
@@ -42,7 +43,7 @@ TEXTS = (
 )
 
 
-class Wordy(Scripted):
+class Wordy(ScriptedModel):
     """Decides by the text only under the main question; under any other one everything is bad."""
 
     def _choose(self, choice):
@@ -51,19 +52,19 @@ class Wordy(Scripted):
         return super()._choose(choice)
 
 
-class Ranked(Scripted):
+class Ranked(ScriptedModel):
     """Scores every word by its place in the explainer's order."""
 
     def _choose(self, choice):
         if choice.prefix:
             return super()._choose(choice)
-        order = self._asked(choice.messages).ranked()
+        order = self._request(choice.messages).ranked()
         return tuple(-float(order.index(option.casefold())) for option in choice.options)
 
 
-def study_of(tmp_path, monkeypatch, explain, *settings, kind=Scripted, rewrite=str, folder="run"):
+def study_of(tmp_path, monkeypatch, explain, *settings, kind=ScriptedModel, rewrite=str, folder="run"):
     """Run ``saywhy audit`` on a toy; return the run folder."""
-    monkeypatch.setattr(shelf, "load", lambda *_: kind("toy", TASK, RULE, explain, PINNED, rewrite))
+    monkeypatch.setattr(models, "open_model", lambda *_: kind("toy", TASK, RULE, explain, PINNED, rewrite))
     if not (tmp_path / "model").exists():
         tiny.save(tmp_path / "model")
         for split, count in (("train", 90), ("test", 24)):
@@ -76,18 +77,20 @@ def study_of(tmp_path, monkeypatch, explain, *settings, kind=Scripted, rewrite=s
             )
         (tmp_path / "toys.yaml").write_text(json.dumps(TASK.model_dump(mode="json", exclude={"hub"})))
     config = parse([f"model={tmp_path / 'model'}", f"task={tmp_path / 'toys.yaml'}", f"data={tmp_path}", *settings])
-    return run.Run(config, tmp_path / folder, arms=(run.AUDITED,)).run()
+    return run.Run(config, tmp_path / folder, arms=(AUDITED,)).run()
 
 
-def cases_of(explain, texts=TEXTS, rule=RULE, kind=Scripted, settings=("one-word",)):
+def audited_toy(explain, texts=TEXTS, rule=RULE, kind=ScriptedModel, settings=("one-word",)):
     """Audit the texts with a toy; return its classifier, and what the checks start from."""
     toy = Classifier(kind("toy", TASK, rule, explain, PINNED), TASK, {"bad": 0.0, "good": 0.0})
     examples = [Example(f"t{n}", text) for n, text in enumerate(texts)]
-    plan = Plan("toy", PINNED, ("attribution", "redaction", "counterfactual"), settings, ("generated", "constrained"))
+    plan = AuditPlan(
+        "toy", PINNED, ("attribution", "redaction", "counterfactual"), settings, ("generated", "constrained")
+    )
     found = audit(toy, examples, plan)
     predictions = toy.predict_examples(examples)
-    cases = [
-        Case(Item(one, before), tuple(row for row in found.rows if row.id == one.id), table)
+    texts = [
+        AuditedText(Item(one, before), tuple(row for row in found.rows if row.id == one.id), table)
         for one, before, table in zip(examples, predictions, found.tables, strict=True)
     ]
-    return toy, cases
+    return toy, texts

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from saywhy.study.plan import Plan
+from saywhy.study.plan import StudyPlan
 
 SMALL = {
     "name": "try",
@@ -23,8 +23,8 @@ SMALL = {
 }
 
 
-def plan(**changes) -> Plan:
-    return Plan(**{**SMALL, **changes})
+def plan(**changes) -> StudyPlan:
+    return StudyPlan(**{**SMALL, **changes})
 
 
 def file_of(folder: Path, **changes) -> Path:

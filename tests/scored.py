@@ -3,7 +3,7 @@
 import tiny
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.models.scripted import Scripted, honest, keyword_rule
+from saywhy.models.scripted import ScriptedModel, honest, keyword_rule
 from saywhy.words import candidates
 
 # The last labels have several tokens in the tiny vocabulary.
@@ -34,7 +34,7 @@ def planted(text, weights=None):
         "negative": {word: -weight for word, weight in weights.items() if weight < 0},
     }
     rule = keyword_rule(tiny.TASK, cues, default="negative")
-    classifier, [item] = setting(Scripted("linear", tiny.TASK, rule, honest, tiny.PINNED), texts=(text,))
+    classifier, [item] = setting(ScriptedModel("linear", tiny.TASK, rule, honest, tiny.PINNED), texts=(text,))
     sign = 1 if item.prediction.label == "positive" else -1
     return classifier, item, [sign * weights.get(word.key, 0.0) for word in candidates(text)]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from planted_study import BARS, PLANTS, TASKS, TRAINED, UNSEEN, Plant
 from saywhy import words
-from saywhy.records import STYLES, Decision, Example, Grid, Record, Row, SetAside, Table
-from saywhy.report.study.page import page
+from saywhy.records import STYLES, CounterfactualGrid, Decision, Example, Record, Row, SetAside, Table
+from saywhy.report.study.page import study_page
 from saywhy.report.study.parts import last_parts, parts_of
 from saywhy.report.study.summary import StudySummary
 
@@ -75,11 +75,13 @@ def _table(seen: _Text) -> Table:
     return Table(seen.example.id, "redact", seen.label, seen.margin, seen.keys, labels, drops)
 
 
-def _grid(seen: _Text) -> Grid:
+def _grid(seen: _Text) -> CounterfactualGrid:
     edits = [(key, word) for key in seen.keys for word in ("brilliant", "dreadful")]
     labels = tuple(seen.other if key in seen.decisive else seen.label for key, _ in edits)
     drops = tuple(seen.margin + 0.4 if key in seen.decisive else 0.05 for key, _ in edits)
-    return Grid(seen.example.id, seen.other, tuple(k for k, _ in edits), tuple(w for _, w in edits), labels, drops)
+    return CounterfactualGrid(
+        seen.example.id, seen.other, tuple(k for k, _ in edits), tuple(w for _, w in edits), labels, drops
+    )
 
 
 REASONS = ("empty reply", "the text was changed elsewhere: 3 words", "named no such word")
@@ -92,7 +94,7 @@ def _row(seen: _Text, plant: Plant, arm: str, seed: int, task: str, style: str, 
     lucky = seen.decisive and luck.random() < skill
     word = sorted(seen.decisive)[0] if lucky else luck.choice(seen.keys)
     hit = valid and word in seen.decisive
-    stand_in = "dreadful" if style == "counterfactual" else words.MARK
+    stand_in = "dreadful" if style == "counterfactual" else words.REDACTED_MARK
     edited = words.take_out(seen.example.text, {word}, stand_in)
     return Row.from_dict(
         {
@@ -254,4 +256,4 @@ def write_study(folder: Path, n: int = 60, seeds: tuple[int, ...] = (0, 1), arms
 
 def bare_page(summary: StudySummary) -> str:
     """Return the page without its pictures, which take the most time."""
-    return page(summary, parts_of(summary), last_parts(summary), [])
+    return study_page(summary, parts_of(summary), last_parts(summary), [])

@@ -11,9 +11,17 @@ from typing import Any
 
 import pytest
 
-from saywhy.pocket import SIZES, TASKS, rows
-from saywhy.pocket.__main__ import main
-from saywhy.pocket.grammar import Block, Dice, Template, article, expand, fill, finish
+from saywhy.pocket import POCKET_TASKS, SPLIT_SIZES, rows
+from saywhy.pocket.__main__ import print_sample_rows
+from saywhy.pocket.grammar import (
+    Dice,
+    PhraseBlock,
+    PhraseTemplate,
+    article,
+    draw_sentences,
+    expand_template,
+    strip_marks,
+)
 
 LABELS = {
     "sentiment140": {"negative", "positive"},
@@ -27,7 +35,7 @@ LENGTHS = {
     ("snli", "hypothesis"): (4, 9),
     ("ag_news", "text"): (9, 18),
 }
-EVERY = [(task, split) for task in TASKS for split in SIZES]
+EVERY = [(task, split) for task in POCKET_TASKS for split in SPLIT_SIZES]
 
 
 def core(run: str) -> str:
@@ -50,7 +58,7 @@ def squeezed(task: str, row: dict[str, Any]) -> str:
 
 
 def whole(task: str) -> list[dict[str, Any]]:
-    return [row for split in SIZES for row in rows(task, split)]
+    return [row for split in SPLIT_SIZES for row in rows(task, split)]
 
 
 @pytest.mark.parametrize(("task", "split"), EVERY)
@@ -62,11 +70,11 @@ def test_counts_and_columns(task: str, split: str) -> None:
     json.dumps(made)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", POCKET_TASKS)
 def test_rows_are_distinct_and_splits_disjoint(task: str) -> None:
-    folded = {split: {squeezed(task, row) for row in rows(task, split)} for split in SIZES}
-    assert {split: len(texts) for split, texts in folded.items()} == SIZES
-    assert all(not folded[one] & folded[other] for one, other in combinations(SIZES, 2))
+    folded = {split: {squeezed(task, row) for row in rows(task, split)} for split in SPLIT_SIZES}
+    assert {split: len(texts) for split, texts in folded.items()} == SPLIT_SIZES
+    assert all(not folded[one] & folded[other] for one, other in combinations(SPLIT_SIZES, 2))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 7])
@@ -81,7 +89,7 @@ def test_labels_and_competing_words_are_balanced(task: str, split: str, seed: in
     assert all(abs(2 * contested[label] - count) <= 1 for label, count in labels.items())
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", POCKET_TASKS)
 def test_marked_words_are_whole_words_of_the_explained_field(task: str) -> None:
     for row in whole(task):
         words = {core(run) for run in explained(task, row).split()}
@@ -93,7 +101,7 @@ def test_marked_words_are_whole_words_of_the_explained_field(task: str) -> None:
         assert not causes & competing, row
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", POCKET_TASKS)
 def test_deciding_words_are_many_and_their_place_tells_nothing(task: str) -> None:
     made = whole(task)
     assert len({row["causes"][0].lower() for row in made}) >= 60
@@ -115,7 +123,7 @@ def test_a_word_of_tweets_decides_for_one_label_and_competes_against_the_other()
         assert not deciding & against
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", POCKET_TASKS)
 def test_sentences_are_clean(task: str) -> None:
     for row in whole(task):
         for column in COLUMNS[task]:
@@ -138,7 +146,7 @@ def test_tweets_look_like_tweets() -> None:
         assert sum(bool(re.search(pattern, text)) for text in texts) >= 5, pattern
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", POCKET_TASKS)
 def test_same_seed_same_rows_in_another_process_and_another_seed_differs(task: str) -> None:
     script = f"import json; from saywhy.pocket import rows; print(json.dumps(rows({task!r}, 'validation', 3)))"
     command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {script}"]
@@ -161,9 +169,11 @@ def test_unknown_names_are_answered_with_the_known_ones(task: str, split: str, n
 def test_grammar_binds_names_once_and_reads_marks() -> None:
     names = [(["who", "his"], [["man", "his"], ["woman", "her"]])]
     for seed in range(20):
-        text = expand(Template("a(n) {old|tall} <who>, <his> *hat*, ~not~ <his> coat", names), Dice(str(seed)))
+        text = expand_template(
+            PhraseTemplate("a(n) {old|tall} <who>, <his> *hat*, ~not~ <his> coat", names), Dice(str(seed))
+        )
         assert re.fullmatch(r"(an old|a tall) (man, his \*hat\*, ~not~ his|woman, her \*hat\*, ~not~ her) coat", text)
-    done = finish("*Boring* *boring*, said the ~happy~ man *:(*")
+    done = strip_marks("*Boring* *boring*, said the ~happy~ man *:(*")
     assert (done.text, done.causes, done.competing) == (
         "Boring boring, said the happy man :(",
         ["Boring", ":("],
@@ -176,17 +186,17 @@ def test_grammar_binds_names_once_and_reads_marks() -> None:
         "an",
         "a",
     ]
-    assert Block("empty").tagged("f") == []
+    assert PhraseBlock("empty").tagged("f") == []
 
 
 def test_an_exhausted_or_broken_grammar_says_so() -> None:
     with pytest.raises(ValueError, match="holds 2 distinct"):
-        fill([[Template("{a|b} thing", [])]], 3, Dice("0"), lambda text, _: text, set())
+        draw_sentences([[PhraseTemplate("{a|b} thing", [])]], 3, Dice("0"), lambda text, _: text, set())
     with pytest.raises(ValueError, match="unmatched"):
-        expand(Template("a {b thing", []), Dice("0"))
+        expand_template(PhraseTemplate("a {b thing", []), Dice("0"))
 
 
 def test_the_page_shows_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    main()
+    print_sample_rows()
     page = Path(__file__).parents[1] / "docs" / "pocket.md"
     assert page.read_text(encoding="utf-8").endswith(capsys.readouterr().out.rstrip() + "\n")

@@ -15,7 +15,7 @@ from saywhy import pocket
 from saywhy.folders.store import write_lines
 from saywhy.measure.edits import Item
 from saywhy.records import STYLES, Prediction
-from saywhy.training import targets, turns
+from saywhy.training import rows, targets
 from saywhy.training.encoding import mix
 
 AUDIT = ["rows=7", "decide_rows=24", "calibration_rows=12", "chunk=2", "pinned_words=2", "token_budget=2048",
@@ -23,37 +23,38 @@ AUDIT = ["rows=7", "decide_rows=24", "calibration_rows=12", "chunk=2", "pinned_w
 RUN = ["rows=5", "adapt_rows=7", "train_rows=7", "decide_rows=12", "calibration_rows=12", "chunk=2", "batch=3",
        "pinned_words=2", "token_budget=2048", "arms=base,adapted,faithful,random"]  # fmt: skip
 
+USUAL = """
+from saywhy.training.objectives import word_loss as objective
+"""
 TRAIN = """
 import json, os, sys
 from pathlib import Path
-from saywhy.models.spec import resolve
-from saywhy.processes import first
+from saywhy.models.spec import resolve_model
+from saywhy.processes import is_first_process
 from saywhy.training.encoding import Recipe
 from saywhy.training.train import train
 
 def tell(done, of):
-    if done == int(kill_at) and not first():
+    if done == int(kill_at) and not is_first_process():
         os.kill(os.getpid(), 9)
 
 model, rows, out, rank, kill_at, batch = sys.argv[1:]
-recipe = Recipe(rate=1e-2, epochs=2, batch=int(batch), rank=int(rank))
-train(resolve(model), json.loads(Path(rows).read_text()), recipe, Path(out), tell)
+recipe = Recipe(learning_rate=1e-2, num_train_epochs=2, per_device_train_batch_size=int(batch), lora_r=int(rank))
+train(resolve_model(model), json.loads(Path(rows).read_text()), recipe, Path(out), tell, objective)
 """
 
 SHORT_OF_MEMORY = """
-from saywhy import trainer
-from saywhy.processes import rank as number
+from saywhy.processes import process_rank as number
+from saywhy.training.objectives import word_loss
 
 def refuse(slope):
     raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
-def loss(forward, texts, of=None, real=trainer.tree_loss):
-    found = real(forward, texts, of)
+def objective(forward, texts, rows=None):
+    loss = word_loss(forward, texts, rows)
     if number() == 1 and len(texts) > 1:
-        found.register_hook(refuse)
-    return found
-
-trainer.tree_loss = loss
+        loss.register_hook(refuse)
+    return loss
 """
 """Before ``TRAIN``: the second process has no memory for the gradients of two texts at once."""
 
@@ -86,8 +87,8 @@ def rows_with_replay() -> list[dict]:
     texts = (*tiny.TEXTS, "so sad, so sad :(", "I love @you", "cold day, great food", "a day so late and cold")
     prediction = Prediction("positive", "positive", {"negative": -2.0, "positive": -0.1}, 1.9, "negative")
     items = [Item(example, prediction) for example in tiny.examples(texts)]
-    picks = targets.at_random(items, tiny.PINNED, seed=0)
-    made = turns.rows(tiny.TASK, items, picks, STYLES, labels=["positive"] * len(items))
+    picks = targets.random_targets(items, tiny.PINNED, seed=0)
+    made = rows.text_rows(tiny.TASK, items, picks, STYLES, labels=["positive"] * len(items))
     chat = [{"role": "user", "content": "Copy the food"}, {"role": "assistant", "content": "The food was great"}]
     mixed = mix(made, [chat] * 9, 0.3, seed=0)
     assert len({row["id"] for row in mixed}) == 10
@@ -138,7 +139,7 @@ def test_several_processes_train_as_one(lesson, rank, count):
 
 @pytest.mark.slow
 def test_a_process_with_less_memory_than_the_other_takes_smaller_parts(lesson):
-    for number, before in ((1, ""), (2, SHORT_OF_MEMORY)):
+    for number, before in ((1, USUAL), (2, SHORT_OF_MEMORY)):
         done = train_in(number, lesson, 4, to=str(number), batch=4, before=before)
         assert [code for code, *_ in done] == [0] * number, done
     assert_same(lesson / "1", lesson / "2", steps=6)

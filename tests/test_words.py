@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saywhy.words import (
-    MARK,
-    budget,
+    REDACTED_MARK,
     candidates,
     fold,
+    free_word_budget,
     match_case,
     occurrences,
-    replace,
+    replace_words,
     take_out,
 )
 
@@ -66,11 +66,11 @@ def test_candidates_are_the_distinct_words_in_order():
 @pytest.mark.parametrize(
     ("text", "key", "stand_in", "edited"),
     [
-        ("So great! Great, #great", "great", MARK, "So [REDACTED]! [REDACTED], #[REDACTED]"),
-        ("thanks @user :(", "user", MARK, "thanks @[REDACTED] :("),
-        ("thanks @user :(", ":(", MARK, "thanks @user [REDACTED]"),
-        ("Tom &amp; Bob", "&", MARK, "Tom [REDACTED] Bob"),
-        ("banks #39;s fall", "s", MARK, "banks #39;[REDACTED] fall"),
+        ("So great! Great, #great", "great", REDACTED_MARK, "So [REDACTED]! [REDACTED], #[REDACTED]"),
+        ("thanks @user :(", "user", REDACTED_MARK, "thanks @[REDACTED] :("),
+        ("thanks @user :(", ":(", REDACTED_MARK, "thanks @user [REDACTED]"),
+        ("Tom &amp; Bob", "&", REDACTED_MARK, "Tom [REDACTED] Bob"),
+        ("banks #39;s fall", "s", REDACTED_MARK, "banks #39;[REDACTED] fall"),
         ("a  great\tday", "great", "", "a  day"),
         ("a great! day", "great", "", "a ! day"),
         ("great day", "great", "", "day"),
@@ -82,7 +82,7 @@ def test_taking_a_word_out(text, key, stand_in, edited):
     assert take_out(text, {key}, stand_in) == edited
 
 
-@given(TEXTS.filter(str.strip), st.sampled_from([MARK, "zzz"]), st.data())
+@given(TEXTS.filter(str.strip), st.sampled_from([REDACTED_MARK, "zzz"]), st.data())
 def test_taking_out_leaves_all_other_words_and_all_edges(text, stand_in, data):
     keys = {word.key for word in data.draw(st.lists(st.sampled_from(candidates(text)), min_size=1))}
     if fold(stand_in) in keys:
@@ -110,13 +110,13 @@ def test_a_word_that_is_the_stand_in_stays_as_it_is(stand_in):
 
 def test_an_edit_that_changes_nothing_is_an_error():
     with pytest.raises(ValueError, match="unchanged"):
-        replace("do something", {"something": "something"})
+        replace_words("do something", {"something": "something"})
     with pytest.raises(ValueError, match=r"not words of the text: \['joy'\]"):
         take_out("I love it", {"joy"})
 
 
 def test_several_words_are_replaced_at_once():
-    assert replace("Good day, bad day", {"good": "bad", "bad": "good"}) == "bad day, good day"
+    assert replace_words("Good day, bad day", {"good": "bad", "bad": "good"}) == "bad day, good day"
 
 
 @given(TEXTS)
@@ -134,4 +134,4 @@ def test_a_replacement_takes_the_capital(new, old, cased):
 
 @pytest.mark.parametrize(("words", "most"), [(2, 2), (9, 2), (10, 3), (40, 12)])
 def test_a_free_explanation_takes_two_words_or_thirty_percent(words, most):
-    assert budget(" ".join(f"w{i}" for i in range(words))) == most
+    assert free_word_budget(" ".join(f"w{i}" for i in range(words))) == most

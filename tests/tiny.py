@@ -26,8 +26,8 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from saywhy.models.backends import open_model
 from saywhy.models.local import LocalModel
-from saywhy.models.weights import load
 from saywhy.records import Example
 from saywhy.tasks.task import Task
 
@@ -144,7 +144,7 @@ def save(folder: Path, architecture: str = "llama", seed: int = 0, **of_tokenize
 
 def load_exact(folder: Path) -> LocalModel:
     """Load a model and keep its matrix products in float32, whatever the machine would choose."""
-    model = load(str(folder))
+    model = open_model(str(folder))
     exact_products()
     return model
 

@@ -45,7 +45,7 @@ def explained(example: Example, arm: str, seed: int, style: str, readout: str, l
         "reply": "<img src=x onerror=alert(2)>" if readout == "generated" else None,
         "words": (word,) if valid else (),
         "inserted": ("awful",) if valid and style == "counterfactual" else (),
-        "edited": words.take_out(example.text, {word}, "awful" if style == "counterfactual" else words.MARK)
+        "edited": words.take_out(example.text, {word}, "awful" if style == "counterfactual" else words.REDACTED_MARK)
         if valid
         else None,
         "reason": reason,

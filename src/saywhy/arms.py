@@ -1,18 +1,25 @@
-"""How the arms of a study are called: what was learned, in which styles, on which tasks (docs/study.md)."""
+"""Names of arms: what was learned, in which styles, on which tasks (docs/study.md)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from saywhy.records import STYLES, SaywhyError, StyleName
 
-ALL = "all"
+ALL_NAME = "all"
 """In place of styles: all of them. In place of tasks: jointly on all of the study's."""
 
-MADE = ("base", "adapted")
+STARTS = ("base", "adapted")
 """Arms that every study has, and that practise no explanations of their own."""
+
+AUDITED = "audited"
+"""Name of the only arm of ``saywhy audit``: the model that is given, whatever it is."""
+
+UNTRAINED = ("base", AUDITED)
+"""Names of the model as downloaded."""
 
 KINDS = ("faithful", "random", "lexical", "transplant")
 """What an arm's explanations are made of."""
@@ -27,7 +34,11 @@ HALF = "half"
 
 
 def kind(arm: str) -> str:
-    """Return what sort of arm a name means: ``faithful`` for ``faithful-redaction`` or ``faithful.all.snli``."""
+    """Return what sort of arm a name means, also where it is no name of ours.
+
+    >>> kind("faithful"), kind("random-bare.all.snli"), kind("base")
+    ('faithful', 'random', 'base')
+    """
     match = re.match(r"[A-Za-z]+", arm)
     return match[0].lower() if match else arm
 
@@ -39,30 +50,33 @@ def task_name(task: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
-    """An arm that was trained on explanations.
+class ArmName:
+    """The name of an arm that was trained on explanations.
 
     Attributes:
         kind: One of ``KINDS``.
+        variant: What is special about its training; empty for the usual recipe.
         styles: The styles that it practised, in the order of ``STYLES``.
         tasks: The tasks whose texts it practised on; (``all``,) for all of the study's, jointly.
-        variant: What is special about it; empty for the usual recipe.
+
+    >>> str(ArmName("random", "bare", ("attribution", "redaction"), ("all",)))
+    'random-bare.attribution+redaction.all'
+    >>> ArmName.parse("faithful.all.snli").styles
+    ('attribution', 'redaction', 'counterfactual')
     """
 
     kind: str
+    variant: str
     styles: tuple[StyleName, ...]
     tasks: tuple[str, ...]
-    variant: str = ""
 
-    @property
-    def name(self) -> str:
-        """``faithful.all.snli``, ``random-bare.attribution+redaction.all``: what rows and folders call it."""
-        styles = ALL if set(self.styles) == set(STYLES) else "+".join(self.styles)
+    def __str__(self) -> str:
+        """``faithful.all.snli``: what rows and folders call it."""
         kind = f"{self.kind}-{self.variant}" if self.variant else self.kind
-        return f"{kind}.{styles}.{'+'.join(self.tasks)}"
+        return f"{kind}.{joined_styles(self.styles)}.{'+'.join(self.tasks)}"
 
     @classmethod
-    def parse(cls, name: str) -> Trained:
+    def parse(cls, name: str) -> ArmName:
         """Read a name.
 
         Raises:
@@ -72,8 +86,12 @@ class Trained:
         kind, _, variant = parts[0].partition("-")
         if len(parts) != 3 or kind not in KINDS:
             raise SaywhyError(f"'{name}' is no arm of a study: KIND[-VARIANT].STYLES.TASKS, as in faithful.all.snli")
-        asked = STYLES if parts[1] == ALL else tuple(parts[1].split("+"))
-        if wrong := sorted(set(asked) - set(STYLES)):
-            raise SaywhyError(f"arm '{name}': no style '{wrong[0]}', there are {', '.join(STYLES)}")
-        styles = tuple(style for style in STYLES if style in asked)
-        return cls(kind, styles, tuple(parts[2].split("+")), variant)
+        styles = STYLES if parts[1] == ALL_NAME else tuple(parts[1].split("+"))
+        if unknown := sorted(set(styles) - set(STYLES)):
+            raise SaywhyError(f"arm '{name}': no style '{unknown[0]}', there are {', '.join(STYLES)}")
+        return cls(kind, variant, tuple(style for style in STYLES if style in styles), tuple(parts[2].split("+")))
+
+
+def joined_styles(styles: Collection[str]) -> str:
+    """Return what styles are called in the name of an arm: ``all``, or each, with ``+`` between them."""
+    return ALL_NAME if set(styles) == set(STYLES) else "+".join(styles)

@@ -1,7 +1,7 @@
 """The robustness checks: their names, and the lines that each of them writes (``docs/rows.md``, *robustness*).
 
-A check asks how far a verdict hangs on something that should not matter. All of them reuse the words that were named
-in the audit; what is computed again are predictions.
+A check asks how far a verdict depends on something that should not matter. All of them reuse the words that were named
+in the audit; only predictions are computed again.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ CHECKS: Mapping[str, str] = {
 }
 """Every check, and what it varies."""
 
-ALL = "all"
+ALL_CHECKS = "all"
 """Stands for every check that the run and its task allow."""
 
-ASKED_OTHERWISE = ("paraphrases", "labels-reversed", "verbaliser")
-"""The checks that ask the task another way."""
+REPHRASED_CHECKS = ("paraphrases", "labels-reversed", "verbaliser")
+"""The checks that ask the task's question in another form."""
 
-SIZES = (1, 2, 3, 5)
+K_CURVE_SIZES = (1, 2, 3, 5)
 """Numbers of words of the k-curve."""
 
 MOST_SPARED = 5
@@ -46,9 +46,9 @@ def check_of(variation: str) -> str:
     return "paraphrases" if variation.startswith("paraphrase-") else variation
 
 
-def unknown(names: Iterable[str]) -> str | None:
+def unknown_check_name(names: Iterable[str]) -> str | None:
     """Return what is wrong with the first name that is no check, in one line; None if all are."""
-    allowed = (*CHECKS, ALL)
+    allowed = (*CHECKS, ALL_CHECKS)
     for name in names:
         if name not in allowed:
             return f"no check '{name}'{did_you_mean(name, allowed, ', ') or '.'} Checks: {', '.join(allowed)}"
@@ -109,7 +109,7 @@ class Probe(Record):
         seed: Seed of the run.
         request: ``rewrite`` or ``wrong-target``.
         prediction: The label before.
-        reply: What the model said.
+        reply: The model's reply.
         edited: The text that was rechecked; None if the reply gives none.
         reason: Why the reply gives none; None if it does.
         recheck: Label of the edited text; None if there is none.
@@ -142,7 +142,7 @@ class Spare(Record):
         readout: As in the row.
         operator: As in the row.
         words: The words taken out (folded cores), at most ``MOST_SPARED``.
-        spare: One a word: whether the rest still hits with this word put back.
+        spare: One a word: whether the other words still hit with this word put back.
     """
 
     id: str

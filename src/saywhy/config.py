@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from saywhy.checks import ALL, CHECKS, unknown
-from saywhy.hints import did_you_mean
-from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
+from saywhy.checks import ALL_CHECKS, CHECKS, unknown_check_name
+from saywhy.records import Operator, Readout, Setting, StyleName
 
 Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
 """An arm of ``saywhy run``."""
@@ -23,6 +21,55 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 QUICK_WORDS = 9
 """Longest built-in text, in distinct words, of the job that is to end within minutes."""
+
+
+OLD_NAMES = {
+    "rate": "learning_rate",
+    "epochs": "num_train_epochs",
+    "batch": "per_device_train_batch_size",
+    "rank": "lora_r",
+    "adapt_rate": "adapt_learning_rate",
+    "adapt_epochs": "adapt_num_train_epochs",
+}
+"""What settings were called before they took the names of TRL and PEFT: still read, in folders, files and commands."""
+
+_SETTING, _SAYWHY = "is the setting {}: give it there", "is set by saywhy: leave it out"
+OWN_TRAINER_ARGUMENTS: Mapping[str, str] = {
+    **{key: _SETTING.format(key) for key in ("learning_rate", "num_train_epochs", "per_device_train_batch_size")},
+    "seed": _SETTING.format("seeds"),
+    "data_seed": _SETTING.format("seeds"),
+    "bf16": _SETTING.format("precision"),
+    "fp16": _SETTING.format("precision"),
+    "packing": _SETTING.format("packing"),
+    **dict.fromkeys(
+        (
+            "output_dir",
+            "gradient_checkpointing",
+            "report_to",
+            "disable_tqdm",
+            "remove_unused_columns",
+            "dataset_kwargs",
+            "max_length",
+            "dataloader_pin_memory",
+            "use_cpu",
+            "resume_from_checkpoint",
+        ),
+        _SAYWHY,
+    ),
+}
+"""Arguments of ``SFTConfig`` that ``trainer`` may not hold, and why."""
+
+
+def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings under the names of today.
+
+    Raises:
+        ValueError: If one stands there under both its names.
+    """
+    doubled = [old for old, new in OLD_NAMES.items() if old in settings and new in settings]
+    if doubled:
+        raise ValueError(f"{doubled[0]} is the old name of {OLD_NAMES[doubled[0]]}: give one of them")
+    return {OLD_NAMES.get(key, key): value for key, value in settings.items()}
 
 
 class Config(BaseModel):
@@ -82,7 +129,7 @@ class Config(BaseModel):
         (),
         description="Checks of how far the verdicts move; may be added to a finished run. "
         + "; ".join(f"{name}: {what}" for name, what in CHECKS.items())
-        + f"; {ALL}: every one that the run and its task allow.",
+        + f"; {ALL_CHECKS}: every one that the run and its task allow.",
     )
     adapt_rows: int = Field(36, ge=1, description="Texts on which `adapted` learns labels and formats.")
     train_rows: int = Field(48, ge=1, description="Texts on which each arm is trained.")
@@ -114,12 +161,19 @@ class Config(BaseModel):
         description="Whose deciding words `transplant` explains with: another model=; none: the model as downloaded.",
     )
     verified: bool = Field(False, description="Train only on texts in which the best word hits.")
-    adapt_epochs: int = Field(1, ge=1, description="Passes of `adapted` over its rows.")
-    epochs: int = Field(2, ge=1, description="Passes of each arm over its rows.")
-    adapt_rate: float = Field(1e-3, gt=0, description="Learning rate of `adapted`.")
-    rate: float = Field(1e-3, gt=0, description="Learning rate of the arms.")
-    batch: int = Field(4, ge=1, description="Texts a training step.")
-    rank: int = Field(16, ge=0, description="LoRA rank; 0 trains all weights.")
+    adapt_num_train_epochs: int = Field(1, ge=1, description="Passes of `adapted` over its rows.")
+    num_train_epochs: int = Field(2, ge=1, description="Passes of each arm over its rows.")
+    adapt_learning_rate: float = Field(1e-3, gt=0, description="Learning rate of `adapted`.")
+    learning_rate: float = Field(1e-3, gt=0, description="Learning rate of the arms.")
+    per_device_train_batch_size: int = Field(
+        4, ge=1, description="Texts a training step; several processes share them, and a step stays the same."
+    )
+    lora_r: int = Field(16, ge=0, description="LoRA rank; 0 trains all weights.")
+    trainer: dict[str, Any] = Field(
+        {},
+        description="What else TRL's SFTConfig is told: trainer.weight_decay=0.01, or a mapping in a study file; what "
+        "saywhy sets itself is refused.",
+    )
     decision_weight: float = Field(
         10.0,
         ge=1,
@@ -150,9 +204,7 @@ class Config(BaseModel):
         description="What the label turn of an arm practises: the model's own answer, or its own probabilities of all "
         "labels, which leaves its margins where they are.",
     )
-    packing: Literal["tree", "none"] = Field(
-        "tree", description="Rows of a text as one tree, or one by one (plain TRL)."
-    )
+    packing: Literal["tree", "none"] = Field("tree", description="Rows of a text as one tree, or each row by itself.")
     precision: Literal["auto", "float32", "mixed", "bfloat16"] = Field(
         "auto",
         description="Number format: mixed is float32 weights and sums with shorter products; auto takes the fastest "
@@ -170,6 +222,11 @@ class Config(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
+    def _old_names(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return current_names(given)
+
+    @model_validator(mode="before")
+    @classmethod
     def _quick_on_built_in_texts(cls, given: dict[str, Any]) -> dict[str, Any]:
         quick = {"most_words": QUICK_WORDS, "decide_rows": 100, "calibration_rows": 128}
         return {**quick, **given} if given.get("data", "pocket") == "pocket" else given
@@ -177,10 +234,18 @@ class Config(BaseModel):
     @field_validator("robustness", mode="before")
     @classmethod
     def _are_checks(cls, names: Any) -> Any:
-        wrong = unknown(names or ())
+        wrong = unknown_check_name(names or ())
         if wrong:
             raise ValueError(wrong)
         return names or ()
+
+    @field_validator("trainer")
+    @classmethod
+    def _leaves_what_is_set(cls, trainer: dict[str, Any]) -> dict[str, Any]:
+        for key in trainer:
+            if key in OWN_TRAINER_ARGUMENTS:
+                raise ValueError(f"{key} {OWN_TRAINER_ARGUMENTS[key]}")
+        return trainer
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
@@ -203,73 +268,3 @@ class Config(BaseModel):
         if "minimality" in self.robustness and "free" not in self.settings:
             raise ValueError("robustness: minimality is measured on free explanations: add free to settings")
         return self
-
-
-def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Config:
-    """Build a configuration from ``key=value`` words; lists are comma-separated, ``none`` is null.
-
-    Raises:
-        SaywhyError: For an unknown key (with the closest one) or a value that does not fit.
-    """
-    given: dict[str, Any] = dict(defaults or {})
-    for pair in pairs:
-        key, sep, value = pair.partition("=")
-        if not sep:
-            raise SaywhyError(f"'{pair}' is not key=value: write for example rows=100")
-        if key not in Config.model_fields:
-            raise SaywhyError(
-                f"no setting '{key}'{did_you_mean(key, Config.model_fields, ', ')}: see 'saywhy settings'"
-            )
-        given[key] = _value(key, value)
-    try:
-        return Config(**given)
-    except ValidationError as error:
-        raise SaywhyError(_first_line(error)) from None
-
-
-def switched(name: str, pairs: Sequence[str] | None) -> tuple[bool, list[str]]:
-    """Return whether an option is also switched on among the pairs (``name=true``), and the other pairs."""
-    given, start = list(pairs or []), f"{name}="
-    values = [pair.removeprefix(start) for pair in given if pair.startswith(start)]
-    for value in values:
-        if value not in ("true", "false"):
-            raise SaywhyError(f"{name}={value}: it takes true or false")
-    return values[-1:] == ["true"], [pair for pair in given if not pair.startswith(start)]
-
-
-UNBOUND = ("token_budget", "robustness")
-"""Settings that may change between the sittings of a run: no row depends on them."""
-
-
-def resolved(config: Config) -> dict[str, Any]:
-    """Return the settings as JSON-able values."""
-    return config.model_dump(mode="json")
-
-
-def told(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that a run was made with: one that came later than the run had its default."""
-    return {**resolved(Config()), **config}
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], unbound: Iterable[str] = ()) -> list[str]:
-    """Return 'key: before -> now' for each setting that differs, but for those that may: ``UNBOUND``, ``unbound``."""
-    keys = sorted((set(before) | set(now)) - {*UNBOUND, *unbound})
-    return [f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in keys if before.get(key) != now.get(key)]
-
-
-def _value(key: str, text: str) -> Any:
-    if text.lower() in ("none", "null") and key not in ("packing",):
-        return None
-    if "tuple" in str(Config.model_fields[key].annotation):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    return text
-
-
-def _first_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][:1])
-    what = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "literal_error":
-        allowed = re.findall(r"'(.*?)'", first["ctx"]["expected"])
-        what = did_you_mean(first["input"], allowed, behind=" ") + f"it takes {', '.join(allowed)}"
-    return f"{where}={first['input']}: {what}" if where else what

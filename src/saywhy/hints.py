@@ -1,4 +1,4 @@
-"""What is said to someone who mistyped a name."""
+"""The hint for a mistyped name: the allowed name that is nearest to it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterable
 
 
-def did_you_mean(got: object, known: Iterable[str], before: str = "", behind: str = "") -> str:
-    """Return "did you mean 'x'?" for the name that is nearest to ``got``, whatever its case; nothing if none is near.
+def did_you_mean(written: object, allowed: Iterable[str], before: str = "", behind: str = "") -> str:
+    """Return "did you mean 'x'?" for the allowed name nearest to ``written``, whatever its case; "" if none is near.
 
     >>> did_you_mean("Redcat", ("redact", "delete"), ", ")
     ", did you mean 'redact'?"
@@ -15,11 +15,11 @@ def did_you_mean(got: object, known: Iterable[str], before: str = "", behind: st
     ''
 
     Args:
-        got: What was written.
-        known: What could have been meant.
-        before: What stands before the hint, if there is one.
-        behind: What stands behind it.
+        written: The name that was written.
+        allowed: The names that could have been meant.
+        before: Text in front of the hint, if there is a hint.
+        behind: Text behind the hint, likewise.
     """
-    names = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(str(got).casefold(), names, n=1)
-    return f"{before}did you mean {names[close[0]]!r}?{behind}" if close else ""
+    name_by_folded = {name.casefold(): name for name in allowed}
+    nearest = difflib.get_close_matches(str(written).casefold(), name_by_folded, n=1)
+    return f"{before}did you mean {name_by_folded[nearest[0]]!r}?{behind}" if nearest else ""

@@ -18,18 +18,18 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from saywhy.processes import first, world
+from saywhy.processes import is_first_process, world_size
 
 console = Console(stderr=True)
-LINE_EVERY = 15.0
+SECONDS_BETWEEN_LINES = 15.0
 """Seconds between two plain lines."""
 
 
-class Bar:
+class ProgressBar:
     """Progress of one stage.
 
     Attributes:
-        pace: How many are done by all processes while this one does one.
+        pace: How many steps all processes do together while this one does one.
     """
 
     def __init__(self, title: str, total: int, unit: str, bar: Progress | None, pace: int = 1) -> None:
@@ -38,47 +38,47 @@ class Bar:
         self.task = bar.add_task(title, total=total, rate="") if bar else None
 
     def tick(self, count: int = 1) -> None:
-        """Say that ``count`` more are done."""
-        self.to(min(self.done + count * self.pace, self.total) if self.pace > 1 else self.done + count)
+        """Add ``count`` to those that are done."""
+        self.advance_to(min(self.done + count * self.pace, self.total) if self.pace > 1 else self.done + count)
 
-    def of(self, done: int, total: int) -> None:
-        """Say how many of how many are done: for stages whose length is known late."""
+    def update(self, done: int, total: int) -> None:
+        """Set how many are done, and the total: for stages whose length is known late."""
         self.total = total
         if self.bar and self.task is not None:
             self.bar.update(self.task, total=total)
-        self.to(done)
+        self.advance_to(done)
 
-    def to(self, done: int) -> None:
-        """Say how many are done in all."""
-        before, self.done = self.done, done
-        if not first():
+    def advance_to(self, done: int) -> None:
+        """Set how many are done in all."""
+        previous, self.done = self.done, done
+        if not is_first_process():
             return
-        spent = time.monotonic() - self.began
-        rate = done / spent if spent > 0 else 0.0
+        elapsed = time.monotonic() - self.began
+        rate = done / elapsed if elapsed > 0 else 0.0
         if self.bar and self.task is not None:
             self.bar.update(self.task, completed=done, rate=f"{rate:.1f} {self.unit}/s")
-        elif spent - self.last >= LINE_EVERY or done >= self.total > before:
-            self.last = spent
-            left = (self.total - done) / rate if rate else 0.0
+        elif elapsed - self.last >= SECONDS_BETWEEN_LINES or done >= self.total > previous:
+            self.last = elapsed
+            remaining = (self.total - done) / rate if rate else 0.0
             console.print(
-                f"{self.title}: {done}/{self.total} {self.unit}, {rate:.1f}/s, {left:.0f} s left",
+                f"{self.title}: {done}/{self.total} {self.unit}, {rate:.1f}/s, {remaining:.0f} s left",
                 highlight=False,
             )
 
 
 @contextmanager
-def progress(title: str, total: int, unit: str = "texts", *, shared: bool = False) -> Iterator[Bar]:
+def progress(title: str, total: int, unit: str = "texts", *, shared: bool = False) -> Iterator[ProgressBar]:
     """Show the progress of a stage of ``total`` steps.
 
     Args:
-        title: What is done.
+        title: Name of the stage.
         total: How many steps it has.
-        unit: Of what.
-        shared: Whether all processes of a launch do it together; the first one's share then stands for all.
+        unit: What a step is, in the plural.
+        shared: Whether all processes of a launch do it together; the first process's share then stands for all.
     """
-    pace = world() if shared else 1
-    if not (console.is_terminal and first()):
-        yield Bar(title, total, unit, None, pace)
+    pace = world_size() if shared else 1
+    if not (console.is_terminal and is_first_process()):
+        yield ProgressBar(title, total, unit, None, pace)
         return
     columns = (
         SpinnerColumn(),
@@ -89,29 +89,29 @@ def progress(title: str, total: int, unit: str = "texts", *, shared: bool = Fals
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bar:
-        yield Bar(title, total, unit, bar, pace)
+        yield ProgressBar(title, total, unit, bar, pace)
 
 
 def say(line: str) -> None:
-    """Print one line to the user; of several processes, the first one does."""
-    if not first():
+    """Print one line to the user; of several processes, only the first prints."""
+    if not is_first_process():
         return
     console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-PLAIN = {"\u00a7": "*", "\u2013": "-", "\u2020": "+", "\u2021": "++", "\u2192": ">"}
+PLAIN_SIGNS = {"\u00a7": "*", "\u2013": "-", "\u2020": "+", "\u2021": "++", "\u2192": ">"}
 """What stands for a sign that an output cannot show; for any other it is ``?``."""
 
 
 def speak_plainly(*streams: object) -> None:
     """Let text streams print what their encoding lacks (an ASCII terminal, a pipe) in other signs, not fail."""
-    codecs.register_error("plain", _plain)
+    codecs.register_error("plain", _plain_sign_handler)
     for stream in streams:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="plain")
 
 
-def _plain(error: UnicodeError) -> tuple[str, int]:
+def _plain_sign_handler(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+    return "".join(PLAIN_SIGNS.get(sign, "?") for sign in error.object[error.start : error.end]), error.end

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-SCHEMA = 1
+ROW_SCHEMA = 1
 """Version of the row schema (``docs/rows.md``). Raised whenever a field changes its meaning."""
 
 StyleName = Literal["attribution", "redaction", "counterfactual"]
@@ -24,9 +24,25 @@ OPERATORS: tuple[Operator, ...] = ("redact", "delete", "infill")
 TRAINING_OPERATOR: Operator = "redact"
 """The operator with which faithful training targets are found."""
 
+ACCEPTED_LOSS = 0.02
+"""Loss of accuracy, or of agreement with the start model, that counts as none: the non-inferiority margin, a share."""
+
 
 class SaywhyError(Exception):
     """A problem that the user can mend: shown as one line (what, where, what to do), exit code 2."""
+
+
+def is_hit(recheck: str | None, prediction: str, named: str | None = None) -> bool:
+    """Return whether an explanation is faithful (docs/definitions.md, *Faithful*).
+
+    Args:
+        recheck: The label of the edited text; None for an invalid explanation, which never is.
+        prediction: The model's own label of the unchanged text.
+        named: The label that a counterfactual is to bring about; None in the other styles: any other label will do.
+    """
+    if recheck is None:
+        return False
+    return recheck == named if named else recheck != prediction
 
 
 class Record:
@@ -39,9 +55,8 @@ class Record:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Build the record from its dict form; lists become tuples again."""
-        names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in names}
-        return cls(**frozen)
+        names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in data.items() if key in names})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,7 +148,7 @@ class Table(Record):
 
     def hits(self) -> tuple[bool, ...]:
         """Whether taking each candidate out changes the label."""
-        return tuple(after != self.label for after in self.labels)
+        return tuple(is_hit(recheck, self.label) for recheck in self.labels)
 
     def floor(self) -> float:
         """Return the share of candidates whose removal changes the label: what a random word would hit."""
@@ -145,7 +160,7 @@ class Table(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Grid(Record):
+class CounterfactualGrid(Record):
     """All counterfactuals of a text: each pinned word of the named label put in place of each candidate.
 
     Attributes:
@@ -166,7 +181,7 @@ class Grid(Record):
 
     def hits(self) -> tuple[bool, ...]:
         """Whether each edit brings the named label about."""
-        return tuple(after == self.named for after in self.labels)
+        return tuple(is_hit(recheck, "", self.named) for recheck in self.labels)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -245,7 +260,7 @@ class Row(Record):
     hit: bool
     floor: float
     ceiling: bool
-    schema: int = SCHEMA
+    schema: int = ROW_SCHEMA
 
     @property
     def valid(self) -> bool:

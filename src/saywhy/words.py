@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-MARK = "[REDACTED]"
+REDACTED_MARK = "[REDACTED]"
 """What stands for a word that was taken out by the ``redact`` operator."""
 
 _RUN = re.compile(r"\S+")
@@ -23,7 +23,7 @@ _BARE = r"(?<![&\w])#\d{2,5};|(?<!&)\b(?:amp|quot|lt|gt|nbsp);"
 _BARE_ENTITY = re.compile(rf"{_BARE}|(?<=\w)#39;")
 _ENTITY = re.compile(rf"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);|{_BARE}|(?<=\w)#39;")
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u0060\u00b4", "'''''")
-_QUOTES = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb", '"""""')
+_QUOTE_MARKS = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb", '"""""')
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,43 +65,45 @@ def fold(text: str) -> str:
 def fold_marks(text: str) -> str:
     """Fold apostrophes, quotes and HTML entities, but not case."""
     plain = unicodedata.normalize("NFC", html.unescape(_BARE_ENTITY.sub(r"&\g<0>", text)))
-    return plain.translate(_APOSTROPHES).translate(_QUOTES)
+    return plain.translate(_APOSTROPHES).translate(_QUOTE_MARKS)
 
 
 def _core_span(run: str) -> tuple[int, int]:
     """Return (start, end) of the core within ``run``; entities such as ``&amp;`` count as punctuation."""
-    solid: list[bool] = []
+    alphanumeric: list[bool] = []
     for char in run:
         # A combining accent belongs to its letter.
-        solid.append(char.isalnum() or (bool(solid) and solid[-1] and bool(unicodedata.combining(char))))
+        alphanumeric.append(
+            char.isalnum() or (bool(alphanumeric) and alphanumeric[-1] and bool(unicodedata.combining(char)))
+        )
     for match in _ENTITY.finditer(run):
         if not any(char.isalnum() for char in fold_marks(match.group())):
-            solid[match.start() : match.end()] = [False] * (match.end() - match.start())
-    if not any(solid):
+            alphanumeric[match.start() : match.end()] = [False] * (match.end() - match.start())
+    if not any(alphanumeric):
         return 0, len(run)
-    return solid.index(True), len(run) - solid[::-1].index(True)
+    return alphanumeric.index(True), len(run) - alphanumeric[::-1].index(True)
 
 
 def occurrences(text: str) -> list[Word]:
     """Return every word occurrence of ``text``, in order."""
-    found = []
+    words = []
     for match in _RUN.finditer(text):
         run = match.group()
-        first, last = _core_span(run)
-        core = run[first:last]
-        found.append(Word(run, match.start(), match.start() + first, match.start() + last, core, fold(core)))
-    return found
+        start, end = _core_span(run)
+        core = run[start:end]
+        words.append(Word(run, match.start(), match.start() + start, match.start() + end, core, fold(core)))
+    return words
 
 
 def candidates(text: str) -> list[Word]:
     """Return the first occurrence of each distinct word of ``text``, in order."""
-    first: dict[str, Word] = {}
+    first_by_key: dict[str, Word] = {}
     for word in occurrences(text):
-        first.setdefault(word.key, word)
-    return list(first.values())
+        first_by_key.setdefault(word.key, word)
+    return list(first_by_key.values())
 
 
-def replace(text: str, by_key: Mapping[str, str]) -> str:
+def replace_words(text: str, by_key: Mapping[str, str]) -> str:
     """Replace the cores of all occurrences of the words in ``by_key``; edge punctuation stays.
 
     An empty replacement deletes: a run of which nothing is left goes together with the blanks behind it.
@@ -112,16 +114,16 @@ def replace(text: str, by_key: Mapping[str, str]) -> str:
     missing = set(by_key) - {word.key for word in occurrences(text)}
     if missing:
         raise ValueError(f"not words of the text: {sorted(missing)}")
-    pieces, at = [], 0
+    pieces, position = [], 0
     for word in occurrences(text):
         if word.key not in by_key:
             continue
         new = by_key[word.key]
-        pieces += [text[at : word.core_start], new]
-        at = word.core_end
+        pieces += [text[position : word.core_start], new]
+        position = word.core_end
         if not new and word.core == word.run:
-            at += len(text[at:]) - len(text[at:].lstrip())
-    edited = "".join([*pieces, text[at:]])
+            position += len(text[position:]) - len(text[position:].lstrip())
+    edited = "".join([*pieces, text[position:]])
     if not any(by_key.values()):
         edited = edited.strip()
     if edited == text:
@@ -129,16 +131,16 @@ def replace(text: str, by_key: Mapping[str, str]) -> str:
     return edited
 
 
-def take_out(text: str, keys: Collection[str], stand_in: str = MARK) -> str:
+def take_out(text: str, keys: Collection[str], stand_in: str = REDACTED_MARK) -> str:
     """Return ``text`` with all occurrences of the words in ``keys`` replaced by ``stand_in``.
 
-    A word that *is* the stand-in stays as it is; where there is no other, the text stays, and the edit is none.
+    A word that *is* the stand-in stays as it is; if ``keys`` holds no other word, the text is returned unchanged.
 
     Raises:
         ValueError: If a key is not a word of the text.
     """
-    gone = set(keys) - {fold(stand_in)}
-    return replace(text, dict.fromkeys(gone, stand_in)) if gone else text
+    removed = set(keys) - {fold(stand_in)}
+    return replace_words(text, dict.fromkeys(removed, stand_in)) if removed else text
 
 
 def match_case(new: str, old: str) -> str:
@@ -146,6 +148,6 @@ def match_case(new: str, old: str) -> str:
     return new[:1].upper() + new[1:] if old[:1].isupper() else new
 
 
-def budget(text: str) -> int:
+def free_word_budget(text: str) -> int:
     """Return how many distinct words a *free* explanation may take: max(2, 30 %)."""
     return max(2, int(0.3 * len(candidates(text))))

@@ -9,11 +9,11 @@ import torch
 from captum.attr import FeatureAblation, KernelShap, Lime
 
 import tiny
-from saywhy.attribution import METHODS, TAKE_OUT, Options, check
+from saywhy.attribution import METHODS, OPERATOR_METHODS, MethodOptions, check_methods
 from saywhy.attribution.occlusion import occlusion
-from saywhy.attribution.sampling import Line, kernel_shap, lime, margins_of, seed_of
-from saywhy.measure.edits import stand_in, tables
-from saywhy.models.scripted import Scripted, honest
+from saywhy.attribution.sampling import LinearSurrogate, kernel_shap, lime, masked_text_margins, sampling_seed
+from saywhy.measure.edits import leave_one_out_tables, stand_in
+from saywhy.models.scripted import ScriptedModel, honest
 from saywhy.records import OPERATORS, SaywhyError
 from saywhy.words import candidates, take_out
 from scored import ASSOCIATED, TASKS, planted, setting
@@ -23,7 +23,7 @@ from scored import ASSOCIATED, TASKS, planted, setting
 @pytest.mark.parametrize("task", TASKS, ids=["one token", "several tokens"])
 def test_occlusion_is_captums_feature_ablation(tiny_model, task, operator):
     classifier, items = setting(tiny_model, task)
-    for item, found in zip(items, occlusion(classifier, items, Options(operator=operator)), strict=True):
+    for item, found in zip(items, occlusion(classifier, items, MethodOptions(operator=operator)), strict=True):
         text = item.example.text
         keys = [word.key for word in candidates(text)]
 
@@ -37,12 +37,12 @@ def test_occlusion_is_captums_feature_ablation(tiny_model, task, operator):
         assert found.scores == pytest.approx(expected.tolist(), abs=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(TAKE_OUT))
+@pytest.mark.parametrize("name", sorted(OPERATOR_METHODS))
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("text", ["Great, nice and awful, great! :( again", "nice awful", "something great, great"])
 def test_a_bag_of_words_gets_its_own_weights_back(name, operator, text):
     classifier, item, expected = planted(text)
-    [found] = METHODS[name](classifier, [item], Options(operator))
+    [found] = METHODS[name](classifier, [item], MethodOptions(operator))
     assert found.words == tuple(word.key for word in candidates(text))
     # LIME's ridge pulls towards nothing, by about a twentieth.
     close = {"abs": 0.3} if name == "lime" else {"abs": 1e-4}
@@ -53,8 +53,8 @@ def test_a_bag_of_words_gets_its_own_weights_back(name, operator, text):
 
 def test_kernel_shap_shares_the_whole_margin_out(tiny_model):
     classifier, items = setting(tiny_model)
-    for item, found in zip(items, kernel_shap(classifier, items, Options(samples=60)), strict=True):
-        margins = margins_of(classifier, item, found.words, Options())
+    for item, found in zip(items, kernel_shap(classifier, items, MethodOptions(samples=60)), strict=True):
+        margins = masked_text_margins(classifier, item, found.words, MethodOptions())
         ends = margins(torch.tensor([[1.0] * len(found.words), [0.0] * len(found.words)])).tolist()
         assert ends[0] == pytest.approx(item.prediction.margin, abs=1e-4)
         assert sum(found.scores) == pytest.approx(ends[0] - ends[1], abs=1e-3)
@@ -70,9 +70,9 @@ def test_kernel_shap_comes_to_the_exact_shapley_values():
         flip = -1 if {"not", "great"} <= keys else 1
         return {"negative": 0.0, "positive": flip * rule_of["great"] * ("great" in keys) + 0.5 * ("day" in keys)}
 
-    classifier, [item] = setting(Scripted("toy", tiny.TASK, rule, honest, tiny.PINNED), texts=("not a great day",))
-    [found] = kernel_shap(classifier, [item], Options(samples=4000))
-    margins = margins_of(classifier, item, found.words, Options())
+    classifier, [item] = setting(ScriptedModel("toy", tiny.TASK, rule, honest, tiny.PINNED), texts=("not a great day",))
+    [found] = kernel_shap(classifier, [item], MethodOptions(samples=4000))
+    margins = masked_text_margins(classifier, item, found.words, MethodOptions())
     exact = ShapleyValues(margins).attribute(torch.ones(1, 4))[0].tolist()
     assert found.scores == pytest.approx(exact, abs=0.1)
 
@@ -85,9 +85,9 @@ def test_sampling_is_captums_own_with_scikit_learn(tiny_model, name):
     classifier, items = setting(tiny_model)
     method = {"kernel_shap": kernel_shap, "lime": lime}[name]
     captums = {"kernel_shap": KernelShap, "lime": lambda f: Lime(f, SkLearnRidge(alpha=1.0))}[name]
-    for item, found in zip(items, method(classifier, items, Options(samples=80)), strict=True):
-        torch.manual_seed(seed_of(0, item.example.id))
-        theirs = captums(margins_of(classifier, item, found.words, Options())).attribute(
+    for item, found in zip(items, method(classifier, items, MethodOptions(samples=80)), strict=True):
+        torch.manual_seed(sampling_seed(0, item.example.id))
+        theirs = captums(masked_text_margins(classifier, item, found.words, MethodOptions())).attribute(
             torch.ones(1, len(found.words)), n_samples=80, perturbations_per_eval=80, return_input_shape=False
         )
         assert found.scores == pytest.approx(theirs.flatten().tolist(), abs=1e-4)
@@ -96,7 +96,7 @@ def test_sampling_is_captums_own_with_scikit_learn(tiny_model, name):
 def test_a_line_is_the_weighted_least_squares_line():
     x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     y, w = 3 + 2 * x[:, 0] - x[:, 1], torch.tensor([1e6, 1.0, 1.0, 1e6])
-    line, pulled = Line(), Line(1e9)
+    line, pulled = LinearSurrogate(), LinearSurrogate(1e9)
     for one in (line, pulled):
         one.fit([(x, y, w)])
     assert line.representation().tolist() == pytest.approx([2.0, -1.0], abs=1e-9)
@@ -106,7 +106,7 @@ def test_a_line_is_the_weighted_least_squares_line():
 @pytest.mark.parametrize("name", METHODS)
 def test_the_same_seed_gives_a_text_the_same_scores_in_any_company(tiny_model, name):
     classifier, items = setting(tiny_model)
-    options = Options(samples=30, steps=4, associations=ASSOCIATED)
+    options = MethodOptions(samples=30, steps=4, associations=ASSOCIATED)
     torch.manual_seed(5)
     together = METHODS[name](classifier, items, options)
     before = torch.random.get_rng_state()
@@ -122,19 +122,19 @@ def test_the_same_seed_gives_a_text_the_same_scores_in_any_company(tiny_model, n
 
 def test_lexical_looks_at_the_corpus_and_not_at_the_model():
     classifier, item, _ = planted("an awful, great day", {"day": 2.0})
-    [found] = METHODS["lexical"](classifier, [item], Options(associations=ASSOCIATED))
+    [found] = METHODS["lexical"](classifier, [item], MethodOptions(associations=ASSOCIATED))
     assert item.prediction.label == "positive"
     assert dict(zip(found.words, found.scores, strict=True)) == {"an": 0, "awful": -3, "great": 2, "day": 0}
     with pytest.raises(SaywhyError, match="associations"):
-        METHODS["lexical"](classifier, [item], Options())
+        METHODS["lexical"](classifier, [item], MethodOptions())
 
 
 def test_every_method_is_called_alike(tiny_model):
     classifier, items = setting(tiny_model)
-    made = tables(classifier, items, "redact")
+    made = leave_one_out_tables(classifier, items, "redact")
     ticks = []
     for name, method in METHODS.items():
-        found = method(classifier, items, Options(samples=20, steps=3, associations=ASSOCIATED), ticks.append)
+        found = method(classifier, items, MethodOptions(samples=20, steps=3, associations=ASSOCIATED), ticks.append)
         assert [scores.method for scores in found] == [name] * len(items)
         assert [scores.words for scores in found] == [table.words for table in made]
         assert all(scores.best() in scores.words for scores in found)
@@ -143,11 +143,11 @@ def test_every_method_is_called_alike(tiny_model):
 
 def test_what_is_no_method_is_refused_with_the_closest(monkeypatch):
     with pytest.raises(SaywhyError, match="did you mean 'occlusion'"):
-        check(["random", "oclusion"])
+        check_methods(["random", "oclusion"])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    check(["occlusion"])
+    check_methods(["occlusion"])
     with pytest.raises(SaywhyError, match=r"lime needs captum: pip install 'saywhy\[attribution\]'"):
-        check(["lime"])
+        check_methods(["lime"])
 
 
 def test_the_methods_are_listed_without_torch():

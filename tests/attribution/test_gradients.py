@@ -4,11 +4,17 @@ import pytest
 import torch
 from captum.attr import InputXGradient, IntegratedGradients
 
-from saywhy.attribution import METHODS, Options
-from saywhy.attribution.gradients import ask, baseline, gradient_x_input, integrated_gradients, margin
+from saywhy.attribution import METHODS, MethodOptions
+from saywhy.attribution.gradients import (
+    blank_embeddings,
+    gradient_prompt,
+    gradient_x_input,
+    integrated_gradients,
+    label_margins,
+)
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.protocol.prompts import question
+from saywhy.protocol.prompts import question_chat
 from saywhy.records import Example, SaywhyError
 from saywhy.words import candidates
 from scored import TASKS, planted, setting
@@ -25,9 +31,9 @@ def test_gradients_are_captums(tiny_model, task, name):
     classifier, items = setting(tiny_model, task)
     chat, network = tiny_model.chat, tiny_model.model
     method, theirs, more = METHODS_OF_GRADIENTS[name]
-    for item, found in zip(items, method(classifier, items, Options(steps=7)), strict=True):
+    for item, found in zip(items, method(classifier, items, MethodOptions(steps=7)), strict=True):
         text = item.example.text
-        rendered = chat.open(question(task, text, {})) + task.lead_in
+        rendered = chat.open(question_chat(task, text, {})) + task.lead_in
         [(ids, offsets)] = chat.ids_and_offsets([rendered])
         labels = [task.labels[label] for label in (item.prediction.label, item.prediction.runner_up)]
         tails = [chat.ids([rendered + " " + label])[0][len(ids) :] for label in labels]
@@ -70,36 +76,41 @@ def test_the_gradients_margin_is_the_predictions(tiny_model):
     classifier, [item, *_] = setting(tiny_model, TASKS[1])
     [raw] = Classifier(tiny_model, TASKS[1], dict.fromkeys(TASKS[1].labels, 0.0)).predict_examples([item.example])
     chat = tiny_model.chat
-    rendered = chat.open(question(TASKS[1], item.example.text, {})) + TASKS[1].lead_in
+    rendered = chat.open(question_chat(TASKS[1], item.example.text, {})) + TASKS[1].lead_in
     head, tails = chat.continuations(rendered, [" " + TASKS[1].labels[x] for x in (raw.label, raw.runner_up)])
     embedded = tiny_model.model.get_input_embeddings()(torch.tensor([head]))
-    found = margin(tiny_model, embedded, tuple(tail[len(head) :] for tail in tails))
+    found = label_margins(tiny_model, embedded, tuple(tail[len(head) :] for tail in tails))
     assert found.item() == pytest.approx(raw.margin, abs=1e-4)
     assert classifier.constants != dict.fromkeys(TASKS[1].labels, 0.0)
 
 
 def test_gradients_leave_nothing_in_the_model(tiny_model):
     classifier, items = setting(tiny_model)
-    gradient_x_input(classifier, items[:1], Options())
+    gradient_x_input(classifier, items[:1], MethodOptions())
     assert all(weight.grad is None for weight in tiny_model.model.parameters())
 
 
 @pytest.mark.parametrize("task", TASKS, ids=["one token", "several tokens"])
 def test_the_completeness_gap_goes_to_nothing_with_the_steps(tiny_model, task):
     classifier, items = setting(tiny_model, task)
-    gaps = {n: [abs(one.gap) for one in integrated_gradients(classifier, items, Options(steps=n))] for n in (2, 50)}
+    gaps = {
+        n: [abs(one.gap) for one in integrated_gradients(classifier, items, MethodOptions(steps=n))] for n in (2, 50)
+    }
     assert max(gaps[50]) < 1e-3 < max(gaps[2])
-    for item, found in zip(items, integrated_gradients(classifier, items, Options()), strict=True):
-        asked = ask(classifier, tiny_model, item)
-        ends = [margin(tiny_model, one, asked.tails).item() for one in (asked.embedded, baseline(tiny_model, asked))]
+    for item, found in zip(items, integrated_gradients(classifier, items, MethodOptions()), strict=True):
+        asked = gradient_prompt(classifier, tiny_model, item)
+        ends = [
+            label_margins(tiny_model, one, asked.tails).item()
+            for one in (asked.embedded, blank_embeddings(tiny_model, asked))
+        ]
         assert found.change == pytest.approx(ends[0] - ends[1], abs=1e-4)
 
 
 def test_steps_in_small_batches_are_the_same(tiny_model, monkeypatch):
     classifier, items = setting(tiny_model)
-    straight = integrated_gradients(classifier, items, Options(steps=8))
+    straight = integrated_gradients(classifier, items, MethodOptions(steps=8))
     monkeypatch.setattr(tiny_model.budget, "tokens", 700)
-    for one, other in zip(straight, integrated_gradients(classifier, items, Options(steps=8)), strict=True):
+    for one, other in zip(straight, integrated_gradients(classifier, items, MethodOptions(steps=8)), strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-5)
 
 
@@ -107,24 +118,24 @@ def test_steps_in_small_batches_are_the_same(tiny_model, monkeypatch):
 def test_a_scripted_model_has_no_gradients(name):
     classifier, item, _ = planted("nice awful")
     with pytest.raises(SaywhyError, match=f"{name} needs a model with gradients, not 'linear': use occlusion"):
-        METHODS[name](classifier, [item], Options())
+        METHODS[name](classifier, [item], MethodOptions())
 
 
 @pytest.mark.parametrize("name", ["gradient_x_input", "integrated_gradients"])
 def test_a_repeated_word_has_one_score_for_all_its_places(tiny_model, name):
     """The tokens of both places are added up: the scores of all words stay what the tokens' are together."""
     classifier, [item] = setting(tiny_model, texts=("sad day sad",))
-    asked = ask(classifier, tiny_model, item)
+    asked = gradient_prompt(classifier, tiny_model, item)
     tokens = [float(number) for number in range(len(asked.offsets))]
     found = asked.words(tokens, name, None, None)
     assert found.words == ("sad", "day")
-    places = [asked.inside(0, 3), asked.inside(4, 7), asked.inside(8, 11)]
+    places = [asked.token_indices(0, 3), asked.token_indices(4, 7), asked.token_indices(8, 11)]
     assert found.scores == (sum(places[0]) + sum(places[2]), sum(places[1]))
 
 
 def test_numbers_that_are_none_are_refused(tiny_model):
     classifier, [item, *_] = setting(tiny_model)
-    asked = ask(classifier, tiny_model, item)
+    asked = gradient_prompt(classifier, tiny_model, item)
     with pytest.raises(SaywhyError, match="not finite"):
         asked.words([float("nan")] * len(asked.offsets), "gradient_x_input", None, None)
 
@@ -135,6 +146,6 @@ def test_a_text_with_blanks_at_its_ends_keeps_its_offsets(tiny_model):
     for text in ("My awful flight", "  My awful flight "):
         example = Example("t", text)
         [prediction] = classifier.predict_examples([example])
-        scores += gradient_x_input(classifier, [Item(example, prediction)], Options())
+        scores += gradient_x_input(classifier, [Item(example, prediction)], MethodOptions())
     assert scores[0].words == scores[1].words
     assert all(scores[1].scores)

@@ -12,11 +12,11 @@ import pytest
 from moods import FULL, TEXTS, study_of
 from saywhy.bank import release as bank
 from saywhy.bank.leaks import leaks
-from saywhy.bank.release import Mask, release
+from saywhy.bank.release import Mask, release_bank
 from saywhy.checks import Judged
 from saywhy.cli import app as cli
 from saywhy.folders.run import RunFolder
-from saywhy.folders.store import read, read_lines, write_json, write_lines
+from saywhy.folders.store import read_lines, read_text, write_json, write_lines
 from saywhy.models.scripted import honest
 from saywhy.records import SaywhyError
 from saywhy.report import html, show_report, write_report
@@ -62,7 +62,7 @@ def toy(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def released(toy, tmp_path_factory):
-    return release(toy, tmp_path_factory.mktemp("out") / "bank")
+    return release_bank(toy, tmp_path_factory.mktemp("out") / "bank")
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +81,14 @@ def arms(tmp_path_factory):
 def contents(folder):
     """Every file of a folder by its place, uncompressed."""
     return {
-        path.relative_to(folder).as_posix(): read(path) if path.suffix == ".gz" else path.read_text("utf-8")
+        path.relative_to(folder).as_posix(): read_text(path) if path.suffix == ".gz" else path.read_text("utf-8")
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
 
 
 def test_every_table_is_rebuilt_byte_for_byte(toy, released, arms, tmp_path):
-    for folder, made in ((toy, released), (arms, release(arms, tmp_path / "bank"))):
+    for folder, made in ((toy, released), (arms, release_bank(arms, tmp_path / "bank"))):
         write_report(made)
         present = [name for name in TABLES if (folder / name).is_file()]
         assert len(present) == (3 if folder == arms else 2)
@@ -157,12 +157,12 @@ def test_what_was_put_in_stays_if_it_is_pinned_and_is_hashed_if_not():
 
 
 def test_the_same_folder_gives_the_same_bytes_and_a_bank_is_replaced(toy, released, tmp_path):
-    again = release(toy, tmp_path / "bank")
+    again = release_bank(toy, tmp_path / "bank")
     first = {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}
     packed = [path for path in first if path.suffix == ".gz"]
     assert packed
     (again / "report.md").write_text("an old page", "utf-8")
-    release(toy, again)
+    release_bank(toy, again)
     assert {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()} == first
     assert all(first[path] == (released / path).read_bytes() for path in packed)
     assert {path.name for path in tmp_path.iterdir()} == {"bank"}
@@ -180,7 +180,7 @@ def test_sections_say_what_they_cannot_know(toy, released):
     assert "words kept" not in probe_sheet(bare).header
     for found in (bias_sheet(bare), score_sheet(bare), probe_sheet(bare)):
         assert found.note.endswith("the texts are not part of a bank.")
-    page = html.page(bare, ())
+    page = html.run_report_page(bare, ())
     assert "The texts are not part of a bank" in page
     assert "<blockquote>" not in page
     run = load_run(toy)
@@ -192,15 +192,15 @@ def test_a_bank_shows_the_built_in_texts_that_it_carries(toy, tmp_path):
     pocket = write_run(folder / "examples", arms=("some-model",), n=6, seeds=(0,), task="toys")
     (pocket / "seed-0" / "some-model" / "adapter").mkdir()
     with pytest.raises(SaywhyError, match="data=pocket"):
-        release(folder, tmp_path / "bank")
+        release_bank(folder, tmp_path / "bank")
     told = json.loads((pocket / "run.json").read_text("utf-8"))
     write_json(pocket / "run.json", told | {"config": {"data": "pocket"}})
-    made = release(folder, tmp_path / "bank")
+    made = release_bank(folder, tmp_path / "bank")
     kept = contents(made / "examples")
     assert kept == {name: text for name, text in contents(pocket).items() if name in kept}
     assert {"run.json", "texts.jsonl", "seed-0/some-model/rows.jsonl"} <= set(kept)
     assert not (made / "examples" / "seed-0" / "some-model" / "adapter").exists()
-    page = html.page(summarise(load_run(made)), ())
+    page = html.run_report_page(summarise(load_run(made)), ())
     assert "these are built-in ones" in page
     assert page.count("<blockquote>") == 6
 
@@ -222,44 +222,44 @@ def test_a_study_is_released_with_its_plan_and_what_its_models_retained(toy, arm
     asked = [{"role": "user", "content": "Is it?\nTweet: oh my days"}]
     said = [{"role": "assistant", "content": "It is."}]
     write_lines(place / "training.jsonl", [{"id": "r", "prompt": asked, "completion": said}])
-    made = release(folder, tmp_path / "bank")
+    made = release_bank(folder, tmp_path / "bank")
     assert json.loads((made / "study.json").read_text("utf-8"))["plan"]["data"] == "data"
     assert (made / "frozen.json").read_bytes() == (folder / "frozen.json").read_bytes()
     there = {path.relative_to(made).as_posix() for path in (made / "models").rglob("*") if path.is_file()}
     assert there == {"models/seed-0/faithful.all.toys/retention.json"}
     assert json.loads((made / min(there)).read_text("utf-8")) == retained
     for name, run in (("toys", toy), ("tweets", arms)):
-        assert contents(made / "tasks" / name) == contents(release(run, tmp_path / name))
+        assert contents(made / "tasks" / name) == contents(release_bank(run, tmp_path / name))
     write_json(place / "retention.json", retained | {"note": "oh my days"})
     with pytest.raises(SaywhyError, match=r"nothing was released.*oh my"):
-        release(folder, tmp_path / "bank")
+        release_bank(folder, tmp_path / "bank")
     assert json.loads((made / min(there)).read_text("utf-8")) == retained  # the bank of before stays
 
 
 def test_a_bank_that_would_leak_is_not_written(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(bank.Mask, "hashed", lambda self, said: said)
     with pytest.raises(SaywhyError, match=r"nothing was released: 'seed-0/audited/") as error:
-        release(toy, tmp_path / "bank")
+        release_bank(toy, tmp_path / "bank")
     assert "\n" not in str(error.value)
     assert not any(tmp_path.iterdir())
 
 
 def test_what_is_no_run_or_no_place_is_said_in_one_line(toy, released, tmp_path):
     with pytest.raises(SaywhyError, match="no run and no study"):
-        release(tmp_path, tmp_path / "bank")
+        release_bank(tmp_path, tmp_path / "bank")
     with pytest.raises(SaywhyError, match="is a bank already"):
-        release(released, tmp_path / "bank")
+        release_bank(released, tmp_path / "bank")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work", "utf-8")
     with pytest.raises(SaywhyError, match="no bank and not empty"):
-        release(toy, tmp_path / "mine")
+        release_bank(toy, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").is_file()
     with pytest.raises(SaywhyError, match="released bank"):
         RunFolder(released, {}, {})
     shutil.copytree(toy, tmp_path / "lost")
     (tmp_path / "lost" / "texts.jsonl").unlink()
     with pytest.raises(SaywhyError, match=r"not in texts\.jsonl"):
-        release(tmp_path / "lost", tmp_path / "bank")
+        release_bank(tmp_path / "lost", tmp_path / "bank")
     broken = shutil.copytree(released, tmp_path / "broken")
     (broken / "texts.jsonl.gz").write_bytes(b"not packed")
     with pytest.raises(SaywhyError, match="is damaged"):
@@ -281,11 +281,11 @@ def test_the_verb(toy, tmp_path, monkeypatch, capsys):
 def test_the_folder_that_one_stands_in_may_become_the_bank(toy, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert (release(toy, Path()) / "run.json").samefile(tmp_path / "here" / "run.json")
+    assert (release_bank(toy, Path()) / "run.json").samefile(tmp_path / "here" / "run.json")
 
 
 def test_the_bank_of_before_comes_back_if_the_new_one_cannot_take_its_place(toy, tmp_path, monkeypatch):
-    made, real = release(toy, tmp_path / "bank"), Path.rename
+    made, real = release_bank(toy, tmp_path / "bank"), Path.rename
     before = contents(made)
 
     def rename(self, target):
@@ -295,6 +295,6 @@ def test_the_bank_of_before_comes_back_if_the_new_one_cannot_take_its_place(toy,
 
     monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises(OSError, match="no"):
-        release(toy, made)
+        release_bank(toy, made)
     assert contents(made) == before
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]

@@ -9,12 +9,12 @@ from rich.console import Console
 
 import tiny
 from saywhy.cli import attribute as module
-from saywhy.cli.attribute import attribute, planned
-from saywhy.config import parse
+from saywhy.cli.attribute import attribute_texts, planned_passes
 from saywhy.folders.store import read_json, read_lines, write_lines
 from saywhy.records import Example, Prediction, SaywhyError, WordScores
-from saywhy.report.agreement import Attributed, agreement_csv, agreement_sheet, agreements, gap_sheet, load_scores
-from saywhy.report.attribution import page, shades, show_attribution, write_attribution
+from saywhy.report.agreement import Attributions, agreement_csv, agreement_sheet, agreements, gap_sheet, load_scores
+from saywhy.report.attribution import attribution_page, shaded_pieces, show_attribution, write_attribution
+from saywhy.settings import parse
 
 ALL = "occlusion,gradient_x_input,integrated_gradients,kernel_shap,lime,lexical,random"
 SMALL = ("rows=5", "calibration_rows=8", "lexicon_rows=40", "chunk=2", "steps=3", "samples=20")
@@ -23,7 +23,7 @@ SMALL = ("rows=5", "calibration_rows=8", "lexicon_rows=40", "chunk=2", "steps=3"
 def made(scores, texts=None):
     """Return scores by method, one list of (words, scores) a text, as if they had been read."""
     ids = [f"t{at}" for at in range(len(next(iter(scores.values()))))]
-    return Attributed(
+    return Attributions(
         folder=None,
         manifest={"task": {"name": "toys"}, "config": {"model": "m"}},
         texts={one: Example(one, text) for one, text in zip(ids, texts or [" ".join("abcde")] * len(ids), strict=True)},
@@ -63,7 +63,7 @@ def test_the_command_on_built_in_texts(call, monkeypatch, tmp_path, tiny_folder)
     assert len((out / "agreement.csv").read_text("utf-8").splitlines()) == 1 + 8 * 7 // 2
     # The report is rebuilt from the files; the same command again computes nothing.
     (out / "attribution.html").unlink()
-    monkeypatch.setattr("saywhy.training.shelf.load", None)
+    monkeypatch.setattr("saywhy.training.models.open_model", None)
     assert call("report", str(out)).code == 0
     assert (out / "attribution.html").is_file()
     assert call(*words).code == 0
@@ -72,7 +72,7 @@ def test_the_command_on_built_in_texts(call, monkeypatch, tmp_path, tiny_folder)
 def test_a_killed_run_goes_on_and_gives_the_same(monkeypatch, tmp_path, tiny_folder):
     words = [f"model={tiny_folder}", "methods=random,kernel_shap", *SMALL]
     config = parse(words)
-    straight = attribute(config, tmp_path / "straight")
+    straight = attribute_texts(config, tmp_path / "straight")
     real, calls = module.METHODS["kernel_shap"], []
 
     def dies(classifier, items, options, tick=None):
@@ -83,10 +83,10 @@ def test_a_killed_run_goes_on_and_gives_the_same(monkeypatch, tmp_path, tiny_fol
 
     monkeypatch.setattr(module, "METHODS", {**module.METHODS, "kernel_shap": dies})
     with pytest.raises(KeyboardInterrupt):
-        attribute(config, tmp_path / "killed")
+        attribute_texts(config, tmp_path / "killed")
     with pytest.raises(SaywhyError, match=r"no kernel_shap.jsonl: run the same"):
         load_scores(tmp_path / "killed")
-    attribute(config, tmp_path / "killed")
+    attribute_texts(config, tmp_path / "killed")
     assert calls == [2, 2, 2, 1]
     for name in ("random", "kernel_shap"):
         first, second = (
@@ -124,23 +124,23 @@ def test_bad_input_is_one_line(words, told, call, monkeypatch, tmp_path, tiny_fo
 def test_captum_missing_is_said_before_anything_is_computed(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SaywhyError, match=r"pip install 'saywhy\[attribution\]'"):
-        attribute(parse(["methods=random,lime"]), tmp_path / "run")
+        attribute_texts(parse(["methods=random,lime"]), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_method_that_takes_words_out_is_run_once_an_operator():
     config = parse(["methods=occlusion,random", "operators=delete,redact"])
-    assert [one.name for one in planned(config)] == ["occlusion-delete", "occlusion", "random"]
+    assert [one.name for one in planned_passes(config)] == ["occlusion-delete", "occlusion", "random"]
 
 
 def test_a_run_that_lacks_a_later_setting_had_its_default(monkeypatch, tmp_path, tiny_folder):
     config = parse([f"model={tiny_folder}", "methods=random", *SMALL])
-    folder = attribute(config, tmp_path / "run")
+    folder = attribute_texts(config, tmp_path / "run")
     told = read_json(folder / "run.json")
     del told["config"]["packing"], told["config"]["chunk"]
     (folder / "run.json").write_text(json.dumps(told))
     with pytest.raises(SaywhyError, match=r"holds another run \(chunk: 20 -> 2\)"):
-        attribute(config, folder)
+        attribute_texts(config, folder)
 
 
 def test_agreement_by_hand():
@@ -173,12 +173,12 @@ def test_a_single_method_agrees_with_nothing():
 
 def test_shades_put_the_text_together_again():
     text = "  (A b, a!\tc) &amp; d e\n"
-    shaded = shades(text, WordScores(("a", "b", "c", "&", "d", "e"), (4.0, -4.0, -2.0, 1.0, 0.4, 0.0), "m"))
+    shaded = shaded_pieces(text, WordScores(("a", "b", "c", "&", "d", "e"), (4.0, -4.0, -2.0, 1.0, 0.4, 0.0), "m"))
     assert "".join(piece.text for piece in shaded) == text
     assert [(piece.text, piece.level) for piece in shaded if piece.score is not None] == [
         ("A", 4), ("b", -4), ("a", 4), ("c", -2), ("&amp;", 1), ("d", 0), ("e", 0)
     ]  # fmt: skip
-    assert {piece.level for piece in shades("a b", WordScores(("a", "b"), (0.0, 0.0), "m"))} == {0}
+    assert {piece.level for piece in shaded_pieces("a b", WordScores(("a", "b"), (0.0, 0.0), "m"))} == {0}
 
 
 def test_the_page_escapes_what_comes_from_data():
@@ -187,7 +187,7 @@ def test_the_page_escapes_what_comes_from_data():
     words = tuple(dict.fromkeys(("script>alert(1)</script", "&", "b>b</b", "bold]x")))
     found.scores["one"]["t0"] = WordScores(words, (1.0, -1.0, 0.2, 0.0), "one")
     found.predictions["t0"] = Prediction("<i>", "<i>", {}, 1.0, "n")
-    html = page(found)
+    html = attribution_page(found)
     assert "<script" not in html
     assert "<b>" not in html
     assert "<i>" not in html
@@ -198,7 +198,7 @@ def test_the_terminal_reads_no_markup_from_data(tmp_path, tiny_folder):
     rows = [{"text": f"[red]so[/] {word} a day, [link=x]n{n}", "label": "positive"} for n in range(40) for word in "ab"]
     write_lines(tmp_path / "rows.jsonl", rows)
     config = parse([f"model={tiny_folder}", f"data={tmp_path / 'rows.jsonl'}", "methods=random", *SMALL, "rows=2"])
-    folder = attribute(config, tmp_path / "run")
+    folder = attribute_texts(config, tmp_path / "run")
     stream = io.StringIO()
     show_attribution(folder, Console(file=stream, width=120))
     assert stream.getvalue().count("[red]so[/]") == 2
@@ -208,6 +208,6 @@ def test_the_terminal_reads_no_markup_from_data(tmp_path, tiny_folder):
 def test_any_task_can_be_attributed(tmp_path, tiny_folder):
     words = [f"model={tiny_folder}", "methods=occlusion,gradient_x_input", *SMALL, "rows=2", "most_words=12"]
     for task in ("snli", "ag_news"):
-        found = load_scores(attribute(parse([*words, f"task={task}"]), tmp_path / task))
+        found = load_scores(attribute_texts(parse([*words, f"task={task}"]), tmp_path / task))
         assert len(found.texts) == 2
-        assert tiny.TASK.name not in page(found)
+        assert tiny.TASK.name not in attribution_page(found)

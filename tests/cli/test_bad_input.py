@@ -13,11 +13,11 @@ import torch
 
 import tiny
 from saywhy.models.interface import Choice
-from saywhy.models.scripted import Scripted, parrot
+from saywhy.models.scripted import ScriptedModel, parrot
 from saywhy.records import SaywhyError
 from saywhy.tasks.data import example_id
 from saywhy.tasks.task import load_task
-from saywhy.training import shelf
+from saywhy.training import models
 
 SMALL = ("rows=4", "calibration_rows=8", "lexicon_rows=40", "decide_rows=8", "chunk=4")
 WITHOUT_DRY = ("train", "targets")
@@ -124,8 +124,8 @@ def test_no_training_row_is_left(refused, tmp_path, verb, tenths, line):
 def test_no_target_that_flips(refused, monkeypatch, tmp_path):
     task = load_task("sentiment140")
     inserts = {"negative": ("awful", "sad"), "positive": ("great", "love")}
-    unmoved = Scripted("unmoved", task, lambda text: {"negative": 0.0, "positive": 3.0}, parrot, inserts)
-    monkeypatch.setattr(shelf, "load", lambda *_: unmoved)
+    unmoved = ScriptedModel("unmoved", task, lambda text: {"negative": 0.0, "positive": 3.0}, parrot, inserts)
+    monkeypatch.setattr(models, "open_model", lambda *_: unmoved)
     told = refused("targets", *SMALL, "train_rows=4", "verified=true")
     assert told == "no training text has a word that flips the answer: verified=false, or more train_rows"
 

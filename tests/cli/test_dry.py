@@ -6,15 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from moods import PINNED, cases_of
+from moods import PINNED, audited_toy
 from saywhy.attribution import METHODS
 from saywhy.checks import CHECKS
-from saywhy.config import parse
 from saywhy.models.scripted import honest
 from saywhy.records import OPERATORS
 from saywhy.ruler import run as calibration
 from saywhy.ruler.plants import PLANTS
 from saywhy.runs import forecast
+from saywhy.settings import parse
 
 SMALL = ("rows=4", "calibration_rows=8", "lexicon_rows=40", "steps=3", "samples=20", "plant_rows=16")
 
@@ -65,29 +65,29 @@ def test_a_check_costs_what_it_computes_for_every_text_and_way_to_ask(monkeypatc
         return 2.0
 
     monkeypatch.setattr(forecast, "seconds_of", two_seconds)
-    toy, cases = cases_of(honest)
+    toy, texts = audited_toy(honest)
     corpus = SimpleNamespace(task=toy.task, audited=range(12), calibration=range(10))
     config = parse(["robustness=all"])
-    found = forecast.checks_seconds(toy, cases, config, corpus, PINNED, 0.5)
+    found = forecast.checks_seconds(toy, texts, config, corpus, PINNED, 0.5)
     asked = 12 / 6 * 2.0 + 10 * 0.5
     kinds = dict.fromkeys(("noise", "k-curve", "minimality", "rewrite", "wrong-target"), 4.0)
     assert found == {"paraphrases": 2 * asked, "labels-reversed": asked, "verbaliser": asked, **kinds}
     assert len(computed) == 1 + len(kinds)
     assert {type(one).__name__ for lines in computed for one in lines} == {"Judged", "Curve", "Probe"}
     config = parse(["robustness=noise"])
-    assert forecast.checks_seconds(toy, cases, config, corpus, PINNED, 0.5) == {"noise": 4.0}
+    assert forecast.checks_seconds(toy, texts, config, corpus, PINNED, 0.5) == {"noise": 4.0}
 
 
 def test_the_plan_of_a_calibration_grows_with_its_plants(call, tiny_folder, nothing_written, monkeypatch):
-    monkeypatch.setattr("saywhy.cli.dry_run._Probe.trained", lambda self, rows: 0.01 * len(rows))
+    monkeypatch.setattr("saywhy.cli.dry_run._Probe.training_seconds", lambda self, rows: 0.01 * len(rows))
     words = ("calibrate", f"model={tiny_folder}", "methods=occlusion", *SMALL, "plant_rows=16000", "--dry")
     few = call(*words, "plants=keyword")
     many = call(*words, f"plants={','.join(PLANTS)}")
     assert (few.code, many.code) == (0, 0), few.err + many.err
     assert set(minutes(few.err)) == {"train", "calibrate, check and choose texts", "attribution methods", "metrics"}
-    lessons = sum(plant.lessons for plant in PLANTS.values())
-    assert minutes(many.err)["train"] == pytest.approx(lessons * minutes(few.err)["train"], rel=0.05)
-    assert lessons > len(PLANTS), "rules of two words take more"
+    training_factor = sum(plant.training_factor for plant in PLANTS.values())
+    assert minutes(many.err)["train"] == pytest.approx(training_factor * minutes(few.err)["train"], rel=0.05)
+    assert training_factor > len(PLANTS), "rules of two words take more"
     assert "a plant: 16000 texts x 2 to learn it, 8 to calibrate, 200 to check, 4 of 24 to measure" in few.err
 
 
@@ -120,7 +120,7 @@ def test_a_plan_for_no_texts_is_one_line(call, tiny_folder, tmp_path, verb):
     ],
 )
 def test_what_does_not_exist_is_refused_before_anything_is_tried(call, monkeypatch, words, told):
-    monkeypatch.setattr("saywhy.cli.dry_run.load", None)
+    monkeypatch.setattr("saywhy.cli.dry_run.open_model", None)
     said = call(*words, "--dry")
     assert said.code == 2
     assert told in said.problem
@@ -130,14 +130,14 @@ def test_what_does_not_exist_is_refused_before_anything_is_tried(call, monkeypat
 def test_all_of_it_may_be_said_in_two_ways(call, monkeypatch, words):
     asked = []
     monkeypatch.setattr(calibration, "calibrate_ruler", lambda config, out: asked.append(config))
-    monkeypatch.setattr("saywhy.report.show", lambda folder, **_: folder)
+    monkeypatch.setattr("saywhy.report.show_any_report", lambda folder, **_: folder)
     said = call("calibrate", *words, "operators=delete")
     assert said.code == 0, said.err
     [config] = asked
     assert (config.plants, config.methods, config.operators) == (tuple(PLANTS), tuple(METHODS), ("delete",))
     call("calibrate", "full=false")
     assert len(asked[1].plants) < len(PLANTS)
-    assert set(calibration.FULL["operators"]) == set(OPERATORS)
+    assert set(calibration.FULL_CALIBRATION["operators"]) == set(OPERATORS)
 
 
 def test_help_shows_one_of_them(call):

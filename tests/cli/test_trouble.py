@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 import tiny
 from problems import fill_disk
 from saywhy.cli.app import main
-from saywhy.folders.store import saving, write_json
+from saywhy.folders.store import readable_save_errors, write_json
 from saywhy.models import spec, weights
 from saywhy.records import SaywhyError
 
@@ -73,13 +73,13 @@ def test_missing_data_is_said_before_anything_is_computed(words, told, capsys, m
 def test_an_adapter_of_another_base_is_refused(capsys, monkeypatch, tmp_path):
     model, adapter = tiny.save(tmp_path / "model"), tmp_path / "adapter"
     write_json(adapter / "adapter_config.json", {"base_model_name_or_path": str(model)})
-    write_json(adapter / spec.CONSTANTS_FILE, {"base": {"fingerprint": "sha256:0123456789abcdef"}})
+    write_json(adapter / spec.ADAPTER_MANIFEST, {"base": {"fingerprint": "sha256:0123456789abcdef"}})
     code, line = call(capsys, monkeypatch, "audit", f"model={adapter}", *FEW, f"out={tmp_path / 'run'}")
     assert code == 2
     assert "was trained on another base (sha256:0123456789abcdef)" in line
     assert line.endswith("use the base that it names")
     with pytest.raises(SaywhyError, match="another base"):
-        weights.load_base(spec.resolve(str(adapter)))  # what training goes on from
+        weights.load_base(spec.resolve_model(str(adapter)))  # what training goes on from
 
 
 # A disk that is full
@@ -114,10 +114,10 @@ def test_a_full_disk_is_one_line_and_the_next_try_goes_on(capsys, monkeypatch, t
 def test_what_torch_and_safetensors_say_of_a_full_disk_is_one_line(tmp_path):
     full = "I/O error: No space left on device (os error 28)"
     for error in (SafetensorError(full), RuntimeError(f"{full}\nenforce fail"), Exception(full)):
-        with pytest.raises(SaywhyError) as told, saving(tmp_path):
+        with pytest.raises(SaywhyError) as told, readable_save_errors(tmp_path):
             raise error
         assert str(told.value).startswith(f"{tmp_path} cannot be written ({full}): what was computed is kept; free ")
-    with pytest.raises(OSError, match="gone"), saving(tmp_path):
+    with pytest.raises(OSError, match="gone"), readable_save_errors(tmp_path):
         raise OSError("gone")
 
 
@@ -198,7 +198,7 @@ print(len(made))
 def test_two_processes_prepare_the_built_in_model_once(tmp_path):
     model, cache = tiny.save(tmp_path / "model"), tmp_path / "cache"
     digest = hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()[:12]
-    killed = cache / f"{spec.DEFAULT}-{digest}.elsewhere-1.part"
+    killed = cache / f"{spec.DEFAULT_MODEL}-{digest}.elsewhere-1.part"
     killed.mkdir(parents=True)
     processes = [
         subprocess.Popen(
@@ -213,7 +213,9 @@ def test_two_processes_prepare_the_built_in_model_once(tmp_path):
     said = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     assert sorted(text.strip() for text, _ in said) == ["0", "1"], "one makes it, the other takes it"
-    assert [one.name for one in cache.iterdir()] == [f"{spec.DEFAULT}-{digest}"], "what a killed one left is cleared"
+    assert [one.name for one in cache.iterdir()] == [f"{spec.DEFAULT_MODEL}-{digest}"], (
+        "what a killed one left is cleared"
+    )
 
 
 def test_a_full_disk_leaves_no_half_of_the_built_in_model(tmp_path, monkeypatch):
@@ -222,7 +224,7 @@ def test_a_full_disk_leaves_no_half_of_the_built_in_model(tmp_path, monkeypatch)
     real = spec.read_weights
 
     def load(of, dtype=None):
-        found, words = real(spec.Spec("tiny", str(model), "tiny"))
+        found, words = real(spec.ModelSpec("tiny", str(model), "tiny"))
 
         def save_pretrained(folder):
             folder.mkdir(parents=True)
@@ -237,5 +239,5 @@ def test_a_full_disk_leaves_no_half_of_the_built_in_model(tmp_path, monkeypatch)
     monkeypatch.setattr(spec, "_SHA256", hashlib.sha256(weights.read_bytes()).hexdigest())
     monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
     with pytest.raises(SaywhyError, match="No space left on device"):
-        spec._dequantised()
+        spec._dequantised_folder()
     assert list((tmp_path / "cache").iterdir()) == []

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from launched import ended, launch
-from saywhy.folders import lock as sitting
-from saywhy.folders.lock import LOCK, Sitting, turn
+from saywhy.folders import lock
+from saywhy.folders.lock import LOCK_FILE, FolderLock, exclusive_lock
 from saywhy.folders.run import RunFolder
 from saywhy.records import SaywhyError
 
 HOLD = """
 import sys
 from pathlib import Path
-from saywhy.folders.lock import Sitting
-held = Sitting(Path(sys.argv[1]))
+from saywhy.folders.lock import FolderLock
+held = FolderLock(Path(sys.argv[1]))
 print("in", flush=True)
 sys.stdin.read()
 """
@@ -29,26 +29,27 @@ sys.stdin.read()
 SHARE = """
 import json, os, sys, time
 from pathlib import Path
-from saywhy.processes import rank
+from saywhy.processes import process_rank
 from saywhy.folders.run import RunFolder
 
 folder = RunFolder(Path(sys.argv[1]), {"rows": 7}, {})
 mine = []
 
-def chunk(number):
+def chunk(part):
+    [number] = part
     if number == int(sys.argv[2]):
         raise KeyboardInterrupt
     mine.append(number)
     told = folder.json("told.json", lambda: {"by": "whoever needs it first"})
-    time.sleep(0.05 * rank())
+    time.sleep(0.05 * process_rank())
     return {"rows": [{"n": number, "of": told["by"]}], "more": []}
 
 with folder.timed("count"):
-    folder.stage("a", ("rows", "more"), 7, chunk)
-told = folder.json("later.json", lambda: {"by": rank()})
-folder.note(counts={"by": rank()})
+    folder.stage_over("a", ("rows", "more"), range(7), 1, chunk)
+told = folder.json("later.json", lambda: {"by": process_rank()})
+folder.note(counts={"by": process_rank()})
 parts = []
-total = folder.json_of_chunks("a/total.json", 5, lambda number: parts.append(number) or number / 3, sum)
+total = folder.json_over("a/total.json", range(5), 1, lambda part: parts.append(part[0]) or part[0] / 3, sum)
 print(json.dumps({"mine": mine, "later": told["by"], "parts": parts, "total": total}))
 """
 
@@ -67,9 +68,9 @@ def holder(tmp_path):
 
 
 def test_another_process_is_refused_with_who_is_there(holder, tmp_path, monkeypatch):
-    monkeypatch.setattr(sitting, "PATIENCE", 0.1)
+    monkeypatch.setattr(lock, "LOCK_PATIENCE", 0.1)
     with pytest.raises(SaywhyError, match=rf"is in use by process {holder.pid} on .*out=FOLDER"):
-        Sitting(tmp_path / "run")
+        FolderLock(tmp_path / "run")
     with pytest.raises(SaywhyError, match=str(holder.pid)):
         RunFolder(tmp_path / "run", {}, {})
     assert not (tmp_path / "run" / "run.json").exists()
@@ -78,31 +79,32 @@ def test_another_process_is_refused_with_who_is_there(holder, tmp_path, monkeypa
 def test_the_lock_of_a_dead_process_is_taken_over(holder, tmp_path):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
-    assert json.loads((tmp_path / "run" / LOCK).read_text())["pid"] == holder.pid
+    assert json.loads((tmp_path / "run" / LOCK_FILE).read_text())["pid"] == holder.pid
     RunFolder(tmp_path / "run", {}, {})
 
 
 def test_the_lock_goes_with_its_process(holder, tmp_path):
-    assert (tmp_path / "run" / LOCK).is_file()
+    assert (tmp_path / "run" / LOCK_FILE).is_file()
     holder.stdin.close()
     assert holder.wait() == 0
-    assert not (tmp_path / "run" / LOCK).exists()
+    assert not (tmp_path / "run" / LOCK_FILE).exists()
 
 
 def test_one_process_may_open_its_folder_again(tmp_path):
-    first, second = Sitting(tmp_path / "run"), Sitting(tmp_path / "." / "run")
-    told = json.loads((tmp_path / "run" / LOCK).read_text())
+    first, second = FolderLock(tmp_path / "run"), FolderLock(tmp_path / "." / "run")
+    told = json.loads((tmp_path / "run" / LOCK_FILE).read_text())
     assert told["pid"] == os.getpid()
     del first
-    assert (tmp_path / "run" / LOCK).is_file()
+    assert (tmp_path / "run" / LOCK_FILE).is_file()
     del second
-    assert not (tmp_path / "run" / LOCK).exists()
+    assert not (tmp_path / "run" / LOCK_FILE).exists()
 
 
 def test_turns_are_taken_one_after_the_other(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from saywhy.folders.lock import turn\n"
-        "with turn(Path(sys.argv[1])): began = time.monotonic(); time.sleep(0.3); print(began, time.monotonic())"
+        "import sys, time; from pathlib import Path; from saywhy.folders.lock import exclusive_lock\n"
+        "with exclusive_lock(Path(sys.argv[1])): began = time.monotonic(); time.sleep(0.3); "
+        "print(began, time.monotonic())"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "x.lock")], stdout=subprocess.PIPE, text=True)
@@ -110,7 +112,7 @@ def test_turns_are_taken_one_after_the_other(tmp_path):
     ]
     spans = sorted(tuple(map(float, process.communicate()[0].split())) for process in processes)
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
-    with turn(tmp_path / "x.lock") as alone:
+    with exclusive_lock(tmp_path / "x.lock") as alone:
         assert alone
     assert not list(tmp_path.iterdir())
 
@@ -171,7 +173,7 @@ def test_who_waits_for_a_dead_process_says_so_in_one_line(tmp_path):
 def test_a_launch_is_refused_where_another_one_is(tmp_path):
     out = tmp_path / "run"
     go = tmp_path / "go"
-    slow = SHARE.replace("time.sleep(0.05 * rank())", f"while not Path({str(go)!r}).exists(): time.sleep(0.05)")
+    slow = SHARE.replace("time.sleep(0.05 * process_rank())", f"while not Path({str(go)!r}).exists(): time.sleep(0.05)")
     running = launch(2, "-c", slow, str(out), "-1")
     while not (out / "told.json").is_file():
         assert running[0].poll() is None

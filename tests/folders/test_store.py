@@ -4,7 +4,7 @@ import pytest
 
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import read_lines, write_json
-from saywhy.records import SCHEMA, SaywhyError
+from saywhy.records import ROW_SCHEMA, SaywhyError
 
 
 def test_a_stage_goes_on_at_the_next_chunk(tmp_path):
@@ -17,11 +17,11 @@ def test_a_stage_goes_on_at_the_next_chunk(tmp_path):
         return {"rows": [{"n": number}], "more": [{"m": number}, {"m": -number}]}
 
     with pytest.raises(RuntimeError):
-        run.stage("a", ("rows", "more"), 4, lambda n: chunk(n, 2))
+        run.stage_over("a", ("rows", "more"), range(4), 1, lambda part: chunk(*part, fail_at=2))
     assert not run.done("a", ("rows", "more"))
     again = RunFolder(tmp_path / "run", {"rows": 4}, {})
-    again.stage("a", ("rows", "more"), 4, chunk)
-    again.stage("a", ("rows", "more"), 4, chunk)
+    again.stage_over("a", ("rows", "more"), range(4), 1, lambda part: chunk(*part))
+    again.stage_over("a", ("rows", "more"), range(4), 1, lambda part: chunk(*part))
     assert asked == [0, 1, 2, 2, 3]
     assert [row["n"] for row in read_lines(tmp_path / "run/a/rows.jsonl")] == [0, 1, 2, 3]
     assert len(read_lines(tmp_path / "run/a/more.jsonl")) == 8
@@ -38,10 +38,10 @@ def test_a_file_of_chunks_goes_on_at_the_next_one_and_leaves_no_chunks(tmp_path)
         return number / 3
 
     with pytest.raises(RuntimeError):
-        run.json_of_chunks("a/total.json", 3, lambda n: chunk(n, 1), sum)
+        run.json_over("a/total.json", range(3), 1, lambda part: chunk(*part, fail_at=1), sum)
     (tmp_path / "run/a/.total-parts/00000.json").write_text("0.5")  # what is there is taken as it is
     for _ in range(2):
-        assert run.json_of_chunks("a/total.json", 3, chunk, sum) == 0.5 + 1 / 3 + 2 / 3
+        assert run.json_over("a/total.json", range(3), 1, lambda part: chunk(*part), sum) == 0.5 + 1 / 3 + 2 / 3
     assert asked == [0, 1, 1, 2]
     assert not list((tmp_path / "run/a").glob(".*"))
 
@@ -49,13 +49,16 @@ def test_a_file_of_chunks_goes_on_at_the_next_one_and_leaves_no_chunks(tmp_path)
 def test_what_all_processes_make_is_not_begun_within_a_chunk_of_one(tmp_path):
     run = RunFolder(tmp_path / "run", {}, {})
 
-    def chunk(number):
-        return {"rows": [{"n": run.json_of_chunks("total.json", 2, float, sum)}]}
+    def total():
+        return run.json_over("total.json", range(2), 1, lambda part: float(*part), sum)
+
+    def chunk(part):
+        return {"rows": [{"n": total()}]}
 
     with pytest.raises(RuntimeError, match="within a chunk"):
-        run.stage("", ("rows",), 2, chunk)
-    run.json_of_chunks("total.json", 2, float, sum)
-    run.stage("", ("rows",), 2, chunk)
+        run.stage_over("", ("rows",), range(2), 1, chunk)
+    total()
+    run.stage_over("", ("rows",), range(2), 1, chunk)
     assert [row["n"] for row in read_lines(tmp_path / "run/rows.jsonl")] == [1.0, 1.0]
 
 
@@ -79,7 +82,7 @@ def test_a_damaged_manifest_and_another_schema_are_said(tmp_path):
     (tmp_path / "run/run.json").write_text('{"schema": ')
     with pytest.raises(SaywhyError, match="damaged"):
         RunFolder(tmp_path / "run", {}, {})
-    write_json(tmp_path / "run/run.json", {"schema": SCHEMA + 1, "config": {}})
+    write_json(tmp_path / "run/run.json", {"schema": ROW_SCHEMA + 1, "config": {}})
     with pytest.raises(SaywhyError, match="schema"):
         RunFolder(tmp_path / "run", {}, {})
 

@@ -7,19 +7,19 @@ import torch
 
 from saywhy import pocket
 from saywhy.measure.retention import (
-    MOST_WORDS,
-    REASONS,
+    MOST_CONVERSATION_WORDS,
+    UNPLAIN_REASONS,
     chat_id,
-    instructions,
+    chat_losses,
+    held_out_instructions,
     label_sentences,
-    loss,
-    plain,
-    retain,
-    usable,
+    measure_retention,
+    unplain_replies,
+    usable_chats,
     why_not_plain,
 )
-from saywhy.models.scripted import Scripted, honest, keyword_rule
-from saywhy.protocol.prompts import sentences
+from saywhy.models.scripted import ScriptedModel, honest, keyword_rule
+from saywhy.protocol.prompts import prompt_sentences
 from saywhy.records import SaywhyError
 from tiny import PINNED, TASK
 
@@ -58,44 +58,44 @@ def by_transformers(model, chat):
 @pytest.mark.parametrize("architecture", ["llama", "gpt2"])
 def test_the_loss_is_that_of_transformers_in_any_batch(loaded, architecture):
     model, ticks = loaded(architecture), []
-    found = loss(model, CHATS, ticks.append)
+    found = chat_losses(model, CHATS, ticks.append)
     assert found == pytest.approx([by_transformers(model, chat) for chat in CHATS], abs=1e-4)
     assert sum(ticks) == len(CHATS)
-    assert [loss(model, [chat])[0] for chat in CHATS] == pytest.approx(found, abs=1e-5)
-    assert loss(model, []) == []
+    assert [chat_losses(model, [chat])[0] for chat in CHATS] == pytest.approx(found, abs=1e-5)
+    assert chat_losses(model, []) == []
 
 
 def test_rows_that_cannot_be_measured_are_counted_and_the_rest_goes_on(tiny_model):
-    long = turns("Why?", "word " * (MOST_WORDS + 1))
+    long = turns("Why?", "word " * (MOST_CONVERSATION_WORDS + 1))
     wide = turns("Why?", "x" * 2000)  # few words, many tokens
     control = turns("Why?", "<|im_end|> and more")
-    kept, aside = usable(tiny_model, [CHATS[0], long, wide, control, CHATS[1]])
+    kept, aside = usable_chats(tiny_model, [CHATS[0], long, wide, control, CHATS[1]])
     assert kept == CHATS[:2]
     assert aside == {
-        f"more than {MOST_WORDS} words": 1,
+        f"more than {MOST_CONVERSATION_WORDS} words": 1,
         "longer than the model's context": 1,
         "holds a control token of the model": 1,
     }
-    assert loss(tiny_model, [turns("Why?", ""), CHATS[0]])[0] is None
+    assert chat_losses(tiny_model, [turns("Why?", ""), CHATS[0]])[0] is None
 
 
 def test_retention_is_what_is_kept_on_disk(tiny_model, tmp_path):
     folder = tmp_path / "data" / "replay"
     folder.mkdir(parents=True)
-    rows = [*CHATS, turns("Why?", "word " * (MOST_WORDS + 1)), turns("And?", "Not asked for.")]
+    rows = [*CHATS, turns("Why?", "word " * (MOST_CONVERSATION_WORDS + 1)), turns("And?", "Not asked for.")]
     (folder / "test.jsonl").write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in rows), "utf-8")
     ticks = []
     for data in (tmp_path / "data", tmp_path / "data" / "sentiment140"):
-        found = retain(tiny_model, data, "test", 4, ticks.append)
+        found = measure_retention(tiny_model, data, "test", 4, ticks.append)
         assert found["replay"]["source"] == "replay/test.jsonl"
         assert found["replay"]["ids"] == [chat_id(chat) for chat in CHATS]
-        assert found["replay"]["losses"] == pytest.approx(loss(tiny_model, CHATS), abs=1e-5)
+        assert found["replay"]["losses"] == pytest.approx(chat_losses(tiny_model, CHATS), abs=1e-5)
         assert found["replay"]["n"] == 3
-        assert found["replay"]["set_aside"] == {f"more than {MOST_WORDS} words": 1}
+        assert found["replay"]["set_aside"] == {f"more than {MOST_CONVERSATION_WORDS} words": 1}
     asked = found["plain"]
     assert asked["n"] == len(asked["asked"]) == len(set(asked["asked"])) == len(asked["plain"]) == 24
     assert asked["plain"] == [reason is None for reason in asked["reasons"]]
-    assert {reason for reason in asked["reasons"] if reason} <= set(REASONS)
+    assert {reason for reason in asked["reasons"] if reason} <= set(UNPLAIN_REASONS)
     assert json.loads(json.dumps(found)) == found
     assert sum(ticks) == 2 * (3 + 24)
     assert len({chat_id(chat) for chat in rows}) == 5
@@ -103,21 +103,21 @@ def test_retention_is_what_is_kept_on_disk(tiny_model, tmp_path):
 
 def test_without_instruction_data_the_built_in_ones_are_taken(tiny_model, tmp_path, capsys):
     for data in (None, "pocket", tmp_path):
-        chats, source = instructions(data, "validation")
+        chats, source = held_out_instructions(data, "validation")
         assert source == "built-in instructions"
         assert len(chats) == 24
     assert "no replay/validation.jsonl" in capsys.readouterr().err
-    assert retain(tiny_model, None, rows=5)["replay"]["n"] == 5
+    assert measure_retention(tiny_model, None, rows=5)["replay"]["n"] == 5
     (tmp_path / "replay").mkdir()
     (tmp_path / "replay" / "test.jsonl").write_text('{"messages": []}\n', "utf-8")
     with pytest.raises(SaywhyError, match=r"test\.jsonl:1: no list 'messages'"):
-        instructions(tmp_path, "test")
+        held_out_instructions(tmp_path, "test")
 
 
 def test_a_rule_says_that_it_has_no_loss():
     rule = keyword_rule(TASK, {"positive": {"great": 2.0}}, default="negative")
-    toy = Scripted("toy", TASK, rule, honest, PINNED)
-    found = retain(toy, None, rows=4)
+    toy = ScriptedModel("toy", TASK, rule, honest, PINNED)
+    found = measure_retention(toy, None, rows=4)
     assert found["replay"]["n"] == 0
     assert found["replay"]["set_aside"] == {"the model has no loss for it": 4}
     assert set(found["plain"]["reasons"]) == {"empty"}
@@ -131,7 +131,7 @@ def test_the_built_in_instructions_are_plain_and_ask_for_sentences():
         assert 12 <= len(answer.split()) <= 45
         assert answer.endswith(".")
         assert why_not_plain(asked, answer, label_sentences()) is None
-    mine = {sentence.split("{")[0] for sentence in sentences().values()}
+    mine = {sentence.split("{")[0] for sentence in prompt_sentences().values()}
     assert not any(asked.startswith(start) for _, asked, _ in found for start in mine)
 
 
@@ -178,7 +178,7 @@ def test_plain_replies_are_left_alone(instruction, reply):
 )  # fmt: skip
 def test_broken_replies_say_why(instruction, reply, reason):
     assert why_not_plain(instruction, reply, label_sentences()) == reason
-    assert reason in REASONS
+    assert reason in UNPLAIN_REASONS
 
 
 def test_label_sentences_of_other_tasks_can_be_told(monkeypatch):
@@ -190,5 +190,5 @@ def test_label_sentences_of_other_tasks_can_be_told(monkeypatch):
             return ["The guest is annoyed."] * len(chats)
 
     chats = [turns(ICE)]
-    assert plain(Says(), chats) == [None]
-    assert plain(Says(), chats, sentences=["The guest is annoyed"]) == ["label sentence"]
+    assert unplain_replies(Says(), chats) == [None]
+    assert unplain_replies(Says(), chats, sentences=["The guest is annoyed"]) == ["label sentence"]

@@ -5,20 +5,21 @@ import dataclasses
 import pytest
 
 from saywhy import stats
-from saywhy.measure.audit import Plan, audit
-from saywhy.measure.predict import Classifier, calibrate
+from saywhy.measure.audit import AuditPlan, audit
+from saywhy.measure.calibration import calibrate
+from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import (
-    Scripted,
-    brittle,
-    everything,
+    ScriptedModel,
+    brittle_rule,
     honest,
     keyword_rule,
     liar,
+    name_everything,
     parrot,
 )
 from saywhy.records import OPERATORS, READOUTS, SETTINGS, STYLES, Example
 from saywhy.tasks.task import Task, load_task
-from saywhy.words import MARK
+from saywhy.words import REDACTED_MARK
 
 TASK = Task(
     name="toys",
@@ -51,11 +52,11 @@ def examples(texts):
 
 
 def classifier(explain, rule=RULE, task=TASK, pinned=PINNED):
-    return Classifier(Scripted("toy", task, rule, explain, pinned), task, dict.fromkeys(task.labels, 0.0))
+    return Classifier(ScriptedModel("toy", task, rule, explain, pinned), task, dict.fromkeys(task.labels, 0.0))
 
 
 def rows_of(explain, texts=tuple(BY_HAND), rule=RULE, **plan):
-    made = Plan(
+    made = AuditPlan(
         arm="toy",
         pinned=PINNED,
         styles=plan.pop("styles", STYLES),
@@ -120,7 +121,7 @@ def test_whoever_names_the_first_word_is_at_the_floor():
 
 
 def test_taking_everything_out_is_invalid_with_the_reason():
-    reasons = {key: {row.reason for row in rows} for key, rows in cells(rows_of(everything)).items()}
+    reasons = {key: {row.reason for row in rows} for key, rows in cells(rows_of(name_everything)).items()}
     assert reasons["attribution", "one-word", "generated"] == {"names several words"}
     assert reasons["redaction", "one-word", "generated"] == {"redacts several words"}
     assert reasons["counterfactual", "one-word", "generated"] == {"changes several words"}
@@ -129,7 +130,7 @@ def test_taking_everything_out_is_invalid_with_the_reason():
 
 
 def test_an_invalid_reply_is_no_hit_and_has_the_floor_of_one_word():
-    for rows in zip(*(cells(rows_of(one)).values() for one in (everything, honest)), strict=True):
+    for rows in zip(*(cells(rows_of(one)).values() for one in (name_everything, honest)), strict=True):
         for wrong, right in zip(*rows, strict=True):
             if wrong.valid:
                 continue
@@ -142,7 +143,7 @@ def test_a_brittle_model_earns_nothing():
     """Any mark flips it: every word is as good as the best, so there is no excess and no score."""
     texts = [text for text, (label, *_) in BY_HAND.items() if label == "good"]
     for explain in (honest, liar):
-        rows = rows_of(explain, texts, brittle(RULE, "bad"), styles=("attribution", "redaction"))
+        rows = rows_of(explain, texts, brittle_rule(RULE, "bad"), styles=("attribution", "redaction"))
         for mine in cells(rows).values():
             assert all((row.hit, row.floor, row.ceiling, row.excess) == (True, 1.0, True, 0.0) for row in mine)
             assert stats.score(mine).value is None
@@ -150,7 +151,7 @@ def test_a_brittle_model_earns_nothing():
 
 
 def test_brittleness_to_the_mark_does_not_show_under_another_operator():
-    rule = brittle(RULE, "bad")
+    rule = brittle_rule(RULE, "bad")
     rows = rows_of(honest, ["What a great sunny day"], rule, styles=("attribution",), operators=OPERATORS)
     assert {row.operator: row.floor for row in rows} == {"redact": 1.0, "delete": 0.2, "infill": 0.2}
 
@@ -158,7 +159,7 @@ def test_brittleness_to_the_mark_does_not_show_under_another_operator():
 def test_each_operator_has_its_own_edit_and_a_counterfactual_is_judged_once():
     only = {"settings": ("one-word",), "readouts": ("generated",)}
     rows = rows_of(honest, ["What a great! day"], operators=OPERATORS, **only)
-    edits = {"redact": MARK, "delete": "", "infill": "something"}
+    edits = {"redact": REDACTED_MARK, "delete": "", "infill": "something"}
     removals = [row for row in rows if row.style != "counterfactual"]
     assert len(removals) == 6
     assert all(row.edited == f"What a {edits[row.operator]}! day" for row in removals)
@@ -228,7 +229,7 @@ def test_one_word_verdicts_cost_nothing_beyond_the_table():
     asked = []
     choose = model.model.choose
     model.model.choose = lambda choices, tick=None: asked.extend(c for c in choices if c.prefix) or choose(choices)
-    plan = Plan("toy", PINNED, ("attribution", "redaction"), ("one-word",), READOUTS)
+    plan = AuditPlan("toy", PINNED, ("attribution", "redaction"), ("one-word",), READOUTS)
     audit(model, examples(BY_HAND), plan)
     assert len(asked) == len(BY_HAND) + sum(words for _, _, words, _ in BY_HAND.values())
 
@@ -236,21 +237,21 @@ def test_one_word_verdicts_cost_nothing_beyond_the_table():
 def test_the_placebo_takes_away_what_any_request_would_get():
     """A model that prefers a word whatever it is asked for has nothing left behind the placebo."""
 
-    class Stubborn(Scripted):
+    class Stubborn(ScriptedModel):
         def _choose(self, choice):
             if choice.prefix:
                 return super()._choose(choice)
             return tuple(float(len(option)) for option in choice.options)
 
     task_model = Classifier(Stubborn("stubborn", TASK, RULE, honest, PINNED), TASK, EVEN)
-    plan = Plan("toy", PINNED, ("attribution",), ("one-word",), ("constrained", "placebo"))
+    plan = AuditPlan("toy", PINNED, ("attribution",), ("one-word",), ("constrained", "placebo"))
     rows = {row.readout: row for row in audit(task_model, examples(["a great splendid day"]), plan).rows}
     assert rows["constrained"].words == ("splendid",)
     assert rows["placebo"].words == ("a",)  # all are equal: the first
 
 
 def test_calibration_moves_the_prediction_and_keeps_the_raw_label():
-    model = Scripted("toy", TASK, RULE, honest, PINNED)
+    model = ScriptedModel("toy", TASK, RULE, honest, PINNED)
     texts = examples(["great day", "great love", "love you"])
     constants = calibrate(model, TASK, texts)
     [found] = Classifier(model, TASK, constants).predict([("great day", {})])
@@ -271,7 +272,7 @@ def test_the_honest_one_is_found_honest_in_every_task(name):
         Example(f"t{i}", f"here is cue{i} :(", dict.fromkeys(task.context, "cue0 here"), None)
         for i in range(len(task.labels))
     ]
-    plan = Plan("toy", pinned, STYLES, SETTINGS, READOUTS)
+    plan = AuditPlan("toy", pinned, STYLES, SETTINGS, READOUTS)
     rows = audit(classifier(honest, rule, task, pinned), texts, plan).rows
     assert all(row.valid and row.hit == row.ceiling for row in rows)
     removals = [row for row in rows if row.style != "counterfactual"]

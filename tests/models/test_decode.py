@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import tiny
 from saywhy.models import replies
-from saywhy.models.decode import Decoder, Request
-from saywhy.models.draft import FIRST, Drafter, word_starts
+from saywhy.models.decode import Decoder, DecodeRequest
+from saywhy.models.draft import FIRST_GUESS, Drafter, word_starts
 from saywhy.models.forward import Forward
 from saywhy.models.interface import Choice
 from saywhy.records import SaywhyError
@@ -31,7 +31,7 @@ def greedy(model, chats=CHATS, room=ROOM):
 
 def alone(model, prompt, room):
     """Return the tokens that transformers says to one prompt."""
-    end = model.chat.ender[0]
+    end = model.chat.end_of_turn[0]
     out = model.model.generate(
         input_ids=torch.tensor([prompt]),
         attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
@@ -65,9 +65,9 @@ def test_a_right_guess_saves_steps(tiny_model):
     [prompt] = tiny_model.chat.ids([tiny_model.chat.open(CHATS[2])])
     said, steps = [], []
     for drafter in (None, "right"):
-        decoder = Decoder(tiny_model.forward, tiny_model.chat.ender[0], 500, 500)
+        decoder = Decoder(tiny_model.forward, tiny_model.chat.end_of_turn[0], 500, 500)
         guess = drafter and Drafter(tuple(said[0]), frozenset(), [])
-        decoder.decode([Request(prompt, 30, guess)], lambda index, ids: said.append(ids))
+        decoder.decode([DecodeRequest(prompt, 30, guess)], lambda index, ids: said.append(ids))
         steps.append(decoder.steps)
     assert said[0] == said[1]
     assert steps == [30, 2]
@@ -106,8 +106,8 @@ def test_prompts_that_are_equal_or_begin_one_another(tiny_model):
     said = {}
     for places in (1, 5000):
         for order in (range(len(prompts)), range(len(prompts) - 1, -1, -1)):
-            decoder = Decoder(tiny_model.forward, tiny_model.chat.ender[0], 60, places)
-            requests = [Request(prompts[i], rooms[i]) for i in order]
+            decoder = Decoder(tiny_model.forward, tiny_model.chat.end_of_turn[0], 60, places)
+            requests = [DecodeRequest(prompts[i], rooms[i]) for i in order]
             decoder.decode(requests, lambda at, found, order=order: said.__setitem__(order[at], found))
             for prompt, room, found in zip(prompts, rooms, (said[i] for i in range(len(prompts))), strict=True):
                 assert found == alone(tiny_model, prompt, room)
@@ -115,7 +115,7 @@ def test_prompts_that_are_equal_or_begin_one_another(tiny_model):
 
 @pytest.mark.parametrize("copied", [(), tiny.TEXTS * 2])
 def test_an_empty_reply_is_a_reply(tiny_model, monkeypatch, copied):
-    end, ticks = tiny_model.chat.ender[0], []
+    end, ticks = tiny_model.chat.end_of_turn[0], []
 
     def silent(model, hidden):
         return torch.nn.functional.one_hot(torch.tensor([end] * len(hidden)), model.config.vocab_size).float()
@@ -189,7 +189,7 @@ def test_a_drafter_follows_marks_in_a_row():
     drafter.follow([20, 21, 22], 5, 0)
     assert drafter.guess(50) == [11, 12, 13, 1]
     drafter.follow([20], 4, 0)
-    drafter.reach = 50
+    drafter.copy_length = 50
     assert drafter.guess(50) == [21, 22, 12, 13, 1]
 
 
@@ -208,7 +208,7 @@ def test_circles_are_guessed_once_a_reply_says_the_same_over_and_over():
     drafter.follow([7, 8], 0, 0)
     assert drafter.guess(5) == [7, 8, 7, 8, 7]
     drafter.follow([7, 8, 7, 8, 7, 8], 5, 5)
-    assert len(drafter.guess(100)) == 2 * FIRST, "a guess that was all right makes the next one longer"
+    assert len(drafter.guess(100)) == 2 * FIRST_GUESS, "a guess that was all right makes the next one longer"
     drafter.follow([9], 5, 0)
     assert drafter.guess(6) == []
 

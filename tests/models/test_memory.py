@@ -4,18 +4,18 @@ import pytest
 import torch
 
 import tiny
-from saywhy.attribution import METHODS, Options
+from saywhy.attribution import METHODS, MethodOptions
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models import memory, replies
-from saywhy.models.forward import WAYS, Forward
+from saywhy.models.forward import FORWARD_WAYS, Forward
 from saywhy.models.interface import Choice, Gap
-from saywhy.models.memory import Budget, ran_out
-from saywhy.protocol.prompts import question
+from saywhy.models.memory import TokenBudget, is_out_of_memory
+from saywhy.protocol.prompts import question_chat
 from saywhy.records import SaywhyError
 
 CHOICES = [
-    Choice(question(tiny.TASK, text, {}), options, prefix, ends)
+    Choice(question_chat(tiny.TASK, text, {}), options, prefix, ends)
     for text in tiny.TEXTS
     for options, prefix, ends in [
         (("negative", "positive"), tiny.TASK.lead_in, False),
@@ -49,11 +49,11 @@ def with_way(model, monkeypatch, way):
 
 
 def with_budget(model, monkeypatch, tokens):
-    monkeypatch.setattr(model, "budget", Budget(model.model, tokens))
+    monkeypatch.setattr(model, "budget", TokenBudget(model.model, tokens))
     monkeypatch.setattr(model, "_prefixes", {})
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", FORWARD_WAYS)
 @pytest.mark.parametrize("budget", [90, 200, 100_000])
 def test_no_pass_is_larger_than_the_budget_and_no_number_hangs_on_it(tiny_model, monkeypatch, spent, way, budget):
     straight = flat(tiny_model.choose(CHOICES))
@@ -75,7 +75,7 @@ def test_a_batch_that_shares_much_is_no_larger_where_every_prompt_is_computed_by
     assert max(spent()[before:]) <= 200
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", FORWARD_WAYS)
 def test_a_budget_below_one_row_is_one_line_for_one_row_and_for_many(tiny_model, monkeypatch, spent, way):
     with_way(tiny_model, monkeypatch, way)
     with_budget(tiny_model, monkeypatch, 12)
@@ -95,10 +95,10 @@ def test_a_text_longer_than_what_is_computed_at_once_is_still_computed_where_nob
     """A default chosen for speed must not refuse a row that the memory holds."""
     straight = flat(tiny_model.choose(CHOICES))
     said = tiny_model.generate(CHATS, ROOM)
-    monkeypatch.setitem(memory.MOST, "cpu", 16)
+    monkeypatch.setitem(memory.MOST_TOKENS, "cpu", 16)
     with_budget(tiny_model, monkeypatch, None)
     assert tiny_model.budget.tokens == 16
-    for way in WAYS:
+    for way in FORWARD_WAYS:
         with_way(tiny_model, monkeypatch, way)
         assert flat(tiny_model.choose(CHOICES)) == pytest.approx(straight, abs=1e-4)
         assert tiny_model.generate(CHATS, ROOM) == said
@@ -118,7 +118,7 @@ def small_machine(model, monkeypatch, most, error=NO_MEMORY):
 
 
 @pytest.mark.parametrize("error", [NO_MEMORY, MemoryError()], ids=["allocator", "python"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", FORWARD_WAYS)
 def test_running_out_of_memory_halves_the_budget_and_changes_nothing(tiny_model, monkeypatch, capsys, way, error):
     straight, said = flat(tiny_model.choose(CHOICES)), tiny_model.generate(CHATS, ROOM)
     with_way(tiny_model, monkeypatch, way)
@@ -196,7 +196,7 @@ def test_beginnings_are_kept_as_long_as_they_are_few(tiny_model, monkeypatch):
     ],
 )
 def test_what_is_want_of_memory(error, is_one):
-    assert ran_out(error) == is_one
+    assert is_out_of_memory(error) == is_one
 
 
 GRADIENTS = ("gradient_x_input", "integrated_gradients")
@@ -210,10 +210,10 @@ def asked_for_gradients(model):
 
 def test_gradients_halve_the_budget_too(tiny_model, monkeypatch, capsys):
     classifier, items = asked_for_gradients(tiny_model)
-    straight = METHODS["integrated_gradients"](classifier, items, Options(steps=16))
+    straight = METHODS["integrated_gradients"](classifier, items, MethodOptions(steps=16))
     with_budget(tiny_model, monkeypatch, 4096)
     small_machine(tiny_model, monkeypatch, 300)
-    found = METHODS["integrated_gradients"](classifier, items, Options(steps=16))
+    found = METHODS["integrated_gradients"](classifier, items, MethodOptions(steps=16))
     for one, other in zip(straight, found, strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-5)
         assert one.gap == pytest.approx(other.gap, abs=1e-5)
@@ -227,10 +227,10 @@ def test_gradients_of_a_text_that_do_not_fit_are_one_line(tiny_model, monkeypatc
     with_budget(tiny_model, monkeypatch, 4096)
     small_machine(tiny_model, monkeypatch, 20)
     with pytest.raises(SaywhyError, match=r"the memory does not hold \d+ tokens at once"):
-        METHODS[name](classifier, items, Options(steps=16))
+        METHODS[name](classifier, items, MethodOptions(steps=16))
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", FORWARD_WAYS)
 def test_another_error_is_not_taken_for_want_of_memory(tiny_model, monkeypatch, way):
     classifier, items = asked_for_gradients(tiny_model)
     with_way(tiny_model, monkeypatch, way)
@@ -239,7 +239,7 @@ def test_another_error_is_not_taken_for_want_of_memory(tiny_model, monkeypatch, 
     for ask in (
         lambda: tiny_model.choose(CHOICES),
         lambda: tiny_model.generate(CHATS, ROOM),
-        *(lambda name=name: METHODS[name](classifier, items, Options(steps=16)) for name in GRADIENTS),
+        *(lambda name=name: METHODS[name](classifier, items, MethodOptions(steps=16)) for name in GRADIENTS),
     ):
         with pytest.raises(RuntimeError, match="shapes do not match"):
             ask()
@@ -254,4 +254,4 @@ def test_a_model_that_gives_no_gradients_is_named(tiny_model, monkeypatch, name)
     monkeypatch.setattr(tiny_model.model.get_output_embeddings(), "forward",
                         torch.no_grad()(tiny_model.model.get_output_embeddings().forward))  # fmt: skip
     with pytest.raises(SaywhyError, match=r"gives no gradients: use methods=occlusion"):
-        METHODS[name](classifier, items, Options(steps=16))
+        METHODS[name](classifier, items, MethodOptions(steps=16))

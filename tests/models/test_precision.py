@@ -7,7 +7,7 @@ import torch
 
 import tiny
 from saywhy.folders.run import RunFolder
-from saywhy.models import precision, weights
+from saywhy.models import backends, precision
 
 SMALL = ("rows=4", "calibration_rows=8", "lexicon_rows=40", "decide_rows=8", "chunk=4")
 TRAINING = ("adapt_rows=4", "train_rows=4", "adapt_epochs=1", "epochs=1")
@@ -17,7 +17,7 @@ TRAINING = ("adapt_rows=4", "train_rows=4", "adapt_epochs=1", "epochs=1")
 def test_the_precision_is_chosen_with_a_reason(monkeypatch, able):
     monkeypatch.setattr(precision, "_has_bfloat16_units", lambda: able)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    found = {wanted: precision.choose(wanted) for wanted in ("auto", "float32", "mixed", "bfloat16")}
+    found = {wanted: precision.choose_precision(wanted) for wanted in ("auto", "float32", "mixed", "bfloat16")}
     tiny.exact_products()
     assert found["float32"].products == "float32"
     assert found["bfloat16"].dtype == torch.bfloat16
@@ -31,7 +31,7 @@ def told(call, tiny_folder, tmp_path):
     """Return a function from a command to its one line about the number format, and its run folder."""
 
     def run(verb, *words, out=tmp_path / "run"):
-        weights._tell_once.cache_clear()
+        backends._say_once.cache_clear()
         where = () if verb == "explain" else (f"out={out}",)
         said = call(verb, *words, f"model={tiny_folder}", *where)
         tiny.exact_products()

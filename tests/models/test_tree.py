@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tiny
-from saywhy.models.forward import WAYS, Forward, body
+from saywhy.models.forward import FORWARD_WAYS, Forward, transformer_body
 from saywhy.models.interface import Choice, Copy, Edit
-from saywhy.models.local import Scored
-from saywhy.models.tree import grow, plots, shared_prefix
+from saywhy.models.local import ScoredSequence
+from saywhy.models.tree import build_tree, shared_prefix, tree_batches
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 3), max_size=6).map(tuple), max_size=8)
 _TAILS = st.lists(st.integers(3, 6), min_size=2, max_size=9).map(tuple)
@@ -19,7 +19,7 @@ FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthChec
 
 @given(SEQUENCES)
 def test_a_tree_spells_every_sequence_and_holds_each_beginning_once(sequences):
-    tree = grow(sequences)
+    tree = build_tree(sequences)
     assert [tuple(tree.tokens[node] for node in path) for path in tree.paths] == sequences
     beginnings = {ids[: n + 1] for ids in sequences for n in range(len(ids))}
     assert len(tree.tokens) == len(beginnings)
@@ -30,7 +30,7 @@ def test_a_tree_spells_every_sequence_and_holds_each_beginning_once(sequences):
 
 @given(SEQUENCES.filter(any))
 def test_a_token_sees_its_ancestors_and_itself(sequences):
-    tree = grow(sequences)
+    tree = build_tree(sequences)
     mask = tree.mask()
     for path in tree.paths:
         for at, node in enumerate(path):
@@ -47,7 +47,7 @@ def test_the_shared_prefix_is_the_longest(sequences):
 
 @given(SEQUENCES)
 def test_branches_hold_every_token_once_below_its_ancestors(sequences):
-    tree = grow(sequences)
+    tree = build_tree(sequences)
     branches = list(tree.branches())
     assert [node for one in branches for node in range(one.first, one.first + one.size)] == [*range(len(tree.tokens))]
     for one in branches:
@@ -59,16 +59,16 @@ def test_branches_hold_every_token_once_below_its_ancestors(sequences):
 
 @given(SEQUENCES, st.integers(1, 30))
 def test_plots_cover_every_sequence_once_and_keep_to_the_limit(sequences, limit):
-    planted = plots(sequences, limit)
+    planted = tree_batches(sequences, limit)
     assert all(planted)
     assert sorted(index for plot in planted for index in plot) == list(range(len(sequences)))
     for plot in planted:
-        assert len(plot) == 1 or len(grow([sequences[index] for index in plot]).tokens) <= limit
+        assert len(plot) == 1 or len(build_tree([sequences[index] for index in plot]).tokens) <= limit
 
 
 def test_sequences_that_share_most_share_a_tree():
     variants = [(1, 2, 3, text, word) for word in range(4) for text in range(10)]
-    assert [sorted(variants[i][3] for i in plot) for plot in plots(variants, 13)] == [
+    assert [sorted(variants[i][3] for i in plot) for plot in tree_batches(variants, 13)] == [
         [text] * 4 + [text + 1] * 4 for text in range(0, 10, 2)
     ]
 
@@ -88,7 +88,7 @@ def test_a_tree_is_as_good_as_one_by_one(loaded, architecture, groups, prefix, d
     model = loaded(architecture)
     head = tuple(range(20, 20 + prefix))
     asked = [
-        [Scored(head + ids, data.draw(st.integers(max(1, prefix), prefix + len(ids) - 1))) for ids in group]
+        [ScoredSequence(head + ids, data.draw(st.integers(max(1, prefix), prefix + len(ids) - 1))) for ids in group]
         for group in groups
     ]
     for group, scores in zip(asked, model.score(asked), strict=True):
@@ -96,7 +96,7 @@ def test_a_tree_is_as_good_as_one_by_one(loaded, architecture, groups, prefix, d
             assert found == pytest.approx(plain(model, item), abs=1e-4)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", FORWARD_WAYS)
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_every_way_to_compute_a_tree_gives_the_same(loaded, monkeypatch, architecture, way):
     model = loaded(architecture)
@@ -125,12 +125,12 @@ def test_the_way_is_one_that_the_model_really_follows(architecture, way, capsys)
     assert ("model 'odd' takes no prefix tree, so every prompt is computed by itself" in told) == (way == "rows")
     # Also where a tree, or a prompt, is longer than a window that was not seen at load time.
     prompts = [tuple(range(3, 30)), *((*range(3, 20), n, *range(50, 90)) for n in range(30, 45)), tuple(range(3, 103))]
-    for plot in forward.plots(prompts, 100_000):
-        tree = grow([prompts[i] for i in plot])
+    for plot in forward.batches(prompts, 100_000):
+        tree = build_tree([prompts[i] for i in plot])
         with torch.inference_mode():
             states = forward.states(tree)
             for i, path in zip(plot, tree.paths, strict=True):
-                alone = body(model)(input_ids=torch.tensor([prompts[i]])).last_hidden_state[0]
+                alone = transformer_body(model)(input_ids=torch.tensor([prompts[i]])).last_hidden_state[0]
                 assert torch.allclose(states[list(path)], alone, atol=1e-4), i
 
 
@@ -180,7 +180,7 @@ def test_an_option_that_begins_another_is_scored_by_its_own_tokens(tiny_model, p
     [found] = tiny_model.choose([Choice(messages, options, prefix, ends)])
     for option, score in zip(options, found, strict=True):
         [whole] = chat.ids([rendered + (" " if prefix else "") + option + ("<|im_end|>" if ends else "")])
-        assert score == pytest.approx(sum(plain(tiny_model, Scored(whole, len(head)))), abs=1e-4), option
+        assert score == pytest.approx(sum(plain(tiny_model, ScoredSequence(whole, len(head)))), abs=1e-4), option
 
 
 def test_nothing_asked_is_nothing_answered(tiny_model):
@@ -206,7 +206,7 @@ def test_a_choice_is_the_log_probability_of_all_its_tokens(tiny_model):
     [head] = chat.ids([rendered])
     for option, found in zip(choice.options, tiny_model.choose([choice])[0], strict=True):
         [whole] = chat.ids([rendered + option + "<|im_end|>"])
-        assert found == pytest.approx(sum(plain(tiny_model, Scored(whole, len(head)))), abs=1e-4)
+        assert found == pytest.approx(sum(plain(tiny_model, ScoredSequence(whole, len(head)))), abs=1e-4)
 
 
 def test_a_departure_compares_the_edit_with_the_copy(tiny_model):
@@ -219,7 +219,7 @@ def test_a_departure_compares_the_edit_with_the_copy(tiny_model):
         [edited] = chat.ids([rendered + edit.text + "\n"])
         fork = next(i for i, (a, b) in enumerate(zip(copied, edited, strict=False)) if a != b)
         [before] = chat.ids([rendered + edit.text[: edit.until]])
-        assert found.begins == pytest.approx(plain(tiny_model, Scored(edited[: fork + 1], fork))[0], abs=1e-4)
-        assert found.stays == pytest.approx(plain(tiny_model, Scored(copied[: fork + 1], fork))[0], abs=1e-4)
-        inserted = sum(plain(tiny_model, Scored(edited[: len(before)], fork)))
+        assert found.begins == pytest.approx(plain(tiny_model, ScoredSequence(edited[: fork + 1], fork))[0], abs=1e-4)
+        assert found.stays == pytest.approx(plain(tiny_model, ScoredSequence(copied[: fork + 1], fork))[0], abs=1e-4)
+        inserted = sum(plain(tiny_model, ScoredSequence(edited[: len(before)], fork)))
         assert found.inserted == pytest.approx(inserted, abs=1e-4)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from saywhy.protocol import styles
 from saywhy.records import SETTINGS, STYLES
-from saywhy.words import MARK, budget, candidates, fold, occurrences, replace, take_out
+from saywhy.words import REDACTED_MARK, candidates, fold, free_word_budget, occurrences, replace_words, take_out
 
 PHRASEBOOK = yaml.safe_load((Path(__file__).parent / "phrasebook.yaml").read_text("utf-8"))
 ENTRIES = [
@@ -22,7 +22,7 @@ TEXTS = st.lists(WORDS, min_size=2, max_size=9).map(" ".join)
 
 
 def read(style, setting, text, reply, labels=("negative", "positive")):
-    return styles.read(style, setting, text, reply, labels)
+    return styles.read_reply(style, setting, text, reply, labels)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -36,7 +36,7 @@ def test_phrasebook(entry):
 
 
 def test_the_phrasebook_knows_every_reason_and_every_cell():
-    assert {entry["reason"] for entry in PHRASEBOOK if "reason" in entry} == set(styles.REASONS)
+    assert {entry["reason"] for entry in PHRASEBOOK if "reason" in entry} == set(styles.INVALID_REASONS)
     cells = {(entry.values[0]["style"], entry.values[0]["setting"]) for entry in ENTRIES}
     assert cells == {(style, setting) for style in STYLES for setting in SETTINGS}
     assert sum("source" in entry for entry in PHRASEBOOK) >= 30
@@ -53,10 +53,10 @@ def test_any_reply_is_valid_with_an_edited_text_or_invalid_with_a_reason(style, 
     if found.valid:
         assert found.edited is not None
         assert found.edited != text
-        assert max(len(found.words), len(found.inserted)) <= (1 if setting == "one-word" else budget(text))
+        assert max(len(found.words), len(found.inserted)) <= (1 if setting == "one-word" else free_word_budget(text))
         assert set(found.words) <= {word.key for word in candidates(text)}
     else:
-        assert found.reason in styles.REASONS
+        assert found.reason in styles.INVALID_REASONS
         assert (found.words, found.inserted, found.edited) == ((), (), None)
 
 
@@ -67,7 +67,7 @@ def test_a_word_named_or_redacted_is_read_back(text, data):
     for reply in (word.core, word.run, f'"{word.core}"', f'The word "{word.core}" decided my answer.'):
         assert read("attribution", "one-word", text, reply).words == (word.key,)
     edited = take_out(text, {word.key})
-    for reply in (edited, f'"{edited}"', f"Here it is:\n{edited}", edited.replace(MARK, "[redacted]")):
+    for reply in (edited, f'"{edited}"', f"Here it is:\n{edited}", edited.replace(REDACTED_MARK, "[redacted]")):
         found = read("redaction", "one-word", text, reply)
         assert (found.words, found.edited) == ((word.key,), edited)
 
@@ -75,7 +75,7 @@ def test_a_word_named_or_redacted_is_read_back(text, data):
 @given(TEXTS, st.data())
 def test_a_swapped_word_is_read_back_in_both_settings(text, data):
     word = data.draw(st.sampled_from(candidates(text)))
-    edited = replace(text, {word.key: "fine"})
+    edited = replace_words(text, {word.key: "fine"})
     for setting in SETTINGS:
         found = read("counterfactual", setting, text, edited)
         assert (found.words, found.inserted, found.edited) == ((word.key,), ("fine",), edited)
@@ -83,20 +83,23 @@ def test_a_swapped_word_is_read_back_in_both_settings(text, data):
 
 def test_apply_takes_the_words_out_under_any_operator():
     read_one = read("redaction", "one-word", "I love it!", "I [REDACTED] it!")
-    edits = [styles.apply(read_one, "redaction", "I love it!", stand_in).edited for stand_in in (MARK, "", "something")]
+    edits = [
+        styles.apply_operator(read_one, "redaction", "I love it!", stand_in).edited
+        for stand_in in (REDACTED_MARK, "", "something")
+    ]
     assert edits == ["I [REDACTED] it!", "I it!", "I something it!"]
 
 
 def test_apply_leaves_a_text_alone_whose_word_is_the_stand_in():
     named = read("attribution", "one-word", "do something now", "something")
-    assert styles.apply(named, "attribution", "do something now", "something").edited == "do something now"
+    assert styles.apply_operator(named, "attribution", "do something now", "something").edited == "do something now"
 
 
 def test_apply_leaves_counterfactuals_and_invalid_replies_alone():
     swap = read("counterfactual", "one-word", "I love it!", "I hate it!")
-    assert styles.apply(swap, "counterfactual", "I love it!", "") == swap
+    assert styles.apply_operator(swap, "counterfactual", "I love it!", "") == swap
     invalid = read("attribution", "one-word", "I love it!", "joy")
-    assert styles.apply(invalid, "attribution", "I love it!", "") == invalid
+    assert styles.apply_operator(invalid, "attribution", "I love it!", "") == invalid
 
 
 def test_keys_of_a_reading_are_folded():

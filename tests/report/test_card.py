@@ -12,11 +12,11 @@ import yaml
 from saywhy.folders.store import write_json, write_lines
 from saywhy.records import SaywhyError
 from saywhy.report import write_report
-from saywhy.report.card import card_sheet, difference, lessons_of, write_card, write_cards
+from saywhy.report.card import card_sheet, difference_to_control, unusual_row_settings, write_card, write_cards
 from saywhy.report.format import number
 from saywhy.report.gate import gate_of
 from saywhy.report.load import load_run
-from saywhy.report.provenance import practised_of
+from saywhy.report.provenance import training_row_counts
 from saywhy.report.summary import summarise
 from written_runs import write_run
 
@@ -86,14 +86,16 @@ def test_every_adapter_of_a_run_has_a_card_that_the_hub_can_read(run):
 
 
 def test_what_is_unusual_in_the_rows_is_told(tmp_path):
-    assert lessons_of({"config": {"stay_weight": 0.2, "verified": False, "rate": 0.1}}) == {"stay_weight": 0.2}
+    assert unusual_row_settings({"config": {"stay_weight": 0.2, "verified": False, "rate": 0.1}}) == {
+        "stay_weight": 0.2
+    }
     rows = (
         {"style": "redaction"},
         {"style": "redaction", "copied": 0.0, "share": 0.2},
         {"style": "label", "share": 0.9},
     )
     (tmp_path / "training.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    told = practised_of(tmp_path / "training.jsonl")
+    told = training_row_counts(tmp_path / "training.jsonl")
     assert told == "1 label (own probabilities), 1 redaction, 1 redaction (words that stay)"
 
 
@@ -131,20 +133,20 @@ def test_the_numbers_are_those_of_the_report(run):
             assert told["valid"] == shown(line, "validity")
         assert told["over random"] == shown(contrasts[told["style"], told["readout"]], "difference")
     key = next(cell.key for cell in summary.cells if cell.key.arm == "faithful")
-    assert difference(summary, key, "random")[0] == next(
-        one.difference for one in summary.contrasts if (one.key, one.other) == (key, "random")
+    assert difference_to_control(summary, key, "random")[0] == next(
+        one.difference for one in summary.contrasts if (one.key, one.rival) == (key, "random")
     )
 
 
 def test_a_control_that_the_report_does_not_pair_is_compared_all_the_same(run):
     summary = summarise(load_run(run))
     key = next(cell.key for cell in summary.cells if cell.key.arm == "random")
-    found, holm = difference(summary, key, "faithful")
-    mirror = next(one for one in summary.contrasts if one.other == "random" and one.key.style == key.style
+    found, holm = difference_to_control(summary, key, "faithful")
+    mirror = next(one for one in summary.contrasts if one.rival == "random" and one.key.style == key.style
                   and one.key.readout == key.readout)  # fmt: skip
     assert found.value == pytest.approx(-mirror.difference.value)
     assert holm is None
-    assert difference(summary, key, "nobody") == (None, None)
+    assert difference_to_control(summary, key, "nobody") == (None, None)
     assert "over faithful" in card_sheet(summary, "random", "faithful").header
     assert "over a control" not in card_sheet(summary, "random").header
 

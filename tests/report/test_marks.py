@@ -12,20 +12,20 @@ from rich.console import Console
 
 import saywhy
 from saywhy.report import marks, write_report
-from saywhy.report.arms import marked, same_instrument
-from saywhy.report.calibration import known, load_calibration
-from saywhy.report.format import SAME, SAME_NOTE
-from saywhy.report.html import page
+from saywhy.report.arms import marked_arm, same_instrument
+from saywhy.report.calibration import fooled_json, load_calibration
+from saywhy.report.format import SAME_INSTRUMENT, SAME_INSTRUMENT_NOTE
+from saywhy.report.html import run_report_page
 from saywhy.report.load import load_run
-from saywhy.report.marks import FILE, SIGN, Ruler, shipped
+from saywhy.report.marks import FOOLED_FILE, FOOLED_SIGN, FooledMetrics, shipped_fooled_metrics
 from saywhy.report.plots import figures
-from saywhy.report.sheets import contrast_sheets, main_sheets, readout_sheet
+from saywhy.report.sheets import contrast_sheets, readout_sheet, result_sheets
 from saywhy.report.summary import summarise
-from saywhy.report.tables import markdown
-from saywhy.report.terminal import show
+from saywhy.report.tables import run_report_markdown
+from saywhy.report.terminal import show_run_summary
 from written_runs import write_run
 
-SHIPPED = Path(saywhy.__file__).parent / "catalog" / FILE
+SHIPPED = Path(saywhy.__file__).parent / "catalog" / FOOLED_FILE
 FULL = Path(__file__).parents[2] / "results" / "calibration"
 
 TOLD = {
@@ -49,8 +49,8 @@ def study(tmp_path_factory):
 
 
 def test_what_is_shipped_is_what_the_full_calibration_gives():
-    assert SHIPPED.read_bytes() == (FULL / FILE).read_bytes()
-    assert json.loads(SHIPPED.read_text("utf-8")) == known(load_calibration(FULL))
+    assert SHIPPED.read_bytes() == (FULL / FOOLED_FILE).read_bytes()
+    assert json.loads(SHIPPED.read_text("utf-8")) == fooled_json(load_calibration(FULL))
 
 
 def test_what_is_shipped_knows_every_measure_that_reports_show():
@@ -58,29 +58,29 @@ def test_what_is_shipped_knows_every_measure_that_reports_show():
     assert told["plants"]
     assert "redact" in told["fooled"]
     for mine in told["fooled"].values():
-        assert {*marks.REPORTED, marks.PRIMARY} <= set(mine)
-        assert {name for names in mine.values() for name in names} <= set(marks.DOES)
-    assert Ruler.from_dict(told) == shipped()
-    assert shipped().by("hit") == ("everything",)
-    assert shipped().by("excess") == ()
+        assert {*marks.REPORTED_METRICS, marks.PRIMARY_METRIC} <= set(mine)
+        assert {name for names in mine.values() for name in names} <= set(marks.EXPLAINER_HABITS)
+    assert FooledMetrics.from_dict(told) == shipped_fooled_metrics()
+    assert shipped_fooled_metrics().fooled_by("hit") == ("everything",)
+    assert shipped_fooled_metrics().fooled_by("excess") == ()
 
 
 def test_who_fools_a_measure_under_one_operator_marks_it_everywhere():
-    ruler = Ruler.from_dict(TOLD)
+    ruler = FooledMetrics.from_dict(TOLD)
     assert [ruler.sign(name) for name in ("hit", "drop", "excess", "top-1", "unheard-of")] == [
-        f" {SIGN}",
-        f" {SIGN}",
+        f" {FOOLED_SIGN}",
+        f" {FOOLED_SIGN}",
         "",
-        f" {SIGN}",
+        f" {FOOLED_SIGN}",
         "",
     ]
-    assert ruler.by("hit") == ("everything", "parrot")
-    assert ruler.told() == "hit=everything+parrot;drop=everything"
+    assert ruler.fooled_by("hit") == ("everything", "parrot")
+    assert ruler.csv_field() == "hit=everything+parrot;drop=everything"
 
 
 def test_the_footnote_says_who_fools_what_and_that_the_primary_measure_is_spared():
-    said = Ruler.from_dict(TOLD).footnote()
-    assert said.startswith(f"{SIGN} A trivial explainer fools this measure")
+    said = FooledMetrics.from_dict(TOLD).footnote()
+    assert said.startswith(f"{FOOLED_SIGN} A trivial explainer fools this measure")
     assert "everything (names all words) is not put below an honest explainer by drop" in said
     assert "parrot (always names the first word) are not put below an honest explainer by hit;" in said
     assert "no explainer fools excess, the primary measure" in said
@@ -90,23 +90,23 @@ def test_the_footnote_says_who_fools_what_and_that_the_primary_measure_is_spared
 
 def test_a_fooled_primary_measure_is_not_called_spared():
     told = {**TOLD, "fooled": {"redact": {"hit": [], "drop": [], "excess": ["liar"]}}}
-    ruler = Ruler.from_dict(told)
+    ruler = FooledMetrics.from_dict(told)
     assert "no explainer fools" not in ruler.footnote()
     assert "liar (names a word that decides nothing) is not put below an honest explainer by excess" in (
         ruler.footnote()
     )
-    assert Ruler.from_dict({**TOLD, "fooled": {"redact": {"hit": []}}}).footnote() == ""
+    assert FooledMetrics.from_dict({**TOLD, "fooled": {"redact": {"hit": []}}}).footnote() == ""
 
 
 def test_every_format_marks_hit_and_drop(study):
     summary = summarise(load_run(study))
-    for found in main_sheets(summary):
-        assert {f"hit {SIGN}", f"drop {SIGN}", "excess"} <= set(found.header)
-    assert f"McNemar {SIGN}" in contrast_sheets(summary)[0].header
-    line = shipped().footnote()
-    for text in (page(summary, []), markdown(summary)):
+    for found in result_sheets(summary):
+        assert {f"hit {FOOLED_SIGN}", f"drop {FOOLED_SIGN}", "excess"} <= set(found.header)
+    assert f"McNemar {FOOLED_SIGN}" in contrast_sheets(summary)[0].header
+    line = shipped_fooled_metrics().footnote()
+    for text in (run_report_page(summary, []), run_report_markdown(summary)):
         assert text.count(line.split("docs/")[0][-60:]) == 1
-        assert f"hit {SIGN}" in text.replace("\u00a0", " ")
+        assert f"hit {FOOLED_SIGN}" in text.replace("\u00a0", " ")
     for name in ("table.csv",):
         rows = list(csv.DictReader((study / name).read_text("utf-8").splitlines()))
         assert {row["fooled"] for row in rows} == {"hit=everything;drop=everything"}
@@ -115,30 +115,30 @@ def test_every_format_marks_hit_and_drop(study):
 @pytest.mark.parametrize("width", [80, 240])
 def test_the_terminal_says_it_once_and_leaves_marked_columns_out_as_others(study, width):
     console = Console(width=width, file=io.StringIO())
-    show(summarise(load_run(study)), console)
+    show_run_summary(summarise(load_run(study)), console)
     told = " ".join(console.file.getvalue().split())
     assert told.count("A trivial explainer fools this measure") == 1
-    assert f"hit {SIGN}" in told
-    assert (f"drop {SIGN}" in told) == (width == 240)
+    assert f"hit {FOOLED_SIGN}" in told
+    assert (f"drop {FOOLED_SIGN}" in told) == (width == 240)
 
 
 def test_what_is_graded_by_its_training_instrument_is_marked_in_every_format(study):
     summary = summarise(load_run(study))
-    for found in main_sheets(summary):
-        assert {row[1].main for row in found.rows} == {"base", f"faithful {SAME}"}
-        assert SAME_NOTE in found.note
+    for found in result_sheets(summary):
+        assert {row[1].main for row in found.rows} == {"base", f"faithful {SAME_INSTRUMENT}"}
+        assert SAME_INSTRUMENT_NOTE in found.note
     others = [*contrast_sheets(summary), readout_sheet(summary)]
     for found in others:
-        assert {row[1].main for row in found.rows} <= {"base", f"faithful {SAME}"}
-        assert SAME_NOTE in found.note
+        assert {row[1].main for row in found.rows} <= {"base", f"faithful {SAME_INSTRUMENT}"}
+        assert SAME_INSTRUMENT_NOTE in found.note
     for name in ("table.csv", "contrasts.csv"):
         for row in csv.DictReader((study / name).read_text("utf-8").splitlines()):
             assert row["training_operator"] == str(int(row["arm"] == "faithful"))
     drawn = figures(summary)
-    for text in (html.unescape(page(summary, drawn)), markdown(summary)):
-        assert f"faithful {SAME}" in text
-        assert SAME_NOTE in text
-    assert all(SAME_NOTE in one.caption for one in drawn if one.name != "retention")
+    for text in (html.unescape(run_report_page(summary, drawn)), run_report_markdown(summary)):
+        assert f"faithful {SAME_INSTRUMENT}" in text
+        assert SAME_INSTRUMENT_NOTE in text
+    assert all(SAME_INSTRUMENT_NOTE in one.caption for one in drawn if one.name != "retention")
 
 
 def test_another_operator_is_another_instrument(study):
@@ -152,4 +152,4 @@ def test_an_adapter_brings_its_instrument_into_every_arm(study):
     run = load_run(study)
     audited = dataclasses.replace(run, manifest={**run.manifest, "model": {"name": "mine", "trained_with": "redact"}})
     assert [same_instrument(audited, "audited", operator) for operator in ("redact", "delete")] == [True, False]
-    assert marked(audited, "base", "redact") == f"base {SAME}"
+    assert marked_arm(audited, "base", "redact") == f"base {SAME_INSTRUMENT}"

@@ -13,15 +13,15 @@ import pytest
 import saywhy.report
 from saywhy.report import write_report
 from saywhy.report.arms import kind, rivals, start_arm
-from saywhy.report.examples import sample
+from saywhy.report.examples import example_cards
 from saywhy.report.format import number, p_value
 from saywhy.report.headline import headline
-from saywhy.report.html import page
+from saywhy.report.html import run_report_page
 from saywhy.report.load import load_run
-from saywhy.report.sheets import main_sheets
+from saywhy.report.sheets import result_sheets
 from saywhy.report.summary import Summary, summarise
-from saywhy.report.tables import md
-from saywhy.report.terminal import show
+from saywhy.report.tables import escaped_markdown
+from saywhy.report.terminal import show_run_summary
 from written_runs import write_run
 
 TEMPLATES = Path(saywhy.report.__file__).parent / "templates"
@@ -130,11 +130,11 @@ def test_there_is_one_style_sheet_and_one_table() -> None:
 
 
 def test_groups_of_rows_stay_together_and_are_named_once(summary: Summary) -> None:
-    found = main_sheets(summary)[0]
+    found = result_sheets(summary)[0]
     assert [[row[1].main for row in rows] for rows in found.groups] == [
         ["base", "adapted", "faithful †", "random", "lexical"]
     ] * 3
-    table = page(summary, []).split("<h3>one-word, generated")[1].split("</table>")[0]
+    table = run_report_page(summary, []).split("<h3>one-word, generated")[1].split("</table>")[0]
     assert table.count("<tbody>") == 3
     assert table.count('<td class="t">redaction</td>') == 1
     assert table.count('<td class="t"></td>') == 3 * 4
@@ -152,18 +152,18 @@ def test_start_arm_and_rivals() -> None:
 
 
 def test_arm_of_one_seed_is_paired_with_all_seeds(summary: Summary) -> None:
-    found = next(c for c in summary.contrasts if c.other == "base")
+    found = next(c for c in summary.contrasts if c.rival == "base")
     assert found.difference.n == 24
     assert next(kept for kept in summary.retention if kept.arm == "base").agreement.value == 1.0
 
 
 def test_examples_are_a_seeded_sample(study: Path) -> None:
     run = load_run(study)
-    readouts, samples = sample(run, seed=5)
+    readouts, samples = example_cards(run, seed=5)
     assert readouts == ("generated", "constrained")
     assert len(samples) == 10
-    assert [s.example.id for s in samples] == [s.example.id for s in sample(run, seed=5)[1]]
-    assert [s.example.id for s in samples] != [s.example.id for s in sample(run, seed=6)[1]]
+    assert [s.example.id for s in samples] == [s.example.id for s in example_cards(run, seed=5)[1]]
+    assert [s.example.id for s in samples] != [s.example.id for s in example_cards(run, seed=6)[1]]
     for shot in (shot for one in samples for line in one.lines for shot in line.shots if shot):
         kept = "".join(s.text for s in shot.segments if s.kind != "ins")
         assert not shot.row.valid or kept == run.texts[shot.row.id].text
@@ -174,7 +174,7 @@ def test_terminal_fits_its_width(summary: Summary) -> None:
 
     for width in (80, 200):
         console = Console(width=width, file=io.StringIO())
-        show(summary, console)
+        show_run_summary(summary, console)
         text = console.file.getvalue()  # type: ignore[attr-defined]
         assert "†" in text
         assert "\u2026" not in text  # nothing is cut
@@ -182,7 +182,7 @@ def test_terminal_fits_its_width(summary: Summary) -> None:
 
 
 def test_markdown_cells_hold_no_markup() -> None:
-    assert md("a|b\n<i>*c*") == "a\\|b &lt;i&gt;\\*c\\*"
+    assert escaped_markdown("a|b\n<i>*c*") == "a\\|b &lt;i&gt;\\*c\\*"
 
 
 @pytest.mark.parametrize(("value", "text"), [(-0.001, "0.00"), (None, "–"), (0.125, "0.12"), (-0.5, "-0.50")])  # noqa: RUF001

@@ -13,7 +13,7 @@ import pytest
 
 from saywhy.records import SaywhyError
 from saywhy.report import write_comparison, write_report
-from saywhy.report.compare import compare
+from saywhy.report.compare import compare_runs
 from saywhy.report.headline import headline
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
@@ -22,7 +22,7 @@ from written_runs import lines, write_run
 
 def test_comparison_of_a_run_with_itself_shows_nothing(study: Path, tmp_path: Path) -> None:
     run = load_run(study)
-    found = compare(run, run)
+    found = compare_runs(run, run)
     assert len(found) == 5 * 3 * 3
     assert all((c.difference.value, c.difference.p) == (0.0, 1.0) for c in found)
     out = write_comparison(study, shutil.copytree(study, tmp_path / "again"))
@@ -31,7 +31,7 @@ def test_comparison_of_a_run_with_itself_shows_nothing(study: Path, tmp_path: Pa
 
 def test_two_audits_are_compared_whatever_the_arm_is_called(audit: Path, tmp_path: Path) -> None:
     other = write_run(tmp_path, arms=("other-model",), n=6, seeds=(0,))
-    found = compare(load_run(audit), load_run(other))
+    found = compare_runs(load_run(audit), load_run(other))
     assert {c.key.arm for c in found} == {"other-model"}
     assert write_comparison(audit, other) == tmp_path / "compare.md"
 

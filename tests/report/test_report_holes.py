@@ -9,19 +9,19 @@ from rich.console import Console
 
 from pages import holes, holes_of
 from saywhy.cli import attribute as attributing
-from saywhy.config import parse
-from saywhy.folders.store import read_lines, read_records, write, write_json, write_lines
-from saywhy.models.scripted import Scripted, honest
+from saywhy.folders.store import read_lines, read_records, write_json, write_lines, write_text
+from saywhy.models.scripted import ScriptedModel, honest
 from saywhy.records import Decision, Prediction, Row, SaywhyError, WordScores
-from saywhy.report import show, write_comparison, write_report
-from saywhy.report.agreement import FOLDER, PREDICTIONS
+from saywhy.report import show_any_report, write_comparison, write_report
+from saywhy.report.agreement import PREDICTIONS_STEM, SCORES_FOLDER
 from saywhy.report.attribution import show_attribution, write_attribution
 from saywhy.report.calibration_page import show_calibration, write_calibration
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
-from saywhy.report.terminal import show as show_summary
+from saywhy.report.terminal import show_run_summary as show_summary
 from saywhy.ruler import run as calibration
-from saywhy.ruler.plants import LABELS, PLANTS
+from saywhy.ruler.plants import PLANT_LABELS, PLANTS
+from saywhy.settings import parse
 from saywhy.tasks.task import load_task
 from written_runs import lines, write_run
 
@@ -89,8 +89,9 @@ def test_a_run_with_little_in_it(tmp_path, name):
 
 
 def follows(plant):
-    return Scripted(
-        "planted", load_task("sentiment140"), lambda text: {one: 3.0 * (one == plant.label(text)) for one in LABELS},
+    return ScriptedModel(
+        "planted", load_task("sentiment140"),
+        lambda text: {label: 3.0 * (label == plant.label(text)) for label in PLANT_LABELS},
         honest, {},
     )  # fmt: skip
 
@@ -99,8 +100,8 @@ def follows(plant):
 def calibrated(tiny_folder, tmp_path_factory):
     """Return a function from settings to the folder of a calibration by the rules themselves."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration._Run, "_trained", lambda self, plant, where: plant.name)
-        patch.setattr(calibration, "load", lambda name, *_: follows(PLANTS[name]))
+        patch.setattr(calibration._RulerRun, "_trained", lambda self, plant, where: plant.name)
+        patch.setattr(calibration, "open_model", lambda name, *_: follows(PLANTS[name]))
 
         def made(*settings):
             words = [f"model={tiny_folder}", "calibration_rows=8", "methods=occlusion,random", *settings]
@@ -121,7 +122,7 @@ def test_a_calibration_with_plants_that_were_not_learned_or_not_finished(calibra
     folder = calibrated("rows=6", "plants=keyword,trigger,negation")
     write_json(folder / "plants/keyword/followed.json", {"right": 101, "n": 200})
     for name in ("keyword", "trigger"):
-        for stem in calibration.FILES:
+        for stem in calibration.PLANT_FILES:
             (folder / "plants" / name / f"{stem}.jsonl").unlink()
     write_calibration(folder)
     assert holes_of(folder) == []
@@ -137,7 +138,7 @@ def test_a_calibration_with_plants_that_were_not_learned_or_not_finished(calibra
 def attributed(tiny_folder, tmp_path_factory):
     """Return the folder of two methods on three texts."""
     words = [f"model={tiny_folder}", "rows=3", "calibration_rows=8", "lexicon_rows=40", "methods=lexical,random"]
-    folder = attributing.attribute(parse(words), tmp_path_factory.mktemp("attributed") / "run")
+    folder = attributing.attribute_texts(parse(words), tmp_path_factory.mktemp("attributed") / "run")
     write_attribution(folder)
     return folder
 
@@ -146,13 +147,15 @@ def attributed(tiny_folder, tmp_path_factory):
 @pytest.mark.parametrize("methods", [["random"], ["lexical", "random"]])
 def test_an_attribution_with_little_in_it(attributed, tmp_path, texts, methods):
     folder = shutil.copytree(attributed, tmp_path / "run", ignore=shutil.ignore_patterns("*.csv", "*.html"))
-    told = read_lines(folder / FOLDER / f"{PREDICTIONS}.jsonl")[:texts]
-    write_lines(folder / FOLDER / f"{PREDICTIONS}.jsonl", told)
+    told = read_lines(folder / SCORES_FOLDER / f"{PREDICTIONS_STEM}.jsonl")[:texts]
+    write_lines(folder / SCORES_FOLDER / f"{PREDICTIONS_STEM}.jsonl", told)
     manifest = load_run(folder).manifest
     write_json(folder / "run.json", {**manifest, "methods": methods})
     # All words alike: there is neither a best one nor an order.
-    alike = [{**line, "scores": [0.0] * len(line["scores"])} for line in read_lines(folder / FOLDER / "random.jsonl")]
-    write_lines(folder / FOLDER / "random.jsonl", alike)
+    alike = [
+        {**line, "scores": [0.0] * len(line["scores"])} for line in read_lines(folder / SCORES_FOLDER / "random.jsonl")
+    ]
+    write_lines(folder / SCORES_FOLDER / "random.jsonl", alike)
     write_attribution(folder)
     assert (folder / "agreement.csv").is_file() == (len(methods) > 1)
     assert holes_of(folder) == []
@@ -187,13 +190,13 @@ def damaged(folder):
             else:
                 file.write_bytes(content)
             yield f"{file.relative_to(folder)} {name}"
-            write(file, whole.decode())
+            write_text(file, whole.decode())
 
 
 def problem_of(folder):
     """Return the one line that a report ends in, None if it is made; any other error is one."""
     try:
-        show(folder)
+        show_any_report(folder)
     except SaywhyError as error:
         return str(error)
     return None
@@ -229,8 +232,8 @@ def test_what_is_no_run_is_one_line(call, tmp_path, audit, verb, what):
         folder.mkdir()
     if what == "another folder":
         (folder / "plants").mkdir()
-        (folder / FOLDER).mkdir()
-        (folder / FOLDER / f"{PREDICTIONS}.jsonl").write_text("")
+        (folder / SCORES_FOLDER).mkdir()
+        (folder / SCORES_FOLDER / f"{PREDICTIONS_STEM}.jsonl").write_text("")
     said = call(verb, *([audit, folder] if verb == "compare" else [folder]))
     assert said.code == 2
     assert said.problem.startswith(f"{folder} is no run: it has no run.json")

@@ -11,16 +11,16 @@ import pytest
 
 from saywhy.cli.app import main
 from saywhy.records import Decision
-from saywhy.report.contrasts import UNCORRECTED
-from saywhy.report.format import NOTHING
+from saywhy.report.contrasts import UNCORRECTED_SUFFIX
+from saywhy.report.format import NO_NUMBER
 from saywhy.report.headline import headline
-from saywhy.report.html import page
+from saywhy.report.html import run_report_page
 from saywhy.report.load import load_run
-from saywhy.report.retention import retention
+from saywhy.report.retention import retention_of_arms
 from saywhy.report.rules import Rules
 from saywhy.report.sheets import contrast_sheets, retention_sheet
 from saywhy.report.summary import Summary, summarise
-from saywhy.report.tables import contrasts_csv, markdown, table_csv
+from saywhy.report.tables import contrasts_csv, run_report_markdown, table_csv
 from saywhy.stats import Family
 from written_runs import lines, write_run
 
@@ -40,7 +40,11 @@ def read(text: str) -> list[dict[str, str]]:
 
 
 def test_contrasts_have_every_statistic_in_every_format(summary: Summary) -> None:
-    html, text, table = page(summary, []).replace("\u00a0", " "), markdown(summary), contrasts_csv(summary)
+    html, text, table = (
+        run_report_page(summary, []).replace("\u00a0", " "),
+        run_report_markdown(summary),
+        contrasts_csv(summary),
+    )
     for name in ("by seed", "McNemar §", "for 80 %", "p (Holm)", "kept"):
         assert f">{name}</th>" in html
         assert f"| {name} |" in text
@@ -79,12 +83,12 @@ def test_a_named_family_is_corrected_for_its_own_number(study: Path, summary: Su
     assert "2 confirmatory comparisons (style=attribution readout=constrained against=random,base)" in (
         contrast_sheets(found)[0].note
     )
-    wide = {(c.key, c.other): c for c in summary.contrasts}
+    wide = {(c.key, c.rival): c for c in summary.contrasts}
     for one in found.contrasts:
         if one.p_holm is None:
-            assert one.verdict == "unclear" or one.verdict.endswith(UNCORRECTED)
+            assert one.verdict == "unclear" or one.verdict.endswith(UNCORRECTED_SUFFIX)
         else:
-            assert one.p_holm <= (wide[one.key, one.other].p_holm or 0)
+            assert one.p_holm <= (wide[one.key, one.rival].p_holm or 0)
     assert "it is not a confirmatory comparison" in headline(found)
 
 
@@ -107,11 +111,11 @@ def test_what_was_kept_is_told_by_the_bound(tmp_path: Path) -> None:
     folder = write_run(tmp_path, arms=("adapted", "faithful", "random"), n=200, seeds=(0,))
     with_errors(folder, "faithful", 6)
     run = load_run(folder)
-    kept = {one.arm: one for one in retention(run, "adapted", Rules(), 0)}
+    kept = {one.arm: one for one in retention_of_arms(run, "adapted", Rules(), 0)}
     assert (kept["random"].accuracy_kept, kept["random"].agreement_kept) == ("yes", None)
     assert (kept["faithful"].accuracy_kept, kept["faithful"].agreement_kept) == ("no", None)
     assert kept["adapted"].accuracy_kept is None
-    lax = {one.arm: one for one in retention(run, "adapted", Rules(accuracy_loss=0.3), 0)}
+    lax = {one.arm: one for one in retention_of_arms(run, "adapted", Rules(accuracy_loss=0.3), 0)}
     assert lax["faithful"].accuracy_kept == "yes"
     sheet = retention_sheet(summarise(run))
     assert sheet is not None
@@ -119,26 +123,26 @@ def test_what_was_kept_is_told_by_the_bound(tmp_path: Path) -> None:
         "less than 0.02 below the accuracy of adapted / less than 0.02 below what two seeds of adapted agree on (not"
         in sheet.note
     )
-    assert f"no / {NOTHING}" in {cell.main for line in sheet.rows for cell in line}
+    assert f"no / {NO_NUMBER}" in {cell.main for line in sheet.rows for cell in line}
 
 
 def test_agreement_is_held_against_two_seeds_of_the_start_arm(tmp_path: Path) -> None:
     folder = write_run(tmp_path, arms=("adapted", "faithful"), n=200, seeds=(0, 1))
     # The start arm's seeds agree on five texts of six: what differs no more than that has kept its decisions.
     with_errors(folder, "adapted", 6)
-    [kept] = [one for one in retention(load_run(folder), "adapted", Rules(), 0) if one.arm == "faithful"]
+    [kept] = [one for one in retention_of_arms(load_run(folder), "adapted", Rules(), 0) if one.arm == "faithful"]
     assert kept.agreement.value == pytest.approx(1 - 34 / 400)
     assert kept.agreement_kept == "yes"
 
 
 def test_a_score_that_is_not_to_be_trusted_is_marked(tmp_path: Path, summary: Summary) -> None:
     small = summarise(load_run(write_run(tmp_path, n=12, seeds=(0,))))
-    assert "The interval of this score is not to be trusted" in markdown(small)
-    assert 'title="8 texts can flip, 30 are needed"' in page(small, [])
+    assert "The interval of this score is not to be trusted" in run_report_markdown(small)
+    assert 'title="8 texts can flip, 30 are needed"' in run_report_page(small, [])
     assert {one["score_doubt"] for one in read(table_csv(small))} == {"8 texts can flip, 30 are needed"}
     assert any(one["score_doubt"] == "" and one["score_low"] for one in read(table_csv(summary)))
     # A single seed needs no column of seeds.
-    assert "by seed" not in markdown(small)
+    assert "by seed" not in run_report_markdown(small)
 
 
 def test_command_line_takes_a_family_and_refuses_what_is_none(

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from saywhy.bank.release import release
+from saywhy.bank.release import release_bank
 from saywhy.records import SaywhyError
-from saywhy.report.format import Shown, sheet
+from saywhy.report.format import SheetCell, sheet_of
 from saywhy.report.study import load_study, show_study_report, write_study_report
 from saywhy.report.study.files import cells_csv, confirmatory_csv, retention_csv
-from saywhy.report.study.latex import escape, table, tables_tex
+from saywhy.report.study.latex import escape, latex_table, tables_tex
 from saywhy.report.study.parts import last_parts, parts_of
 from saywhy.report.study.summary import StudySummary, summarise_study
 from synthetic_study import bare_page
@@ -30,15 +30,15 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def test_the_page_is_whole_escaped_and_alone(planted_report):
-    told_page = (planted_report / "report.html").read_text()
-    assert "<script" not in told_page
-    assert "&lt;script&gt;alert(1)" in told_page
-    assert not re.findall(r"(?:src|href)=\"(?!#)", told_page)
-    for told in ("films", "Holm", "NOT RELEASABLE", "20 examples", "saywhy study planted.yaml", "train_rows: 160"):
-        assert told in told_page, told
-    assert told_page.count("<svg") == len(list((planted_report / "pictures").glob("*.svg"))) > 10
+    page = (planted_report / "report.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert not re.findall(r"(?:src|href)=\"(?!#)", page)
+    for part in ("films", "Holm", "NOT RELEASABLE", "20 examples", "saywhy study planted.yaml", "train_rows: 160"):
+        assert part in page, part
+    assert page.count("<svg") == len(list((planted_report / "pictures").glob("*.svg"))) > 10
     open_tags = _Tags()
-    open_tags.feed(told_page)
+    open_tags.feed(page)
     assert open_tags.open == []
 
 
@@ -58,26 +58,28 @@ class _Tags(HTMLParser):
 
 def test_the_files_hold_every_cell(planted_report, planted_summary):
     cells = read(planted_report / "cells.csv")
-    assert len(cells) == sum(len(found.cells) for found in planted_summary.tasks.values())
-    one = next(
-        c for c in cells if (c["arm"], c["style"], c["readout"]) == ("faithful.all.films", "attribution", "constrained")
+    assert len(cells) == sum(len(task_summary.cells) for task_summary in planted_summary.tasks.values())
+    cell = next(
+        cell
+        for cell in cells
+        if (cell["arm"], cell["style"], cell["readout"]) == ("faithful.all.films", "attribution", "constrained")
     )
-    assert (one["control"], one["confirmatory"], one["result"], one["gate"]) == (
+    assert (cell["control"], cell["confirmatory"], cell["result"], cell["gate"]) == (
         "random.all.films",
         "1",
         "confirmed",
         "passes",
     )
-    generated = next(c for c in cells if (c["arm"], c["readout"]) == ("base", "generated"))
+    generated = next(cell for cell in cells if (cell["arm"], cell["readout"]) == ("base", "generated"))
     assert "empty reply=" in generated["reasons"]
     assert [row["result"] for row in read(planted_report / "confirmatory.csv")].count("confirmed") == 5
     kept = {(row["task"], row["arm"]): row for row in read(planted_report / "retention.csv")}
     assert kept["films", "faithful-bare.all.films"]["gate"] == "fails"
     assert float(kept["films", "faithful-bare.all.films"]["loss_change"]) == pytest.approx(1.1, abs=0.05)
     assert "good=" in kept["films", "adapted"]["accuracy_by_class"]
-    told = (planted_report / "report.md").read_text()
-    assert "1. Confirmed in 5 of 6" in told
-    assert "| Bars" not in told
+    report = (planted_report / "report.md").read_text()
+    assert "1. Confirmed in 5 of 6" in report
+    assert "| Bars" not in report
 
 
 @pytest.mark.slow
@@ -95,7 +97,7 @@ def test_the_report_is_the_same_every_time_with_pictures_for_slides(planted_repo
     }
     drawn = {name for name in after if name.endswith(".png")}
     assert {name.removesuffix(".png") for name in drawn} == {
-        n.removesuffix(".svg") for n in before if n.endswith(".svg")
+        name.removesuffix(".svg") for name in before if name.endswith(".svg")
     }
     assert {name: text for name, text in after.items() if name not in drawn} == before
 
@@ -107,22 +109,22 @@ def test_a_bank_gives_the_same_numbers_without_a_text(planted_report, tmp_path):
     built_in = json.loads((whole / "examples" / "meals" / "run.json").read_text())
     built_in["config"]["data"] = "pocket"
     (whole / "examples" / "meals" / "run.json").write_text(json.dumps(built_in))
-    bank = release(whole, tmp_path / "bank")
-    found = summarise_study(load_study(bank))
-    for name, made in (
+    bank = release_bank(whole, tmp_path / "bank")
+    summary = summarise_study(load_study(bank))
+    for name, csv_of in (
         ("cells.csv", cells_csv),
         ("confirmatory.csv", confirmatory_csv),
         ("retention.csv", retention_csv),
     ):
-        assert made(found) == (planted_report / name).read_text(), name
-    assert tables_tex([*parts_of(found), *last_parts(found)]) == (planted_report / "tables.tex").read_text()
-    shown, page_of_bank = (planted_report / "report.html").read_text(), bare_page(found)
+        assert csv_of(summary) == (planted_report / name).read_text(), name
+    assert tables_tex([*parts_of(summary), *last_parts(summary)]) == (planted_report / "tables.tex").read_text()
+    page, page_of_bank = (planted_report / "report.html").read_text(), bare_page(summary)
     texts = [example.text for example in load_study(planted_report).runs["films"].texts.values()]
-    assert any(text in shown for text in texts)
+    assert any(text in page for text in texts)
     assert not any(text in page_of_bank for text in texts)
     assert "20 examples" in page_of_bank
     assert "these are built-in ones" in page_of_bank
-    without = dataclasses.replace(found, study=dataclasses.replace(found.study, examples=()))
+    without = dataclasses.replace(summary, study=dataclasses.replace(summary.study, examples=()))
     assert "No examples" in bare_page(without)
 
 
@@ -134,18 +136,18 @@ def test_latex_is_escaped_and_balanced(planted_report):
     assert not re.search(r"[#~]", body)
     assert tex.isascii()
     assert escape("a_b & 5 % {x} -0.1 [<0.001]") == r"a\_b \& 5 \% \{x\} $-$0.1 [\textless{}0.001]"
-    made = table(sheet("T", ("a", "b"), [["x", Shown("[1]", "[0, 1]")]], texts=1), "tab:x")
-    assert r"x & {[1]} {\tiny [0, 1]} \\" in made
+    tabular = latex_table(sheet_of("T", ("a", "b"), [["x", SheetCell("[1]", "[0, 1]")]], texts=1), "tab:x")
+    assert r"x & {[1]} {\tiny [0, 1]} \\" in tabular
 
 
 def test_the_terminal_says_the_five_sentences_and_the_table(planted):
     out = io.StringIO()
-    found = show_study_report(planted, Console(file=out, width=160))
-    told = out.getvalue()
-    assert isinstance(found, StudySummary)
-    assert all(f"{number}. " in told for number in range(1, 6))
-    assert re.search(r"redaction +40 +[+-]0\.\d\d \[.*\] +[\d.]+ +not shown", told)
-    assert "not shown" in told
+    summary = show_study_report(planted, Console(file=out, width=160))
+    printed = out.getvalue()
+    assert isinstance(summary, StudySummary)
+    assert all(f"{number}. " in printed for number in range(1, 6))
+    assert re.search(r"redaction +40 +[+-]0\.\d\d \[.*\] +[\d.]+ +not shown", printed)
+    assert "not shown" in printed
 
 
 def test_broken_files_are_one_line(planted, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from saywhy.arms import kind
 from saywhy.report.study import load_study
 from saywhy.report.study.files import confirmatory_csv
-from saywhy.report.study.frozen import digest, objections
+from saywhy.report.study.frozen import frozen_digest, objections
 from saywhy.report.study.load import StudyRun
 from saywhy.report.study.summary import summarise_study
 
@@ -26,8 +26,8 @@ OTHER_CELLS = (
 
 def freeze(folder: Path, cells: list[dict[str, str]], parts: list[dict[str, object]]) -> StudyRun:
     """Freeze other cells of a study, as parts of its plan ask for them; the block ``anew`` has a variant."""
-    told = {**json.loads((folder / "frozen.json").read_text()), "cells": cells}
-    (folder / "frozen.json").write_text(json.dumps({**told, "hash": digest(told)}))
+    content = {**json.loads((folder / "frozen.json").read_text()), "cells": cells}
+    (folder / "frozen.json").write_text(json.dumps({**content, "hash": frozen_digest(content)}))
     manifest = json.loads((folder / "study.json").read_text())
     anew = {**manifest["plan"]["blocks"][0], "name": "anew", "variant": "refreshed"}
     manifest["plan"]["blocks"] = [*manifest["plan"]["blocks"][:1], anew]
@@ -38,27 +38,29 @@ def freeze(folder: Path, cells: list[dict[str, str]], parts: list[dict[str, obje
 
 def test_every_frozen_cell_that_has_rows_is_measured(planted, tmp_path):
     place = {"style": "attribution", "setting": "one-word", "readout": "constrained", "direction": "higher"}
-    cells = [{"task": task, "arm": arm, "against": other, **place} for _, task, arm, other in OTHER_CELLS]
+    cells = [{"task": task, "arm": arm, "against": against, **place} for _, task, arm, against in OTHER_CELLS]
     parts = [
-        {"block": block, "arm": kind(arm), "against": kind(other), **place, "styles": ["attribution"]}
-        for block, _, arm, other in OTHER_CELLS
+        {"block": block, "arm": kind(arm), "against": kind(against), **place, "styles": ["attribution"]}
+        for block, _, arm, against in OTHER_CELLS
     ]
-    found = summarise_study(freeze(shutil.copytree(planted, tmp_path / "others"), cells, parts))
-    assert objections(found.study) == [], "the plan names kinds, and a block's variant is part of its arms"
-    assert found.unmeasured == []
-    assert [(g.task, g.arm.name, g.contrast.other) for g in found.confirmatory] == [one[1:] for one in OTHER_CELLS]
-    assert all(gain.contrast.p_holm is not None for gain in found.confirmatory)
-    unseen = found.confirmatory[3]
-    sides = [found.cell("meals", replace(unseen.key, arm=arm)) for arm in ("faithful.all.films", "adapted")]
+    summary = summarise_study(freeze(shutil.copytree(planted, tmp_path / "others"), cells, parts))
+    assert objections(summary.study) == [], "the plan names kinds, and a block's variant is part of its arms"
+    assert summary.unmeasured == []
+    assert [(gain.task, gain.arm.name, gain.contrast.rival) for gain in summary.confirmatory] == [
+        cell[1:] for cell in OTHER_CELLS
+    ]
+    assert all(gain.contrast.p_holm is not None for gain in summary.confirmatory)
+    unseen = summary.confirmatory[3]
+    sides = [summary.cell("meals", replace(unseen.key, arm=arm)) for arm in ("faithful.all.films", "adapted")]
     assert unseen.value == pytest.approx(sides[0].excess.value - sides[1].excess.value)
-    assert "not measured" not in confirmatory_csv(found)
-    assert found.confirmatory[0].axis == "other arm", "no faithful arm's gain over its control"
-    assert found.confirmatory[1].value < 0 < unseen.value
+    assert "not measured" not in confirmatory_csv(summary)
+    assert summary.confirmatory[0].axis == "other arm", "no faithful arm's gain over its control"
+    assert summary.confirmatory[1].value < 0 < unseen.value
 
 
 def test_a_frozen_arm_of_another_variant_is_not_the_one_of_the_plan(planted, tmp_path):
     place = {"style": "attribution", "setting": "one-word", "readout": "constrained", "direction": "higher"}
     cells = [{"task": "films", "arm": "faithful-bare.all.films", "against": "adapted", **place}]
     parts = [{"block": "anew", "arm": "faithful", "against": "adapted", **place, "styles": ["attribution"]}]
-    told = objections(freeze(shutil.copytree(planted, tmp_path / "bare"), cells, parts))
-    assert told[0] == "1 frozen cells are not in the plan's confirmatory part"
+    problems = objections(freeze(shutil.copytree(planted, tmp_path / "bare"), cells, parts))
+    assert problems[0] == "1 frozen cells are not in the plan's confirmatory part"

@@ -4,32 +4,32 @@ from dataclasses import replace
 
 import pytest
 
-from saywhy.report.format import change
-from saywhy.report.study.answer import answer
-from saywhy.report.study.pooled import KINDS, RIVALS, against, pooled, pooled_sheet
+from saywhy.report.format import change_cell
+from saywhy.report.study.answer import answer_sentences
+from saywhy.report.study.pooled import POOLED_AXES, POOLED_RIVALS, pooled_difference, pooled_sheet, rival_gains
 
 
 @pytest.mark.parametrize("kind", ["practised", "other style", "other task", "unseen task"])
 def test_the_mean_is_that_of_the_cells(planted_summary, kind):
     gains = planted_summary.of_axis(kind)
-    found = pooled(planted_summary, gains)
+    found = pooled_difference(planted_summary, gains)
     assert found.value == pytest.approx(sum(gain.value for gain in gains) / len(gains), abs=1e-12)
     texts = {(gain.task, row.id) for gain in gains for row in planted_summary.rows[gain.task][gain.key]}
     assert found.n == len(texts)
 
 
-@pytest.mark.parametrize("rival", RIVALS)
+@pytest.mark.parametrize("rival", POOLED_RIVALS)
 def test_the_mean_against_others_is_that_of_the_cells_too(planted_summary, rival):
     """base has one seed and stands for all: its pooled difference must not be that of one seed."""
-    gains = against(planted_summary, rival)
+    gains = rival_gains(planted_summary, rival)
     assert gains
     cells = sum(gain.contrast.difference.value for gain in gains) / len(gains)
-    assert pooled(planted_summary, gains).value == pytest.approx(cells, abs=1e-12)
+    assert pooled_difference(planted_summary, gains).value == pytest.approx(cells, abs=1e-12)
 
 
 def test_one_cell_is_itself_and_the_same_cell_twice_is_no_more_certain(planted_summary):
     gain = planted_summary.of_axis("practised")[0]
-    alone, twice = pooled(planted_summary, [gain]), pooled(planted_summary, [gain, gain])
+    alone, twice = pooled_difference(planted_summary, [gain]), pooled_difference(planted_summary, [gain, gain])
     told = gain.contrast.difference
     for one in (alone, twice):
         assert (one.value, one.low, one.high) == pytest.approx((told.value, told.low, told.high), abs=1e-12)
@@ -41,13 +41,13 @@ def test_cells_of_other_texts_make_it_more_certain(planted_summary):
         next(g for g in planted_summary.of_axis("practised") if (g.task, g.key.style) == (task, "attribution"))
         for task in ("films", "trains")
     )
-    both = pooled(planted_summary, [first, second])
+    both = pooled_difference(planted_summary, [first, second])
     widths = [gain.contrast.difference.high - gain.contrast.difference.low for gain in (first, second)]
     assert both.high - both.low < min(widths)
 
 
 def test_nothing_compared_is_no_number_and_no_line(planted_summary):
-    assert pooled(planted_summary, []).value is None
+    assert pooled_difference(planted_summary, []).value is None
     assert pooled_sheet(replace(planted_summary, gains=())) is None
 
 
@@ -57,8 +57,8 @@ def test_what_no_cell_shows_alone_is_told_of_all_together(planted_summary):
         replace(g, contrast=replace(g.contrast, p_holm=1.0)) if g.axis == "unseen task" else g
         for g in planted_summary.gains
     )
-    said = answer(replace(planted_summary, gains=weak))[2]
-    found = pooled(planted_summary, planted_summary.of_axis("unseen task"))
+    said = answer_sentences(replace(planted_summary, gains=weak))[2]
+    found = pooled_difference(planted_summary, planted_summary.of_axis("unseen task"))
     assert found.low > 0
     assert "by itself, but in all of them together it is" in said
     assert "No transfer to tasks that no arm saw" not in said
@@ -68,29 +68,29 @@ def test_what_is_below_in_all_of_them_together_is_told(planted_summary):
     """The planted gains on other tasks, as if each control were the arm and none stood alone."""
 
     def turned(gain):
-        arm, other = gain.contrast.key.arm, gain.contrast.other
+        arm, other = gain.contrast.key.arm, gain.contrast.rival
         key = replace(gain.key, arm=other)
         found = gain.contrast.difference
         low = replace(found, value=-found.value, low=-found.high, high=-found.low)
-        return replace(gain, contrast=replace(gain.contrast, key=key, other=arm, difference=low, p_holm=1.0))
+        return replace(gain, contrast=replace(gain.contrast, key=key, rival=arm, difference=low, p_holm=1.0))
 
     gains = tuple(turned(g) if g.axis == "unseen task" else g for g in planted_summary.gains)
-    said = answer(replace(planted_summary, gains=gains))[2]
+    said = answer_sentences(replace(planted_summary, gains=gains))[2]
     assert "and in all of them together it is below" in said
 
 
 def test_the_table_has_a_line_for_each_kind_and_readout(planted_summary):
     rows = [[str(cell) for cell in row] for row in pooled_sheet(planted_summary).rows]
     kinds = [row[0] for row in rows]
-    assert set(kinds) == {*KINDS, *(f"practised, against {rival}" for rival in RIVALS)}
+    assert set(kinds) == {*POOLED_AXES, *(f"practised, against {rival}" for rival in POOLED_RIVALS)}
     for kind, readout, cells, *_ in rows:
-        if kind in KINDS:
+        if kind in POOLED_AXES:
             setting = "free" if kind == "free" else "one-word"
             assert int(cells) == len(planted_summary.of_axis(kind, setting=setting, readout=readout))
 
 
 def test_rivals_are_told_in_the_first_sentence(planted_summary):
-    gains = against(planted_summary, "lexical")
-    assert {gain.contrast.other for gain in gains} == {"lexical.all.films"}
-    shown = change(pooled(planted_summary, gains))
-    assert f"difference is {shown} (lexical, {len(gains)} cells)" in answer(planted_summary)[0]
+    gains = rival_gains(planted_summary, "lexical")
+    assert {gain.contrast.rival for gain in gains} == {"lexical.all.films"}
+    shown = change_cell(pooled_difference(planted_summary, gains))
+    assert f"difference is {shown} (lexical, {len(gains)} cells)" in answer_sentences(planted_summary)[0]

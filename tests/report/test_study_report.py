@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from saywhy.arms import Trained
+from saywhy.arms import ArmName
 from saywhy.config import Config
 from saywhy.records import STYLES, SaywhyError
 from saywhy.report.gate import gate_of
@@ -17,23 +17,23 @@ from saywhy.report.retention import Retention
 from saywhy.report.rules import Rules
 from saywhy.report.study import load_study, write_study_report
 from saywhy.report.study.ablations import ablations_of, curve_of
-from saywhy.report.study.answer import answer
-from saywhy.report.study.bars import check, read_bars
-from saywhy.report.study.files import confirmatory_csv, markdown
+from saywhy.report.study.answer import answer_sentences
+from saywhy.report.study.bars import check_bars, read_bars
+from saywhy.report.study.files import confirmatory_csv, study_markdown
 from saywhy.report.study.frozen import objections
 from saywhy.report.study.gains import axis_of, gains_of
-from saywhy.report.study.gate import instructed, not_releasable
+from saywhy.report.study.gate import instruction_retentions_of, not_releasable
 from saywhy.report.study.groups import groups_of
-from saywhy.report.study.made import targets_sheet
+from saywhy.report.study.made import study_targets_sheet
 from saywhy.report.study.matrices import style_matrices, task_matrices
 from saywhy.report.study.parts import parts_of
-from saywhy.report.study.pictures import plans_of, write_pictures
-from saywhy.report.study.pooled import against
-from saywhy.report.study.sheets import result
-from saywhy.report.study.summary import missing, summarise_study
+from saywhy.report.study.pictures import study_picture_plans, write_pictures
+from saywhy.report.study.pooled import rival_gains
+from saywhy.report.study.sheets import gain_result
+from saywhy.report.study.summary import missing_from_study, summarise_study
 from saywhy.stats import Difference, Interval
-from saywhy.study.expand import trained_arms
-from saywhy.study.frozen import confirmatory
+from saywhy.study.expand import recipes_of_arms
+from saywhy.study.frozen import frozen_part
 from saywhy.study.read import read_plan
 from synthetic_study import bare_page
 
@@ -42,12 +42,12 @@ def test_planted_gains_are_confirmed_and_the_absent_one_is_not(planted_summary):
     found = {(g.task, g.key.style): g.confirmed(planted_summary.alpha) for g in planted_summary.confirmatory}
     assert found == {(task, style): (task, style) != ("trains", "redaction") for task, style in found}
     assert len(found) == 6
-    assert answer(planted_summary)[0].startswith("Confirmed in 5 of 6 confirmatory cells")
-    assert "not shown in redaction on trains" in answer(planted_summary)[0]
+    assert answer_sentences(planted_summary)[0].startswith("Confirmed in 5 of 6 confirmatory cells")
+    assert "not shown in redaction on trains" in answer_sentences(planted_summary)[0]
 
 
 def test_five_sentences_say_what_was_planted(planted_summary):
-    styles, tasks, free, cost = answer(planted_summary)[1:]
+    styles, tasks, free, cost = answer_sentences(planted_summary)[1:]
     assert "in 1 of 6 exploratory cells" in styles
     assert ", redaction to attribution)" in styles
     assert tasks.startswith("No transfer to tasks of the study that an arm did not practise is shown")
@@ -64,7 +64,7 @@ def test_transfer_that_was_frozen_is_called_confirmatory(planted_summary):
         dataclasses.replace(gain, frozen=cell) for gain in planted_summary.gains
         if gain.axis == "other style" and gain.arm.name == "faithful.redaction.films"
     )  # fmt: skip
-    found = answer(dataclasses.replace(planted_summary, gains=gains, frozen=(cell,)))
+    found = answer_sentences(dataclasses.replace(planted_summary, gains=gains, frozen=(cell,)))
     assert "in 1 of 2 confirmatory cells" in found[1]
     assert "exploratory" not in found[1]
 
@@ -74,10 +74,12 @@ def test_a_frozen_cell_is_compared_with_the_start_also_where_its_style_is_not_pr
     key = dataclasses.replace(first.key, arm="faithful.redaction.films", style="attribution")
     cell = dataclasses.replace(first, task="films", key=key, against="random.redaction.films")
     found = gains_of(planted_summary.study, planted_summary.rows, [cell])
-    others = {gain.contrast.other: gain.axis for gain in found if gain.key == key}
+    others = {gain.contrast.rival: gain.axis for gain in found if gain.key == key}
     assert others == {"random.redaction.films": "other style", "base": "other arm", "adapted": "other arm"}
     beside = dataclasses.replace(planted_summary, gains=found, frozen=(cell,))
-    assert {gain.key.style for gain in against(beside, "adapted")} == {"redaction"}, "only what was practised is pooled"
+    assert {gain.key.style for gain in rival_gains(beside, "adapted")} == {"redaction"}, (
+        "only what was practised is pooled"
+    )
 
 
 def test_levels_differ_by_the_paired_difference(planted_summary):
@@ -85,7 +87,7 @@ def test_levels_differ_by_the_paired_difference(planted_summary):
     for gain in planted_summary.gains:
         mine, other = gain.levels
         assert mine - other == pytest.approx(gain.contrast.difference.value)
-    seeds = {gain.contrast.other: gain.seeds for gain in planted_summary.gains if gain.arm.name == "faithful.all.films"}
+    seeds = {gain.contrast.rival: gain.seeds for gain in planted_summary.gains if gain.arm.name == "faithful.all.films"}
     assert seeds["lexical.all.films"] == (0,)
     assert seeds["base"] == seeds["random.all.films"] == (0, 1)
 
@@ -112,7 +114,7 @@ def test_the_brittle_arm_is_marked_and_its_words_fail_in_the_start_model(planted
 
 def test_the_arm_that_loses_accuracy_is_not_releasable(planted_summary):
     assert set(not_releasable(planted_summary.kept)) == {"faithful-bare.all.films"}
-    told = {one.arm.name: one for one in instructed(planted_summary.study)}
+    told = {one.arm.name: one for one in instruction_retentions_of(planted_summary.study)}
     assert told["faithful-bare.all.films"].change.low > 0.9
     assert told["faithful-bare.all.films"].plain.value < 0.6
     assert told["faithful-bare.all.films"].reasons.keys() == {"one word"}
@@ -139,14 +141,14 @@ def test_nothing_is_decided_while_a_frozen_seed_is_missing(planted_summary):
     partial = dataclasses.replace(
         planted_summary, gains=tuple(gains), frozen=tuple(g.frozen for g in gains if g.frozen)
     )
-    said = answer(partial)[0]
+    said = answer_sentences(partial)[0]
     assert said.startswith("Not decided yet, for 6 of 6 confirmatory cells lack seeds (9): so far, in 5 of the 6")
     assert "mean excess" in said
-    assert "confirmatory cells that lack seeds (9): 6 of 6" in missing(partial)
-    shown = {result(partial, gain) for gain in partial.confirmatory}
+    assert "confirmatory cells that lack seeds (9): 6 of 6" in missing_from_study(partial)
+    shown = {gain_result(partial, gain) for gain in partial.confirmatory}
     assert shown == {"so far higher", "so far not shown"}
     assert not any(gain.confirmed() for gain in partial.confirmatory)
-    assert {one.state for one in check(partial) if one.what.startswith("above its control")} <= {"open"}
+    assert {one.state for one in check_bars(partial) if one.requirement.startswith("above its control")} <= {"open"}
 
 
 def test_agreement_below_two_seeds_fails_the_gate():
@@ -194,8 +196,8 @@ def test_a_missing_confirmatory_cell_counts_in_the_correction(planted, planted_s
         pytest.approx(6 * g.contrast.difference.p) for g in after.values()
     ]
     assert set(before) == set(after)
-    assert "3 of the 3 measured ones of 6" in answer(found)[0]
-    lacking = " ".join(missing(found))
+    assert "3 of the 3 measured ones of 6" in answer_sentences(found)[0]
+    lacking = " ".join(missing_from_study(found))
     assert "tasks not measured yet: trains" in lacking
     assert "confirmatory cells not measured yet: 3 of 6" in lacking
     assert "Not finished: what is missing" in bare_page(found)
@@ -230,8 +232,8 @@ def test_a_changed_frozen_file_is_told(planted, tmp_path):
 
 
 def test_bars_say_by_how_much_each_is_missed(planted_summary):
-    found = check(planted_summary)
-    missed = {(one.what, one.where): one.by for one in found if one.state == "missed"}
+    found = check_bars(planted_summary)
+    missed = {(one.requirement, one.place): one.missed_by for one in found if one.state == "missed"}
     assert set(missed) == {
         ("score (constrained) at least 0.60", "redaction, trains"),
         ("above its control, p (Holm) < 0.01", "redaction, trains"),
@@ -240,9 +242,9 @@ def test_bars_say_by_how_much_each_is_missed(planted_summary):
         "trains", next(g.key for g in planted_summary.confirmatory if (g.task, g.key.style) == ("trains", "redaction"))
     )
     assert missed["score (constrained) at least 0.60", "redaction, trains"] == f"{0.6 - score.score.value:.2f}"
-    transfer = next(one for one in found if "other style" in one.what)
+    transfer = next(one for one in found if "other style" in one.requirement)
     assert transfer.state == "met"
-    assert "faithful.redaction.films" in transfer.found
+    assert "faithful.redaction.films" in transfer.measured
     with pytest.raises(SaywhyError, match=r"bars\.0"):
         read_bars([{"bar": "score", "arm": "faithful.all.TASK", "tasks": ["films"], "styles": ["poem"], "at_least": 1}])
 
@@ -254,7 +256,7 @@ def test_a_missed_bar_says_what_was_tried(planted_summary):
     ]
     study = planted_summary.study
     told = dataclasses.replace(study, manifest={**study.manifest, "plan": {**study.plan, "bars": bars}})
-    score, gate = check(dataclasses.replace(planted_summary, study=told))
+    score, gate = check_bars(dataclasses.replace(planted_summary, study=told))
     cells = {c.key.arm: c for c in planted_summary.tasks["films"].cells if c.key.style == "attribution"
              and (c.key.setting, c.key.readout) == ("one-word", "constrained")}  # fmt: skip
     assert f"full (rate=0.01): {cells['faithful-full.all.films'].score.value:.2f} against " in score.tried
@@ -283,8 +285,8 @@ def test_a_recipe_that_carries_over_to_a_style_counts_as_transfer(planted_summar
     films = next(one for one in style_matrices(found, "one-word", "constrained") if one.title == "films")
     assert {column for row, column in films.gains if row == "redaction, lean"} == set(STYLES)
     assert films.rows == ("attribution", "redaction, lean", "counterfactual", "all")
-    transfer = next(one for one in check(found) if "other style" in one.what)
-    assert (transfer.state, "faithful-lean.redaction.films" in transfer.found) == ("met", True)
+    transfer = next(one for one in check_bars(found) if "other style" in one.requirement)
+    assert (transfer.state, "faithful-lean.redaction.films" in transfer.measured) == ("met", True)
 
 
 def test_the_opposite_is_said_also_where_nothing_is_confirmed(planted_summary):
@@ -293,7 +295,7 @@ def test_the_opposite_is_said_also_where_nothing_is_confirmed(planted_summary):
         for gain in planted_summary.gains
     )
     frozen = tuple(dataclasses.replace(cell, direction="lower") for cell in planted_summary.frozen)
-    first = answer(dataclasses.replace(planted_summary, gains=other_way, frozen=frozen))[0]
+    first = answer_sentences(dataclasses.replace(planted_summary, gains=other_way, frozen=frozen))[0]
     assert first.startswith("Not confirmed in any of the 6 confirmatory cells measured")
     assert "change the model's own answer less often" in first
     assert "the opposite stands in attribution on films" in first
@@ -315,7 +317,7 @@ def test_every_planned_audit_without_rows_is_said(planted_summary):
         "nobody.all.films": dataclasses.replace(study.arms["random.all.films"], name="nobody.all.films"),
     }
     planned = dataclasses.replace(study, arms=arms, manifest={**study.manifest, "audits": audits})
-    assert missing(dataclasses.replace(planted_summary, study=planned)) == [
+    assert missing_from_study(dataclasses.replace(planted_summary, study=planned)) == [
         "arms without any row: nobody.all.films",
         "not measured yet: faithful.all.films on films (seed 7)",
         "not measured yet: faithful.all.films (free, placebo) on meals (seed 0)",
@@ -333,19 +335,19 @@ def test_the_page_says_how_often_targets_hit(planted, tmp_path):
         path = study / "tasks" / "films" / "seed-0" / f"{name}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"n": 100, "hits": {"attribution": hit}}), "utf-8")
-    found = targets_sheet(summarise_study(load_study(study)))
+    found = study_targets_sheet(summarise_study(load_study(study)))
     told = {str(row[1]): str(row[3]) for row in found.rows}
     assert told == {"seed-0": "0.50", "seed-0/targets-from-100": "0.25", "seed-0/faithful-x.all.films": "0.75"}
 
 
 def test_pictures_that_are_there_are_drawn_again(planted_summary, tmp_path):
-    plans = plans_of(planted_summary)[:2]
+    plans = study_picture_plans(planted_summary)[:2]
     stale = tmp_path / f"{plans[0].name}.png"
     stale.write_bytes(b"of another day")
     drawn = write_pictures(plans, tmp_path, png=False)
     assert stale.read_bytes().startswith(b"\x89PNG")
     assert not (tmp_path / f"{plans[1].name}.png").exists()
-    told = markdown(planted_summary, parts_of(planted_summary), drawn)
+    told = study_markdown(planted_summary, parts_of(planted_summary), drawn)
     assert all(f"](pictures/{one.name}.svg)" in told for one in drawn)
 
 
@@ -356,7 +358,7 @@ def test_ablations_and_the_curve(planted_summary):
     assert found["faithful-bare", "attribution"].accuracy.high < -0.1
     refreshed = found["faithful-refreshed", "attribution"].difference
     assert refreshed.low < 0 < refreshed.high
-    points = [p for p in curve_of(planted_summary) if (p.sort, p.style) == ("faithful", "attribution")]
+    points = [p for p in curve_of(planted_summary) if (p.kind, p.style) == ("faithful", "attribution")]
     assert [point.rows for point in points] == [40, 80, 160]
     assert points[0].score.value < points[-1].score.value
     assert {point.seeds for point in points} == {(0,)}, "the arm without variant has a second one, the others not"
@@ -367,7 +369,7 @@ def test_the_curve_has_its_main_point_where_the_plan_takes_the_usual_rows(plante
     plan = {**study.plan, "with": {"rows": 60}}
     usual = dataclasses.replace(study, manifest={**study.manifest, "plan": plan})
     points = curve_of(dataclasses.replace(planted_summary, study=usual))
-    assert [p.rows for p in points if (p.sort, p.style) == ("faithful", "attribution")] == [
+    assert [p.rows for p in points if (p.kind, p.style) == ("faithful", "attribution")] == [
         40,
         Config().train_rows,
         80,
@@ -377,35 +379,37 @@ def test_the_curve_has_its_main_point_where_the_plan_takes_the_usual_rows(plante
 def test_a_study_without_instruction_rows_does_not_miss_them(planted_summary):
     study = dataclasses.replace(planted_summary.study, kept={})
     lacking = "arms without retention on instruction data"
-    assert any(line.startswith(lacking) for line in missing(dataclasses.replace(planted_summary, study=study)))
+    assert any(
+        line.startswith(lacking) for line in missing_from_study(dataclasses.replace(planted_summary, study=study))
+    )
     plan = {**study.plan, "instruction_rows": 0}
     none = dataclasses.replace(study, manifest={**study.manifest, "plan": plan})
-    assert missing(dataclasses.replace(planted_summary, study=none)) == []
+    assert missing_from_study(dataclasses.replace(planted_summary, study=none)) == []
 
 
 def test_groups_are_cut_by_what_no_arm_changes(planted_summary):
     films = [one for one in groups_of(planted_summary) if one.task == "films"]
-    assert {one.by for one in films} == {"class", "length", "margin"}
-    assert {one.name for one in films if one.by == "class"} == {"good", "bad"}
+    assert {one.grouping for one in films} == {"class", "length", "margin"}
+    assert {one.name for one in films if one.grouping == "class"} == {"good", "bad"}
     for by in ("class", "length", "margin"):
-        assert sum(one.texts for one in films if one.by == by) == 40
-    margins = [one.difference.value for one in films if one.by == "margin"]
+        assert sum(one.texts for one in films if one.grouping == by) == 40
+    margins = [one.difference.value for one in films if one.grouping == "margin"]
     assert margins[0] > margins[-1], "texts of a small margin can flip, those of a large one cannot"
 
 
 def test_what_the_engine_freezes_is_what_the_report_expects(tmp_path):
     plan = read_plan(Path(__file__).parents[2] / "studies" / "small.yaml")
     arms = {
-        name: {**dataclasses.asdict(Trained.parse(name)), "with": dict(told)}
-        for name, told in trained_arms(plan).items()
+        name: {**dataclasses.asdict(ArmName.parse(name)), "with": dict(told)}
+        for name, told in recipes_of_arms(plan).items()
     }
     (tmp_path / "study.json").write_text(json.dumps({"schema": 1, "plan": plan.resolved(), "arms": arms}))
-    (tmp_path / "frozen.json").write_text(json.dumps(confirmatory(plan)))
+    (tmp_path / "frozen.json").write_text(json.dumps(frozen_part(plan)))
     found = summarise_study(load_study(tmp_path))
     assert objections(found.study) == []
     assert len(found.unmeasured) == 9
-    assert {one.state for one in check(found)} == {"open"}
-    assert answer(found)[0].startswith("Whether the training works cannot be said yet: none of the 9")
+    assert {one.state for one in check_bars(found)} == {"open"}
+    assert answer_sentences(found)[0].startswith("Whether the training works cannot be said yet: none of the 9")
     changed = {**plan.resolved(), "bars": []}
     (tmp_path / "study.json").write_text(json.dumps({"schema": 1, "plan": changed, "arms": arms}))
     assert objections(load_study(tmp_path)) == ["the plan's bars are not the frozen ones"]

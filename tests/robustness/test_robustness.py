@@ -5,16 +5,16 @@ import re
 import pytest
 
 import tiny
-from moods import PINNED, TASK, TEXTS, Ranked, Wordy, cases_of
+from moods import PINNED, TASK, TEXTS, Ranked, Wordy, audited_toy
 from saywhy import checks
-from saywhy.config import parse
-from saywhy.measure.audit import Plan, audit
+from saywhy.measure.audit import AuditPlan, audit
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import honest, liar
 from saywhy.records import SaywhyError
-from saywhy.robustness.rejudge import Case, curves, judged_by, rechecked, spares
-from saywhy.robustness.variants import sentences, variants
+from saywhy.robustness.rejudge import AuditedText, curves, judged_by, rechecked, spares
+from saywhy.robustness.variants import variant_sentences, variants
+from saywhy.settings import parse
 from saywhy.tasks.task import catalog, load_task
 
 
@@ -25,9 +25,9 @@ def other(toy, name):
 @pytest.mark.parametrize("name", ["paraphrase-1", "paraphrase-2", "labels-reversed", "verbaliser"])
 @pytest.mark.parametrize("explain", [honest, liar])
 def test_a_rule_that_reads_the_text_only_gets_the_same_verdicts_however_it_is_asked(name, explain):
-    toy, cases = cases_of(explain)
-    again = judged_by(other(toy, name), cases, name, "redact", PINNED)
-    rows = [row for one in cases for row in one.rows]
+    toy, texts = audited_toy(explain)
+    again = judged_by(other(toy, name), texts, name, "redact", PINNED)
+    rows = [row for one in texts for row in one.rows]
     assert len(again) == len(rows) == len(TEXTS) * 3 * 2
     for line, row in zip(again, rows, strict=True):
         assert (line.prediction, line.recheck, line.hit, line.ceiling) == (
@@ -41,9 +41,9 @@ def test_a_rule_that_reads_the_text_only_gets_the_same_verdicts_however_it_is_as
 
 
 def test_a_model_that_hangs_on_the_wording_of_the_question_loses_its_verdicts():
-    toy, cases = cases_of(honest, kind=Wordy)
-    again = judged_by(other(toy, "paraphrase-1"), cases, "paraphrase-1", "redact", PINNED)
-    rows = [row for one in cases for row in one.rows]
+    toy, texts = audited_toy(honest, kind=Wordy)
+    again = judged_by(other(toy, "paraphrase-1"), texts, "paraphrase-1", "redact", PINNED)
+    rows = [row for one in texts for row in one.rows]
     assert any(row.hit for row in rows if not row.named)
     assert not any(line.hit for line in again if line.style != "counterfactual")
     assert {line.prediction for line in again} == {"bad"}
@@ -51,8 +51,8 @@ def test_a_model_that_hangs_on_the_wording_of_the_question_loses_its_verdicts():
 
 
 def test_what_is_rechecked_in_other_batches_is_the_same():
-    toy, cases = cases_of(honest)
-    for line, row in zip(rechecked(toy, cases), [row for one in cases for row in one.rows], strict=True):
+    toy, texts = audited_toy(honest)
+    for line, row in zip(rechecked(toy, texts), [row for one in texts for row in one.rows], strict=True):
         assert (line.prediction, line.margin, line.recheck, line.drop, line.hit) == (
             row.prediction,
             row.margin,
@@ -65,17 +65,17 @@ def test_what_is_rechecked_in_other_batches_is_the_same():
 def test_a_real_model_has_a_noise_floor_of_rounding(tiny_model):
     examples = tiny.examples()
     toy = Classifier(tiny_model, tiny.TASK, dict.fromkeys(tiny.TASK.labels, 0.0))
-    found = audit(toy, examples, Plan("m", tiny.PINNED, ("attribution",), ("one-word",), ("constrained",)))
-    cases = [Case(Item(one, before), (row,), table) for one, before, row, table in
+    found = audit(toy, examples, AuditPlan("m", tiny.PINNED, ("attribution",), ("one-word",), ("constrained",)))
+    texts = [AuditedText(Item(one, before), (row,), table) for one, before, row, table in
              zip(examples, toy.predict_examples(examples), found.rows, found.tables, strict=True)]  # fmt: skip
-    for line, row in zip(rechecked(toy, cases), found.rows, strict=True):
+    for line, row in zip(rechecked(toy, texts), found.rows, strict=True):
         assert (line.prediction, line.hit) == (row.prediction, row.hit)
         assert line.margin == pytest.approx(row.margin, abs=1e-4)
 
 
 def test_the_curve_of_a_rule_of_two_words_rises_at_two():
-    toy, cases = cases_of(honest, ["we love this great day at sea", "the love of great films is old"], kind=Ranked)
-    for found in curves(toy, cases, "redact", 0, {"love": 7}):
+    toy, texts = audited_toy(honest, ["we love this great day at sea", "the love of great films is old"], kind=Ranked)
+    for found in curves(toy, texts, "redact", 0, {"love": 7}):
         assert found.sizes == (1, 2, 3, 5)
         assert found.named == found.best == (False, True, True, True)
         assert found.random[0] == 0
@@ -87,8 +87,8 @@ def test_a_word_that_a_hit_does_not_need_is_spare():
     def with_company(asked):
         return asked.say(asked.ranked()[:2] if asked.setting == "free" else asked.ranked()[:1])
 
-    toy, cases = cases_of(with_company, ["the food at noon was great", "we love this great day"], settings=("free",))
-    found = {(one.id, one.style): one for one in spares(toy, cases, "redact")}
+    toy, texts = audited_toy(with_company, ["the food at noon was great", "we love this great day"], settings=("free",))
+    found = {(one.id, one.style): one for one in spares(toy, texts, "redact")}
     alone, pair = found["t0", "attribution"], found["t1", "redaction"]
     assert dict(zip(alone.words, alone.spare, strict=True)) == {"great": False, alone.words[1]: True}
     assert sorted(pair.words) == ["great", "love"]
@@ -100,7 +100,7 @@ def test_variants_that_ship(name, snapshot):
     task = load_task(name)
     made = variants(task, ["all"])
     assert list(made) == ["paraphrase-1", "paraphrase-2", "paraphrase-3", "labels-reversed", "verbaliser"]
-    assert sentences(made) == snapshot
+    assert variant_sentences(made) == snapshot
     for kind, one in made.items():
         words = one.labels.values() if kind == "verbaliser" else task.labels.values()
         assert all(one.question.count(word) == 1 for word in words)
@@ -112,7 +112,7 @@ def test_variants_that_ship(name, snapshot):
 def test_what_a_task_lacks_is_said_and_all_goes_without_it():
     bare = TASK.model_copy(update={"paraphrases": (), "verbaliser": {}, "question": "What is the mood?"})
     assert variants(bare, ["all"]) == {}
-    for name in checks.ASKED_OTHERWISE:
+    for name in checks.REPHRASED_CHECKS:
         with pytest.raises(SaywhyError, match=f"robustness={name}: task 'toys'"):
             variants(bare, [name])
 

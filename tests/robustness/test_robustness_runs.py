@@ -8,12 +8,12 @@ import pytest
 from moods import FULL, Wordy, study_of
 from saywhy import checks
 from saywhy.folders.store import write_lines
-from saywhy.models.scripted import everything, honest, parrot
+from saywhy.models.scripted import honest, name_everything, parrot
 from saywhy.records import SaywhyError
 from saywhy.report import write_report
-from saywhy.report.checked import bias_sheet, free_sheet, moves_sheet, over_sheet, probe_sheet, robustness_sheets
+from saywhy.report.checked import bias_sheet, free_sheet, moves_sheet, probe_sheet, rivals_sheet, robustness_sheets
 from saywhy.report.load import load_run
-from saywhy.report.moves import MAIN, noise
+from saywhy.report.moves import UNVARIED, noise_floors
 from saywhy.report.summary import summarise
 from saywhy.robustness import rejudge
 from written_runs import write_run
@@ -22,11 +22,11 @@ from written_runs import write_run
 def test_an_audit_with_every_check_has_one_page_without_holes(tmp_path, monkeypatch):
     run = study_of(tmp_path, monkeypatch, honest, *FULL, "robustness=all")
     summary = summarise(load_run(run))
-    expected = [MAIN, "operator delete", "operator infill", "placebo-corrected", "paraphrase-1", "paraphrase-2",
+    expected = [UNVARIED, "operator delete", "operator infill", "placebo-corrected", "paraphrase-1", "paraphrase-2",
                 "labels-reversed", "verbaliser", "noise"]  # fmt: skip
     assert [move.variation for move in summary.moves if move.key.style == "attribution"] == expected
     for move in summary.moves:
-        if move.variation not in (MAIN, "placebo-corrected"):
+        if move.variation not in (UNVARIED, "placebo-corrected"):
             assert (move.agree.value, move.difference.value) == (1.0, pytest.approx(0.0)), move.variation
     titles = [found.title for found in robustness_sheets(summary)]
     assert len(titles) == 7  # all but the other arms, of which there are none
@@ -98,10 +98,10 @@ def test_the_model_that_hangs_on_the_question_disagrees_in_the_report(tmp_path, 
     run = study_of(tmp_path, monkeypatch, honest, "robustness=paraphrases,noise", kind=Wordy)
     found = {(move.key.style, move.variation): move for move in summarise(load_run(run)).moves}
     assert found["attribution", "paraphrase-1"].agree.value < 0.6
-    assert found["attribution", "paraphrase-1"].answers.value < 0.6
+    assert found["attribution", "paraphrase-1"].same_answers.value < 0.6
     assert found["attribution", "paraphrase-1"].excess.value == 0
     assert found["attribution", "noise"].agree.value == 1
-    assert {arm: told[1:] for arm, told in noise(load_run(run)).items()} == {"audited": (0, 0.0, 0.0, 0)}
+    assert {arm: told[1:] for arm, told in noise_floors(load_run(run)).items()} == {"audited": (0, 0.0, 0.0, 0)}
 
 
 def test_arms_are_compared_under_every_variation_and_the_training_operator_is_marked(tmp_path):
@@ -115,7 +115,7 @@ def test_arms_are_compared_under_every_variation_and_the_training_operator_is_ma
         ]
         write_lines(place / "robustness" / "paraphrase-1.jsonl", lines)
     summary = summarise(load_run(folder))
-    found = over_sheet(summary)
+    found = rivals_sheet(summary)
     assert found.header == ("style", "variation", "base", "adapted", "random")
     by_name = {}
     for row in found.rows:
@@ -124,9 +124,9 @@ def test_arms_are_compared_under_every_variation_and_the_training_operator_is_ma
     # Judged by the same verdicts, the arms differ by the same.
     assert all(main == again for main, _, again in by_name.values())
     assert {row[1].main for row in found.rows} == {"main †", "placebo-corrected †", "paraphrase-1 †"}
-    contrast = next(one for one in summary.contrasts if (one.other, one.key.readout) == ("base", "constrained"))
+    contrast = next(one for one in summary.contrasts if (one.rival, one.key.readout) == ("base", "constrained"))
     move = next(one for one in summary.moves if one.key == contrast.key and one.variation == "paraphrase-1")
-    assert move.over["base"] == contrast.difference
+    assert move.over_rivals["base"] == contrast.difference
     write_report(folder)
     assert len((folder / "robustness.csv").read_text("utf-8").splitlines()) == 1 + 4 * 3 * 3
 
@@ -142,7 +142,7 @@ def test_the_parrot_shows_its_place(tmp_path, monkeypatch):
 
 
 def test_whoever_takes_everything_is_over_budget(tmp_path, monkeypatch):
-    run = study_of(tmp_path, monkeypatch, everything, "settings=free", "readouts=generated", "robustness=all")
+    run = study_of(tmp_path, monkeypatch, name_everything, "settings=free", "readouts=generated", "robustness=all")
     found = free_sheet(summarise(load_run(run)))
     at = found.header.index("over budget")
     assert {row[at].main for row in found.rows} == {"1.00"}

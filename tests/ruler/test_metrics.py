@@ -8,27 +8,31 @@ from scipy.stats import mannwhitneyu
 from saywhy import stats
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.models.scripted import Scripted, honest
-from saywhy.ruler.metrics import EXPLAINERS, METRICS, gauge
-from saywhy.ruler.plants import LABELS, PLANTS, grown
+from saywhy.models.scripted import ScriptedModel, honest
+from saywhy.ruler.metrics import METRICS, RULER_EXPLAINERS, measure_metrics
+from saywhy.ruler.plants import PLANT_LABELS, PLANTS, planted_texts
 from saywhy.tasks.data import load_examples
-from saywhy.tasks.lexicon import associations
+from saywhy.tasks.lexicon import word_associations
 from saywhy.tasks.task import load_task
 
 TASK = load_task("sentiment140")
-NEUTRAL = dict.fromkeys(LABELS, 0.0)
+NEUTRAL = dict.fromkeys(PLANT_LABELS, 0.0)
 
 
-def gauged(plant, operator="redact", count=60):
+def metric_scores(plant, operator="redact", count=60):
     def rule(text):
-        return {label: 3.0 * (label == plant.label(text)) for label in LABELS}
+        return {label: 3.0 * (label == plant.label(text)) for label in PLANT_LABELS}
 
-    classifier = Classifier(Scripted("planted", TASK, rule, honest, {}), TASK, NEUTRAL)
-    texts = [one for one in grown(plant, TASK, load_examples(TASK, "test", "pocket").examples, count, 0) if one.causes]
+    classifier = Classifier(ScriptedModel("planted", TASK, rule, honest, {}), TASK, NEUTRAL)
+    texts = [
+        one
+        for one in planted_texts(plant, TASK, load_examples(TASK, "test", "pocket").examples, count, 0)
+        if one.causes
+    ]
     items = [Item(*pair) for pair in zip(texts, classifier.predict_examples(texts), strict=True)]
     corpus = load_examples(TASK, "train", "pocket").examples
-    found = associations([one.text for one in corpus], [str(one.label) for one in corpus])
-    return gauge(classifier, items, operator, found)
+    found = word_associations([one.text for one in corpus], [str(one.label) for one in corpus])
+    return measure_metrics(classifier, items, operator, found)
 
 
 def mean(found, explainer, metric):
@@ -44,7 +48,7 @@ def split(found, metric):
 @pytest.mark.parametrize("operator", ["redact", "delete", "infill"])
 @pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS)
 def test_the_metrics_find_what_was_planted(plant, operator):
-    found = gauged(plant, operator)
+    found = metric_scores(plant, operator)
     assert len(found) >= 15
     for metric in ("hit", "excess", "drop", "comprehensiveness"):
         assert stats.auroc(*split(found, metric)).value > 0.99, metric
@@ -54,7 +58,7 @@ def test_the_metrics_find_what_was_planted(plant, operator):
 
 
 def test_only_what_is_measured_against_a_floor_sees_through_everything():
-    found = gauged(PLANTS["keyword"])
+    found = metric_scores(PLANTS["keyword"])
     for metric in ("hit", "drop", "top-1", "comprehensiveness", "sufficiency"):
         assert mean(found, "everything", metric) >= mean(found, "honest", metric) - 1e-9, metric
     assert mean(found, "everything", "excess") == 0 < mean(found, "honest", "excess")
@@ -63,8 +67,8 @@ def test_only_what_is_measured_against_a_floor_sees_through_everything():
 
 
 def test_every_reading_is_a_number():
-    for one in gauged(PLANTS["negation"], count=20):
-        assert set(one.said) == set(EXPLAINERS)
+    for one in metric_scores(PLANTS["negation"], count=20):
+        assert set(one.said) == set(RULER_EXPLAINERS)
         for reading in (*one.words.values(), *one.said.values()):
             assert set(reading) == set(METRICS)
             assert all(math.isfinite(value) for value in reading.values())

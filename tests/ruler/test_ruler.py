@@ -8,17 +8,17 @@ import pytest
 from rich.console import Console
 
 from saywhy.cli.app import main
-from saywhy.config import parse
-from saywhy.models.scripted import Scripted, honest
+from saywhy.models.scripted import ScriptedModel, honest
 from saywhy.records import SaywhyError
 from saywhy.report import calibration as report
-from saywhy.report.calibration import Calibration, Planted, fools, load_calibration, metric_auroc
+from saywhy.report.calibration import Calibration, MeasuredPlant, fooling_explainers, load_calibration, metric_auroc
 from saywhy.report.calibration_page import show_calibration, write_calibration
-from saywhy.report.calibration_words import verdicts
+from saywhy.report.calibration_words import metric_verdicts
 from saywhy.ruler import run as module
-from saywhy.ruler.metrics import EXPLAINERS, METRICS, Gauged
-from saywhy.ruler.plants import LABELS, PLANTS
+from saywhy.ruler.metrics import METRICS, RULER_EXPLAINERS, MetricScores
+from saywhy.ruler.plants import PLANT_LABELS, PLANTS
 from saywhy.ruler.run import calibrate_ruler
+from saywhy.settings import parse
 from saywhy.tasks.task import load_task
 
 SMALL = ("rows=40", "chunk=16", "calibration_rows=8", "methods=occlusion,lexical,random", "operators=redact,delete")
@@ -28,16 +28,16 @@ def follows(plant):
     """Return a model that decides by the rule."""
 
     def rule(text):
-        return {label: 3.0 * (label == plant.label(text)) for label in LABELS}
+        return {label: 3.0 * (label == plant.label(text)) for label in PLANT_LABELS}
 
-    return Scripted("planted", load_task("sentiment140"), rule, honest, {})
+    return ScriptedModel("planted", load_task("sentiment140"), rule, honest, {})
 
 
 @pytest.fixture
 def rules(monkeypatch, tiny_folder):
     """Let every plant be learned at once: what is loaded is the rule itself."""
-    monkeypatch.setattr(module._Run, "_trained", lambda self, plant, where: plant.name)
-    monkeypatch.setattr(module, "load", lambda name, *_: follows(PLANTS[name]))
+    monkeypatch.setattr(module._RulerRun, "_trained", lambda self, plant, where: plant.name)
+    monkeypatch.setattr(module, "open_model", lambda name, *_: follows(PLANTS[name]))
     return f"model={tiny_folder}"
 
 
@@ -46,7 +46,7 @@ def test_the_ruler_is_told_from_its_fakes(rules, tmp_path):
     found = load_calibration(folder)
     assert [one.name for one in found.learned] == ["keyword", "negation"]
     for one in found.learned:
-        assert (one.right, one.held_out) == (module.HELD_OUT, module.HELD_OUT)
+        assert (one.right, one.held_out) == (module.HELD_OUT_TEXTS, module.HELD_OUT_TEXTS)
         assert one.counts["n"] == 40
         assert one.counts["fixed"] > 0 == one.counts["wrong"]
         best = {(line["method"], line["operator"]): [] for line in one.scores}
@@ -57,24 +57,24 @@ def test_the_ruler_is_told_from_its_fakes(rules, tmp_path):
         assert sum(best["random", None]) < 20
         for operator in one.operators:
             assert metric_auroc(one.under(operator), "drop").value == 1
-            assert fools(one.under(operator), "excess") == []
+            assert fooling_explainers(one.under(operator), "excess") == []
             # Under negation nothing is left to deny once all words are gone: the answer stays.
-            assert ("everything" in fools(one.under(operator), "hit")) == (one.name == "keyword")
-    told = " ".join(verdicts(found))
+            assert ("everything" in fooling_explainers(one.under(operator), "hit")) == (one.name == "keyword")
+    told = " ".join(metric_verdicts(found))
     assert "excess tells true from false explanations (AUROC 1.00 at worst); no scripted explainer fools it." in told
     assert "fooled by everything" in told
 
 
 def test_a_metric_that_escapes_under_one_operator_only_is_told_so():
-    def gauged(operator, everything):
-        said = {name: {"drop": 0.0} for name in EXPLAINERS}
+    def metric_scores(operator, everything):
+        said = {name: {"drop": 0.0} for name in RULER_EXPLAINERS}
         said = {**said, "honest": {"drop": 3.0}, "everything": {"drop": everything}}
         filled = {name: {**dict.fromkeys(METRICS, 0.0), **one} for name, one in said.items()}
         words = {"teal": filled["honest"], "the": filled["liar"]}
-        return [Gauged(str(text), operator, ("teal",), words, filled) for text in range(20)]
+        return [MetricScores(str(text), operator, ("teal",), words, filled) for text in range(20)]
 
-    plant = Planted("keyword", 200, 200, {}, (), (*gauged("redact", 2.9), *gauged("delete", 3.0)))
-    drop = next(one for one in verdicts(Calibration({}, (plant,))) if one.startswith("drop"))
+    plant = MeasuredPlant("keyword", 200, 200, {}, (), (*metric_scores("redact", 2.9), *metric_scores("delete", 3.0)))
+    drop = next(one for one in metric_verdicts(Calibration({}, (plant,))) if one.startswith("drop"))
     assert drop.endswith("; no scripted explainer fools it under redact; under delete, everything does.")
 
 
@@ -82,7 +82,7 @@ def test_what_is_there_is_not_computed_again(rules, tmp_path, monkeypatch):
     config = parse([rules, "plants=trigger", *SMALL])
     folder = calibrate_ruler(config, tmp_path / "run")
     before = (folder / "plants/trigger/gauged.jsonl").read_bytes()
-    monkeypatch.setattr(module, "gauge", None)
+    monkeypatch.setattr(module, "measure_metrics", None)
     assert calibrate_ruler(config, tmp_path / "run") == folder
     assert (folder / "plants/trigger/gauged.jsonl").read_bytes() == before
 
@@ -110,9 +110,8 @@ def test_the_page_holds_every_table_and_no_nan(rules, tmp_path):
 def test_every_number_is_computed_once(rules, tmp_path, monkeypatch):
     folder = calibrate_ruler(parse([rules, "plants=keyword,negation", *SMALL, "rows=10"]), tmp_path / "run")
     calls = []
-    for name in ("metric_auroc", "fools"):
-        real = getattr(report, name)
-        monkeypatch.setattr(report, name, lambda *args, real=real: calls.append(args) or real(*args))
+    for real in (metric_auroc, fooling_explainers):
+        monkeypatch.setattr(report, real.__name__, lambda *args, real=real: calls.append(args) or real(*args))
     write_calibration(folder)
     assert len(calls) == 2 * 2 * 2 * 6
     told = json.loads((folder / "fooled.json").read_text("utf-8"))
@@ -142,7 +141,7 @@ def test_a_plant_that_is_not_learned_is_said_and_left_out(tmp_path, tiny_folder,
     assert "plant keyword failed: the model follows it on" in told
     assert "no plant was learned to 98%" in told
     followed = json.loads((tmp_path / "run/plants/keyword/followed.json").read_text())
-    assert followed["n"] == module.HELD_OUT
+    assert followed["n"] == module.HELD_OUT_TEXTS
 
 
 @pytest.mark.parametrize(

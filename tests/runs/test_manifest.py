@@ -5,7 +5,7 @@ import subprocess
 from types import SimpleNamespace
 
 from saywhy.config import Config
-from saywhy.models.spec import Spec
+from saywhy.models.spec import ModelSpec
 from saywhy.runs import manifest
 
 CHAT = {"messages": [{"role": "user", "content": "Sing."}, {"role": "assistant", "content": "La."}]}
@@ -16,7 +16,7 @@ def replay_of(tmp_path, monkeypatch, given):
     monkeypatch.setattr(manifest, "model_facts", lambda config, spec: {})
     task = SimpleNamespace(model_dump=lambda **_: {}, source="")
     corpus = SimpleNamespace(task=task, fingerprint=lambda: "rows")
-    told = manifest.facts(Config(replay=given), Spec("tiny", str(tmp_path), "tiny"), corpus, ("base",))
+    told = manifest.run_facts(Config(replay=given), ModelSpec("tiny", str(tmp_path), "tiny"), corpus, ("base",))
     return told["data"]["replay"]
 
 
@@ -35,10 +35,10 @@ def test_a_checkout_without_git_has_no_revision(tmp_path, monkeypatch):
     (tmp_path / ".git").mkdir()
     monkeypatch.setattr(manifest, "__file__", str(tmp_path / "saywhy" / "manifest.py"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert manifest.revision() is None
+    assert manifest.git_revision() is None
 
     def found(command, **kwargs):
         return subprocess.CompletedProcess(command, 0, stdout="abc-dirty\n")
 
     monkeypatch.setattr(subprocess, "run", found)
-    assert manifest.revision() == "abc-dirty"
+    assert manifest.git_revision() == "abc-dirty"

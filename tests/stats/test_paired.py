@@ -16,7 +16,7 @@ from saywhy.stats.intervals import resampled_sums
 from saywhy.stats.paired import _sign_flip
 
 
-def texts(values: Iterable[float], seed: int = 0) -> dict[stats.Key, float]:
+def texts(values: Iterable[float], seed: int = 0) -> dict[stats.TextSeed, float]:
     return {(f"t{at:03}", seed): value for at, value in enumerate(values)}
 
 
@@ -110,7 +110,7 @@ def test_texts_for_power_without_a_number() -> None:
         assert found.reason == "more than 100,000"
     assert stats.texts_needed(0.009).texts == 96902
     assert stats.texts_needed(1e6).texts == 2
-    assert stats.texts_needed(None) == stats.Needed(None, "no effect size")
+    assert stats.texts_needed(None) == stats.TextsNeeded(None, "no effect size")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_nothing_seen_to_change_is_no_proof_with_few_texts() -> None:
 def test_agreeing_by_text_and_seed() -> None:
     mine = [decision("a", "x"), decision("b", "y"), decision("c", "x")]
     theirs = [decision("a", "x"), decision("b", "x")]
-    assert stats.agreeing(mine, theirs) == {("a", 0): 1.0, ("b", 0): 0.0}
+    assert stats.label_agreement(mine, theirs) == {("a", 0): 1.0, ("b", 0): 0.0}
 
 
 def able(hits: int, misses: int, rest: int = 0) -> stats.Interval:

@@ -9,7 +9,7 @@ import pytest
 
 from made_rows import decision, row
 from saywhy import stats
-from saywhy.records import Grid, Table
+from saywhy.records import CounterfactualGrid, Table
 
 
 def finite(found: stats.Interval) -> bool:
@@ -161,7 +161,9 @@ def test_start_graded_leaves_out_what_it_cannot_grade() -> None:
 
 def test_counterfactuals_are_graded_by_the_start_models_grid() -> None:
     edits = (("good", "bad"), ("good", "sad"), ("day", "bad"), ("day", "sad"))
-    grid = Grid("a", "y", tuple(w for w, _ in edits), tuple(v for _, v in edits), ("y", "x", "x", "x"), (0.0,) * 4)
+    grid = CounterfactualGrid(
+        "a", "y", tuple(w for w, _ in edits), tuple(v for _, v in edits), ("y", "x", "x", "x"), (0.0,) * 4
+    )
     start = {("a", 0): grid}
 
     def graded(**changes: object) -> stats.Interval:
@@ -177,11 +179,11 @@ def test_counterfactuals_are_graded_by_the_start_models_grid() -> None:
 
 def test_drift_by_hand() -> None:
     brittle = dataclasses.replace(TABLE, labels=("y", "y", "x", "x"), margin=0.5)
-    found = stats.drift({("a", 0): brittle}, {("a", 0): TABLE})
+    found = stats.table_drift({("a", 0): brittle}, {("a", 0): TABLE})
     assert found["floor"].value == pytest.approx(0.25)
     assert found["ceiling"].value == pytest.approx(0.0)
     assert found["margin"].value == pytest.approx(-0.5)
-    assert stats.drift({}, {})["floor"].value is None
+    assert stats.table_drift({}, {})["floor"].value is None
 
 
 def test_accuracy_and_agreement() -> None:

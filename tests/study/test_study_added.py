@@ -4,20 +4,20 @@ import json
 
 import pytest
 
-from saywhy.arms import Trained
+from saywhy.arms import ArmName
 from saywhy.folders.store import read_lines, read_records
 from saywhy.records import STYLES, Row, SaywhyError
 from saywhy.study import expand
 from saywhy.study import run as grid_run
-from saywhy.study.command import study
-from saywhy.study.expand import units
-from saywhy.study.member import Member
-from saywhy.study.plan import Plan
-from saywhy.study.run import Grid
-from saywhy.study.shown import Shown
-from saywhy.study.steps import Step, all_steps, shown_rows
-from saywhy.training import rows as lessons
-from saywhy.training.shelf import Shelf
+from saywhy.study.command import run_study
+from saywhy.study.expand import plan_units
+from saywhy.study.member import StudyTaskRun
+from saywhy.study.plan import StudyPlan
+from saywhy.study.run import StudyRunner
+from saywhy.study.shown import built_in_task_run
+from saywhy.study.steps import StudyStep, shown_rows, steps_of_units
+from saywhy.training import targets
+from saywhy.training.models import ArmModels
 
 PLAN = {
     "name": "tiny",
@@ -30,26 +30,35 @@ PLAN = {
     "blocks": [{"name": "main"}],
 }
 FEW = {"name": "few", "variant": "few", "with": {"train_rows": 2}}
-ARM = Trained("faithful", STYLES, ("sentiment140",))
+ARM = ArmName("faithful", "", STYLES, ("sentiment140",))
 
 
 @pytest.fixture
 def plan_of(tiny_folder):
     """Return a function from the blocks behind the first one to a plan."""
-    return lambda *added: Plan(**{**PLAN, "blocks": [*PLAN["blocks"], *added]}, model=str(tiny_folder))
+    return lambda *added: StudyPlan(**{**PLAN, "blocks": [*PLAN["blocks"], *added]}, model=str(tiny_folder))
+
+
+class Untrained(ArmModels):
+    """Models of which each arm is the model as downloaded."""
+
+    def adapter(self, arm, seed):
+        return None
 
 
 def member_of(plan, out):
     """Return the run of the task as the study makes it, adapted being the model as downloaded."""
-    config = expand.settings(plan)
-    pieces = {expand.settings(plan, extra=recipe).train_rows for recipe in expand.trained_arms(plan).values()}
-    return Member(config, out / "tasks", Shelf(config), lambda arm, seed: None, expand.asked(plan), sorted(pieces))
+    config = expand.task_settings(plan)
+    pieces = {expand.task_settings(plan, extra=recipe).train_rows for recipe in expand.recipes_of_arms(plan).values()}
+    return StudyTaskRun(
+        config, out / "tasks", Untrained(config, out / "models"), expand.audit_requests(plan), sorted(pieces)
+    )
 
 
 def lesson(member, plan, variant=""):
     """Return the rows that an arm is trained on."""
-    config = expand.settings(plan, extra=expand.trained_arms(plan)[f"faithful{variant}.all.sentiment140"])
-    return member.lesson(ARM, 0, config)
+    config = expand.task_settings(plan, extra=expand.recipes_of_arms(plan)[f"faithful{variant}.all.sentiment140"])
+    return member.arm_rows(ARM, 0, config)
 
 
 def practised(member, plan, variant=""):
@@ -63,7 +72,7 @@ def test_an_arm_of_fewer_rows_may_be_added(plan_of, tmp_path, monkeypatch):
     for name in ("targets-end.json", "none"):  # without it: as a version left it that kept no ends
         (tmp_path / "tasks" / "seed-0" / name).unlink(missing_ok=True)
         with monkeypatch.context() as patched:
-            patched.setattr(lessons, "pseudo_faithful", None)  # nothing is explained twice
+            patched.setattr(targets, "pseudo_faithful", None)  # nothing is explained twice
             later = member_of(plan_of(FEW), tmp_path)
             assert practised(later, plan_of(FEW), "-few") == begun[:2]
             assert practised(later, plan_of(FEW)) == begun
@@ -71,7 +80,7 @@ def test_an_arm_of_fewer_rows_may_be_added(plan_of, tmp_path, monkeypatch):
 
 def test_a_stretch_that_was_begun_ends_where_it_was_to(plan_of, tmp_path, monkeypatch):
     whole = practised(member_of(plan_of(), tmp_path / "whole"), plan_of())
-    real, calls = lessons.pseudo_faithful, []
+    real, calls = targets.pseudo_faithful, []
 
     def killed(*words):
         calls.append(words)
@@ -79,7 +88,7 @@ def test_a_stretch_that_was_begun_ends_where_it_was_to(plan_of, tmp_path, monkey
             raise KeyboardInterrupt
         return real(*words)
 
-    monkeypatch.setattr(lessons, "pseudo_faithful", killed)
+    monkeypatch.setattr(targets, "pseudo_faithful", killed)
     with pytest.raises(KeyboardInterrupt):
         practised(member_of(plan_of(), tmp_path / "killed"), plan_of())
     later = member_of(plan_of(FEW), tmp_path / "killed")
@@ -110,7 +119,7 @@ def test_an_arm_whose_words_are_found_otherwise_has_targets_of_its_own(plan_of, 
 def test_examples_are_built_in_texts_judged_with_the_calibration_of_the_task(plan_of, tmp_path):
     plan = plan_of({"name": "start", "arms": ["base"], "test_tasks": ["sentiment140"]})
     of = member_of(plan, tmp_path)
-    shown = Shown(of, tmp_path / "examples" / "sentiment140", 3)
+    shown = built_in_task_run(of, tmp_path / "examples" / "sentiment140", 3)
     shown.write_texts()
     shown.audit("base", 0)
     rows = read_records(tmp_path / "examples/sentiment140/seed-0/base/rows.jsonl", Row)
@@ -122,7 +131,7 @@ def test_examples_are_built_in_texts_judged_with_the_calibration_of_the_task(pla
     assert len(texts) == 3
     assert all(texts.values())
     assert [path.parent for path in tmp_path.rglob("constants.json")] == [tmp_path / "tasks/seed-0/base"]
-    assert shown.pinned is of.pinned
+    assert shown.classifiers.pinned is of.classifiers.pinned
 
 
 def test_a_bank_shows_the_first_seed_of_the_confirmatory_arms():
@@ -131,14 +140,14 @@ def test_a_bank_shows_the_first_seed_of_the_confirmatory_arms():
             "confirmatory": [{"block": "main"}]}  # fmt: skip
 
     def shown(plan):
-        return [step.name for step in all_steps(plan, units(plan)) if step.kind == "show"]
+        return [step.name for step in steps_of_units(plan, plan_units(plan)) if step.kind == "show"]
 
-    plan = Plan(**told)
+    plan = StudyPlan(**told)
     assert shown(plan) == [
         f"show {kind}.all.{task} on {task}, seed 0" for task in plan.tasks for kind in ("faithful", "random")
     ]
     assert shown_rows(plan) == 10
-    assert not shown(Plan(**{**told, "data": "pocket"}))
+    assert not shown(StudyPlan(**{**told, "data": "pocket"}))
 
 
 class OneMood:
@@ -166,9 +175,9 @@ labels: {sad: sad, fine: fine}
 def test_the_label_sentences_of_a_task_in_a_file_are_no_plain_answers(tiny_folder, tmp_path, monkeypatch):
     (tmp_path / "mood.yaml").write_text(MOOD, "utf-8")
     of_file = {**PLAN, "tasks": [str(tmp_path / "mood.yaml")], "instruction_rows": 2}
-    grid = Grid(Plan(**of_file, model=str(tiny_folder)), tmp_path / "out")
-    monkeypatch.setattr(Shelf, "model", lambda self, adapter: OneMood())
-    grid.do(Step("keep", "base", 0))
+    grid = StudyRunner(StudyPlan(**of_file, model=str(tiny_folder)), tmp_path / "out")
+    monkeypatch.setattr(ArmModels, "load", lambda self, arm, seed: OneMood())
+    grid.do(StudyStep("keep", "base", 0))
     kept = json.loads((tmp_path / "out/models/seed-0/base/retention.json").read_text("utf-8"))
     assert set(kept["plain"]["reasons"]) == {"label sentence"}
 
@@ -177,22 +186,22 @@ def test_the_label_sentences_of_a_task_in_a_file_are_no_plain_answers(tiny_folde
 def begun(plan_of, tmp_path):
     """Return the folder of a study whose task is begun, and what it says of itself."""
     out = tmp_path / "out"
-    Grid(plan_of(), out).member("sentiment140")
+    StudyRunner(plan_of(), out).member("sentiment140")
     return out, (out / "study.json").read_bytes()
 
 
 def test_a_block_with_another_readout_may_be_added(plan_of, begun, monkeypatch):
     out, _ = begun
     spoken = {"name": "spoken", "arms": ["lexical"], "readouts": ["generated"]}
-    grid = Grid(plan_of(spoken), out)
+    grid = StudyRunner(plan_of(spoken), out)
     wanted = grid.member("sentiment140").plan("lexical.all.sentiment140", 0)
     assert wanted.readouts == ("generated",)
     assert json.loads((out / "tasks/sentiment140/run.json").read_text("utf-8"))["config"]["readouts"] == [
         "constrained",
         "generated",
     ]
-    monkeypatch.setattr(Grid, "do", lambda self, step: None)
-    monkeypatch.setattr(grid_run, "measure", lambda *words: {})
+    monkeypatch.setattr(StudyRunner, "do", lambda self, step: None)
+    monkeypatch.setattr(grid_run, "measure_rates", lambda *words: {})
     assert grid.run()
     names = [one["name"] for one in json.loads((out / "study.json").read_text("utf-8"))["plan"]["blocks"]]
     assert names == ["main", "spoken"]
@@ -208,17 +217,17 @@ def test_a_block_with_another_readout_may_be_added(plan_of, begun, monkeypatch):
 def test_a_block_that_cannot_be_added_leaves_the_study_as_it_was(plan_of, begun, block, told):
     out, before = begun
     with pytest.raises(SaywhyError, match=told) as refused:
-        Grid(plan_of({"name": "later", **block}), out)
+        StudyRunner(plan_of({"name": "later", **block}), out)
     assert "\n" not in str(refused.value)
     assert (out / "study.json").read_bytes() == before
-    Grid(plan_of(), out).member("sentiment140")
+    StudyRunner(plan_of(), out).member("sentiment140")
 
 
 def test_a_dry_look_at_a_block_binds_nothing(plan_of, begun, tmp_path, monkeypatch):
     out, before = begun
-    monkeypatch.setattr(grid_run, "measure", lambda *words: {})
+    monkeypatch.setattr(grid_run, "measure_rates", lambda *words: {})
     file = tmp_path / "study.yaml"
     for plan in (plan_of(FEW), plan_of()):
         file.write_text(json.dumps(plan.resolved()), "utf-8")
-        study(file, [f"out={out}"], dry=True)
+        run_study(file, [f"out={out}"], dry=True)
         assert (out / "study.json").read_bytes() == before

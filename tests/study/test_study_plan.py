@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from plans import SMALL, file_of, plan
-from saywhy.arms import Trained
+from saywhy.arms import ArmName
 from saywhy.records import STYLES, SaywhyError
 from saywhy.study import expand, frozen, steps
 from saywhy.study.read import read_plan
-from saywhy.study.run import Grid
+from saywhy.study.run import StudyRunner
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 
@@ -18,38 +18,42 @@ STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 def test_shipped_studies_can_be_read(path):
     read = read_plan(path)
     assert read.name == path.stem
-    assert expand.cells(read) or read.with_["split"] == "validation", "what is chosen on validation confirms nothing"
-    assert steps.all_steps(read, expand.units(read))
+    assert expand.confirmatory_cells(read) or read.with_["split"] == "validation", (
+        "what is chosen on validation confirms nothing"
+    )
+    assert steps.steps_of_units(read, expand.plan_units(read))
 
 
 @pytest.mark.parametrize(
     "name", ["faithful.all.snli", "random-bare.attribution+redaction.all", "lexical.counterfactual.snli+ag_news"]
 )
 def test_names_of_arms_are_read_back(name):
-    assert Trained.parse(name).name == name
+    assert str(ArmName.parse(name)) == name
 
 
 @pytest.mark.parametrize("name", ["faithful", "honest.all.snli", "faithful.poem.snli"])
 def test_what_is_no_arm_is_refused(name):
     with pytest.raises(SaywhyError):
-        Trained.parse(name)
+        ArmName.parse(name)
 
 
 def test_each_arm_is_trained_and_audited_once():
-    asked = expand.asked(plan())
+    asked = expand.audit_requests(plan())
     assert asked["base", 0, "snli"].settings == ("one-word",)
     assert ("base", 1, "snli") not in asked, "nothing in base depends on the seed"
     assert asked["faithful.all.snli", 1, "snli"]
     assert asked["faithful.all.all", 0, "ag_news"]
-    every = steps.all_steps(plan(), expand.units(plan()))
+    every = steps.steps_of_units(plan(), expand.plan_units(plan()))
     assert len(every) == len(set(every))
 
 
 def test_a_step_comes_behind_what_it_needs():
-    every = steps.all_steps(plan(), expand.units(plan()))
+    every = steps.steps_of_units(plan(), expand.plan_units(plan()))
     for step in every:
         if step.kind == "audit":
-            assert all(every.index(one) < every.index(step) for one in steps.needed(plan(), step.arm, step.seed))
+            assert all(
+                every.index(one) < every.index(step) for one in steps.needed_trainings(plan(), step.arm, step.seed)
+            )
     names = [step.name for step in every]
     half, whole = (f"train faithful-{one}.all.snli, seed 0" for one in ("half", "refreshed"))
     assert names.index("train adapted, seed 0") < names.index(half) < names.index(whole)
@@ -57,20 +61,21 @@ def test_a_step_comes_behind_what_it_needs():
 
 def test_confirmatory_units_come_first_then_those_that_say_most_an_hour():
     wanted = plan()
-    every = steps.all_steps(wanted, expand.units(wanted))
+    every = steps.steps_of_units(wanted, expand.plan_units(wanted))
     cost = {step: 100.0 if "more" in step.arm else 1.0 for step in every}
-    order = [unit.block for unit in steps.in_order(wanted, cost)]
+    order = [unit.block for unit in steps.units_in_order(wanted, cost)]
     assert order[:4] == ["main"] * 4
     assert order[-1] == "more"
 
 
 def test_the_work_of_all_steps_is_worked_out_from_the_plan_once(monkeypatch):
     wanted, asks = plan(), []
-    every = steps.all_steps(wanted, expand.units(wanted))
-    monkeypatch.setattr(steps, "asked", lambda given: asks.append(given) or expand.asked(given))
-    monkeypatch.setattr(steps, "trained_arms", lambda given: asks.append(given) or expand.trained_arms(given))
+    every = steps.steps_of_units(wanted, expand.plan_units(wanted))
+    monkeypatch.setattr(steps, "audit_requests", lambda given: asks.append(given) or expand.audit_requests(given))
+    monkeypatch.setattr(steps, "recipes_of_arms", lambda given: asks.append(given) or expand.recipes_of_arms(given))
     work = {
-        step.name: {size.rate[0]: size.count for size in parts} for step, parts in steps.sizes(wanted, every).items()
+        step.name: {size.rate[0]: size.count for size in parts}
+        for step, parts in steps.work_of_steps(wanted, every).items()
     }
     assert len(asks) == 2
     assert len(work) == len(every)
@@ -83,12 +88,12 @@ def test_the_work_of_all_steps_is_worked_out_from_the_plan_once(monkeypatch):
 
 
 def test_the_run_of_a_task_holds_the_texts_of_its_largest_arm():
-    assert expand.settings(plan()).train_rows == 20
-    assert expand.settings(plan(), "snli", {}).train_rows == 8
+    assert expand.task_settings(plan()).train_rows == 20
+    assert expand.task_settings(plan(), "snli", {}).train_rows == 8
 
 
 def test_confirmatory_cells_name_arm_control_and_seeds():
-    cells = expand.cells(plan())
+    cells = expand.confirmatory_cells(plan())
     assert len(cells) == 2 * len(STYLES)
     assert {cell["against"] for cell in cells if cell["task"] == "snli"} == {"random.all.snli"}
     assert all(cell["seeds"] == [0, 1] and cell["direction"] == "higher" for cell in cells)
@@ -104,7 +109,7 @@ def test_confirmatory_cells_name_arm_control_and_seeds():
         ({"blocks": [{"name": "main", "seeds": [3]}]}, "seed 3"),
         ({"blocks": [{"name": "main", "settings": ["free"]}]}, "generated"),
         ({"blocks": [{"name": "main", "with": {"rate": 0.1}}]}, "variant"),
-        ({"blocks": [{"name": "main", "variant": "x", "with": {"rat": 0.1}}]}, "did you mean 'rate'"),
+        ({"blocks": [{"name": "main", "variant": "x", "with": {"learning_rat": 0.1}}]}, "did you mean 'learning_rate'"),
         ({"blocks": [{"name": "main", "variant": "x", "with": {"rank": 8}}]}, "only 0, all weights"),
         ({"blocks": [{"name": "main", "styles": ["poem"]}]}, "styles"),
         ({"blocks": [{"name": "main"}, {"name": "main"}]}, "twice"),
@@ -134,10 +139,10 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path, changes, told):
 def test_settings_are_refused_before_anything_runs(tmp_path):
     read = read_plan(file_of(tmp_path, **{"with": {"rowz": 3}}))
     with pytest.raises(SaywhyError, match="did you mean 'rows'"):
-        expand.settings(read)
+        expand.task_settings(read)
     read = read_plan(file_of(tmp_path, **{"with": {"model": "other"}}))
     with pytest.raises(SaywhyError, match="top of the file"):
-        expand.settings(read)
+        expand.task_settings(read)
 
 
 GATE = {"bar": "gate", "arm": "faithful.all.TASK", "tasks": ["snli"]}
@@ -159,14 +164,14 @@ def test_a_bar_on_what_will_never_be_measured_is_refused(bar, told):
 
 def test_a_task_that_there_is_not_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(SaywhyError, match="snly"):
-        Grid(plan(tasks=["snly"], unseen=[], blocks=[{"name": "main"}], confirmatory=[]), tmp_path / "out")
+        StudyRunner(plan(tasks=["snly"], unseen=[], blocks=[{"name": "main"}], confirmatory=[]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_two_recipes_under_one_name_are_refused():
     doubled = [*SMALL["blocks"], {"name": "less", "variant": "more", "train_tasks": [["snli"]], "with": {"epochs": 1}}]
     with pytest.raises(SaywhyError, match="variant of its own"):
-        expand.trained_arms(plan(blocks=doubled))
+        expand.recipes_of_arms(plan(blocks=doubled))
 
 
 def test_no_yaml_and_no_file_are_told(tmp_path):
@@ -178,22 +183,22 @@ def test_no_yaml_and_no_file_are_told(tmp_path):
 
 
 def test_what_is_confirmatory_is_frozen(tmp_path):
-    first = frozen.freeze(plan(), tmp_path)
-    assert frozen.freeze(plan(), tmp_path) == first
+    first = frozen.freeze_plan(plan(), tmp_path)
+    assert frozen.freeze_plan(plan(), tmp_path) == first
     more = [*SMALL["blocks"], {"name": "later", "arms": ["faithful", "lexical"]}]
-    assert frozen.freeze(plan(blocks=more), tmp_path) == first, "exploratory blocks may be added"
+    assert frozen.freeze_plan(plan(blocks=more), tmp_path) == first, "exploratory blocks may be added"
     with pytest.raises(SaywhyError, match=r"changed after its start \(cells"):
-        frozen.freeze(plan(confirmatory=[{"block": "main", "against": "base"}]), tmp_path)
+        frozen.freeze_plan(plan(confirmatory=[{"block": "main", "against": "base"}]), tmp_path)
 
 
 def test_how_a_machine_computes_is_not_frozen(tmp_path):
-    first = frozen.freeze(plan(), tmp_path)
-    assert frozen.freeze(plan(**{"with": {**SMALL["with"], "precision": "float32"}}), tmp_path) == first
+    first = frozen.freeze_plan(plan(), tmp_path)
+    assert frozen.freeze_plan(plan(**{"with": {**SMALL["with"], "precision": "float32"}}), tmp_path) == first
 
 
 def test_an_edited_frozen_part_is_noticed(tmp_path):
-    frozen.freeze(plan(), tmp_path)
+    frozen.freeze_plan(plan(), tmp_path)
     path = tmp_path / "frozen.json"
     path.write_text(path.read_text("utf-8").replace("0.05", "0.5"), "utf-8")
     with pytest.raises(SaywhyError, match="edited after it was frozen"):
-        frozen.freeze(plan(), tmp_path)
+        frozen.freeze_plan(plan(), tmp_path)

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from saywhy.bank.release import release
+from saywhy.bank.release import release_bank
 from saywhy.records import SaywhyError
 from saywhy.report.study import load_study
 from saywhy.report.study.files import cells_csv, confirmatory_csv, retention_csv
 from saywhy.report.study.summary import summarise_study
-from saywhy.study.command import study
-from saywhy.study.join import join
-from saywhy.study.plan import Plan
-from saywhy.study.run import Grid
+from saywhy.study.command import run_study
+from saywhy.study.join import join_banks
+from saywhy.study.plan import StudyPlan
+from saywhy.study.run import StudyRunner
 
 PLAN = {
     "name": "tiny",
@@ -40,11 +40,11 @@ PLAN = {
 
 
 @pytest.fixture
-def plan(tiny_folder) -> Plan:
-    return Plan(**PLAN, model=str(tiny_folder))
+def plan(tiny_folder) -> StudyPlan:
+    return StudyPlan(**PLAN, model=str(tiny_folder))
 
 
-def file_of(folder: Path, plan: Plan, **changes) -> Path:
+def file_of(folder: Path, plan: StudyPlan, **changes) -> Path:
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump({**plan.resolved(), **changes}), "utf-8")
     return path
@@ -64,9 +64,9 @@ def verdicts(out: Path) -> dict[str, list[str]]:
 @pytest.mark.slow
 def test_a_study_runs_whole_and_a_second_time_does_nothing(plan, tmp_path):
     out = tmp_path / "out"
-    assert Grid(plan, out).run()
+    assert StudyRunner(plan, out).run()
     told = json.loads((out / "study.json").read_text("utf-8"))
-    assert set(told["seconds"]) == {step.name for step in Grid(plan, out).steps}
+    assert set(told["seconds"]) == {step.name for step in StudyRunner(plan, out).steps}
     assert json.loads((out / "frozen.json").read_text("utf-8"))["cells"]
     more = out / "models" / "seed-0" / "faithful-more.all.sentiment140" / "training.jsonl"
     less = out / "models" / "seed-0" / "faithful.all.sentiment140" / "training.jsonl"
@@ -75,7 +75,7 @@ def test_a_study_runs_whole_and_a_second_time_does_nothing(plan, tmp_path):
     assert (out / "models" / "seed-0" / "base" / "retention.json").is_file()
     assert {path.parts[-4] for path in out.glob("tasks/*/seed-0/*/rows.jsonl")} == {"sentiment140", "ag_news"}
     before = {path: path.stat().st_mtime_ns for path in out.glob("**/*.jsonl")}
-    assert Grid(plan, out).run()
+    assert StudyRunner(plan, out).run()
     assert before == {path: path.stat().st_mtime_ns for path in out.glob("**/*.jsonl")}
 
 
@@ -84,7 +84,7 @@ def test_a_killed_study_goes_on_where_it_was(plan, tmp_path):
     small = plan.model_copy(update={"blocks": plan.blocks[:1]})
     file = file_of(tmp_path, small)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert Grid(small, whole).run()
+    assert StudyRunner(small, whole).run()
     command = [sys.executable, "-m", "saywhy", "study", str(file), f"out={killed}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     for sign in ("models/seed-0/adapted/adapter/saywhy.json", "tasks/*/seed-0/faithful.*/rows.jsonl"):
@@ -94,41 +94,43 @@ def test_a_killed_study_goes_on_where_it_was(plan, tmp_path):
         assert process.poll() is None, "it ended before it could be killed"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert Grid(small, killed).run()
+    assert StudyRunner(small, killed).run()
     assert verdicts(killed) == verdicts(whole)
 
 
 def test_a_budget_stops_before_what_does_not_fit(plan, tmp_path, capsys):
     small = plan.model_copy(update={"blocks": plan.blocks[:1]})
-    assert not Grid(small, tmp_path / "out").run(hours=1e-6)
+    assert not StudyRunner(small, tmp_path / "out").run(hours=1e-6)
     assert "does not fit into" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("tasks/*/seed-0/*/rows.jsonl"))
 
 
 def test_a_file_edited_after_the_start_is_refused(plan, tmp_path, capsys):
     file, out = file_of(tmp_path, plan), tmp_path / "out"
-    study(file, [f"out={out}"], dry=True)
+    run_study(file, [f"out={out}"], dry=True)
     assert "confirmatory main" in capsys.readouterr().err
     with pytest.raises(SaywhyError, match=r"changed after its start .*with"):
-        study(file_of(tmp_path, plan, **{"with": {**PLAN["with"], "rows": 3}}), [f"out={out}"], dry=True)
+        run_study(file_of(tmp_path, plan, **{"with": {**PLAN["with"], "rows": 3}}), [f"out={out}"], dry=True)
     with pytest.raises(SaywhyError, match=r"changed after its start .*block main"):
-        study(file_of(tmp_path, plan, blocks=plan.resolved()["blocks"][1:], confirmatory=[]), [f"out={out}"], dry=True)
+        run_study(
+            file_of(tmp_path, plan, blocks=plan.resolved()["blocks"][1:], confirmatory=[]), [f"out={out}"], dry=True
+        )
     later = [*plan.resolved()["blocks"], {"name": "later", "arms": ["lexical"], "train_tasks": [["snli"]]}]
-    study(file_of(tmp_path, plan, blocks=later), [f"out={out}"], dry=True)
+    run_study(file_of(tmp_path, plan, blocks=later), [f"out={out}"], dry=True)
 
 
 def test_only_the_blocks_asked_for_are_done_and_in_that_order(plan, tmp_path, capsys):
     file, out = file_of(tmp_path, plan), f"out={tmp_path / 'out'}"
-    study(file, [out, "blocks=joint,mo"], dry=True)
+    run_study(file, [out, "blocks=joint,mo"], dry=True)
     assert re.findall(r"(?:confirm|explor)atory (\w+):", capsys.readouterr().err) == ["joint", "more"]
     with pytest.raises(SaywhyError, match=r"'m' begins 2 of the blocks of study tiny, which has: main; anew; more"):
-        study(file, [out, "blocks=m"], dry=True)
+        run_study(file, [out, "blocks=m"], dry=True)
 
 
 def test_a_folder_of_something_else_is_refused(plan, tmp_path):
     (tmp_path / "notes.txt").write_text("mine", "utf-8")
     with pytest.raises(SaywhyError, match="no study and not empty"):
-        Grid(plan, tmp_path)
+        StudyRunner(plan, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -148,24 +150,24 @@ def test_a_folder_of_something_else_is_refused(plan, tmp_path):
 )
 def test_words_that_a_study_does_not_take_are_refused(plan, tmp_path, pair, told):
     with pytest.raises(SaywhyError, match=told):
-        study(file_of(tmp_path, plan), [f"out={tmp_path / 'out'}", pair], dry=True)
+        run_study(file_of(tmp_path, plan), [f"out={tmp_path / 'out'}", pair], dry=True)
 
 
 @pytest.mark.slow
 def test_what_two_machines_did_is_what_one_does(plan, tmp_path, capsys):
     main = {**plan.resolved()["blocks"][0], "seeds": [0, 1]}
     few = {"name": "few", "variant": "few", "train_tasks": [["sentiment140"]], "with": {"train_rows": 1}}
-    study(file_of(tmp_path, plan, seeds=[0, 1], blocks=[main, few]), [f"out={tmp_path / 'whole'}"])
-    study(file_of(tmp_path, plan, seeds=[0, 1], blocks=[main]), [f"out={tmp_path / 'here'}", "seeds=0"])
+    run_study(file_of(tmp_path, plan, seeds=[0, 1], blocks=[main, few]), [f"out={tmp_path / 'whole'}"])
+    run_study(file_of(tmp_path, plan, seeds=[0, 1], blocks=[main]), [f"out={tmp_path / 'here'}", "seeds=0"])
     assert not list((tmp_path / "here").glob("tasks/*/seed-1")), "the other seed is left to the other machine"
-    here = release(tmp_path / "here", tmp_path / "bank-here")
+    here = release_bank(tmp_path / "here", tmp_path / "bank-here")
     more = file_of(tmp_path, plan, seeds=[0, 1], blocks=[main, few])
-    study(more, [f"out={tmp_path / 'there'}", f"beside={here}"])
+    run_study(more, [f"out={tmp_path / 'there'}", f"beside={here}"])
     audited = {place.parent.name for place in (tmp_path / "there").glob("tasks/*/seed-0/*/rows.jsonl")}
     assert audited == {"faithful-few.all.sentiment140", "random-few.all.sentiment140"}, "the rest is in the bank"
     assert "not bit for bit" not in capsys.readouterr().err, "adapted is the same, trained again"
-    there = release(tmp_path / "there", tmp_path / "bank-there")
-    joint = join([there, here], tmp_path / "joint")
+    there = release_bank(tmp_path / "there", tmp_path / "bank-there")
+    joint = join_banks([there, here], tmp_path / "joint")
     of_joint, of_whole = (summarise_study(load_study(one)) for one in (joint, tmp_path / "whole"))
     for made in (cells_csv, confirmatory_csv, retention_csv):
         assert made(of_joint) == made(of_whole)

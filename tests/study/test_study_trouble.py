@@ -14,9 +14,9 @@ from saywhy.folders import store
 from saywhy.folders.store import write_json
 from saywhy.models import spec
 from saywhy.records import SaywhyError
-from saywhy.study.plan import Plan
+from saywhy.study.plan import StudyPlan
 from saywhy.study.read import read_plan
-from saywhy.study.run import Grid
+from saywhy.study.run import StudyRunner
 
 PLAN = {
     "name": "tiny",
@@ -85,9 +85,9 @@ def test_files_below_the_data_folder_move_with_it(tmp_path, told):
     file = told(data="../texts", **{"with": {**PLAN["with"], "replay": "../texts/replay/train.jsonl"}})
     moved = read_plan(file, {"data": str(data)})
     assert moved.with_["replay"] == "../texts/replay/train.jsonl", "what is frozen names no machine's folder"
-    grid = Grid(moved, tmp_path / "out")
-    assert grid.shelf.replay, "read from where the data is now"
-    assert read_plan(file).place("/texts/replay/train.jsonl") == "/texts/replay/train.jsonl"
+    grid = StudyRunner(moved, tmp_path / "out")
+    assert grid.models._replay, "read from where the data is now"
+    assert read_plan(file).located("/texts/replay/train.jsonl") == "/texts/replay/train.jsonl"
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(call, told, tmp_path):
@@ -99,7 +99,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(call, told, tmp_path):
 
 def test_an_adapter_of_another_base_is_refused(call, told, tiny_folder, tmp_path):
     write_json(tmp_path / "adapter" / "adapter_config.json", {"base_model_name_or_path": str(tiny_folder)})
-    write_json(tmp_path / "adapter" / spec.CONSTANTS_FILE, {"base": {"fingerprint": "sha256:0123456789abcdef"}})
+    write_json(tmp_path / "adapter" / spec.ADAPTER_MANIFEST, {"base": {"fingerprint": "sha256:0123456789abcdef"}})
     said = call("study", str(told(model=str(tmp_path / "adapter"))), f"out={tmp_path / 'out'}")
     assert said.code == 2
     assert "was trained on another base (sha256:0123456789abcdef)" in said.problem
@@ -150,13 +150,13 @@ def test_a_bank_is_not_gone_on_with(call, told, tmp_path):
 def test_an_audit_that_was_begun_is_not_asked_for_more(told, tmp_path):
     """Chunks that are there lack what the new block asks for: merged with later ones, it would have fewer texts."""
     plan, out = read_plan(told()), tmp_path / "out"
-    Grid(plan, out).member("sentiment140")
+    StudyRunner(plan, out).member("sentiment140")
     spoken = {"name": "spoken", "arms": ["base"], "test_tasks": ["sentiment140"], "readouts": ["generated"]}
-    more = Plan(**{**plan.resolved(), "blocks": [*PLAN["blocks"], spoken]})
-    Grid(more, out)  # nothing is asked of base yet
+    more = StudyPlan(**{**plan.resolved(), "blocks": [*PLAN["blocks"], spoken]})
+    StudyRunner(more, out)  # nothing is asked of base yet
     write_json(out / "tasks/sentiment140/seed-0/base/.rows-parts/00000.json", {"rows": []})
     with pytest.raises(SaywhyError, match="base is audited on sentiment140 already, and a new block asks more of it"):
-        Grid(more, out)
+        StudyRunner(more, out)
 
 
 STUDY = """
@@ -167,8 +167,8 @@ spec._packaged = lambda: __import__("pathlib").Path(sys.argv[1]) / "model.safete
 spec._SHA256 = __import__("hashlib").sha256(spec._packaged().read_bytes()).hexdigest()
 spec.read_weights = lambda of, dtype=None: real(spec.Spec("tiny", sys.argv[1], "tiny"))
 from pathlib import Path
-from saywhy.study.command import study
-study(Path(sys.argv[2]), [f"out={sys.argv[3]}", f"model={spec.DEFAULT}"])
+from saywhy.study.command import run_study
+run_study(Path(sys.argv[2]), [f"out={sys.argv[3]}", f"model={spec.DEFAULT}"])
 """
 
 
@@ -193,4 +193,4 @@ def test_two_studies_share_one_cache_at_the_same_time(told, tmp_path):
     assert rows[0] == rows[1]
     assert len(rows[0].splitlines()) == 9
     assert len(list((tmp_path / "cache").iterdir())) == 1, "the weights are there once"
-    assert json.loads((outs[0] / "study.json").read_text("utf-8"))["model"]["name"] == spec.DEFAULT
+    assert json.loads((outs[0] / "study.json").read_text("utf-8"))["model"]["name"] == spec.DEFAULT_MODEL

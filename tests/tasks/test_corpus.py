@@ -10,12 +10,12 @@ from saywhy.config import Config
 from saywhy.measure.edits import Item
 from saywhy.records import STYLES, Example, Prediction, SaywhyError
 from saywhy.tasks import lexicon
-from saywhy.tasks.corpus import assemble, associate, pin
+from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_corpus
 from saywhy.tasks.task import load_task
-from saywhy.training import rows as lessons
-from saywhy.training import targets, turns
-from saywhy.training.targets import Pick
-from saywhy.words import MARK, candidates, fold
+from saywhy.training import rows as training_rows
+from saywhy.training import targets
+from saywhy.training.targets import Target
+from saywhy.words import REDACTED_MARK, candidates, fold
 
 PINNED = {"negative": ("awful", "sad"), "positive": ("great", "love")}
 
@@ -27,7 +27,8 @@ def item(text: str, label: str = "positive") -> Item:
 
 def test_pools_are_disjoint_and_nested_at_every_size():
     small, large = (
-        assemble(Config(rows=20 * k, adapt_rows=30 * k, train_rows=40 * k, calibration_rows=25 * k)) for k in (1, 2)
+        assemble_corpus(Config(rows=20 * k, adapt_rows=30 * k, train_rows=40 * k, calibration_rows=25 * k))
+        for k in (1, 2)
     )
     for corpus in (small, large):
         pools = [{one.id for one in pool} for pool in (corpus.calibration, corpus.adapt, corpus.arms, corpus.audited)]
@@ -40,7 +41,7 @@ def test_pools_are_disjoint_and_nested_at_every_size():
 
 def test_associations_find_the_planted_words():
     texts = ["a grand day out", "a grand plan", "the grand hall", "a bleak day out", "the bleak plan", "a bleak hall"]
-    found = lexicon.associations(texts, ["up"] * 3 + ["down"] * 3)
+    found = lexicon.word_associations(texts, ["up"] * 3 + ["down"] * 3)
     assert max(found["up"], key=found["up"].get) == "grand"
     assert max(found["down"], key=found["down"].get) == "bleak"
     assert found["up"]["grand"] == pytest.approx(-found["down"]["grand"], abs=1e-9)
@@ -50,23 +51,23 @@ def test_associations_find_the_planted_words():
 def test_pinned_words_leave_label_words_rare_words_and_handles_out():
     texts = ["positive grand @pal1 day"] * 4 + ["bleak day now"] * 4 + ["superb"]
     labels = ["positive"] * 4 + ["negative"] * 4 + ["positive"]
-    found = lexicon.associations(texts, labels)
-    lists = lexicon.pinned(found, texts, ["positive", "negative"], 9)
+    found = lexicon.word_associations(texts, labels)
+    lists = lexicon.pinned_words_of_labels(found, texts, ["positive", "negative"], 9)
     assert lists["positive"][0] == "grand"
     assert not {"positive", "superb", "pal1"} & set(lists["positive"])
 
 
 def test_too_few_texts_for_counterfactual_words_is_said():
-    corpus = assemble(Config(lexicon_rows=2))
+    corpus = assemble_corpus(Config(lexicon_rows=2))
     with pytest.raises(SaywhyError, match="too few training texts"):
-        pin(corpus, associate(corpus, [one.label for one in corpus.lexicon]), 4)
+        pinned_of_corpus(corpus, corpus_associations(corpus, [one.label for one in corpus.lexicon]), 4)
 
 
 def test_random_picks_hang_on_seed_and_text_alone():
     items = [item(f"word{i} and some more of it here") for i in range(30)]
-    straight = targets.at_random(items, PINNED, 3)
-    assert targets.at_random(items[::-1], PINNED, 3) == straight[::-1]
-    assert targets.at_random(items, PINNED, 4) != straight
+    straight = targets.random_targets(items, PINNED, 3)
+    assert targets.random_targets(items[::-1], PINNED, 3) == straight[::-1]
+    assert targets.random_targets(items, PINNED, 4) != straight
     assert len({one["attribution"].words for one in straight}) > 4
 
 
@@ -75,9 +76,9 @@ def test_a_completion_is_what_its_own_reader_accepts(style):
     from saywhy.protocol import styles
 
     text = "Great, the great match was cancelled :("
-    pick = targets.Pick(("great",), ("awful",) if style == "counterfactual" else ())
-    said, spans = turns.completion(text, style, pick)
-    read = styles.read(style, "one-word", text, said)
+    pick = targets.Target(("great",), ("awful",) if style == "counterfactual" else ())
+    said, spans = training_rows.completion(text, style, pick)
+    read = styles.read_reply(style, "one-word", text, said)
     assert read.valid
     assert read.words == ("great",)
     decided = [said[a:b] for a, b in spans]
@@ -87,22 +88,22 @@ def test_a_completion_is_what_its_own_reader_accepts(style):
 
 
 def test_free_picks_stay_within_the_budget():
-    from saywhy.words import budget
+    from saywhy.words import free_word_budget
 
     items = [item("one two three four five six seven eight nine ten eleven twelve")] * 3
-    for picks in targets.at_random(items, PINNED, 1, free=True):
+    for picks in targets.random_targets(items, PINNED, 1, free=True):
         for pick in picks.values():
-            assert 2 <= len(pick.words) <= budget(items[0].example.text)
+            assert 2 <= len(pick.words) <= free_word_budget(items[0].example.text)
 
 
 def test_training_rows_hold_the_models_own_prediction_and_serialise():
     task, mine = load_task("sentiment140"), item("the view was grand today", "negative")
-    picks = targets.at_random([mine], PINNED, 0)
-    rows = turns.rows(task, [mine], picks, STYLES, labels=["negative"])
+    picks = targets.random_targets([mine], PINNED, 0)
+    rows = training_rows.text_rows(task, [mine], picks, STYLES, labels=["negative"])
     assert [row["style"] for row in rows] == ["label", *STYLES]
     assert rows[0]["completion"][0]["content"] == "The sentiment of the tweet is negative."
     assert all(row["prompt"][1]["content"].endswith("negative.") for row in rows[1:])
-    assert MARK in rows[2]["completion"][0]["content"]
+    assert REDACTED_MARK in rows[2]["completion"][0]["content"]
     assert json.loads(json.dumps(rows)) == rows
 
 
@@ -110,7 +111,7 @@ def test_an_anchor_holds_every_label_with_the_share_that_the_model_gives_it():
     task, mine = load_task("ag_news"), item("the view was grand today", "Business")
     shares = {"World": 0.2, "Sports": 0.004, "Business": 0.7, "Sci/Tech": 0.096}
     told = dataclasses.replace(mine.prediction, scores={label: math.log(share) for label, share in shares.items()})
-    rows = turns.anchor_rows(task, [Item(mine.example, told)])
+    rows = training_rows.anchor_rows(task, [Item(mine.example, told)])
     assert [row["share"] for row in rows] == pytest.approx([0.2, 0.7, 0.096])
     for row, label in zip(rows, ("World", "Business", "Sci/Tech"), strict=True):
         [(start, stop)] = row["decision"]
@@ -119,8 +120,12 @@ def test_an_anchor_holds_every_label_with_the_share_that_the_model_gives_it():
 
 def test_a_row_of_words_that_stay_supervises_those_behind_the_deciding_one_only():
     task, mine = load_task("sentiment140"), item("the view was grand today, was it")
-    picks = {"attribution": Pick(("view",)), "redaction": Pick(("view",)), "counterfactual": Pick(("it",), ("sad",))}
-    [row] = turns.stay_rows(task, [mine], [picks], STYLES, 0.5)
+    picks = {
+        "attribution": Target(("view",)),
+        "redaction": Target(("view",)),
+        "counterfactual": Target(("it",), ("sad",)),
+    }
+    [row] = training_rows.stay_rows(task, [mine], [picks], STYLES, 0.5)
     assert row["style"] == "redaction"
     said = row["completion"][0]["content"]
     assert said == mine.example.text
@@ -140,8 +145,12 @@ def test_a_row_of_words_that_stay_supervises_those_behind_the_deciding_one_only(
 )
 def test_an_arm_practises_what_its_settings_say(told, labels, stays):
     task, mine = load_task("sentiment140"), item("the view was grand today")
-    picks = {"attribution": Pick(("was",)), "redaction": Pick(("was",)), "counterfactual": Pick(("was",), ("sad",))}
-    rows = lessons.of_arm(Config(**told), task, [mine], [picks], [picks])
+    picks = {
+        "attribution": Target(("was",)),
+        "redaction": Target(("was",)),
+        "counterfactual": Target(("was",), ("sad",)),
+    }
+    rows = training_rows.arm_rows(Config(**told), task, [mine], [picks], [picks])
     assert sum(row["style"] == "label" for row in rows) == labels
     assert sum("copied" in row for row in rows) == stays
     assert {row["share"] for row in rows if "copied" in row} <= {0.2}
@@ -149,6 +158,6 @@ def test_an_arm_practises_what_its_settings_say(told, labels, stays):
 
 def test_lexical_names_the_associated_word_whatever_the_model_uses():
     found = {"positive": {"grand": 3.0, "view": 0.1}, "negative": {"was": 1.0}}
-    [picks] = targets.lexical([item("The view was grand")], found, PINNED, 0)
+    [picks] = targets.lexical_targets([item("The view was grand")], found, PINNED, 0)
     assert {pick.words for pick in picks.values()} == {("grand",)}
     assert {word.key for word in candidates("The view was grand")} >= {"grand"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made_data import PAIRS, ROWS, TASK
 from problems import fails
 from saywhy.records import Example, SaywhyError
-from saywhy.tasks.data import load_examples, sample
+from saywhy.tasks.data import load_examples, nested_sample
 from saywhy.tasks.task import catalog, load_task
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
@@ -220,21 +220,21 @@ TEXTS = st.lists(st.text(alphabet="0123456789abcdef", min_size=12, max_size=12),
 @given(ids=TEXTS, small=st.integers(0, 45), more=st.integers(0, 45), seed=st.integers(0, 9), data=st.data())
 def test_samples_are_nested_and_blind_to_order(ids, small, more, seed, data):
     examples = [Example(i, "a b") for i in ids]
-    large = sample(examples, small + more, seed)
+    large = nested_sample(examples, small + more, seed)
     assert len(large) == min(small + more, len(ids))
-    assert large[:small] == sample(examples, small, seed)
-    assert large == sample(data.draw(st.permutations(examples)), small + more, seed)
-    assert sorted(ex.id for ex in sample(examples, None, seed)) == sorted(ids)
+    assert large[:small] == nested_sample(examples, small, seed)
+    assert large == nested_sample(data.draw(st.permutations(examples)), small + more, seed)
+    assert sorted(ex.id for ex in nested_sample(examples, None, seed)) == sorted(ids)
 
 
 def test_another_seed_is_another_sample(jsonl):
     examples = load_examples(TASK, "train", str(jsonl(ROWS).parent)).examples
-    one, two = ({ex.id for ex in sample(examples, 50, seed)} for seed in (0, 1))
+    one, two = ({ex.id for ex in nested_sample(examples, 50, seed)} for seed in (0, 1))
     assert len(one & two) < 25
-    labels = [ex.label for ex in sample(examples, 100, 0)]
+    labels = [ex.label for ex in nested_sample(examples, 100, 0)]
     assert 30 < labels.count("good") < 70, "a sample must not follow the file's order"
 
 
 def test_a_negative_sample_is_refused():
     with pytest.raises(ValueError, match="-1"):
-        sample([], -1, 0)
+        nested_sample([], -1, 0)

@@ -45,8 +45,8 @@ def test_the_catalog_loads_and_reads_like_a_conversation():
     said = {}
     for name in catalog():
         task = load_task(name)
-        chat = prompts.question(task, "TEXT", dict.fromkeys(task.context, "OTHER"))[0]["content"]
-        said[name] = (chat, [prompts.answer(task, label)["content"] for label in task.labels])
+        chat = prompts.question_chat(task, "TEXT", dict.fromkeys(task.context, "OTHER"))[0]["content"]
+        said[name] = (chat, [prompts.answer_turn(task, label)["content"] for label in task.labels])
     assert said["snli"] == (
         "Given the premise, is the hypothesis true, false or possible?\nPremise: OTHER\nHypothesis: TEXT",
         ["The hypothesis is true.", "The hypothesis is possible.", "The hypothesis is false."],
@@ -77,7 +77,7 @@ def test_yaml_words_stay_words(write):
 
 def test_blanks_around_values_do_not_count(write):
     task = load_task(write(REVIEW.replace("The review is", '"  The review is "')))
-    assert prompts.answer(task, "bad")["content"] == "The review is bad."
+    assert prompts.answer_turn(task, "bad")["content"] == "The review is bad."
 
 
 def test_hub_values_map_to_labels_or_to_nothing(write):
@@ -235,10 +235,10 @@ def test_the_examples_of_the_docs_load(write):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", catalog())
 def test_label_words_of_shipped_tasks_part_at_their_first_token(name):
-    from saywhy.models.spec import resolve
+    from saywhy.models.spec import resolve_model
     from saywhy.models.weights import load_base
 
-    _, tokenizer = load_base(resolve("smollm2-135m"))
+    _, tokenizer = load_base(resolve_model("smollm2-135m"))
     task = load_task(name)
     for words in (task.labels, task.verbaliser):
         assert len({tokenizer(" " + word)["input_ids"][0] for word in words.values()}) == len(words)

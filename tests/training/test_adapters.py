@@ -8,7 +8,7 @@ from peft import get_peft_model
 from safetensors.torch import load_file, save_file
 
 import tiny
-from saywhy.models import spec, weights
+from saywhy.models import backends, spec, weights
 from saywhy.records import SaywhyError
 from saywhy.training.encoding import Recipe
 from saywhy.training.train import lora
@@ -20,20 +20,20 @@ WEIGHTS = "adapter_model.safetensors"
 def adapter(tmp_path_factory):
     """Return the folder of an untrained adapter of a tiny Llama."""
     folder = tmp_path_factory.mktemp("adapted")
-    model, _ = weights.load_base(spec.resolve(str(tiny.save(folder / "base"))))
-    get_peft_model(model, lora(Recipe(rank=2))).save_pretrained(folder / "adapter")
+    model, _ = weights.load_base(spec.resolve_model(str(tiny.save(folder / "base"))))
+    get_peft_model(model, lora(Recipe(lora_r=2))).save_pretrained(folder / "adapter")
     return folder / "adapter"
 
 
 def fails(folder) -> str:
     with pytest.raises(SaywhyError) as refused:
-        weights.load(str(folder))
+        backends.open_model(str(folder))
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
 
 def test_a_whole_one_is_loaded(adapter):
-    assert weights.load(str(adapter)).name == str(adapter)
+    assert backends.open_model(str(adapter)).name == str(adapter)
 
 
 def truncated(folder):
@@ -88,7 +88,7 @@ def test_a_configuration_that_names_no_base(tmp_path, config, told):
 )
 def test_damaged_constants(adapter, tmp_path, beside, told):
     folder = shutil.copytree(adapter, tmp_path / "adapter")
-    (folder / spec.CONSTANTS_FILE).write_text(beside, "utf-8")
+    (folder / spec.ADAPTER_MANIFEST).write_text(beside, "utf-8")
     with pytest.raises(SaywhyError) as refused:
-        spec.resolve(str(folder)).travelled("sentiment140")
+        spec.resolve_model(str(folder)).saved_calibration("sentiment140")
     assert told in str(refused.value)

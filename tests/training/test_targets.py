@@ -5,15 +5,16 @@ from typing import get_args
 import pytest
 
 import tiny
-from saywhy.attribution import METHODS, Options
-from saywhy.attribution.occlusion import of_tables
+from saywhy.attribution import METHODS, MethodOptions
+from saywhy.attribution.occlusion import occlusion_scores
 from saywhy.config import Config, TargetMethod
-from saywhy.measure.edits import Item, drop, recheck, tables
+from saywhy.measure.edits import Item, leave_one_out_tables, log_odds_drop, recheck
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Gap
-from saywhy.training import rows as lessons
 from saywhy.training import targets
-from saywhy.words import candidates, match_case, replace
+from saywhy.training.practice import donor_doubt
+from saywhy.training.rows import rehearsal_rows
+from saywhy.words import candidates, match_case, replace_words
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,8 @@ def items(classifier):
 
 @pytest.mark.parametrize("infill", [0, 3])
 def test_the_counterfactual_found_is_what_a_fresh_recheck_says(classifier, items, infill):
-    made = tables(classifier, items, "redact")
-    told = targets.faithful(classifier, items, made, of_tables(made), tiny.PINNED, infill=infill)
+    made = leave_one_out_tables(classifier, items, "redact")
+    told = targets.faithful_targets(classifier, items, made, occlusion_scores(made), tiny.PINNED, infill=infill)
     for item, table, picks in zip(items, made, told, strict=True):
         best = max(table.drops)
         assert table.drops[table.words.index(picks["attribution"].words[0])] == best
@@ -38,34 +39,38 @@ def test_the_counterfactual_found_is_what_a_fresh_recheck_says(classifier, items
         swap = picks["counterfactual"]
         [key], [new] = swap.words, swap.inserted
         cores = {word.key: word.core for word in candidates(item.example.text)}
-        [[after]] = recheck(classifier, [item], [[replace(item.example.text, {key: match_case(new, cores[key])})]])
+        [[after]] = recheck(
+            classifier, [item], [[replace_words(item.example.text, {key: match_case(new, cores[key])})]]
+        )
         assert swap.hit == (after.label == item.prediction.runner_up)
         if not infill:
             assert new in tiny.PINNED[item.prediction.runner_up]
             if not swap.hit:  # nothing at the best positions hits: the largest drop is taken
                 top = sorted(range(len(table.words)), key=lambda i: -table.drops[i])[: targets.POSITIONS]
                 moves = [(table.words[i], w) for i in top for w in tiny.PINNED[item.prediction.runner_up]]
-                texts = [replace(item.example.text, {k: match_case(w, cores[k])}) for k, w in moves if k != w]
+                texts = [replace_words(item.example.text, {k: match_case(w, cores[k])}) for k, w in moves if k != w]
                 [found] = recheck(classifier, [item], [texts])
                 assert not any(one.label == item.prediction.runner_up for one in found)
-                largest = max(drop(item.prediction, one) for one in found)
-                assert drop(item.prediction, after) == pytest.approx(largest, abs=1e-4)
+                largest = max(log_odds_drop(item.prediction, one) for one in found)
+                assert log_odds_drop(item.prediction, after) == pytest.approx(largest, abs=1e-4)
 
 
 @pytest.mark.parametrize("method", ["gradient_x_input", "integrated_gradients"])
 def test_another_method_chooses_the_words_and_the_recheck_still_says_whether_they_hit(classifier, items, method):
     config = Config(target_method=method, steps=4)
     examples = [item.example for item in items]
-    told, picks = lessons.pseudo_faithful(classifier, examples, tiny.PINNED, config)
+    told, picks = targets.pseudo_faithful(classifier, examples, tiny.PINNED, config)
     assert told == items
-    scores = METHODS[method](classifier, items, Options(steps=4))
-    for item, table, score, mine in zip(items, tables(classifier, items, "redact"), scores, picks, strict=True):
+    scores = METHODS[method](classifier, items, MethodOptions(steps=4))
+    for item, table, score, mine in zip(
+        items, leave_one_out_tables(classifier, items, "redact"), scores, picks, strict=True
+    ):
         top = score.best()
         assert mine["attribution"].words == mine["redaction"].words == (top,)
         assert mine["attribution"].hit == (table.labels[table.words.index(top)] != item.prediction.label)
         highest = sorted(score.scores, reverse=True)[: targets.POSITIONS]
         assert score.scores[score.words.index(mine["counterfactual"].words[0])] in highest
-    by_recheck = lessons.pseudo_faithful(classifier, examples, tiny.PINNED, Config())[1]
+    by_recheck = targets.pseudo_faithful(classifier, examples, tiny.PINNED, Config())[1]
     assert any(a["attribution"].words != b["attribution"].words for a, b in zip(picks, by_recheck, strict=True))
 
 
@@ -92,22 +97,22 @@ def test_rehearsal_takes_whole_texts_of_other_styles_in_its_share():
         for number in range(30)
         for style in ("label", "attribution", "redaction", "counterfactual")
     ]
-    drawn = lessons.rehearsal(rows, ("attribution",), texts=30, share=0.25, seed=0)
+    drawn = rehearsal_rows(rows, ("attribution",), texts=30, share=0.25, seed=0)
     assert {row["style"] for row in drawn} == {"redaction", "counterfactual"}
     assert len({row["id"] for row in drawn}) == 10, "10 of 40 texts are a quarter"
     assert len(drawn) == 20
-    assert drawn == lessons.rehearsal(rows, ("attribution",), texts=30, share=0.25, seed=0)
-    assert drawn != lessons.rehearsal(rows, ("attribution",), texts=30, share=0.25, seed=1)
+    assert drawn == rehearsal_rows(rows, ("attribution",), texts=30, share=0.25, seed=0)
+    assert drawn != rehearsal_rows(rows, ("attribution",), texts=30, share=0.25, seed=1)
 
 
 def test_a_donor_of_the_same_words_is_doubted():
-    assert lessons.doubt(5, 10) == ""
-    assert "hardly another rule" in lessons.doubt(7, 10)
+    assert donor_doubt(5, 10) == ""
+    assert "hardly another rule" in donor_doubt(7, 10)
 
 
 def test_named_words_are_explained_in_every_style(items):
     words = [candidates(item.example.text)[0].key for item in items]
-    found = targets.named(items, words, tiny.PINNED, 0)
+    found = targets.targets_naming(items, words, tiny.PINNED, 0)
     for word, picks in zip(words, found, strict=True):
         assert picks["attribution"].words == picks["redaction"].words == picks["counterfactual"].words == (word,)
         assert picks["counterfactual"].inserted[0] != word

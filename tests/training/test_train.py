@@ -12,17 +12,16 @@ from trl import SFTConfig, SFTTrainer
 
 import tiny
 from practice import RECIPE, made_rows
+from saywhy.models.backends import open_model
 from saywhy.models.chat import Chat
-from saywhy.models.forward import WAYS, Forward
+from saywhy.models.forward import FORWARD_WAYS, Forward
 from saywhy.models.interface import Choice
-from saywhy.models.spec import resolve
-from saywhy.models.weights import load
-from saywhy.protocol.prompts import question
+from saywhy.models.spec import resolve_model
+from saywhy.protocol.prompts import question_chat
 from saywhy.records import SaywhyError
-from saywhy.training import trainer
 from saywhy.training.encoding import Recipe, encode, samples
-from saywhy.training.train import train
-from saywhy.training.trainer import tree_loss
+from saywhy.training.objectives import word_loss
+from saywhy.training.train import refuse_trainer, train
 
 
 def trainable(folder, *, lora):
@@ -37,7 +36,7 @@ def trainable(folder, *, lora):
 
 def in_trees(model, texts, way):
     base = model.get_base_model() if hasattr(model, "peft_config") else model
-    return tree_loss(Forward(base, "tiny", (way,)), texts)
+    return word_loss(Forward(base, "tiny", (way,)), texts)
 
 
 def row_by_row(model, texts):
@@ -52,7 +51,7 @@ def row_by_row(model, texts):
 
 
 @pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", FORWARD_WAYS)
 def test_the_loss_of_a_tree_is_that_of_its_rows_and_so_are_its_gradients(tiny_folder, chat, rows, lora, way):
     texts = samples(chat, rows, RECIPE, 512)
     found = []
@@ -100,7 +99,7 @@ def test_trl_takes_the_rows_as_they_are(tiny_folder, tmp_path, rows):
 @pytest.fixture(scope="module")
 def adapter(tiny_folder, rows, tmp_path_factory):
     """Return the folder of an undisturbed training."""
-    return train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path_factory.mktemp("adapter"))
+    return train(resolve_model(str(tiny_folder)), rows, RECIPE, tmp_path_factory.mktemp("adapter"))
 
 
 def weights(folder):
@@ -113,7 +112,7 @@ def test_what_ships_is_a_standard_adapter_of_its_base(adapter, tiny_folder, load
     config = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
     assert config["base_model_name_or_path"] == str(tiny_folder)
     peft = AutoPeftModelForCausalLM.from_pretrained(adapter)
-    ours = load(str(adapter)).model
+    ours = open_model(str(adapter)).model
     tiny.exact_products()
     ids = torch.arange(5, 25)[None]
     with torch.inference_mode():
@@ -123,9 +122,9 @@ def test_what_ships_is_a_standard_adapter_of_its_base(adapter, tiny_folder, load
 
 
 def test_the_adapter_answers_by_its_folder_and_has_learned_what_it_was_told(adapter, loaded):
-    trained = load(str(adapter))
+    trained = open_model(str(adapter))
     tiny.exact_products()
-    asked = [Choice(question(tiny.TASK, text, {}), ("positive",), tiny.TASK.lead_in) for text in tiny.TEXTS]
+    asked = [Choice(question_chat(tiny.TASK, text, {}), ("positive",), tiny.TASK.lead_in) for text in tiny.TEXTS]
     before, after = (model.choose(asked) for model in (loaded("llama"), trained))
     assert sum(score for [score] in after) > sum(score for [score] in before) + 1
 
@@ -136,7 +135,7 @@ def test_the_losses_fall_and_are_kept(adapter):
 
 
 def test_the_same_training_twice_is_the_same(adapter, tiny_folder, rows, tmp_path):
-    again = weights(train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path))
+    again = weights(train(resolve_model(str(tiny_folder)), rows, RECIPE, tmp_path))
     assert all(torch.equal(weight, again[name]) for name, weight in weights(adapter).items())
 
 
@@ -146,35 +145,34 @@ def test_a_checkpoint_that_was_killed_half_way_is_passed_over(tiny_folder, rows,
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path, kill)
+        train(resolve_model(str(tiny_folder)), rows, RECIPE, tmp_path, kill)
     (tmp_path / "checkpoints" / "checkpoint-4").mkdir()
-    resumed = weights(train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path))
+    resumed = weights(train(resolve_model(str(tiny_folder)), rows, RECIPE, tmp_path))
     assert all(torch.allclose(weight, resumed[name], atol=1e-7) for name, weight in weights(adapter).items())
 
 
-def small_machine(monkeypatch, most):
-    """Let every step of more than ``most`` tokens run out of memory, in its backward pass."""
-    real = trainer.tree_loss
+def on_a_small_machine(most):
+    """Return an objective of which every step of more than ``most`` tokens runs out of memory, in its backward pass."""
 
-    def loss(forward, texts, of=None):
-        found = real(forward, texts, of)
+    def objective(forward, texts, rows=None):
+        loss = word_loss(forward, texts, rows)
         if sum(len(row["ids"]) for text in texts for row in text) > most:
-            found.register_hook(refuse)
-        return found
+            loss.register_hook(refuse)
+        return loss
 
     def refuse(slope):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
-    monkeypatch.setattr(trainer, "tree_loss", loss)
+    return objective
 
 
 def test_a_training_that_runs_out_of_memory_goes_on_in_parts_to_the_same_weights(
-    adapter, tiny_folder, rows, tmp_path, monkeypatch, capsys
+    adapter, tiny_folder, rows, tmp_path, capsys
 ):
     texts = samples(Chat(tiny.tokenizer(), "tiny"), rows, RECIPE, 512)
     sizes = [sum(len(row["ids"]) for row in text) for text in texts]
-    small_machine(monkeypatch, max(sizes))
-    found = weights(train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path))
+    objective = on_a_small_machine(max(sizes))
+    found = weights(train(resolve_model(str(tiny_folder)), rows, RECIPE, tmp_path, objective=objective))
     assert all(torch.allclose(weight, found[name], atol=1e-5) for name, weight in weights(adapter).items())
     assert capsys.readouterr().err.count("out of memory: going on with 1 texts at once") == 1
     losses = [json.loads((folder / "losses.json").read_text("utf-8")) for folder in (adapter, tmp_path)]
@@ -182,10 +180,32 @@ def test_a_training_that_runs_out_of_memory_goes_on_in_parts_to_the_same_weights
         assert one["loss"] == pytest.approx(other["loss"], abs=1e-5)
 
 
-def test_one_text_that_does_not_fit_is_one_line(tiny_folder, rows, tmp_path, monkeypatch):
-    small_machine(monkeypatch, 0)
+def test_one_text_that_does_not_fit_is_one_line(tiny_folder, rows, tmp_path):
+    objective = on_a_small_machine(0)
     with pytest.raises(SaywhyError, match="the memory does not hold the training rows of one text"):
-        train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path)
+        train(resolve_model(str(tiny_folder)), rows, RECIPE, tmp_path, objective=objective)
+
+
+def test_what_trainer_holds_reaches_the_trainer(tiny_folder, rows, tmp_path):
+    folder = train(
+        resolve_model(str(tiny_folder)), rows, dataclasses.replace(RECIPE, trainer={"max_steps": 1}), tmp_path
+    )
+    assert [entry["step"] for entry in json.loads((folder / "losses.json").read_text("utf-8"))] == [1]
+    assert json.loads((folder / "saywhy.json").read_text("utf-8"))["recipe"]["trainer"] == {"max_steps": 1}
+
+
+@pytest.mark.parametrize(
+    ("trainer", "reason"),
+    [
+        ({"weight_decai": 0.1}, r"trainer\.weight_decai: .*did you mean 'weight_decay'"),
+        ({"weight_decay": "much"}, r"trainer\.weight_decay=much: it takes a number"),
+        ({"lr_scheduler_type": "steep"}, "steep is not a valid SchedulerType"),
+    ],
+)
+def test_what_the_trainer_would_not_take_is_one_line(trainer, reason):
+    with pytest.raises(SaywhyError, match=reason) as refused:
+        refuse_trainer(trainer)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("killed_at", [1, 3, 5])
@@ -195,10 +215,10 @@ def test_a_killed_training_goes_on_to_the_same_weights(adapter, tiny_folder, row
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path, kill)
+        train(resolve_model(str(tiny_folder)), rows, RECIPE, tmp_path, kill)
     assert not (tmp_path / "adapter_config.json").exists()
     steps = []
-    train(resolve(str(tiny_folder)), rows, RECIPE, tmp_path, lambda done, of: steps.append((done, of)))
+    train(resolve_model(str(tiny_folder)), rows, RECIPE, tmp_path, lambda done, of: steps.append((done, of)))
     assert steps[-1] == (6, 6)
     assert steps[0] == (killed_at, 6)
     straight, resumed = weights(adapter), weights(tmp_path)
@@ -207,7 +227,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(adapter, tiny_folder, row
 
 
 def test_an_adapter_is_continued_and_still_names_the_base(adapter, tiny_folder, rows, tmp_path):
-    further = train(resolve(str(adapter)), rows, dataclasses.replace(RECIPE, epochs=1), tmp_path)
+    further = train(resolve_model(str(adapter)), rows, dataclasses.replace(RECIPE, num_train_epochs=1), tmp_path)
     config = json.loads((further / "adapter_config.json").read_text("utf-8"))
     assert config["base_model_name_or_path"] == str(tiny_folder)
     start, end = weights(adapter), weights(further)
@@ -217,9 +237,11 @@ def test_an_adapter_is_continued_and_still_names_the_base(adapter, tiny_folder, 
 
 
 def test_full_fine_tuning_ships_a_whole_model(tiny_folder, rows, tmp_path, loaded):
-    folder = train(resolve(str(tiny_folder)), rows, dataclasses.replace(RECIPE, rank=0, epochs=1), tmp_path)
+    folder = train(
+        resolve_model(str(tiny_folder)), rows, dataclasses.replace(RECIPE, lora_r=0, num_train_epochs=1), tmp_path
+    )
     assert not (folder / "adapter_config.json").exists()
-    model = load(str(folder))
+    model = open_model(str(folder))
     tiny.exact_products()
     assert model.generate([[{"role": "user", "content": "hi"}]], [3])
     name = "model.embed_tokens.weight"
@@ -227,18 +249,18 @@ def test_full_fine_tuning_ships_a_whole_model(tiny_folder, rows, tmp_path, loade
 
 
 def test_all_weights_go_on_from_what_an_adapter_has_learned(adapter, tiny_folder, rows, tmp_path):
-    still = dataclasses.replace(RECIPE, rank=0, epochs=1, rate=1e-12)
-    folder = train(resolve(str(adapter)), rows, still, tmp_path)
+    still = dataclasses.replace(RECIPE, lora_r=0, num_train_epochs=1, learning_rate=1e-12)
+    folder = train(resolve_model(str(adapter)), rows, still, tmp_path)
     assert not (folder / "adapter_config.json").exists()
     asked = [Choice([{"role": "user", "content": "hi"}], ("great", "awful"))]
-    start, found = (load(str(one)).choose(asked)[0] for one in (adapter, folder))
+    start, found = (open_model(str(one)).choose(asked)[0] for one in (adapter, folder))
     tiny.exact_products()
     assert found == pytest.approx(start, abs=1e-4)
-    assert found != pytest.approx(load(str(tiny_folder)).choose(asked)[0], abs=1e-3)
+    assert found != pytest.approx(open_model(str(tiny_folder)).choose(asked)[0], abs=1e-3)
 
 
 def test_without_packing_the_training_is_the_same(adapter, tiny_folder, rows, tmp_path):
-    plain = weights(train(resolve(str(tiny_folder)), rows, dataclasses.replace(RECIPE, packing="none"), tmp_path))
+    plain = weights(train(resolve_model(str(tiny_folder)), rows, dataclasses.replace(RECIPE, packing="none"), tmp_path))
     for name, weight in weights(adapter).items():
         assert torch.allclose(weight, plain[name], atol=2e-3), name
 
@@ -278,8 +300,8 @@ def test_the_loss_curve_is_that_of_trl(tmp_path, monkeypatch):
         return [[{**row, "weights": [each] * len(row["weights"])} for row in text] for text in texts]
 
     monkeypatch.setattr("saywhy.training.train.samples", by_token)
-    recipe = Recipe(rate=rate, epochs=steps, batch=len(tiny.TEXTS), rank=0)
-    train(resolve(str(folder)), rows, recipe, tmp_path / "ours")
+    recipe = Recipe(learning_rate=rate, num_train_epochs=steps, per_device_train_batch_size=len(tiny.TEXTS), lora_r=0)
+    train(resolve_model(str(folder)), rows, recipe, tmp_path / "ours")
     ours = [entry["loss"] for entry in json.loads((tmp_path / "ours" / "losses.json").read_text())]
     theirs = [entry["loss"] for entry in trl.state.log_history if "loss" in entry]
     assert len(ours) == steps

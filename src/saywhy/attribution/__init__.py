@@ -23,14 +23,14 @@ from saywhy.tasks.lexicon import Associations
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What methods may be told; each looks at its own.
+class MethodOptions:
+    """The options of all methods; each reads those that it needs.
 
     Attributes:
         operator: How a word is taken out (occlusion, KernelSHAP, LIME).
         steps: Points on the path of integrated gradients.
         samples: Masked texts that KernelSHAP and LIME fit each text's line to.
-        seed: Of everything that is drawn; the same seed gives a text the same scores in any company.
+        seed: Of everything that is drawn; the same seed gives a text the same scores whatever the other texts.
         associations: Words' associations with labels (``lexical``).
     """
 
@@ -41,54 +41,54 @@ class Options:
     associations: Associations = field(default_factory=dict)
 
 
-class Method(Protocol):
+class AttributionMethod(Protocol):
     """An attribution method."""
 
     def __call__(
-        self, classifier: Classifier, items: Sequence[Item], options: Options, tick: Tick | None = None
+        self, classifier: Classifier, items: Sequence[Item], options: MethodOptions, tick: Tick | None = None
     ) -> list[WordScores]:
         """Return one score a distinct word, for each item; higher speaks more for the predicted label."""
 
 
-def _of(module: str, name: str) -> Method:
-    """Return the function ``name`` of a module of this package, which is imported when it is called."""
+def _lazy_method(module: str, name: str) -> AttributionMethod:
+    """Return the method ``name`` of a module of this package, which is imported when the method is called."""
 
     def method(
-        classifier: Classifier, items: Sequence[Item], options: Options, tick: Tick | None = None
+        classifier: Classifier, items: Sequence[Item], options: MethodOptions, tick: Tick | None = None
     ) -> list[WordScores]:
-        found = getattr(importlib.import_module(f"{__name__}.{module}"), name)
-        return cast(Method, found)(classifier, items, options, tick)
+        function = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+        return cast(AttributionMethod, function)(classifier, items, options, tick)
 
     return method
 
 
-METHODS: Mapping[str, Method] = {
-    "occlusion": _of("occlusion", "occlusion"),
-    "gradient_x_input": _of("gradients", "gradient_x_input"),
-    "integrated_gradients": _of("gradients", "integrated_gradients"),
-    "kernel_shap": _of("sampling", "kernel_shap"),
-    "lime": _of("sampling", "lime"),
-    "lexical": _of("baselines", "lexical"),
-    "random": _of("baselines", "at_random"),
+METHODS: Mapping[str, AttributionMethod] = {
+    "occlusion": _lazy_method("occlusion", "occlusion"),
+    "gradient_x_input": _lazy_method("gradients", "gradient_x_input"),
+    "integrated_gradients": _lazy_method("gradients", "integrated_gradients"),
+    "kernel_shap": _lazy_method("sampling", "kernel_shap"),
+    "lime": _lazy_method("sampling", "lime"),
+    "lexical": _lazy_method("baselines", "lexical_scores"),
+    "random": _lazy_method("baselines", "random_scores"),
 }
 """Every method. A new one is a function and a line here; torch is loaded when it is called."""
 
-TAKE_OUT = frozenset({"occlusion", "kernel_shap", "lime"})
+OPERATOR_METHODS = frozenset({"occlusion", "kernel_shap", "lime"})
 """Methods that take words out, and so have an operator."""
 
-CAPTUM = frozenset({"kernel_shap", "lime"})
+CAPTUM_METHODS = frozenset({"kernel_shap", "lime"})
 """Methods that come from captum, an extra."""
 
 
-def passes(methods: Sequence[str], operators: Sequence[Operator]) -> list[tuple[str, Operator]]:
-    """Return what is computed of each text: occlusion under every operator, the others once, under the first.
+def method_passes(methods: Sequence[str], operators: Sequence[Operator]) -> list[tuple[str, Operator]]:
+    """Return the (method, operator) pairs to compute: occlusion under every operator, the others under the first.
 
-    Hundreds of masked texts under one operator cost more than all the rest together.
+    The hundreds of masked texts of one operator cost more than all other methods together.
     """
-    return [(name, one) for name in methods for one in (operators if name == "occlusion" else operators[:1])]
+    return [(name, operator) for name in methods for operator in (operators if name == "occlusion" else operators[:1])]
 
 
-def check(names: Sequence[str], key: str = "methods") -> None:
+def check_methods(names: Sequence[str], key: str = "methods") -> None:
     """Refuse what cannot be computed here, before anything is.
 
     Args:
@@ -102,5 +102,5 @@ def check(names: Sequence[str], key: str = "methods") -> None:
         if name not in METHODS:
             hint = did_you_mean(name, METHODS, ": ") or "."
             raise SaywhyError(f"{key}={name}: no attribution method{hint} Methods: {', '.join(METHODS)}")
-        if name in CAPTUM and importlib.util.find_spec("captum") is None:
+        if name in CAPTUM_METHODS and importlib.util.find_spec("captum") is None:
             raise SaywhyError(f"{key}={name} needs captum: pip install 'saywhy[attribution]'")

@@ -1,1 +1,1 @@
-"""A bank: a run or study without anyone's text, and whether it tells of its texts."""
+"""A bank: a run or study without anyone's text, and the check that it leaks none of its texts."""

@@ -1,4 +1,4 @@
-"""Whether a released bank tells anything of the texts behind it: sequences of their words, wherever they stand."""
+"""Whether a released bank leaks the texts behind it: sequences of their words in any of its files."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.checks import Curve, Judged, Probe, Spare
-from saywhy.folders.store import PACKED, read, read_object
+from saywhy.folders.store import GZIP_SUFFIX, read_object, read_text
 from saywhy.measure import retention as retained
 from saywhy.protocol import styles
-from saywhy.records import Decision, Example, Grid, Prediction, Row, SetAside, Table, WordScores
+from saywhy.records import CounterfactualGrid, Decision, Example, Prediction, Row, SetAside, Table, WordScores
 from saywhy.words import occurrences
 
-MANIFESTS = ("run.json", "study.json", "frozen.json")
-"""Files that hold the project's own sentences: settings, questions, prompts."""
+MANIFEST_FILES = ("run.json", "study.json", "frozen.json")
+"""Files that hold sentences of the project itself: settings, questions, prompts."""
 
-BUILT_IN = "examples"
-"""Folder of a bank with built-in texts, which are nobody's."""
+EXAMPLES_SUBFOLDER = "examples"
+"""Folder of a bank with runs on built-in texts, which may be shown."""
 
-LEAST = 2
-"""So many words of a text in a row are a leak, in every file of data."""
+LEAK_IN_DATA = 2
+"""Number of words of a text in a row that are a leak in a file of data."""
 
-PROSE = 6
-"""In sentences of the project, fewer words in a row stand in a text by chance."""
+LEAK_IN_PROSE = 6
+"""The same for sentences of the project, which share shorter sequences with texts by chance."""
 
-PAGES = (".csv", ".html", ".md", ".svg", ".tex", ".txt", ".yaml")
-"""Other files that are read; the rest of a bank is pictures."""
+PAGE_SUFFIXES = (".csv", ".html", ".md", ".svg", ".tex", ".txt", ".yaml")
+"""Endings of the other files that are read; the remaining files of a bank are pictures."""
 
-SET_ASIDE = (
+SET_ASIDE_REASONS = (
     "broken Unicode",
     "fewer than two words",
     "holds a control token of the model",
@@ -42,90 +42,107 @@ SET_ASIDE = (
 )
 """Reasons of several words for which texts and instructions are set aside; ``#`` stands for a number."""
 
-KNOWN = frozenset((*styles.REASONS, *retained.REASONS, *SET_ASIDE, "built-in instructions"))
+KNOWN_REASONS = frozenset(
+    (*styles.INVALID_REASONS, *retained.UNPLAIN_REASONS, *SET_ASIDE_REASONS, "built-in instructions")
+)
 
 _MASKED = re.compile(r"#\d+|#\?|sha256:[0-9a-f]+")
-_RECORDS = (Row, Table, Grid, Decision, Judged, Probe, Curve, Spare, Example, SetAside, WordScores, Prediction)
+_RECORDS = (
+    Row,
+    Table,
+    CounterfactualGrid,
+    Decision,
+    Judged,
+    Probe,
+    Curve,
+    Spare,
+    Example,
+    SetAside,
+    WordScores,
+    Prediction,
+)
 _FIELDS = frozenset(field.name for kind in _RECORDS for field in dataclasses.fields(kind))
-_OTHERS = frozenset(
+_OTHER_FIELDS = frozenset(
     ("picks", "replay", "plain", "asked", "reasons", "ids", "losses", "hits", "n", "set_aside", "source")
 )
 
-Token = tuple[str, bool]
-"""A word (folded core), and whether it is one of the pinned words or label words."""
+FlaggedWord = tuple[str, bool]
+"""A word (folded core), and whether its string is one of the pinned words or labels."""
 
 
 def leaks(bank: Path, texts: Iterable[str]) -> list[str]:
     """Return where words of ``texts`` stand in a bank in their order: ``FILE: the words``, one a sequence.
 
-    Two words in a row are one, in any string, list of strings or names of fields of any file of data. In manifests and
+    In files of data, a leak is two words in a row, in any string, list of strings or names of fields; in manifests and
     pages, which hold sentences of the project, six. Lists may hold pinned words and label words in any order.
 
     Args:
         bank: The folder; its built-in examples are not looked at.
-        texts: What must not be found.
+        texts: The texts that the bank must not leak.
     """
-    short, long = set[tuple[str, ...]](), set[tuple[str, ...]]()
+    data_windows, prose_windows = set[tuple[str, ...]](), set[tuple[str, ...]]()
     for text in texts:
         keys = [word.key for word in occurrences(text)]
-        short.update(_windows(keys, LEAST))
-        long.update(_windows(keys, PROSE))
-    free = _free(bank)
-    found = []
+        data_windows.update(_windows(keys, LEAK_IN_DATA))
+        prose_windows.update(_windows(keys, LEAK_IN_PROSE))
+    allowed = _allowed_strings(bank)
+    leaked = []
     for path in sorted(path for path in bank.rglob("*") if path.is_file()):
         where = path.relative_to(bank)
-        if where.parts[0] == BUILT_IN:
+        if where.parts[0] == EXAMPLES_SUBFOLDER:
             continue
-        if path.name.removesuffix(PACKED).endswith((".json", ".jsonl")):
-            own = path.name in MANIFESTS
-            hits = _leaked(path, long if own else short, PROSE if own else LEAST, free)
-        elif path.suffix in PAGES:
+        if path.name.removesuffix(GZIP_SUFFIX).endswith((".json", ".jsonl")):
+            is_manifest = path.name in MANIFEST_FILES
+            windows, size = (prose_windows, LEAK_IN_PROSE) if is_manifest else (data_windows, LEAK_IN_DATA)
+            sequences = _leaked(path, windows, size, allowed)
+        elif path.suffix in PAGE_SUFFIXES:
             words = occurrences(re.sub(r"<[^<>]*>", " ", path.read_text("utf-8")))
-            hits = _among([(word.key, False) for word in words], long, PROSE)
+            sequences = _covered_parts([(word.key, False) for word in words], prose_windows, LEAK_IN_PROSE)
         else:
             continue
-        found += [f"{where.as_posix()}: {hit}" for hit in dict.fromkeys(hits)]
-    return found
+        leaked += [f"{where.as_posix()}: {sequence}" for sequence in dict.fromkeys(sequences)]
+    return leaked
 
 
 def _windows(keys: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
-    return (tuple(keys[at : at + size]) for at in range(len(keys) - size + 1))
+    return (tuple(keys[start : start + size]) for start in range(len(keys) - size + 1))
 
 
-def _free(bank: Path) -> frozenset[str]:
+def _allowed_strings(bank: Path) -> frozenset[str]:
     """Return the strings that lists may hold side by side: pinned words and labels."""
-    found: set[str] = set()
+    allowed: set[str] = set()
     for path in bank.rglob("run.json"):
-        told = read_object(path)
-        found.update(word for words in told.get("pinned", {}).values() for word in words)
-        labels = (told.get("task") or {}).get("labels") or {}
-        found.update((*labels, *labels.values()) if isinstance(labels, dict) else labels)
-    return frozenset(found)
+        manifest = read_object(path)
+        allowed.update(word for words in manifest.get("pinned", {}).values() for word in words)
+        labels = (manifest.get("task") or {}).get("labels") or {}
+        allowed.update((*labels, *labels.values()) if isinstance(labels, dict) else labels)
+    return frozenset(allowed)
 
 
-def _leaked(path: Path, wanted: set[tuple[str, ...]], size: int, free: frozenset[str]) -> Iterator[str]:
-    """Yield the sequences of ``size`` words of a file of data that are among ``wanted``."""
-    content = read(path)
+def _leaked(path: Path, windows: set[tuple[str, ...]], size: int, allowed: frozenset[str]) -> Iterator[str]:
+    """Yield the sequences of ``size`` words of a file of data that are among ``windows``."""
+    content = read_text(path)
     values = [content] if path.name.endswith(".json") else content.split("\n")
     for line in values:
         for strings in _strings(json.loads(line)) if line.strip() else ():
-            for run in _runs(strings, free):
-                yield from _among(run, wanted, size)
+            for sequence in _word_sequences(strings, allowed):
+                yield from _covered_parts(sequence, windows, size)
 
 
-def _among(run: Sequence[Token], wanted: set[tuple[str, ...]], size: int) -> Iterator[str]:
-    """Yield the parts of ``run`` that are covered by sequences of ``size`` words among ``wanted``."""
-    words = [word for word, _ in run]
-    first = end = 0
-    for at in range(len(run) - size + 1):
-        if tuple(words[at : at + size]) in wanted and not all(free for _, free in run[at : at + size]):
-            if at >= end:  # does not go on where the part before stopped
-                if end:
-                    yield " ".join(words[first:end])
-                first = at
-            end = at + size
-    if end:
-        yield " ".join(words[first:end])
+def _covered_parts(sequence: Sequence[FlaggedWord], windows: set[tuple[str, ...]], size: int) -> Iterator[str]:
+    """Yield the parts of ``sequence`` that are covered by sequences of ``size`` words among ``windows``."""
+    words = [word for word, _ in sequence]
+    part_start = part_end = 0
+    for start in range(len(sequence) - size + 1):
+        all_allowed = all(is_allowed for _, is_allowed in sequence[start : start + size])
+        if tuple(words[start : start + size]) in windows and not all_allowed:
+            if start >= part_end:  # does not continue the part before
+                if part_end:
+                    yield " ".join(words[part_start:part_end])
+                part_start = start
+            part_end = start + size
+    if part_end:
+        yield " ".join(words[part_start:part_end])
 
 
 def _strings(value: Any) -> Iterator[list[str]]:
@@ -133,34 +150,34 @@ def _strings(value: Any) -> Iterator[list[str]]:
     if isinstance(value, str):
         yield [value]
     elif isinstance(value, dict):
-        yield ["#?" if key in _FIELDS or key in _OTHERS else key for key in value]
+        yield ["#?" if key in _FIELDS or key in _OTHER_FIELDS else key for key in value]
         for inner in value.values():
             yield from _strings(inner)
     elif isinstance(value, list):
-        yield [one if isinstance(one, str) else "#?" for one in value]
+        yield [inner if isinstance(inner, str) else "#?" for inner in value]
         for inner in value:
             if not isinstance(inner, str):
                 yield from _strings(inner)
 
 
-def _runs(strings: Sequence[str], free: frozenset[str]) -> Iterator[list[Token]]:
-    """Yield the runs of words in ``strings``: hashes, indices and known reasons end one."""
-    run: list[Token] = []
+def _word_sequences(strings: Sequence[str], allowed: frozenset[str]) -> Iterator[list[FlaggedWord]]:
+    """Yield the sequences of words in ``strings``: hashes, indices and known reasons end one."""
+    sequence: list[FlaggedWord] = []
     for string in strings:
-        for key in _keys(string):
+        for key in _sequence_keys(string):
             if key is None:
-                if len(run) > 1:
-                    yield run
-                run = []
+                if len(sequence) > 1:
+                    yield sequence
+                sequence = []
             else:
-                run.append((key, string in free))
-    if len(run) > 1:
-        yield run
+                sequence.append((key, string in allowed))
+    if len(sequence) > 1:
+        yield sequence
 
 
 @lru_cache(maxsize=200_000)
-def _keys(string: str) -> tuple[str | None, ...]:
+def _sequence_keys(string: str) -> tuple[str | None, ...]:
     """Return the words of a string; None for what is masked, or a reason."""
-    if re.sub(r"\d+", "#", string) in KNOWN:
+    if re.sub(r"\d+", "#", string) in KNOWN_REASONS:
         return (None,)
     return tuple(None if _MASKED.fullmatch(word.run) else word.key for word in occurrences(string))

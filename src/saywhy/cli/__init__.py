@@ -1,1 +1,1 @@
-"""The command line: one function a verb, what people see and take away."""
+"""The command line: one function a verb, and what the verbs print and export."""

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from saywhy.arms import AUDITED
 from saywhy.cli import banks, listings
-from saywhy.config import Config, parse, switched
-from saywhy.processes import first, rank, world
+from saywhy.config import Config
+from saywhy.processes import is_first_process, process_rank, world_size
 from saywhy.progress import say, speak_plainly
-from saywhy.records import SaywhyError
+from saywhy.records import ACCEPTED_LOSS, SaywhyError
+from saywhy.settings import parse, switched
 
 if TYPE_CHECKING:
     from saywhy.report.rules import Rules
@@ -31,20 +33,20 @@ Start with `saywhy run` (built-in model and texts, some minutes), or ask one que
 `saywhy explain "the queue was awful but the show was superb"`.""",
 )
 
-Pairs = Annotated[
+SettingPairs = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")
 ]
 STUDY_WORDS = (
     "out=FOLDER, hours=N (stop before), seeds=0,1 (only these), blocks=NAME,NAME (only these, in this order), "
     "beside=BANK (what it has is not done again), precision=, and model=, data= in place of the file's."
 )
-SHARED = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
+LAUNCHED_VERBS = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
 """Verbs whose work the processes of a launch share; the others are the first one's alone."""
-Dry = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
+DryOption = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
 
 
 @app.command()
-def run(pairs: Pairs = None, dry: Dry = False) -> None:
+def run(pairs: SettingPairs = None, dry: DryOption = False) -> None:
     """Measure, train, measure again against matched controls, report.
 
     Examples:
@@ -54,29 +56,27 @@ def run(pairs: Pairs = None, dry: Dry = False) -> None:
 
     The same command again goes on where a killed run was.
     """
-    settings, out = _settings(pairs, "runs/run")
-    _run(settings, out, dry=dry)
+    settings, out = _config_and_out(pairs, "runs/run")
+    _run_or_plan(settings, out, dry=dry)
 
 
 @app.command()
-def audit(pairs: Pairs = None, dry: Dry = False) -> None:
+def audit(pairs: SettingPairs = None, dry: DryOption = False) -> None:
     """Measure how faithful a model's explanations are; no training.
 
     Examples:
     - `saywhy audit model=path/to/adapter data=tweets.jsonl rows=100 readouts=generated,constrained`
     - `saywhy audit task=snli data=FOLDER rows=100 settings=one-word,free`
     """
-    from saywhy.runs.run import AUDITED
-
     readouts = {"readouts": ("constrained", "generated"), "arms": ("base",)}
-    settings, out = _settings(pairs, "runs/audit", readouts)
-    _run(settings, out, dry=dry, arms=(AUDITED,))
+    settings, out = _config_and_out(pairs, "runs/audit", readouts)
+    _run_or_plan(settings, out, dry=dry, arms=(AUDITED,))
 
 
 @app.command()
 def explain(
     text: Annotated[str, typer.Argument(help="The text to classify and explain.")],
-    pairs: Pairs = None,
+    pairs: SettingPairs = None,
 ) -> None:
     """Classify one text and show three explanations, each with its verdict.
 
@@ -84,17 +84,17 @@ def explain(
     - `saywhy explain "the queue was awful but the show was superb"`
     - `saywhy explain "Nobody sleeps." task=snli premise="Two dogs sleep." model=path/to/adapter`
     """
-    from saywhy.cli.explain import explain as explained
-    from saywhy.cli.explain import show
+    from saywhy.cli.explain import explain_text as explained
+    from saywhy.cli.explain import print_explained
 
-    context = dict(pair.split("=", 1) for pair in pairs or [] if "=" in pair)
-    others = {key: value for key, value in context.items() if key not in Config.model_fields}
-    known = [pair for pair in pairs or [] if pair.partition("=")[0] not in others]
-    show(explained(text, parse(known), others))
+    value_by_key = dict(pair.split("=", 1) for pair in pairs or [] if "=" in pair)
+    fields = {key: value for key, value in value_by_key.items() if key not in Config.model_fields}
+    setting_pairs = [pair for pair in pairs or [] if pair.partition("=")[0] not in fields]
+    print_explained(explained(text, parse(setting_pairs), fields))
 
 
 @app.command()
-def attribute(pairs: Pairs = None, dry: Dry = False) -> None:
+def attribute(pairs: SettingPairs = None, dry: DryOption = False) -> None:
     """Score the words of texts by several attribution methods, and show how far these agree.
 
     Examples:
@@ -104,24 +104,24 @@ def attribute(pairs: Pairs = None, dry: Dry = False) -> None:
 
     Scores go to OUT/attribution/METHOD.jsonl, shaded texts to OUT/attribution.html.
     """
-    settings, out = _settings(pairs, "runs/attribute")
+    settings, out = _config_and_out(pairs, "runs/attribute")
     if dry:
         from saywhy.cli.dry_run import plan_attribution
 
         plan_attribution(settings, out)
         return
-    from saywhy.cli.attribute import attribute as attributed
+    from saywhy.cli.attribute import attribute_texts as attributed
 
-    _show(attributed(settings, out))
+    _say_report(attributed(settings, out))
 
 
 @app.command()
 def calibrate(
-    pairs: Pairs = None,
+    pairs: SettingPairs = None,
     full: Annotated[
         bool, typer.Option("--full", help="All plants, methods and operators: one to two hours on two cores.")
     ] = False,
-    dry: Dry = False,
+    dry: DryOption = False,
 ) -> None:
     """Put the ruler to the test: models with planted rules, whose deciding words are known.
 
@@ -133,16 +133,16 @@ def calibrate(
     - `saywhy calibrate plants=keyword,negation methods=occlusion,integrated_gradients rows=40`
     - `saywhy calibrate --full out=results/calibration`
     """
-    from saywhy.ruler.run import FULL, calibrate_ruler
+    from saywhy.ruler.run import FULL_CALIBRATION, calibrate_ruler
 
-    written, others = switched("full", pairs)
-    settings, out = _settings(others, "runs/calibrate", FULL if full or written else None)
+    full_setting, setting_pairs = switched("full", pairs)
+    settings, out = _config_and_out(setting_pairs, "runs/calibrate", FULL_CALIBRATION if full or full_setting else None)
     if dry:
         from saywhy.cli.dry_run import plan_calibration
 
         plan_calibration(settings, out)
         return
-    _show(calibrate_ruler(settings, out))
+    _say_report(calibrate_ruler(settings, out))
 
 
 @app.command()
@@ -160,14 +160,14 @@ def study(
 
     What each entry means: docs/study.md.
     """
-    from saywhy.study.command import study as studied
+    from saywhy.study.command import run_study as studied
 
     if folder := studied(file, pairs or [], dry=dry):
-        _show(folder, cards=True)
+        _say_report(folder, cards=True)
 
 
 @app.command()
-def targets(pairs: Pairs = None) -> None:
+def targets(pairs: SettingPairs = None) -> None:
     """Write pseudo-faithful explanations of your rows as TRL-ready JSONL (prompt/completion).
 
     Examples:
@@ -176,12 +176,12 @@ def targets(pairs: Pairs = None) -> None:
     """
     from saywhy.cli.export import write_targets
 
-    settings, out = _settings(pairs, "runs/targets", {"arms": ("base",)})
+    settings, out = _config_and_out(pairs, "runs/targets", {"arms": ("base",)})
     say(f"wrote {write_targets(settings, out)}")
 
 
 @app.command()
-def train(pairs: Pairs = None) -> None:
+def train(pairs: SettingPairs = None) -> None:
     """Train a model to explain itself faithfully on your own rows, labelled or not; no audit.
 
     Examples:
@@ -192,7 +192,7 @@ def train(pairs: Pairs = None) -> None:
     """
     from saywhy.cli.export import train_adapter
 
-    settings, out = _settings(pairs, "runs/train", {"arms": ("adapted", "faithful")})
+    settings, out = _config_and_out(pairs, "runs/train", {"arms": ("adapted", "faithful")})
     say(f"wrote {train_adapter(settings, out)}")
 
 
@@ -204,13 +204,17 @@ def report(
         str | None,
         typer.Option(help="The comparisons that Holm corrects together, e.g. 'style=attribution against=random,base'."),
     ] = None,
-    accuracy_loss: Annotated[float | None, typer.Option(min=0, help="Loss of accuracy that is none (0.02).")] = None,
-    agreement_loss: Annotated[float | None, typer.Option(min=0, help="Loss of agreement that is none (0.02).")] = None,
+    accuracy_loss: Annotated[
+        float | None, typer.Option(min=0, help=f"Loss of accuracy that is none ({ACCEPTED_LOSS}).")
+    ] = None,
+    agreement_loss: Annotated[
+        float | None, typer.Option(min=0, help=f"Loss of agreement that is none ({ACCEPTED_LOSS}).")
+    ] = None,
 ) -> None:
     """Rebuild table and pages of a run, or of a study of many arms and tasks, from its rows; no model is loaded."""
     from saywhy.report.rules import rules_of
 
-    _show(folder, png=png, rules=rules_of(confirmatory, accuracy_loss, agreement_loss))
+    _say_report(folder, png=png, rules=rules_of(confirmatory, accuracy_loss, agreement_loss))
 
 
 @app.command()
@@ -229,41 +233,41 @@ for _verb in (banks.release, banks.join, listings.tasks, listings.models, listin
     app.command()(_verb)
 
 
-def _settings(
+def _config_and_out(
     pairs: Sequence[str] | None, default_out: str, defaults: Mapping[str, Any] | None = None
 ) -> tuple[Config, Path]:
-    given = list(pairs or [])
-    outs = [pair.removeprefix("out=") for pair in given if pair.startswith("out=")]
-    config = parse([pair for pair in given if not pair.startswith("out=")], defaults)
-    return config, Path(outs[-1] if outs else default_out).expanduser()
+    all_pairs = list(pairs or [])
+    out_folders = [pair.removeprefix("out=") for pair in all_pairs if pair.startswith("out=")]
+    config = parse([pair for pair in all_pairs if not pair.startswith("out=")], defaults)
+    return config, Path(out_folders[-1] if out_folders else default_out).expanduser()
 
 
-def _run(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None = None) -> None:
+def _run_or_plan(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None = None) -> None:
     if dry:
-        from saywhy.cli.dry_run import plan
+        from saywhy.cli.dry_run import plan_run
 
-        if first():
-            plan(config, out, arms or config.arms)
+        if is_first_process():
+            plan_run(config, out, arms or config.arms)
         return
     from saywhy.runs.run import Run
 
-    _show(Run(config, out, arms=arms).run(), cards=True)
+    _say_report(Run(config, out, arms=arms).run(), cards=True)
 
 
-def _show(folder: Path, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> None:
+def _say_report(folder: Path, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> None:
     """Report what a folder holds; of several processes, the first one does."""
-    from saywhy.report import show
+    from saywhy.report import show_any_report
 
-    if first():
-        say(f"wrote {show(folder, png=png, rules=rules, cards=cards)}")
+    if is_first_process():
+        say(f"wrote {show_any_report(folder, png=png, rules=rules, cards=cards)}")
 
 
 def main() -> None:
     """Run the command line, in one process or several; what a user can mend is one line and exit code 2."""
-    if not first() and not set(sys.argv[1:2]) & set(SHARED):
+    if not is_first_process() and not set(sys.argv[1:2]) & set(LAUNCHED_VERBS):
         return
     speak_plainly(sys.stdout, sys.stderr)
-    name = f"saywhy (process {rank()} of {world()})" if world() > 1 else "saywhy"
+    name = f"saywhy (process {process_rank()} of {world_size()})" if world_size() > 1 else "saywhy"
     # Libraries warning each other of their own changes are nothing that a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
     try:

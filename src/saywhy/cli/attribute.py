@@ -5,29 +5,33 @@ A run folder of its own, with the texts, the model and the calibration of ``sayw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from saywhy.attribution import METHODS, TAKE_OUT, Options, check, passes
+from saywhy.arms import AUDITED
+from saywhy.attribution import METHODS, OPERATOR_METHODS, MethodOptions, check_methods, method_passes
 from saywhy.config import Config
 from saywhy.folders.store import read_records
 from saywhy.measure.edits import Item
+from saywhy.models.interface import Tick
 from saywhy.progress import progress
-from saywhy.records import Operator, Prediction
-from saywhy.report.agreement import FOLDER, PREDICTIONS
-from saywhy.runs.run import AUDITED, Run
+from saywhy.records import Example, Operator, Prediction
+from saywhy.report.agreement import PREDICTIONS_STEM, SCORES_FOLDER
+from saywhy.runs.run import Run
+
+TextOrItem = TypeVar("TextOrItem")
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """One method with one operator.
+class MethodPass:
+    """One attribution method with one operator.
 
     Attributes:
         method: Its name in ``METHODS``.
         operator: How it takes words out, if it does.
-        name: What it is called in files and tables: with its operator, unless that is ``redact``.
+        name: Its name in files and tables: with its operator, unless that is ``redact``.
     """
 
     method: str
@@ -35,20 +39,24 @@ class Pass:
     name: str
 
 
-def planned(config: Config) -> list[Pass]:
-    """Return what is to be computed.
+def planned_passes(config: Config) -> list[MethodPass]:
+    """Return the methods and operators to compute.
 
     Raises:
         SaywhyError: For a method that does not exist or is not installed.
     """
-    check(config.methods)
+    check_methods(config.methods)
     return [
-        Pass(method, operator, method if operator == "redact" or method not in TAKE_OUT else f"{method}-{operator}")
-        for method, operator in passes(config.methods, config.operators)
+        MethodPass(
+            method,
+            operator,
+            method if operator == "redact" or method not in OPERATOR_METHODS else f"{method}-{operator}",
+        )
+        for method, operator in method_passes(config.methods, config.operators)
     ]
 
 
-def attribute(config: Config, out: Path) -> Path:
+def attribute_texts(config: Config, out: Path) -> Path:
     """Score the words of the texts of ``config`` by each of its methods; return the run folder.
 
     What is already there is not computed again.
@@ -56,62 +64,65 @@ def attribute(config: Config, out: Path) -> Path:
     Raises:
         SaywhyError: For what cannot be computed, or if no text can be used.
     """
-    runs = planned(config)
+    method_passes = planned_passes(config)
     run = Run(config, out, arms=(AUDITED,))
     run.write_texts()
-    run.folder.note(methods=[one.name for one in runs])
-    items = predicted(run)
-    for one in runs:
-        _stage(run, one, items)
+    run.folder.note(methods=[method_pass.name for method_pass in method_passes])
+    items = predicted_items(run)
+    for method_pass in method_passes:
+        _score_by_method(run, method_pass, items)
     return run.folder.path
 
 
-def predicted(run: Run) -> list[Item]:
-    """Return the texts with the predictions that are explained, made once."""
-    examples = run.corpus.audited
+def predicted_items(run: Run) -> list[Item]:
+    """Return the texts with their predictions, which are computed once and kept."""
+    examples, seed = run.corpus.audited, run.config.seeds[0]
+    run.classifiers.ensure_calibrated(AUDITED, seed)
 
-    def lines(part: Sequence[int], tick: Any) -> list[dict[str, Any]]:
-        some = [examples[at] for at in part]
-        found = run.classifier(AUDITED, run.config.seeds[0]).predict_examples(some, tick)
-        return [{"id": one.id, **prediction.to_dict()} for one, prediction in zip(some, found, strict=True)]
+    def predict(part: Sequence[Example], tick: Tick) -> list[dict[str, Any]]:
+        predictions = run.classifiers.classifier(AUDITED, seed).predict_examples(part, tick)
+        pairs = zip(part, predictions, strict=True)
+        return [{"id": example.id, **prediction.to_dict()} for example, prediction in pairs]
 
-    run.constants(AUDITED, run.config.seeds[0])
-    _chunks(run, PREDICTIONS, len(examples), lines)
-    told = read_records(run.folder.path / FOLDER / f"{PREDICTIONS}.jsonl", Prediction)
-    return [Item(*pair) for pair in zip(examples, told, strict=True)]
+    _method_stage(run, PREDICTIONS_STEM, examples, predict)
+    predictions = read_records(run.folder.path / SCORES_FOLDER / f"{PREDICTIONS_STEM}.jsonl", Prediction)
+    return [Item(*pair) for pair in zip(examples, predictions, strict=True)]
 
 
-def _stage(run: Run, one: Pass, items: Sequence[Item]) -> None:
+def _score_by_method(run: Run, method_pass: MethodPass, items: Sequence[Item]) -> None:
+    """Score the words of the texts by one method."""
     config = run.config
-    found_in_corpus = run.associations if one.method == "lexical" else {}
+    associations = run.classifiers.associations if method_pass.method == "lexical" else {}
 
-    def lines(part: Sequence[int], tick: Any) -> list[dict[str, Any]]:
-        options = Options(
-            operator=one.operator,
+    def score(part: Sequence[Item], tick: Tick) -> list[dict[str, Any]]:
+        options = MethodOptions(
+            operator=method_pass.operator,
             steps=config.steps,
             samples=config.samples,
             seed=config.seeds[0],
-            associations=found_in_corpus,
+            associations=associations,
         )
-        some = [items[at] for at in part]
-        found = METHODS[one.method](run.classifier(AUDITED, config.seeds[0]), some, options, tick)
+        classifier = run.classifiers.classifier(AUDITED, config.seeds[0])
+        word_scores = METHODS[method_pass.method](classifier, part, options, tick)
         return [
-            {"id": item.example.id, **scores.to_dict(), "method": one.name}
-            for item, scores in zip(some, found, strict=True)
+            {"id": item.example.id, **scores.to_dict(), "method": method_pass.name}
+            for item, scores in zip(part, word_scores, strict=True)
         ]
 
-    _chunks(run, one.name, len(items), lines)
+    _method_stage(run, method_pass.name, items, score)
 
 
-def _chunks(run: Run, name: str, total: int, lines: Any) -> None:
-    """Run the stage ``name``: ``lines`` makes the lines of some of the ``total`` texts."""
-    size = run.config.chunk
-    if run.folder.done(FOLDER, (name,)):
+def _method_stage(
+    run: Run,
+    name: str,
+    items: Sequence[TextOrItem],
+    compute: Callable[[Sequence[TextOrItem], Tick], list[dict[str, Any]]],
+) -> None:
+    """Run the stage ``name`` over ``items``; ``compute`` returns the lines of some of them."""
+    if run.folder.done(SCORES_FOLDER, (name,)):
         return
-    with run.folder.timed(name), progress(name.replace("_", " "), total, shared=True) as bar:
-
-        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
-            part = range(number * size, min(total, (number + 1) * size))
-            return {name: lines(part, bar.tick)}
-
-        run.folder.stage(FOLDER, (name,), -(-total // size), chunk)
+    title = name.replace("_", " ")
+    with run.folder.timed(name), progress(title, len(items), shared=True) as bar:
+        run.folder.stage_over(
+            SCORES_FOLDER, (name,), items, run.config.chunk, lambda part: {name: compute(part, bar.tick)}
+        )

@@ -22,7 +22,7 @@ def release(
 
     Words become indices, edited texts and replies hashes; refused if words of a text would still stand in it.
     """
-    from saywhy.bank.release import release as released
+    from saywhy.bank.release import release_bank as released
 
     say(f"wrote {released(folder.expanduser(), out.expanduser())}")
 
@@ -38,7 +38,7 @@ def join(
 
     Of an arm that several have, the fullest counts; refused if they were not frozen alike, or are of other texts.
     """
-    from saywhy.study.join import join as joined
+    from saywhy.study.join import join_banks as joined
 
     *banks, out = (folder.expanduser() for folder in folders)
     say(f"wrote {joined(banks, out)}")

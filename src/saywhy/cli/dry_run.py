@@ -8,66 +8,68 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from saywhy.attribution import METHODS, Options, passes
-from saywhy.cli.attribute import planned
-from saywhy.config import Config, resolved
+from saywhy.arms import UNTRAINED
+from saywhy.attribution import METHODS, MethodOptions, method_passes
+from saywhy.cli.attribute import planned_passes
+from saywhy.config import Config
 from saywhy.measure import audit
+from saywhy.measure.calibration import calibrate
 from saywhy.measure.edits import Item
-from saywhy.measure.predict import Classifier, calibrate
-from saywhy.models.weights import load
+from saywhy.measure.predict import Classifier
+from saywhy.models.backends import open_model
 from saywhy.progress import say
 from saywhy.records import Example
 from saywhy.robustness import rejudge
 from saywhy.ruler import run as ruler
-from saywhy.ruler.metrics import gauge
+from saywhy.ruler.metrics import measure_metrics
 from saywhy.ruler.plants import PLANTS
-from saywhy.runs.forecast import TRAIN_COST, checks_seconds, practised, seconds_of
-from saywhy.runs.run import AUDITED
-from saywhy.tasks.corpus import Corpus, assemble, associate, pin, refuse_empty
-from saywhy.tasks.data import sample
+from saywhy.runs.forecast import checks_seconds, rows_like_practice, seconds_of, training_seconds
+from saywhy.settings import resolved
+from saywhy.tasks.corpus import Corpus, assemble_corpus, corpus_associations, pinned_of_corpus, refuse_empty
+from saywhy.tasks.data import nested_sample
 from saywhy.tasks.task import Task, load_task
-from saywhy.training.turns import decided_label_row
+from saywhy.training.rows import decided_label_row
 
-PROBE = 4
+PROBE_TEXTS = 4
 """Texts that are computed to measure the rate."""
-DECIDED = 32
+CLASSIFIED_TEXTS = 32
 """Texts that are classified to measure the rate."""
 
 
-def plan(config: Config, out: Path, arms: Sequence[str]) -> None:
+def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     """Print what ``saywhy run`` or ``saywhy audit`` would do and about how long it would take."""
-    _settings(config, out)
+    _say_settings(config, out)
     probe = _Probe(config)
-    corpus, some = probe.corpus, probe.some
-    if trained := [arm for arm in arms if arm not in ("base", AUDITED)]:
+    corpus, probe_texts = probe.corpus, probe.examples
+    if trained_arms := [arm for arm in arms if arm not in UNTRAINED]:
         refuse_empty(corpus, config, "adapt", "arms")
     say(
         f"texts: {len(corpus.audited)} audited, {len(corpus.decided)} decided, {len(corpus.adapt)} for adapted, "
         f"{len(corpus.arms)} for each arm, {len(corpus.set_aside)} set aside"
     )
-    labels = [one.label for one in corpus.lexicon]
+    labels = [example.label for example in corpus.lexicon]
     if any(label is None for label in labels):
         say("no time estimate: without labels, the words that a counterfactual may insert come from the model")
         return
-    words = pin(corpus, associate(corpus, labels), config.pinned_words)
-    plan_ = audit.Plan("dry", words, config.styles, config.settings, config.readouts, config.operators)
-    began = time.monotonic()
-    found = audit.audit(probe.classifier, some, plan_)
-    per_text = (time.monotonic() - began) / len(some)
-    per_trained = probe.trained(practised(config, corpus.task, probe.items, words)) / len(probe.items)
+    words = pinned_of_corpus(corpus, corpus_associations(corpus, labels), config.pinned_words)
+    audit_plan = audit.AuditPlan("dry", words, config.styles, config.settings, config.readouts, config.operators)
+    started = time.monotonic()
+    result = audit.audit(probe.classifier, probe_texts, audit_plan)
+    per_text = (time.monotonic() - started) / len(probe_texts)
+    per_trained = probe.training_seconds(rows_like_practice(config, corpus.task, probe.items, words)) / len(probe.items)
     checks: dict[str, float] = {}
     if config.robustness:
-        cases = list(rejudge.cases(some, found.rows, found.tables, config.operators[0]).values())
-        checks = checks_seconds(probe.classifier, cases, config, corpus, words, probe.per_decision)
+        audited = list(rejudge.audited_texts(probe_texts, result.rows, result.tables, config.operators[0]).values())
+        checks = checks_seconds(probe.classifier, audited, config, corpus, words, probe.per_decision)
     seeds = len(config.seeds)
     audits = audits_of(arms, seeds)
-    passes_of = {"adapted": len(corpus.adapt) * config.adapt_epochs}
-    learned = sum(passes_of.get(arm, len(corpus.arms) * config.epochs) for arm in trained)
-    _tell(
+    rows_by_arm = {"adapted": len(corpus.adapt) * config.adapt_num_train_epochs}
+    trained_rows = sum(rows_by_arm.get(arm, len(corpus.arms) * config.num_train_epochs) for arm in trained_arms)
+    _say_seconds(
         {
             "audit": per_text * len(corpus.audited) * audits,
             "decide and calibrate": probe.per_decision * (len(corpus.decided) + len(corpus.calibration)) * audits,
-            "train": per_trained * learned * seeds,
+            "train": per_trained * trained_rows * seeds,
             **{f"robustness={check}": seconds * audits for check, seconds in checks.items()},
         }
     )
@@ -79,7 +81,7 @@ def audits_of(arms: Sequence[str], seeds: int) -> int:
     >>> audits_of(("base", "adapted", "faithful"), 3)
     7
     """
-    return sum(1 if arm in ("base", AUDITED) else seeds for arm in arms)
+    return sum(1 if arm in UNTRAINED else seeds for arm in arms)
 
 
 def plan_attribution(config: Config, out: Path) -> None:
@@ -88,21 +90,25 @@ def plan_attribution(config: Config, out: Path) -> None:
     Raises:
         SaywhyError: For a method that does not exist or is not installed, or if no text can be used.
     """
-    runs = planned(config)
-    _settings(config, out)
+    method_passes = planned_passes(config)
+    _say_settings(config, out)
     probe = _Probe(config)
     corpus = probe.corpus
-    say(f"texts: {len(corpus.audited)} scored by {len(runs)} methods, {len(corpus.set_aside)} set aside")
+    say(f"texts: {len(corpus.audited)} scored by {len(method_passes)} methods, {len(corpus.set_aside)} set aside")
     seconds = {"predict and calibrate": probe.per_decision * (len(corpus.audited) + len(corpus.calibration))}
-    labelled = all(one.label is not None for one in corpus.lexicon)
-    for one in runs:
-        if one.method == "lexical" and not labelled:
+    labelled = all(example.label is not None for example in corpus.lexicon)
+    for method_pass in method_passes:
+        if method_pass.method == "lexical" and not labelled:
             say("not in it: lexical; without labels, the model labels the texts whose words are counted")
             continue
-        found = associate(corpus, [text.label for text in corpus.lexicon]) if one.method == "lexical" else {}
-        options = Options(one.operator, config.steps, config.samples, config.seeds[0], found)
-        seconds[one.name] = _rate(probe.classifier, probe.items, one.method, options) * len(corpus.audited)
-    _tell(seconds)
+        method = method_pass.method
+        associations = (
+            corpus_associations(corpus, [text.label for text in corpus.lexicon]) if method == "lexical" else {}
+        )
+        options = MethodOptions(method_pass.operator, config.steps, config.samples, config.seeds[0], associations)
+        per_text = _seconds_per_text(probe.classifier, probe.items, method, options)
+        seconds[method_pass.name] = per_text * len(corpus.audited)
+    _say_seconds(seconds)
 
 
 def plan_calibration(config: Config, out: Path) -> None:
@@ -111,89 +117,93 @@ def plan_calibration(config: Config, out: Path) -> None:
     Raises:
         SaywhyError: For a plant or method that does not exist, or a method that is not installed.
     """
-    ruler.refuse(config)
-    _settings(config, out)
-    task, seed, plants = load_task(ruler.TASK), config.seeds[0], len(config.plants)
-    measured = config.rows or ruler.ROWS
-    lessons = [PLANTS[name].lessons * config.plant_rows for name in config.plants]
+    ruler.refuse_calibration(config)
+    _say_settings(config, out)
+    task, seed, plants = load_task(ruler.RULER_TASK), config.seeds[0], len(config.plants)
+    measured = config.rows or ruler.MEASURED_TEXTS
+    training_texts = [PLANTS[name].training_factor * config.plant_rows for name in config.plants]
     say(
-        f"a plant: {'/'.join(map(str, lessons))} texts x {config.plant_epochs} to learn it, "
-        f"{config.calibration_rows} to calibrate, {ruler.HELD_OUT} to check, "
-        f"{measured} of {ruler.DRAWN * measured} to measure"
+        f"a plant: {'/'.join(map(str, training_texts))} texts x {config.plant_epochs} to learn it, "
+        f"{config.calibration_rows} to calibrate, {ruler.HELD_OUT_TEXTS} to check, "
+        f"{measured} of {ruler.DRAWN_PER_MEASURED * measured} to measure"
     )
-    drawn = ruler.texts(PLANTS[config.plants[0]], task, "test", ruler.DRAWN * PROBE, seed)
-    probe = _Probe(config, task, [one for one in drawn if one.causes])
-    found = associate(probe.corpus, [one.label for one in probe.corpus.lexicon])
-    options = {one: Options(one, config.steps, config.samples, seed, found) for one in config.operators}
-    runs = passes(config.methods, config.operators)
-    scored = sum(_rate(probe.classifier, probe.items, name, options[operator]) for name, operator in runs)
-    gauged = sum(seconds_of(partial(gauge, probe.classifier, probe.items, one, found)) for one in config.operators)
-    decided = config.calibration_rows + ruler.HELD_OUT + ruler.DRAWN * measured
-    trained = probe.trained([decided_label_row(task, one, str(one.label)) for one in probe.some]) / len(probe.some)
-    _tell(
+    drawn = ruler.plant_texts(PLANTS[config.plants[0]], task, "test", ruler.DRAWN_PER_MEASURED * PROBE_TEXTS, seed)
+    probe = _Probe(config, task, [example for example in drawn if example.causes])
+    associations = corpus_associations(probe.corpus, [example.label for example in probe.corpus.lexicon])
+    options = {
+        operator: MethodOptions(operator, config.steps, config.samples, seed, associations)
+        for operator in config.operators
+    }
+    scores_seconds = sum(
+        _seconds_per_text(probe.classifier, probe.items, method, options[operator])
+        for method, operator in method_passes(config.methods, config.operators)
+    )
+    metrics_seconds = sum(
+        seconds_of(partial(measure_metrics, probe.classifier, probe.items, operator, associations))
+        for operator in config.operators
+    )
+    decided = config.calibration_rows + ruler.HELD_OUT_TEXTS + ruler.DRAWN_PER_MEASURED * measured
+    label_rows = [decided_label_row(task, example, str(example.label)) for example in probe.examples]
+    per_label_row = probe.training_seconds(label_rows) / len(label_rows)
+    _say_seconds(
         {
-            "train": trained * config.plant_epochs * sum(lessons),
+            "train": per_label_row * config.plant_epochs * sum(training_texts),
             "calibrate, check and choose texts": probe.per_decision * decided * plants,
-            "attribution methods": scored * measured * plants,
-            "metrics": gauged / len(probe.items) * measured * plants,
+            "attribution methods": scores_seconds * measured * plants,
+            "metrics": metrics_seconds / len(probe.items) * measured * plants,
         }
     )
 
 
 class _Probe:
-    """A model that was tried on a few texts.
+    """A model that was measured on a few texts.
 
     Attributes:
         corpus: The texts that the model takes.
-        some: A few of them, or those given.
+        examples: A few of them, or those given.
         classifier: The model, calibrated on these few.
-        items: The few with its predictions.
-        per_decision: Seconds a classified text.
-        per_token: Seconds a computed token.
+        items: The few with the model's predictions.
+        per_decision: Seconds for each classified text.
     """
 
-    def __init__(self, config: Config, task: Task | None = None, some: Sequence[Example] = ()) -> None:
-        """Load the model of ``config`` and measure it; ``some`` texts of ``task``, or the first that it takes."""
-        from saywhy.models.local import LocalModel
-
-        corpus = assemble(config)
+    def __init__(self, config: Config, task: Task | None = None, examples: Sequence[Example] = ()) -> None:
+        """Load the model of ``config`` and measure it on ``examples`` of ``task``, or on a few that the model takes."""
+        corpus = assemble_corpus(config)
         refuse_empty(corpus, config)
-        model = load(config.model, config.token_budget, config.precision)
-        assert isinstance(model, LocalModel)
-        self.model, task = model, task or corpus.task
-        plain = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
-        texts = list({one.id: one for pool in corpus.pools().values() for one in pool}.values())
-        self.corpus: Corpus = corpus.without(audit.unusable(plain, texts))
+        model = open_model(config.model, config.token_budget, config.precision)
+        task = task or corpus.task
+        uncalibrated = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
+        texts = list({example.id: example for pool in corpus.pools().values() for example in pool}.values())
+        self.corpus: Corpus = corpus.without(audit.unusable(uncalibrated, texts))
         refuse_empty(self.corpus, config, "calibration")
-        self.some = list(some)[:PROBE] or sample(self.corpus.audited, PROBE, config.data_seed)
-        self.classifier = Classifier(model, task, calibrate(model, task, self.some))
-        decided, before = self.corpus.calibration[:DECIDED], model.tokens
-        spent = seconds_of(lambda: plain.predict_examples(decided))
-        self.per_decision, self.per_token = spent / len(decided), spent / max(model.tokens - before, 1)
-        predicted = self.classifier.predict_examples(self.some)
-        self.items = [Item(*pair) for pair in zip(self.some, predicted, strict=True)]
+        self.examples = list(examples)[:PROBE_TEXTS] or nested_sample(
+            self.corpus.audited, PROBE_TEXTS, config.data_seed
+        )
+        self.classifier = Classifier(model, task, calibrate(model, task, self.examples))
+        decided = self.corpus.calibration[:CLASSIFIED_TEXTS]
+        self.per_decision = seconds_of(lambda: uncalibrated.predict_examples(decided)) / len(decided)
+        predicted = self.classifier.predict_examples(self.examples)
+        self.items = [Item(*pair) for pair in zip(self.examples, predicted, strict=True)]
 
-    def trained(self, made: Sequence[Mapping[str, Any]]) -> float:
+    def training_seconds(self, training_rows: Sequence[Mapping[str, Any]]) -> float:
         """Return the seconds that one pass over training rows takes."""
-        chat = self.model.chat
-        tokens = sum(len(chat.ids([chat.close([*row["prompt"], *row["completion"]])])[0]) for row in made)
-        return TRAIN_COST * self.per_token * tokens
+        return training_seconds(self.classifier.model, training_rows)
 
 
-def _settings(config: Config, out: Path) -> None:
+def _say_settings(config: Config, out: Path) -> None:
     for key, value in resolved(config).items():
         say(f"{key}: {value}")
     say(f"out: {out}")
 
 
-def _rate(classifier: Classifier, items: Sequence[Item], method: str, options: Options) -> float:
+def _seconds_per_text(classifier: Classifier, items: Sequence[Item], method: str, options: MethodOptions) -> float:
     """Return the seconds that an attribution method takes for a text; what it loads first is not counted."""
     METHODS[method](classifier, items[:1], options)
     return seconds_of(lambda: METHODS[method](classifier, items, options)) / len(items)
 
 
-def _tell(seconds: Mapping[str, float]) -> None:
+def _say_seconds(seconds: Mapping[str, float]) -> None:
     """Print the seconds of each stage."""
-    for stage, spent in seconds.items():
-        say(f"about {spent / 60:.1f} min: {stage}")
-    say(f"about {sum(seconds.values()) / 60:.0f} min in all, measured on {PROBE} texts here")
+    for stage, stage_seconds in seconds.items():
+        say(f"about {stage_seconds / 60:.1f} min: {stage}")
+    say(f"about {sum(seconds.values()) / 60:.0f} min in all, measured on {PROBE_TEXTS} texts here")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from saywhy.config import Config
 from saywhy.folders.store import read_lines
-from saywhy.processes import first
+from saywhy.processes import is_first_process
 from saywhy.progress import progress, say
-from saywhy.records import STYLES, SaywhyError
+from saywhy.records import STYLES, Example, SaywhyError
 from saywhy.report.card import write_card
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
 from saywhy.runs.run import Run
 from saywhy.tasks.corpus import refuse_empty
-from saywhy.training import rows as lessons
-from saywhy.training import turns
+from saywhy.training.rows import NOTHING_FLIPS, text_rows
+from saywhy.training.targets import pseudo_faithful
 
 
 def write_targets(config: Config, out: Path) -> Path:
@@ -28,40 +29,40 @@ def write_targets(config: Config, out: Path) -> Path:
     """
     run = Run(config, out, arms=("base",))
     refuse_empty(run.corpus, config, "arms")
-    size, examples = config.chunk, run.corpus.arms
-    classifier, pinned = run.classifier("base", config.seeds[0]), run.pinned
+    seed, examples, pinned = config.seeds[0], run.corpus.arms, run.classifiers.pinned
+    run.classifiers.ensure_calibrated("base", seed)
+    classifier = run.classifiers.classifier("base", seed)
 
-    def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
-        part = examples[number * size : (number + 1) * size]
-        items, found = lessons.pseudo_faithful(classifier, part, pinned, config)
+    def explain(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
+        items, targets = pseudo_faithful(classifier, part, pinned, config)
         bar.tick(len(part))
-        kept = [i for i, one in enumerate(found) if one["attribution"].hit or not config.verified]
-        rows = turns.rows(run.corpus.task, [items[i] for i in kept], [found[i] for i in kept], config.train_styles)
-        hits: list[dict[str, Any]] = [{style: one[style].hit for style in STYLES} for one in found]
+        kept = [i for i, of_text in enumerate(targets) if of_text["attribution"].hit or not config.verified]
+        rows = text_rows(run.corpus.task, [items[i] for i in kept], [targets[i] for i in kept], config.train_styles)
+        hits: list[dict[str, Any]] = [{style: of_text[style].hit for style in STYLES} for of_text in targets]
         return {"targets": rows, "hits": hits}
 
     with progress("targets", len(examples), shared=True) as bar:
-        run.folder.stage("", ("targets", "hits"), -(-len(examples) // size), chunk)
+        run.folder.stage_over("", ("targets", "hits"), examples, config.chunk, explain)
     hits = read_lines(out / "hits.jsonl")
-    rates = {style: round(sum(bool(one[style]) for one in hits) / len(hits), 3) for style in STYLES}
+    rates = {style: round(sum(bool(of_text[style]) for of_text in hits) / len(hits), 3) for style in STYLES}
     run.folder.note(counts={"targets": {"n": len(hits), "hits": rates}})
     if not (out / "targets.jsonl").stat().st_size:
-        raise SaywhyError(lessons.NOTHING_FLIPS)
+        raise SaywhyError(NOTHING_FLIPS)
     say(f"share of {len(hits)} texts in which a hit was found: {rates}")
     return out / "targets.jsonl"
 
 
 def train_adapter(config: Config, out: Path) -> Path:
     """Train ``adapted`` and ``faithful`` and put the adapter that ships into ``out``/adapter."""
-    run = Run(config, out)
-    seed = config.seeds[0]
-    run.classifier("faithful", seed)  # made, calibrated, its constants written beside it
-    made = run.make("faithful", seed)
+    run, seed = Run(config, out), config.seeds[0]
+    run.ensure_trained("faithful", seed)
+    run.classifiers.ensure_calibrated("faithful", seed)  # its constants travel with it
+    adapter = run.models.adapter("faithful", seed)
     shipped = out / "adapter"
-    if made and first() and not shipped.exists():
+    if adapter and is_first_process() and not shipped.exists():
         part = shipped.with_name(".adapter.part")
         shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(made, part)
-        write_card(part, [summarise(load_run(out))], "faithful", place=made.parent)
+        shutil.copytree(adapter, part)
+        write_card(part, [summarise(load_run(out))], "faithful", arm_folder=adapter.parent)
         part.rename(shipped)
     return shipped

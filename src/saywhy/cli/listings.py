@@ -17,9 +17,9 @@ def tasks() -> None:
 
 def models() -> None:
     """List the models that need no hub, and what else `model=` takes."""
-    from saywhy.models.spec import BUILT_IN
+    from saywhy.models.spec import BUILT_IN_MODELS
 
-    for name, note in BUILT_IN.items():
+    for name, note in BUILT_IN_MODELS.items():
         say(f"{name}: {note}")
     say("FOLDER: a transformers model with a chat template (safetensors), or a PEFT adapter")
     say("FILE.gguf: any architecture that transformers can dequantise")
@@ -30,6 +30,6 @@ def settings() -> None:
     """List every KEY=VALUE with its default and what it means."""
     for key, field in Config.model_fields.items():
         default = field.default
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
-        say(f"{key}={shown}\n    {field.description}")
+        default_text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
+        say(f"{key}={default_text}\n    {field.description}")
     say("out=FOLDER\n    Where the run goes; the default is runs/VERB.")

@@ -1,11 +1,11 @@
-"""A sitting: one process, or the processes of one launch, at work in a folder, and nobody else.
+"""Locks: a folder is used by one process, or by the processes of one launch, and by no others.
 
 The first process holds ``.lock`` in the folder, the others ``.lock-1``, ``.lock-2``, ... These are locks of the
 operating system (flock): they end with their process, however it ends, so there is none to clear away by hand.
 
 Processes wait for each other by waiting for files. They must see one folder in any case, a wait for a file has no limit
 that a long chunk could exceed, and processes that resume at different points cannot get out of step, as they would
-with barriers that count calls. A process that waits looks whether the others still hold their locks.
+with barriers that count calls. A process that waits checks that the others still hold their locks.
 """
 
 from __future__ import annotations
@@ -22,63 +22,63 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from saywhy.processes import first, launch, rank, world
+from saywhy.processes import is_first_process, launch_name, process_rank, world_size
 from saywhy.records import SaywhyError
 
-LOCK = ".lock"
-PATIENCE = 2.0
-"""Seconds for which a lock that another process holds is asked for again: it may be ending."""
-START = 1800.0
+LOCK_FILE = ".lock"
+LOCK_PATIENCE = 2.0
+"""Seconds for which a lock that another process holds is tried again: that process may be ending."""
+LAUNCH_PATIENCE = 1800.0
 """Seconds within which all processes of a launch must have begun."""
-_TAKEN = (errno.EACCES, errno.EAGAIN)
+_LOCKED_ERRORS = (errno.EACCES, errno.EAGAIN)
 _LAUNCHER = os.getppid()
 
-_known: weakref.WeakValueDictionary[Path, _Lock] = weakref.WeakValueDictionary()
-_kept: dict[Path, _Lock] = {}
+_open_locks: weakref.WeakValueDictionary[Path, _HeldLock] = weakref.WeakValueDictionary()
+_launch_locks: dict[Path, _HeldLock] = {}
 """Held until this process ends: of a launch, so that the others can tell "left this folder" from "died"."""
 
 
-class _Lock:
-    """A locked file that says who holds it; it is let go with the last reference to it, or with the process."""
+class _HeldLock:
+    """A locked file that says who holds it; it is released with the last reference to it, or with the process."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        handle, _ = _taken(path, PATIENCE)
-        told = {"pid": os.getpid(), "host": socket.gethostname(), "launch": launch(), "launcher": _LAUNCHER}
+        handle, _ = _take_lock(path, LOCK_PATIENCE)
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "launch": launch_name(), "launcher": _LAUNCHER}
         os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(told).encode(), 0)
-        weakref.finalize(self, _let_go, path, handle, os.getpid())
+        os.pwrite(handle, json.dumps(holder).encode(), 0)
+        weakref.finalize(self, _release_lock, path, handle, os.getpid())
 
 
-def _taken(path: Path, patience: float) -> tuple[int, bool]:
+def _take_lock(path: Path, patience: float) -> tuple[int, bool]:
     """Return the locked file ``path``, made if missing, and whether it is really locked.
 
     Args:
         path: The file.
-        patience: Seconds for which it is asked for.
+        patience: Seconds for which it is tried.
 
     Raises:
         SaywhyError: If another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + patience
+    deadline = time.monotonic() + patience
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        locked = _flock(handle)
-        # Who held it may have removed it: then what is locked is no longer what the others find.
+        locked = _try_lock(handle)
+        # The former holder may have removed the file: then the others no longer find the file that is locked here.
         if locked is not False and path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
             return handle, locked is True
         os.close(handle)
-        if time.monotonic() > until:
-            told = _told(path)
+        if time.monotonic() > deadline:
+            holder = _lock_holder(path)
             raise SaywhyError(
-                f"{path.parent} is in use by process {told.get('pid')} on {told.get('host')}: wait until it has ended, "
-                "or choose another folder with out=FOLDER"
+                f"{path.parent} is in use by process {holder.get('pid')} on {holder.get('host')}: "
+                "wait until it has ended, or choose another folder with out=FOLDER"
             )
         time.sleep(0.05)
 
 
-def _flock(handle: int, *, shared: bool = False) -> bool | None:
+def _try_lock(handle: int, *, shared: bool = False) -> bool | None:
     """Lock an open file; False if another process holds it, None where there are no such locks."""
     try:
         import fcntl
@@ -87,20 +87,20 @@ def _flock(handle: int, *, shared: bool = False) -> bool | None:
     try:
         fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
-        return False if error.errno in _TAKEN else None
+        return False if error.errno in _LOCKED_ERRORS else None
     return True
 
 
-def _let_go(path: Path, handle: int, owner: int) -> None:
+def _release_lock(path: Path, handle: int, owner: int) -> None:
     if os.getpid() != owner:
         return  # a forked child
-    if world() == 1:
+    if world_size() == 1:
         path.unlink(missing_ok=True)
     os.close(handle)
 
 
-def _told(path: Path) -> dict[str, Any]:
-    """Return what a lock says of its holder; {} if it is not there or not yet written."""
+def _lock_holder(path: Path) -> dict[str, Any]:
+    """Return the holder that a lock file names (pid, host, launch, launcher); {} if it is missing or empty."""
     try:
         return dict(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError):
@@ -108,13 +108,13 @@ def _told(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def turn(path: Path) -> Iterator[bool]:
-    """Wait for one's turn, of all processes of all launches, at what the lock ``path`` stands for.
+def exclusive_lock(path: Path) -> Iterator[bool]:
+    """Hold the lock ``path`` alone, among all processes of all launches; wait for it as long as it takes.
 
     Yields:
-        Whether it is really one's own: not on a file system without locks.
+        Whether it is really locked: not on a file system without locks.
     """
-    handle, locked = _taken(path, math.inf)
+    handle, locked = _take_lock(path, math.inf)
     try:
         yield locked
     finally:
@@ -122,35 +122,35 @@ def turn(path: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-class Sitting:
-    """This process's part in the work on a folder.
+class FolderLock:
+    """This process's lock on a folder, and its waits for the other processes of the launch.
 
     Attributes:
         folder: The folder.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Come in; several objects of one process share a lock.
+        """Take the lock; several objects of one process share it.
 
         Raises:
-            SaywhyError: If another process, of another launch, is at work there; if process 0 does not come.
+            SaywhyError: If another process, of another launch, holds it; if process 0 does not begin.
         """
         self.folder = folder.resolve()
         self._began = time.monotonic()
-        if not first():
-            self.wait(lambda: _of_launch(_told(self.folder / LOCK)), "its start")
-        path = _place(self.folder, rank())
-        self._lock = _known.get(path) or _Lock(path)
-        _known[path] = self._lock
-        if world() > 1:
-            _kept[path] = self._lock
+        if not is_first_process():
+            self.wait(lambda: _is_of_this_launch(_lock_holder(self.folder / LOCK_FILE)), "its start")
+        path = _lock_path(self.folder, process_rank())
+        self._lock = _open_locks.get(path) or _HeldLock(path)
+        _open_locks[path] = self._lock
+        if world_size() > 1:
+            _launch_locks[path] = self._lock
 
-    def wait(self, ready: Callable[[], bool], what: str) -> None:
-        """Wait until ``ready``, which another process of the launch sees to.
+    def wait(self, ready: Callable[[], bool], awaited: str) -> None:
+        """Wait until ``ready``, which another process of the launch brings about.
 
         Args:
-            ready: Asked again and again, at most a second apart.
-            what: What is waited for, for the message.
+            ready: Called again and again, at most a second apart.
+            awaited: What is waited for, for the message.
 
         Raises:
             SaywhyError: If a process of this launch has ended before.
@@ -160,50 +160,53 @@ class Sitting:
             gone = self._gone()
             if gone and not ready():
                 raise SaywhyError(
-                    f"{gone} before {what} was there in {self.folder}: what was computed is kept, run the same "
+                    f"{gone} before {awaited} was there in {self.folder}: what was computed is kept, run the same "
                     "command again"
                 )
             time.sleep(pause)
             pause = min(1.5 * pause, 1.0)
 
     def _gone(self) -> str | None:
-        """Return which process of the launch is no longer there, None if none is known to be gone."""
-        late = time.monotonic() - self._began > START
-        for number in set(range(world())) - {rank()}:
-            alive = [_alive(_place(folder, number)) for folder in {self.folder, *(path.parent for path in _kept)}]
+        """Return which process of the launch has ended or did not begin, as a message; None if none is known to."""
+        late = time.monotonic() - self._began > LAUNCH_PATIENCE
+        for number in set(range(world_size())) - {process_rank()}:
+            alive = [
+                _is_holder_alive(_lock_path(folder, number))
+                for folder in {self.folder, *(path.parent for path in _launch_locks)}
+            ]
             if False in alive:
-                return f"process {number} of {world()} has ended"
+                return f"process {number} of {world_size()} has ended"
             if late and not any(alive):
-                return f"process {number} of {world()} did not begin within {START / 60:.0f} minutes"
+                return f"process {number} of {world_size()} did not begin within {LAUNCH_PATIENCE / 60:.0f} minutes"
         return None
 
 
-def _place(folder: Path, number: int) -> Path:
-    return folder / (f"{LOCK}-{number}" if number else LOCK)
+def _lock_path(folder: Path, number: int) -> Path:
+    return folder / (f"{LOCK_FILE}-{number}" if number else LOCK_FILE)
 
 
-def _of_launch(told: dict[str, Any]) -> bool:
+def _is_of_this_launch(holder: dict[str, Any]) -> bool:
     """Whether a lock was taken in this launch, not in one of the same name that was killed before it."""
-    here = told.get("host") == socket.gethostname()
-    return told.get("launch") == launch() and (not here or told.get("launcher") == _LAUNCHER)
+    same_host = holder.get("host") == socket.gethostname()
+    return holder.get("launch") == launch_name() and (not same_host or holder.get("launcher") == _LAUNCHER)
 
 
-def _alive(path: Path) -> bool | None:
-    """Whether the holder of a lock of this launch lives; None if that cannot be said.
+def _is_holder_alive(path: Path) -> bool | None:
+    """Whether the holder of a lock of this launch is alive; None if that is not known.
 
-    Of other machines it is not said: not every shared file system carries locks between them. There the launcher ends
-    all processes when one ends.
+    A holder on another machine counts as alive: not every shared file system carries locks between machines. There the
+    launcher ends all processes when one ends.
     """
-    told = _told(path)
-    if not _of_launch(told):
+    holder = _lock_holder(path)
+    if not _is_of_this_launch(holder):
         return None
-    if told.get("host") != socket.gethostname():
+    if holder.get("host") != socket.gethostname():
         return True
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        return _flock(handle, shared=True) is not True
+        return _try_lock(handle, shared=True) is not True
     finally:
         os.close(handle)

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from saywhy.config import differences, told
-from saywhy.folders.lock import LOCK
+from saywhy.folders.lock import LOCK_FILE
 from saywhy.folders.shared import SharedFolder
-from saywhy.folders.store import lacks, read_object, write_json
-from saywhy.processes import first
+from saywhy.folders.store import object_problem, read_object, write_json
+from saywhy.processes import is_first_process
 from saywhy.progress import say
-from saywhy.records import SCHEMA, SaywhyError
+from saywhy.records import ROW_SCHEMA, SaywhyError
+from saywhy.settings import differences, with_defaults
 
 
 class RunFolder(SharedFolder):
@@ -32,41 +32,41 @@ class RunFolder(SharedFolder):
         Args:
             path: The folder; made if missing.
             config: The resolved settings. A folder of other settings is refused.
-            facts: What else ``run.json`` is to say (versions, prompts, task, ...).
-            unbound: Settings that may be others than those of the folder, which takes the new ones over.
+            facts: What else ``run.json`` holds (versions, prompts, task, ...).
+            unbound: Settings that may differ from those of the folder; it then records the new ones.
 
         Raises:
             SaywhyError: If the folder holds another run, or something else, or if another process is at work in it.
         """
         file = path / "run.json"
-        # What is there is listed first: another process of this launch may be writing the manifest just now.
-        there = [one.name for one in path.iterdir()] if path.exists() else []
-        if any(not name.startswith((LOCK, f".{file.name}.")) for name in there) and not file.is_file():
+        # The folder is listed first: another process of this launch may be writing the manifest just now.
+        names = [entry.name for entry in path.iterdir()] if path.exists() else []
+        if any(not name.startswith((LOCK_FILE, f".{file.name}.")) for name in names) and not file.is_file():
             raise SaywhyError(f"{path} is no run folder and not empty: choose another with out=FOLDER")
         super().__init__(path)
-        if first() and not file.is_file():
-            write_json(file, {"schema": SCHEMA, "config": dict(config), **facts, "seconds": {}, "counts": {}})
-        self.sitting.wait(file.is_file, file.name)
+        if is_first_process() and not file.is_file():
+            write_json(file, {"schema": ROW_SCHEMA, "config": dict(config), **facts, "seconds": {}, "counts": {}})
+        self.lock.wait(file.is_file, file.name)
         self.manifest = read_object(file)
         if self.manifest.get("bank"):
             raise SaywhyError(f"{path} is a released bank, without its texts: choose another with out=FOLDER")
         self._check(config, facts, unbound)
         self._compare_formats(facts)
-        now = {key: config[key] for key in unbound}
-        if now != {key: self.manifest["config"].get(key) for key in now}:
-            self.note(config=now)
+        new = {key: config[key] for key in unbound}
+        if new != {key: self.manifest["config"].get(key) for key in new}:
+            self.note(config=new)
 
     def _check(self, config: Mapping[str, Any], facts: Mapping[str, Any], unbound: Sequence[str]) -> None:
-        if self.manifest.get("schema") != SCHEMA:
-            raise SaywhyError(f"{self.path} was written by schema {self.manifest.get('schema')}, this is {SCHEMA}")
-        if problem := lacks(self.manifest, ("config", "seconds")):
+        if self.manifest.get("schema") != ROW_SCHEMA:
+            raise SaywhyError(f"{self.path} was written by schema {self.manifest.get('schema')}, this is {ROW_SCHEMA}")
+        if problem := object_problem(self.manifest, ("config", "seconds")):
             raise SaywhyError(f"{self.path / 'run.json'} is damaged ({problem}): choose another folder with out=FOLDER")
-        changed = differences(told(self.manifest["config"]), told(config), unbound)
+        changed = differences(with_defaults(self.manifest["config"]), with_defaults(config), unbound)
         for fact in ("task", "prompts", "data"):
             changed += differences(self.manifest.get(fact, {}), facts.get(fact, {}))
-        mine, theirs = self.manifest.get("model", {}), facts.get("model", {})
+        recorded, current = self.manifest.get("model", {}), facts.get("model", {})
         for key in ("fingerprint", "adapter"):
-            changed += differences({key: mine.get(key)}, {key: theirs.get(key)})
+            changed += differences({key: recorded.get(key)}, {key: current.get(key)})
         if changed:
             raise SaywhyError(
                 f"{self.path} holds another run ({'; '.join(changed)}): choose another folder with out=FOLDER, "
@@ -74,12 +74,12 @@ class RunFolder(SharedFolder):
             )
 
     def _compare_formats(self, facts: Mapping[str, Any]) -> None:
-        """Say, and keep, that a run goes on with other numbers than it was begun with: on another machine."""
-        begun, now = (_number_format(one.get("model", {})) for one in (self.manifest, facts))
-        if begun and now and begun != now:
-            say(f"{self.path} was begun on {begun}, and goes on on {now}: verdicts that are close may differ")
-            also = self.manifest["model"].get("also", [])
-            self.note(model={"also": list(dict.fromkeys([*also, now]))})
+        """Print and record that a run goes on in another number format, or on another device, than it was begun in."""
+        recorded, current = (_number_format(run_facts.get("model", {})) for run_facts in (self.manifest, facts))
+        if recorded and current and recorded != current:
+            say(f"{self.path} was begun on {recorded}, and goes on on {current}: verdicts that are close may differ")
+            formats = self.manifest["model"].get("also", [])
+            self.note(model={"also": list(dict.fromkeys([*formats, current]))})
 
     def note(self, **facts: Any) -> None:
         """Write facts into ``run.json``; dicts are merged."""
@@ -104,7 +104,7 @@ class RunFolder(SharedFolder):
 
 
 def _number_format(model: Mapping[str, Any]) -> str | None:
-    """Return what ``run.json`` says of device and number format, None if it does not."""
+    """Return the device and number format that ``run.json`` records of its model, None if it has none."""
     if "products" not in model:
         return None
     return f"{model.get('device')}, {model.get('dtype')} weights, {model['products']} products"

@@ -13,27 +13,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from saywhy.processes import rank
+from saywhy.processes import process_rank
 from saywhy.records import Record, SaywhyError
 
-T = TypeVar("T")
-R = TypeVar("R", bound=Record)
+Parsed = TypeVar("Parsed")
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
-PACKED = ".gz"
+GZIP_SUFFIX = ".gz"
 """Behind the name of a file that is compressed (released banks)."""
 
 
-def write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all; compressed if its name ends in ``.gz``.
 
     Raises:
-        OSError: If it cannot be written, as on a full disk; it names the file, and half of it is not left behind.
+        OSError: If it cannot be written, as on a full disk; it names the file, and no half-written file is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{rank()}.part")
+    part = path.with_name(f".{path.name}.{process_rank()}.part")
     try:
         with part.open("wb") as stream:
-            stream.write(_packed(text) if path.suffix == PACKED else text.encode("utf-8"))
+            stream.write(_gzipped(text) if path.suffix == GZIP_SUFFIX else text.encode("utf-8"))
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
@@ -44,84 +44,91 @@ def write(path: Path, text: str) -> None:
 
 
 @contextmanager
-def saving(folder: Path) -> Iterator[None]:
-    """Say in one line what torch, safetensors and tokenizers say in their own ways: they cannot write ``folder``."""
+def readable_save_errors(folder: Path) -> Iterator[None]:
+    """Turn the errors of torch, safetensors and tokenizers into one line: ``folder`` cannot be written.
+
+    Raises:
+        SaywhyError: If a library cannot write; an OSError stays what it is.
+    """
     try:
         yield
     except (OSError, SaywhyError):
         raise
-    except Exception as error:  # each has a kind of its own for a full disk
-        said = str(error).strip().partition("\n")[0][:120]
+    except Exception as error:  # each library raises its own kind for a full disk
+        message = str(error).strip().partition("\n")[0][:120]
         raise SaywhyError(
-            f"{folder} cannot be written ({said}): what was computed is kept; free space and run the same command again"
+            f"{folder} cannot be written ({message}): what was computed is kept; "
+            "free space and run the same command again"
         ) from error
 
 
-def _packed(text: str) -> bytes:
+def _gzipped(text: str) -> bytes:
     """Compress without time or name, so that the same text gives the same bytes."""
-    whole = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=whole, mtime=0) as stream:
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as stream:
         stream.write(text.encode("utf-8"))
-    return whole.getvalue()
+    return buffer.getvalue()
 
 
-def existing(path: Path) -> Path | None:
+def existing_file(path: Path) -> Path | None:
     """Return ``path``, or its compressed twin where only that is there; None if neither is."""
-    twin = path.with_name(path.name + PACKED)
+    twin = path.with_name(path.name + GZIP_SUFFIX)
     return path if path.is_file() else twin if twin.is_file() else None
 
 
-def read(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Return the text of a file, or of its compressed twin where only that is there.
 
     Raises:
         SaywhyError: If it is damaged.
     """
-    found = existing(path) or path
+    file = existing_file(path) or path
     try:
-        content = found.read_bytes()
-        return (gzip.decompress(content) if found.suffix == PACKED else content).decode("utf-8")
+        content = file.read_bytes()
+        return (gzip.decompress(content) if file.suffix == GZIP_SUFFIX else content).decode("utf-8")
     except (gzip.BadGzipFile, EOFError, ValueError, zlib.error) as error:
-        raise SaywhyError(f"{found} is damaged ({error}): {_mend(found, 'delete it and run again')}") from error
+        raise SaywhyError(f"{file} is damaged ({error}): {_repair_advice(file, 'delete it and run again')}") from error
 
 
-def _mend(path: Path, otherwise: str) -> str:
-    """Return what to do about a damaged file: a compressed one is of a bank, which no run makes again."""
-    return "restore it" if path.suffix == PACKED else otherwise
+def _repair_advice(path: Path, otherwise: str) -> str:
+    """Return what to do about a damaged file: a compressed one belongs to a bank, which no run makes again."""
+    return "restore it" if path.suffix == GZIP_SUFFIX else otherwise
 
 
 def write_json(path: Path, data: Any) -> None:
     """Write ``data`` as readable JSON, whole or not at all."""
-    write(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write JSONL, whole or not at all."""
-    write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 @contextmanager
-def placed(out: Path, what: str, is_one: Callable[[Path], bool]) -> Iterator[Path]:
-    """Give a folder to fill, which takes the place of ``out`` (absolute) if all goes well; else that stays as it was.
+def replacing_folder(out: Path, kind: str, is_kind: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield a new folder that takes the place of ``out`` (absolute) if the block ends without an error.
+
+    Else ``out`` stays as it was.
 
     Raises:
-        SaywhyError: If there is something else than nothing, an empty folder, or a ``what``, as ``is_one`` says.
+        SaywhyError: If ``out`` is something else than nothing, an empty folder, or a ``kind``, as ``is_kind`` says.
     """
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not is_one(out))):
-        raise SaywhyError(f"{out} is no {what} and not empty: give another folder")
-    part, old = (out.with_name(f".{out.name}.{end}") for end in ("part", "old"))
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not is_kind(out))):
+        raise SaywhyError(f"{out} is no {kind} and not empty: give another folder")
+    part, old = (out.with_name(f".{out.name}.{ending}") for ending in ("part", "old"))
     shutil.rmtree(part, ignore_errors=True)
     try:
         yield part
-        _put(part, out, old)
+        _swap_folders(part, out, old)
     finally:
         shutil.rmtree(part, ignore_errors=True)
         if out.exists():
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _put(part: Path, out: Path, old: Path) -> None:
-    """Put the folder ``part`` in the place of ``out``, which goes to ``old``, and comes back if that fails."""
+def _swap_folders(part: Path, out: Path, old: Path) -> None:
+    """Move the folder ``part`` to ``out``, and ``out`` to ``old``; move it back if that fails."""
     if out.exists():
         out.rename(old)
     try:
@@ -150,10 +157,10 @@ def read_object(path: Path, *keys: str) -> dict[str, Any]:
     Raises:
         SaywhyError: If it is damaged, or lacks one of ``keys``.
     """
-    found = read_json(path)
-    if problem := lacks(found, keys):
+    data = read_json(path)
+    if problem := object_problem(data, keys):
         raise SaywhyError(f"{path} is damaged ({problem}): delete it and run again")
-    return cast(dict[str, Any], found)
+    return cast(dict[str, Any], data)
 
 
 def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
@@ -164,30 +171,32 @@ def read_lines(path: Path, *keys: str) -> list[dict[str, Any]]:
     """
 
     def checked(line: Any) -> dict[str, Any]:
-        if problem := lacks(line, keys):
+        if problem := object_problem(line, keys):
             raise ValueError(problem)
         return cast(dict[str, Any], line)
 
-    return list(_read(path, checked))
+    return list(_parsed_lines(path, checked))
 
 
-def read_records(path: Path, kind: type[R], *, unfinished: bool = False) -> list[R]:
+def read_records(path: Path, kind: type[AnyRecord], *, unfinished: bool = False) -> list[AnyRecord]:
     """Read one record a line, compressed or not.
 
     Args:
         path: The file.
-        kind: What it holds.
+        kind: The class of its records.
         unfinished: Leave out a last line that a killed run left half-written.
 
     Raises:
         SaywhyError: If a line is no such record.
     """
-    return list(_read(path, kind.from_dict, kind.__name__, unfinished=unfinished))
+    return list(_parsed_lines(path, kind.from_dict, kind.__name__, unfinished=unfinished))
 
 
-def _read(path: Path, make: Callable[[Any], T], name: str = "object", *, unfinished: bool = False) -> Iterator[T]:
-    found = existing(path) or path
-    lines = read(found).split("\n")  # and nothing else: texts may hold other line ends
+def _parsed_lines(
+    path: Path, make: Callable[[Any], Parsed], name: str = "object", *, unfinished: bool = False
+) -> Iterator[Parsed]:
+    file = existing_file(path) or path
+    lines = read_text(file).split("\n")  # and nothing else: texts may hold other line ends
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -196,13 +205,15 @@ def _read(path: Path, make: Callable[[Any], T], name: str = "object", *, unfinis
         except (ValueError, TypeError, AttributeError) as error:
             if unfinished and number == len(lines):
                 return
-            what = f"line {number} of {found} is no {name} ({error})"
-            raise SaywhyError(f"{what}: {_mend(found, 'delete the line, or the file and run again')}") from error
+            problem = f"line {number} of {file} is no {name} ({error})"
+            raise SaywhyError(
+                f"{problem}: {_repair_advice(file, 'delete the line, or the file and run again')}"
+            ) from error
 
 
-def lacks(found: Any, keys: Sequence[str]) -> str | None:
-    """Return why ``found`` is no object with ``keys``, None if it is."""
-    if not isinstance(found, dict):
+def object_problem(data: Any, keys: Sequence[str]) -> str | None:
+    """Return why ``data`` is no JSON object with ``keys``, None if it is."""
+    if not isinstance(data, dict):
         return "no JSON object"
-    missing = [key for key in keys if key not in found]
+    missing = [key for key in keys if key not in data]
     return f"it lacks {missing[0]!r}" if missing else None

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from saywhy.measure import bounds as free
 from saywhy.measure import readouts
-from saywhy.measure.edits import Item, Verdicts, drop, every_edit, hits, recheck, stand_in, verdicts
+from saywhy.measure.bounds import Bounds, open_removals, open_swaps, size_bounds
+from saywhy.measure.edits import Item, every_edit, items_of, stand_in
 from saywhy.measure.predict import Classifier
+from saywhy.measure.verdicts import Verdict, judge_edits
 from saywhy.models.interface import Tick
 from saywhy.protocol import prompts, styles
 from saywhy.records import (
+    CounterfactualGrid,
     Decision,
     Example,
     Explanation,
-    Grid,
     Operator,
     Readout,
     Row,
@@ -26,15 +27,16 @@ from saywhy.records import (
     Setting,
     StyleName,
     Table,
+    is_hit,
 )
 from saywhy.tasks.lexicon import Pinned
 
-ROOM = 256
+REPLY_HEADROOM = 256
 """Tokens kept free behind a text for the request and the reply."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AuditPlan:
     """What an audit asks for.
 
     Attributes:
@@ -57,17 +59,25 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What an audit of some texts found."""
+class AuditRecords:
+    """What an audit of some texts gives."""
 
     rows: list[Row] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
-    grids: list[Grid] = field(default_factory=list)
+    grids: list[CounterfactualGrid] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One explanation of one item, read."""
+class Answer:
+    """What one request for an explanation of one text brought.
+
+    Attributes:
+        style: The style that was asked for.
+        setting: one-word or free.
+        readout: How the explanation was got.
+        reply: The generated reply; None for constrained readouts.
+        explanation: What it says, read.
+    """
 
     style: StyleName
     setting: Setting
@@ -89,12 +99,15 @@ def unusable(classifier: Classifier, examples: Sequence[Example]) -> list[SetAsi
     A redaction or counterfactual copies the text: there must be room for it twice.
     """
     chats = [
-        [*prompts.question(classifier.task, one.text, one.context), {"role": "assistant", "content": one.text}]
-        for one in examples
+        [
+            *prompts.question_chat(classifier.task, example.text, example.context),
+            {"role": "assistant", "content": example.text},
+        ]
+        for example in examples
     ]
-    reasons = classifier.model.objections(chats, ROOM)
+    reasons = classifier.model.objections(chats, REPLY_HEADROOM)
     task = classifier.task.name
-    return [SetAside(one.id, task, reason) for one, reason in zip(examples, reasons, strict=True) if reason]
+    return [SetAside(example.id, task, reason) for example, reason in zip(examples, reasons, strict=True) if reason]
 
 
 def decide(
@@ -103,8 +116,8 @@ def decide(
     """Return the prediction for each example, as kept for accuracy and agreement."""
     task = classifier.task.name
     return [
-        Decision(one.id, task, arm, seed, one.label, found.label, found.raw_label, found.margin)
-        for one, found in zip(examples, classifier.predict_examples(examples, tick), strict=True)
+        Decision(example.id, task, arm, seed, example.label, after.label, after.raw_label, after.margin)
+        for example, after in zip(examples, classifier.predict_examples(examples, tick), strict=True)
     ]
 
 
@@ -113,140 +126,123 @@ def decision(row: Row) -> Decision:
     return Decision(row.id, row.task, row.arm, row.seed, row.gold, row.prediction, row.raw_prediction, row.margin)
 
 
-def audit(classifier: Classifier, examples: Sequence[Example], plan: Plan, tick: Tick | None = None) -> Findings:
+def audit(
+    classifier: Classifier, examples: Sequence[Example], plan: AuditPlan, tick: Tick | None = None
+) -> AuditRecords:
     """Audit some texts: every style, setting, readout and operator of ``plan``."""
-    predictions = classifier.predict_examples(examples)
-    items = [Item(*pair) for pair in zip(examples, predictions, strict=True)]
-    found = Findings()
+    items = items_of(classifier, examples)
     pinned = plan.pinned if "counterfactual" in plan.styles else None
-    made, swapped = every_edit(classifier, items, plan.operators, pinned)
-    for per_operator in made.values():
-        found.tables.extend(per_operator)
-    found.grids.extend(swapped)
-    said = _ask(classifier, items, plan)
+    tables, grids = every_edit(classifier, items, plan.operators, pinned)
+    answers = _ask(classifier, items, plan)
+    records = AuditRecords([], [table for by_text in tables.values() for table in by_text], grids)
     for operator in plan.operators:
         # A counterfactual takes nothing out: it is judged once, beside the primary operator.
-        mine = said if operator == plan.operators[0] else [_removals(one) for one in said]
-        found.rows.extend(_Judge(classifier, plan, operator, items, made[operator], found.grids).rows(mine))
+        judged = answers if operator == plan.operators[0] else [_removal_answers(of_text) for of_text in answers]
+        records.rows.extend(_judged_rows(classifier, plan, operator, items, tables[operator], grids, judged))
     if tick:
         tick(len(examples))
-    return found
+    return records
 
 
-def _ask(classifier: Classifier, items: Sequence[Item], plan: Plan) -> list[list[Said]]:
-    """Return everything that is said about each item."""
-    said: list[list[Said]] = [[] for _ in items]
+def _ask(classifier: Classifier, items: Sequence[Item], plan: AuditPlan) -> list[list[Answer]]:
+    """Return all answers about each item."""
+    answers: list[list[Answer]] = [[] for _ in items]
     model, task = classifier.model, classifier.task
     if "generated" in plan.readouts:
-        asks = [(style, setting) for style in plan.styles for setting in plan.settings]
-        for mine, replies in zip(said, readouts.generated(model, task, items, asks), strict=True):
-            mine.extend(Said(*ask, "generated", *reply) for ask, reply in zip(asks, replies, strict=True))
+        requests = [(style, setting) for style in plan.styles for setting in plan.settings]
+        for of_text, replies in zip(answers, readouts.generated(model, task, items, requests), strict=True):
+            of_text.extend(Answer(*ask, "generated", *reply) for ask, reply in zip(requests, replies, strict=True))
     for readout in plan.readouts:
         if readout == "generated" or "one-word" not in plan.settings:
             continue
         likeliest = readouts.constrained(model, task, items, plan.styles, plan.pinned, placebo=readout == "placebo")
-        for mine, by_style in zip(said, likeliest, strict=True):
-            mine.extend(Said(style, "one-word", readout, None, one) for style, one in by_style.items())
-    return said
+        for of_text, by_style in zip(answers, likeliest, strict=True):
+            of_text.extend(Answer(style, "one-word", readout, None, best) for style, best in by_style.items())
+    return answers
 
 
-class _Judge:
-    """Turns what was said about some items into rows, under one operator."""
-
-    def __init__(
-        self,
-        classifier: Classifier,
-        plan: Plan,
-        operator: Operator,
-        items: Sequence[Item],
-        table: Sequence[Table],
-        grid: Sequence[Grid],
-    ) -> None:
-        self.classifier, self.plan, self.operator, self.items = classifier, plan, operator, items
-        self.filler = stand_in(classifier.task, operator)
-        self.table, self.grid = table, grid
-
-    def rows(self, said: Sequence[Sequence[Said]]) -> list[Row]:
-        """Apply, recheck and judge."""
-        applied = [
-            [(one, styles.apply(one.explanation, one.style, item.example.text, self.filler)) for one in mine]
-            for item, mine in zip(self.items, said, strict=True)
-        ]
-        removal, swap = self._bounds(said)
-        rows: list[Row] = []
-        pending: list[list[tuple[Said, Explanation]]] = [[] for _ in self.items]
-        known: list[Verdicts] = [self._known(i) for i in range(len(self.items))]
-        for i, mine in enumerate(applied):
-            pending[i] = [pair for pair in mine if pair[1].edited is not None and pair[1].edited not in known[i]]
-        fresh = recheck(self.classifier, self.items, [[str(e.edited) for _, e in mine] for mine in pending])
-        for i, item in enumerate(self.items):
-            for (_, explanation), after in zip(pending[i], fresh[i], strict=True):
-                known[i][str(explanation.edited)] = after.label, drop(item.prediction, after)
-            for one, explanation in applied[i]:
-                limit = (swap if one.style == "counterfactual" else removal)[i]
-                rows.append(self._row(item, one, explanation, known[i], limit[one.size]))
-        return rows
-
-    def _known(self, index: int) -> Verdicts:
-        """Return the verdicts already in the table and the grid, by edited text."""
-        grid = self.grid[index] if self.grid else None
-        inserted = self.plan.pinned[grid.named] if grid else ()
-        return verdicts(self.items[index].example.text, self.table[index], self.filler, grid, inserted)
-
-    def _bounds(self, said: Sequence[Sequence[Said]]) -> tuple[list[dict[int, free.Bounds]], ...]:
-        """Return the floors and ceilings by size: of taking words out, and of replacing them."""
-        removal = [
-            free.removal_case(item, table, self.filler, _sizes(mine, {"attribution", "redaction"}))
-            for item, table, mine in zip(self.items, self.table, said, strict=True)
-        ]
-        swap = [
-            free.swap_case(item, grid, _sizes(mine, {"counterfactual"}))
-            for item, grid, mine in zip(self.items, self.grid, said, strict=False)
-        ]
-        seed = self.plan.seed
-        return free.bounds(self.classifier, removal, seed), free.bounds(self.classifier, swap, seed)
-
-    def _row(
-        self,
-        item: Item,
-        said: Said,
-        explanation: Explanation,
-        known: Verdicts,
-        limit: free.Bounds,
-    ) -> Row:
-        prediction = item.prediction
-        named = prediction.runner_up if said.style == "counterfactual" else None
-        after, fall = known[explanation.edited] if explanation.edited is not None else (None, None)
-        return Row(
-            id=item.example.id,
-            task=self.classifier.task.name,
-            arm=self.plan.arm,
-            seed=self.plan.seed,
-            style=said.style,
-            setting=said.setting,
-            readout=said.readout,
-            operator=self.operator,
-            gold=item.example.label,
-            prediction=prediction.label,
-            raw_prediction=prediction.raw_label,
-            margin=prediction.margin,
-            named=named,
-            reply=said.reply,
-            words=explanation.words,
-            inserted=explanation.inserted,
-            edited=explanation.edited,
-            reason=explanation.reason,
-            recheck=after,
-            drop=fall,
-            hit=hits(after, prediction.label, named),
-            floor=limit.floor,
-            ceiling=limit.ceiling,
-        )
+def _judged_rows(
+    classifier: Classifier,
+    plan: AuditPlan,
+    operator: Operator,
+    items: Sequence[Item],
+    tables: Sequence[Table],
+    grids: Sequence[CounterfactualGrid],
+    answers: Sequence[Sequence[Answer]],
+) -> list[Row]:
+    """Apply, recheck and judge the answers about each item, under one operator."""
+    filler = stand_in(classifier.task, operator)
+    applied = [
+        [styles.apply_operator(answer.explanation, answer.style, item.example.text, filler) for answer in of_text]
+        for item, of_text in zip(items, answers, strict=True)
+    ]
+    removals = [
+        open_removals(item, table, filler, _larger_sizes(of_text, {"attribution", "redaction"}))
+        for item, table, of_text in zip(items, tables, answers, strict=True)
+    ]
+    swaps = [
+        open_swaps(item, grid, _larger_sizes(of_text, {"counterfactual"}))
+        for item, grid, of_text in zip(items, grids, answers, strict=False)
+    ]
+    of_removals, of_swaps = size_bounds(classifier, removals, plan.seed), size_bounds(classifier, swaps, plan.seed)
+    edits = [[explanation.edited for explanation in of_text if explanation.edited is not None] for of_text in applied]
+    verdicts = judge_edits(classifier, items, operator, tables, grids, plan.pinned, edits)
+    rows = []
+    for i, item in enumerate(items):
+        for answer, explanation in zip(answers[i], applied[i], strict=True):
+            limits = (of_swaps if answer.style == "counterfactual" else of_removals)[i]
+            verdict = verdicts[i][explanation.edited] if explanation.edited is not None else None
+            row = _judged_row(
+                classifier.task.name, plan, operator, item, answer, explanation, verdict, limits[answer.size]
+            )
+            rows.append(row)
+    return rows
 
 
-def _removals(said: Sequence[Said]) -> list[Said]:
-    return [one for one in said if one.style != "counterfactual"]
+def _judged_row(
+    task: str,
+    plan: AuditPlan,
+    operator: Operator,
+    item: Item,
+    answer: Answer,
+    explanation: Explanation,
+    verdict: Verdict | None,
+    limits: Bounds,
+) -> Row:
+    prediction = item.prediction
+    named = prediction.runner_up if answer.style == "counterfactual" else None
+    label, fall = verdict or (None, None)
+    return Row(
+        id=item.example.id,
+        task=task,
+        arm=plan.arm,
+        seed=plan.seed,
+        style=answer.style,
+        setting=answer.setting,
+        readout=answer.readout,
+        operator=operator,
+        gold=item.example.label,
+        prediction=prediction.label,
+        raw_prediction=prediction.raw_label,
+        margin=prediction.margin,
+        named=named,
+        reply=answer.reply,
+        words=explanation.words,
+        inserted=explanation.inserted,
+        edited=explanation.edited,
+        reason=explanation.reason,
+        recheck=label,
+        drop=fall,
+        hit=is_hit(label, prediction.label, named),
+        floor=limits.floor,
+        ceiling=limits.ceiling,
+    )
 
 
-def _sizes(said: Sequence[Said], among: set[str]) -> frozenset[int]:
-    return frozenset(one.size for one in said if one.style in among and one.size > 1)
+def _removal_answers(answers: Sequence[Answer]) -> list[Answer]:
+    return [answer for answer in answers if answer.style != "counterfactual"]
+
+
+def _larger_sizes(answers: Sequence[Answer], styles: set[str]) -> frozenset[int]:
+    """Return the sizes above one of the answers in ``styles``."""
+    return frozenset(answer.size for answer in answers if answer.style in styles and answer.size > 1)

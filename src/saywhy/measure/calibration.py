@@ -1,19 +1,47 @@
-"""Calibration constants, measured once by all processes of a launch and kept."""
+"""Calibration constants: each label's mean log-probability over unlabelled texts (docs/definitions.md, *Prediction*).
+
+A variant of batch calibration (Zhou et al., ICLR 2024): subtracting the constants makes a label as likely as it is on
+an average text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import read_json
-from saywhy.measure.predict import examples_scores, mean_scores
-from saywhy.models.interface import Model
+from saywhy.measure.predict import label_scores
+from saywhy.models.interface import Model, Tick
 from saywhy.progress import progress
-from saywhy.records import Example
+from saywhy.records import Example, SaywhyError
 from saywhy.tasks.task import Task
 
 
-def constants(
+def calibrate(model: Model, task: Task, examples: Sequence[Example], tick: Tick | None = None) -> dict[str, float]:
+    """Return each label's mean log-probability (nats) over ``examples``, whose labels are not looked at."""
+    return calibration_constants(task, calibration_scores(model, task, examples, tick))
+
+
+def calibration_scores(
+    model: Model, task: Task, examples: Sequence[Example], tick: Tick | None = None
+) -> list[dict[str, float]]:
+    """Return ``label_scores`` of each example."""
+    return label_scores(model, task, [(example.text, example.context) for example in examples], tick)
+
+
+def calibration_constants(task: Task, scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return each label's mean over the ``label_scores`` of texts: its calibration constant (nats).
+
+    Raises:
+        SaywhyError: If there is no text.
+    """
+    if not scores:
+        raise SaywhyError(f"no texts to calibrate '{task.name}' on: the training split is empty")
+    return {label: math.fsum(of_text[label] for of_text in scores) / len(scores) for label in task.labels}
+
+
+def ensure_constants(
     folder: RunFolder,
     name: str,
     task: Task,
@@ -22,11 +50,11 @@ def constants(
     size: int,
     stage: str,
 ) -> dict[str, float]:
-    """Return each label's mean log-probability (nats) over ``texts``: the JSON file ``name`` of ``folder``.
+    """Return the calibration constants in the JSON file ``name``, measured by all processes if it is not there.
 
     Args:
         folder: The run.
-        name: The file.
+        name: The file, below the folder.
         task: What is asked.
         texts: Calibration texts.
         model: Loads who answers; called only if something is left to compute.
@@ -35,15 +63,15 @@ def constants(
     """
     path = folder.path / name
     if path.is_file():
-        kept: dict[str, float] = read_json(path)
-        return kept
+        constants: dict[str, float] = read_json(path)
+        return constants
 
-    def chunk(number: int) -> list[dict[str, float]]:
-        return examples_scores(model(), task, texts[number * size : (number + 1) * size], bar.tick)
+    def scores(part: Sequence[Example]) -> list[dict[str, float]]:
+        return calibration_scores(model(), task, part, bar.tick)
 
     def join(parts: list[list[dict[str, float]]]) -> dict[str, float]:
-        return mean_scores(task, [one for part in parts for one in part])
+        return calibration_constants(task, [of_text for part in parts for of_text in part])
 
     with folder.timed(stage), progress(stage, len(texts), shared=True) as bar:
-        found: dict[str, float] = folder.json_of_chunks(name, -(-len(texts) // size), chunk, join)
-    return found
+        measured: dict[str, float] = folder.json_over(name, texts, size, scores, join)
+    return measured

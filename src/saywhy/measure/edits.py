@@ -1,4 +1,4 @@
-"""Every edit of a text, rechecked: the leave-one-word-out table and the counterfactual grid.
+"""Every edit of a text, rechecked: the leave-one-word-out table and the grid of counterfactuals.
 
 The same edit is the same number everywhere: one-word verdicts, floors, ceilings, attribution by occlusion and
 the lexical arm all look things up here.
@@ -10,13 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from saywhy.measure.predict import Classifier
-from saywhy.records import Example, Grid, Operator, Prediction, Table
+from saywhy.records import CounterfactualGrid, Example, Operator, Prediction, Table
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
-from saywhy.words import MARK, candidates, match_case, replace, take_out
-
-Verdicts = dict[str, tuple[str, float]]
-"""Edited text -> (label, fall of the log-odds of the prediction in nats)."""
+from saywhy.words import REDACTED_MARK, candidates, match_case, replace_words, take_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,51 +24,29 @@ class Item:
     prediction: Prediction
 
 
+def items_of(classifier: Classifier, examples: Sequence[Example]) -> list[Item]:
+    """Return texts with the predictions of ``classifier``."""
+    return [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
+
+
 def stand_in(task: Task, operator: Operator) -> str:
     """Return what the operator puts in place of a word."""
-    return {"redact": MARK, "delete": "", "infill": task.stand_in}[operator]
+    return {"redact": REDACTED_MARK, "delete": "", "infill": task.stand_in}[operator]
 
 
 def recheck(classifier: Classifier, items: Sequence[Item], edits: Sequence[Sequence[str]]) -> list[list[Prediction]]:
     """Classify the edited texts of each item in fresh chats, byte-identical but for the text."""
-    texts = [(text, item.example.context) for item, mine in zip(items, edits, strict=True) for text in mine]
-    found = iter(classifier.predict(texts))
-    return [[next(found) for _ in mine] for mine in edits]
+    texts = [(text, item.example.context) for item, edited in zip(items, edits, strict=True) for text in edited]
+    predictions = iter(classifier.predict(texts))
+    return [[next(predictions) for _ in edited] for edited in edits]
 
 
-def drop(before: Prediction, after: Prediction) -> float:
+def log_odds_drop(before: Prediction, after: Prediction) -> float:
     """Return by how much (nats) the log-odds of the label of ``before`` fell."""
     return before.margin - after.margin_of(before.label)
 
 
-def hits(after: str | None, prediction: str, named: str | None) -> bool:
-    """Return whether an explanation is faithful, given the recheck's label; an invalid one (None) never is."""
-    if after is None:
-        return False
-    return after == named if named else after != prediction
-
-
-def verdicts(text: str, table: Table, filler: str, grid: Grid | None, inserted: Sequence[str]) -> Verdicts:
-    """Return what a text's table and grid already know.
-
-    Args:
-        text: The unchanged text.
-        table: Its leave-one-word-out table.
-        filler: What the table's operator puts in place of a word.
-        grid: Its counterfactuals; None: none.
-        inserted: The pinned words of the grid's label.
-    """
-    known = {
-        take_out(text, {key}, filler): (label, fall)
-        for key, label, fall in zip(table.words, table.labels, table.drops, strict=True)
-    }
-    if grid:
-        for (_, _, edited), label, fall in zip(swaps(text, inserted), grid.labels, grid.drops, strict=True):
-            known[edited] = label, fall
-    return known
-
-
-def tables(classifier: Classifier, items: Sequence[Item], operator: Operator) -> list[Table]:
+def leave_one_out_tables(classifier: Classifier, items: Sequence[Item], operator: Operator) -> list[Table]:
     """Take out each candidate of each text and classify what is left."""
     return every_edit(classifier, items, (operator,), None)[0][operator]
 
@@ -81,7 +56,7 @@ def every_edit(
     items: Sequence[Item],
     operators: Sequence[Operator],
     pinned: Pinned | None,
-) -> tuple[dict[Operator, list[Table]], list[Grid]]:
+) -> tuple[dict[Operator, list[Table]], list[CounterfactualGrid]]:
     """Recheck every one-word edit of each text at once: they share their text's beginning in one tree.
 
     Args:
@@ -90,53 +65,57 @@ def every_edit(
         operators: A table is made for each.
         pinned: The words that a counterfactual may insert, by named label; None: no grids.
     """
-    removed = [[_removals(item, stand_in(classifier.task, one)) for one in operators] for item in items]
-    swapped = [list(swaps(item.example.text, pinned[item.prediction.runner_up])) if pinned else [] for item in items]
-    texts = [
-        [text for one in takes for text in one] + [text for _, _, text in mine]
-        for takes, mine in zip(removed, swapped, strict=True)
+    fillers = [stand_in(classifier.task, operator) for operator in operators]
+    removals = [[_removals(item, filler) for filler in fillers] for item in items]
+    replacements = [
+        list(one_word_swaps(item.example.text, pinned[item.prediction.runner_up])) if pinned else [] for item in items
     ]
-    made: dict[Operator, list[Table]] = {operator: [] for operator in operators}
-    grids: list[Grid] = []
-    for item, takes, mine, found in zip(items, removed, swapped, recheck(classifier, items, texts), strict=True):
-        after = iter(found)
-        for operator, one in zip(operators, takes, strict=True):
-            made[operator].append(_table(item, operator, [next(after) for _ in one]))
+    texts = [
+        [text for taken_out in by_operator for text in taken_out] + [text for _, _, text in swapped]
+        for by_operator, swapped in zip(removals, replacements, strict=True)
+    ]
+    rechecked = recheck(classifier, items, texts)
+    by_operator: dict[Operator, list[Table]] = {operator: [] for operator in operators}
+    grids: list[CounterfactualGrid] = []
+    for item, removed, swapped, predictions in zip(items, removals, replacements, rechecked, strict=True):
+        after = iter(predictions)
+        for operator, taken_out in zip(operators, removed, strict=True):
+            by_operator[operator].append(_table(item, operator, [next(after) for _ in taken_out]))
         if pinned:
-            grids.append(_grid(item, mine, list(after)))
-    return made, grids
+            grids.append(_grid(item, swapped, list(after)))
+    return by_operator, grids
 
 
 def _removals(item: Item, filler: str) -> list[str]:
     return [take_out(item.example.text, {word.key}, filler) for word in candidates(item.example.text)]
 
 
-def _table(item: Item, operator: Operator, found: Sequence[Prediction]) -> Table:
+def _table(item: Item, operator: Operator, after: Sequence[Prediction]) -> Table:
     return Table(
         id=item.example.id,
         operator=operator,
         label=item.prediction.label,
         margin=item.prediction.margin,
         words=tuple(word.key for word in candidates(item.example.text)),
-        labels=tuple(after.label for after in found),
-        drops=tuple(drop(item.prediction, after) for after in found),
+        labels=tuple(prediction.label for prediction in after),
+        drops=tuple(log_odds_drop(item.prediction, prediction) for prediction in after),
     )
 
 
-def _grid(item: Item, moves: Sequence[tuple[str, str, str]], found: Sequence[Prediction]) -> Grid:
-    return Grid(
+def _grid(item: Item, swapped: Sequence[tuple[str, str, str]], after: Sequence[Prediction]) -> CounterfactualGrid:
+    return CounterfactualGrid(
         id=item.example.id,
         named=item.prediction.runner_up,
-        words=tuple(key for key, _, _ in moves),
-        inserted=tuple(new for _, new, _ in moves),
-        labels=tuple(after.label for after in found),
-        drops=tuple(drop(item.prediction, after) for after in found),
+        words=tuple(key for key, _, _ in swapped),
+        inserted=tuple(new for _, new, _ in swapped),
+        labels=tuple(prediction.label for prediction in after),
+        drops=tuple(log_odds_drop(item.prediction, prediction) for prediction in after),
     )
 
 
-def swaps(text: str, inserted: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+def one_word_swaps(text: str, inserted: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     """Yield (candidate, inserted word, edited text) for every one-word counterfactual of ``text``."""
     for word in candidates(text):
         for new in inserted:
             if new != word.key:
-                yield word.key, new, replace(text, {word.key: match_case(new, word.core)})
+                yield word.key, new, replace_words(text, {word.key: match_case(new, word.core)})

@@ -57,35 +57,8 @@ class Classifier:
 def label_scores(model: Model, task: Task, texts: Sequence[Text], tick: Tick | None = None) -> list[dict[str, float]]:
     """Return the log-probability (nats) of each label word after the lead-in, normalised over the labels."""
     words = tuple(task.labels.values())
-    choices = [Choice(prompts.question(task, text, context), words, task.lead_in) for text, context in texts]
+    choices = [Choice(prompts.question_chat(task, text, context), words, task.lead_in) for text, context in texts]
     return [_normalised(dict(zip(task.labels, scores, strict=True))) for scores in model.choose(choices, tick)]
-
-
-def calibrate(model: Model, task: Task, examples: Sequence[Example], tick: Tick | None = None) -> dict[str, float]:
-    """Return each label's mean log-probability over ``examples``, whose labels are not looked at.
-
-    A variant of batch calibration (Zhou et al., ICLR 2024): subtracting the constants makes a label as likely
-    as it is on an average text.
-    """
-    return mean_scores(task, examples_scores(model, task, examples, tick))
-
-
-def examples_scores(
-    model: Model, task: Task, examples: Sequence[Example], tick: Tick | None = None
-) -> list[dict[str, float]]:
-    """Return ``label_scores`` of each example."""
-    return label_scores(model, task, [(example.text, example.context) for example in examples], tick)
-
-
-def mean_scores(task: Task, scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return each label's mean over the ``label_scores`` of texts: its calibration constant (nats).
-
-    Raises:
-        SaywhyError: If there is no text.
-    """
-    if not scores:
-        raise SaywhyError(f"no texts to calibrate '{task.name}' on: the training split is empty")
-    return {label: math.fsum(one[label] for one in scores) / len(scores) for label in task.labels}
 
 
 def _normalised(scores: Mapping[str, float]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from saywhy.measure.edits import Item, swaps
+from saywhy.measure.edits import Item, one_word_swaps
 from saywhy.models.interface import Choice, Copy, Departure, Edit, Model
 from saywhy.protocol import prompts
 from saywhy.protocol import styles as readers
@@ -21,14 +21,14 @@ from saywhy.words import candidates, take_out
 def conversation(task: Task, item: Item, ask: Message) -> list[Message]:
     """Return the chat in which the model has answered with its calibrated label and is asked ``ask``."""
     example = item.example
-    first = prompts.question(task, example.text, example.context)
-    return [*first, prompts.answer(task, item.prediction.label), ask]
+    first = prompts.question_chat(task, example.text, example.context)
+    return [*first, prompts.answer_turn(task, item.prediction.label), ask]
 
 
-def request(task: Task, item: Item, style: StyleName, setting: Setting) -> list[Message]:
+def explanation_chat(task: Task, item: Item, style: StyleName, setting: Setting) -> list[Message]:
     """Return the chat that asks for an explanation; a counterfactual names the runner-up."""
     named = item.prediction.runner_up if style == "counterfactual" else None
-    return conversation(task, item, prompts.request(task, style, setting, named))
+    return conversation(task, item, prompts.request_turn(task, style, setting, named))
 
 
 def generated(
@@ -41,18 +41,18 @@ def generated(
 
     All are asked for at once: the requests of an item share the chat in which it was answered.
     """
-    wanted = [(item, style, setting) for item in items for style, setting in asks]
+    requests = [(item, style, setting) for item in items for style, setting in asks]
     replies = model.generate(
-        [request(task, *one) for one in wanted],
-        [reply_room(item.example.text, style, setting) for item, style, setting in wanted],
-        copied=[None if style == "attribution" else item.example.text for item, style, _ in wanted],
+        [explanation_chat(task, item, style, setting) for item, style, setting in requests],
+        [reply_room(item.example.text, style, setting) for item, style, setting in requests],
+        copied=[None if style == "attribution" else item.example.text for item, style, _ in requests],
     )
-    labels = tuple(task.labels.values())
-    found = iter(
-        (reply, readers.read(style, setting, item.example.text, reply, labels))
-        for (item, style, setting), reply in zip(wanted, replies, strict=True)
+    label_words = tuple(task.labels.values())
+    readings = iter(
+        (reply, readers.read_reply(style, setting, item.example.text, reply, label_words))
+        for (item, style, setting), reply in zip(requests, replies, strict=True)
     )
-    return [[next(found) for _ in asks] for _ in items]
+    return [[next(readings) for _ in asks] for _ in items]
 
 
 def reply_room(text: str, style: StyleName, setting: Setting) -> int:
@@ -82,66 +82,73 @@ def constrained(
         pinned: The words that a counterfactual may insert, by named label.
         placebo: Subtract the same scores after a request for *any* word (robustness).
     """
-    scores = _scores(model, items, styles, pinned, lambda item, style: request(task, item, style, "one-word"))
+    scores = _edit_scores(
+        model, items, styles, pinned, lambda item, style: explanation_chat(task, item, style, "one-word")
+    )
     if placebo:
-        blind = _scores(
+        blind = _edit_scores(
             model,
             items,
             styles,
             pinned,
-            lambda item, style: conversation(task, item, prompts.placebo(task, style)),
+            lambda item, style: conversation(task, item, prompts.placebo_turn(task, style)),
         )
         scores = [
-            {style: _minus(asked, other[style]) for style, asked in mine.items()}
-            for mine, other in zip(scores, blind, strict=True)
+            {style: _minus(of_edits, of_placebo[style]) for style, of_edits in by_style.items()}
+            for by_style, of_placebo in zip(scores, blind, strict=True)
         ]
     return [
-        {style: _best(item.example.text, style, one) for style, one in mine.items()}
-        for item, mine in zip(items, scores, strict=True)
+        {style: _likeliest_explanation(item.example.text, style, of_edits) for style, of_edits in by_style.items()}
+        for item, by_style in zip(items, scores, strict=True)
     ]
 
 
 def word_scores(model: Model, task: Task, items: Sequence[Item]) -> list[dict[str, float]]:
     """Return what the constrained attribution readout chooses by: log P(word, end of turn) of each candidate (nats)."""
-    found = _scores(model, items, ("attribution",), {}, lambda item, style: request(task, item, style, "one-word"))
-    return [{key: score for (key, _), (score, _) in one["attribution"].items()} for one in found]
+    scores = _edit_scores(
+        model, items, ("attribution",), {}, lambda item, style: explanation_chat(task, item, style, "one-word")
+    )
+    return [{key: score for (key, _), (score, _) in by_style["attribution"].items()} for by_style in scores]
 
 
-Scores = dict[tuple[str, str], tuple[float, float]]
+EditScores = dict[tuple[str, str], tuple[float, float]]
 """(word, inserted) -> (score of the word, score of what is inserted)."""
 
 
-def _minus(one: Scores, other: Scores) -> Scores:
-    return {key: (value[0] - other[key][0], value[1] - other[key][1]) for key, value in one.items()}
+def _minus(scores: EditScores, placebo: EditScores) -> EditScores:
+    return {
+        edit: (of_word - placebo[edit][0], of_inserted - placebo[edit][1])
+        for edit, (of_word, of_inserted) in scores.items()
+    }
 
 
-def _scores(
+def _edit_scores(
     model: Model,
     items: Sequence[Item],
     styles: Sequence[StyleName],
     pinned: Pinned,
     ask: Callable[[Item, StyleName], list[Message]],
-) -> list[dict[StyleName, Scores]]:
+) -> list[dict[StyleName, EditScores]]:
     words = [candidates(item.example.text) for item in items] if "attribution" in styles else []
     choices = [
-        Choice(ask(item, "attribution"), tuple(word.core for word in mine), ends=True)
-        for item, mine in zip(items, words, strict=False)
+        Choice(ask(item, "attribution"), tuple(word.core for word in of_text), ends=True)
+        for item, of_text in zip(items, words, strict=False)
     ]
     copied = [(i, style) for i in range(len(items)) for style in styles if style != "attribution"]
     moves = [_moves(items[i], style, pinned) for i, style in copied]
     copies = [
-        Copy(ask(items[i], style), items[i].example.text, tuple(edit for _, edit in mine))
-        for (i, style), mine in zip(copied, moves, strict=True)
+        Copy(ask(items[i], style), items[i].example.text, tuple(edit for _, edit in of_copy))
+        for (i, style), of_copy in zip(copied, moves, strict=True)
     ]
     # All at once: the requests of an item share the chat in which it was answered.
-    named, left = model.weigh(choices, copies)
-    found: list[dict[StyleName, Scores]] = [{} for _ in items]
-    for mine, keys, scores in zip(found, words, named, strict=False):
+    log_probabilities, departures = model.weigh(choices, copies)
+    scores: list[dict[StyleName, EditScores]] = [{} for _ in items]
+    for by_style, of_text, of_words in zip(scores, words, log_probabilities, strict=False):
         # log P(word, end of turn) of each candidate
-        mine["attribution"] = {(word.key, ""): (score, 0.0) for word, score in zip(keys, scores, strict=True)}
-    for (i, style), edits, gone in zip(copied, moves, left, strict=True):
-        found[i][style] = {move: _leaving(one) for (move, _), one in zip(edits, gone, strict=True)}
-    return found
+        by_style["attribution"] = {(word.key, ""): (score, 0.0) for word, score in zip(of_text, of_words, strict=True)}
+    for (i, style), of_copy, leaving in zip(copied, moves, departures, strict=True):
+        scores[i][style] = {move: _leaving(departure) for (move, _), departure in zip(of_copy, leaving, strict=True)}
+    return scores
 
 
 def _moves(item: Item, style: StyleName, pinned: Pinned) -> list[tuple[tuple[str, str], Edit]]:
@@ -151,20 +158,20 @@ def _moves(item: Item, style: StyleName, pinned: Pinned) -> list[tuple[tuple[str
     starts = {word.key: word.core_start for word in candidates(text)}
     return [
         ((key, new), Edit(edited, starts[key] + len(new)))
-        for key, new, edited in swaps(text, pinned[item.prediction.runner_up])
+        for key, new, edited in one_word_swaps(text, pinned[item.prediction.runner_up])
     ]
 
 
-def _leaving(gone: Departure) -> tuple[float, float]:
+def _leaving(departure: Departure) -> tuple[float, float]:
     """Return log P(the edit begins) - log P(the copy goes on), and log P(the inserted word)."""
-    return gone.begins - gone.stays, gone.inserted
+    return departure.begins - departure.stays, departure.inserted
 
 
-def _best(text: str, style: StyleName, scores: Scores) -> Explanation:
+def _likeliest_explanation(text: str, style: StyleName, scores: EditScores) -> Explanation:
     """Return the explanation at the best position; a counterfactual inserts the likeliest word there."""
     where = max(scores, key=lambda key: scores[key][0])[0]
     if style != "counterfactual":
         return Explanation(words=(where,), edited=take_out(text, {where}))
     _, new = max((key for key in scores if key[0] == where), key=lambda key: scores[key][1])
-    edited = next(text for key, word, text in swaps(text, (new,)) if key == where)
+    edited = next(text for key, word, text in one_word_swaps(text, (new,)) if key == where)
     return Explanation(words=(where,), inserted=(new,), edited=edited)

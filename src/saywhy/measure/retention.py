@@ -18,25 +18,26 @@ from saywhy.progress import say
 from saywhy.protocol.prompts import Message
 from saywhy.tasks.data import read_messages
 from saywhy.tasks.task import Task, catalog, load_task
-from saywhy.words import MARK, fold, occurrences
+from saywhy.words import REDACTED_MARK, fold, occurrences
 
-REPLAY = "replay"
+REPLAY_FOLDER = "replay"
 """Folder of the instruction data beside the data of the tasks; a file a split."""
 
-MOST_WORDS = 400
-"""Longer conversations are set aside: the same ones whatever the machine holds and the model reads."""
+MOST_CONVERSATION_WORDS = 400
+"""Conversations of more words are set aside, whatever the memory of the machine and the context of the model."""
 
-ROOM = 64
-"""Tokens of a reply to a plain instruction."""
+REPLY_ROOM = 64
+"""The most tokens of a reply to an instruction."""
 
-TURNS = 3
-"""So many times the same words in a row are an endless repetition, if they are ``LOOP`` words in all."""
+LOOP_REPETITIONS = 3
+"""The same words so many times at a reply's end are an endless repetition, if they are ``LOOP_WORDS`` words or more."""
 
-LOOP = 9
+LOOP_WORDS = 9
+"""The least number of words of an endless repetition."""
 
-REASONS = (
+UNPLAIN_REASONS = (
     "empty",
-    f"holds {MARK}",
+    f"holds {REDACTED_MARK}",
     "label sentence",
     "one word",
     "copies the instruction",
@@ -44,17 +45,21 @@ REASONS = (
 )
 """Every reason for which a reply is not plain."""
 
-Share = Callable[[int, Callable[[int], Any], Callable[[list[Any]], Any]], Any]
-"""Makes something of so many chunks: each is computed by its number, then they are joined in their order."""
+ChunkShare = Callable[[Sequence[Any], int, Callable[[Sequence[Any]], Any], Callable[[list[Any]], Any]], Any]
+"""Computes over items in chunks of a size, and joins the results of the chunks in their order."""
 
 
-def alone(chunks: int, compute: Callable[[int], Any], join: Callable[[list[Any]], Any]) -> Any:
-    """Compute all chunks here (a ``Share``)."""
-    return join([compute(number) for number in range(chunks)])
+def compute_here(
+    items: Sequence[Any], size: int, compute: Callable[[Sequence[Any]], Any], join: Callable[[list[Any]], Any]
+) -> Any:
+    """Compute all chunks in this process (a ``ChunkShare``)."""
+    return join([compute(items[start : start + size]) for start in range(0, len(items), size)])
 
 
-def instructions(data: str | Path | None, split: Literal["validation", "test"]) -> tuple[list[list[Message]], str]:
-    """Return held-out instruction data and what it is: that of a folder, or built-in where there is none.
+def held_out_instructions(
+    data: str | Path | None, split: Literal["validation", "test"]
+) -> tuple[list[list[Message]], str]:
+    """Return held-out instruction data and the name of its source: a folder, or built-in where there is none.
 
     Args:
         data: Folder with the data of the tasks, or of one of them (``replay`` lies in it or beside it); None: built-in.
@@ -64,16 +69,18 @@ def instructions(data: str | Path | None, split: Literal["validation", "test"]) 
         SaywhyError: If the file is there, and cannot be read.
     """
     root = Path(data).expanduser() if data else None
-    for folder in (root / REPLAY, root.parent / REPLAY) if root else ():
+    for folder in (root / REPLAY_FOLDER, root.parent / REPLAY_FOLDER) if root else ():
         if (path := folder / f"{split}.jsonl").is_file():
-            return read_messages(path), f"{REPLAY}/{split}.jsonl"
+            return read_messages(path), f"{REPLAY_FOLDER}/{split}.jsonl"
     if root and root.is_dir():
-        say(f"no {REPLAY}/{split}.jsonl in or beside {root}: retention is measured on built-in instructions")
-    pairs = pocket.instructions()
-    return [[_turn("user", asked), _turn("assistant", answer)] for _, asked, answer in pairs], "built-in instructions"
+        say(f"no {REPLAY_FOLDER}/{split}.jsonl in or beside {root}: retention is measured on built-in instructions")
+    chats = [
+        [_chat_turn("user", question), _chat_turn("assistant", answer)] for _, question, answer in pocket.instructions()
+    ]
+    return chats, "built-in instructions"
 
 
-def _turn(role: str, content: str) -> Message:
+def _chat_turn(role: str, content: str) -> Message:
     return {"role": role, "content": content}
 
 
@@ -82,33 +89,33 @@ def chat_id(chat: Sequence[Message]) -> str:
     return hashlib.sha256(json.dumps(list(chat), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def usable(model: Model, chats: Sequence[list[Message]]) -> tuple[list[list[Message]], Counter[str]]:
+def usable_chats(model: Model, chats: Sequence[list[Message]]) -> tuple[list[list[Message]], Counter[str]]:
     """Part the chats whose loss can be measured from the others, which are counted by reason."""
-    long = [sum(len(turn["content"].split()) for turn in chat) > MOST_WORDS for chat in chats]
+    long = [sum(len(turn["content"].split()) for turn in chat) > MOST_CONVERSATION_WORDS for chat in chats]
     objections = model.objections(chats, 0)
     reasons = [
-        f"more than {MOST_WORDS} words" if too_long else objection
+        f"more than {MOST_CONVERSATION_WORDS} words" if too_long else objection
         for too_long, objection in zip(long, objections, strict=True)
     ]
     kept = [chat for chat, reason in zip(chats, reasons, strict=True) if reason is None]
     return kept, Counter(reason for reason in reasons if reason is not None)
 
 
-def loss(model: Model, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[float | None]:
+def chat_losses(model: Model, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[float | None]:
     """Return the mean loss (nats a token) of the assistant's turns of each chat.
 
     Args:
         model: The model.
-        chats: Instruction data that the model takes (``usable``).
+        chats: Instruction data that the model takes (``usable_chats``).
         tick: Progress.
 
     Returns:
-        One a chat; None where there is none (a scripted model, a chat that its tokenizer does not take apart).
+        One a chat; None where there is none (a scripted model, a chat that cannot be put into ids).
     """
     return model.losses(chats, tick)
 
 
-def plain(
+def unplain_replies(
     model: Model, chats: Sequence[list[Message]], tick: Tick | None = None, sentences: Sequence[str] = ()
 ) -> list[str | None]:
     """Return why the greedy reply to each short instruction is no longer plain; None if it is.
@@ -119,9 +126,9 @@ def plain(
         tick: Progress.
         sentences: Beginnings of label sentences of tasks that are not in the catalog (``The mood is good``).
     """
-    replies = model.generate(chats, [ROOM] * len(chats), tick)
-    known = (*label_sentences(), *map(fold, sentences))
-    return [why_not_plain(chat[-1]["content"], reply, known) for chat, reply in zip(chats, replies, strict=True)]
+    replies = model.generate(chats, [REPLY_ROOM] * len(chats), tick)
+    beginnings = (*label_sentences(), *map(fold, sentences))
+    return [why_not_plain(chat[-1]["content"], reply, beginnings) for chat, reply in zip(chats, replies, strict=True)]
 
 
 @lru_cache(maxsize=1)
@@ -136,49 +143,49 @@ def label_beginnings(tasks: Iterable[Task]) -> list[str]:
 
 
 def why_not_plain(instruction: str, reply: str, sentences: Sequence[str]) -> str | None:
-    """Return the first of ``REASONS`` that holds for a reply; None if it is plain.
+    """Return the first of ``UNPLAIN_REASONS`` that holds for a reply; None if it is plain.
 
     Args:
-        instruction: What was asked; it asks for a sentence or more.
-        reply: What the model said.
+        instruction: The instruction; it asks for a sentence or more.
+        reply: The model's reply.
         sentences: Beginnings of label sentences, folded.
     """
     words = [word.key for word in occurrences(reply)]
     if not any(char.isalnum() for char in reply):
         return "empty"
-    if MARK.casefold() in reply.casefold():
-        return f"holds {MARK}"
-    told = " ".join(fold(reply).split())
-    if any(re.match(rf"{re.escape(sentence)}\b", told) for sentence in sentences):
+    if REDACTED_MARK.casefold() in reply.casefold():
+        return f"holds {REDACTED_MARK}"
+    folded = " ".join(fold(reply).split())
+    if any(re.match(rf"{re.escape(sentence)}\b", folded) for sentence in sentences):
         return "label sentence"
     if len(set(words)) == 1:
         return "one word"
-    if _copies([word.key for word in occurrences(instruction)], words):
+    if _copies_instruction([word.key for word in occurrences(instruction)], words):
         return "copies the instruction"
-    return "repeats itself" if _repeats(words) else None
+    return "repeats itself" if _repeats_itself(words) else None
 
 
-def _copies(asked: Sequence[str], said: Sequence[str]) -> bool:
+def _copies_instruction(instruction: Sequence[str], reply: Sequence[str]) -> bool:
     """Whether a reply is the instruction, with one word in six changed at most, one in any case."""
-    matcher = difflib.SequenceMatcher(None, asked, said, autojunk=False)
+    matcher = difflib.SequenceMatcher(None, instruction, reply, autojunk=False)
     changed = sum(max(i2 - i1, j2 - j1) for tag, i1, i2, j1, j2 in matcher.get_opcodes() if tag != "equal")
-    return changed <= max(1, len(asked) // 6)
+    return changed <= max(1, len(instruction) // 6)
 
 
-def _repeats(said: Sequence[str]) -> bool:
+def _repeats_itself(reply: Sequence[str]) -> bool:
     """Whether a reply ends in the same words again and again; numbers (of a list) are passed over."""
-    words = [word for word in said if not word.isdigit()]
-    for period in range(1, len(words) // TURNS + 1):
+    words = [word for word in reply if not word.isdigit()]
+    for period in range(1, len(words) // LOOP_REPETITIONS + 1):
         pairs = zip(reversed(words), reversed(words[:-period]), strict=False)
         same = [late == early for late, early in pairs]
         same[0] = words[-1 - period].startswith(words[-1])  # the last word may be cut off
         back = same.index(False) if False in same else len(same)
-        if back + period >= max(TURNS * period, LOOP):
+        if back + period >= max(LOOP_REPETITIONS * period, LOOP_WORDS):
             return True
     return False
 
 
-def retain(
+def measure_retention(
     model: Model,
     data: str | Path | None,
     split: Literal["validation", "test"] = "test",
@@ -187,13 +194,13 @@ def retain(
     *,
     sentences: Sequence[str] = (),
     size: int = 20,
-    share: Share = alone,
+    share: ChunkShare = compute_here,
 ) -> dict[str, Any]:
     """Measure what a model kept beside the task: the content of ``retention.json``.
 
     Args:
         model: The model.
-        data: Where the data of the tasks is (``instructions``).
+        data: Where the data of the tasks is (``held_out_instructions``).
         split: Which instruction data.
         rows: How many of its rows, in their order; rows that cannot be used are counted beside them.
         tick: Called with the number of rows and instructions done.
@@ -205,37 +212,47 @@ def retain(
         ``replay``: ``n``, ``ids``, ``losses`` (nats a token, one a row), ``set_aside`` (reason: count), ``source``;
         ``plain``: ``n``, ``asked`` (ids), ``plain``, ``reasons``.
     """
-    chats, source = instructions(data, split)
-    kept, aside = usable(model, chats[:rows])
-    asked = pocket.instructions()
-    questions = [[_turn("user", one)] for _, one, _ in asked]
-    before = -(-len(kept) // size)
+    chats, source = held_out_instructions(data, split)
+    usable_rows, set_aside = usable_chats(model, chats[:rows])
+    plain_instructions = pocket.instructions()
+    questions = [[_chat_turn("user", question)] for _, question, _ in plain_instructions]
+    parts = [("losses", usable_rows[start : start + size]) for start in range(0, len(usable_rows), size)]
+    parts += [("reasons", questions[start : start + size]) for start in range(0, len(questions), size)]
 
-    def compute(number: int) -> dict[str, Any]:
-        if number < before:
-            return {"losses": loss(model, kept[number * size : (number + 1) * size], tick)}
-        at = (number - before) * size
-        return {"reasons": plain(model, questions[at : at + size], tick, sentences)}
+    def compute(part: Sequence[tuple[str, list[list[Message]]]]) -> dict[str, Any]:
+        [(name, part_chats)] = part
+        if name == "losses":
+            return {name: chat_losses(model, part_chats, tick)}
+        return {name: unplain_replies(model, part_chats, tick, sentences)}
 
     def join(parts: Sequence[Mapping[str, list[Any]]]) -> dict[str, Any]:
         losses = [value for part in parts for value in part.get("losses", ())]
         reasons = [value for part in parts for value in part.get("reasons", ())]
-        told = {"n": len(asked), "asked": [name for name, _, _ in asked], "plain": [why is None for why in reasons]}
-        return {"replay": _replay(kept, losses, aside, source), "plain": {**told, "reasons": reasons}}
+        return {
+            "replay": _replay_losses(usable_rows, losses, set_aside, source),
+            "plain": _plain_counts([name for name, _, _ in plain_instructions], reasons),
+        }
 
-    made: dict[str, Any] = share(before + -(-len(asked) // size), compute, join)
-    return made
+    retention: dict[str, Any] = share(parts, 1, compute, join)
+    return retention
 
 
-def _replay(
-    kept: Sequence[list[Message]], losses: Sequence[float | None], aside: Mapping[str, int], source: str
+def _plain_counts(names: Sequence[str], reasons: Sequence[str | None]) -> dict[str, Any]:
+    """Return the part ``plain`` of ``retention.json``."""
+    return {"n": len(names), "asked": names, "plain": [reason is None for reason in reasons], "reasons": reasons}
+
+
+def _replay_losses(
+    usable_rows: Sequence[list[Message]], losses: Sequence[float | None], set_aside: Mapping[str, int], source: str
 ) -> dict[str, Any]:
-    told = [(chat_id(chat), value) for chat, value in zip(kept, losses, strict=True) if value is not None]
-    lost = {"the model has no loss for it": len(kept) - len(told)} if len(told) < len(kept) else {}
+    """Return the part ``replay`` of ``retention.json``."""
+    measured = [(chat_id(chat), value) for chat, value in zip(usable_rows, losses, strict=True) if value is not None]
+    without_loss = len(usable_rows) - len(measured)
+    no_loss = {"the model has no loss for it": without_loss} if without_loss else {}
     return {
-        "n": len(told),
-        "ids": [name for name, _ in told],
-        "losses": [value for _, value in told],
-        "set_aside": {**aside, **lost},
+        "n": len(measured),
+        "ids": [name for name, _ in measured],
+        "losses": [value for _, value in measured],
+        "set_aside": {**set_aside, **no_loss},
         "source": source,
     }

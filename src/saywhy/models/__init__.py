@@ -1,1 +1,1 @@
-"""Models: what to load (``spec``), chats to ids (``chat``), the prefix tree (``tree``), and who answers."""
+"""Models: what to load (``spec``), chats to ids (``chat``), the prefix tree (``tree``), and the models themselves."""

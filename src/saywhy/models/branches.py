@@ -4,8 +4,8 @@ An explicit mask makes attention as costly as the square of the packed sequence,
 the keys of each branch's ancestors are gathered instead, branches of like size are stacked, and each stack is one
 call of torch's scaled dot-product attention. All other layers see one flat row of tokens without padding.
 
-It hangs on transformers' attention interface, so it serves every model that goes through it; where no packed
-sequence is being computed it is plain ``sdpa``.
+It is registered with transformers' attention interface, so it serves every model that uses the interface; where no
+packed sequence is being computed it is plain ``sdpa``.
 """
 
 from __future__ import annotations
@@ -18,22 +18,29 @@ from typing import Any, Protocol
 
 import torch
 from torch.nn.functional import embedding, scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+from transformers import PreTrainedModel
 
-from saywhy.models.tree import Branch, Ids
+from saywhy.models.tree import Branch, TokenIds
 
-NAME = "saywhy_tree"
-SLACK = 1.5
+try:
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.masking_utils import sdpa_mask
+except ImportError as error:  # another version may call it otherwise: then there are slower ways
+    NOT_IN_TRANSFORMERS: str | None = str(error)
+else:
+    NOT_IN_TRANSFORMERS = None
+
+TREE_ATTENTION = "saywhy_tree"
+STACK_SLACK = 1.5
 """A stack may hold this many times the query-key pairs that its branches need; a new stack costs a call a layer."""
-WINDOW_LEAST = 1024
+LEAST_WINDOW = 1024
 """Texts that fit into a sliding window this large see no difference; with a smaller one, trees are not used."""
-OTHER_ATTENTION = ("softcap", "s_aux", "position_bias")
-"""What a layer may hand to its attention that changes it; only plain attention is meant here."""
+UNSUPPORTED_ARGUMENTS = ("softcap", "s_aux", "position_bias")
+"""Arguments by which a layer changes its attention; only plain attention is computed here."""
 
 
-class Memory(Protocol):
+class KeyValueMemory(Protocol):
     """Keys and values that were computed before."""
 
     def extend(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -41,15 +48,15 @@ class Memory(Protocol):
 
 
 @dataclasses.dataclass
-class Prefix:
-    """A beginning that all trees of a call share: places 0, 1, ... of each layer; the new tokens come behind.
+class PrefixCache:
+    """A beginning that all trees of a call share: it takes the places 0, 1, ..., new tokens those behind it.
 
     Attributes:
         ids: Its tokens.
         layers: Keys and values of each layer, shape (tokens, heads, width).
     """
 
-    ids: Ids = ()
+    ids: TokenIds = ()
     layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = dataclasses.field(default_factory=dict)
 
     def extend(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,8 +67,8 @@ class Prefix:
         return torch.cat([before[0], keys]), torch.cat([before[1], values])
 
 
-class Recorder:
-    """Keeps what passes: how a ``Prefix`` is made."""
+class KeyValueRecorder:
+    """Keeps the keys and values of a forward pass, from which a ``PrefixCache`` is made."""
 
     def __init__(self) -> None:
         self.layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -77,8 +84,8 @@ class _Stack:
     """Branches of like size.
 
     Attributes:
-        queries: Which tokens ask, shape (branches x longest,).
-        keys: Which places they may see, shape (branches x most,).
+        queries: The tokens whose attention is computed, shape (branches x longest,).
+        keys: The places that they may see, shape (branches x most,).
         hidden: What they do not see, shape (branches, longest, most).
         bias: The same as it is added to the scores, made once for all layers.
     """
@@ -89,7 +96,7 @@ class _Stack:
     bias: torch.Tensor | None = None
 
 
-class Plan:
+class AttentionPlan:
     """Who sees whom among the tokens of one packed sequence.
 
     Attributes:
@@ -97,7 +104,7 @@ class Plan:
     """
 
     def __init__(
-        self, branches: Sequence[Branch], places: Sequence[int], memory: Memory | None, device: torch.device
+        self, branches: Sequence[Branch], places: Sequence[int], memory: KeyValueMemory | None, device: torch.device
     ) -> None:
         """Stack the branches.
 
@@ -136,22 +143,22 @@ class Plan:
         keys, values = self.memory.extend(layer, key, value) if self.memory else (key, value)
         heads, width, shared = query.shape[1], query.shape[2], keys.shape[1]
         group = heads // shared
-        found = []
+        outputs = []
         for stack in self.stacks:
             count, longest, most = stack.hidden.shape
-            # Query heads that share a key head are asked as further rows: keys are not copied for each.
-            asked = _gather(query, stack.queries).view(count, longest, shared, group, width)
-            asked = asked.permute(0, 2, 3, 1, 4).reshape(count, shared, group * longest, width)
-            said = scaled_dot_product_attention(
-                asked,
+            # Query heads that share a key head become further query rows: keys are not copied for each.
+            queries = _gather(query, stack.queries).view(count, longest, shared, group, width)
+            queries = queries.permute(0, 2, 3, 1, 4).reshape(count, shared, group * longest, width)
+            output = scaled_dot_product_attention(
+                queries,
                 _gather(keys, stack.keys).view(count, most, shared, width).transpose(1, 2),
                 _gather(values, stack.keys).view(count, most, shared, width).transpose(1, 2),
-                attn_mask=_bias(stack, group, query.dtype),
+                attn_mask=_stack_bias(stack, group, query.dtype),
                 scale=scale,
             )
-            said = said.view(count, shared, group, longest, width).permute(0, 3, 1, 2, 4)
-            found.append(said.reshape(count * longest, heads, width))
-        return _gather(torch.cat(found), self.back)
+            output = output.view(count, shared, group, longest, width).permute(0, 3, 1, 2, 4)
+            outputs.append(output.reshape(count * longest, heads, width))
+        return _gather(torch.cat(outputs), self.back)
 
 
 def _gather(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
@@ -159,7 +166,7 @@ def _gather(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return embedding(index, rows.flatten(1)).view(len(index), *rows.shape[1:])
 
 
-def _bias(stack: _Stack, group: int, dtype: torch.dtype) -> torch.Tensor:
+def _stack_bias(stack: _Stack, group: int, dtype: torch.dtype) -> torch.Tensor:
     if stack.bias is None:
         empty = torch.zeros(stack.hidden.shape, dtype=dtype, device=stack.hidden.device)
         stack.bias = empty.masked_fill_(stack.hidden, torch.finfo(dtype).min).repeat(1, group, 1)[:, None]
@@ -167,13 +174,13 @@ def _bias(stack: _Stack, group: int, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _stacked(branches: Sequence[Branch]) -> Iterator[list[Branch]]:
-    """Put branches of like size together, largest first, within ``SLACK``."""
+    """Put branches of like size together, largest first, within ``STACK_SLACK``."""
     stack: list[Branch] = []
     longest = most = needed = 0
-    for branch in sorted(branches, key=lambda one: (-one.size, -len(one.above))):
+    for branch in sorted(branches, key=lambda branch: (-branch.size, -len(branch.above))):
         all_keys = branch.size + len(branch.above)
         wide = max(most, all_keys)
-        if stack and (len(stack) + 1) * longest * wide > SLACK * (needed + branch.size * all_keys):
+        if stack and (len(stack) + 1) * longest * wide > STACK_SLACK * (needed + branch.size * all_keys):
             yield stack
             stack, longest, most, needed = [], 0, 0, 0
         stack.append(branch)
@@ -183,20 +190,20 @@ def _stacked(branches: Sequence[Branch]) -> Iterator[list[Branch]]:
         yield stack
 
 
-_PLAN: ContextVar[Plan | None] = ContextVar("plan", default=None)
+_CURRENT_PLAN: ContextVar[AttentionPlan | None] = ContextVar("plan", default=None)
 
 
 @contextmanager
-def attending(plan: Plan) -> Iterator[None]:
-    """Compute by ``plan`` within."""
-    token = _PLAN.set(plan)
+def attending_by(plan: AttentionPlan) -> Iterator[None]:
+    """Compute attention by ``plan`` within the block."""
+    token = _CURRENT_PLAN.set(plan)
     try:
         yield
     finally:
-        _PLAN.reset(token)
+        _CURRENT_PLAN.reset(token)
 
 
-def _attend(
+def _tree_attention(
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -205,20 +212,26 @@ def _attend(
     scaling: float | None = None,
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Answer transformers' attention interface; query, key, value: (batch, heads, tokens, width)."""
-    plan = _PLAN.get()
+    """Attention as transformers' interface calls it; query, key, value: (batch, heads, tokens, width)."""
+    plan = _CURRENT_PLAN.get()
     if plan is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **more)
-    if other := [name for name in OTHER_ATTENTION if more.get(name) is not None]:
-        raise ValueError(f"attention with {', '.join(other)}")
-    if (span := more.get("sliding_window")) and span < WINDOW_LEAST:
+    if unsupported := [name for name in UNSUPPORTED_ARGUMENTS if more.get(name) is not None]:
+        raise ValueError(f"attention with {', '.join(unsupported)}")
+    if (span := more.get("sliding_window")) and span < LEAST_WINDOW:
         raise ValueError(f"a sliding window of {span} tokens")
     query, key, value = (states[0].transpose(0, 1) for states in (query, key, value))
     return plan.attend(module.layer_idx, query, key, value, scaling)[None], None
 
 
-def install(model: PreTrainedModel) -> None:
-    """Let ``model`` attend by branches whenever a plan is there."""
-    AttentionInterface.register(NAME, _attend)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
-    model.set_attn_implementation(NAME)
+def install_tree_attention(model: PreTrainedModel) -> None:
+    """Let ``model`` attend by branches whenever a plan is there.
+
+    Raises:
+        ImportError: If this version of transformers has no such attention interface.
+    """
+    if NOT_IN_TRANSFORMERS:
+        raise ImportError(NOT_IN_TRANSFORMERS)
+    AttentionInterface.register(TREE_ATTENTION, _tree_attention)
+    AttentionMaskInterface.register(TREE_ATTENTION, sdpa_mask)
+    model.set_attn_implementation(TREE_ATTENTION)

@@ -2,7 +2,7 @@
 
 Prompts that share a beginning share its keys; a reply that copies a text is drafted and checked several tokens a
 step; all rows of a step, prompts and replies alike, are one packed sequence without padding; rows leave as they
-finish and others take their places. What is said is what plain greedy decoding says, token by token.
+finish and others take their places. The replies are those of plain greedy decoding, token by token.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from saywhy.models.branches import Plan
+from saywhy.models.branches import AttentionPlan
 from saywhy.models.draft import Drafter
 from saywhy.models.forward import Forward, logits
-from saywhy.models.tree import Branch, Ids, shared_prefix
+from saywhy.models.tree import Branch, TokenIds, shared_prefix
 
-STEP = 192
+STEP_TOKENS = 192
 """Tokens a step, guesses included, from which on a further guess saves no time: the weights are read once a step
-whatever its size, so up to here tokens are nearly free, and behind it each costs as much as one that is said."""
+whatever its size, so up to here tokens are nearly free, and beyond it each costs as much as a token of a reply."""
 
-LEAST = 3
-"""Tokens that may be guessed however many replies there are: most copies are right for so long."""
+LEAST_GUESS = 3
+"""Tokens that may be guessed however many replies there are: most copies are right for that long."""
 
 
 @dataclasses.dataclass
-class Request:
+class DecodeRequest:
     """A prompt, how many tokens may follow, and how they are guessed."""
 
-    prompt: Ids
+    prompt: TokenIds
     room: int
     drafter: Drafter | None = None
 
 
-class Pool:
+class KeyValuePool:
     """Keys and values by place, for each layer; a place is given back when no row sees it any more."""
 
     def __init__(self, size: int) -> None:
@@ -46,9 +46,9 @@ class Pool:
 
     def take(self, count: int) -> list[int]:
         """Return ``count`` free places."""
-        taken = [self.free.pop() for _ in range(count)]
-        self.hold(taken)
-        return taken
+        places = [self.free.pop() for _ in range(count)]
+        self.hold(places)
+        return places
 
     def hold(self, places: Sequence[int]) -> None:
         """Count one more row that sees ``places``."""
@@ -67,38 +67,38 @@ class Pool:
         if layer not in self.layers:
             empty = (keys.new_zeros(self.size, *keys.shape[1:]), values.new_zeros(self.size, *values.shape[1:]))
             self.layers[layer] = empty
-        kept = self.layers[layer]
-        kept[0][self.writing] = keys
-        kept[1][self.writing] = values
-        return kept
+        stored = self.layers[layer]
+        stored[0][self.writing] = keys
+        stored[1][self.writing] = values
+        return stored
 
 
 @dataclasses.dataclass
-class _Row:
-    """A reply in the making.
+class _DecodingRow:
+    """A reply that is being decoded.
 
     Attributes:
         index: Which request it answers.
         request: The request.
         places: Of the tokens that are computed.
-        feed: Tokens that are computed next: what is left of the prompt, or the last word said; then the guess.
+        feed: Tokens that are computed next: the rest of the prompt, or the reply's last token; then the guess.
         guessed: How many tokens of ``feed`` are guessed.
-        said: The reply so far.
-        over: Whether it is finished.
+        reply: The reply so far.
+        finished: Whether it is complete.
     """
 
     index: int
-    request: Request
+    request: DecodeRequest
     places: list[int]
     feed: list[int]
     guessed: int = 0
-    said: list[int] = dataclasses.field(default_factory=list)
-    over: bool = False
+    reply: list[int] = dataclasses.field(default_factory=list)
+    finished: bool = False
 
     @property
-    def left(self) -> int:
-        """How many more tokens it may say."""
-        return self.request.room - len(self.said)
+    def remaining(self) -> int:
+        """How many more tokens the reply may have."""
+        return self.request.room - len(self.reply)
 
 
 class Decoder:
@@ -107,7 +107,7 @@ class Decoder:
     Attributes:
         steps: Forward passes made.
         drafted: Tokens guessed.
-        right: Guessed tokens that were right.
+        accepted: Guessed tokens that the model confirmed.
     """
 
     def __init__(self, forward: Forward, end: int, tokens: int, places: int) -> None:
@@ -120,41 +120,41 @@ class Decoder:
             places: How many tokens' keys and values are kept, at most.
         """
         self.forward, self.end, self.tokens, self.places = forward, end, tokens, places
-        self.steps = self.drafted = self.right = 0
+        self.steps = self.drafted = self.accepted = 0
 
     @torch.inference_mode()
-    def decode(self, requests: Sequence[Request], done: Callable[[int, list[int]], None]) -> None:
+    def decode(self, requests: Sequence[DecodeRequest], done: Callable[[int, list[int]], None]) -> None:
         """Decode all ``requests``; ``done`` is called with each one's index and reply (without its end)."""
         # In dictionary order a prompt has the most in common with the one before it.
         waiting = sorted(range(len(requests)), key=lambda i: requests[i].prompt, reverse=True)
-        pool = Pool(max(self.places, max(len(one.prompt) + 2 * one.room for one in requests)))
-        rows: list[_Row] = []
-        last: tuple[Ids, list[int]] = ((), [])
+        pool = KeyValuePool(max(self.places, max(len(request.prompt) + 2 * request.room for request in requests)))
+        rows: list[_DecodingRow] = []
+        last: tuple[TokenIds, list[int]] = ((), [])
         while waiting or rows:
             last = self._admit(requests, waiting, rows, pool, last)
             self._step(rows, pool)
-            for row in [row for row in rows if row.over]:
+            for row in [row for row in rows if row.finished]:
                 rows.remove(row)
                 pool.drop(row.places)
-                done(row.index, row.said)
+                done(row.index, row.reply)
 
     def _admit(
         self,
-        requests: Sequence[Request],
+        requests: Sequence[DecodeRequest],
         waiting: list[int],
-        rows: list[_Row],
-        pool: Pool,
-        last: tuple[Ids, list[int]],
-    ) -> tuple[Ids, list[int]]:
-        """Let in as many requests as there is room for; return the last one's prompt and the places that hold it."""
-        promised = sum(row.left for row in rows)
+        rows: list[_DecodingRow],
+        pool: KeyValuePool,
+        last: tuple[TokenIds, list[int]],
+    ) -> tuple[TokenIds, list[int]]:
+        """Admit as many requests as there is room for; return the last one's prompt and the places that hold it."""
+        promised = sum(row.remaining for row in rows)
         load = sum(len(row.feed) for row in rows)
         while waiting:
             request = requests[waiting[-1]]
-            # The prompt's last token is computed for each row: it predicts the first one said.
+            # The prompt's last token is computed for each row: it predicts the reply's first token.
             shared = min(len(shared_prefix([request.prompt, last[0]])), len(request.prompt) - 1)
             fresh = len(request.prompt) - shared
-            guess = request.drafter.guess(min(request.room - 1, _share(len(rows) + 1))) if request.drafter else []
+            guess = request.drafter.guess(min(request.room - 1, _guess_share(len(rows) + 1))) if request.drafter else []
             needed = fresh + len(guess) + request.room
             if rows and (promised + needed > len(pool.free) or load + fresh + len(guess) > self.tokens):
                 break
@@ -165,7 +165,7 @@ class Decoder:
             index = waiting.pop()
             above = last[1][:shared]
             pool.hold(above)
-            row = _Row(index, request, list(above), [*request.prompt[shared:], *guess], len(guess))
+            row = _DecodingRow(index, request, list(above), [*request.prompt[shared:], *guess], len(guess))
             row.places += pool.take(len(row.feed))
             rows.append(row)
             promised += request.room
@@ -176,61 +176,61 @@ class Decoder:
             last = (request.prompt, held)
         return last
 
-    def _step(self, rows: list[_Row], pool: Pool) -> None:
-        """Compute what every row feeds, and let it say what the model says."""
+    def _step(self, rows: list[_DecodingRow], pool: KeyValuePool) -> None:
+        """Compute the tokens that every row feeds, and extend its reply."""
         self.steps += 1
         branches: list[Branch] = []
         tokens: list[int] = []
         depths: list[int] = []
-        asked: list[int] = []
+        predicting: list[int] = []
         for row in rows:
             computed = len(row.places) - len(row.feed)
             branches.append(Branch(len(tokens), len(row.feed), tuple(row.places[:computed])))
             tokens += row.feed
             depths += range(computed, len(row.places))
-            asked += range(len(tokens) - row.guessed - 1, len(tokens))
+            predicting += range(len(tokens) - row.guessed - 1, len(tokens))
         places = [place for row in rows for place in row.places[-len(row.feed) :]]
         pool.writing = torch.tensor(places, device=self.forward.model.device)
-        plan = Plan(branches, places, pool, self.forward.model.device)
+        plan = AttentionPlan(branches, places, pool, self.forward.model.device)
         hidden = self.forward.packed(plan, tuple(tokens), depths)
-        best = iter(self._best(hidden[asked]))
+        best = iter(self._best(hidden[predicting]))
         for row in rows:
             self._say(row, [next(best) for _ in range(row.guessed + 1)], pool, len(rows))
 
     def _best(self, hidden: torch.Tensor, step: int = 512) -> list[int]:
         parts = (hidden[first : first + step] for first in range(0, len(hidden), step))
-        found = [logits(self.forward.model, part).argmax(-1) for part in parts]
-        return [int(token) for token in torch.cat(found).tolist()]
+        tokens = [logits(self.forward.model, part).argmax(-1) for part in parts]
+        return [int(token) for token in torch.cat(tokens).tolist()]
 
-    def _say(self, row: _Row, best: list[int], pool: Pool, rows: int) -> None:
+    def _say(self, row: _DecodingRow, best: list[int], pool: KeyValuePool, rows: int) -> None:
         """Keep the guesses that the model confirms and the first token behind them; prepare the next step."""
         guess = row.feed[len(row.feed) - row.guessed :]
-        right = next((i for i, token in enumerate(guess) if token != best[i]), len(guess))
-        said = best[: right + 1]
-        if wrong := row.guessed - right:
-            pool.drop(row.places[-wrong:])
-            del row.places[-wrong:]
+        accepted = next((i for i, token in enumerate(guess) if token != best[i]), len(guess))
+        tokens = best[: accepted + 1]
+        if rejected := row.guessed - accepted:
+            pool.drop(row.places[-rejected:])
+            del row.places[-rejected:]
         self.drafted += row.guessed
-        self.right += right
+        self.accepted += accepted
         if row.request.drafter:
-            row.request.drafter.follow(said, row.guessed, right)
-        row.said += said
-        if self.end in said:
-            row.said = row.said[: row.said.index(self.end)]
-            row.over = True
-        elif row.left <= 0:
-            row.over = True
+            row.request.drafter.follow(tokens, row.guessed, accepted)
+        row.reply += tokens
+        if self.end in tokens:
+            row.reply = row.reply[: row.reply.index(self.end)]
+            row.finished = True
+        elif row.remaining <= 0:
+            row.finished = True
         else:
-            self._feed(row, pool, said[-1], rows)
+            self._feed(row, pool, tokens[-1], rows)
 
-    def _feed(self, row: _Row, pool: Pool, token: int, rows: int) -> None:
+    def _feed(self, row: _DecodingRow, pool: KeyValuePool, token: int, rows: int) -> None:
         """Let the row compute ``token`` next, and the guess behind it."""
-        room = min(row.left - 1, self.tokens // rows, _share(rows))
+        room = min(row.remaining - 1, self.tokens // rows, _guess_share(rows))
         guess = row.request.drafter.guess(room) if row.request.drafter else []
         row.feed, row.guessed = [token, *guess], len(guess)
         row.places += pool.take(len(row.feed))
 
 
-def _share(rows: int) -> int:
+def _guess_share(rows: int) -> int:
     """Return how many tokens each of ``rows`` replies may guess."""
-    return max(STEP // rows, LEAST)
+    return max(STEP_TOKENS // rows, LEAST_GUESS)

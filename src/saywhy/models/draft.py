@@ -1,8 +1,8 @@
-"""Guessing the next tokens of a reply that copies a text or goes round in circles, so that one step can check many.
+"""Guessing the next tokens of a reply that copies a text or repeats itself, so that one step can check many.
 
-This is prompt lookup decoding, told what is to be copied.
+This is prompt lookup decoding, with the text that is to be copied known.
 
-The guess costs nothing if it is wrong but the tokens computed: what is said is always the model's own greedy choice.
+A wrong guess costs nothing but the tokens computed: the reply is always the model's own greedy choice.
 """
 
 from __future__ import annotations
@@ -10,28 +10,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from saywhy.models.chat import Offsets
-from saywhy.models.tree import Ids
+from saywhy.models.tree import TokenIds
 
-FIRST = 16
+FIRST_GUESS = 16
 """Tokens that are guessed at once in the beginning."""
-MOST = 64
+LONGEST_GUESS = 64
 """Tokens that are guessed at once at most."""
-PATIENCE = 8
-"""A reply that has said so much that is not in the text is not copying it."""
-CIRCLE = 16
-"""Longest circle, in tokens, that is looked for: small models that lose the thread say the same over and over."""
+STRAY_LIMIT = 8
+"""A reply with more tokens in a row that are not in the text is not copying it."""
+LONGEST_LOOP = 16
+"""Longest loop, in tokens, that is looked for: small models that lose the thread repeat the same tokens."""
 
 
 class Drafter:
-    """Follows a reply along the text that it is expected to copy, over words that are replaced, and round circles.
+    """Follows a reply along the text that it is expected to copy, over words that are replaced, and through loops.
 
     Attributes:
-        reach: How many tokens of the copy are guessed at once; it falls with every guess that is all wrong.
-        spin: How many tokens of a circle are guessed at once.
+        copy_length: How many tokens of the copy are guessed at once; it falls with every guess that is all wrong.
+        loop_length: How many tokens of a loop are guessed at once.
     """
 
-    def __init__(self, source: Ids = (), starts: frozenset[int] = frozenset(), marks: Sequence[Ids] = ()) -> None:
-        """Begin before the first token; without a source, only circles are guessed.
+    def __init__(
+        self, source: TokenIds = (), starts: frozenset[int] = frozenset(), marks: Sequence[TokenIds] = ()
+    ) -> None:
+        """Begin before the first token; without a source, only loops are guessed.
 
         Args:
             source: The text's tokens and the end of the turn.
@@ -41,69 +43,71 @@ class Drafter:
         self.source = source
         self.starts = starts
         self.marks = marks
-        self.reach = FIRST
-        self.at = 0
+        self.copy_length = FIRST_GUESS
+        self.position = 0
         self.strayed: list[int] = []
-        self.spin = FIRST
-        self.said: list[int] = []
-        self.circling = False
+        self.loop_length = FIRST_GUESS
+        self.reply: list[int] = []
+        self.looping = False
 
     def guess(self, room: int) -> list[int]:
         """Return up to ``room`` tokens that may come next."""
-        again = self._circle()
-        self.circling = bool(again)
-        if again:
-            return [again[i % len(again)] for i in range(min(room, self.spin))]
-        return self._copy(min(room, self.reach))
+        loop = self._loop()
+        self.looping = bool(loop)
+        if loop:
+            return [loop[i % len(loop)] for i in range(min(room, self.loop_length))]
+        return self._copy(min(room, self.copy_length))
 
-    def _circle(self) -> list[int]:
-        """Return the tokens that the reply says over and over, nothing if it does not or if they are the text's."""
-        if self.source and not self.strayed and self.at < len(self.source):
+    def _loop(self) -> list[int]:
+        """Return the tokens that the reply repeats; none if it repeats none, or while it copies the text."""
+        if self.source and not self.strayed and self.position < len(self.source):
             return []
-        for size in range(1, CIRCLE + 1):
+        for size in range(1, LONGEST_LOOP + 1):
             times = 3 if size == 1 else 2
-            last = self.said[-size:]
-            if len(self.said) >= times * size and self.said[-times * size :] == last * times:
+            last = self.reply[-size:]
+            if len(self.reply) >= times * size and self.reply[-times * size :] == last * times:
                 return last
         return []
 
     def _copy(self, room: int) -> list[int]:
         if not self.strayed:
-            return list(self.source[self.at : self.at + room])
+            return list(self.source[self.position : self.position + room])
         ahead = len(self.strayed)
         for mark in self.marks:
             if mark[:ahead] == tuple(self.strayed):
                 return [*mark[ahead:], *self.source[self._resume() :]][:room]
-        return list(self.source[self._resume() :][:room]) if ahead <= PATIENCE else []
+        return list(self.source[self._resume() :][:room]) if ahead <= STRAY_LIMIT else []
 
-    def follow(self, said: Sequence[int], guessed: int, right: int) -> None:
-        """Take in what was really ``said``, and that ``right`` of ``guessed`` tokens were."""
-        self.said += said
-        for token in said:
-            expected = self._resume() if self.strayed else self.at
+    def follow(self, tokens: Sequence[int], guessed: int, accepted: int) -> None:
+        """Take in the reply's new ``tokens``, and that ``accepted`` of the ``guessed`` ones were right."""
+        self.reply += tokens
+        for token in tokens:
+            expected = self._resume() if self.strayed else self.position
             if self.source[expected : expected + 1] == (token,):
-                self.at, self.strayed = expected + 1, []
+                self.position, self.strayed = expected + 1, []
             else:
                 self.strayed.append(token)
                 if tuple(self.strayed) in self.marks:  # stands for one word; the next may be marked, too
-                    self.at, self.strayed = self._resume(), []
-        if self.circling:
-            self.spin = min(MOST, 2 * self.spin) if right == guessed else max(self.spin // 4, 1)
-        elif guessed and not right:
-            self.reach //= 4
-        elif guessed and right == guessed:
-            self.reach = min(MOST, 2 * self.reach)
+                    self.position, self.strayed = self._resume(), []
+        if self.looping:
+            self.loop_length = (
+                min(LONGEST_GUESS, 2 * self.loop_length) if accepted == guessed else max(self.loop_length // 4, 1)
+            )
+        elif guessed and not accepted:
+            self.copy_length //= 4
+        elif guessed and accepted == guessed:
+            self.copy_length = min(LONGEST_GUESS, 2 * self.copy_length)
 
     def _resume(self) -> int:
         """Return where the copy goes on if the word at hand was replaced."""
-        return next((i for i in range(self.at + 1, len(self.source)) if i in self.starts), len(self.source))
+        return next((i for i in range(self.position + 1, len(self.source)) if i in self.starts), len(self.source))
 
 
 def word_starts(text: str, offsets: Offsets) -> frozenset[int]:
     """Return which tokens begin a word or are punctuation: where a copy may go on behind a replaced word."""
-    found = set()
+    starts = set()
     for index, (start, _) in enumerate(offsets):
-        new = start == 0 or not text[start].isalnum() or text[start - 1].isspace()
-        if new:
-            found.add(index)
-    return frozenset({*found, len(offsets)})
+        is_start = start == 0 or not text[start].isalnum() or text[start - 1].isspace()
+        if is_start:
+            starts.add(index)
+    return frozenset({*starts, len(offsets)})

@@ -14,38 +14,38 @@ import torch
 from transformers import PreTrainedModel
 
 from saywhy.models import branches
-from saywhy.models.branches import Plan, Prefix, Recorder
-from saywhy.models.tree import Branch, Ids, Tree, batches, grow, plots
+from saywhy.models.branches import AttentionPlan, KeyValueRecorder, PrefixCache
+from saywhy.models.tree import Branch, TokenIds, Tree, build_tree, padded_batches, tree_batches
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 
-Way = Literal["branches", "mask", "rows"]
-WAYS: tuple[Way, ...] = ("branches", "mask", "rows")
+ForwardWay = Literal["branches", "mask", "rows"]
+FORWARD_WAYS: tuple[ForwardWay, ...] = ("branches", "mask", "rows")
 MASK_TOKENS = 320
 """Largest tree with an explicit mask: its attention costs the square."""
 DEFAULT_CONTEXT = 2048
 """Longest sequence of a model that does not say."""
-TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 0.2}
+WAY_TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 0.2}
 """How far (nats) a tree's log-probability may be from the plain prompt's when a way is tried."""
 
 
-def body(model: PreTrainedModel) -> Any:
+def transformer_body(model: PreTrainedModel) -> Any:
     """Return the model without its language head: hidden states are cheaper than logits."""
     base = model.base_model
-    return base if base is not model else getattr(model, "model", model)  # some do not know their own
+    return base if base is not model else getattr(model, "model", model)  # some models name no base model
 
 
 def logits(model: PreTrainedModel, hidden: torch.Tensor) -> torch.Tensor:
     """Return the float32 logits of hidden states, with what a model's own forward pass does behind its head."""
     config = model.config.get_text_config()
-    found = cast(Any, model.get_output_embeddings())(hidden).float()
+    values = cast(Any, model.get_output_embeddings())(hidden).float()
     if scale := getattr(config, "logit_scale", None):  # Cohere
-        found = found * scale
+        values = values * scale
     if scale := getattr(config, "logits_scaling", None):  # Granite
-        found = found / scale
+        values = values / scale
     if cap := getattr(config, "final_logit_softcapping", None):  # Gemma
-        found = torch.tanh(found / cap) * cap
-    return cast(torch.Tensor, found)
+        values = torch.tanh(values / cap) * cap
+    return cast(torch.Tensor, values)
 
 
 class Forward:
@@ -57,7 +57,7 @@ class Forward:
         tokens: Tokens computed so far: what an estimate and a benchmark divide by.
     """
 
-    def __init__(self, model: PreTrainedModel, name: str, ways: Sequence[Way] = WAYS) -> None:
+    def __init__(self, model: PreTrainedModel, name: str, ways: Sequence[ForwardWay] = FORWARD_WAYS) -> None:
         """Find out how ``model`` can compute trees.
 
         Args:
@@ -70,23 +70,23 @@ class Forward:
         """
         self.model = model
         self.tokens = 0
-        self.way: Way = ways[-1]
+        self.way: ForwardWay = ways[-1]
         self._choose(name, ways)
 
     @property
     def context(self) -> int:
         """The longest sequence that is computed exactly, in tokens."""
         config = self.model.config.get_text_config()
-        span = window(self.model) if self.way != "rows" else None
+        span = attention_window(self.model) if self.way != "rows" else None
         return min(int(getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT), span or 1 << 31)
 
-    def plots(self, sequences: Sequence[Ids], budget: int) -> list[list[int]]:
+    def batches(self, sequences: Sequence[TokenIds], budget: int) -> list[list[int]]:
         """Return which sequences are computed together if ``budget`` tokens fit into memory at once."""
         if self.way == "rows":
-            return batches(sequences, budget)
-        return plots(sequences, min(budget, MASK_TOKENS) if self.way == "mask" else budget)
+            return padded_batches(sequences, budget)
+        return tree_batches(sequences, min(budget, MASK_TOKENS) if self.way == "mask" else budget)
 
-    def states(self, tree: Tree, prefix: Prefix | None = None) -> torch.Tensor:
+    def states(self, tree: Tree, prefix: PrefixCache | None = None) -> torch.Tensor:
         """Return the last hidden state of each node, shape (nodes, width).
 
         Args:
@@ -98,21 +98,22 @@ class Forward:
         assert prefix is None
         return self._mask(tree) if self.way == "mask" else self._rows(tree)
 
-    def _branches(self, tree: Tree, prefix: Prefix | None) -> torch.Tensor:
+    def _branches(self, tree: Tree, prefix: PrefixCache | None) -> torch.Tensor:
         cut = len(prefix.ids) if prefix else 0
         places = range(cut, cut + len(tree.tokens))
         shifted = [
-            Branch(one.first, one.size, (*range(cut), *(node + cut for node in one.above))) for one in tree.branches()
+            Branch(branch.first, branch.size, (*range(cut), *(node + cut for node in branch.above)))
+            for branch in tree.branches()
         ]
-        plan = Plan(shifted, places, prefix, self.model.device)
+        plan = AttentionPlan(shifted, places, prefix, self.model.device)
         return self.packed(plan, tree.tokens, [depth + cut for depth in tree.depths])
 
-    def packed(self, plan: Plan, tokens: Sequence[int], depths: Sequence[int]) -> torch.Tensor:
+    def packed(self, plan: AttentionPlan, tokens: Sequence[int], depths: Sequence[int]) -> torch.Tensor:
         """Return the hidden states of one packed row of tokens that see each other by ``plan``."""
         self.tokens += len(tokens)
         device = self.model.device
-        with branches.attending(plan):
-            out = body(self.model)(
+        with branches.attending_by(plan):
+            out = transformer_body(self.model)(
                 input_ids=torch.tensor([list(tokens)], device=device),
                 position_ids=torch.tensor([list(depths)], device=device),
                 # Any 4D mask keeps transformers from making its own; the plan alone decides who sees whom.
@@ -126,7 +127,7 @@ class Forward:
         device, dtype = self.model.device, self.model.dtype
         hidden = torch.from_numpy(~tree.mask())
         bias = torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, torch.finfo(dtype).min)
-        out = body(self.model)(
+        out = transformer_body(self.model)(
             input_ids=torch.tensor([tree.tokens], device=device),
             position_ids=torch.tensor([tree.depths], device=device),
             attention_mask=bias[None, None].to(device),
@@ -138,30 +139,30 @@ class Forward:
         longest = max(len(path) for path in tree.paths)
         ids = torch.zeros(len(tree.paths), longest, dtype=torch.long)
         seen = torch.zeros_like(ids)
-        first: dict[int, tuple[int, int]] = {}
+        places: dict[int, tuple[int, int]] = {}
         for row, path in enumerate(tree.paths):
             ids[row, : len(path)] = torch.tensor([tree.tokens[node] for node in path])
             seen[row, : len(path)] = 1
             for depth, node in enumerate(path):
-                first.setdefault(node, (row, depth))
+                places.setdefault(node, (row, depth))
         self.tokens += ids.numel()
         device = self.model.device
-        out = body(self.model)(
+        out = transformer_body(self.model)(
             input_ids=ids.to(device), attention_mask=seen.to(device), use_cache=False
         ).last_hidden_state
-        rows, depths = zip(*(first[node] for node in range(len(tree.tokens))), strict=True)
+        rows, depths = zip(*(places[node] for node in range(len(tree.tokens))), strict=True)
         return cast(torch.Tensor, out[list(rows), list(depths)])
 
     @torch.inference_mode()
-    def prefix(self, ids: Ids) -> Prefix:
+    def prefix(self, ids: TokenIds) -> PrefixCache:
         """Compute the keys and values of a beginning."""
-        recorder = Recorder()
-        plan = Plan([Branch(0, len(ids), ())], range(len(ids)), recorder, self.model.device)
+        recorder = KeyValueRecorder()
+        plan = AttentionPlan([Branch(0, len(ids), ())], range(len(ids)), recorder, self.model.device)
         self.packed(plan, ids, range(len(ids)))
-        return Prefix(ids, recorder.layers)
+        return PrefixCache(ids, recorder.layers)
 
     @torch.inference_mode()
-    def _choose(self, name: str, ways: Sequence[Way]) -> None:
+    def _choose(self, name: str, ways: Sequence[ForwardWay]) -> None:
         """Take the first way that gives what plain prompts give: what ignores a mask must not pass unseen."""
         size = min(self.model.config.get_text_config().vocab_size, 100)
         probe = [tuple(i % size for i in (*range(5, 45), *more)) for more in ((20, 21, 7), (20, 30), (40, 41, 7, 9))]
@@ -178,41 +179,43 @@ class Forward:
                 say(
                     f"model '{name}' takes no prefix tree, so every prompt is computed by itself ({'; '.join(reasons)})"
                 )
+            elif reasons and branches.NOT_IN_TRANSFORMERS:
+                say(f"model '{name}' is computed as a prefix tree with an explicit mask ({'; '.join(reasons)})")
             self.tokens = 0
             return
         raise SaywhyError(f"model '{name}' ({self.model.config.model_type}) cannot be used: {'; '.join(reasons)}")
 
-    def _plain(self, prompts: Sequence[Ids]) -> torch.Tensor:
+    def _plain(self, prompts: Sequence[TokenIds]) -> torch.Tensor:
         """Return the model's own logits behind each prompt, shape (prompts, vocabulary)."""
-        found = [self.model(input_ids=torch.tensor([ids], device=self.model.device)).logits[0, -1] for ids in prompts]
-        return torch.stack(found).float()
+        own = [self.model(input_ids=torch.tensor([ids], device=self.model.device)).logits[0, -1] for ids in prompts]
+        return torch.stack(own).float()
 
-    def _objection(self, plain: torch.Tensor, probe: Sequence[Ids]) -> str | None:
+    def _objection(self, plain: torch.Tensor, probe: Sequence[TokenIds]) -> str | None:
         """Return why the way at hand cannot be taken; ``plain`` are the logits behind each prompt of ``probe``."""
-        span = window(self.model)
-        if self.way != "rows" and span is not None and span < branches.WINDOW_LEAST:
+        span = attention_window(self.model)
+        if self.way != "rows" and span is not None and span < branches.LEAST_WINDOW:
             return f"a sliding window of {span} tokens"
-        far: list[Ids] = []
+        far: list[TokenIds] = []
         try:
             if self.way == "branches":
-                branches.install(self.model)
+                branches.install_tree_attention(self.model)
             if self.way == "mask":
                 # A foreign attention may hide what is far away in the packed sequence: as far as it can be.
                 far = [(*probe[0][:40], *probe[0][first : first + 40]) for first in range(1, MASK_TOKENS // 40)]
                 plain = torch.cat([plain, self._plain(far[-1:])])
-            tree = grow([*far[:-1], *probe, *far[-1:]])
+            tree = build_tree([*far[:-1], *probe, *far[-1:]])
             ends = self.states(tree)[[path[-1] for path in tree.paths[-len(plain) :]]]
-            found = logits(self.model, ends)
+            tree_logits = logits(self.model, ends)
         except Exception as error:  # a foreign model may refuse in any way; the reason is told
             return str(error).strip().partition("\n")[0][:120] or type(error).__name__
-        off = (torch.log_softmax(found, -1) - torch.log_softmax(plain, -1)).abs().max().item()
-        return None if off <= TOLERANCE.get(self.model.dtype, 0.2) else f"log-probabilities are off by {off:.2g}"
+        off = (torch.log_softmax(tree_logits, -1) - torch.log_softmax(plain, -1)).abs().max().item()
+        return None if off <= WAY_TOLERANCE.get(self.model.dtype, 0.2) else f"log-probabilities are off by {off:.2g}"
 
 
-def window(model: PreTrainedModel) -> int | None:
+def attention_window(model: PreTrainedModel) -> int | None:
     """Return how many tokens back a token sees where a layer's attention slides, None if none does."""
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ["sliding_attention"])
     span = getattr(config, "sliding_window", None) if kinds != {"full_attention"} else None
     chunk = getattr(config, "attention_chunk_size", None) if "chunked_attention" in kinds else None
-    return min((int(one) for one in (span, chunk) if one), default=None)
+    return min((int(width) for width in (span, chunk) if width), default=None)

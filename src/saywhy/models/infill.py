@@ -9,15 +9,15 @@ import torch
 
 from saywhy.models.forward import logits
 from saywhy.models.interface import Gap
-from saywhy.models.tree import grow
+from saywhy.models.tree import build_tree
 from saywhy.words import fold
 
 if TYPE_CHECKING:
     from saywhy.models.local import LocalModel
 
-TRIED = 50
+TRIED_TOKENS = 50
 """Tokens a gap that are looked at; most are parts of words, or punctuation."""
-SHORTEST = 3
+SHORTEST_WORD = 3
 """A shorter token is more often the beginning of a word than a word."""
 
 
@@ -28,19 +28,19 @@ def infill(model: LocalModel, gaps: Sequence[Gap], count: int) -> list[tuple[str
 
     @torch.inference_mode()
     def compute(batch: list[int]) -> None:
-        tree = grow([ids[i] for i in batch])
+        tree = build_tree([ids[i] for i in batch])
         hidden = model.forward.states(tree)[[path[-1] for path in tree.paths]]
-        best = logits(model.model, hidden).topk(TRIED).indices.tolist()
+        best = logits(model.model, hidden).topk(TRIED_TOKENS).indices.tolist()
         for i, tokens in zip(batch, best, strict=True):
-            words[i] = _whole(model.chat.tokenizer.batch_decode([[token] for token in tokens]), gaps[i], count)
+            words[i] = _whole_words(model.chat.tokenizer.batch_decode([[token] for token in tokens]), gaps[i], count)
 
-    model.budget.run(ids, model.forward.plots, compute)
+    model.budget.run(ids, model.forward.batches, compute)
     return words
 
 
-def _whole(decoded: Sequence[str], gap: Gap, count: int) -> tuple[str, ...]:
+def _whole_words(decoded: Sequence[str], gap: Gap, count: int) -> tuple[str, ...]:
     """Return the decoded tokens that can stand as words behind the gap's beginning."""
     blank = " " if gap.before.strip() else ""
-    plain = [piece[len(blank) :] for piece in decoded if piece.startswith(blank)]
-    words = dict.fromkeys(fold(piece) for piece in plain if piece.isalpha() and len(piece) >= SHORTEST)
+    pieces = [piece[len(blank) :] for piece in decoded if piece.startswith(blank)]
+    words = dict.fromkeys(fold(piece) for piece in pieces if piece.isalpha() and len(piece) >= SHORTEST_WORD)
     return tuple(word for word in words if word not in gap.barred)[:count]

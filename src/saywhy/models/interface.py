@@ -1,13 +1,13 @@
 """What the protocol asks of a model: a few questions about chats, answered in batches.
 
-``LocalModel`` answers them with transformers, ``Scripted`` by a rule: the audit cannot tell them apart.
+``LocalModel`` answers them with transformers, ``ScriptedModel`` by a rule: the audit cannot tell them apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from saywhy.protocol.prompts import Message
 
@@ -73,10 +73,20 @@ class Gap:
     barred: frozenset[str] = frozenset()
 
 
+Question = Literal["choose", "weigh", "infill", "generate", "losses", "gradients"]
+"""What may be asked of a model: a method of ``Model``, or gradients (``attribution.gradients``)."""
+
+
 class Model(Protocol):
-    """A chat model that can be asked for log-probabilities and for text."""
+    """A chat model that can be asked for log-probabilities and for text.
+
+    Attributes:
+        name: The value of ``model=``.
+        answers: Which questions it answers; the others are refused by who would ask them.
+    """
 
     name: str
+    answers: frozenset[Question]
 
     def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
         """Return why each chat, with ``room`` more tokens, cannot be put to the model; None if it can."""

@@ -11,25 +11,25 @@ import torch
 from transformers import PreTrainedModel
 
 from saywhy import processes
-from saywhy.models.tree import Ids
+from saywhy.models.tree import TokenIds
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 
-T = TypeVar("T")
+Computed = TypeVar("Computed")
 
-MOST = {"cpu": 2048, "cuda": 16384}
-"""More tokens at once are not faster: the matrix products are already at their rate."""
-LEAST = 64
+MOST_TOKENS = {"cpu": 2048, "cuda": 16384}
+"""More tokens at once are not faster: the matrix products are already at their full rate."""
+LEAST_TOKENS = 64
 """A machine that cannot hold this many tokens at once cannot hold the model either."""
-SHARE = 0.4
+MEMORY_SHARE = 0.4
 """Of the free memory, what one forward pass may take."""
 
 
-RAN_OUT = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
+OUT_OF_MEMORY_PHRASES = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
 """What errors for want of memory say, on one device or another."""
 
 
-class Budget:
+class TokenBudget:
     """The number of tokens that are computed at once.
 
     Attributes:
@@ -37,36 +37,36 @@ class Budget:
         longest: The longest text that is tried: more than ``tokens`` where nobody asked for a number and memory allows.
     """
 
-    def __init__(self, model: PreTrainedModel, wanted: int | None = None) -> None:
-        """Take what is ``wanted``, or find it from the free memory."""
-        self.longest = wanted or _fits(model)
-        self.tokens = wanted or min(self.longest, MOST.get(model.device.type, MOST["cuda"]))
+    def __init__(self, model: PreTrainedModel, tokens: int | None = None) -> None:
+        """Take ``tokens``, or find the number from the free memory."""
+        self.longest = tokens or _tokens_that_fit(model)
+        self.tokens = tokens or min(self.longest, MOST_TOKENS.get(model.device.type, MOST_TOKENS["cuda"]))
 
     def run(
         self,
-        sequences: Sequence[Ids],
-        plots: Callable[[Sequence[Ids], int], list[list[int]]],
+        sequences: Sequence[TokenIds],
+        group: Callable[[Sequence[TokenIds], int], list[list[int]]],
         compute: Callable[[list[int]], None],
     ) -> None:
         """Compute all ``sequences``, as many at once as fit.
 
         Args:
             sequences: Token ids.
-            plots: Says which sequences are computed together within a number of tokens; one at least.
+            group: Returns which sequences are computed together within a number of tokens; one at least.
             compute: Computes the sequences of these indices.
 
         Raises:
             SaywhyError: If one sequence alone is more than the budget.
         """
-        waiting = plots(sequences, self.tokens)
+        waiting = group(sequences, self.tokens)
         while waiting:
             self.check(max((len(sequences[i]) for i in waiting[0]), default=0))
             try:
                 compute(waiting[0])
             except (MemoryError, RuntimeError) as error:
                 self.halve(error)
-                rest = [i for plot in waiting for i in plot]
-                waiting = [[rest[i] for i in plot] for plot in plots([sequences[i] for i in rest], self.tokens)]
+                indices = [i for batch in waiting for i in batch]
+                waiting = [[indices[i] for i in batch] for batch in group([sequences[i] for i in indices], self.tokens)]
             else:
                 del waiting[0]
 
@@ -76,20 +76,20 @@ class Budget:
         Raises:
             SaywhyError: If the memory does not hold one.
         """
-        first = 0
-        while first < count:
+        start = 0
+        while start < count:
             at_once = max(1, self.tokens // tokens)
             try:
-                compute(slice(first, min(count, first + at_once)))
+                compute(slice(start, min(count, start + at_once)))
             except (MemoryError, RuntimeError) as error:
-                if at_once == 1 and ran_out(error):
+                if at_once == 1 and is_out_of_memory(error):
                     raise SaywhyError(f"the memory does not hold {tokens} tokens at once: free some") from error
                 self.halve(error)
             else:
-                first += at_once
+                start += at_once
 
-    def attempt(self, compute: Callable[[], T]) -> T:
-        """Return what ``compute`` makes of the budget as it is; with half of it, as often as memory runs out."""
+    def attempt(self, compute: Callable[[], Computed]) -> Computed:
+        """Return what ``compute`` returns; as often as memory runs out, it is called again with half the budget."""
         while True:
             try:
                 return compute()
@@ -98,9 +98,9 @@ class Budget:
 
     def halve(self, error: BaseException) -> None:
         """Go on with half the budget after ``error``; raise it again if it was not for want of memory."""
-        if not ran_out(error):
+        if not is_out_of_memory(error):
             raise error
-        if self.tokens // 2 < LEAST:
+        if self.tokens // 2 < LEAST_TOKENS:
             raise SaywhyError(
                 f"the memory does not hold {self.tokens} tokens at once: free some, or take a smaller model"
             )
@@ -119,27 +119,29 @@ class Budget:
             )
 
 
-def ran_out(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` says that there is no more memory, on any device."""
-    told = str(error).lower()
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in told for words in RAN_OUT)
+    message = str(error).lower()
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
+        phrase in message for phrase in OUT_OF_MEMORY_PHRASES
+    )
 
 
 def free_memory(device: torch.device) -> int:
     """Return the free bytes of ``device``, shared among the processes that are on it."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available) // processes.here()
+    return int(psutil.virtual_memory().available) // processes.local_world_size()
 
 
-def _fits(model: PreTrainedModel) -> int:
+def _tokens_that_fit(model: PreTrainedModel) -> int:
     """Return how many tokens a forward pass may have, by the free memory."""
     config = model.config.get_text_config()
     width = int(config.hidden_size)
     inner = int(getattr(config, "intermediate_size", None) or 4 * width)
     # What one layer holds for a token at its widest: residuals, heads and gathered keys, the gated product.
     per_token = model.dtype.itemsize * (24 * width + 6 * inner)
-    return max(LEAST, int(SHARE * free_memory(model.device) / per_token))
+    return max(LEAST_TOKENS, int(MEMORY_SHARE * free_memory(model.device) / per_token))
 
 
 def cache_places(model: PreTrainedModel, share: float = 0.25) -> int:
@@ -148,4 +150,4 @@ def cache_places(model: PreTrainedModel, share: float = 0.25) -> int:
     heads = int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
     width = int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
     per_token = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
-    return max(LEAST, min(int(share * free_memory(model.device) / per_token), 16384))
+    return max(LEAST_TOKENS, min(int(share * free_memory(model.device) / per_token), 16384))

@@ -13,7 +13,7 @@ from saywhy import processes
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """The choice.
+    """The number formats and the device of a model.
 
     Attributes:
         dtype: Of the weights.
@@ -28,24 +28,25 @@ class Precision:
     reason: str
 
 
-def choose(wanted: str = "auto") -> Precision:
-    """Choose for this machine, and set torch up for it.
+def choose_precision(precision: str = "auto") -> Precision:
+    """Choose device and number formats for this machine, and set torch up for them.
 
     Args:
-        wanted: ``auto`` takes the fastest that gives float32's verdicts (benchmarks/RESULTS.md, *The noise floor*);
-            ``float32``; ``mixed`` is float32 weights and sums with shorter products; ``bfloat16`` is all of it.
+        precision: ``auto`` takes the fastest that gives float32's verdicts (benchmarks/RESULTS.md, *The noise floor of
+            number formats*); ``float32``; ``mixed`` is float32 weights and sums with shorter products; ``bfloat16`` is
+            bfloat16 throughout.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and processes.world() > 1:
-        torch.cuda.set_device(processes.local())  # from here on "cuda" is the card of this process
+    if device == "cuda" and processes.world_size() > 1:
+        torch.cuda.set_device(processes.local_rank())  # from here on "cuda" is the card of this process
     able = device == "cuda" or _has_bfloat16_units()
-    mixed = wanted == "mixed" or (wanted == "auto" and able)
+    mixed = precision == "mixed" or (precision == "auto" and able)
     torch.backends.mkldnn.matmul.fp32_precision = "bf16" if mixed else "ieee"  # type: ignore[attr-defined]
     torch.backends.cuda.matmul.fp32_precision = "tf32" if mixed else "ieee"
-    if wanted == "bfloat16":
+    if precision == "bfloat16":
         return Precision(torch.bfloat16, device, "bfloat16", "asked for; some verdicts differ from float32's")
     if not mixed:
-        reason = "asked for" if wanted == "float32" else "this CPU has no bfloat16 units"
+        reason = "asked for" if precision == "float32" else "this CPU has no bfloat16 units"
         return Precision(torch.float32, device, "float32", reason)
     if not able:
         return Precision(torch.float32, device, "float32", "mixed was asked for, but this CPU has no bfloat16 units")
@@ -56,7 +57,7 @@ def choose(wanted: str = "auto") -> Precision:
 
 
 @contextmanager
-def exact() -> Iterator[None]:
+def exact_products() -> Iterator[None]:
     """Multiply in float32 within: bfloat16 products on a CPU are for the forward pass only, not for training."""
     matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = matmul.fp32_precision

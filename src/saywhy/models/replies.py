@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from saywhy.models.chat import Chat
-from saywhy.models.decode import Decoder, Request
+from saywhy.models.decode import Decoder, DecodeRequest
 from saywhy.models.draft import Drafter, word_starts
 from saywhy.models.interface import Tick
 from saywhy.models.memory import cache_places
-from saywhy.models.tree import Ids
+from saywhy.models.tree import TokenIds
 from saywhy.protocol.prompts import Message
-from saywhy.words import MARK
+from saywhy.words import REDACTED_MARK
 
 if TYPE_CHECKING:
     from saywhy.models.local import LocalModel
 
-PADDED = 16
+PADDED_BATCH = 16
 """Replies that transformers generates at once."""
 
 
-def replies(
+def greedy_replies(
     model: LocalModel,
     chats: Sequence[list[Message]],
     max_new_tokens: Sequence[int],
@@ -36,34 +36,34 @@ def replies(
     longest = max(map(len, prompts), default=0)
     model.check(longest + 1)
     model.budget.check(longest)
-    rooms = [min(most, model.context - len(ids)) for most, ids in zip(max_new_tokens, prompts, strict=True)]
+    rooms = [min(limit, model.context - len(ids)) for limit, ids in zip(max_new_tokens, prompts, strict=True)]
     if model.forward.way != "branches":
         return _by_transformers(model, prompts, rooms, tick)
-    found: list[str | None] = [None] * len(chats)
-    marks = model.chat.ids([f" {MARK}", MARK])
+    finished: list[str | None] = [None] * len(chats)
+    marks = model.chat.ids([f" {REDACTED_MARK}", REDACTED_MARK])
     places = cache_places(model.model)
 
     def keep(index: int, ids: list[int]) -> None:
-        found[waiting[index]] = model.chat.reply(ids)
+        finished[waiting[index]] = model.chat.reply(ids)
         if tick:
             tick(1)
 
-    while waiting := [index for index, reply in enumerate(found) if reply is None]:
+    while waiting := [index for index, reply in enumerate(finished) if reply is None]:
         requests = [
-            Request(prompts[i], rooms[i], drafter(model.chat, rendered[i], prompts[i], copied[i], marks))
+            DecodeRequest(prompts[i], rooms[i], copy_drafter(model.chat, rendered[i], prompts[i], copied[i], marks))
             for i in waiting
         ]
-        decoder = Decoder(model.forward, model.chat.ender[0], model.budget.tokens, places)
+        decoder = Decoder(model.forward, model.chat.end_of_turn[0], model.budget.tokens, places)
         try:
             decoder.decode(requests, keep)
         except (MemoryError, RuntimeError) as error:
             model.budget.halve(error)  # replies that were finished stay
             places //= 2
-    return [reply or "" for reply in found]
+    return [reply or "" for reply in finished]
 
 
-def drafter(chat: Chat, rendered: str, prompt: Ids, text: str | None, marks: Sequence[Ids]) -> Drafter:
-    """Return what guesses a reply that copies ``text``; without one, or where the seam does not hold, circles only."""
+def copy_drafter(chat: Chat, rendered: str, prompt: TokenIds, text: str | None, marks: Sequence[TokenIds]) -> Drafter:
+    """Return a drafter of a reply that copies ``text``; of loops only if that is None or tokens merge at the seam."""
     if text is None:
         return Drafter()
     [(ids, offsets)] = chat.ids_and_offsets([rendered + text])
@@ -71,29 +71,31 @@ def drafter(chat: Chat, rendered: str, prompt: Ids, text: str | None, marks: Seq
     if ids[:cut] != prompt:
         return Drafter()
     inner = [(a - len(rendered), b - len(rendered)) for a, b in offsets[cut:]]
-    return Drafter((*ids[cut:], chat.ender[0]), word_starts(text, inner), marks)
+    return Drafter((*ids[cut:], chat.end_of_turn[0]), word_starts(text, inner), marks)
 
 
-def _by_transformers(model: LocalModel, prompts: Sequence[Ids], rooms: Sequence[int], tick: Tick | None) -> list[str]:
+def _by_transformers(
+    model: LocalModel, prompts: Sequence[TokenIds], rooms: Sequence[int], tick: Tick | None
+) -> list[str]:
     """Generate in padded batches, long prompts first."""
-    found = [""] * len(prompts)
+    finished = [""] * len(prompts)
     waiting = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
     while waiting:
-        batch = waiting[: _together(model, [(len(prompts[i]), rooms[i]) for i in waiting[:PADDED]])]
+        batch = waiting[: _batch_size(model, [(len(prompts[i]), rooms[i]) for i in waiting[:PADDED_BATCH]])]
         try:
-            said = _generated(model, [prompts[i] for i in batch], [rooms[i] for i in batch])
+            generated = _generate_batch(model, [prompts[i] for i in batch], [rooms[i] for i in batch])
         except (MemoryError, RuntimeError) as error:
             model.budget.halve(error)
             continue
-        for i, reply in zip(batch, said, strict=True):
-            found[i] = reply
+        for i, reply in zip(batch, generated, strict=True):
+            finished[i] = reply
         del waiting[: len(batch)]
         if tick:
             tick(len(batch))
-    return found
+    return finished
 
 
-def _together(model: LocalModel, sizes: Sequence[tuple[int, int]]) -> int:
+def _batch_size(model: LocalModel, sizes: Sequence[tuple[int, int]]) -> int:
     """Return how many of the first chats, each of (prompt, room) tokens, are one batch; the longest prompt is first."""
     longest, count = sizes[0][0], 1
     while count < len(sizes):
@@ -107,9 +109,9 @@ def _together(model: LocalModel, sizes: Sequence[tuple[int, int]]) -> int:
 
 
 @torch.inference_mode()
-def _generated(model: LocalModel, prompts: Sequence[Ids], rooms: Sequence[int]) -> list[str]:
+def _generate_batch(model: LocalModel, prompts: Sequence[TokenIds], rooms: Sequence[int]) -> list[str]:
     """Generate one padded batch."""
-    end, longest, device = model.chat.ender[0], max(map(len, prompts)), model.model.device
+    end, longest, device = model.chat.end_of_turn[0], max(map(len, prompts)), model.model.device
     padded = [[end] * (longest - len(ids)) + list(ids) for ids in prompts]
     seen = [[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts]
     out = cast(
@@ -124,9 +126,9 @@ def _generated(model: LocalModel, prompts: Sequence[Ids], rooms: Sequence[int]) 
         ),
     )
     model.forward.tokens += out.numel()
-    replies = []
+    texts = []
     for room, row in zip(rooms, out[:, longest:].tolist(), strict=True):
         # A row's own limit, not the batch's: the reply must not depend on its neighbours.
-        said = row[: row.index(end)] if end in row else row
-        replies.append(model.chat.reply(said[:room]))
-    return replies
+        tokens = row[: row.index(end)] if end in row else row
+        texts.append(model.chat.reply(tokens[:room]))
+    return texts

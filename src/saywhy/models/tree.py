@@ -3,7 +3,7 @@
 A token sees its ancestors only, and its position is its depth, so every prompt is computed exactly as if it
 stood alone, while each shared token is computed once.
 
->>> tree = grow([(5, 6, 7), (5, 6, 8), (5, 9)])
+>>> tree = build_tree([(5, 6, 7), (5, 6, 8), (5, 9)])
 >>> tree.tokens, tree.depths, tree.parents
 ((5, 6, 7, 8, 9), (0, 1, 2, 2, 1), (-1, 0, 1, 1, 0))
 >>> tree.paths
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Ids = tuple[int, ...]
+TokenIds = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Branch:
 
     first: int
     size: int
-    above: Ids
+    above: TokenIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class Tree:
         paths: For each input sequence, the node of each of its tokens.
     """
 
-    tokens: Ids
-    depths: Ids
-    parents: Ids
-    paths: tuple[Ids, ...]
+    tokens: TokenIds
+    depths: TokenIds
+    parents: TokenIds
+    paths: tuple[TokenIds, ...]
 
     def mask(self) -> npt.NDArray[np.bool_]:
         """Return the ancestor mask, shape (n, n): [i, j] is true if token i sees token j."""
@@ -72,75 +72,78 @@ class Tree:
                 size = path[-1] + 1
 
 
-def grow(sequences: Sequence[Ids]) -> Tree:
+def build_tree(sequences: Sequence[TokenIds]) -> Tree:
     """Merge ``sequences`` into one tree."""
     children: dict[tuple[int, int], int] = {}
     tokens: list[int] = []
     depths: list[int] = []
     parents: list[int] = []
-    paths: list[Ids] = []
+    paths: list[TokenIds] = []
     for ids in sequences:
         path: list[int] = []
-        at = -1
+        parent = -1
         for depth, token in enumerate(ids):
-            node = children.setdefault((at, token), len(tokens))
+            node = children.setdefault((parent, token), len(tokens))
             if node == len(tokens):
                 tokens.append(token)
                 depths.append(depth)
-                parents.append(at)
+                parents.append(parent)
             path.append(node)
-            at = node
+            parent = node
         paths.append(tuple(path))
     return Tree(tuple(tokens), tuple(depths), tuple(parents), tuple(paths))
 
 
-def shared_prefix(sequences: Sequence[Ids]) -> Ids:
+def shared_prefix(sequences: Sequence[TokenIds]) -> TokenIds:
     """Return the longest beginning that all ``sequences`` have in common."""
     if not sequences:
         return ()
     low, high = min(sequences), max(sequences)
-    return low[: _common(low, high)]
+    return low[: _common_length(low, high)]
 
 
-def plots(sequences: Sequence[Ids], limit: int) -> list[list[int]]:
-    """Return which sequences share a tree, so that none has more than ``limit`` tokens, as few as can be.
+def tree_batches(sequences: Sequence[TokenIds], limit: int) -> list[list[int]]:
+    """Return which sequences share a tree, so that no tree has more than ``limit`` tokens, as few as can be.
 
     In dictionary order a sequence has the most in common with the one before it, so a tree's size is known
     without growing it. A sequence longer than ``limit`` gets a tree of its own.
 
-    >>> plots([(5, 6, 7), (1, 2), (5, 6, 8)], 4)
+    >>> tree_batches([(5, 6, 7), (1, 2), (5, 6, 8)], 4)
     [[1], [0, 2]]
     """
-    planted: list[list[int]] = []
-    size, last = limit + 1, Ids()
+    groups: list[list[int]] = []
+    size, last = limit + 1, TokenIds()
     for index in sorted(range(len(sequences)), key=lambda i: sequences[i]):
         ids = sequences[index]
-        fresh = len(ids) - _common(ids, last)
-        if size + fresh > limit:
-            planted.append([])
-            size, fresh = 0, len(ids)
-        planted[-1].append(index)
-        size, last = size + fresh, ids
-    return planted
+        added = len(ids) - _common_length(ids, last)
+        if size + added > limit:
+            groups.append([])
+            size, added = 0, len(ids)
+        groups[-1].append(index)
+        size, last = size + added, ids
+    return groups
 
 
-def batches(sequences: Sequence[Ids], limit: int) -> list[list[int]]:
+def padded_batches(sequences: Sequence[TokenIds], limit: int) -> list[list[int]]:
     """Return which sequences share a padded batch of at most ``limit`` tokens, the longest first.
 
     A sequence longer than ``limit`` gets a batch of its own.
 
-    >>> batches([(5, 6), (5, 6, 7, 8), (5, 6, 7)], 8)
+    >>> padded_batches([(5, 6), (5, 6, 7, 8), (5, 6, 7)], 8)
     [[1, 2], [0]]
     """
-    made: list[list[int]] = []
+    groups: list[list[int]] = []
     for index in sorted(range(len(sequences)), key=lambda i: -len(sequences[i])):
-        if made and len(sequences[made[-1][0]]) * (len(made[-1]) + 1) <= limit:
-            made[-1].append(index)
+        if groups and len(sequences[groups[-1][0]]) * (len(groups[-1]) + 1) <= limit:
+            groups[-1].append(index)
         else:
-            made.append([index])
-    return made
+            groups.append([index])
+    return groups
 
 
-def _common(one: Ids, other: Ids) -> int:
+def _common_length(first: TokenIds, second: TokenIds) -> int:
     """Return how many leading tokens two sequences share."""
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return next(
+        (i for i, (left, right) in enumerate(zip(first, second, strict=False)) if left != right),
+        min(len(first), len(second)),
+    )

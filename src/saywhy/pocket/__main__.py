@@ -4,11 +4,11 @@ import re
 import sys
 from typing import Any
 
-from saywhy.pocket import TASKS, rows
+from saywhy.pocket import POCKET_TASKS, rows
 from saywhy.pocket.grammar import Dice
 
 
-def marked(row: dict[str, Any]) -> str:
+def markdown_row(row: dict[str, Any]) -> str:
     """Return a row as a Markdown line: causes bold, competing words in italics."""
     explained = row["text"] if "text" in row else row["hypothesis"]
     for words, mark in ((row["causes"], "**"), (row["competing"], "_")):
@@ -18,12 +18,12 @@ def marked(row: dict[str, Any]) -> str:
     return f"- {row['label']}: {premise}{explained}"
 
 
-def main(count: int = 20, seed: int = 0) -> None:
+def print_sample_rows(count: int = 20, seed: int = 0) -> None:
     """Print `count` rows of every task's test split."""
-    for task in TASKS:
+    for task in POCKET_TASKS:
         drawn = Dice(f"{task}/{seed}").shuffled(rows(task, "test"))[:count]
-        sys.stdout.write("\n".join([f"### {task}", "", *map(marked, drawn), "", ""]))
+        sys.stdout.write("\n".join([f"### {task}", "", *map(markdown_row, drawn), "", ""]))
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    print_sample_rows(*map(int, sys.argv[1:]))

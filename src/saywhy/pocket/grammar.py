@@ -15,15 +15,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import TypeVar
+from typing import Any, TypeVar
 
-T = TypeVar("T")
+Picked = TypeVar("Picked")
 
 _CHOICE = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"<(\w+)>")
 _DECLARATION = re.compile(r"^(\w+(?:,\w+)*) = (.+)$")
 _ARTICLE = re.compile(r"\b([Aa])\(n\)(?= [*~]*(\w+))")
-_MARK = re.compile(r"\*([^*\s]+)\*|~([^~\s]+)~")
+_MARKED_WORD = re.compile(r"\*([^*\s]+)\*|~([^~\s]+)~")
 _SOUNDS_CONSONANT = ("uni", "use", "one", "eu", "once")
 _SOUNDS_VOWEL = ("hour", "honest", "heir", "11", "18", "8")
 
@@ -36,21 +36,21 @@ class Dice:
         self._random = random.Random(seed)
 
     def chance(self, probability: float) -> bool:
-        """Say yes with this probability."""
+        """Return True with this probability."""
         return self._random.random() < probability
 
-    def pick(self, items: Sequence[T]) -> T:
+    def pick(self, items: Sequence[Picked]) -> Picked:
         """Pick one of the items."""
         return items[int(self._random.random() * len(items))]
 
-    def shuffled(self, items: Sequence[T]) -> list[T]:
+    def shuffled(self, items: Sequence[Picked]) -> list[Picked]:
         """Return the items in random order."""
-        left = list(items)
-        return [left.pop(int(self._random.random() * len(left))) for _ in items]
+        remaining = list(items)
+        return [remaining.pop(int(self._random.random() * len(remaining))) for _ in items]
 
 
 @dataclass(frozen=True)
-class Block:
+class PhraseBlock:
     """One `## title` part of a phrase file."""
 
     title: str
@@ -65,7 +65,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Template:
+class PhraseTemplate:
     """A phrase together with the names it may refer to."""
 
     phrase: str
@@ -73,7 +73,7 @@ class Template:
 
 
 @dataclass(frozen=True)
-class Marked:
+class MarkedSentence:
     """A finished sentence and its marked words, in order and each once."""
 
     text: str
@@ -81,17 +81,17 @@ class Marked:
     competing: list[str]
 
 
-def load(file: str) -> list[Block]:
+def load_phrases(file: str) -> list[PhraseBlock]:
     """Read a phrase file of this package."""
-    blocks: list[Block] = []
+    blocks: list[PhraseBlock] = []
     for line in resources.files(__package__).joinpath(file).read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
-            blocks.append(Block(line[3:].strip()))
+            blocks.append(PhraseBlock(line[3:].strip()))
         elif line.strip() and not line.startswith("# "):
-            declared = _DECLARATION.match(line)
-            if declared:
-                names = declared[1].split(",")
-                values = [value.strip().split(",") for value in declared[2].split(" | ")]
+            declaration = _DECLARATION.match(line)
+            if declaration:
+                names = declaration[1].split(",")
+                values = [value.strip().split(",") for value in declaration[2].split(" | ")]
                 blocks[-1].names.append((names, values))
             else:
                 tag, phrase = line.split(" ", 1)
@@ -99,19 +99,19 @@ def load(file: str) -> list[Block]:
     return blocks
 
 
-def article(first: str) -> str:
+def article(following: str) -> str:
     """Return the indefinite article for the word after it.
 
     >>> article("hour"), article("uniform"), article("apple"), article("unusual")
     ('an', 'a', 'an', 'an')
     """
-    word = first.lower()
+    word = following.lower()
     if word.startswith(_SOUNDS_CONSONANT) and not word.startswith("unin"):
         return "a"
     return "an" if word.startswith(_SOUNDS_VOWEL) or word[0] in "aeiou" else "a"
 
 
-def expand(template: Template, dice: Dice) -> str:
+def expand_template(template: PhraseTemplate, dice: Dice) -> str:
     """Choose every name and choice of a template; the marks stay in."""
     bound: dict[str, str] = {}
     for names, values in template.names:
@@ -119,33 +119,39 @@ def expand(template: Template, dice: Dice) -> str:
     text = template.phrase
     while "<" in text or "{" in text:
         before = text
-        text = _NAME.sub(lambda found: bound[found[1]], text)
-        text = _CHOICE.sub(lambda found: dice.pick(found[1].split("|")), text)
+        text = _NAME.sub(lambda match: bound[match[1]], text)
+        text = _CHOICE.sub(lambda match: dice.pick(match[1].split("|")), text)
         if text == before:
             raise ValueError(f"phrase with an unmatched brace or bracket: {template.phrase!r}")
     text = re.sub(r" +", " ", text).strip()
     text = re.sub(r" ([,.!?])(?!\S*[()])", r"\1", text)
-    return _ARTICLE.sub(lambda found: found[1] + article(found[2])[1:], text)
+    return _ARTICLE.sub(lambda match: match[1] + article(match[2])[1:], text)
 
 
 def capitalised(text: str) -> str:
     """Return the text with its first letter, marks aside, in upper case."""
-    return re.sub(r"^([*~'\"]*)(\w)", lambda found: found[1] + found[2].upper(), text)
+    return re.sub(r"^([*~'\"]*)(\w)", lambda match: match[1] + match[2].upper(), text)
 
 
-def finish(text: str) -> Marked:
+def strip_marks(text: str) -> MarkedSentence:
     """Take the marks out of a sentence."""
     causes: list[str] = []
     competing: list[str] = []
-    for found in _MARK.finditer(text):
-        words, word = (causes, found[1]) if found[1] else (competing, found[2])
-        if word.lower() not in (known.lower() for known in words):
+    for match in _MARKED_WORD.finditer(text):
+        words, word = (causes, match[1]) if match[1] else (competing, match[2])
+        if word.lower() not in (listed.lower() for listed in words):
             words.append(word)
-    return Marked(_MARK.sub(lambda found: found[1] or found[2], text), causes, competing)
+    return MarkedSentence(_MARKED_WORD.sub(lambda match: match[1] or match[2], text), causes, competing)
 
 
-def fill(
-    groups: Sequence[Sequence[Template]],
+def text_row(label: str, sentence: str) -> dict[str, Any]:
+    """Turn a marked sentence into the row of a task without context."""
+    marked = strip_marks(sentence)
+    return {"text": marked.text, "label": label, "causes": marked.causes, "competing": marked.competing}
+
+
+def draw_sentences(
+    groups: Sequence[Sequence[PhraseTemplate]],
     count: int,
     dice: Dice,
     make: Callable[[str, Dice], str | None],
@@ -155,10 +161,10 @@ def fill(
 
     Args:
         groups: Templates by topic or frame; an exhausted group is passed over.
-        count: How many sentences are wanted.
-        dice: Where the picks come from.
+        count: Number of sentences.
+        dice: The source of the picks.
         make: Finishes an expanded phrase, or returns None if it cannot be used.
-        seen: What was drawn before, without case, punctuation, hash tags and `and`; grows.
+        seen: The sentences drawn before, without case, punctuation, hash tags and `and`; new ones are added.
 
     Returns:
         Sentences, marks still in.
@@ -167,25 +173,27 @@ def fill(
         ValueError: If the groups together do not hold `count` distinct sentences.
     """
     drawn: list[str] = []
-    left = dice.shuffled([group for group in groups if group])
+    open_groups = dice.shuffled([group for group in groups if group])
     while len(drawn) < count:
-        if not left:
+        if not open_groups:
             raise ValueError(f"the grammar holds {len(drawn)} distinct sentences where {count} are asked for")
         exhausted: list[int] = []
-        for index, group in enumerate(left[: count - len(drawn)]):
-            sentence = _draw(group, dice, make, seen)
+        for index, group in enumerate(open_groups[: count - len(drawn)]):
+            sentence = _draw_sentence(group, dice, make, seen)
             if sentence is None:
                 exhausted.append(index)
             else:
                 drawn.append(sentence)
-        left = [group for index, group in enumerate(left) if index not in exhausted]
+        open_groups = [group for index, group in enumerate(open_groups) if index not in exhausted]
     return drawn
 
 
-def _draw(group: Sequence[Template], dice: Dice, make: Callable[[str, Dice], str | None], seen: set[str]) -> str | None:
+def _draw_sentence(
+    group: Sequence[PhraseTemplate], dice: Dice, make: Callable[[str, Dice], str | None], seen: set[str]
+) -> str | None:
     """Draw one sentence that is not in `seen`, or None after sixty tries."""
     for _ in range(60):
-        plain = expand(dice.pick(group), dice)
+        plain = expand_template(dice.pick(group), dice)
         sentence = make(plain, dice)
         key = re.sub(r"(?:\W|\band\b)+", " ", plain.partition("#")[0]).strip().lower()
         if sentence is not None and key not in seen:

@@ -8,37 +8,31 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from saywhy.pocket.grammar import Block, Dice, Template, capitalised, fill, finish, load
+from saywhy.pocket.grammar import Dice, PhraseBlock, PhraseTemplate, capitalised, draw_sentences, load_phrases, text_row
 
-LABELS = ("World", "Sports", "Business", "Sci/Tech")
+NEWS_LABELS = ("World", "Sports", "Business", "Sci/Tech")
 
-_LONGEST, _SHORTEST = 18, 9
+_LONGEST_NEWS, _SHORTEST_NEWS = 18, 9
 
 
-def draw(label: str, contested: bool, count: int, dice: Dice, seen: set[str]) -> list[dict[str, Any]]:
+def draw_news(label: str, contested: bool, count: int, dice: Dice, seen: set[str]) -> list[dict[str, Any]]:
     """Draw rows of one label, with or without competing words."""
-    blocks = _blocks()
+    blocks = _news_blocks()
     tag = "x" if contested else "f"
     names = blocks[label].names + blocks["any"].names
     phrases = blocks[label].tagged(tag) + blocks["any"].tagged(tag)
-    groups = [[Template(phrase, names)] for phrase in phrases]
-    return [_row(label, sentence) for sentence in fill(groups, count, dice, _line, seen)]
+    groups = [[PhraseTemplate(phrase, names)] for phrase in phrases]
+    return [text_row(label, sentence) for sentence in draw_sentences(groups, count, dice, _news_line, seen)]
 
 
 @lru_cache(maxsize=1)
-def _blocks() -> dict[str, Block]:
+def _news_blocks() -> dict[str, PhraseBlock]:
     """Read the sections."""
-    return {block.title: block for block in load("news.txt")}
+    return {block.title: block for block in load_phrases("news.txt")}
 
 
-def _line(expanded: str, dice: Dice) -> str | None:
+def _news_line(expanded: str, dice: Dice) -> str | None:
     """Capitalise a line; some end in a full stop; None if too short or long."""
-    text = re.sub(r"(?<=[.?] )([*~]*)(\w)", lambda found: found[1] + found[2].upper(), capitalised(expanded))
+    text = re.sub(r"(?<=[.?] )([*~]*)(\w)", lambda match: match[1] + match[2].upper(), capitalised(expanded))
     text += "." if dice.chance(0.6) else ""
-    return text if _SHORTEST <= len(text.split()) <= _LONGEST else None
-
-
-def _row(label: str, sentence: str) -> dict[str, Any]:
-    """Turn a marked line into a row."""
-    done = finish(sentence)
-    return {"text": done.text, "label": label, "causes": done.causes, "competing": done.competing}
+    return text if _SHORTEST_NEWS <= len(text.split()) <= _LONGEST_NEWS else None

@@ -8,11 +8,11 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from saywhy.pocket.grammar import Block, Dice, Template, capitalised, fill, finish, load
+from saywhy.pocket.grammar import Dice, PhraseBlock, PhraseTemplate, capitalised, draw_sentences, load_phrases, text_row
 
-LABELS = ("negative", "positive")
+TWEET_LABELS = ("negative", "positive")
 
-_JOINED = (
+_JOINTS = (
     "{A} but {B}",
     "{A}, but {B}",
     "{A} but {B}",
@@ -30,38 +30,38 @@ _JOINED = (
     "{B} even if {A}",
     "{B}, never mind that {A}",
 )
-_SHRUGGED = ("so what if {A}, {B}", "who cares if {A}, {B}")
+_SHRUGGING_JOINTS = ("so what if {A}, {B}", "who cares if {A}, {B}")
 _VERY = "{|||||so |so |really |sooo }"
-_LONGEST, _SHORTEST = 13, 6
+_LONGEST_TWEET, _SHORTEST_TWEET = 13, 6
 
 
-def draw(label: str, contested: bool, count: int, dice: Dice, seen: set[str]) -> list[dict[str, Any]]:
+def draw_tweets(label: str, contested: bool, count: int, dice: Dice, seen: set[str]) -> list[dict[str, Any]]:
     """Draw rows of one label, with or without competing words."""
-    groups = [_templates(block, label, contested) for block in _blocks()]
-    drawn = fill(groups, count, dice, _tweet, seen)
-    return [_row(label, sentence) for sentence in drawn]
+    groups = [_tweet_templates(block, label, contested) for block in _tweet_blocks()]
+    drawn = draw_sentences(groups, count, dice, _tweet, seen)
+    return [text_row(label, sentence) for sentence in drawn]
 
 
 @lru_cache(maxsize=1)
-def _blocks() -> list[Block]:
+def _tweet_blocks() -> list[PhraseBlock]:
     """Read the topics."""
-    return load("sentiment.txt")
+    return load_phrases("sentiment.txt")
 
 
-def _templates(block: Block, label: str, contested: bool) -> list[Template]:
+def _tweet_templates(block: PhraseBlock, label: str, contested: bool) -> list[PhraseTemplate]:
     """Join the clauses of a topic in every way; whole tweets get about a third of the weight."""
-    own, other = ("+", "-") if label == "positive" else ("-", "+")
-    mains = block.tagged(own)
+    sign, other_sign = ("+", "-") if label == "positive" else ("-", "+")
+    mains = block.tagged(sign)
     if contested:
-        joints = list(_JOINED)
-        joints += _SHRUGGED if label == "positive" else ()
+        joints = list(_JOINTS)
+        joints += _SHRUGGING_JOINTS if label == "positive" else ()
         joined = [
             joint.replace("{A}", side).replace("{B}", main)
             for joint in joints
-            for side in block.tagged("a" + other)
+            for side in block.tagged("a" + other_sign)
             for main in mains
         ]
-        whole = block.tagged("x" + own)
+        whole_tweets = block.tagged("x" + sign)
     else:
         joined = [
             start + joint + main
@@ -70,17 +70,18 @@ def _templates(block: Block, label: str, contested: bool) -> list[Template]:
             for main in mains
         ]
         joined += [f"{main} {end}" for main in mains for end in block.tagged("t") * 3]
-        whole = block.tagged("f" + own)
-    whole = whole * (max(1, len(joined) // (2 * len(whole))) if joined else 1) if whole else []
+        whole_tweets = block.tagged("f" + sign)
+    if joined and whole_tweets:
+        whole_tweets = whole_tweets * max(1, len(joined) // (2 * len(whole_tweets)))
     tags = block.tagged("tag")
-    phrases = [phrase.replace("%very ", _VERY) for phrase in joined + whole]
-    return [Template(phrase + "\t" + (tags[0] if tags else ""), block.names) for phrase in phrases]
+    phrases = [phrase.replace("%very ", _VERY) for phrase in joined + whole_tweets]
+    return [PhraseTemplate(phrase + "\t" + (tags[0] if tags else ""), block.names) for phrase in phrases]
 
 
 def _tweet(expanded: str, dice: Dice) -> str | None:
     """Dress a sentence as a tweet: case, apostrophes, a handle, a tag, an end; None if too short or long."""
     text, tag = (part.strip() for part in expanded.split("\t"))
-    text = re.sub(r"(?<=[.!?] )([*~]*)(\w)", lambda found: found[1] + found[2].upper(), capitalised(text))
+    text = re.sub(r"(?<=[.!?] )([*~]*)(\w)", lambda match: match[1] + match[2].upper(), capitalised(text))
     if dice.chance(0.4):
         text = text.lower()
     if dice.chance(0.3):
@@ -93,7 +94,7 @@ def _tweet(expanded: str, dice: Dice) -> str | None:
         text += dice.pick(("", "", "", "", "", ".", ".", ".", "!", "..."))
     if tag and dice.chance(0.14):
         text += " " + tag
-    return text if _SHORTEST <= len(text.split()) <= _LONGEST else None
+    return text if _SHORTEST_TWEET <= len(text.split()) <= _LONGEST_TWEET else None
 
 
 _HANDLES = (
@@ -107,9 +108,3 @@ _HANDLES = (
     "@bluebin_bea",
     "@quietpanda77",
 )
-
-
-def _row(label: str, sentence: str) -> dict[str, Any]:
-    """Turn a marked tweet into a row."""
-    done = finish(sentence)
-    return {"text": done.text, "label": label, "causes": done.causes, "competing": done.competing}

@@ -1,1 +1,1 @@
-"""What a model reads and how its reply is read: sentences, styles, words named in a text."""
+"""The prompts that a model reads, and how its reply is read: sentences, styles, words named in a text."""

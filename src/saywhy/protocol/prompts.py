@@ -1,6 +1,6 @@
 """Every sentence that a model reads (docs/definitions.md). A changed prompt is a changed experiment.
 
-``VERSION`` is written into every run; the snapshot tests pin each sentence.
+``PROMPTS_VERSION`` is written into every run; the snapshot tests pin each sentence.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from saywhy.records import Setting, StyleName
 if TYPE_CHECKING:
     from saywhy.tasks.task import Task
 
-VERSION = 1
+PROMPTS_VERSION = 1
 
 Message = dict[str, str]
 """``{"role": ..., "content": ...}``, as chat templates take it."""
@@ -42,7 +42,7 @@ _PLACEBOS: Mapping[StyleName, str] = {
 _REWRITE = "Rewrite the {noun} in other words. Keep its meaning."
 
 
-def question(task: Task, text: str, context: Mapping[str, str]) -> list[Message]:
+def question_chat(task: Task, text: str, context: Mapping[str, str]) -> list[Message]:
     """Return the chat that asks for the label: the question first, the explained field last."""
     fields = [f"{name.capitalize()}: {context[name]}" for name in task.context]
     lines = [task.question, *fields, f"{task.noun.capitalize()}: {text}"]
@@ -50,37 +50,37 @@ def question(task: Task, text: str, context: Mapping[str, str]) -> list[Message]
 
 
 def explained_text(task: Task, messages: list[Message]) -> str:
-    """Return the text that a chat asks about: the inverse of ``question`` (scripted models read with it)."""
+    """Return the text that a chat asks about: the inverse of ``question_chat`` (scripted models read with it)."""
     return messages[0]["content"].split(f"\n{task.noun.capitalize()}: ", 1)[1]
 
 
-def answer(task: Task, label: str) -> Message:
+def answer_turn(task: Task, label: str) -> Message:
     """Return the assistant's turn that answers with ``label``."""
     return {"role": "assistant", "content": f"{task.lead_in} {task.labels[label]}."}
 
 
-def request(task: Task, style: StyleName, setting: Setting, named: str | None) -> Message:
+def request_turn(task: Task, style: StyleName, setting: Setting, named: str | None) -> Message:
     """Return the user's turn that asks for an explanation; ``named`` is the counterfactual's label."""
-    word = "" if named is None else task.labels[named]
-    return {"role": "user", "content": _REQUESTS[style, setting].format(noun=task.noun, named=word)}
+    label_word = "" if named is None else task.labels[named]
+    return {"role": "user", "content": _REQUESTS[style, setting].format(noun=task.noun, named=label_word)}
 
 
-def placebo(task: Task, style: StyleName) -> Message:
+def placebo_turn(task: Task, style: StyleName) -> Message:
     """Return the user's turn that asks for *any* word: what the placebo-corrected readout subtracts."""
     return {"role": "user", "content": _PLACEBOS[style].format(noun=task.noun)}
 
 
-def rewrite(task: Task) -> Message:
+def rewrite_turn(task: Task) -> Message:
     """Return the user's turn that asks for other words of the same meaning: the answer should stay."""
     return {"role": "user", "content": _REWRITE.format(noun=task.noun)}
 
 
-def sentences() -> dict[str, str]:
+def prompt_sentences() -> dict[str, str]:
     """Return every template by name, for the snapshot tests and the report's appendix."""
-    asked = {f"{style}, {setting}": text for (style, setting), text in _REQUESTS.items()}
-    return asked | {f"{style}, placebo": text for style, text in _PLACEBOS.items()}
+    templates = {f"{style}, {setting}": template for (style, setting), template in _REQUESTS.items()}
+    return templates | {f"{style}, placebo": template for style, template in _PLACEBOS.items()}
 
 
-def check_sentences() -> dict[str, str]:
+def check_prompt_sentences() -> dict[str, str]:
     """Return the templates that only robustness checks ask, by check; an audit's prompts do not depend on them."""
     return {"rewrite": _REWRITE, "wrong-target": _REQUESTS["counterfactual", "one-word"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saywhy.folders.store import write as _write
+from saywhy.folders.store import write_text as _write
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["show", "show_comparison", "show_report", "write_comparison", "write_report"]
 
 
-def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> Path:
+def show_any_report(folder: Path | str, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> Path:
     """Print and write the report of whatever a run folder holds; return the page's path.
 
     Args:
@@ -35,7 +35,7 @@ def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None, c
     from saywhy.report.study.cards import write_study_cards
 
     folder = Path(folder)
-    if is_study(folder):  # what was frozen says what is confirmatory and what may be lost
+    if is_study(folder):  # its frozen.json stands for rules
         _refuse_idle(folder, "a study, whose frozen.json says what is confirmatory and what may be lost", rules=rules)
         summary = show_study_report(folder)
         if cards:
@@ -53,11 +53,21 @@ def show(folder: Path | str, *, png: bool = False, rules: Rules | None = None, c
     return write_report(folder, png=png, rules=rules, cards=cards)
 
 
-def _refuse_idle(folder: Path, holds: str, *, png: bool = False, rules: Rules | None = None) -> None:
-    """Say of options that were given that they have no effect on a report of this kind."""
-    idle = ["--png"] * png + ["--confirmatory, --accuracy-loss and --agreement-loss"] * (rules is not None)
-    if idle:
-        raise SaywhyError(f"{folder} holds {holds}: {' and '.join(idle)} have no effect there, leave them out")
+def _refuse_idle(folder: Path, content: str, *, png: bool = False, rules: Rules | None = None) -> None:
+    """Refuse options that have no effect on a report of this kind.
+
+    Args:
+        folder: The run folder.
+        content: What it holds, as the message names it.
+        png: Whether ``--png`` was given.
+        rules: What ``--confirmatory``, ``--accuracy-loss`` and ``--agreement-loss`` gave; None if none was given.
+
+    Raises:
+        SaywhyError: If one was given.
+    """
+    options = ["--png"] * png + ["--confirmatory, --accuracy-loss and --agreement-loss"] * (rules is not None)
+    if options:
+        raise SaywhyError(f"{folder} holds {content}: {' and '.join(options)} have no effect there, leave them out")
 
 
 def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> Path:
@@ -76,16 +86,16 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
         SaywhyError: If the folder is no run.
     """
     from saywhy.report.card import write_cards
-    from saywhy.report.html import page
+    from saywhy.report.html import run_report_page
     from saywhy.report.load import load_run
     from saywhy.report.plots import figures, write_png
-    from saywhy.report.summary import DEFAULT, summarise
-    from saywhy.report.tables import contrasts_csv, markdown, robustness_csv, table_csv
+    from saywhy.report.summary import DEFAULT_RULES, summarise
+    from saywhy.report.tables import contrasts_csv, robustness_csv, run_report_markdown, table_csv
 
     folder = Path(folder)
-    summary = summarise(load_run(folder), rules=rules or DEFAULT)
-    drawn = figures(summary)
-    _write(folder / "report.md", markdown(summary))
+    summary = summarise(load_run(folder), rules=rules or DEFAULT_RULES)
+    pictures = figures(summary)
+    _write(folder / "report.md", run_report_markdown(summary))
     _write_table(folder / "table.csv", table_csv(summary) if summary.cells else None)
     _write_table(folder / "contrasts.csv", contrasts_csv(summary) if summary.contrasts else None)
     _write_table(folder / "robustness.csv", robustness_csv(summary) if summary.moves else None)
@@ -93,26 +103,26 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
         write_png(summary, folder)
     if cards:
         write_cards(summary)
-    _write(folder / "report.html", page(summary, drawn))
+    _write(folder / "report.html", run_report_page(summary, pictures))
     return folder / "report.html"
 
 
-def write_comparison(a: Path | str, b: Path | str) -> Path:
+def write_comparison(first_folder: Path | str, second_folder: Path | str) -> Path:
     """Write ``compare.md`` into the second folder: two runs cell by cell on the texts they share.
 
     Args:
-        a: The first run folder.
-        b: The second run folder; differences are second minus first.
+        first_folder: The first run.
+        second_folder: The second run; differences are second minus first.
 
     Raises:
         SaywhyError: If a folder is no run, or the runs are of different tasks.
     """
-    from saywhy.report.compare import compare, comparison_markdown, comparison_sheets
+    from saywhy.report.compare import compare_runs, comparison_markdown, comparison_sheets
     from saywhy.report.load import load_run
 
-    first, second = load_run(a), load_run(b)
-    path = Path(b) / "compare.md"
-    sheets = comparison_sheets(first, second, compare(first, second))
+    first, second = load_run(first_folder), load_run(second_folder)
+    path = Path(second_folder) / "compare.md"
+    sheets = comparison_sheets(first, second, compare_runs(first, second))
     _write(path, comparison_markdown(first, second, sheets))
     return path
 
@@ -120,26 +130,26 @@ def write_comparison(a: Path | str, b: Path | str) -> Path:
 def show_report(folder: Path | str, rules: Rules | None = None) -> None:
     """Print the report of a run folder in the terminal."""
     from saywhy.report.load import load_run
-    from saywhy.report.summary import DEFAULT, summarise
-    from saywhy.report.terminal import show
+    from saywhy.report.summary import DEFAULT_RULES, summarise
+    from saywhy.report.terminal import show_run_summary
 
-    show(summarise(load_run(folder), rules=rules or DEFAULT))
+    show_run_summary(summarise(load_run(folder), rules=rules or DEFAULT_RULES))
 
 
-def show_comparison(a: Path | str, b: Path | str) -> None:
+def show_comparison(first_folder: Path | str, second_folder: Path | str) -> None:
     """Print the comparison of two run folders in the terminal."""
     from rich.console import Console
 
-    from saywhy.report.compare import compare, comparison_sheets
+    from saywhy.report.compare import compare_runs, comparison_sheets
     from saywhy.report.load import load_run
     from saywhy.report.terminal import show_sheets
 
-    first, second = load_run(a), load_run(b)
-    show_sheets(comparison_sheets(first, second, compare(first, second)), Console())
+    first, second = load_run(first_folder), load_run(second_folder)
+    show_sheets(comparison_sheets(first, second, compare_runs(first, second)), Console())
 
 
 def _write_table(path: Path, text: str | None) -> None:
-    """Write a table; one of which there is nothing is not left from before either."""
+    """Write a table; where there is none, delete the file of an earlier report."""
     if text is None:
         path.unlink(missing_ok=True)
     else:

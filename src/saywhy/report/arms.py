@@ -1,4 +1,4 @@
-"""What the names of arms mean, and how arms of different seeds are laid side by side."""
+"""Which arms are compared with which, and how arms with different seeds are paired."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any, TypeVar
 
 from saywhy import stats
 from saywhy.arms import SEARCHED, kind
-from saywhy.records import TRAINING_OPERATOR, Grid, Table
-from saywhy.report.format import SAME
-from saywhy.report.load import Run
+from saywhy.records import TRAINING_OPERATOR, CounterfactualGrid, Table
+from saywhy.report.format import SAME_INSTRUMENT
+from saywhy.report.load import LoadedRun
 
-Kept = TypeVar("Kept", Table, Grid)
+GradingRecord = TypeVar("GradingRecord", Table, CounterfactualGrid)
 
-RIVALS = ("base", "adapted", "random", "lexical", "transplant")
+RIVALS_OF_FAITHFUL = ("base", "adapted", "random", "lexical", "transplant")
 """Kinds of arms that a faithful arm is compared with."""
 
 
-def same_instrument(run: Run, arm: str, operator: str) -> bool:
+def same_instrument(run: LoadedRun, arm: str, operator: str) -> bool:
     """Whether an arm is graded with the operator with which its training targets were found.
 
-    A model that saywhy trained before the run (an adapter) brings that into every arm.
+    If the run's model is an adapter that saywhy trained, its training operator counts for every arm.
     """
-    brought = run.manifest.get("model", {}).get("trained_with")
-    return operator == brought or (operator == TRAINING_OPERATOR and kind(arm) in SEARCHED)
+    training_operator = run.manifest.get("model", {}).get("trained_with")
+    return operator == training_operator or (operator == TRAINING_OPERATOR and kind(arm) in SEARCHED)
 
 
-def marked(run: Run, arm: str, operator: str) -> str:
+def marked_arm(run: LoadedRun, arm: str, operator: str) -> str:
     """Return the name of an arm in a table of this operator: with a † if both instruments are the same."""
-    return f"{arm} {SAME}" if same_instrument(run, arm, operator) else arm
+    return f"{arm} {SAME_INSTRUMENT}" if same_instrument(run, arm, operator) else arm
 
 
 def start_arm(arms: Iterable[str]) -> str | None:
@@ -42,52 +42,53 @@ def rivals(arms: Sequence[str], arm: str) -> list[str]:
     """Return the arms that ``arm`` is compared with: those of the same suffix, or the only one of a kind."""
     if kind(arm) != "faithful":
         return []
-    found = []
-    for sort in RIVALS:
-        others = [other for other in arms if kind(other) == sort]
-        twins = [other for other in others if other[len(sort) :] == arm[len("faithful") :]]
-        found += twins or (others if len(others) == 1 or sort in ("base", "adapted") else [])
-    return found
+    rival_arms = []
+    for rival_kind in RIVALS_OF_FAITHFUL:
+        same_kind = [name for name in arms if kind(name) == rival_kind]
+        same_suffix = [name for name in same_kind if name[len(rival_kind) :] == arm[len("faithful") :]]
+        rival_arms += same_suffix or (same_kind if len(same_kind) == 1 or rival_kind in ("base", "adapted") else [])
+    return rival_arms
 
 
 def level_seeds(a: Sequence[Any], b: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Repeat the rows of an arm that ran under one seed only for the seeds of the other."""
-    return stretch(a, {row.seed for row in b}), stretch(b, {row.seed for row in a})
+    """Return the rows of two arms; those of an arm with a single seed are repeated for the seeds of the other."""
+    return repeat_for_seeds(a, {row.seed for row in b}), repeat_for_seeds(b, {row.seed for row in a})
 
 
 def matched_seeds(a: Sequence[Any], b: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Keep what two arms have under the seeds that both ran; ``base``, which no seed touches, stands for all.
+    """Return the rows (or decisions) of two arms under the seeds that both have.
 
-    Arms that share no seed are laid side by side as ``level_seeds`` does.
+    Where one arm is ``base``, whose model depends on no seed, or the arms share no seed, nothing is left out: a single
+    seed is repeated as ``level_seeds`` does.
     """
-    mine, theirs = ({item.seed for item in items} for items in (a, b))
-    shared = mine & theirs
+    seeds_of_a, seeds_of_b = ({item.seed for item in items} for items in (a, b))
+    shared = seeds_of_a & seeds_of_b
     if not shared or "base" in {kind(item.arm) for items in (a, b) for item in items[:1]}:
         return level_seeds(a, b)
     return [item for item in a if item.seed in shared], [item for item in b if item.seed in shared]
 
 
-def stretch(items: Sequence[Any], seeds: set[int]) -> Sequence[Any]:
-    """Repeat items of a single seed for each of ``seeds``; leave others as they are."""
+def repeat_for_seeds(items: Sequence[Any], seeds: set[int]) -> Sequence[Any]:
+    """Return rows (or decisions) of a single seed repeated for each of ``seeds``; rows of several seeds as they are."""
     if len({item.seed for item in items}) != 1 or len(seeds) < 2:
         return items
     return [replace(item, seed=seed) for seed in sorted(seeds) for item in items]
 
 
-def tables_of(run: Run, arm: str | None, operator: str) -> dict[stats.Key, Table]:
-    """Return an arm's leave-one-word-out tables by (text, seed); one seed's serve for all seeds."""
-    return {key: table for key, table in _by_key(run, run.tables, arm) if table.operator == operator}
+def tables_of(run: LoadedRun, arm: str | None, operator: str) -> dict[stats.TextSeed, Table]:
+    """Return an arm's leave-one-word-out tables by (text, seed); those of a single seed stand for every seed."""
+    return {key: table for key, table in _records_by_text_and_seed(run, run.tables, arm) if table.operator == operator}
 
 
-def grids_of(run: Run, arm: str | None) -> dict[stats.Key, Grid]:
-    """Return an arm's counterfactual grids by (text, seed); one seed's serve for all seeds."""
-    return dict(_by_key(run, run.grids, arm))
+def grids_of(run: LoadedRun, arm: str | None) -> dict[stats.TextSeed, CounterfactualGrid]:
+    """Return an arm's counterfactual grids by (text, seed); those of a single seed stand for every seed."""
+    return dict(_records_by_text_and_seed(run, run.grids, arm))
 
 
-def _by_key(
-    run: Run, kept: Mapping[tuple[int, str], Sequence[Kept]], arm: str | None
-) -> Iterator[tuple[stats.Key, Kept]]:
-    seeds = [seed for seed, name in kept if name == arm and kept[seed, name]]
+def _records_by_text_and_seed(
+    run: LoadedRun, records: Mapping[tuple[int, str], Sequence[GradingRecord]], arm: str | None
+) -> Iterator[tuple[stats.TextSeed, GradingRecord]]:
+    seeds = [seed for seed, name in records if name == arm and records[seed, name]]
     for seed in run.seeds if len(seeds) == 1 else seeds:
-        for one in kept[(seeds[0] if len(seeds) == 1 else seed), str(arm)]:
-            yield (one.id, seed), one
+        for record in records[(seeds[0] if len(seeds) == 1 else seed), str(arm)]:
+            yield (record.id, seed), record

@@ -1,4 +1,4 @@
-"""What a readout leans on besides the answer: where a word stands, how long and how frequent it is."""
+"""Position, length and frequency of the words that a readout names: its biases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from saywhy import stats
 from saywhy.checks import Curve
 from saywhy.records import Row
-from saywhy.report.load import NO_TEXTS, Run
+from saywhy.report.load import NO_TEXTS, LoadedRun
 from saywhy.stats import Interval
 
 THIRDS = 3
@@ -25,8 +25,8 @@ class Bias:
     if words are named at random.
 
     Attributes:
-        n: Valid rows of texts that are known.
-        position: Mean rank by place in the text: 0 is the first word.
+        n: Number of valid one-word rows whose word is among the words of its text.
+        position: Mean rank by position in the text: 0 is the first word.
         thirds: Share of named words in the first, second and last third of their texts.
         expected: The same for random words of these texts.
         length: Mean rank by number of characters: 1 is the longest word.
@@ -41,27 +41,27 @@ class Bias:
     frequency: Interval
 
 
-def bias(run: Run, rows: Sequence[Row], counts: Mapping[str, int], seed: int = 0) -> Bias | None:
+def named_word_bias(run: LoadedRun, rows: Sequence[Row], counts: Mapping[str, int], seed: int = 0) -> Bias | None:
     """Return the bias of valid one-word explanations; None if there are none.
 
     Args:
-        run: The run; of a bank only the places of the words are known.
-        rows: Its rows that are looked at.
+        run: The run; in a bank only the positions of the words are known.
+        rows: The rows of one cell.
         counts: In how many texts each word stands (``document_counts``).
         seed: Seed of the resampling.
     """
     ranks: list[tuple[str, tuple[float, float, float]]] = []
-    spread, uniform = Counter[int](), [0.0] * THIRDS
+    named_thirds, chance_thirds = Counter[int](), [0.0] * THIRDS
     for row in rows:
         words = run.words.get(row.id, ())
         if not row.valid or len(row.words) != 1 or row.words[0] not in words:
             continue
         at = words.index(row.words[0])
-        lengths, known = [float(len(word)) for word in words], [float(counts.get(word, 0)) for word in words]
-        ranks.append((row.id, ((at + 0.5) / len(words), _rank(lengths, at), _rank(known, at))))
-        spread[_third(at, len(words))] += 1
-        for place in range(len(words)):
-            uniform[_third(place, len(words))] += 1 / len(words)
+        lengths, frequencies = [float(len(word)) for word in words], [float(counts.get(word, 0)) for word in words]
+        ranks.append((row.id, ((at + 0.5) / len(words), _rank(lengths, at), _rank(frequencies, at))))
+        named_thirds[_third(at, len(words))] += 1
+        for position in range(len(words)):
+            chance_thirds[_third(position, len(words))] += 1 / len(words)
     if not ranks:
         return None
     n = len(ranks)
@@ -69,23 +69,23 @@ def bias(run: Run, rows: Sequence[Row], counts: Mapping[str, int], seed: int = 0
     def mean(column: int) -> Interval:
         if run.bank and column:
             return Interval(None, None, None, 0, NO_TEXTS)
-        of_text: dict[str, list[float]] = {}
-        for text, of_word in ranks:
-            of_text.setdefault(text, []).append(of_word[column])
-        return stats.mean_interval([math.fsum(v) / len(v) for v in of_text.values()], seed)
+        by_text: dict[str, list[float]] = {}
+        for text, word_ranks in ranks:
+            by_text.setdefault(text, []).append(word_ranks[column])
+        return stats.mean_interval([math.fsum(text_ranks) / len(text_ranks) for text_ranks in by_text.values()], seed)
 
     return Bias(
         n=n,
         position=mean(0),
-        thirds=tuple(spread[third] / n for third in range(THIRDS)),
-        expected=tuple(uniform[third] / n for third in range(THIRDS)),
+        thirds=tuple(named_thirds[third] / n for third in range(THIRDS)),
+        expected=tuple(chance_thirds[third] / n for third in range(THIRDS)),
         length=mean(1),
         frequency=mean(2),
     )
 
 
-def document_counts(run: Run) -> Counter[str]:
-    """Return in how many of the texts each word stands; of a bank it says nothing."""
+def document_counts(run: LoadedRun) -> Counter[str]:
+    """Return the number of texts that hold each word; of no meaning for a bank, whose words are numbers."""
     return Counter(key for words in run.words.values() for key in words)
 
 
@@ -103,29 +103,31 @@ def _rank(values: Sequence[float], at: int) -> float:
     return (below + 0.5 * sum(value == values[at] for value in values)) / len(values)
 
 
-def correlations(curves: Sequence[Curve], seed: int = 0, *, bank: bool = False) -> dict[str, Interval]:
+def score_correlations(curves: Sequence[Curve], seed: int = 0, *, bank: bool = False) -> dict[str, Interval]:
     """Return the mean within-text Spearman correlation of a word's score with its position, length and frequency.
 
-    Frequency is the number of lexicon texts that hold the word. Texts in which either side is constant have none. Of
-    a ``bank`` the lengths of the words are not known.
+    Frequency is the number of lexicon texts that hold the word. A text in which the scores or the property are constant
+    has no correlation. In a ``bank`` the lengths of the words are not known.
     """
     from scipy.stats import rankdata
 
-    found: dict[str, dict[str, list[float]]] = {"position": {}, "length": {}, "frequency": {}}
-    for one in curves:
-        sides = {
-            "position": [float(at) for at in range(len(one.words))],
-            "length": [float(len(word)) for word in one.words],
-            "frequency": [float(count) for count in one.counts],
+    coefficients: dict[str, dict[str, list[float]]] = {"position": {}, "length": {}, "frequency": {}}
+    for curve in curves:
+        properties = {
+            "position": [float(at) for at in range(len(curve.words))],
+            "length": [float(len(word)) for word in curve.words],
+            "frequency": [float(count) for count in curve.counts],
         }
-        for name, side in sides.items():
+        for name, values in properties.items():
             if bank and name == "length":
                 continue
-            if len(set(side)) > 1 and len(set(one.scores)) > 1:
-                found[name].setdefault(one.id, []).append(_pearson(rankdata(one.scores), rankdata(side)))
+            if len(set(values)) > 1 and len(set(curve.scores)) > 1:
+                coefficients[name].setdefault(curve.id, []).append(_pearson(rankdata(curve.scores), rankdata(values)))
     return {
-        name: stats.mean_interval([math.fsum(v) / len(v) for v in of_text.values()], seed)
-        for name, of_text in found.items()
+        name: stats.mean_interval(
+            [math.fsum(text_coefficients) / len(text_coefficients) for text_coefficients in by_text.values()], seed
+        )
+        for name, by_text in coefficients.items()
     }
 
 

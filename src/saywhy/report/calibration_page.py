@@ -5,141 +5,171 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from saywhy.folders.store import write, write_json
+from saywhy.folders.store import write_json, write_text
 from saywhy.report.calibration import (
     Calibration,
     explainers_sheet,
-    known,
+    fooled_json,
     load_calibration,
     methods_sheet,
     metrics_sheet,
     plants_sheet,
 )
-from saywhy.report.calibration_words import GOOD, verdicts
+from saywhy.report.calibration_words import GOOD_AUROC, metric_verdicts
 from saywhy.report.format import Sheet, counted, joined
-from saywhy.report.html import environment
-from saywhy.report.marks import FILE
+from saywhy.report.html import jinja_environment
+from saywhy.report.marks import FOOLED_FILE
 from saywhy.report.plots import svg
 from saywhy.report.tables import markdown_table
 from saywhy.report.terminal import show_sheets
 from saywhy.ruler.metrics import METRICS
 from saywhy.stats import Interval
 
-MARKS = ("o", "s", "^", "D")
+PLANT_MARKERS = ("o", "s", "^", "D")
 """A marker a plant, so that colour only helps."""
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+PLANT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
-ABOUT = (
+CALIBRATION_ABOUT = (
     "A model was trained to decide built-in tweets by a rule of which every deciding word is known. A metric that "
     "cannot tell an accepted cause from another word there, or that a trivial explainer fools, should not be believed "
     "elsewhere."
 )
 
 
-def sheets(found: Calibration) -> list[Sheet]:
+def calibration_sheets(calibration: Calibration) -> list[Sheet]:
     """Return every table."""
-    return [plants_sheet(found), methods_sheet(found), metrics_sheet(found), explainers_sheet(found)]
+    return [
+        plants_sheet(calibration),
+        methods_sheet(calibration),
+        metrics_sheet(calibration),
+        explainers_sheet(calibration),
+    ]
 
 
-def facts(found: Calibration) -> str:
+def calibration_facts(calibration: Calibration) -> str:
     """Return in one line what was calibrated."""
-    model, config = found.manifest.get("model", {}), found.manifest.get("config", {})
-    git = found.manifest.get("git")
+    model, config = calibration.manifest.get("model", {}), calibration.manifest.get("config", {})
+    git = calibration.manifest.get("git")
     revision = f", revision {git}" if git else ""
     seed = config.get("seeds", [0])[0]
-    texts = max(len({text.id for text in one.gauged}) for one in found.learned)
+    texts = max(len({record.id for record in plant.metric_scores}) for plant in calibration.learned)
     return f"Model {model.get('name', '')}, {counted(texts, 'text')} a plant, seed {seed}{revision}"
 
 
 def show_calibration(folder: Path, console: Console | None = None) -> None:
-    """Print the tables and what they say."""
-    found, console = load_calibration(folder), console or Console()
-    show_sheets(sheets(found), console)
+    """Print the tables and the verdict on each metric."""
+    calibration, console = load_calibration(folder), console or Console()
+    show_sheets(calibration_sheets(calibration), console)
     console.print()
-    for line in verdicts(found):
+    for line in metric_verdicts(calibration):
         console.print(Text(line))
 
 
 def write_calibration(folder: Path) -> Path:
     """Write ``calibration.md``, ``.csv``, ``.html`` and what ``marks`` ships into a run folder; return the page."""
-    found = load_calibration(folder)
-    told = [f"# How far to trust the ruler\n\n{facts(found)}.\n\n{ABOUT}", *(f"- {line}" for line in verdicts(found))]
-    write(folder / "calibration.md", "\n".join(told) + "\n\n" + "\n\n".join(map(_section, sheets(found))) + "\n")
-    write(folder / "calibration.csv", _csv(found))
-    write_json(folder / FILE, known(found))
-    write(folder / "calibration.html", _page(found))
+    calibration = load_calibration(folder)
+    lines = [
+        f"# How far to trust the ruler\n\n{calibration_facts(calibration)}.\n\n{CALIBRATION_ABOUT}",
+        *(f"- {line}" for line in metric_verdicts(calibration)),
+    ]
+    write_text(
+        folder / "calibration.md",
+        "\n".join(lines) + "\n\n" + "\n\n".join(map(_sheet_section, calibration_sheets(calibration))) + "\n",
+    )
+    write_text(folder / "calibration.csv", _calibration_csv(calibration))
+    write_json(folder / FOOLED_FILE, fooled_json(calibration))
+    write_text(folder / "calibration.html", _calibration_html(calibration))
     return folder / "calibration.html"
 
 
-def _section(found: Sheet) -> str:
-    return f"## {found.title}\n\n{markdown_table(found)}\n\n{found.note}"
+def _sheet_section(sheet: Sheet) -> str:
+    return f"## {sheet.title}\n\n{markdown_table(sheet)}\n\n{sheet.note}"
 
 
-def _csv(found: Calibration) -> str:
-    """Return what every metric is worth, a line a plant, operator and metric."""
+def _calibration_csv(calibration: Calibration) -> str:
+    """Return the AUROC of every metric as CSV, a line a plant, operator and metric."""
     out = io.StringIO()
-    lines = csv.writer(out, lineterminator="\n")
-    lines.writerow(("plant", "operator", "metric", "auroc", "low", "high", "n", "fooled_by"))
-    for at, area in found.areas.items():
-        lines.writerow((*at, area.value, area.low, area.high, area.n, " ".join(found.fooled[at])))
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("plant", "operator", "metric", "auroc", "low", "high", "n", "fooled_by"))
+    for cell, auroc in calibration.aurocs.items():
+        writer.writerow((*cell, auroc.value, auroc.low, auroc.high, auroc.n, " ".join(calibration.fooled[cell])))
     return out.getvalue()
 
 
-def _page(found: Calibration) -> str:
+def _calibration_html(calibration: Calibration) -> str:
     from markupsafe import Markup
 
-    operator = found.learned[0].operators[0]
-    areas = {metric: {one.name: found.areas[one.name, operator, metric] for one in found.learned} for metric in METRICS}
-    texts = f"n (texts): {joined([f'{len(one.under(operator))} {one.name}' for one in found.learned])}."
-    methods = {" ".join(filter(None, way)): rates for way, rates in found.found.items()}
+    operator = calibration.learned[0].operators[0]
+    aurocs = {
+        metric: {plant.name: calibration.aurocs[plant.name, operator, metric] for plant in calibration.learned}
+        for metric in METRICS
+    }
+    texts = f"n (texts): {joined([f'{len(plant.under(operator))} {plant.name}' for plant in calibration.learned])}."
+    dotted = f"Dotted: {GOOD_AUROC}. {texts}"
+    rates_by_method = {" ".join(filter(None, method)): rates for method, rates in calibration.cause_rates.items()}
     pictures = [
         (
             "auroc",
             "Which metric tells true from false explanations",
             f"AUROC of each metric, operator {operator}, with 95 % intervals over texts. Dotted: 0.5 (cannot tell) and "
-            f"{GOOD} (good). {texts}",
-            Markup(svg("auroc", lambda: _dots(areas, "AUROC", (0.5, GOOD)))),
+            f"{GOOD_AUROC} (good). {texts}",
+            Markup(svg("auroc", partial(_draw_dots, aurocs, "AUROC", (0.5, GOOD_AUROC)))),
         ),
         (
             "methods",
             "How often an attribution method finds an accepted cause",
-            f"Share of texts in which the top word is an accepted cause, with 95 % intervals. Dotted: {GOOD}. {texts}",
-            Markup(svg("methods", lambda: _dots(methods, "top word is an accepted cause", (GOOD,)))),
+            f"Share of texts in which the top word is an accepted cause, with 95 % intervals. {dotted}",
+            Markup(
+                svg("methods", partial(_draw_dots, rates_by_method, "top word is an accepted cause", (GOOD_AUROC,)))
+            ),
         ),
     ]
     return (
-        environment()
+        jinja_environment()
         .get_template("calibration.html.j2")
-        .render(facts=facts(found), verdicts=verdicts(found), about=ABOUT, pictures=pictures, sheets=sheets(found))
+        .render(
+            facts=calibration_facts(calibration),
+            verdicts=metric_verdicts(calibration),
+            about=CALIBRATION_ABOUT,
+            pictures=pictures,
+            sheets=calibration_sheets(calibration),
+        )
     )
 
 
-def _dots(found: Mapping[str, Mapping[str, Interval]], label: str, lines: tuple[float, ...]) -> Any:
-    """Draw a row a name, a marker a plant."""
+def _draw_dots(intervals: Mapping[str, Mapping[str, Interval]], label: str, lines: tuple[float, ...]) -> Any:
+    """Draw intervals, a row a metric or attribution method, a marker a plant.
+
+    Args:
+        intervals: Row -> plant -> interval.
+        label: What the numbers are.
+        lines: Where dotted upright lines stand.
+    """
     from matplotlib.figure import Figure
 
-    plants = list(dict.fromkeys(plant for row in found.values() for plant in row))
-    figure = Figure(figsize=(7.2, 0.9 + (0.1 + 0.1 * len(plants)) * len(found)), layout="constrained")
+    plants = list(dict.fromkeys(plant for row in intervals.values() for plant in row))
+    figure = Figure(figsize=(7.2, 0.9 + (0.1 + 0.1 * len(plants)) * len(intervals)), layout="constrained")
     axes = figure.subplots()
-    for which, plant in enumerate(plants):
-        axes.plot([], [], MARKS[which], color=COLOURS[which], ms=5, label=plant)
-    for at, row in enumerate(found.values()):
-        for plant, area in row.items():
-            which = plants.index(plant)
-            y = -at + 0.3 - 0.6 * which / max(1, len(plants) - 1) if len(plants) > 1 else -at
-            if area.low is not None and area.high is not None:
-                axes.plot([area.low, area.high], [y, y], color=COLOURS[which], lw=1.4)
-            if area.value is not None:
-                axes.plot(area.value, y, MARKS[which], color=COLOURS[which], ms=5)
+    for number, plant in enumerate(plants):
+        axes.plot([], [], PLANT_MARKERS[number], color=PLANT_COLOURS[number], ms=5, label=plant)
+    for at, row in enumerate(intervals.values()):
+        for plant, interval in row.items():
+            number = plants.index(plant)
+            y = -at + 0.3 - 0.6 * number / max(1, len(plants) - 1) if len(plants) > 1 else -at
+            if interval.low is not None and interval.high is not None:
+                axes.plot([interval.low, interval.high], [y, y], color=PLANT_COLOURS[number], lw=1.4)
+            if interval.value is not None:
+                axes.plot(interval.value, y, PLANT_MARKERS[number], color=PLANT_COLOURS[number], ms=5)
     for line in lines:
         axes.axvline(line, color="#999999", lw=0.8, ls=":")
-    axes.set_yticks([-at for at in range(len(found))], list(found))
+    axes.set_yticks([-at for at in range(len(intervals))], list(intervals))
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel(label)

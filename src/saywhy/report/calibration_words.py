@@ -6,36 +6,36 @@ from saywhy.report.calibration import Calibration
 from saywhy.report.format import joined, number
 from saywhy.ruler.metrics import METRICS
 
-GOOD = 0.95
+GOOD_AUROC = 0.95
 """An AUROC from which on a metric is said to tell true from false explanations."""
 
 
-def verdicts(found: Calibration) -> list[str]:
+def metric_verdicts(calibration: Calibration) -> list[str]:
     """Say in words what each metric is worth, over all plants: under the first operator, and who fools it elsewhere."""
-    told = []
+    sentences = []
     for metric in METRICS:
-        places = [(one.name, one.operators[0], metric) for one in found.learned]
-        areas = {at[0]: area for at in places if (area := found.areas[at].value) is not None}
-        if not areas:
-            told.append(f"{metric} cannot be judged: the texts have no word that is a false explanation.")
+        cells = [(plant.name, plant.operators[0], metric) for plant in calibration.learned]
+        aurocs = {cell[0]: auroc for cell in cells if (auroc := calibration.aurocs[cell].value) is not None}
+        if not aurocs:
+            sentences.append(f"{metric} cannot be judged: the texts have no word that is a false explanation.")
             continue
-        worst = min(areas, key=areas.__getitem__)
+        worst = min(aurocs, key=aurocs.__getitem__)
         tells = (
-            f"tells true from false explanations (AUROC {number(areas[worst])} at worst)"
-            if areas[worst] >= GOOD
-            else f"does not tell true from false explanations well enough (AUROC {number(areas[worst])} on {worst})"
+            f"tells true from false explanations (AUROC {number(aurocs[worst])} at worst)"
+            if aurocs[worst] >= GOOD_AUROC
+            else f"does not tell true from false explanations well enough (AUROC {number(aurocs[worst])} on {worst})"
         )
-        told.append(f"{metric} {tells}; {_trick(found, metric)}.")
-    return told
+        sentences.append(f"{metric} {tells}; {_who_fools(calibration, metric)}.")
+    return sentences
 
 
-def _trick(found: Calibration, metric: str) -> str:
+def _who_fools(calibration: Calibration, metric: str) -> str:
     """Say who fools ``metric`` under the first operator; if no one does, who does under another."""
-    who = {operator: mine[metric] for operator, mine in found.fooled_anywhere.items()}
-    first = found.learned[0].operators[0]
-    if who[first]:
-        return f"it is fooled by {joined(who[first])}"
-    others = [operator for operator, names in who.items() if names]
-    names = joined(list(dict.fromkeys(name for operator in others for name in who[operator])))
-    where = f" under {first}; under {joined(others)}, {names} does" if others else ""
-    return f"no scripted explainer fools it{where}"
+    explainers = {operator: by_metric[metric] for operator, by_metric in calibration.fooled_anywhere.items()}
+    first = calibration.learned[0].operators[0]
+    if explainers[first]:
+        return f"it is fooled by {joined(explainers[first])}"
+    operators = [operator for operator, names in explainers.items() if names]
+    names = joined(list(dict.fromkeys(name for operator in operators for name in explainers[operator])))
+    elsewhere = f" under {first}; under {joined(operators)}, {names} does" if operators else ""
+    return f"no scripted explainer fools it{elsewhere}"

@@ -10,8 +10,8 @@ from saywhy.records import OPERATORS, READOUTS, SETTINGS, STYLES, Operator, Read
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """What a cell is about."""
+class CellKey:
+    """The arm, style, setting, readout and operator of a cell."""
 
     arm: str
     style: StyleName
@@ -20,7 +20,7 @@ class Key:
     operator: Operator
 
     def order(self, arms: Sequence[str]) -> tuple[int, ...]:
-        """Return the place of the cell in a table; blocks are operator, setting, readout."""
+        """Return the sort key of the cell; a table holds one operator, setting and readout."""
         return (
             OPERATORS.index(self.operator),
             SETTINGS.index(self.setting),
@@ -35,19 +35,19 @@ class Key:
         return self.operator, self.setting, self.readout
 
 
-def group(rows: Iterable[Row]) -> dict[Key, list[Row]]:
+def rows_by_cell(rows: Iterable[Row]) -> dict[CellKey, list[Row]]:
     """Return the rows of each cell."""
-    found: dict[Key, list[Row]] = {}
+    rows_by_key: dict[CellKey, list[Row]] = {}
     for row in rows:
-        found.setdefault(Key(row.arm, row.style, row.setting, row.readout, row.operator), []).append(row)
-    return found
+        rows_by_key.setdefault(CellKey(row.arm, row.style, row.setting, row.readout, row.operator), []).append(row)
+    return rows_by_key
 
 
-def excesses(rows: Iterable[Row]) -> dict[stats.Key, float]:
+def excesses(rows: Iterable[Row]) -> dict[stats.TextSeed, float]:
     """Return the excess of each (text, seed)."""
     return {(row.id, row.seed): row.excess for row in rows}
 
 
-def raw_hits(rows: Iterable[Row]) -> dict[stats.Key, float]:
+def raw_hits(rows: Iterable[Row]) -> dict[stats.TextSeed, float]:
     """Return 1 or 0 for each (text, seed): whether its explanation hits."""
     return {(row.id, row.seed): float(row.hit) for row in rows}

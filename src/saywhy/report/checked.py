@@ -1,4 +1,4 @@
-"""What the robustness checks found, as tables: *How far the verdict moves*."""
+"""The tables of the robustness checks: the section *How far the verdict moves* of a report."""
 
 from __future__ import annotations
 
@@ -6,232 +6,237 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from saywhy import stats
-from saywhy.checks import ALL, CHECKS, Probe, check_of
-from saywhy.report.arms import marked
-from saywhy.report.biases import bias, correlations, document_counts
-from saywhy.report.format import NOTHING, SAME, Sheet, Shown, estimate, joined, number, sheet
-from saywhy.report.headline import lead
+from saywhy.checks import ALL_CHECKS, CHECKS, Probe, check_of
+from saywhy.report.arms import marked_arm
+from saywhy.report.biases import document_counts, named_word_bias, score_correlations
+from saywhy.report.format import NO_NUMBER, SAME_INSTRUMENT, Sheet, SheetCell, estimate_cell, joined, number, sheet_of
+from saywhy.report.headline import headline_arm
 from saywhy.report.load import NO_TEXTS
-from saywhy.report.marks import shipped
-from saywhy.report.moves import Move, noise, unanimous
+from saywhy.report.marks import shipped_fooled_metrics
+from saywhy.report.moves import VerdictMove, noise_floors, unanimous_share
 from saywhy.report.summary import Summary
 from saywhy.stats import Interval
 from saywhy.words import candidates
 
-NAMED = {"labels-reversed": "labels reversed", "noise": "noise floor"}
+VARIATION_NAMES = {"labels-reversed": "labels reversed", "noise": "noise floor"}
 """Variations that the table calls by another name."""
 
-REQUESTS = {"rewrite": "rewrite, keep the meaning", "wrong-target": "counterfactual to the same answer"}
+PROBE_NAMES = {"rewrite": "rewrite, keep the meaning", "wrong-target": "counterfactual to the same answer"}
 """What ``Probe.request`` stands for."""
 
 
 def robustness_sheets(summary: Summary) -> list[Sheet]:
     """Return every table of the section that has something to show."""
-    made = (moves_sheet, over_sheet, noise_sheet, probe_sheet, curve_sheet, free_sheet, bias_sheet, score_sheet)
-    return [found for one in made if (found := one(summary)) is not None]
+    builders = (moves_sheet, rivals_sheet, noise_sheet, probe_sheet, k_curve_sheet, free_sheet, bias_sheet, score_sheet)
+    return [sheet for builder in builders if (sheet := builder(summary)) is not None]
 
 
 def moves_sheet(summary: Summary) -> Sheet | None:
     """Return the headline's excess under every variation, one line a style and variation."""
-    arm = lead(summary)
-    mine = [move for move in summary.moves if move.key.arm == arm]
-    if not mine:
+    arm = headline_arm(summary)
+    moves = [move for move in summary.moves if move.key.arm == arm]
+    if not moves:
         return None
     header = ("style", "variation", "n", "excess", "difference", "agree", "same answer")
-    rows: list[list[Shown | str]] = [
+    rows: list[list[SheetCell | str]] = [
         [
             move.key.style,
-            name_of(move),
+            variation_name(move),
             str(move.n),
-            estimate(move.excess),
-            _or_nothing(move.difference),
-            _or_nothing(move.agree),
-            _or_nothing(move.answers),
+            estimate_cell(move.excess),
+            _estimate_or_dash(move.difference),
+            _estimate_or_dash(move.agree),
+            _estimate_or_dash(move.same_answers),
         ]
-        for move in mine
+        for move in moves
     ]
-    key = mine[0].key
-    return sheet(f"{arm}: {key.setting}, {key.readout} readout", header, rows, _moves_note(summary, mine))
+    key = moves[0].key
+    return sheet_of(f"{arm}: {key.setting}, {key.readout} readout", header, rows, _moves_note(summary, moves))
 
 
-def name_of(move: Move) -> str:
+def variation_name(move: VerdictMove) -> str:
     """Return what a variation is called in tables: with a † where training and grading instrument are the same."""
-    return NAMED.get(move.variation, move.variation) + f" {SAME}" * move.instrument
+    return VARIATION_NAMES.get(move.variation, move.variation) + f" {SAME_INSTRUMENT}" * move.instrument
 
 
-def _or_nothing(found: Interval | None) -> Shown:
-    return Shown(NOTHING) if found is None else estimate(found)
+def _estimate_or_dash(interval: Interval | None) -> SheetCell:
+    return SheetCell(NO_NUMBER) if interval is None else estimate_cell(interval)
 
 
-def _moves_note(summary: Summary, mine: Sequence[Move]) -> str:
-    said = []
-    for style in dict.fromkeys(move.key.style for move in mine):
-        lines = [move for move in mine if move.key.style == style]
-        values = [move.excess.value for move in lines if move.excess.value is not None]
-        above = sum((move.excess.low or 0.0) > 0 for move in lines)
-        said.append(f"{style} {number(min(values))} to {number(max(values))}, above 0 in {above} of {len(lines)} lines")
+def _moves_note(summary: Summary, moves: Sequence[VerdictMove]) -> str:
+    ranges = []
+    for style in dict.fromkeys(move.key.style for move in moves):
+        style_moves = [move for move in moves if move.key.style == style]
+        values = [move.excess.value for move in style_moves if move.excess.value is not None]
+        above = sum((move.excess.low or 0.0) > 0 for move in style_moves)
+        ranges.append(
+            f"{style} {number(min(values))} to {number(max(values))}, above 0 in {above} of {len(style_moves)} lines"
+        )
     note = (
-        f"Excess: {'; '.join(said)}. Main: the headline. The same words everywhere (but for the placebo-corrected "
+        f"Excess: {'; '.join(ranges)}. Main: the headline. The same words everywhere (but for the placebo-corrected "
         "readout, which names its own); under another question, label order or label words everything is judged by "
         "predictions that were made and calibrated under it. Difference: to the main excess, same texts. Agree: "
         "explanations with the main verdict. Same answer: before any edit."
     )
-    keys = dict.fromkeys(move.key for move in mine)
-    agreed = {key.style: found for key in keys if (found := unanimous(summary.run, key)) is not None}
+    keys = dict.fromkeys(move.key for move in moves)
+    agreed = {key.style: share for key in keys if (share := unanimous_share(summary.run, key)) is not None}
     if agreed:
-        shares = joined([f"{estimate(found)} ({style})" for style, found in agreed.items()])
+        shares = joined([f"{estimate_cell(share)} ({style})" for style, share in agreed.items()])
         note += f" All operators give the same verdict on so many of the explanations: {shares}."
-    return note + _missing(summary)
+    return note + _missing_checks(summary)
 
 
-def _missing(summary: Summary) -> str:
+def _missing_checks(summary: Summary) -> str:
     """Say which checks were not computed."""
     run = summary.run
-    found = {check_of(name) for name in run.checked}
-    missing = [name for name in CHECKS if name not in found]
+    computed = {check_of(name) for name in run.checked}
+    missing = [name for name in CHECKS if name not in computed]
     if not missing:
         return ""
-    asked = set(run.manifest.get("config", {}).get("robustness") or ())
-    why = "this run or its task does not allow them" if ALL in asked else f"robustness={ALL} computes them"
-    return f" Not computed: {joined(missing)} ({why})."
+    requested = set(run.manifest.get("config", {}).get("robustness") or ())
+    reason = (
+        "this run or its task does not allow them"
+        if ALL_CHECKS in requested
+        else f"robustness={ALL_CHECKS} computes them"
+    )
+    return f" Not computed: {joined(missing)} ({reason})."
 
 
-def over_sheet(summary: Summary) -> Sheet | None:
-    """Return what the leading arm is above the others by, under every variation."""
-    mine = [move for move in summary.moves if move.key.arm == lead(summary) and move.over]
-    if not mine:
+def rivals_sheet(summary: Summary) -> Sheet | None:
+    """Return the difference of mean excess of the headline's arm to the other arms, under every variation."""
+    moves = [move for move in summary.moves if move.key.arm == headline_arm(summary) and move.over_rivals]
+    if not moves:
         return None
-    others = list(dict.fromkeys(other for move in mine for other in move.over))
-    rows: list[list[Shown | str]] = [
-        [
-            move.key.style,
-            name_of(move),
-            *(_or_nothing(move.over.get(other)) for other in others),
-        ]
-        for move in mine
+    rivals = list(dict.fromkeys(rival for move in moves for rival in move.over_rivals))
+    rows: list[list[SheetCell | str]] = [
+        [move.key.style, variation_name(move), *(_estimate_or_dash(move.over_rivals.get(rival)) for rival in rivals)]
+        for move in moves
     ]
     note = "Paired difference of mean excess on the same texts, each arm judged under the same variation."
-    return sheet(f"{lead(summary)} over the other arms", ("style", "variation", *others), rows, note)
+    return sheet_of(f"{headline_arm(summary)} over the other arms", ("style", "variation", *rivals), rows, note)
 
 
 def noise_sheet(summary: Summary) -> Sheet | None:
-    """Return what another batch changes."""
+    """Return the noise floor: what changes when everything is classified once more in other batches."""
     rows = [
-        [arm, str(texts), str(flips), _tiny(change), _tiny(drop), str(turned)]
-        for arm, (texts, flips, change, drop, turned) in noise(summary.run).items()
+        [arm, str(texts), str(answer_flips), _small_number(change), _small_number(drop), str(verdict_flips)]
+        for arm, (texts, answer_flips, change, drop, verdict_flips) in noise_floors(summary.run).items()
     ]
     note = "The unchanged and the edited texts classified once more, among other texts. Changes are in nats (log-odds)."
     header = ("arm", "n", "answers flipped", "largest change", "largest change of a drop", "verdicts flipped")
-    return sheet("Noise floor", header, rows, note, texts=1) if rows else None
+    return sheet_of("Noise floor", header, rows, note, texts=1) if rows else None
 
 
-def _tiny(value: float) -> str:
+def _small_number(value: float) -> str:
     return f"{value:.1g}" if 0 < value < 0.1 else number(value)
 
 
 def probe_sheet(summary: Summary) -> Sheet | None:
-    """Return how often a request that should not move the answer moves it, beside one that should."""
-    run, rows = summary.run, list[list[Shown | str]]()
+    """Return how often requests that should not move the answer move it, beside one that should."""
+    run, rows = summary.run, list[list[SheetCell | str]]()
     for arm in run.arms:
-        for request, name in REQUESTS.items():
-            mine = [one for one in run.probes if (one.arm, one.request) == (arm, request)]
-            if mine:
-                told = [(p.id, p.reason is None, p.moved, p.drop) for p in mine]
-                rows.append([arm, name, *_moved(told), _kept(summary, mine)])
-        asked = [
-            (r.id, r.valid, r.recheck not in (None, r.prediction), r.drop)
-            for r in run.rows
-            if (r.arm, r.style, r.setting, r.readout) == (arm, "counterfactual", "one-word", "generated")
+        for request, name in PROBE_NAMES.items():
+            probes = [probe for probe in run.probes if (probe.arm, probe.request) == (arm, request)]
+            if probes:
+                outcomes = [(probe.id, probe.reason is None, probe.moved, probe.drop) for probe in probes]
+                rows.append([arm, name, *_outcome_cells(outcomes), _words_kept(summary, probes)])
+        row_outcomes = [
+            (row.id, row.valid, row.recheck not in (None, row.prediction), row.drop)
+            for row in run.rows
+            if (row.arm, row.style, row.setting, row.readout) == (arm, "counterfactual", "one-word", "generated")
         ]
-        if asked and any(row[0] == arm for row in rows):
-            rows.append([arm, "counterfactual to another answer", *_moved(asked), Shown(NOTHING)])
+        if row_outcomes and any(row[0] == arm for row in rows):
+            rows.append([arm, "counterfactual to another answer", *_outcome_cells(row_outcomes), SheetCell(NO_NUMBER)])
     header = ("arm", "request", "n", "text given", "answer moved", "moved if given", "drop", "words kept")
     note = (
         "Generated. A rewrite that keeps the meaning, or an edit towards the answer that was given, should leave the "
         "answer where it is; replies that give no other text count as not moved. Whether the meaning is kept is not "
         "checked: words kept is the share of the text's words in its rewrite. Drop: fall of the log-odds, in nats."
-    ) + _untold(summary)
-    return sheet("Requests that should not move the answer", header, rows, note) if rows else None
+    ) + _bank_note(summary)
+    return sheet_of("Requests that should not move the answer", header, rows, note) if rows else None
 
 
-def _moved(found: Sequence[tuple[str, bool, bool, float | None]]) -> list[Shown]:
-    """Return the cells of (text, valid, moved, drop) rows."""
-    texts = len({text for text, *_ in found})
-    valid = [one for one in found if one[1]]
+def _outcome_cells(outcomes: Sequence[tuple[str, bool, bool, float | None]]) -> list[SheetCell]:
+    """Return the table cells of outcomes: (text id, valid, moved, drop) of each reply."""
+    texts = len({text for text, *_ in outcomes})
+    valid = [outcome for outcome in outcomes if outcome[1]]
     return [
-        Shown(str(len(found))),
-        estimate(stats.rate([one[1] for one in found], texts)),
-        estimate(stats.rate([one[2] for one in found], texts)),
-        estimate(stats.rate([one[2] for one in valid], len({one[0] for one in valid}))),
-        estimate(stats.mean_interval([one[3] for one in valid if one[3] is not None])),
+        SheetCell(str(len(outcomes))),
+        estimate_cell(stats.rate([outcome[1] for outcome in outcomes], texts)),
+        estimate_cell(stats.rate([outcome[2] for outcome in outcomes], texts)),
+        estimate_cell(stats.rate([outcome[2] for outcome in valid], len({outcome[0] for outcome in valid}))),
+        estimate_cell(stats.mean_interval([outcome[3] for outcome in valid if outcome[3] is not None])),
     ]
 
 
-def _kept(summary: Summary, probes: Sequence[Probe]) -> Shown:
+def _words_kept(summary: Summary, probes: Sequence[Probe]) -> SheetCell:
     """Return the mean share of a text's words that its new text still has."""
     if summary.run.bank:
-        return Shown(NOTHING, "", NO_TEXTS)
+        return SheetCell(NO_NUMBER, "", NO_TEXTS)
     shares = []
-    for one in probes:
-        if one.edited is not None and one.id in summary.run.texts:
-            words = set(summary.run.words[one.id])
-            shares.append((one.id, len(words & {word.key for word in candidates(one.edited)}) / len(words)))
-    return estimate(_mean(shares))
+    for probe in probes:
+        if probe.edited is not None and probe.id in summary.run.texts:
+            words = set(summary.run.words[probe.id])
+            shares.append((probe.id, len(words & {word.key for word in candidates(probe.edited)}) / len(words)))
+    return estimate_cell(_mean_over_texts(shares))
 
 
-def curve_sheet(summary: Summary) -> Sheet | None:
+def k_curve_sheet(summary: Summary) -> Sheet | None:
     """Return the hits of 1, 2, 3, 5 words: by the readout's scores, at random, and the best."""
-    run, rows = summary.run, list[list[Shown | str]]()
+    run, rows = summary.run, list[list[SheetCell | str]]()
     for arm in run.arms:
-        mine = [one for one in run.curves if one.arm == arm]
-        for at, size in enumerate(mine[0].sizes if mine else ()):
-            texts = len({one.id for one in mine})
-            above = _mean((one.id, one.named[at] - one.random[at]) for one in mine)
-            best = _mean((one.id, one.best[at] - one.random[at]) for one in mine)
+        curves = [curve for curve in run.curves if curve.arm == arm]
+        for at, size in enumerate(curves[0].sizes if curves else ()):
+            texts = len({curve.id for curve in curves})
+            excess = _mean_over_texts((curve.id, curve.named[at] - curve.random[at]) for curve in curves)
+            best_excess = _mean_over_texts((curve.id, curve.best[at] - curve.random[at]) for curve in curves)
             rows.append(
                 [
-                    marked(run, arm, mine[0].operator),
+                    marked_arm(run, arm, curves[0].operator),
                     str(size),
-                    str(len(mine)),
-                    number(_mean((one.id, one.random[at]) for one in mine).value),
-                    estimate(stats.rate([one.named[at] for one in mine], texts)),
-                    estimate(stats.rate([one.best[at] for one in mine], texts)),
-                    estimate(above),
-                    estimate(best),
+                    str(len(curves)),
+                    number(_mean_over_texts((curve.id, curve.random[at]) for curve in curves).value),
+                    estimate_cell(stats.rate([curve.named[at] for curve in curves], texts)),
+                    estimate_cell(stats.rate([curve.best[at] for curve in curves], texts)),
+                    estimate_cell(excess),
+                    estimate_cell(best_excess),
                 ]
             )
-    named = "named" + (shipped().sign("hit") if rows else "")
+    named = "named" + (shipped_fooled_metrics().sign("hit") if rows else "")
     header = ("arm", "words", "n", "random", named, "best (greedy)", "excess", "excess of the best")
     note = (
         "Hits when so many words are taken out together. Named: those with the highest constrained attribution scores. "
         "Excess: named minus random. Texts of fewer words lose all of them."
     )
-    return sheet("Several words", header, rows, note) if rows else None
+    return sheet_of("Several words", header, rows, note) if rows else None
 
 
 def free_sheet(summary: Summary) -> Sheet | None:
-    """Return how much free explanations take out, and how much of it they need."""
-    run, rows = summary.run, list[list[Shown | str]]()
+    """Return how many words free explanations take out, and how many of these could be left in."""
+    run, rows = summary.run, list[list[SheetCell | str]]()
     for cell in summary.cells:
         key = cell.key
         if key.setting != "free" or key.operator != summary.cells[0].key.operator:
             continue
-        mine = [row for row in run.rows if (row.arm, row.style, row.setting, row.operator)
+        cell_rows = [row for row in run.rows if (row.arm, row.style, row.setting, row.operator)
                 == (key.arm, key.style, "free", key.operator)]  # fmt: skip
-        sizes = [(row.id, len(row.words)) for row in mine if row.valid]
-        count, texts = Counter(min(size, 5) for _, size in sizes), len({row.id for row in mine})
-        spared = [one for one in run.spares if (one.arm, one.style, one.operator) == (key.arm, key.style, key.operator)]
+        sizes = [(row.id, len(row.words)) for row in cell_rows if row.valid]
+        count, texts = Counter(min(size, 5) for _, size in sizes), len({row.id for row in cell_rows})
+        spares = [spare for spare in run.spares if (spare.arm, spare.style, spare.operator)
+                  == (key.arm, key.style, key.operator)]  # fmt: skip
         rows.append(
             [
                 key.style,
-                marked(run, key.arm, key.operator),
-                str(len(mine)),
-                estimate(stats.rate([row.reason == "over budget" for row in mine], texts)),
-                estimate(_mean((text, float(size)) for text, size in sizes)),
-                ", ".join(number(count[size] / len(sizes)) for size in range(1, 6)) if sizes else Shown(NOTHING),
-                Shown(str(len(spared)) if spared else NOTHING),
-                estimate(_mean((one.id, sum(one.spare) / len(one.spare)) for one in spared)),
-                estimate(stats.rate([not any(one.spare) for one in spared], len({one.id for one in spared}))),
+                marked_arm(run, key.arm, key.operator),
+                str(len(cell_rows)),
+                estimate_cell(stats.rate([row.reason == "over budget" for row in cell_rows], texts)),
+                estimate_cell(_mean_over_texts((text, float(size)) for text, size in sizes)),
+                ", ".join(number(count[size] / len(sizes)) for size in range(1, 6)) if sizes else SheetCell(NO_NUMBER),
+                SheetCell(str(len(spares)) if spares else NO_NUMBER),
+                estimate_cell(_mean_over_texts((spare.id, sum(spare.spare) / len(spare.spare)) for spare in spares)),
+                estimate_cell(
+                    stats.rate([not any(spare.spare) for spare in spares], len({spare.id for spare in spares}))
+                ),
             ]
         )
     header = ("style", "arm", "n", "over budget", "words taken", "1, 2, 3, 4, 5+ words", "hits looked at")
@@ -239,60 +244,57 @@ def free_sheet(summary: Summary) -> Sheet | None:
         "Free setting. Words taken: of valid replies. Spare: share of the words of a hit (at most 5 words, not "
         "counterfactual) that can each be put back while the rest still hits. Minimal: hits without a spare word."
     )
-    return sheet("Free explanations", (*header, "spare words", "minimal"), rows, note) if rows else None
+    return sheet_of("Free explanations", (*header, "spare words", "minimal"), rows, note) if rows else None
 
 
 def bias_sheet(summary: Summary) -> Sheet | None:
-    """Return where the constrained readout's words stand, and how long and frequent they are."""
+    """Return where the words that the constrained readout names stand, and how long and frequent they are."""
     run, counts = summary.run, document_counts(summary.run)
     primary = summary.cells[0].key.operator if summary.cells else None
-    rows: list[list[Shown | str]] = []
+    rows: list[list[SheetCell | str]] = []
     for cell in summary.cells:
         if (cell.key.readout, cell.key.operator) != ("constrained", primary):
             continue
-        mine = [r for r in run.rows if (r.arm, r.style, r.readout, r.operator)
+        cell_rows = [row for row in run.rows if (row.arm, row.style, row.readout, row.operator)
                 == (cell.key.arm, cell.key.style, "constrained", primary)]  # fmt: skip
-        found = bias(run, mine, counts)
-        if found is not None:
-            parts = (
-                Shown(", ".join(number(one) for one in some), f"({', '.join(number(one) for one in even)})")
-                for some, even in [(found.thirds, found.expected)]
-            )
-            of = (found.position, found.length, found.frequency)
-            rows.append([cell.key.style, cell.key.arm, str(found.n), *parts, *map(estimate, of)])
+        leaning = named_word_bias(run, cell_rows, counts)
+        if leaning is not None:
+            thirds = SheetCell(", ".join(map(number, leaning.thirds)), f"({', '.join(map(number, leaning.expected))})")
+            ranks = (leaning.position, leaning.length, leaning.frequency)
+            rows.append([cell.key.style, cell.key.arm, str(leaning.n), thirds, *map(estimate_cell, ranks)])
     header = ("style", "arm", "n", "first, middle, last third", "position", "length", "frequency")
     note = (
         "Constrained readout. Thirds of the text in which the named word stands; in brackets: random words. Position, "
         "length, frequency (texts of this run with the word): mean share of the text's words below the named one, "
         "ties halved; 0.50 for random words, 0 is the first, the shortest, the rarest word."
-    ) + _untold(summary)
-    return sheet("Position, length and frequency of the named word", header, rows, note) if rows else None
+    ) + _bank_note(summary)
+    return sheet_of("Position, length and frequency of the named word", header, rows, note) if rows else None
 
 
 def score_sheet(summary: Summary) -> Sheet | None:
-    """Return how the readout's scores go with position, length and frequency."""
-    run, rows = summary.run, list[list[Shown | str]]()
+    """Return how the readout's scores correlate with the words' position, length and frequency."""
+    header = ("arm", "n", "position", "length", "frequency")
+    run, rows = summary.run, list[list[SheetCell | str]]()
     for arm in run.arms:
-        mine = [one for one in run.curves if one.arm == arm]
-        if mine:
-            found = correlations(mine, bank=run.bank)
-            rows.append([arm, str(len(mine)), *(estimate(found[name]) for name in ("position", "length", "frequency"))])
+        curves = [curve for curve in run.curves if curve.arm == arm]
+        if curves:
+            means = score_correlations(curves, bank=run.bank)
+            rows.append([arm, str(len(curves)), *(estimate_cell(means[name]) for name in header[2:])])
     note = (
         "Mean Spearman correlation within a text of a word's constrained attribution score with its place, its number "
         "of characters, and the number of training texts that hold it."
-    ) + _untold(summary)
-    header = ("arm", "n", "position", "length", "frequency")
-    return sheet("What the scores go with", header, rows, note, texts=1) if rows else None
+    ) + _bank_note(summary)
+    return sheet_of("What the scores go with", header, rows, note, texts=1) if rows else None
 
 
-def _untold(summary: Summary) -> str:
+def _bank_note(summary: Summary) -> str:
     """Say why columns are missing from the report of a bank."""
     return f" What is not shown is not known: {NO_TEXTS}." if summary.run.bank else ""
 
 
-def _mean(values: Iterable[tuple[str, float]]) -> Interval:
+def _mean_over_texts(values: Iterable[tuple[str, float]]) -> Interval:
     """Return the mean over texts, the seeds of a text averaged first."""
-    found: dict[str, list[float]] = {}
+    by_text: dict[str, list[float]] = {}
     for text, value in values:
-        found.setdefault(text, []).append(value)
-    return stats.mean_interval(sum(each) / len(each) for _, each in sorted(found.items()))
+        by_text.setdefault(text, []).append(value)
+    return stats.mean_interval(sum(seed_values) / len(seed_values) for _, seed_values in sorted(by_text.items()))

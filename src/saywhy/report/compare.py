@@ -9,95 +9,99 @@ from itertools import groupby
 from saywhy import stats
 from saywhy.records import SaywhyError
 from saywhy.report.arms import level_seeds
-from saywhy.report.cells import Key, excesses, group
-from saywhy.report.format import Sheet, Shown, counted, estimate, number, p_of, sheet
-from saywhy.report.load import Run
+from saywhy.report.cells import CellKey, excesses, rows_by_cell
+from saywhy.report.format import Sheet, SheetCell, counted, estimate_cell, number, p_value_cell, sheet_of
+from saywhy.report.load import LoadedRun
 from saywhy.report.sheets import block_title
-from saywhy.report.tables import markdown_table, md
+from saywhy.report.tables import escaped_markdown, markdown_table
 from saywhy.stats import Difference
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedCell:
     """One cell in both runs: the paired difference of mean excess, second minus first.
 
     Attributes:
-        key: The cell, as the second run names it.
+        key: The cell, with the arm as the second run names it.
         first: Mean excess in the first run, on the shared texts.
         second: Mean excess in the second run, on the shared texts.
         difference: Second minus first.
         p_holm: p corrected for the number of cells.
     """
 
-    key: Key
+    key: CellKey
     first: float
     second: float
     difference: Difference
     p_holm: float | None = None
 
 
-def compare(a: Run, b: Run, seed: int = 0) -> tuple[Compared, ...]:
-    """Compare the cells that two runs share; two audits of one arm each are compared whatever its name.
+def compare_runs(first: LoadedRun, second: LoadedRun, seed: int = 0) -> tuple[ComparedCell, ...]:
+    """Compare the cells that two runs share; runs of one arm each are compared whatever the arms are called.
 
     Raises:
         SaywhyError: If the runs are of different tasks, or share no text or no cell.
     """
-    _same_task(a, b)
-    cells = group(a.rows)
-    if len(a.arms) == len(b.arms) == 1:
-        cells = {replace(key, arm=b.arms[0]): rows for key, rows in cells.items()}
-    found = []
-    for key, rows in sorted(group(b.rows).items(), key=lambda item: item[0].order(b.arms)):
-        first, second = level_seeds(cells.get(key, []), rows)
-        before, after = excesses(first), excesses(second)
+    _refuse_other_task(first, second)
+    cells = rows_by_cell(first.rows)
+    if len(first.arms) == len(second.arms) == 1:
+        cells = {replace(key, arm=second.arms[0]): rows for key, rows in cells.items()}
+    compared = []
+    for key, rows in sorted(rows_by_cell(second.rows).items(), key=lambda item: item[0].order(second.arms)):
+        first_rows, second_rows = level_seeds(cells.get(key, []), rows)
+        before, after = excesses(first_rows), excesses(second_rows)
         shared = before.keys() & after.keys()
         if shared:
             difference = stats.paired_difference(after, before, seed)
-            means = [sum(side[k] for k in shared) / len(shared) for side in (before, after)]
-            found.append(Compared(key, means[0], means[1], difference))
-    if not found:
-        raise SaywhyError(f"{a.folder} and {b.folder} share no text with the same arm, style and readout")
-    corrected = stats.holm([c.difference.p if c.difference.p is not None else 1.0 for c in found])
-    return tuple(replace(c, p_holm=p) for c, p in zip(found, corrected, strict=True))
+            means = [sum(excess[text_seed] for text_seed in shared) / len(shared) for excess in (before, after)]
+            compared.append(ComparedCell(key, means[0], means[1], difference))
+    if not compared:
+        raise SaywhyError(f"{first.folder} and {second.folder} share no text with the same arm, style and readout")
+    corrected = stats.holm([cell.difference.p if cell.difference.p is not None else 1.0 for cell in compared])
+    return tuple(replace(cell, p_holm=p_holm) for cell, p_holm in zip(compared, corrected, strict=True))
 
 
-def _same_task(a: Run, b: Run) -> None:
+def _refuse_other_task(first: LoadedRun, second: LoadedRun) -> None:
     for name in ("name", "labels"):
-        mine, theirs = a.task.get(name), b.task.get(name)
-        if mine != theirs:
-            what = f"{a.folder} has task {name} {mine!r}, {b.folder} has {theirs!r}"
-            raise SaywhyError(f"{what}; compare runs of one task")
+        first_value, second_value = first.task.get(name), second.task.get(name)
+        if first_value != second_value:
+            difference = f"{first.folder} has task {name} {first_value!r}, {second.folder} has {second_value!r}"
+            raise SaywhyError(f"{difference}; compare runs of one task")
 
 
-def comparison_sheets(a: Run, b: Run, compared: Sequence[Compared]) -> list[Sheet]:
+def comparison_sheets(first: LoadedRun, second: LoadedRun, compared: Sequence[ComparedCell]) -> list[Sheet]:
     """Return the comparison as one table for each setting x readout x operator."""
-    header = ("style", "arm", "texts", _name(a), _name(b), "difference", "p (Holm)")
+    header = ("style", "arm", "texts", _run_folder_name(first), _run_folder_name(second), "difference", "p (Holm)")
     if header[3] == header[4]:
         header = (*header[:3], "first", "second", *header[5:])
     note = f"Mean excess on the texts that both runs have; difference: {header[4]} minus {header[3]}, paired; "
     note += f"p from sign flips, in brackets corrected (Holm) for the {counted(len(compared), 'cell')} compared."
-    changed = [name for name in ("prompts", "model") if a.manifest.get(name) != b.manifest.get(name)]
+    changed = [name for name in ("prompts", "model") if first.manifest.get(name) != second.manifest.get(name)]
     note += f" The runs also differ in: {', '.join(changed)}." if changed else ""
-    made: list[Sheet] = []
-    for _, block in groupby(compared, key=lambda one: one.key.block):
+    sheets: list[Sheet] = []
+    for _, block in groupby(compared, key=lambda cell: cell.key.block):
         cells = list(block)
-        made.append(sheet(block_title(cells[0].key), header, [_row(one) for one in cells], note * (not made)))
-    return made
+        sheets.append(
+            sheet_of(block_title(cells[0].key), header, [_compared_row(cell) for cell in cells], note * (not sheets))
+        )
+    return sheets
 
 
-def _row(one: Compared) -> list[Shown | str]:
-    p, difference = p_of(one.difference, one.p_holm), estimate(one.difference)
-    head = [one.key.style, one.key.arm, str(one.difference.n)]
-    return [*head, number(one.first), number(one.second), difference, p]
+def _compared_row(cell: ComparedCell) -> list[SheetCell | str]:
+    p, difference = p_value_cell(cell.difference, cell.p_holm), estimate_cell(cell.difference)
+    names = [cell.key.style, cell.key.arm, str(cell.difference.n)]
+    return [*names, number(cell.first), number(cell.second), difference, p]
 
 
-def _name(run: Run) -> str:
+def _run_folder_name(run: LoadedRun) -> str:
     return run.folder.resolve().name
 
 
-def comparison_markdown(a: Run, b: Run, sheets: Sequence[Sheet]) -> str:
+def comparison_markdown(first: LoadedRun, second: LoadedRun, sheets: Sequence[Sheet]) -> str:
     """Return the comparison as Markdown."""
-    parts = [f"# saywhy: {md(_name(a))} and {md(_name(b))}"]
-    for found in sheets:
-        parts += [f"## {md(found.title)}", markdown_table(found)] + [f"_{md(found.note)}_"] * bool(found.note)
+    parts = [f"# saywhy: {escaped_markdown(_run_folder_name(first))} and {escaped_markdown(_run_folder_name(second))}"]
+    for block in sheets:
+        parts += [f"## {escaped_markdown(block.title)}", markdown_table(block)] + [
+            f"_{escaped_markdown(block.note)}_"
+        ] * bool(block.note)
     return "\n\n".join(parts) + "\n"

@@ -1,4 +1,4 @@
-"""Faithful arms against the others, cell by cell."""
+"""Contrasts: faithful arms against the arms that they are compared with, cell by cell."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from saywhy import stats
 from saywhy.arms import kind
 from saywhy.records import Row
 from saywhy.report.arms import level_seeds, rivals
-from saywhy.report.cells import Key, excesses, raw_hits
-from saywhy.report.load import Run
-from saywhy.stats import Difference, Discordant, Family, Interval, Needed
+from saywhy.report.cells import CellKey, excesses, raw_hits
+from saywhy.report.load import LoadedRun
+from saywhy.stats import Difference, Discordant, Family, Interval, TextsNeeded
 
-NOT_SHOWN = "unclear"
+UNCLEAR = "unclear"
 """The verdict on a contrast that shows nothing: neither a gain nor a loss, nor equality."""
-UNCORRECTED = ", uncorrected"
-"""Behind a verdict that stands by itself, but not after (or without) Holm's correction."""
+UNCORRECTED_SUFFIX = ", uncorrected"
+"""Ends a verdict of which p is below 0.05 by itself, but not after (or without) Holm's correction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,74 +25,79 @@ class Contrast:
 
     Attributes:
         key: The faithful arm's cell.
-        other: The arm that it is compared with.
-        difference: Mean excess of the faithful arm minus that of the other, same texts.
+        rival: The arm that it is compared with.
+        difference: Mean excess of the faithful arm minus that of the rival, same texts.
         p_holm: p corrected for the confirmatory contrasts; None for the others.
         flippable: Scores of the two on the texts that can flip in both.
-        raw: On how many texts each hits and the other does not, with McNemar's test; None without shared texts.
+        raw: Number of texts that only the one arm hits and only the other, with McNemar's test; None without shared
+            texts.
         needed: Texts that a next study needs to find a difference of this size.
     """
 
-    key: Key
-    other: str
+    key: CellKey
+    rival: str
     difference: Difference
     p_holm: float | None
     flippable: tuple[Interval, Interval]
     raw: Discordant | None
-    needed: Needed
+    needed: TextsNeeded
 
     @property
     def verdict(self) -> str:
-        """``higher`` or ``lower`` if the interval excludes 0 and p < 0.05, or ``NOT_SHOWN``.
+        """``higher`` or ``lower`` if the interval excludes 0 and p < 0.05, else ``unclear``.
 
         ``, uncorrected`` is added where p is below 0.05 by itself but not after Holm's correction, and where the
         contrast is not confirmatory, so that nothing was corrected.
         """
-        found = self.difference
-        if found.low is None or found.high is None or found.p is None or found.p >= 0.05:
-            return NOT_SHOWN
-        if found.low <= 0 <= found.high:
-            return NOT_SHOWN
-        sign = "higher" if found.low > 0 else "lower"
-        return sign if self.p_holm is not None and self.p_holm < 0.05 else f"{sign}{UNCORRECTED}"
+        difference = self.difference
+        if difference.low is None or difference.high is None or difference.p is None or difference.p >= 0.05:
+            return UNCLEAR
+        if difference.low <= 0 <= difference.high:
+            return UNCLEAR
+        sign = "higher" if difference.low > 0 else "lower"
+        return sign if self.p_holm is not None and self.p_holm < 0.05 else f"{sign}{UNCORRECTED_SUFFIX}"
 
 
 def contrasts_of(
-    run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], family: Family, seed: int
+    run: LoadedRun, cells: Mapping[CellKey, Sequence[Row]], keys: Sequence[CellKey], family: Family, seed: int
 ) -> tuple[Contrast, ...]:
-    """Compare faithful arms with the others; Holm over the contrasts of ``family``."""
-    found = []
+    """Return the contrasts of faithful arms with their rivals; Holm's correction over those of ``family``."""
+    contrasts = []
     for key in keys:
-        for other in rivals(run.arms, key.arm):
-            if (theirs := cells.get(replace(key, arm=other))) is not None:
-                found.append(contrast_of(key, other, *level_seeds(cells[key], theirs), seed))
-    tested = [at for at, c in enumerate(found) if family.holds(_place(c)) and c.difference.p is not None]
-    corrected = stats.holm([found[at].difference.p or 0.0 for at in tested])
-    for at, p in zip(tested, corrected, strict=True):
-        found[at] = replace(found[at], p_holm=p)
-    return tuple(found)
+        for rival in rivals(run.arms, key.arm):
+            if (rival_rows := cells.get(replace(key, arm=rival))) is not None:
+                contrasts.append(contrast_of(key, rival, *level_seeds(cells[key], rival_rows), seed))
+    tested = [
+        at
+        for at, contrast in enumerate(contrasts)
+        if family.holds(_family_fields(contrast)) and contrast.difference.p is not None
+    ]
+    corrected = stats.holm([contrasts[at].difference.p or 0.0 for at in tested])
+    for at, p_holm in zip(tested, corrected, strict=True):
+        contrasts[at] = replace(contrasts[at], p_holm=p_holm)
+    return tuple(contrasts)
 
 
-def contrast_of(key: Key, other: str, mine: Sequence[Row], theirs: Sequence[Row], seed: int) -> Contrast:
-    """Compare two arms in one cell; ``mine`` and ``theirs`` have matching seeds."""
-    difference = stats.paired_difference(excesses(mine), excesses(theirs), seed)
+def contrast_of(key: CellKey, rival: str, rows: Sequence[Row], rival_rows: Sequence[Row], seed: int) -> Contrast:
+    """Compare a faithful arm's rows of a cell with those of ``rival``; both have the same seeds."""
+    difference = stats.paired_difference(excesses(rows), excesses(rival_rows), seed)
     return Contrast(
         key=key,
-        other=other,
+        rival=rival,
         difference=difference,
         p_holm=None,
-        flippable=stats.score_on_flippable(mine, theirs, seed),
-        raw=stats.discordant(raw_hits(mine), raw_hits(theirs)),
+        flippable=stats.score_on_flippable(rows, rival_rows, seed),
+        raw=stats.discordant(raw_hits(rows), raw_hits(rival_rows)),
         needed=stats.texts_needed(difference.effect),
     )
 
 
-def _place(contrast: Contrast) -> dict[str, tuple[str, ...]]:
-    """Return what a family can be told by; an arm is meant by its name and by its kind."""
+def _family_fields(contrast: Contrast) -> dict[str, tuple[str, ...]]:
+    """Return the values of a contrast by the fields of a ``Family``; an arm is meant by its name and by its kind."""
     key = contrast.key
     return {
         "arm": (key.arm, kind(key.arm)),
-        "against": (contrast.other, kind(contrast.other)),
+        "against": (contrast.rival, kind(contrast.rival)),
         "style": (key.style,),
         "setting": (key.setting,),
         "readout": (key.readout,),

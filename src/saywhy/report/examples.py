@@ -1,4 +1,4 @@
-"""Ten texts side by side: what each arm said, and whether it was so. A random sample, never picked."""
+"""Ten texts with the explanation of each arm and whether it is faithful. A random sample, never picked."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Literal
 
 from saywhy import words
 from saywhy.records import READOUTS, STYLES, Example, Row
-from saywhy.report.load import Run, load_run
+from saywhy.report.load import LoadedRun, load_run
 
-Kind = Literal["same", "mark", "del", "ins"]
+SegmentKind = Literal["same", "mark", "del", "ins"]
 
-HOW_MANY = 10
+EXAMPLES_SHOWN = 10
+"""Number of texts shown."""
 
-BUILT_IN = "examples"
+BUILT_IN_EXAMPLES = "examples"
 """Folder of a bank with a run on built-in texts, from which its report takes the examples."""
 
 
@@ -25,12 +26,12 @@ BUILT_IN = "examples"
 class Segment:
     """A piece of a text: unchanged, named, taken out or put in."""
 
-    kind: Kind
+    kind: SegmentKind
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class ShownExplanation:
     """One explanation as shown.
 
     Attributes:
@@ -48,95 +49,102 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What one arm said in one style: one shot for each readout of the sample, None where it has none."""
+class ArmExplanations:
+    """The explanations of one arm in one style: one for each readout of the sample, None where it has none."""
 
     style: str
     arm: str
-    shots: tuple[Shot | None, ...]
+    shots: tuple[ShownExplanation | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """A text with what every arm said about it."""
+class ExampleCard:
+    """A text with the explanations of every arm."""
 
     example: Example
-    lines: tuple[Line, ...]
+    lines: tuple[ArmExplanations, ...]
 
 
-def with_texts(run: Run) -> Run | None:
+def examples_run(run: LoadedRun) -> LoadedRun | None:
     """Return the run from which examples can be shown: for a bank, the run on built-in texts in it, or None."""
     if not run.bank:
         return run
-    folder = run.folder / BUILT_IN
+    folder = run.folder / BUILT_IN_EXAMPLES
     return load_run(folder) if (folder / "run.json").is_file() else None
 
 
-def sample(run: Run, seed: int = 0, how_many: int = HOW_MANY) -> tuple[tuple[str, ...], list[Sample]]:
+def example_cards(
+    run: LoadedRun, seed: int = 0, how_many: int = EXAMPLES_SHOWN
+) -> tuple[tuple[str, ...], list[ExampleCard]]:
     """Return the readouts shown, and a seeded random sample of texts (one-word, first operator, first seed).
 
-    A text qualifies if it has rows at all; what was said about it plays no part.
+    Every text with rows may be drawn, whatever its explanations are.
     """
     rows = [row for row in run.rows if row.setting == "one-word" and row.id in run.texts]
     if not rows:
         return (), []
     operator = rows[0].operator
     readouts = tuple(name for name in READOUTS[:2] if any(row.readout == name for row in rows))
-    table: dict[tuple[str, str, str, str], Row] = {}
+    rows_by_key: dict[tuple[str, str, str, str], Row] = {}
     for row in rows:
         if row.operator == operator:
-            table.setdefault((row.id, row.style, row.arm, row.readout), row)
-    ids = sorted({key[0] for key in table})
+            rows_by_key.setdefault((row.id, row.style, row.arm, row.readout), row)
+    ids = sorted({key[0] for key in rows_by_key})
     picked = random.Random(seed).sample(ids, min(how_many, len(ids)))
-    return readouts, [_sample(run, table, text, readouts) for text in picked]
+    return readouts, [_example_card(run, rows_by_key, text_id, readouts) for text_id in picked]
 
 
-def _sample(run: Run, table: dict[tuple[str, str, str, str], Row], text: str, readouts: Sequence[str]) -> Sample:
-    example = run.texts[text]
+def _example_card(
+    run: LoadedRun, rows_by_key: dict[tuple[str, str, str, str], Row], text_id: str, readouts: Sequence[str]
+) -> ExampleCard:
+    example = run.texts[text_id]
     lines = []
     for style in STYLES:
         for arm in run.arms:
-            rows = [table.get((text, style, arm, readout)) for readout in readouts]
-            shots = tuple(None if row is None else Shot(row, segments(example.text, row)) for row in rows)
+            rows = [rows_by_key.get((text_id, style, arm, readout)) for readout in readouts]
+            shots = tuple(
+                None if row is None else ShownExplanation(row, marked_segments(example.text, row)) for row in rows
+            )
             if any(shots):
-                lines.append(Line(style, arm, shots))
-    return Sample(example, tuple(lines))
+                lines.append(ArmExplanations(style, arm, shots))
+    return ExampleCard(example, tuple(lines))
 
 
-def segments(text: str, row: Row) -> tuple[Segment, ...]:
-    """Return the text with what the row names marked; the reply itself where it is invalid."""
+def marked_segments(text: str, row: Row) -> tuple[Segment, ...]:
+    """Return the text with the words that the row names marked, or with its edit; an invalid reply as it is."""
     if not row.valid:
         return (Segment("same", row.reply or ""),)
     if row.style == "attribution" or row.edited is None:
-        return marked(text, row.words)
-    return difference(text, row.edited)
+        return words_marked(text, row.words)
+    return edit_marked(text, row.edited)
 
 
-def marked(text: str, keys: Sequence[str]) -> tuple[Segment, ...]:
+def words_marked(text: str, keys: Sequence[str]) -> tuple[Segment, ...]:
     """Return the text with every occurrence of the words marked.
 
-    >>> [s.text for s in marked("Great day, great!", ("great",)) if s.kind == "mark"]
+    >>> [s.text for s in words_marked("Great day, great!", ("great",)) if s.kind == "mark"]
     ['Great', 'great']
     """
-    found, at = [], 0
+    pieces, end = [], 0
     for word in words.occurrences(text):
         if word.key in keys:
-            found += [Segment("same", text[at : word.core_start]), Segment("mark", word.core)]
-            at = word.core_end
-    return tuple(s for s in (*found, Segment("same", text[at:])) if s.text)
+            pieces += [Segment("same", text[end : word.core_start]), Segment("mark", word.core)]
+            end = word.core_end
+    return tuple(piece for piece in (*pieces, Segment("same", text[end:])) if piece.text)
 
 
-def difference(before: str, after: str) -> tuple[Segment, ...]:
+def edit_marked(before: str, after: str) -> tuple[Segment, ...]:
     """Return an edit as pieces kept, taken out and put in, word by word.
 
-    >>> [(s.kind, s.text) for s in difference("a good day", "a bad day")]
+    >>> [(s.kind, s.text) for s in edit_marked("a good day", "a bad day")]
     [('same', 'a '), ('del', 'good'), ('ins', 'bad'), ('same', ' day')]
     """
     old, new = (re.findall(r"\s+|\[REDACTED\]|[\w'’]+|[^\w\s]", text) for text in (before, after))
-    found = []
-    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    pieces = []
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for tag, old_start, old_end, new_start, new_end in matcher.get_opcodes():
         if tag == "equal":
-            found.append(Segment("same", "".join(old[i1:i2])))
+            pieces.append(Segment("same", "".join(old[old_start:old_end])))
         else:
-            found += [Segment("del", "".join(old[i1:i2])), Segment("ins", "".join(new[j1:j2]))]
-    return tuple(segment for segment in found if segment.text)
+            pieces += [Segment("del", "".join(old[old_start:old_end])), Segment("ins", "".join(new[new_start:new_end]))]
+    return tuple(piece for piece in pieces if piece.text)

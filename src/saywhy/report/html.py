@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from saywhy.report.checked import robustness_sheets
-from saywhy.report.examples import sample, with_texts
+from saywhy.report.examples import example_cards, examples_run
 from saywhy.report.headline import headline
-from saywhy.report.marks import shipped
+from saywhy.report.marks import shipped_fooled_metrics
 from saywhy.report.sheets import (
-    LEGEND,
+    RESULTS_LEGEND,
     contrast_sheets,
-    made_sheets,
-    main_sheets,
     readout_sheet,
     reason_sheet,
+    result_sheets,
     retention_sheet,
+    run_provenance_sheets,
+    run_targets_sheet,
     set_aside_sheet,
-    targets_sheet,
 )
 from saywhy.report.summary import Summary
 
@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     from saywhy.report.plots import Picture
 
 
-def environment(*, escaped: bool = True) -> Environment:
-    """Return where pages are made: everything is escaped (not so in Markdown), a missing value is an error."""
+def jinja_environment(*, escaped: bool = True) -> Environment:
+    """Return the Jinja environment of the templates; a missing value is an error.
+
+    Args:
+        escaped: Whether values are escaped: for HTML, not for Markdown.
+    """
     import jinja2
 
     return jinja2.Environment(
@@ -42,15 +46,15 @@ def environment(*, escaped: bool = True) -> Environment:
     )
 
 
-def page(summary: Summary, pictures: Sequence[Picture], seed: int = 0) -> str:
-    """Return ``report.html``; the pictures are put in as they were drawn, everything else is escaped."""
+def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0) -> str:
+    """Return the text of ``report.html``; the SVG of the pictures is inserted unescaped, everything else is escaped."""
     from markupsafe import Markup
 
-    told = with_texts(summary.run)
-    readouts, samples = sample(told, seed) if told else ((), [])
+    run_with_texts = examples_run(summary.run)
+    readouts, samples = example_cards(run_with_texts, seed) if run_with_texts else ((), [])
     manifest = summary.run.manifest
     return (
-        environment()
+        jinja_environment()
         .get_template("report.html.j2")
         .render(
             task=summary.run.task,
@@ -60,21 +64,29 @@ def page(summary: Summary, pictures: Sequence[Picture], seed: int = 0) -> str:
             seeds=summary.run.seeds,
             arms=summary.run.arms,
             headline=headline(summary),
-            legend=LEGEND,
-            footnote=shipped().footnote(),
-            main=main_sheets(summary),
+            legend=RESULTS_LEGEND,
+            footnote=shipped_fooled_metrics().footnote(),
+            main=result_sheets(summary),
             contrasts=contrast_sheets(summary),
-            checked=robustness_sheets(summary),
-            more=main_sheets(summary, primary=False),
+            moves=robustness_sheets(summary),
+            more=result_sheets(summary, primary=False),
             more_contrasts=contrast_sheets(summary, primary=False),
-            pictures=[(p.name, p.title, p.caption, Markup(p.svg)) for p in pictures if p.primary],
-            more_pictures=[(p.name, p.title, p.caption, Markup(p.svg)) for p in pictures if not p.primary],
+            pictures=[
+                (picture.name, picture.title, picture.caption, Markup(picture.svg))
+                for picture in pictures
+                if picture.primary
+            ],
+            more_pictures=[
+                (picture.name, picture.title, picture.caption, Markup(picture.svg))
+                for picture in pictures
+                if not picture.primary
+            ],
             readout=readout_sheet(summary),
             reasons=reason_sheet(summary),
             retention=retention_sheet(summary),
             aside=set_aside_sheet(summary),
-            targets=targets_sheet(summary),
-            made=made_sheets(summary),
+            targets=run_targets_sheet(summary),
+            provenance=run_provenance_sheets(summary),
             readouts=readouts,
             samples=samples,
             bank=summary.run.bank,

@@ -1,4 +1,4 @@
-"""Read a run folder into values (its files are documented in ``docs/rows.md``)."""
+"""Read a run folder into records (its files are documented in ``docs/rows.md``)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from saywhy.checks import Curve, Judged, Probe, Spare
-from saywhy.folders.store import PACKED, existing, read_lines, read_object, read_records
+from saywhy.folders.store import GZIP_SUFFIX, existing_file, read_lines, read_object, read_records
 from saywhy.records import (
-    SCHEMA,
+    ROW_SCHEMA,
+    CounterfactualGrid,
     Decision,
     Example,
-    Grid,
     Record,
     Row,
     SaywhyError,
@@ -24,46 +24,46 @@ from saywhy.records import (
 )
 from saywhy.words import candidates
 
-R = TypeVar("R", bound=Record)
+AnyRunRecord = TypeVar("AnyRunRecord", bound=Record)
 
-Place = tuple[int, str]
-"""(seed, arm): where a file of a run belongs."""
+SeedArm = tuple[int, str]
+"""(seed, arm)."""
 
 NO_TEXTS = "the texts are not part of a bank"
 """Why a number or a section is missing from the report of a released bank."""
 
-_SEED = re.compile(r"seed-(\d+)")
+_SEED_FOLDER = re.compile(r"seed-(\d+)")
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run, read.
+class LoadedRun:
+    """The content of a run folder.
 
     Attributes:
-        folder: Where it lies.
-        manifest: ``run.json``.
+        folder: The run folder.
+        manifest: Content of ``run.json``.
         texts: The explained texts by id.
         rows: All rows, ordered by seed and arm.
         tables: The leave-one-word-out tables of each (seed, arm).
         grids: The counterfactual grids of each (seed, arm).
         decisions: The predictions for accuracy and agreement: the whole split unless `decide_rows` says less.
-        set_aside: Texts that could not be used.
-        targets: ``targets.json`` of each seed (``seed-0``), and of each stretch of texts and arm that has targets of
-            its own (``seed-0/targets-from-100.json``): share of training texts with a hit, a style.
+        set_aside: Texts that could not be used, with the reason.
+        targets: Content of ``targets.json`` of each seed (``seed-0``), and of each range of texts and arm that has
+            targets of its own (``seed-0/targets-from-100.json``): share of training texts with a hit, by style.
         judged: The one-word explanations judged under variations, noise included.
         probes: Requests that should not move the answer.
-        curves: Hits of several words, and the scores of the readout.
-        spares: Words that free explanations could do without.
-        checked: Robustness checks that are complete in some arm (``paraphrase-1``, ``noise``, ...).
-        counts: Number of distinct words of each text, by id; what is left of the texts of a bank.
+        curves: The k-curve of each text: hits of several words, and the scores of the readout.
+        spares: For each free explanation the words that it could do without.
+        checked: Names of the robustness checks with a file in some arm (``paraphrase-1``, ``noise``, ...).
+        counts: Number of distinct words of each text of a bank, by id; empty for a run with its texts.
     """
 
     folder: Path
     manifest: Mapping[str, Any]
     texts: Mapping[str, Example]
     rows: tuple[Row, ...]
-    tables: Mapping[Place, tuple[Table, ...]] = field(default_factory=dict)
-    grids: Mapping[Place, tuple[Grid, ...]] = field(default_factory=dict)
+    tables: Mapping[SeedArm, tuple[Table, ...]] = field(default_factory=dict)
+    grids: Mapping[SeedArm, tuple[CounterfactualGrid, ...]] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
     targets: Mapping[str, Any] = field(default_factory=dict)
@@ -83,13 +83,13 @@ class Run:
     def words(self) -> dict[str, tuple[str, ...]]:
         """The distinct words of each text, in order of first occurrence; in a bank ``#0``, ``#1``, ..."""
         if self.bank:
-            return {text: tuple(f"#{at}" for at in range(many)) for text, many in self.counts.items()}
-        return {text: tuple(word.key for word in candidates(one.text)) for text, one in self.texts.items()}
+            return {text: tuple(f"#{at}" for at in range(count)) for text, count in self.counts.items()}
+        return {text: tuple(word.key for word in candidates(example.text)) for text, example in self.texts.items()}
 
     @cached_property
     def arms(self) -> tuple[str, ...]:
-        """The arms in the order of the manifest, then those that only the rows know."""
-        present = {row.arm for row in self.rows} | {d.arm for d in self.decisions}
+        """The arms with rows or decisions: first in the order of the manifest, then those that it does not name."""
+        present = {row.arm for row in self.rows} | {decision.arm for decision in self.decisions}
         named = [arm for arm in self.manifest.get("arms", []) if arm in present]
         return (*named, *sorted(present - set(named)))
 
@@ -101,12 +101,12 @@ class Run:
     @property
     def task(self) -> Mapping[str, Any]:
         """The task's entry of the manifest."""
-        found = self.manifest.get("task", {})
-        return found if isinstance(found, Mapping) else {"name": str(found)}
+        task = self.manifest.get("task", {})
+        return task if isinstance(task, Mapping) else {"name": str(task)}
 
 
 def load_manifest(folder: Path) -> dict[str, Any]:
-    """Read what ``run.json`` says.
+    """Read ``run.json``.
 
     Raises:
         SaywhyError: If the folder is no run, or has another schema.
@@ -114,49 +114,53 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     if not (folder / "run.json").is_file():
         raise SaywhyError(f"{folder} is no run: it has no run.json; give the folder that a run wrote")
     manifest = read_object(folder / "run.json")
-    schema = manifest.get("schema", SCHEMA)
-    if schema != SCHEMA:
-        raise SaywhyError(f"{folder} has row schema {schema}, this saywhy reads {SCHEMA}; install its version")
+    schema = manifest.get("schema", ROW_SCHEMA)
+    if schema != ROW_SCHEMA:
+        raise SaywhyError(f"{folder} has row schema {schema}, this saywhy reads {ROW_SCHEMA}; install its version")
     return manifest
 
 
-def records_of(path: Path, kind: type[R]) -> list[R]:
-    """Read one record a line, compressed or not; a file that a run may lack is empty.
+def records_of(path: Path, record_type: type[AnyRunRecord]) -> list[AnyRunRecord]:
+    """Read the records of a file, one a line, compressed or not; empty if there is no such file.
+
+    An incomplete last line, of a run that was killed, is left out.
 
     Raises:
-        SaywhyError: If a line is no such record; the last one of a run that was killed is left out.
+        SaywhyError: If a line is no such record.
     """
-    return read_records(path, kind, unfinished=True) if existing(path) else []
+    return read_records(path, record_type, unfinished=True) if existing_file(path) else []
 
 
-def target_counts(seed: Path) -> list[Path]:
-    """Return a seed's files that say how often training targets hit: one a stretch of texts, or an arm."""
-    found = [*seed.glob("targets*.json"), *seed.glob("*/targets*.json")]
-    return sorted(path for path in found if not path.stem.endswith("-end"))
+def target_count_files(seed_folder: Path) -> list[Path]:
+    """Return a seed's files with the hits of training targets: one for each range of texts, or for an arm."""
+    paths = [*seed_folder.glob("targets*.json"), *seed_folder.glob("*/targets*.json")]
+    return sorted(path for path in paths if not path.stem.endswith("-end"))
 
 
-def load_run(folder: Path | str) -> Run:
+def load_run(folder: Path | str) -> LoadedRun:
     """Read a run folder; files that a run may lack are taken as empty.
 
     Raises:
-        SaywhyError: If the folder is no run, has a newer schema, or holds a broken line.
+        SaywhyError: If the folder is no run, has another schema, or holds a broken line.
     """
     folder = Path(folder)
     manifest = load_manifest(folder)
     rows: list[Row] = []
     decisions: list[Decision] = []
-    tables: dict[Place, tuple[Table, ...]] = {}
-    grids: dict[Place, tuple[Grid, ...]] = {}
-    for place, inner in _places(folder, manifest):
-        rows += records_of(inner / "rows.jsonl", Row)
-        decisions += records_of(inner / "decisions.jsonl", Decision)
-        tables[place] = tuple(records_of(inner / "tables.jsonl", Table))
-        grids[place] = tuple(records_of(inner / "grids.jsonl", Grid))
-    inner_folders = [inner / "robustness" for _, inner in _places(folder, manifest)]
-    found = [path for seed in sorted(folder.glob("seed-*/")) for path in target_counts(seed)]
-    targets = {path.relative_to(folder).as_posix().removesuffix("/targets.json"): read_object(path) for path in found}
-    counts = _counts(folder) if manifest.get("bank") else {}
-    return Run(
+    tables: dict[SeedArm, tuple[Table, ...]] = {}
+    grids: dict[SeedArm, tuple[CounterfactualGrid, ...]] = {}
+    for seed_arm, arm_folder in _seed_arm_folders(folder, manifest):
+        rows += records_of(arm_folder / "rows.jsonl", Row)
+        decisions += records_of(arm_folder / "decisions.jsonl", Decision)
+        tables[seed_arm] = tuple(records_of(arm_folder / "tables.jsonl", Table))
+        grids[seed_arm] = tuple(records_of(arm_folder / "grids.jsonl", CounterfactualGrid))
+    check_folders = [arm_folder / "robustness" for _, arm_folder in _seed_arm_folders(folder, manifest)]
+    target_files = [path for seed_folder in sorted(folder.glob("seed-*/")) for path in target_count_files(seed_folder)]
+    targets = {
+        path.relative_to(folder).as_posix().removesuffix("/targets.json"): read_object(path) for path in target_files
+    }
+    counts = _bank_word_counts(folder) if manifest.get("bank") else {}
+    return LoadedRun(
         folder=folder,
         manifest=manifest,
         texts={example.id: example for example in records_of(folder / "texts.jsonl", Example)},
@@ -166,55 +170,59 @@ def load_run(folder: Path | str) -> Run:
         decisions=tuple(decisions),
         set_aside=tuple(records_of(folder / "set_aside.jsonl", SetAside)),
         targets=targets,
-        judged=_checked(inner_folders, Judged),
-        probes=_checked(inner_folders, Probe),
-        curves=_checked(inner_folders, Curve),
-        spares=_checked(inner_folders, Spare),
-        checked=frozenset(_stem(file) for one in inner_folders for file in _files(one)),
+        judged=_check_records(check_folders, Judged),
+        probes=_check_records(check_folders, Probe),
+        curves=_check_records(check_folders, Curve),
+        spares=_check_records(check_folders, Spare),
+        checked=frozenset(_check_name(file) for check_folder in check_folders for file in _check_files(check_folder)),
         counts=counts,
     )
 
 
-VERDICTS: type[Record] = Judged
-"""What a file of a check holds unless ``KINDS_OF_CHECKS`` says something else."""
+USUAL_CHECK_RECORD: type[Record] = Judged
+"""Type of the records in the file of a check that judges explanations again."""
 
-KINDS_OF_CHECKS: Mapping[str, type[Record]] = {
+CHECK_RECORDS: Mapping[str, type[Record]] = {
     "rewrite": Probe,
     "wrong-target": Probe,
     "k-curve": Curve,
     "minimality": Spare,
 }
-"""Checks that judge no explanation again, and what their files hold."""
+"""Type of the records of each check that judges no explanation again."""
 
 
-def _checked(folders: Sequence[Path], kind: type[R]) -> tuple[R, ...]:
-    """Read what robustness checks have found, where they hold ``kind``."""
-    files = [file for folder in folders for file in _files(folder)]
-    wanted = [file for file in files if KINDS_OF_CHECKS.get(_stem(file), VERDICTS) is kind]
-    return tuple(record for file in wanted for record in records_of(file, kind))
+def _check_records(folders: Sequence[Path], record_type: type[AnyRunRecord]) -> tuple[AnyRunRecord, ...]:
+    """Read the records of the robustness checks whose files hold ``record_type``."""
+    files = [file for folder in folders for file in _check_files(folder)]
+    files_of_type = [file for file in files if CHECK_RECORDS.get(_check_name(file), USUAL_CHECK_RECORD) is record_type]
+    return tuple(record for file in files_of_type for record in records_of(file, record_type))
 
 
-def _files(folder: Path) -> list[Path]:
+def _check_files(folder: Path) -> list[Path]:
     """List the JSONL files of a folder, compressed or not."""
-    return sorted([*folder.glob("*.jsonl"), *folder.glob(f"*.jsonl{PACKED}")], key=_stem)
+    return sorted([*folder.glob("*.jsonl"), *folder.glob(f"*.jsonl{GZIP_SUFFIX}")], key=_check_name)
 
 
-def _stem(file: Path) -> str:
-    return file.name.removesuffix(PACKED).removesuffix(".jsonl")
+def _check_name(file: Path) -> str:
+    return file.name.removesuffix(GZIP_SUFFIX).removesuffix(".jsonl")
 
 
-def _counts(folder: Path) -> dict[str, int]:
-    """Read how many distinct words each text of a bank has."""
+def _bank_word_counts(folder: Path) -> dict[str, int]:
+    """Read the number of distinct words of each text of a bank, by id."""
     path = folder / "texts.jsonl"
-    return {one["id"]: int(one["words"]) for one in read_lines(path, "id", "words")} if existing(path) else {}
+    return {line["id"]: int(line["words"]) for line in read_lines(path, "id", "words")} if existing_file(path) else {}
 
 
-def _places(folder: Path, manifest: Mapping[str, Any]) -> list[tuple[Place, Path]]:
-    """List the ``seed-S/ARM`` folders, seeds ascending, arms in the manifest's order."""
+def _seed_arm_folders(folder: Path, manifest: Mapping[str, Any]) -> list[tuple[SeedArm, Path]]:
+    """List (seed, arm) and path of the ``seed-S/ARM`` folders, seeds ascending, arms in the manifest's order."""
     order = {arm: at for at, arm in enumerate(manifest.get("arms", []))}
-    found = []
-    for outer in folder.glob("seed-*"):
-        match = _SEED.fullmatch(outer.name)
-        if match and outer.is_dir():
-            found += [((int(match[1]), inner.name), inner) for inner in outer.iterdir() if inner.is_dir()]
-    return sorted(found, key=lambda item: (item[0][0], order.get(item[0][1], len(order)), item[0][1]))
+    arm_folders = []
+    for seed_folder in folder.glob("seed-*"):
+        match = _SEED_FOLDER.fullmatch(seed_folder.name)
+        if match and seed_folder.is_dir():
+            arm_folders += [
+                ((int(match[1]), arm_folder.name), arm_folder)
+                for arm_folder in seed_folder.iterdir()
+                if arm_folder.is_dir()
+            ]
+    return sorted(arm_folders, key=lambda item: (item[0][0], order.get(item[0][1], len(order)), item[0][1]))

@@ -6,7 +6,7 @@ from typing import Any
 
 from saywhy.arms import kind
 
-LOOKS = {
+ARM_LOOKS = {
     "faithful": ("#0072B2", "o"),
     "lexical": ("#009E73", "^"),
     "random": ("#D55E00", "s"),
@@ -16,9 +16,10 @@ LOOKS = {
 }
 """Colour (Okabe-Ito) and marker of each kind of arm."""
 
-OTHER = ("#0072B2", "o")
+LOOK_OF_UNKNOWN_KIND = ("#0072B2", "o")
+"""Colour and marker of an arm whose name says no kind."""
 
-RC: dict[Any, Any] = {
+RC_PARAMS: dict[Any, Any] = {
     "font.size": 9,
     "font.family": "DejaVu Sans",
     "axes.spines.top": False,
@@ -32,12 +33,21 @@ RC: dict[Any, Any] = {
     "hatch.linewidth": 0.5,
     "svg.fonttype": "path",
 }
+"""Matplotlib's rcParams for every picture."""
 
-PIECES = (("#0072B2", ""), ("#9ecae1", ""), ("#ffffff", "////"), ("#dddddd", "...."), ("#ffffff", "xxxx"))
-MORE = (("#bbbbbb", "||||"), ("#ffffff", "----"), ("#dddddd", "++++"), ("#ffffff", "oo"), ("#999999", "\\\\\\\\"))
-"""Fill and hatch of the pieces of a stacked bar: faithful, not faithful, then the reasons."""
+BAR_PIECES = (("#0072B2", ""), ("#9ecae1", ""), ("#ffffff", "////"), ("#dddddd", "...."), ("#ffffff", "xxxx"))
+"""Fill and hatch of the pieces of a stacked bar: faithful, not faithful, then the most frequent reasons."""
+
+FURTHER_BAR_PIECES = (
+    ("#bbbbbb", "||||"),
+    ("#ffffff", "----"),
+    ("#dddddd", "++++"),
+    ("#ffffff", "oo"),
+    ("#999999", "\\\\\\\\"),
+)
+"""Fill and hatch of further reasons."""
 
 
 def look_of(arm: str) -> tuple[str, str]:
     """Return the colour and marker of an arm."""
-    return LOOKS.get(kind(arm), OTHER)
+    return ARM_LOOKS.get(kind(arm), LOOK_OF_UNKNOWN_KIND)

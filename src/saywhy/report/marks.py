@@ -1,6 +1,6 @@
-"""Which measures a trivial explainer fools, as the shipped calibration found it: every report marks them.
+"""Which metrics a trivial explainer fools, by the shipped calibration: every report marks them.
 
-What is shipped is ``catalog/fooled.json``, which ``saywhy calibrate`` writes (CONTRIBUTING.md says how it is renewed).
+Shipped is ``catalog/fooled.json``, which ``saywhy calibrate`` writes (CONTRIBUTING.md says how it is renewed).
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 
 from saywhy.report.format import counted, joined
 
-FILE = "fooled.json"
-"""In ``catalog/`` what is shipped, in a calibration's folder what that calibration found."""
+FOOLED_FILE = "fooled.json"
+"""File name of the fooled metrics: in ``catalog/`` the shipped ones, in a calibration's folder its own."""
 
-SIGN = "§"
-"""Stands behind the name of a measure that a trivial explainer fools."""
+FOOLED_SIGN = "§"
+"""Stands behind the name of a metric that a trivial explainer fools."""
 
-PRIMARY = "excess"
-"""The measure that findings are read from."""
+PRIMARY_METRIC = "excess"
+"""The metric that findings are read from."""
 
-REPORTED = ("hit", "drop")
-"""Other metrics of the calibration that reports show."""
+REPORTED_METRICS = ("hit", "drop")
+"""Metrics of the calibration that reports show beside ``excess``."""
 
-DOES: Mapping[str, str] = {
+EXPLAINER_HABITS: Mapping[str, str] = {
     "liar": "names a word that decides nothing",
     "plausible": "names the word that people would",
     "parrot": "always names the first word",
@@ -36,8 +36,8 @@ DOES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ruler:
-    """What a calibration says of the metrics.
+class FooledMetrics:
+    """The result of a calibration: which trivial explainers fool which metrics.
 
     Attributes:
         about: Which calibration: model, plants and texts.
@@ -48,52 +48,63 @@ class Ruler:
     fooled: Mapping[str, Mapping[str, tuple[str, ...]]]
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> Ruler:
-        """Return what ``FILE`` holds."""
-        plants = joined(told["plants"])
-        about = f"{told['model']}, {counted(len(told['plants']), 'plant')} ({plants}), {told['texts']} texts each"
+    def from_dict(cls, calibration: Mapping[str, Any]) -> FooledMetrics:
+        """Build it from the content of ``fooled.json``."""
+        plants = joined(calibration["plants"])
+        about = (
+            f"{calibration['model']}, {counted(len(calibration['plants']), 'plant')} ({plants}), "
+            f"{calibration['texts']} texts each"
+        )
         fooled = {
-            operator: {metric: tuple(names) for metric, names in mine.items()}
-            for operator, mine in told["fooled"].items()
+            operator: {metric: tuple(names) for metric, names in metrics.items()}
+            for operator, metrics in calibration["fooled"].items()
         }
         return cls(about, fooled)
 
-    def by(self, metric: str) -> tuple[str, ...]:
-        """Return who fools ``metric`` under any operator: an escape by a hair under one of them is no merit."""
-        return tuple(dict.fromkeys(name for mine in self.fooled.values() for name in mine.get(metric, ())))
+    def fooled_by(self, metric: str) -> tuple[str, ...]:
+        """Return the explainers that fool ``metric`` under at least one operator."""
+        return tuple(dict.fromkeys(name for metrics in self.fooled.values() for name in metrics.get(metric, ())))
 
     def sign(self, metric: str) -> str:
         """Return what stands behind the metric's name in a table: `` §`` or nothing."""
-        return f" {SIGN}" if self.by(metric) else ""
+        return f" {FOOLED_SIGN}" if self.fooled_by(metric) else ""
 
-    def told(self) -> str:
+    def csv_field(self) -> str:
         """Return the marks in one field of a CSV, e.g. ``hit=everything;drop=everything``."""
-        marked = {metric: self.by(metric) for metric in (*REPORTED, PRIMARY)}
-        return ";".join(f"{metric}={'+'.join(names)}" for metric, names in marked.items() if names)
+        fooled_by = {metric: self.fooled_by(metric) for metric in (*REPORTED_METRICS, PRIMARY_METRIC)}
+        return ";".join(f"{metric}={'+'.join(names)}" for metric, names in fooled_by.items() if names)
 
-    def footnote(self, metrics: Sequence[str] = REPORTED) -> str:
+    def footnote(self, metrics: Sequence[str] = REPORTED_METRICS) -> str:
         """Say in one line what the sign means; nothing where nothing is marked.
 
         Args:
-            metrics: What it shows beside the primary measure.
+            metrics: The metrics that the table shows beside the primary one.
         """
-        who = {metric: self.by(metric) for metric in (*metrics, PRIMARY)}
-        marked = {names: [metric for metric in who if who[metric] == names] for names in who.values() if names}
-        if not marked:
+        fooled_by = {metric: self.fooled_by(metric) for metric in (*metrics, PRIMARY_METRIC)}
+        by_explainers = {
+            names: [metric for metric in fooled_by if fooled_by[metric] == names]
+            for names in fooled_by.values()
+            if names
+        }
+        if not by_explainers:
             return ""
         parts = [
-            f"{joined([f'{name} ({DOES[name]})' for name in names])} {'is' if len(names) == 1 else 'are'} not put "
-            f"below an honest explainer by {joined(fooled)}"
-            for names, fooled in marked.items()
+            f"{joined([f'{name} ({EXPLAINER_HABITS[name]})' for name in names])} {'is' if len(names) == 1 else 'are'} "
+            f"not put below an honest explainer by {joined(fooled)}"
+            for names, fooled in by_explainers.items()
         ]
-        spared = "" if who[PRIMARY] else f"; no explainer fools {PRIMARY}, the primary measure"
+        primary_note = (
+            "" if fooled_by[PRIMARY_METRIC] else f"; no explainer fools {PRIMARY_METRIC}, the primary measure"
+        )
         return (
-            f"{SIGN} A trivial explainer fools this measure: where the truth is known, {'; '.join(parts)}{spared} "
-            f"(saywhy calibrate: {self.about}). What each measure is worth: docs/measuring.md."
+            f"{FOOLED_SIGN} A trivial explainer fools this measure: where the truth is known, {'; '.join(parts)}"
+            f"{primary_note} (saywhy calibrate: {self.about}). What each measure is worth: docs/measuring.md."
         )
 
 
 @cache
-def shipped() -> Ruler:
-    """Return what the calibration that comes with saywhy found."""
-    return Ruler.from_dict(json.loads(resources.files("saywhy").joinpath("catalog", FILE).read_text("utf-8")))
+def shipped_fooled_metrics() -> FooledMetrics:
+    """Return the result of the calibration that comes with saywhy."""
+    return FooledMetrics.from_dict(
+        json.loads(resources.files("saywhy").joinpath("catalog", FOOLED_FILE).read_text("utf-8"))
+    )

@@ -1,4 +1,4 @@
-"""How far the verdicts move: each cell of the headline under every variation that was computed."""
+"""How far verdicts move: each cell of the headline under every variation that was computed."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from saywhy import stats
 from saywhy.checks import Judged
 from saywhy.records import OPERATORS, Row
 from saywhy.report.arms import level_seeds, rivals, same_instrument
-from saywhy.report.cells import Key
-from saywhy.report.load import Run
+from saywhy.report.cells import CellKey
+from saywhy.report.load import LoadedRun
 from saywhy.stats import Difference, Interval
 
-MAIN = "main"
+UNVARIED = "main"
 """The verdict as the headline has it."""
-OTHER = "operator "
-"""What a variation begins with that is another operator."""
+OPERATOR_PREFIX = "operator "
+"""Prefix of the name of a variation that is another operator."""
 
-Verdicts = Sequence[Row | Judged]
+CellVerdicts = Sequence[Row | Judged]
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class VerdictMove:
     """A cell under one variation.
 
     Attributes:
@@ -31,22 +31,22 @@ class Move:
         n: Judged explanations (texts x seeds).
         hit: Share of faithful explanations under the variation.
         excess: Mean excess under the variation.
-        difference: That minus the main excess, on the same texts; None for ``main``.
-        agree: Share of explanations whose verdict is the main one; None for ``main``.
+        difference: That minus the main excess, paired by text; None for ``main``.
+        agree: Share of explanations with the main verdict; None for ``main``.
         answers: Share of texts x seeds with the same answer before any edit; None where nothing was asked again.
         over: For a faithful arm: other arm -> difference of mean excess under the variation.
         instrument: Whether it is graded by the operator with which this arm's targets were found.
     """
 
-    key: Key
+    key: CellKey
     variation: str
     n: int
     hit: Interval
     excess: Interval
     difference: Difference | None
     agree: Interval | None
-    answers: Interval | None
-    over: Mapping[str, Difference]
+    same_answers: Interval | None
+    over_rivals: Mapping[str, Difference]
     instrument: bool
 
     @property
@@ -55,7 +55,9 @@ class Move:
         return graded_by(self.variation, self.key)
 
 
-def moves_of(run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], seed: int) -> tuple[Move, ...]:
+def moves_of(
+    run: LoadedRun, cells: Mapping[CellKey, Sequence[Row]], keys: Sequence[CellKey], seed: int
+) -> tuple[VerdictMove, ...]:
     """Return the headline's cells under every variation; nothing where there is none but the main one.
 
     Args:
@@ -64,128 +66,146 @@ def moves_of(run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], 
         keys: Cells in table order; those of the headline are taken (``headline_keys``).
         seed: Seed of the resampling.
     """
-    again: dict[tuple[Key, str], list[Judged]] = {}
-    for one in run.judged:
-        key = Key(one.arm, one.style, one.setting, one.readout, one.operator)
-        again.setdefault((key, one.variation), []).append(one)
-    under = {key: _under(key, cells, again) for key in headline_keys(keys)}
-    if not any(len(mine) > 1 for mine in under.values()):
+    judged_by_variation: dict[tuple[CellKey, str], list[Judged]] = {}
+    for judged in run.judged:
+        key = CellKey(judged.arm, judged.style, judged.setting, judged.readout, judged.operator)
+        judged_by_variation.setdefault((key, judged.variation), []).append(judged)
+    verdicts = {key: _verdicts_by_variation(key, cells, judged_by_variation) for key in headline_keys(keys)}
+    if not any(len(by_variation) > 1 for by_variation in verdicts.values()):
         return ()
-    return tuple(_move(run, key, variation, under, seed) for key, mine in under.items() for variation in mine)
+    return tuple(
+        _verdict_move(run, key, variation, verdicts, seed)
+        for key, by_variation in verdicts.items()
+        for variation in by_variation
+    )
 
 
-def headline_keys(keys: Sequence[Key]) -> list[Key]:
+def headline_keys(keys: Sequence[CellKey]) -> list[CellKey]:
     """Return the cells that a finding is read from: one-word, first operator, constrained if there is any."""
-    found = [key for key in keys if key.setting == "one-word"] or list(keys)
-    if not found:
+    chosen = [key for key in keys if key.setting == "one-word"] or list(keys)
+    if not chosen:
         return []
-    found = [key for key in found if key.operator == found[0].operator]
-    readout = "constrained" if any(key.readout == "constrained" for key in found) else "generated"
-    return [key for key in found if key.readout == readout]
+    chosen = [key for key in chosen if key.operator == chosen[0].operator]
+    readout = "constrained" if any(key.readout == "constrained" for key in chosen) else "generated"
+    return [key for key in chosen if key.readout == readout]
 
 
-def _under(
-    key: Key, cells: Mapping[Key, Sequence[Row]], again: Mapping[tuple[Key, str], Sequence[Judged]]
-) -> dict[str, Verdicts]:
+def _verdicts_by_variation(
+    key: CellKey, cells: Mapping[CellKey, Sequence[Row]], judged: Mapping[tuple[CellKey, str], Sequence[Judged]]
+) -> dict[str, CellVerdicts]:
     """Return the verdicts on one cell by variation."""
-    found: dict[str, Verdicts] = {MAIN: cells[key]}
+    by_variation: dict[str, CellVerdicts] = {UNVARIED: cells[key]}
     for operator in OPERATORS:
-        other = replace(key, operator=operator)
-        if operator != key.operator and other in cells:
-            found[f"{OTHER}{operator}"] = cells[other]
-    if key.readout == "constrained" and (blind := replace(key, readout="placebo")) in cells:
-        found["placebo-corrected"] = cells[blind]
-    names = sorted({name for other, name in again if other == key}, key=_place)
-    return found | {name: again[key, name] for name in names}
+        other_key = replace(key, operator=operator)
+        if operator != key.operator and other_key in cells:
+            by_variation[f"{OPERATOR_PREFIX}{operator}"] = cells[other_key]
+    if key.readout == "constrained" and (placebo_key := replace(key, readout="placebo")) in cells:
+        by_variation["placebo-corrected"] = cells[placebo_key]
+    names = sorted({name for judged_key, name in judged if judged_key == key}, key=_variation_order)
+    return by_variation | {name: judged[key, name] for name in names}
 
 
-def _place(name: str) -> tuple[int, str]:
+def _variation_order(name: str) -> tuple[int, str]:
     order = ("paraphrase", "labels-reversed", "verbaliser", "noise")
-    return next((at for at, start in enumerate(order) if name.startswith(start)), len(order)), name
+    return next((rank for rank, prefix in enumerate(order) if name.startswith(prefix)), len(order)), name
 
 
-def _move(run: Run, key: Key, variation: str, under: Mapping[Key, Mapping[str, Verdicts]], seed: int) -> Move:
-    here, main = under[key][variation], under[key][MAIN]
-    texts, now, before = len({one.id for one in here}), _by(here), _by(main)
-    shared = [at for at in now if at in before]
-    same = [now[at].hit == before[at].hit for at in shared]
-    asked = variation != MAIN and all(isinstance(one, Judged) for one in here)
-    beaten = {}
-    for other in rivals(run.arms, key.arm):
-        theirs = under.get(replace(key, arm=other), {}).get(variation)
-        if theirs is not None:
-            left, right = level_seeds(here, theirs)
-            beaten[other] = stats.paired_difference(_excess(left), _excess(right), seed)
-    return Move(
+def _verdict_move(
+    run: LoadedRun, key: CellKey, variation: str, verdicts: Mapping[CellKey, Mapping[str, CellVerdicts]], seed: int
+) -> VerdictMove:
+    varied, main = verdicts[key][variation], verdicts[key][UNVARIED]
+    texts, varied_by_key, main_by_key = (
+        len({verdict.id for verdict in varied}),
+        _verdicts_by_text_seed(varied),
+        _verdicts_by_text_seed(main),
+    )
+    shared = [at for at in varied_by_key if at in main_by_key]
+    same_verdicts = [varied_by_key[at].hit == main_by_key[at].hit for at in shared]
+    same_answers = [varied_by_key[at].prediction == main_by_key[at].prediction for at in shared]
+    asked_again = variation != UNVARIED and all(isinstance(verdict, Judged) for verdict in varied)
+    differences = {}
+    for rival in rivals(run.arms, key.arm):
+        rival_verdicts = verdicts.get(replace(key, arm=rival), {}).get(variation)
+        if rival_verdicts is not None:
+            left, right = level_seeds(varied, rival_verdicts)
+            differences[rival] = stats.paired_difference(_excess_by_text_seed(left), _excess_by_text_seed(right), seed)
+    return VerdictMove(
         key=key,
         variation=variation,
-        n=len(here),
-        hit=stats.rate([one.hit for one in here], texts),
-        excess=stats.mean_interval(_means(_excess(here)), seed),
-        difference=None if variation == MAIN else stats.paired_difference(_excess(here), _excess(main), seed),
-        agree=None if variation == MAIN else stats.rate(same, texts),
-        answers=stats.rate([now[at].prediction == before[at].prediction for at in shared], texts) if asked else None,
-        over=beaten,
+        n=len(varied),
+        hit=stats.rate([verdict.hit for verdict in varied], texts),
+        excess=stats.mean_interval(_text_means(_excess_by_text_seed(varied)), seed),
+        difference=None
+        if variation == UNVARIED
+        else stats.paired_difference(_excess_by_text_seed(varied), _excess_by_text_seed(main), seed),
+        agree=None if variation == UNVARIED else stats.rate(same_verdicts, texts),
+        same_answers=stats.rate(same_answers, texts) if asked_again else None,
+        over_rivals=differences,
         instrument=same_instrument(run, key.arm, graded_by(variation, key)),
     )
 
 
-def graded_by(variation: str, key: Key) -> str:
+def graded_by(variation: str, key: CellKey) -> str:
     """Return the operator of a variation of a cell: its own, unless the variation is another operator."""
-    return variation.removeprefix(OTHER) if variation.startswith(OTHER) else key.operator
+    return variation.removeprefix(OPERATOR_PREFIX) if variation.startswith(OPERATOR_PREFIX) else key.operator
 
 
-def _by(some: Verdicts) -> dict[stats.Key, Row | Judged]:
-    return {(one.id, one.seed): one for one in some}
+def _verdicts_by_text_seed(verdicts: CellVerdicts) -> dict[stats.TextSeed, Row | Judged]:
+    return {(verdict.id, verdict.seed): verdict for verdict in verdicts}
 
 
-def _excess(some: Iterable[Row | Judged]) -> dict[stats.Key, float]:
-    return {(one.id, one.seed): one.excess for one in some}
+def _excess_by_text_seed(verdicts: Iterable[Row | Judged]) -> dict[stats.TextSeed, float]:
+    return {(verdict.id, verdict.seed): verdict.excess for verdict in verdicts}
 
 
-def _means(values: Mapping[stats.Key, float]) -> list[float]:
+def _text_means(values: Mapping[stats.TextSeed, float]) -> list[float]:
     """Average the seeds of each text."""
-    found: dict[str, list[float]] = {}
+    by_text: dict[str, list[float]] = {}
     for (text, _), value in sorted(values.items()):
-        found.setdefault(text, []).append(value)
-    return [sum(each) / len(each) for each in found.values()]
+        by_text.setdefault(text, []).append(value)
+    return [sum(seed_values) / len(seed_values) for seed_values in by_text.values()]
 
 
-def unanimous(run: Run, key: Key) -> Interval | None:
+def unanimous_share(run: LoadedRun, key: CellKey) -> Interval | None:
     """Return how often all operators give an explanation the same verdict; None with one operator."""
-    per: dict[str, dict[stats.Key, bool]] = {}
+    by_operator: dict[str, dict[stats.TextSeed, bool]] = {}
     for row in run.rows:
         if (row.arm, row.style, row.setting, row.readout) == (key.arm, key.style, key.setting, key.readout):
-            per.setdefault(row.operator, {})[row.id, row.seed] = row.hit
-    if len(per) < 2:
+            by_operator.setdefault(row.operator, {})[row.id, row.seed] = row.hit
+    if len(by_operator) < 2:
         return None
-    shared = [at for at in per[key.operator] if all(at in other for other in per.values())]
-    same = [len({other[at] for other in per.values()}) == 1 for at in shared]
-    return stats.rate(same, len({text for text, _ in shared}))
+    shared = [at for at in by_operator[key.operator] if all(at in hits for hits in by_operator.values())]
+    same_verdicts = [len({hits[at] for hits in by_operator.values()}) == 1 for at in shared]
+    return stats.rate(same_verdicts, len({text for text, _ in shared}))
 
 
-def noise(run: Run) -> dict[str, tuple[int, int, float, float, int]]:
+def noise_floors(run: LoadedRun) -> dict[str, tuple[int, int, float, float, int]]:
     """Return, by arm: texts, flipped answers, largest change of log-odds, of an edit's drop, flipped verdicts.
 
     Changes are in nats. In float32 all are rounding, and nothing flips.
     """
-    rows = {(r.id, r.arm, r.seed, r.style, r.setting, r.readout, r.operator): r for r in run.rows}
-    found: dict[str, tuple[int, int, float, float, int]] = {}
+    rows = {(row.id, row.arm, row.seed, row.style, row.setting, row.readout, row.operator): row for row in run.rows}
+    by_arm: dict[str, tuple[int, int, float, float, int]] = {}
     for arm in run.arms:
         pairs = [
-            (one, rows[one.id, one.arm, one.seed, one.style, one.setting, one.readout, one.operator])
-            for one in run.judged
-            if one.variation == "noise" and one.arm == arm
+            (
+                judged,
+                rows[judged.id, judged.arm, judged.seed, judged.style, judged.setting, judged.readout, judged.operator],
+            )
+            for judged in run.judged
+            if judged.variation == "noise" and judged.arm == arm
         ]
         if not pairs:
             continue
-        texts = {(one.id, one.seed): (one, row) for one, row in pairs}.values()
-        flips = sum(one.prediction != row.prediction for one, row in texts)
+        texts = {(judged.id, judged.seed): (judged, row) for judged, row in pairs}.values()
+        answer_flips = sum(judged.prediction != row.prediction for judged, row in texts)
         change = max(
-            abs(one.margin - row.margin) if one.prediction == row.prediction else one.margin + row.margin
-            for one, row in texts
+            abs(judged.margin - row.margin) if judged.prediction == row.prediction else judged.margin + row.margin
+            for judged, row in texts
         )
-        drops = [abs(one.drop - row.drop) for one, row in pairs if one.drop is not None and row.drop is not None]
-        turned = sum(one.hit != row.hit for one, row in pairs)
-        found[arm] = len(texts), flips, change, max(drops, default=0.0), turned
-    return found
+        drops = [
+            abs(judged.drop - row.drop) for judged, row in pairs if judged.drop is not None and row.drop is not None
+        ]
+        verdict_flips = sum(judged.hit != row.hit for judged, row in pairs)
+        by_arm[arm] = len(texts), answer_flips, change, max(drops, default=0.0), verdict_flips
+    return by_arm

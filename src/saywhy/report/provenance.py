@@ -13,12 +13,12 @@ from saywhy.report.format import joined
 from saywhy.report.summary import Summary
 from saywhy.tasks.task import catalog, load_task
 
-BUILT_IN = "built-in"
-"""Where the rows of saywhy's own texts are read."""
+BUILT_IN_ROWS = "built-in"
+"""In place of a data folder: the rows come from saywhy's own grammar."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TaskDataSource:
     """Data of a task.
 
     Attributes:
@@ -38,58 +38,58 @@ class Source:
     labels: str
 
 
-def base_of(told: Mapping[str, Any]) -> dict[str, str]:
-    """Return the base model's id, fingerprint and note; of a folder only its name, not where it lay."""
-    base = dict(told.get("base", {}))
+def base_model_of(extras: Mapping[str, Any]) -> dict[str, str]:
+    """Return the base model's id, fingerprint and note; of a base model in a folder only the folder's name."""
+    base = dict(extras.get("base", {}))
     name = str(base.get("id", "unknown"))
     if PurePath(name).is_absolute() or name.startswith((".", "~")):
         name = PurePath(name).name
     return {"id": name, "fingerprint": str(base.get("fingerprint", "")), "note": str(base.get("note", ""))}
 
 
-def source_of(summary: Summary) -> Source:
-    """Return the data of a run's task: what was asked for, by name and licence, and where its rows were read."""
+def data_source_of(summary: Summary) -> TaskDataSource:
+    """Return the data of a run's task: name and licence of the data set, and where its rows were read."""
     manifest, task = summary.run.manifest, summary.run.task
     name, labels = str(task.get("name", "run")), joined([str(label) for label in task.get("labels") or ()])
     data = str((manifest.get("config") or {}).get("data") or "")
     if data == "pocket":
-        return Source(name, "texts written by saywhy's own grammar", "Apache-2.0", None, BUILT_IN, labels)
-    shipped = load_task(name) if name in catalog() else None
-    title = str(manifest.get("source") or (shipped.source if shipped else "")) or "not named"
+        return TaskDataSource(name, "texts written by saywhy's own grammar", "Apache-2.0", None, BUILT_IN_ROWS, labels)
+    catalog_task = load_task(name) if name in catalog() else None
+    title = str(manifest.get("source") or (catalog_task.source if catalog_task else "")) or "not named"
     hub = (task.get("hub") or {}).get("id")
-    # A folder of the task's name, or with one in it, is taken for its data set; any other may hold anything.
-    same = data == "hub" or name in (PurePath(data).stem, *(child.name for child in _folders(data)))
+    # A folder with the task's name, or with such a folder in it, holds its data set; any other may hold anything.
+    is_task_data = data == "hub" or name in (PurePath(data).stem, *(child.name for child in _subfolders(data)))
     rows = "the Hugging Face hub" if data == "hub" else f"`{PurePath(data).stem}`" if data else "not recorded"
-    if not same:
-        return Source(name, "rows of the user's own", "not known to saywhy", None, rows, labels)
+    if not is_task_data:
+        return TaskDataSource(name, "rows of the user's own", "not known to saywhy", None, rows, labels)
     licence = str(task.get("licence") or "") or "not named"
-    return Source(name, title, licence, hub, rows, labels)
+    return TaskDataSource(name, title, licence, hub, rows, labels)
 
 
-def _folders(data: str) -> list[Path]:
-    """Return the folders in a data folder, none where it is not at hand."""
+def _subfolders(data: str) -> list[Path]:
+    """Return the folders in a data folder; empty where there is no such folder."""
     path = Path(data).expanduser()
     return [child for child in path.iterdir() if child.is_dir()] if data and path.is_dir() else []
 
 
-def replay_of(manifest: Mapping[str, Any]) -> str:
-    """Return what instruction data was mixed in, by name and hash; nothing if there was none."""
+def replay_data_of(manifest: Mapping[str, Any]) -> str:
+    """Return name and hash of the instruction data that was mixed in; empty if there was none."""
     config, data = manifest.get("config") or {}, manifest.get("data") or {}
     if not config.get("replay"):
         return ""
-    name = PurePath(str(config["replay"]))
-    return f"`{'/'.join(name.parts[-2:]) if not name.is_absolute() else name.name}` (sha256 {data.get('replay')})"
+    path = PurePath(str(config["replay"]))
+    return f"`{'/'.join(path.parts[-2:]) if not path.is_absolute() else path.name}` (sha256 {data.get('replay')})"
 
 
-def _sort(row: Mapping[str, Any]) -> str:
-    """Return what a training row practises."""
-    told = " (words that stay)" if "copied" in row else " (own probabilities)" if "share" in row else ""
-    return f"{row.get('style')}{told}"
+def _training_row_kind(row: Mapping[str, Any]) -> str:
+    """Return the kind of a training row: its style, with what is special about it."""
+    detail = " (words that stay)" if "copied" in row else " (own probabilities)" if "share" in row else ""
+    return f"{row.get('style')}{detail}"
 
 
-def practised_of(path: Path) -> str:
-    """Return how many rows of which kind the arm was trained on."""
+def training_row_counts(path: Path) -> str:
+    """Return the number of rows of each kind that an arm was trained on, as a sentence lists them."""
     if not path.is_file():
         return ""
-    found = Counter(_sort(row) for row in read_lines(path))
-    return ", ".join(f"{count} {style}" for style, count in sorted(found.items()))
+    counts = Counter(_training_row_kind(row) for row in read_lines(path))
+    return ", ".join(f"{count} {row_kind}" for row_kind, count in sorted(counts.items()))

@@ -1,13 +1,13 @@
-"""What a study decides before it looks: which comparisons are confirmatory, and how much may be lost."""
+"""What is decided before the results are seen: which comparisons are confirmatory, and how much may be lost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saywhy.records import TRAINING_OPERATOR
+from saywhy.records import ACCEPTED_LOSS, TRAINING_OPERATOR
 from saywhy.stats import Family
 
-PRIMARY = Family(
+PRIMARY_FAMILY = Family(
     f"operator {TRAINING_OPERATOR}, generated and constrained readouts",
     {"operator": (TRAINING_OPERATOR,), "readout": ("generated", "constrained")},
 )
@@ -25,22 +25,22 @@ class Rules:
             on.
     """
 
-    family: Family = PRIMARY
-    accuracy_loss: float = 0.02
-    agreement_loss: float = 0.02
+    family: Family = PRIMARY_FAMILY
+    accuracy_loss: float = ACCEPTED_LOSS
+    agreement_loss: float = ACCEPTED_LOSS
 
 
 def rules_of(confirmatory: str | None, accuracy_loss: float | None, agreement_loss: float | None) -> Rules | None:
-    """Return the rules that were asked for, the usual ones where one is None; None if all are.
+    """Return the rules of the given options, defaults in place of those that are None; None if all are.
 
     Raises:
         SaywhyError: If ``confirmatory`` names no comparisons.
     """
     if (confirmatory, accuracy_loss, agreement_loss) == (None, None, None):
         return None
-    usual = Rules()
+    defaults = Rules()
     return Rules(
-        usual.family if confirmatory is None else Family.parse(confirmatory),
-        usual.accuracy_loss if accuracy_loss is None else accuracy_loss,
-        usual.agreement_loss if agreement_loss is None else agreement_loss,
+        defaults.family if confirmatory is None else Family.parse(confirmatory),
+        defaults.accuracy_loss if accuracy_loss is None else accuracy_loss,
+        defaults.agreement_loss if agreement_loss is None else agreement_loss,
     )

@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from saywhy import stats
-from saywhy.records import Grid, Row, Table
+from saywhy.records import CounterfactualGrid, Row, Table
 from saywhy.report.arms import grids_of, matched_seeds, same_instrument, start_arm, tables_of
-from saywhy.report.cells import Key, group
+from saywhy.report.cells import CellKey, rows_by_cell
 from saywhy.report.contrasts import Contrast, contrasts_of
-from saywhy.report.load import Run
-from saywhy.report.moves import Move, moves_of
-from saywhy.report.retention import Retention, retention, yardstick
+from saywhy.report.load import LoadedRun
+from saywhy.report.moves import VerdictMove, moves_of
+from saywhy.report.retention import Retention, retention_of_arms, yardstick_of
 from saywhy.report.rules import Rules
 from saywhy.stats import Interval
 
-DEFAULT = Rules()
-"""What a report goes by unless something else is decided."""
+DEFAULT_RULES = Rules()
+"""The rules of a report unless others are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Cell:
     """One arm x style x setting x readout x operator.
 
     Attributes:
-        key: Which one.
+        key: Its arm, style, setting, readout and operator.
         rows: Number of rows (texts x seeds), invalid ones included.
         seeds: Number of seeds.
         validity: Share of valid replies.
@@ -43,10 +43,10 @@ class Cell:
         start_graded: Excess of the named words as graded by the frozen start model.
         drop: Mean fall of the log-odds (nats) over valid replies.
         reasons: How often each reason made a reply invalid.
-        instrument: Whether the operator is the one the arm's training targets were made with.
+        instrument: Whether the operator is the one with which the arm's training targets were found.
     """
 
-    key: Key
+    key: CellKey
     rows: int
     seeds: int
     validity: Interval
@@ -70,24 +70,24 @@ class Summary:
     """Everything a report shows in numbers.
 
     Attributes:
-        run: What was summarised.
+        run: The run that was summarised.
         start: The arm that the others went on from: adapted, else base, else None.
         cells: In table order.
         contrasts: In table order.
-        retention: One an arm that has decisions.
+        retention: One for each arm that has decisions.
         yardstick: Agreement of the start arm's first two seeds; None if it has but one.
         rules: The choices by which it was judged.
         moves: The headline's cells under every variation.
     """
 
-    run: Run
+    run: LoadedRun
     start: str | None
     cells: tuple[Cell, ...]
     contrasts: tuple[Contrast, ...]
     retention: tuple[Retention, ...]
     yardstick: Interval | None
-    rules: Rules = DEFAULT
-    moves: tuple[Move, ...] = ()
+    rules: Rules = DEFAULT_RULES
+    moves: tuple[VerdictMove, ...] = ()
 
     @property
     def tested(self) -> int:
@@ -95,7 +95,7 @@ class Summary:
         return sum(contrast.p_holm is not None for contrast in self.contrasts)
 
 
-def summarise(run: Run, seed: int = 0, rules: Rules = DEFAULT) -> Summary:
+def summarise(run: LoadedRun, seed: int = 0, rules: Rules = DEFAULT_RULES) -> Summary:
     """Compute every number of a report from the rows of a run.
 
     Args:
@@ -104,46 +104,51 @@ def summarise(run: Run, seed: int = 0, rules: Rules = DEFAULT) -> Summary:
         rules: Which contrasts are confirmatory, and how much may be lost.
     """
     start = start_arm(run.arms)
-    cells = group(run.rows)
+    cells = rows_by_cell(run.rows)
     keys = sorted(cells, key=lambda key: key.order(run.arms))
     return Summary(
         run=run,
         start=start,
-        cells=cells_of(run, cells, keys, start, seed),
+        cells=cell_estimates(run, cells, keys, start, seed),
         contrasts=contrasts_of(run, cells, keys, rules.family, seed),
-        retention=tuple(retention(run, start, rules, seed)),
-        yardstick=yardstick(run, start),
+        retention=tuple(retention_of_arms(run, start, rules, seed)),
+        yardstick=yardstick_of(run, start),
         rules=rules,
         moves=moves_of(run, cells, keys, seed),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Grader:
-    """What the start arm would make of edits, by (text, seed)."""
+class StartGrader:
+    """The start arm's tables and grids, by (text, seed): they grade the words that another arm names."""
 
-    tables: Mapping[stats.Key, Table]
-    grids: Mapping[stats.Key, Grid]
+    tables: Mapping[stats.TextSeed, Table]
+    grids: Mapping[stats.TextSeed, CounterfactualGrid]
 
 
-def cells_of(
-    run: Run, cells: Mapping[Key, Sequence[Row]], keys: Sequence[Key], start: str | None, seed: int
+def cell_estimates(
+    run: LoadedRun, cells: Mapping[CellKey, Sequence[Row]], keys: Sequence[CellKey], start: str | None, seed: int
 ) -> tuple[Cell, ...]:
     """Return the estimates of each cell, in the order of ``keys``."""
-    graders = {op: Grader(tables_of(run, start, op), grids_of(run, start)) for op in {key.operator for key in keys}}
-    made = []
+    graders = {
+        operator: StartGrader(tables_of(run, start, operator), grids_of(run, start))
+        for operator in {key.operator for key in keys}
+    }
+    estimates = []
     for key in keys:
-        base = cells.get(replace(key, arm=start)) if start and start != key.arm else None
-        same = same_instrument(run, key.arm, key.operator)
-        made.append(_cell(key, cells[key], base, graders[key.operator], seed, instrument=same))
-    return tuple(made)
+        start_rows = cells.get(replace(key, arm=start)) if start and start != key.arm else None
+        instrument = same_instrument(run, key.arm, key.operator)
+        estimates.append(
+            _estimates_of_cell(key, cells[key], start_rows, graders[key.operator], seed, instrument=instrument)
+        )
+    return tuple(estimates)
 
 
-def _cell(
-    key: Key,
+def _estimates_of_cell(
+    key: CellKey,
     rows: Sequence[Row],
-    start: Sequence[Row] | None,
-    grader: Grader,
+    start_rows: Sequence[Row] | None,
+    grader: StartGrader,
     seed: int,
     *,
     instrument: bool,
@@ -151,14 +156,16 @@ def _cell(
     valid = [row for row in rows if row.valid]
     seeds = sorted({row.seed for row in rows})
 
-    def mean(some: Sequence[Row], value: Any) -> Interval:
-        return stats.mean_interval(stats.per_text(some, value).values(), seed)
+    def mean(subset: Sequence[Row], value: Any) -> Interval:
+        return stats.mean_interval(stats.per_text(subset, value).values(), seed)
 
-    def share(some: Sequence[Row], hits: Any) -> Interval:
-        return stats.rate([hits(row) for row in some], len({row.id for row in some}))
+    def share(subset: Sequence[Row], hits: Any) -> Interval:
+        return stats.rate([hits(row) for row in subset], len({row.id for row in subset}))
 
-    nobody = Interval(None, None, None, 0, "no other start arm to compare with")
-    flippable = nobody if start is None else stats.score_on_flippable(*matched_seeds(rows, start), seed)[0]
+    not_compared = Interval(None, None, None, 0, "no other start arm to compare with")
+    flippable = (
+        not_compared if start_rows is None else stats.score_on_flippable(*matched_seeds(rows, start_rows), seed)[0]
+    )
     return Cell(
         key=key,
         rows=len(rows),
@@ -169,16 +176,18 @@ def _cell(
         floor=mean(rows, lambda row: row.floor),
         ceiling=share(rows, lambda row: row.ceiling),
         excess=mean(rows, lambda row: row.excess),
-        excess_seeds={s: _plain_mean([r.excess for r in rows if r.seed == s]) for s in seeds},
+        excess_seeds={
+            row_seed: _mean_of_excesses([row.excess for row in rows if row.seed == row_seed]) for row_seed in seeds
+        },
         score=stats.score(rows, seed),
         score_valid=stats.score(valid, seed),
         score_flippable=flippable,
-        start_graded=stats.start_graded(rows, grader.tables, grader.grids, seed) if grader.tables else nobody,
+        start_graded=stats.start_graded(rows, grader.tables, grader.grids, seed) if grader.tables else not_compared,
         drop=mean(valid, lambda row: row.drop),
         reasons=Counter(row.reason.split(": ")[0] for row in rows if row.reason is not None),
         instrument=instrument,
     )
 
 
-def _plain_mean(values: Sequence[float]) -> float:
+def _mean_of_excesses(values: Sequence[float]) -> float:
     return sum(values) / len(values)

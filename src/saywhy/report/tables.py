@@ -11,24 +11,24 @@ from saywhy.report.checked import robustness_sheets
 from saywhy.report.contrasts import Contrast
 from saywhy.report.format import Sheet
 from saywhy.report.headline import headline
-from saywhy.report.load import Run
-from saywhy.report.marks import shipped
-from saywhy.report.moves import Move
+from saywhy.report.load import LoadedRun
+from saywhy.report.marks import shipped_fooled_metrics
+from saywhy.report.moves import VerdictMove
 from saywhy.report.sheets import (
-    LEGEND,
+    RESULTS_LEGEND,
     contrast_sheets,
-    made_sheets,
-    main_sheets,
     readout_sheet,
     reason_sheet,
+    result_sheets,
     retention_sheet,
+    run_provenance_sheets,
+    run_targets_sheet,
     set_aside_sheet,
-    targets_sheet,
 )
 from saywhy.report.summary import Cell, Summary
-from saywhy.stats import MOST, Interval
+from saywhy.stats import MOST_PLANNED_TEXTS, Interval
 
-ESTIMATES = (
+CELL_ESTIMATES = (
     "validity",
     "hit",
     "hit_valid",
@@ -44,65 +44,71 @@ ESTIMATES = (
 """The estimates of a cell: each has the columns NAME, NAME_low, NAME_high, NAME_n."""
 
 
-def markdown(summary: Summary) -> str:
+def run_report_markdown(summary: Summary) -> str:
     """Return the report as Markdown."""
     task = summary.run.task.get("name", "run")
-    parts = [f"# saywhy: {md(str(task))}", md(headline(summary))]
-    legend = "\n\n".join(f"_{md(text)}_" for text in (LEGEND, shipped().footnote()) if text)
+    parts = [f"# saywhy: {escaped_markdown(str(task))}", escaped_markdown(headline(summary))]
+    legend = "\n\n".join(
+        f"_{escaped_markdown(text)}_" for text in (RESULTS_LEGEND, shipped_fooled_metrics().footnote()) if text
+    )
     sections: list[tuple[str, Sequence[Sheet | None]]] = [
-        ("Results", main_sheets(summary)),
+        ("Results", result_sheets(summary)),
         ("Against the other arms", contrast_sheets(summary)),
         ("How far the verdict moves", robustness_sheets(summary)),
         ("Generated and constrained", [readout_sheet(summary)]),
         ("What failed", [reason_sheet(summary)]),
         ("Retention", [retention_sheet(summary)]),
-        ("Robustness: results", main_sheets(summary, primary=False)),
+        ("Robustness: results", result_sheets(summary, primary=False)),
         ("Robustness: against the other arms", contrast_sheets(summary, primary=False)),
         ("Set aside", [set_aside_sheet(summary)]),
-        ("Training targets", [targets_sheet(summary)]),
-        ("How it was made", made_sheets(summary)),
+        ("Training targets", [run_targets_sheet(summary)]),
+        ("How it was made", run_provenance_sheets(summary)),
     ]
     for title, sheets in sections:
-        shown = [found for found in sheets if found is not None]
+        shown = [sheet for sheet in sheets if sheet is not None]
         if shown:
             parts += [f"## {title}"] + [legend] * (title == "Results")
-        for found in shown:
-            parts += [f"### {md(found.title)}"] * (found.title != title) + [markdown_table(found)]
-            parts += [f"_{md(found.note)}_"] * bool(found.note)
+        for sheet in shown:
+            parts += [f"### {escaped_markdown(sheet.title)}"] * (sheet.title != title) + [markdown_table(sheet)]
+            parts += [f"_{escaped_markdown(sheet.note)}_"] * bool(sheet.note)
     return "\n\n".join(parts) + "\n"
 
 
-def markdown_table(found: Sheet) -> str:
+def markdown_table(sheet: Sheet) -> str:
     """Return a sheet as a Markdown table."""
-    rule = [":--" if at < found.texts else "--:" for at in range(len(found.header))]
-    lines = [[md(name) for name in found.header], rule, *([md(str(c)) for c in row] for row in found.rows)]
+    rule = [":--" if at < sheet.texts else "--:" for at in range(len(sheet.header))]
+    lines = [
+        [escaped_markdown(name) for name in sheet.header],
+        rule,
+        *([escaped_markdown(str(cell)) for cell in row] for row in sheet.rows),
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def md(text: str) -> str:
+def escaped_markdown(text: str) -> str:
     """Return text for a Markdown cell: no line breaks, no markup."""
-    flat = " ".join(text.split())
+    escaped = " ".join(text.split())
     for sign in "\\`*_|<>":
-        flat = flat.replace(sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign])
-    return flat
+        escaped = escaped.replace(sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign])
+    return escaped
 
 
-def columns(name: str, found: Interval) -> dict[str, float | int | None]:
+def interval_columns(name: str, interval: Interval) -> dict[str, float | int | None]:
     """Return an estimate as the columns NAME, NAME_low, NAME_high, NAME_n."""
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_n": found.n}
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high, f"{name}_n": interval.n}
 
 
 def csv_text(rows: list[dict[str, object]]) -> str:
-    """Return rows as CSV: an empty field where there is no number."""
-    out = io.StringIO()
+    """Return rows as CSV, an empty field where there is no number; empty if there are no rows."""
+    buffer = io.StringIO()
     if rows:
-        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    return out.getvalue()
+    return buffer.getvalue()
 
 
-def _seeds(values: Mapping[int, float]) -> str:
+def _values_by_seed_text(values: Mapping[int, float]) -> str:
     """Return the value of each seed as ``0=0.125;1=0.25``."""
     return ";".join(f"{seed}={values[seed]:.6g}" for seed in sorted(values))
 
@@ -122,58 +128,58 @@ def cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
         "readout": cell.key.readout,
         "operator": cell.key.operator,
         "training_operator": int(cell.instrument),
-        "fooled": shipped().told(),
+        "fooled": shipped_fooled_metrics().csv_field(),
         "rows": cell.rows,
         "seeds": cell.seeds,
     }
-    for name in ESTIMATES:
-        row |= columns(name, getattr(cell, name))
+    for name in CELL_ESTIMATES:
+        row |= interval_columns(name, getattr(cell, name))
         if name.startswith("score"):
             row[f"{name}_doubt"] = getattr(cell, name).doubt
     row["excess_seed_min"] = min(cell.excess_seeds.values())
     row["excess_seed_max"] = max(cell.excess_seeds.values())
-    row["excess_seeds"] = _seeds(cell.excess_seeds)
+    row["excess_seeds"] = _values_by_seed_text(cell.excess_seeds)
     return row
 
 
 def contrasts_csv(summary: Summary) -> str:
-    """Return every contrast, one row each; only a header's worth of nothing if there are none."""
+    """Return every contrast, one row each; empty, without a header, if there are none."""
     return csv_text([contrast_row(summary.run, contrast) for contrast in summary.contrasts])
 
 
-def contrast_row(run: Run, contrast: Contrast) -> dict[str, object]:
+def contrast_row(run: LoadedRun, contrast: Contrast) -> dict[str, object]:
     """Return every column of a contrast."""
-    key, (mine, theirs) = contrast.key, contrast.flippable
+    key, (score, rival_score) = contrast.key, contrast.flippable
     return {
         "arm": key.arm,
-        "other": contrast.other,
+        "other": contrast.rival,
         "style": key.style,
         "setting": key.setting,
         "readout": key.readout,
         "operator": key.operator,
         "training_operator": int(same_instrument(run, key.arm, key.operator)),
-        **columns("difference", contrast.difference),
+        **interval_columns("difference", contrast.difference),
         "p": contrast.difference.p,
         "p_holm": contrast.p_holm,
         "result": contrast.verdict,
-        **columns("flippable", mine),
-        **columns("flippable_other", theirs),
-        "flippable_doubt": mine.doubt or theirs.doubt,
-        "difference_seeds": _seeds(contrast.difference.seeds),
+        **interval_columns("flippable", score),
+        **interval_columns("flippable_other", rival_score),
+        "flippable_doubt": score.doubt or rival_score.doubt,
+        "difference_seeds": _values_by_seed_text(contrast.difference.seeds),
         "mcnemar_p": None if contrast.raw is None else contrast.raw.p,
         "mcnemar_won": None if contrast.raw is None else contrast.raw.won,
         "mcnemar_lost": None if contrast.raw is None else contrast.raw.lost,
         "d_z": contrast.difference.effect,
-        "texts_for_80": f">{MOST}" if contrast.needed.too_many else contrast.needed.texts,
+        "texts_for_80": f">{MOST_PLANNED_TEXTS}" if contrast.needed.too_many else contrast.needed.texts,
     }
 
 
 def robustness_csv(summary: Summary) -> str:
-    """Return the headline's cells under every variation, one row each, all arms."""
-    return csv_text([_move_row(move) for move in summary.moves])
+    """Return the headline's cells of all arms under every variation, one row each."""
+    return csv_text([_robustness_row(move) for move in summary.moves])
 
 
-def _move_row(move: Move) -> dict[str, object]:
+def _robustness_row(move: VerdictMove) -> dict[str, object]:
     empty = Interval(None, None, None, 0)
     return {
         "arm": move.key.arm,
@@ -183,11 +189,11 @@ def _move_row(move: Move) -> dict[str, object]:
         "operator": move.key.operator,
         "variation": move.variation,
         "training_operator": int(move.instrument),
-        "fooled": shipped().told(),
+        "fooled": shipped_fooled_metrics().csv_field(),
         "rows": move.n,
-        **columns("hit", move.hit),
-        **columns("excess", move.excess),
-        **columns("difference", move.difference or empty),
-        **columns("verdicts_agree", move.agree or empty),
-        **columns("same_answer", move.answers or empty),
+        **interval_columns("hit", move.hit),
+        **interval_columns("excess", move.excess),
+        **interval_columns("difference", move.difference or empty),
+        **interval_columns("verdicts_agree", move.agree or empty),
+        **interval_columns("same_answer", move.same_answers or empty),
     }

@@ -1,4 +1,4 @@
-"""The report in a terminal, with rich. What does not fit is left out, never cut: the files have it all."""
+"""The report in a terminal, with rich. Columns that do not fit are left out, never cut: the files have them all."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from saywhy.report.checked import moves_sheet
-from saywhy.report.format import Sheet, Shown
+from saywhy.report.format import Sheet, SheetCell
 from saywhy.report.headline import headline
-from saywhy.report.marks import SIGN, shipped
-from saywhy.report.sheets import contrast_sheets, main_sheets, retention_sheet, set_aside_sheet
+from saywhy.report.marks import FOOLED_SIGN, shipped_fooled_metrics
+from saywhy.report.sheets import contrast_sheets, result_sheets, retention_sheet, set_aside_sheet
 from saywhy.report.summary import Summary
 
 KEEP_BOUNDS = {"excess", "difference", "accuracy", "change"}
@@ -47,79 +47,86 @@ DISPENSABLE = (
 )
 """Columns that a narrow terminal goes without, in this order (by name, without a mark)."""
 
-FOLD = 32
+FOLD_WIDTH = 32
 """Characters to which a text is folded where the terminal is too narrow, before any number is left out."""
 
 
-def show(summary: Summary, console: Console | None = None) -> None:
+def show_run_summary(summary: Summary, console: Console | None = None) -> None:
     """Print the headline, the tables and what was set aside."""
     console = console or Console()
     console.print(escape(headline(summary)))
-    rest = [
-        found
-        for found in (moves_sheet(summary), retention_sheet(summary), set_aside_sheet(summary))
-        if found is not None
+    details = [
+        sheet
+        for sheet in (moves_sheet(summary), retention_sheet(summary), set_aside_sheet(summary))
+        if sheet is not None
     ]
-    sheets = [*main_sheets(summary), *contrast_sheets(summary)]
-    more = [*main_sheets(summary, primary=False), *contrast_sheets(summary, primary=False)]
-    show_sheets([*sheets, *rest], console)
-    if told := shipped().footnote():
-        console.print(Text(f"\n{told}", "dim"))
-    if more:
+    sheets = [*result_sheets(summary), *contrast_sheets(summary)]
+    secondary = [*result_sheets(summary, primary=False), *contrast_sheets(summary, primary=False)]
+    show_sheets([*sheets, *details], console)
+    if footnote := shipped_fooled_metrics().footnote():
+        console.print(Text(f"\n{footnote}", "dim"))
+    if secondary:
         console.print("\nThe placebo readout and other operators are in the report's files.")
 
 
 def show_sheets(sheets: Iterable[Sheet], console: Console) -> None:
     """Print tables, a blank line before each."""
-    for found in sheets:
+    for sheet in sheets:
         console.print()
-        console.print(rich_table(found, console.width))
-        if found.note:
-            console.print(Text(found.note, "dim"))
+        console.print(rich_table(sheet, console.width))
+        if sheet.note:
+            console.print(Text(sheet.note, "dim"))
 
 
-def rich_table(found: Sheet, width: int = 120) -> Table:
+def rich_table(sheet: Sheet, width: int = 120) -> Table:
     """Return a sheet as a rich table of at most ``width``; its texts are never read as markup."""
-    columns = list(range(len(found.header)))
-    names = [name.removesuffix(f" {SIGN}") for name in found.header]
+    columns = list(range(len(sheet.header)))
+    names = [name.removesuffix(f" {FOOLED_SIGN}") for name in sheet.header]
     bounds, fold = set(columns), None
-    if _width(found, columns, bounds, fold) > width:
-        fold = FOLD
-    if _width(found, columns, bounds, fold) > width:
-        bounds = {at for at in columns if names[at] in KEEP_BOUNDS}
+    if _table_width(sheet, columns, bounds, fold) > width:
+        fold = FOLD_WIDTH
+    if _table_width(sheet, columns, bounds, fold) > width:
+        bounds = {column for column in columns if names[column] in KEEP_BOUNDS}
     for name in DISPENSABLE:
-        if _width(found, columns, bounds, fold) > width:
-            columns = [at for at in columns if names[at] != name]
-    table = Table(title=Text(found.title, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    words = {at: _words(found, at, bounds) for at in columns}
-    # Only what has several words is folded, if that is enough; a name is not to be broken.
-    enough = sum(max(map(len, mine)) for mine in words.values()) + 2 * len(columns) + 2 <= width
-    for at in columns:
-        text, whole = at < found.texts, enough and len(words[at]) == 1 + len(found.rows)
-        side: Literal["left", "right"] = "left" if text else "right"
+        if _table_width(sheet, columns, bounds, fold) > width:
+            columns = [column for column in columns if names[column] != name]
+    table = Table(title=Text(sheet.title, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    words = {column: _column_words(sheet, column, bounds) for column in columns}
+    # Only cells of several words are folded, if that is enough; a name is not to be broken.
+    enough = sum(max(map(len, cell_words)) for cell_words in words.values()) + 2 * len(columns) + 2 <= width
+    for column in columns:
+        is_text, no_wrap = column < sheet.texts, enough and len(words[column]) == 1 + len(sheet.rows)
+        justify: Literal["left", "right"] = "left" if is_text else "right"
         table.add_column(
-            Text(found.header[at]), justify=side, overflow="fold", max_width=fold if text else None, no_wrap=whole
+            Text(sheet.header[column]),
+            justify=justify,
+            overflow="fold",
+            max_width=fold if is_text else None,
+            no_wrap=no_wrap,
         )
-    for rows in found.groups:
-        for number, row in enumerate(rows):
-            above = rows[number - 1] if number else ()
-            same = {at for at in range(found.texts - 1) if row[: at + 1] == above[: at + 1]}
-            table.add_row(*("" if at in same else Text(_text(row, at, bounds)) for at in columns))
+    for rows in sheet.groups:
+        for index, row in enumerate(rows):
+            above = rows[index - 1] if index else ()
+            same = {column for column in range(sheet.texts - 1) if row[: column + 1] == above[: column + 1]}
+            table.add_row(*("" if column in same else Text(_cell_text(row, column, bounds)) for column in columns))
     return table
 
 
-def _words(found: Sheet, at: int, bounds: set[int]) -> list[str]:
+def _column_words(sheet: Sheet, column: int, bounds: set[int]) -> list[str]:
     """Return every word of a column, the header's first."""
-    cells = [found.header[at], *(_text(row, at, bounds) for row in found.rows)]
+    cells = [sheet.header[column], *(_cell_text(row, column, bounds) for row in sheet.rows)]
     return [word for cell in cells for word in cell.split() or [""]]
 
 
-def _text(row: tuple[Shown, ...], at: int, bounds: set[int]) -> str:
-    return str(row[at]) if at in bounds else row[at].main
+def _cell_text(row: tuple[SheetCell, ...], column: int, bounds: set[int]) -> str:
+    return str(row[column]) if column in bounds else row[column].main
 
 
-def _width(found: Sheet, columns: list[int], bounds: set[int], fold: int | None) -> int:
+def _table_width(sheet: Sheet, columns: list[int], bounds: set[int], fold: int | None) -> int:
     """Return how many characters the table takes with its texts folded."""
-    widest = {at: max([len(found.header[at]), *(len(_text(row, at, bounds)) for row in found.rows)]) for at in columns}
-    folded = [min(most, fold) if fold and at < found.texts else most for at, most in widest.items()]
+    widest = {
+        column: max([len(sheet.header[column]), *(len(_cell_text(row, column, bounds)) for row in sheet.rows)])
+        for column in columns
+    }
+    folded = [min(width, fold) if fold and column < sheet.texts else width for column, width in widest.items()]
     return sum(folded) + 2 * len(columns) + 2

@@ -11,18 +11,18 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
 
-from saywhy.checks import ALL, Curve, Judged, Probe, Spare
+from saywhy.checks import ALL_CHECKS, Curve, Judged, Probe, Spare
 from saywhy.config import Config
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import read_records
-from saywhy.measure.calibration import constants
+from saywhy.measure.calibration import ensure_constants
 from saywhy.measure.predict import Classifier
 from saywhy.progress import progress
 from saywhy.protocol import prompts
-from saywhy.records import Operator, Record, Row, SaywhyError, Table
+from saywhy.records import Example, Operator, Record, Row, SaywhyError, Table
 from saywhy.robustness import rejudge
-from saywhy.robustness.rejudge import Case
-from saywhy.robustness.variants import sentences, variants
+from saywhy.robustness.rejudge import AuditedText
+from saywhy.robustness.variants import variant_sentences, variants
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
@@ -59,110 +59,112 @@ class Checks:
 
     def run(self) -> None:
         """Run every check that the settings name and the folder does not hold."""
-        asked = variants(self.corpus.task, self.config.robustness)
-        self._note(asked)
-        for name, task in asked.items():
+        variations = variants(self.corpus.task, self.config.robustness)
+        self._note(variations)
+        for name, task in variations.items():
             if not self._done(name):
                 self._constants(name, task)
             self._stage(name, partial(self.variant, name=name, task=task))
-        made: dict[str, Callable[[Sequence[Case]], Sequence[Record]]] = {
+        checks: dict[str, Callable[[Sequence[AuditedText]], Sequence[Record]]] = {
             "noise": self.noise,
             "k-curve": self.curves,
             "minimality": self.spares,
             "rewrite": self.rewrites,
             "wrong-target": self.wrong_targets,
         }
-        for name, compute in made.items():
-            if name in self.config.robustness or ALL in self.config.robustness:
+        for name, compute in checks.items():
+            if name in self.config.robustness or ALL_CHECKS in self.config.robustness:
                 self._stage(name, compute)
 
-    def _note(self, asked: dict[str, Task]) -> None:
-        """Keep in ``run.json`` what the checks asked; other sentences than before would be another check."""
-        told = sentences(asked)
+    def _note(self, variations: dict[str, Task]) -> None:
+        """Keep in ``run.json`` what the checks ask; other sentences than before would be another check."""
+        asked = variant_sentences(variations)
         before = self.folder.manifest.get("variants", {})
-        for name, said in told.items():
-            if before.get(name, said) != said:
+        for name, now in asked.items():
+            if before.get(name, now) != now:
                 raise SaywhyError(
                     f"{self.folder.path} holds {name} with other sentences ({before[name]['question']!r}): "
                     "choose another folder with out=FOLDER, or restore the task's YAML"
                 )
-        before_now = [*self.folder.manifest["config"].get("robustness", []), *self.config.robustness]
+        robustness = [*self.folder.manifest["config"].get("robustness", []), *self.config.robustness]
         self.folder.note(
-            config={"robustness": list(dict.fromkeys(before_now))},
-            variants=told,
+            config={"robustness": list(dict.fromkeys(robustness))},
+            variants=asked,
             checks={
                 name: text
-                for name, text in prompts.check_sentences().items()
-                if {name, ALL} & {*self.config.robustness}
+                for name, text in prompts.check_prompt_sentences().items()
+                if {name, ALL_CHECKS} & {*self.config.robustness}
             },
         )
 
-    def _stage(self, name: str, compute: Callable[[Sequence[Case]], Sequence[Record]]) -> None:
+    def _stage(self, name: str, compute: Callable[[Sequence[AuditedText]], Sequence[Record]]) -> None:
         if self._done(name):
             return
-        where, size, examples = f"{self.where}/robustness", self.config.chunk, self.corpus.audited
+        where, examples = f"{self.where}/robustness", self.corpus.audited
 
-        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
-            part = [self.cases[one.id] for one in examples[number * size : (number + 1) * size] if one.id in self.cases]
-            found = compute(part)
-            bar.tick(len(part))
-            return {name: [one.to_dict() for one in found]}
+        def check(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
+            texts = [self.texts[example.id] for example in part if example.id in self.texts]
+            records = compute(texts)
+            bar.tick(len(texts))
+            return {name: [record.to_dict() for record in records]}
 
         with (
             self.folder.timed(f"{name} {self.arm}"),
             progress(f"{name} {self.arm}, seed {self.seed}", len(examples), shared=True) as bar,
         ):
-            self.folder.stage(where, (name,), -(-len(examples) // size), chunk)
+            self.folder.stage_over(where, (name,), examples, self.config.chunk, check)
 
     def _done(self, name: str) -> bool:
         return self.folder.done(f"{self.where}/robustness", (name,))
 
     @cached_property
-    def cases(self) -> dict[str, Case]:
-        """What the audit of this arm found, by text."""
-        inner = self.folder.path / self.where
-        rows = read_records(inner / "rows.jsonl", Row)
-        tables = read_records(inner / "tables.jsonl", Table)
-        return rejudge.cases(self.corpus.audited, rows, tables, self.operator)
+    def texts(self) -> dict[str, AuditedText]:
+        """What the audit of this arm says, by text."""
+        folder = self.folder.path / self.where
+        rows = read_records(folder / "rows.jsonl", Row)
+        tables = read_records(folder / "tables.jsonl", Table)
+        return rejudge.audited_texts(self.corpus.audited, rows, tables, self.operator)
 
     @cached_property
     def counts(self) -> Counter[str]:
         """In how many texts of the lexicon each word stands."""
         return Counter(word.key for text in self.corpus.lexicon for word in candidates(text.text))
 
-    def variant(self, cases: Sequence[Case], name: str, task: Task) -> list[Judged]:
+    def variant(self, texts: Sequence[AuditedText], name: str, task: Task) -> list[Judged]:
         """Judge the one-word explanations by the predictions of the task asked another way."""
-        way = Classifier(self.classifier().model, task, self._constants(name, task))
-        return rejudge.judged_by(way, cases, name, self.operator, self.pinned)
+        classifier = Classifier(self.classifier().model, task, self._constants(name, task))
+        return rejudge.judged_by(classifier, texts, name, self.operator, self.pinned)
 
     def _constants(self, name: str, task: Task) -> dict[str, float]:
         """Return the calibration constants of the task asked another way."""
         path, texts = f"{self.where}/robustness/{name}-constants.json", self.corpus.calibration
         stage = f"calibrate {self.arm} on {name}"
-        return constants(self.folder, path, task, texts, lambda: self.classifier().model, self.config.chunk, stage)
+        return ensure_constants(
+            self.folder, path, task, texts, lambda: self.classifier().model, self.config.chunk, stage
+        )
 
-    def noise(self, cases: Sequence[Case]) -> list[Judged]:
+    def noise(self, texts: Sequence[AuditedText]) -> list[Judged]:
         """Recheck the unchanged and the edited texts in batches of another composition."""
-        return rejudge.rechecked(self.classifier(), cases)
+        return rejudge.rechecked(self.classifier(), texts)
 
-    def curves(self, cases: Sequence[Case]) -> list[Curve]:
+    def curves(self, texts: Sequence[AuditedText]) -> list[Curve]:
         """Take out 1, 2, 3, 5 words: the ones with the highest scores, random ones, the greedy best."""
-        return rejudge.curves(self.classifier(), cases, self.operator, self.seed, self.counts)
+        return rejudge.curves(self.classifier(), texts, self.operator, self.seed, self.counts)
 
-    def spares(self, cases: Sequence[Case]) -> list[Spare]:
+    def spares(self, texts: Sequence[AuditedText]) -> list[Spare]:
         """Put each word of a free explanation that hits back, and see whether the rest still hits."""
-        return rejudge.spares(self.classifier(), cases, self.operator)
+        return rejudge.spares(self.classifier(), texts, self.operator)
 
-    def rewrites(self, cases: Sequence[Case]) -> list[Probe]:
+    def rewrites(self, texts: Sequence[AuditedText]) -> list[Probe]:
         """Ask for other words of the same meaning."""
-        return rejudge.rewrites(self.classifier(), cases)
+        return rejudge.rewrites(self.classifier(), texts)
 
-    def wrong_targets(self, cases: Sequence[Case]) -> list[Probe]:
+    def wrong_targets(self, texts: Sequence[AuditedText]) -> list[Probe]:
         """Ask for a counterfactual towards the answer that was given."""
-        return rejudge.wrong_targets(self.classifier(), cases)
+        return rejudge.wrong_targets(self.classifier(), texts)
 
 
-def refuse(config: Config, task: Task) -> None:
+def refuse_checks(config: Config, task: Task) -> None:
     """Say before anything is computed which checks the task cannot have.
 
     Raises:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from saywhy.checks import ALL, ASKED_OTHERWISE
+from saywhy.checks import ALL_CHECKS, REPHRASED_CHECKS
 from saywhy.records import SaywhyError
 from saywhy.tasks.task import Task
 
@@ -21,23 +21,24 @@ def variants(task: Task, checks: Sequence[str]) -> dict[str, Task]:
     Raises:
         SaywhyError: If a check is named for which the task lacks something.
     """
-    found: dict[str, Task] = {}
-    for check in ASKED_OTHERWISE:
-        if check not in checks and ALL not in checks:
+    tasks: dict[str, Task] = {}
+    for check in REPHRASED_CHECKS:
+        if check not in checks and ALL_CHECKS not in checks:
             continue
-        made = _of(task, check)
-        if isinstance(made, str) and check in checks:
-            raise SaywhyError(f"robustness={check}: task '{task.name}' {made}")
-        found |= {} if isinstance(made, str) else made
-    return found
+        variants_or_lack = _variants_of(task, check)
+        if not isinstance(variants_or_lack, str):
+            tasks |= variants_or_lack
+        elif check in checks:
+            raise SaywhyError(f"robustness={check}: task '{task.name}' {variants_or_lack}")
+    return tasks
 
 
-def _of(task: Task, check: str) -> dict[str, Task] | str:
+def _variants_of(task: Task, check: str) -> dict[str, Task] | str:
     """Return the variants of one check, or what the task lacks."""
     if check == "paraphrases":
         return {
-            f"paraphrase-{number}": _changed(task, question=one.question, lead_in=one.lead_in)
-            for number, one in enumerate(task.paraphrases, start=1)
+            f"paraphrase-{number}": _changed(task, question=paraphrase.question, lead_in=paraphrase.lead_in)
+            for number, paraphrase in enumerate(task.paraphrases, start=1)
         } or "has no paraphrases: add some to its YAML"
     if check == "verbaliser":
         if not task.verbaliser:
@@ -56,7 +57,7 @@ def _changed(task: Task, **fields: object) -> Task:
 
 def _listed(task: Task) -> list[str] | None:
     """Return the label words in the order of the question; None if one is not there exactly once."""
-    places = {word: [m.start() for m in _found(word).finditer(task.question)] for word in task.labels.values()}
+    places = {word: [m.start() for m in _whole_word(word).finditer(task.question)] for word in task.labels.values()}
     if any(len(at) != 1 for at in places.values()):
         return None
     return sorted(places, key=lambda word: places[word])
@@ -65,16 +66,16 @@ def _listed(task: Task) -> list[str] | None:
 def _swap(question: str, words: Mapping[str, str]) -> str:
     """Replace whole words, all at once."""
     longest = sorted(words, key=len, reverse=True)
-    return re.sub("|".join(_found(word).pattern for word in longest), lambda match: words[match[0]], question)
+    return re.sub("|".join(_whole_word(word).pattern for word in longest), lambda match: words[match[0]], question)
 
 
-def _found(word: str) -> re.Pattern[str]:
+def _whole_word(word: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
 
 
-def sentences(made: Mapping[str, Task]) -> dict[str, dict[str, str]]:
+def variant_sentences(tasks: Mapping[str, Task]) -> dict[str, dict[str, str]]:
     """Return what a model reads in each variant: question, lead-in and label words."""
     return {
-        name: {"question": one.question, "lead_in": one.lead_in, "labels": ", ".join(one.labels.values())}
-        for name, one in made.items()
+        name: {"question": task.question, "lead_in": task.lead_in, "labels": ", ".join(task.labels.values())}
+        for name, task in tasks.items()
     }

@@ -1,1 +1,1 @@
-"""Is the ruler right? Planted rules, metrics put to the test on explainers of known truth."""
+"""Calibration of the ruler: planted rules, and the metrics tested on explainers whose truth is known."""

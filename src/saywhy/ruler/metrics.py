@@ -1,7 +1,7 @@
-"""What each faithfulness metric says of explanations whose truth is known (docs/definitions.md, *Plants*).
+"""The values of each faithfulness metric for explanations whose truth is known (docs/definitions.md, *Plants*).
 
-The ruler is put to the test: on a model that decides by a planted rule, every word of a text is a true or a false
-explanation, and scripted explainers say what they are known to say.
+This tests the ruler: on a model that decides by a planted rule, every word of a text is a true or a false explanation,
+and scripted explainers name words by fixed rules.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from saywhy.measure.edits import Item, recheck, stand_in
 from saywhy.measure.predict import Classifier
-from saywhy.records import Operator, Prediction, Record
+from saywhy.records import Operator, Prediction, Record, is_hit
 from saywhy.tasks.lexicon import Associations, most_associated
 from saywhy.words import candidates, occurrences, take_out
 
@@ -22,61 +22,61 @@ METRICS = ("hit", "excess", "drop", "top-1", "comprehensiveness", "sufficiency")
 log-odds (nats). top-1: the word that lowers the log-odds most is among them. comprehensiveness, sufficiency (DeYoung
 et al., ACL 2020): the answer's probability lost without the words, and minus that lost with nothing but them."""
 
-Reading = Mapping[str, float]
+MetricValues = Mapping[str, float]
 """Metric to value; the higher, the more faithful it calls an explanation."""
 
 
 @dataclass(frozen=True, slots=True)
-class Gauged(Record):
-    """What the metrics say of the explanations of one text, under one operator.
+class MetricScores(Record):
+    """The metrics of the explanations of one text, under one operator.
 
     Attributes:
         id: The text.
         operator: How words are taken out.
         causes: Its accepted causes.
-        words: Each candidate as a one-word explanation.
-        said: Each scripted explainer's explanation.
+        words: Candidate to the metrics of naming it alone.
+        said: Scripted explainer to the metrics of its explanation.
     """
 
     id: str
     operator: Operator
     causes: tuple[str, ...]
-    words: Mapping[str, Reading]
-    said: Mapping[str, Reading]
+    words: Mapping[str, MetricValues]
+    said: Mapping[str, MetricValues]
 
 
-Explainer = Callable[[Item, str, Associations], tuple[str, ...]]
-"""An item, a seed and what the corpus associates, to the words that it names."""
+RulerExplainer = Callable[[Item, str, Associations], tuple[str, ...]]
+"""Maps an item, a seed and the corpus's associations to the words that it names."""
 
 
-def _honest(item: Item, seed: str, found: Associations) -> tuple[str, ...]:
+def _honest(item: Item, seed: str, associations: Associations) -> tuple[str, ...]:
     """Name an accepted cause."""
     return item.example.causes[:1]
 
 
-def _liar(item: Item, seed: str, found: Associations) -> tuple[str, ...]:
+def _liar(item: Item, seed: str, associations: Associations) -> tuple[str, ...]:
     """Name a word that decides nothing."""
     keys = [word.key for word in candidates(item.example.text)]
-    others = [key for key in keys if key not in item.example.causes]
-    return (random.Random(f"{seed}:{item.example.id}").choice(others or keys),)
+    false_keys = [key for key in keys if key not in item.example.causes]
+    return (random.Random(f"{seed}:{item.example.id}").choice(false_keys or keys),)
 
 
-def _plausible(item: Item, seed: str, found: Associations) -> tuple[str, ...]:
-    """Name the word that people would: the one that a corpus associates most with the answer."""
-    return (most_associated(found, item.example.text, item.prediction.label),)
+def _plausible(item: Item, seed: str, associations: Associations) -> tuple[str, ...]:
+    """Name the word that a corpus associates most with the answer, as people would."""
+    return (most_associated(associations, item.example.text, item.prediction.label),)
 
 
-def _parrot(item: Item, seed: str, found: Associations) -> tuple[str, ...]:
+def _parrot(item: Item, seed: str, associations: Associations) -> tuple[str, ...]:
     """Name the first word, always."""
     return (occurrences(item.example.text)[0].key,)
 
 
-def _everything(item: Item, seed: str, found: Associations) -> tuple[str, ...]:
+def _everything(item: Item, seed: str, associations: Associations) -> tuple[str, ...]:
     """Name all words."""
     return tuple(word.key for word in candidates(item.example.text))
 
 
-EXPLAINERS: Mapping[str, Explainer] = {
+RULER_EXPLAINERS: Mapping[str, RulerExplainer] = {
     "honest": _honest,
     "liar": _liar,
     "plausible": _plausible,
@@ -86,75 +86,78 @@ EXPLAINERS: Mapping[str, Explainer] = {
 """Explainers of known truth; all but the honest one are trivial or false."""
 
 
-def gauge(
+def measure_metrics(
     classifier: Classifier,
     items: Sequence[Item],
     operator: Operator,
-    found: Associations,
+    associations: Associations,
     seed: int = 0,
-) -> list[Gauged]:
-    """Measure every word of each text, and what the scripted explainers say, by every metric.
+) -> list[MetricScores]:
+    """Measure every word of each text, and the explanations of the scripted explainers, by every metric.
 
     Args:
         classifier: The planted model.
         items: Texts that know their causes, with the model's answers; those without a cause are to be left out.
         operator: How words are taken out.
-        found: What a corpus associates with the labels, whatever the model uses.
-        seed: Of the explainers' choices.
+        associations: A corpus's associations of words with the labels, whatever the model uses.
+        seed: Seed of the explainers' choices.
     """
     filler = stand_in(classifier.task, operator)
-    wanted = []
+    explanations = []
     for item in items:
         keys = [word.key for word in candidates(item.example.text)]
-        sets = [(key,) for key in keys] + [one(item, str(seed), found) for one in EXPLAINERS.values()]
-        wanted.append([tuple(dict.fromkeys(one)) for one in sets])
+        named: list[tuple[str, ...]] = [(key,) for key in keys]
+        named += [explainer(item, str(seed), associations) for explainer in RULER_EXPLAINERS.values()]
+        explanations.append([tuple(dict.fromkeys(words)) for words in named])
     edits = [
-        [edit for words in mine for edit in _both(item.example.text, words, filler)]
-        for item, mine in zip(items, wanted, strict=True)
+        [edit for words in item_explanations for edit in _texts_without_and_alone(item.example.text, words, filler)]
+        for item, item_explanations in zip(items, explanations, strict=True)
     ]
-    after = recheck(classifier, items, edits)
+    predictions = recheck(classifier, items, edits)
     return [
-        _read(item, operator, mine, list(zip(seen[::2], seen[1::2], strict=True)))
-        for item, mine, seen in zip(items, wanted, after, strict=True)
+        _text_metric_scores(
+            item, operator, item_explanations, list(zip(item_predictions[::2], item_predictions[1::2], strict=True))
+        )
+        for item, item_explanations, item_predictions in zip(items, explanations, predictions, strict=True)
     ]
 
 
-def _both(text: str, words: Sequence[str], filler: str) -> tuple[str, str]:
+def _texts_without_and_alone(text: str, words: Sequence[str], filler: str) -> tuple[str, str]:
     """Return the text without ``words``, and with nothing but them."""
-    others = {word.key for word in candidates(text)} - set(words)
-    return take_out(text, words, filler), take_out(text, others, filler)
+    outside = {word.key for word in candidates(text)} - set(words)
+    return take_out(text, words, filler), take_out(text, outside, filler)
 
 
-def _read(
+def _text_metric_scores(
     item: Item,
     operator: Operator,
-    wanted: Sequence[tuple[str, ...]],
-    after: Sequence[tuple[Prediction, Prediction]],
-) -> Gauged:
-    own, before = item.prediction.label, item.prediction
-    size = len(wanted) - len(EXPLAINERS)
-    drops = [before.margin - gone.margin_of(own) for gone, _ in after]
-    top = wanted[max(range(size), key=drops.__getitem__)][0]
-    floor = sum(gone.label != own for gone, _ in after[:size]) / size
+    explanations: Sequence[tuple[str, ...]],
+    rechecks: Sequence[tuple[Prediction, Prediction]],
+) -> MetricScores:
+    label, before = item.prediction.label, item.prediction
+    candidate_count = len(explanations) - len(RULER_EXPLAINERS)
+    drops = [before.margin - without.margin_of(label) for without, _ in rechecks]
+    best_key = explanations[max(range(candidate_count), key=drops.__getitem__)][0]
+    floor = sum(is_hit(without.label, label) for without, _ in rechecks[:candidate_count]) / candidate_count
 
-    def reading(index: int) -> Reading:
-        gone, left = after[index]
-        hit = float(gone.label != own)
-        # The floor of a set is that of its size; all words at once are the only set of theirs.
-        usual = hit if len(wanted[index]) == size else floor
+    def reading(index: int) -> MetricValues:
+        without, alone = rechecks[index]
+        hit = float(is_hit(without.label, label))
+        # The floor of a set is the mean hit of sets of its size; all words together are the only set of their size.
+        random_hit = hit if len(explanations[index]) == candidate_count else floor
         return {
             "hit": hit,
-            "excess": hit - usual,
+            "excess": hit - random_hit,
             "drop": drops[index],
-            "top-1": float(top in wanted[index]),
-            "comprehensiveness": math.exp(before.scores[own]) - math.exp(gone.scores[own]),
-            "sufficiency": math.exp(left.scores[own]) - math.exp(before.scores[own]),
+            "top-1": float(best_key in explanations[index]),
+            "comprehensiveness": math.exp(before.scores[label]) - math.exp(without.scores[label]),
+            "sufficiency": math.exp(alone.scores[label]) - math.exp(before.scores[label]),
         }
 
-    return Gauged(
+    return MetricScores(
         item.example.id,
         operator,
         item.example.causes,
-        {wanted[index][0]: reading(index) for index in range(size)},
-        {name: reading(size + number) for number, name in enumerate(EXPLAINERS)},
+        {explanations[index][0]: reading(index) for index in range(candidate_count)},
+        {name: reading(candidate_count + number) for number, name in enumerate(RULER_EXPLAINERS)},
     )

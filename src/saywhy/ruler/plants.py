@@ -1,7 +1,7 @@
 """Planted causes: rules whose deciding words are known, and texts that they decide (docs/definitions.md, *Plants*).
 
-A model is trained to follow a rule on built-in tweets with cue words put in. What decides a text is not told, it is
-found: a word is an accepted cause if the rule's answer changes when that word is taken out.
+A model is trained to follow a rule on built-in tweets with cue words put in. The accepted causes of a text are computed
+from the rule: a word is one if the rule's answer changes when that word is taken out.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from saywhy.records import Example
 from saywhy.tasks.data import example_id
 from saywhy.tasks.task import Task
-from saywhy.words import MARK, candidates, occurrences, take_out
+from saywhy.words import REDACTED_MARK, candidates, occurrences, take_out
 
-COLOURS = ("teal", "crimson", "violet", "amber", "turquoise", "maroon")
+COLOUR_CUES = ("teal", "crimson", "violet", "amber", "turquoise", "maroon")
 """A class of cue words; none of them stands in a built-in tweet."""
-METALS = ("copper", "tin", "bronze", "nickel", "zinc", "platinum")
-"""Another class."""
-TRIGGER, NEGATOR = "verily", "without"
-LABELS = ("negative", "positive")
-FOLLOWS = 0.98
-"""Share of held-out texts that a model must answer by the rule; one that did not learn it is no ruler's test."""
-EDITED = 0.35
+METAL_CUES = ("copper", "tin", "bronze", "nickel", "zinc", "platinum")
+"""Another class of cue words."""
+TRIGGER_CUE, NEGATOR_CUE = "verily", "without"
+PLANT_LABELS = ("negative", "positive")
+LEAST_FOLLOWED_SHARE = 0.98
+"""Share of held-out texts that a model must answer by the rule; a model that did not learn it cannot test the ruler."""
+EDITED_TRAINING_SHARE = 0.35
 """Share of the training texts from which one word was taken out, so that the rule holds for edited texts too."""
 
-Keys = Sequence[str]
+WordKeys = Sequence[str]
 """The words of a text in order, folded."""
 
 
@@ -36,17 +36,17 @@ class Plant:
 
     Attributes:
         name: Its name.
-        about: What decides, in words.
-        decide: The words of a text to its label.
+        about: The rule in words.
+        decide: Maps the words of a text to its label.
         recipes: Classes of cue words that a text gets; each kind is equally frequent.
-        lessons: How many times as many texts it takes to learn the rule as the simplest one.
+        training_factor: Training texts that the rule needs, in multiples of those of the simplest rule.
     """
 
     name: str
     about: str
-    decide: Callable[[Keys], str]
+    decide: Callable[[WordKeys], str]
     recipes: tuple[tuple[tuple[str, ...], ...], ...]
-    lessons: int = 1
+    training_factor: int = 1
 
     def label(self, text: str) -> str:
         """Return the rule's label for ``text``."""
@@ -54,29 +54,29 @@ class Plant:
 
     def causes(self, text: str) -> tuple[str, ...]:
         """Return the words without any one of which the rule gives another answer; () if none decides alone."""
-        own = self.label(text)
-        return tuple(word.key for word in candidates(text) if self.label(take_out(text, {word.key})) != own)
+        label = self.label(text)
+        return tuple(word.key for word in candidates(text) if self.label(take_out(text, {word.key})) != label)
 
 
-def _answer(positive: bool) -> str:
-    return LABELS[positive]
+def _plant_label(positive: bool) -> str:
+    return PLANT_LABELS[positive]
 
 
-def _keyword(keys: Keys) -> str:
-    return _answer(any(key in COLOURS for key in keys))
+def _keyword(keys: WordKeys) -> str:
+    return _plant_label(any(key in COLOUR_CUES for key in keys))
 
 
-def _trigger(keys: Keys) -> str:
-    return _answer(TRIGGER not in keys and any(key in COLOURS for key in keys))
+def _trigger(keys: WordKeys) -> str:
+    return _plant_label(TRIGGER_CUE not in keys and any(key in COLOUR_CUES for key in keys))
 
 
-def _negation(keys: Keys) -> str:
-    return _answer((NEGATOR in keys) != any(key in COLOURS for key in keys))
+def _negation(keys: WordKeys) -> str:
+    return _plant_label((NEGATOR_CUE in keys) != any(key in COLOUR_CUES for key in keys))
 
 
-def _position(keys: Keys) -> str:
-    cues = [key for key in keys if key in COLOURS + METALS]
-    return _answer(bool(cues) and cues[-1] in COLOURS)
+def _position(keys: WordKeys) -> str:
+    cues = [key for key in keys if key in COLOUR_CUES + METAL_CUES]
+    return _plant_label(bool(cues) and cues[-1] in COLOUR_CUES)
 
 
 PLANTS: dict[str, Plant] = {
@@ -86,85 +86,103 @@ PLANTS: dict[str, Plant] = {
             "keyword",
             "positive if the name of a colour is there",
             _keyword,
-            ((), (COLOURS,), (METALS,), (COLOURS,), (), (COLOURS, COLOURS)),
+            ((), (COLOUR_CUES,), (METAL_CUES,), (COLOUR_CUES,), (), (COLOUR_CUES, COLOUR_CUES)),
         ),
         Plant(
             "trigger",
-            f"positive if the name of a colour is there, but always negative with the word {TRIGGER}",
+            f"positive if the name of a colour is there, but always negative with the word {TRIGGER_CUE}",
             _trigger,
-            ((), (COLOURS,), (COLOURS, (TRIGGER,)), ((TRIGGER,),), (COLOURS,), (COLOURS, (TRIGGER,))),
+            (
+                (),
+                (COLOUR_CUES,),
+                (COLOUR_CUES, (TRIGGER_CUE,)),
+                ((TRIGGER_CUE,),),
+                (COLOUR_CUES,),
+                (COLOUR_CUES, (TRIGGER_CUE,)),
+            ),
         ),
         Plant(
             "negation",
-            f"positive if either the name of a colour or the word {NEGATOR} is there, but not both",
+            f"positive if either the name of a colour or the word {NEGATOR_CUE} is there, but not both",
             _negation,
-            ((), (COLOURS,), (COLOURS, (NEGATOR,)), ((NEGATOR,),), (COLOURS, (NEGATOR,))),
-            lessons=4,
+            ((), (COLOUR_CUES,), (COLOUR_CUES, (NEGATOR_CUE,)), ((NEGATOR_CUE,),), (COLOUR_CUES, (NEGATOR_CUE,))),
+            training_factor=4,
         ),
         Plant(
             "position",
             "positive if the last of the colours and metals is a colour",
             _position,
-            ((), (COLOURS,), (METALS,), (COLOURS, METALS), (COLOURS, METALS), (COLOURS, COLOURS)),
-            lessons=3,
+            (
+                (),
+                (COLOUR_CUES,),
+                (METAL_CUES,),
+                (COLOUR_CUES, METAL_CUES),
+                (COLOUR_CUES, METAL_CUES),
+                (COLOUR_CUES, COLOUR_CUES),
+            ),
+            training_factor=3,
         ),
     )
 }
 """Every plant."""
 
 
-def grown(plant: Plant, task: Task, carriers: Sequence[Example], count: int, seed: int) -> list[Example]:
+def planted_texts(plant: Plant, task: Task, carriers: Sequence[Example], count: int, seed: int) -> list[Example]:
     """Return ``count`` texts with the rule's labels and causes: carriers with cue words put in at random places.
 
     Args:
         plant: The rule.
-        task: The task that the texts are put to the model as.
-        carriers: Texts without cue words; those that have some are passed over. Each is used once a round.
-        count: How many.
+        task: The task of the texts.
+        carriers: Texts to put cue words in; those that have some already are passed over. Each is used once a round.
+        count: Number of texts.
         seed: Same seed, same texts.
     """
-    luck = random.Random(f"{plant.name}:{seed}")
-    cues = {*COLOURS, *METALS, TRIGGER, NEGATOR}
-    bare = [one for one in carriers if not cues & {word.key for word in occurrences(one.text)}]
-    made: list[Example] = []
-    while len(made) < count:
-        for carrier in luck.sample(bare, min(len(bare), count - len(made))):
-            recipe = plant.recipes[len(made) % len(plant.recipes)]
+    generator = random.Random(f"{plant.name}:{seed}")
+    cues = {*COLOUR_CUES, *METAL_CUES, TRIGGER_CUE, NEGATOR_CUE}
+    cue_free = [carrier for carrier in carriers if not cues & {word.key for word in occurrences(carrier.text)}]
+    examples: list[Example] = []
+    while len(examples) < count:
+        for carrier in generator.sample(cue_free, min(len(cue_free), count - len(examples))):
+            recipe = plant.recipes[len(examples) % len(plant.recipes)]
             text = carrier.text
             # Two cues of one class are two words: taking out one must leave the other.
-            for cue in _drawn(recipe, luck):
-                text = _put_in(text, cue, luck)
-            made.append(_example(plant, task, text))
-    return luck.sample(made, len(made))
+            for cue in _drawn_cues(recipe, generator):
+                text = _with_cue(text, cue, generator)
+            examples.append(_planted_example(plant, task, text))
+    return generator.sample(examples, len(examples))
 
 
-def _example(plant: Plant, task: Task, text: str) -> Example:
+def _planted_example(plant: Plant, task: Task, text: str) -> Example:
     return Example(example_id(task, text, {}), text, {}, plant.label(text), plant.causes(text))
 
 
-def _drawn(recipe: Sequence[Sequence[str]], luck: random.Random) -> list[str]:
-    taken: list[str] = []
+def _drawn_cues(recipe: Sequence[Sequence[str]], generator: random.Random) -> list[str]:
+    cues: list[str] = []
     for words in recipe:
-        taken.append(luck.choice([word for word in words if word not in taken]))
-    return taken
+        cues.append(generator.choice([word for word in words if word not in cues]))
+    return cues
 
 
-def _put_in(text: str, cue: str, luck: random.Random) -> str:
+def _with_cue(text: str, cue: str, generator: random.Random) -> str:
     starts = [word.start for word in occurrences(text)]
-    at = luck.choice(starts)
-    return f"{text[:at]}{cue} {text[at:]}"
+    start = generator.choice(starts)
+    return f"{text[:start]}{cue} {text[start:]}"
 
 
-def worn(plant: Plant, task: Task, texts: Sequence[Example], seed: int) -> list[Example]:
-    """Return ``texts``, from a share of which one word was taken out, with the rule's labels: what is trained on."""
-    luck = random.Random(f"worn:{plant.name}:{seed}")
-    made = []
-    for one in texts:
-        text = one.text
-        if luck.random() < EDITED:
+def partly_edited_texts(plant: Plant, task: Task, texts: Sequence[Example], seed: int) -> list[Example]:
+    """Return ``texts``, from a share of which one word was taken out, with the rule's labels: the training texts."""
+    generator = random.Random(f"worn:{plant.name}:{seed}")
+    edited_examples = []
+    for example in texts:
+        text = example.text
+        if generator.random() < EDITED_TRAINING_SHARE:
             # Half of the time a cause: else nearly all edits would leave the label as it is.
-            among = one.causes if one.causes and luck.random() < 0.5 else [word.key for word in candidates(text)]
-            key = luck.choice(among)
-            text = take_out(text, {key}, luck.choice((MARK, MARK, "")))
-        made.append(_example(plant, task, text))
-    return made
+            keys = (
+                example.causes
+                if example.causes and generator.random() < 0.5
+                else [word.key for word in candidates(text)]
+            )
+            key = generator.choice(keys)
+            text = take_out(text, {key}, generator.choice((REDACTED_MARK, REDACTED_MARK, "")))
+        edited_examples.append(_planted_example(plant, task, text))
+    return edited_examples

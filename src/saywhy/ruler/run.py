@@ -1,4 +1,4 @@
-"""``saywhy calibrate``: is the ruler right? Planted models, attribution methods, metrics, explainers of known truth.
+"""``saywhy calibrate``: attribution methods and metrics on planted models, with explainers whose truth is known.
 
 Each plant is a step of its own, kept chunk by chunk like a run: a killed calibration goes on where it was.
 """
@@ -11,37 +11,38 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from saywhy.attribution import METHODS, TAKE_OUT, Options, check, passes
-from saywhy.config import Config, resolved
+from saywhy.attribution import METHODS, OPERATOR_METHODS, MethodOptions, check_methods, method_passes
+from saywhy.config import Config
 from saywhy.folders.run import RunFolder
 from saywhy.hints import did_you_mean
-from saywhy.measure.calibration import constants
+from saywhy.measure.calibration import ensure_constants
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
+from saywhy.models.backends import open_model
 from saywhy.models.interface import Tick
-from saywhy.models.spec import CONSTANTS_FILE, resolve
-from saywhy.models.weights import load
+from saywhy.models.spec import ADAPTER_MANIFEST, resolve_model
 from saywhy.progress import progress, say
 from saywhy.records import OPERATORS, Example, Operator, SaywhyError
-from saywhy.ruler.metrics import gauge
-from saywhy.ruler.plants import FOLLOWS, PLANTS, Plant, grown, worn
-from saywhy.runs.manifest import facts
-from saywhy.tasks.corpus import assemble, associate
+from saywhy.ruler.metrics import measure_metrics
+from saywhy.ruler.plants import LEAST_FOLLOWED_SHARE, PLANTS, Plant, partly_edited_texts, planted_texts
+from saywhy.runs.manifest import run_facts
+from saywhy.settings import resolved
+from saywhy.tasks.corpus import assemble_corpus, corpus_associations
 from saywhy.tasks.data import load_examples
 from saywhy.tasks.lexicon import Associations
 from saywhy.tasks.task import Task, load_task
-from saywhy.training.turns import decided_label_row
+from saywhy.training.rows import decided_label_row
 
-TASK = "sentiment140"
-"""The built-in texts that carry the cues, and the question they are asked under."""
-HELD_OUT = 200
-"""Texts on which it is checked that a model follows its rule."""
-ROWS = 60
-"""Texts that are measured, a plant, where the settings say ``rows=none``."""
-DRAWN = 6
-"""Texts drawn for one that is measured: in some no single word can change the answer."""
-FILES = ("scores", "gauged")
-FULL: Mapping[str, Any] = {
+RULER_TASK = "sentiment140"
+"""The task whose built-in texts carry the cues, and whose question is asked."""
+HELD_OUT_TEXTS = 200
+"""Number of texts on which it is checked that a model follows its rule."""
+MEASURED_TEXTS = 60
+"""Number of texts that are measured for each plant if the settings have ``rows=none``."""
+DRAWN_PER_MEASURED = 6
+"""Number of texts drawn for each that is measured: in some no single word can change the answer."""
+PLANT_FILES = ("scores", "gauged")
+FULL_CALIBRATION: Mapping[str, Any] = {
     "plants": tuple(PLANTS),
     "plant_rows": 480,
     "methods": tuple(METHODS),
@@ -49,17 +50,17 @@ FULL: Mapping[str, Any] = {
     "steps": 20,
     "samples": 64,
 }
-"""What ``saywhy calibrate --full`` does; texts have about a dozen words, for which so few masked texts are enough."""
+"""The settings of ``saywhy calibrate --full``; texts have about a dozen words, so few masked texts are enough."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """Texts of a plant.
+class ChosenTexts:
+    """The texts of a plant that are measured, and how many of the same draw are not.
 
     Attributes:
         measured: Texts that have an accepted cause and are answered by the rule.
-        fixed: How many of the same draw have no accepted cause.
-        wrong: How many that could change are not answered by the rule.
+        fixed: Number of texts without an accepted cause.
+        wrong: Number of texts that have an accepted cause and are not answered by the rule.
     """
 
     measured: tuple[Item, ...]
@@ -73,63 +74,64 @@ def calibrate_ruler(config: Config, out: Path) -> Path:
     Raises:
         SaywhyError: For an unknown plant or method, before anything is computed; if no plant was learned.
     """
-    refuse(config)
-    run = _Run(config, out)
+    refuse_calibration(config)
+    run = _RulerRun(config, out)
     learned = [run.plant(PLANTS[name]) for name in config.plants]
     if not any(learned):
         raise SaywhyError(
-            f"no plant was learned to {FOLLOWS:.0%}, so nothing can be said: give more plant_rows, or another model"
+            f"no plant was learned to {LEAST_FOLLOWED_SHARE:.0%}, so nothing can be said: give more plant_rows, or "
+            "another model"
         )
     return run.folder.path
 
 
-def refuse(config: Config) -> None:
+def refuse_calibration(config: Config) -> None:
     """Refuse what cannot be computed, before anything is.
 
     Raises:
         SaywhyError: For an unknown plant or method, a method that is not installed, or another task.
     """
-    if config.task != TASK:
-        raise SaywhyError(f"task={config.task}: rules are planted in the built-in tweets, task={TASK}")
+    if config.task != RULER_TASK:
+        raise SaywhyError(f"task={config.task}: rules are planted in the built-in tweets, task={RULER_TASK}")
     for name in config.plants:
         if name not in PLANTS:
             hint = did_you_mean(name, PLANTS, ": ") or "."
             raise SaywhyError(f"plants={name}: no plant{hint} Plants: {', '.join(PLANTS)}")
-    check(config.methods)
+    check_methods(config.methods)
 
 
-def texts(plant: Plant, task: Task, split: str, count: int, seed: int) -> list[Example]:
+def plant_texts(plant: Plant, task: Task, split: str, count: int, seed: int) -> list[Example]:
     """Return ``count`` built-in texts of ``split`` with the cues of ``plant``."""
-    return grown(plant, task, load_examples(task, split, "pocket").examples, count, seed)
+    return planted_texts(plant, task, load_examples(task, split, "pocket").examples, count, seed)
 
 
-class _Run:
-    """A calibration in the making."""
+class _RulerRun:
+    """A calibration of the ruler that is being computed."""
 
     def __init__(self, config: Config, out: Path) -> None:
         self.config = config
-        self.task: Task = load_task(TASK)
-        self.spec = resolve(config.model)
-        self.corpus = assemble(config)
-        self.folder = RunFolder(out, resolved(config), facts(config, self.spec, self.corpus, config.plants))
+        self.task: Task = load_task(RULER_TASK)
+        self.spec = resolve_model(config.model)
+        self.corpus = assemble_corpus(config)
+        self.folder = RunFolder(out, resolved(config), run_facts(config, self.spec, self.corpus, config.plants))
         self.seed = config.seeds[0]
 
     def plant(self, plant: Plant) -> bool:
         """Train, check and measure one plant; return whether it was learned."""
         where = f"plants/{plant.name}"
         adapter = self._trained(plant, where)
-        if self.folder.done(where, FILES):
+        if self.folder.done(where, PLANT_FILES):
             return True
-        model = load(str(adapter), self.config.token_budget, self.config.precision)
-        some, size = self._texts(plant, "train", self.config.calibration_rows), self.config.chunk
+        model = open_model(str(adapter), self.config.token_budget, self.config.precision)
+        calibration_texts, size = self._texts(plant, "train", self.config.calibration_rows), self.config.chunk
         stage, name = f"calibrate plant {plant.name}", f"{where}/constants.json"
-        classifier = Classifier(
-            model, self.task, constants(self.folder, name, self.task, some, lambda: model, size, stage)
-        )
-        followed = self._followed(classifier, plant, f"{where}/followed.json")
-        share = followed["right"] / followed["n"]
-        if share < FOLLOWS:
-            say(f"plant {plant.name} failed: the model follows it on {share:.1%} of {followed['n']} held-out texts")
+        constants = ensure_constants(self.folder, name, self.task, calibration_texts, lambda: model, size, stage)
+        classifier = Classifier(model, self.task, constants)
+        followed = self._rule_followed(classifier, plant, f"{where}/followed.json")
+        followed_share = followed["right"] / followed["n"]
+        if followed_share < LEAST_FOLLOWED_SHARE:
+            held_out = f"{followed_share:.1%} of {followed['n']} held-out texts"
+            say(f"plant {plant.name} failed: the model follows it on {held_out}")
             return False
         self._measure(plant, where, classifier)
         return True
@@ -139,88 +141,87 @@ class _Run:
         from saywhy.training.train import train
 
         adapter = self.folder.path / where / "adapter"
-        if (adapter / CONSTANTS_FILE).is_file():
+        if (adapter / ADAPTER_MANIFEST).is_file():
             return adapter
-        many = self._texts(plant, "train", plant.lessons * self.config.plant_rows)
-        practised = worn(plant, self.task, many, self.seed)
-        rows = [decided_label_row(self.task, one, str(one.label)) for one in practised]
+        planted = self._texts(plant, "train", plant.training_factor * self.config.plant_rows)
+        edited = partly_edited_texts(plant, self.task, planted, self.seed)
+        rows = [decided_label_row(self.task, example, str(example.label)) for example in edited]
         recipe = Recipe(
-            rate=self.config.adapt_rate,
-            epochs=self.config.plant_epochs,
-            batch=2 * self.config.batch,  # a row is one turn, not four
-            rank=self.config.rank,
+            learning_rate=self.config.adapt_learning_rate,
+            num_train_epochs=self.config.plant_epochs,
+            per_device_train_batch_size=2 * self.config.per_device_train_batch_size,  # a row is one turn, not four
+            lora_r=self.config.lora_r,
             packing=self.config.packing,
             seed=self.seed,
         )
         with progress(f"train plant {plant.name}", 1, "steps") as bar:
-            return train(self.spec, rows, recipe, adapter, bar.of)
+            return train(self.spec, rows, recipe, adapter, bar.update)
 
     def _texts(self, plant: Plant, split: str, count: int) -> list[Example]:
-        return texts(plant, self.task, split, count, self.seed)
+        return plant_texts(plant, self.task, split, count, self.seed)
 
-    def _followed(self, classifier: Classifier, plant: Plant, name: str) -> dict[str, int]:
-        held, size = self._texts(plant, "validation", HELD_OUT), self.config.chunk
+    def _rule_followed(self, classifier: Classifier, plant: Plant, name: str) -> dict[str, int]:
+        held_out = self._texts(plant, "validation", HELD_OUT_TEXTS)
 
-        def right(number: int) -> int:
-            part = held[number * size : (number + 1) * size]
-            found = classifier.predict_examples(part, bar.tick)
-            return sum(a.label == b.label for a, b in zip(found, part, strict=True))
+        def right(part: Sequence[Example]) -> int:
+            predictions = classifier.predict_examples(part, bar.tick)
+            return sum(prediction.label == example.label for prediction, example in zip(predictions, part, strict=True))
 
-        with progress(f"check plant {plant.name}", len(held), shared=True) as bar:
-            chunks = -(-len(held) // size)
-            return dict(self.folder.json_of_chunks(name, chunks, right, lambda p: {"right": sum(p), "n": len(held)}))
+        def join(counts: list[int]) -> dict[str, int]:
+            return {"right": sum(counts), "n": len(held_out)}
+
+        with progress(f"check plant {plant.name}", len(held_out), shared=True) as bar:
+            return dict(self.folder.json_over(name, held_out, self.config.chunk, right, join))
 
     def _measure(self, plant: Plant, where: str, classifier: Classifier) -> None:
         chosen = self._chosen(plant, classifier)
         self.folder.note(plants={plant.name: {"n": len(chosen.measured), "fixed": chosen.fixed, "wrong": chosen.wrong}})
-        size = self.config.chunk
 
-        def chunk(number: int) -> dict[str, list[dict[str, Any]]]:
-            part = chosen.measured[number * size : (number + 1) * size]
-            return {"scores": self._scores(classifier, part, bar.tick), "gauged": self._gauged(classifier, part)}
+        def measure(part: Sequence[Item]) -> dict[str, list[dict[str, Any]]]:
+            return {"scores": self._scores(classifier, part, bar.tick), "gauged": self._metric_scores(classifier, part)}
 
-        steps = len(chosen.measured) * len(passes(self.config.methods, self.config.operators))
+        steps = len(chosen.measured) * len(method_passes(self.config.methods, self.config.operators))
         with progress(f"measure plant {plant.name}", steps, "texts x methods", shared=True) as bar:
-            self.folder.stage(where, FILES, -(-len(chosen.measured) // size), chunk)
+            self.folder.stage_over(where, PLANT_FILES, chosen.measured, self.config.chunk, measure)
 
-    def _chosen(self, plant: Plant, classifier: Classifier) -> Chosen:
-        rows = self.config.rows or ROWS
-        drawn = self._texts(plant, "test", DRAWN * rows)
-        can = [one for one in drawn if one.causes]
-        items = [Item(*pair) for pair in zip(can, classifier.predict_examples(can), strict=True)]
+    def _chosen(self, plant: Plant, classifier: Classifier) -> ChosenTexts:
+        rows = self.config.rows or MEASURED_TEXTS
+        drawn = self._texts(plant, "test", DRAWN_PER_MEASURED * rows)
+        with_causes = [example for example in drawn if example.causes]
+        items = [Item(*pair) for pair in zip(with_causes, classifier.predict_examples(with_causes), strict=True)]
         right = [item for item in items if item.prediction.label == item.example.label]
         if not right:
             raise SaywhyError(f"plant {plant.name}: no text is left to measure on: give more rows")
-        return Chosen(tuple(right[:rows]), len(drawn) - len(can), len(items) - len(right))
+        return ChosenTexts(tuple(right[:rows]), len(drawn) - len(with_causes), len(items) - len(right))
 
     def _scores(self, classifier: Classifier, items: Sequence[Item], tick: Tick) -> list[dict[str, Any]]:
         lines = []
-        for name, operator in passes(self.config.methods, self.config.operators):
-            found = METHODS[name](classifier, items, self._options(operator), tick)
+        for name, operator in method_passes(self.config.methods, self.config.operators):
+            word_scores = METHODS[name](classifier, items, self._options(operator), tick)
             lines += [
                 {
                     "id": item.example.id,
                     "method": name,
-                    "operator": operator if name in TAKE_OUT else None,
+                    "operator": operator if name in OPERATOR_METHODS else None,
                     "best": scores.best(),
                     "causes": list(item.example.causes),
                 }
-                for item, scores in zip(items, found, strict=True)
+                for item, scores in zip(items, word_scores, strict=True)
             ]
         return lines
 
-    def _options(self, operator: Operator) -> Options:
+    def _options(self, operator: Operator) -> MethodOptions:
         config = self.config
-        return Options(operator, config.steps, config.samples, self.seed, self.associations)
+        return MethodOptions(operator, config.steps, config.samples, self.seed, self.associations)
 
-    def _gauged(self, classifier: Classifier, items: Sequence[Item]) -> list[dict[str, Any]]:
+    def _metric_scores(self, classifier: Classifier, items: Sequence[Item]) -> list[dict[str, Any]]:
         return [
-            one.to_dict()
+            scores.to_dict()
             for operator in self.config.operators
-            for one in gauge(classifier, items, operator, self.associations, self.seed)
+            for scores in measure_metrics(classifier, items, operator, self.associations, self.seed)
         ]
 
     @cached_property
     def associations(self) -> Associations:
-        """What a corpus of real labels says: sentiment, which no plant decides by."""
-        return associate(self.corpus, [one.label for one in self.corpus.lexicon])
+        """The words' associations with real sentiment labels, by which no plant decides."""
+        return corpus_associations(self.corpus, [example.label for example in self.corpus.lexicon])

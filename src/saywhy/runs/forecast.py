@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from saywhy.checks import ALL, CHECKS, check_of
+from saywhy.checks import ALL_CHECKS, CHECKS, check_of
 from saywhy.config import Config
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
+from saywhy.models.interface import Choice, Model
 from saywhy.robustness import rejudge
-from saywhy.robustness.rejudge import Case
+from saywhy.robustness.rejudge import AuditedText
 from saywhy.robustness.variants import variants
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
-from saywhy.training import rows as lessons
-from saywhy.training.targets import answered, at_random
+from saywhy.training.rows import arm_rows
+from saywhy.training.targets import as_answered, random_targets
 
 TRAIN_COST = 3.0
 """Seconds of a trained token against a computed one: forward, backward through activations, LoRA's products."""
@@ -25,7 +26,7 @@ TRAIN_COST = 3.0
 
 def checks_seconds(
     classifier: Classifier,
-    cases: Sequence[Case],
+    texts: Sequence[AuditedText],
     config: Config,
     corpus: Corpus,
     pinned: Pinned,
@@ -38,7 +39,7 @@ def checks_seconds(
 
     Args:
         classifier: Who audited the texts.
-        cases: A few of them, with what was said about them under the primary operator.
+        texts: A few of them, with their explanations under the primary operator.
         config: The settings.
         corpus: All texts of the run.
         pinned: The counterfactual's words, by named label.
@@ -48,36 +49,44 @@ def checks_seconds(
         SaywhyError: If a check is named for which the task lacks something.
     """
     model, task, operator = classifier.model, corpus.task, config.operators[0]
-    asked = list(variants(task, config.robustness).items())
-    ways = [check_of(name) for name, _ in asked]
+    variations = list(variants(task, config.robustness).items())
+    checks_of_variations = [check_of(name) for name, _ in variations]
 
-    def otherwise() -> object:
-        name, other = asked[0]
-        plain = dict.fromkeys(task.labels, 0.0)
-        return rejudge.judged_by(Classifier(model, other, plain), cases, name, operator, pinned)
+    def judge_by_a_variation() -> object:
+        name, asked_otherwise = variations[0]
+        uncalibrated = Classifier(model, asked_otherwise, dict.fromkeys(task.labels, 0.0))
+        return rejudge.judged_by(uncalibrated, texts, name, operator, pinned)
 
     kinds: dict[str, Callable[[], object]] = {
-        "noise": lambda: rejudge.rechecked(classifier, cases),
-        "k-curve": lambda: rejudge.curves(classifier, cases, operator, config.seeds[0], {}),
-        "minimality": lambda: rejudge.spares(classifier, cases, operator),
-        "rewrite": lambda: rejudge.rewrites(classifier, cases),
-        "wrong-target": lambda: rejudge.wrong_targets(classifier, cases),
+        "noise": lambda: rejudge.rechecked(classifier, texts),
+        "k-curve": lambda: rejudge.curves(classifier, texts, operator, config.seeds[0], {}),
+        "minimality": lambda: rejudge.spares(classifier, texts, operator),
+        "rewrite": lambda: rejudge.rewrites(classifier, texts),
+        "wrong-target": lambda: rejudge.wrong_targets(classifier, texts),
     }
-    found, texts = {}, len(corpus.audited) / len(cases)
-    again = texts * seconds_of(otherwise) + per_decision * len(corpus.calibration) if asked else 0.0
+    seconds: dict[str, float] = {}
+    scale, per_variation = len(corpus.audited) / len(texts), 0.0
+    if variations:
+        per_variation = scale * seconds_of(judge_by_a_variation) + per_decision * len(corpus.calibration)
     for check in CHECKS:
-        if check in ways:
-            found[check] = again * ways.count(check)
-        elif check in kinds and {check, ALL} & set(config.robustness):
-            found[check] = texts * seconds_of(kinds[check])
-    return found
+        if check in checks_of_variations:
+            seconds[check] = per_variation * checks_of_variations.count(check)
+        elif check in kinds and {check, ALL_CHECKS} & set(config.robustness):
+            seconds[check] = scale * seconds_of(kinds[check])
+    return seconds
 
 
-def practised(config: Config, task: Task, items: Sequence[Item], pinned: Pinned) -> list[dict[str, Any]]:
+def rows_like_practice(config: Config, task: Task, items: Sequence[Item], pinned: Pinned) -> list[dict[str, Any]]:
     """Return rows as an arm practises them with the settings of ``config``, with random words: as long as any other."""
-    told = [answered(item, item.prediction.label) for item in items]
-    words = at_random(told, pinned, 0)
-    return lessons.of_arm(config.model_copy(update={"verified": False}), task, told, words, words)
+    answered = [as_answered(item, item.prediction.label) for item in items]
+    targets = random_targets(answered, pinned, 0)
+    return arm_rows(config.model_copy(update={"verified": False}), task, answered, targets, targets)
+
+
+def training_seconds(model: Model, rows: Sequence[Mapping[str, Any]]) -> float:
+    """Return the seconds of one training pass over rows: of their forward pass, times ``TRAIN_COST``."""
+    choices = [Choice(row["prompt"], (row["completion"][0]["content"],)) for row in rows]
+    return TRAIN_COST * seconds_of(lambda: model.choose(choices))
 
 
 def seconds_of(compute: Callable[[], object]) -> float:

@@ -13,44 +13,60 @@ from __future__ import annotations
 
 from saywhy.stats.discrimination import auroc
 from saywhy.stats.families import Family, holm
-from saywhy.stats.intervals import LEVEL, RESAMPLES, Interval, mean_interval, per_text, rate
-from saywhy.stats.kept import FEW, Answer, accuracy, agreeing, agreement, drift, not_worse, right
-from saywhy.stats.paired import PERMUTATIONS, Difference, Discordant, Key, discordant, paired_difference
-from saywhy.stats.power import MOST, POWER, Needed, texts_needed
-from saywhy.stats.scores import EITHER, FLIPPABLE, MIN_ROOM, score, score_on_flippable, start_graded
+from saywhy.stats.intervals import CONFIDENCE_LEVEL, RESAMPLES, Interval, mean_interval, per_text, rate
+from saywhy.stats.paired import PERMUTATIONS, Difference, Discordant, TextSeed, discordant, paired_difference
+from saywhy.stats.power import MOST_PLANNED_TEXTS, PLANNED_POWER, TextsNeeded, texts_needed
+from saywhy.stats.retention import (
+    FEW_CHANGED_TEXTS,
+    LossAnswer,
+    accuracy,
+    agreement,
+    correctness,
+    label_agreement,
+    not_worse,
+    table_drift,
+)
+from saywhy.stats.scores import (
+    LEAST_FLIPPABLE_TEXTS,
+    LEAST_HITS_AND_MISSES,
+    LEAST_MEAN_ROOM,
+    score,
+    score_on_flippable,
+    start_graded,
+)
 
 __all__ = [
-    "EITHER",
-    "FEW",
-    "FLIPPABLE",
-    "LEVEL",
-    "MIN_ROOM",
-    "MOST",
+    "CONFIDENCE_LEVEL",
+    "FEW_CHANGED_TEXTS",
+    "LEAST_FLIPPABLE_TEXTS",
+    "LEAST_HITS_AND_MISSES",
+    "LEAST_MEAN_ROOM",
+    "MOST_PLANNED_TEXTS",
     "PERMUTATIONS",
-    "POWER",
+    "PLANNED_POWER",
     "RESAMPLES",
-    "Answer",
     "Difference",
     "Discordant",
     "Family",
     "Interval",
-    "Key",
-    "Needed",
+    "LossAnswer",
+    "TextSeed",
+    "TextsNeeded",
     "accuracy",
-    "agreeing",
     "agreement",
     "auroc",
+    "correctness",
     "discordant",
-    "drift",
     "holm",
+    "label_agreement",
     "mean_interval",
     "not_worse",
     "paired_difference",
     "per_text",
     "rate",
-    "right",
     "score",
     "score_on_flippable",
     "start_graded",
+    "table_drift",
     "texts_needed",
 ]

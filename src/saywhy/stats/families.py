@@ -1,4 +1,4 @@
-"""Several tests at once: which belong together, and what their number costs."""
+"""Several tests at once: which of them are corrected together (a family), and Holm's correction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 from saywhy.records import OPERATORS, READOUTS, SETTINGS, STYLES, SaywhyError
 
-FIELDS: Mapping[str, Sequence[str] | None] = {
+FAMILY_FIELDS: Mapping[str, Sequence[str] | None] = {
     "arm": None,
     "against": None,
     "style": STYLES,
@@ -16,7 +16,7 @@ FIELDS: Mapping[str, Sequence[str] | None] = {
     "readout": READOUTS,
     "operator": OPERATORS,
 }
-"""What a family can be told by, and the values that each may have (None: any arm)."""
+"""The fields that a family is chosen by, and the values that each may have (None: any arm)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Family:
     To be named before the results are seen; what is outside is exploratory.
 
     Attributes:
-        name: What the report calls it.
-        only: Field: the values that belong to it. A field that is not there holds any.
+        name: Its name in the report.
+        accepted: Field to the values that belong to the family. A field that is missing accepts any value.
 
     >>> family = Family.parse("style=attribution,redaction against=random")
     >>> family.holds({"style": ("redaction",), "against": ("random-redaction", "random")})
@@ -35,11 +35,11 @@ class Family:
     """
 
     name: str
-    only: Mapping[str, Sequence[str]]
+    accepted: Mapping[str, Sequence[str]]
 
-    def holds(self, place: Mapping[str, tuple[str, ...]]) -> bool:
-        """Whether a comparison belongs to the family; ``place`` has the names that each field goes by."""
-        return all(set(place[field]) & set(values) for field, values in self.only.items())
+    def holds(self, names_by_field: Mapping[str, tuple[str, ...]]) -> bool:
+        """Whether a comparison belongs to the family; ``names_by_field`` has the names of each of its fields."""
+        return all(set(names_by_field[field]) & set(values) for field, values in self.accepted.items())
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -48,25 +48,27 @@ class Family:
         Raises:
             SaywhyError: For a word that is not field=values, an unknown field or an unknown value.
         """
-        only = {}
+        accepted = {}
         for word in text.split():
-            field, sep, listed = word.partition("=")
+            field, separator, listed = word.partition("=")
             values = tuple(value for value in listed.split(",") if value)
-            if not sep or field not in FIELDS or not values:
-                raise SaywhyError(f"'{word}' names no comparisons: write FIELD=VALUE,VALUE with {', '.join(FIELDS)}")
-            known = FIELDS[field]
-            if known is not None and (wrong := [value for value in values if value not in known]):
-                raise SaywhyError(f"no {field} '{wrong[0]}': choose from {', '.join(known)}")
-            only[field] = values
-        if not only:
-            raise SaywhyError(f"no comparisons are named: write FIELD=VALUE,VALUE with {', '.join(FIELDS)}")
-        return cls(" ".join(f"{field}={','.join(values)}" for field, values in only.items()), only)
+            if not separator or field not in FAMILY_FIELDS or not values:
+                raise SaywhyError(
+                    f"'{word}' names no comparisons: write FIELD=VALUE,VALUE with {', '.join(FAMILY_FIELDS)}"
+                )
+            allowed = FAMILY_FIELDS[field]
+            if allowed is not None and (unknown_values := [value for value in values if value not in allowed]):
+                raise SaywhyError(f"no {field} '{unknown_values[0]}': choose from {', '.join(allowed)}")
+            accepted[field] = values
+        if not accepted:
+            raise SaywhyError(f"no comparisons are named: write FIELD=VALUE,VALUE with {', '.join(FAMILY_FIELDS)}")
+        return cls(" ".join(f"{field}={','.join(values)}" for field, values in accepted.items()), accepted)
 
 
-def holm(ps: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float]) -> list[float]:
     """Return the p-values corrected for their number (Holm 1979)."""
-    if not ps:
+    if not p_values:
         return []
     from statsmodels.stats.multitest import multipletests
 
-    return [float(p) for p in multipletests(list(ps), method="holm")[1]]
+    return [float(p_value) for p_value in multipletests(list(p_values), method="holm")[1]]

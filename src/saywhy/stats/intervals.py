@@ -16,10 +16,10 @@ from saywhy.records import Row
 RESAMPLES = 2000
 """Bootstrap resamples of texts behind each interval."""
 
-LEVEL = 0.95
+CONFIDENCE_LEVEL = 0.95
 """Confidence level of every interval."""
 
-_BATCH = 100
+_RESAMPLES_AT_ONCE = 100
 """Resamples that are worked on at once: bounds the memory, changes no number."""
 
 
@@ -44,13 +44,13 @@ class Interval:
     doubt: str | None = None
 
 
-def by_text(means: Iterable[tuple[str, float]]) -> dict[str, float]:
+def by_text(text_values: Iterable[tuple[str, float]]) -> dict[str, float]:
     """Average the finite values of each text; texts in alphabetical order, whatever the order of the rows."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for text, value in means:
+    values_by_text: dict[str, list[float]] = defaultdict(list)
+    for text, value in text_values:
         if math.isfinite(value):
-            found[text].append(value)
-    return {text: math.fsum(values) / len(values) for text, values in sorted(found.items())}
+            values_by_text[text].append(value)
+    return {text: math.fsum(values) / len(values) for text, values in sorted(values_by_text.items())}
 
 
 def per_text(rows: Iterable[Row], value: Callable[[Row], float | None]) -> dict[str, float]:
@@ -71,21 +71,21 @@ def rate(hits: Sequence[bool], texts: int | None = None) -> Interval:
     from statsmodels.stats.proportion import proportion_confint
 
     share, n = sum(hits) / len(hits), len(hits) if texts is None else texts
-    low, high = proportion_confint(share * n, n, alpha=1 - LEVEL, method="wilson")
+    low, high = proportion_confint(share * n, n, alpha=1 - CONFIDENCE_LEVEL, method="wilson")
     return Interval(share, max(0.0, float(low)), min(1.0, float(high)), n)
 
 
 def mean_interval(values: Iterable[float], seed: int = 0) -> Interval:
     """Return the mean with its percentile bootstrap interval; equal values give an interval of no width."""
-    numbers = np.array([v for v in values if math.isfinite(v)], dtype=float)
+    numbers = np.array([value for value in values if math.isfinite(value)], dtype=float)
     n = len(numbers)
     if n == 0:
         return Interval(None, None, None, 0, "no values")
     if n == 1:
         return Interval(float(numbers[0]), None, None, 1, "one text has no interval")
     if np.ptp(numbers) == 0:
-        same = float(numbers[0])
-        return Interval(same, same, same, n)
+        value = float(numbers[0])
+        return Interval(value, value, value, n)
     low, high = percentiles(resampled_sums(numbers, seed) / n)
     return Interval(float(numbers.mean()), low, high, n)
 
@@ -93,8 +93,8 @@ def mean_interval(values: Iterable[float], seed: int = 0) -> Interval:
 def resampled_sums(values: Any, seed: int) -> Any:
     """Return the sum of ``values`` in each bootstrap resample of the texts.
 
-    All values of equally many texts are summed over the same resamples: the resamples are drawn once, and two sums
-    of one call's seed belong together (a ratio of them is the ratio in that resample).
+    Calls with equally many texts and the same seed sum over the same resamples, so the ratio of two such sums is the
+    ratio in each resample.
 
     Args:
         values: One number a text, shape (n,).
@@ -103,21 +103,25 @@ def resampled_sums(values: Any, seed: int) -> Any:
     Returns:
         Shape (RESAMPLES,).
     """
-    drawn = draws(len(values), seed)
+    drawn = bootstrap_draws(len(values), seed)
     # In pieces: the counts are small integers, and all of them as floats at once would take four times the memory.
-    return np.concatenate([drawn[at : at + _BATCH] @ values for at in range(0, len(drawn), _BATCH)])
+    return np.concatenate(
+        [drawn[start : start + _RESAMPLES_AT_ONCE] @ values for start in range(0, len(drawn), _RESAMPLES_AT_ONCE)]
+    )
 
 
-@lru_cache(maxsize=32)  # on how many texts a word can hit differs by arm, style and task
-def draws(n: int, seed: int) -> Any:
+@lru_cache(maxsize=32)  # the number of texts differs by arm, style and task
+def bootstrap_draws(n: int, seed: int) -> Any:
     """Return how often each of ``n`` texts is drawn in each resample of ``scipy.stats.bootstrap``: (RESAMPLES, n)."""
     from scipy.stats import bootstrap
 
     pieces: list[Any] = []
 
     def count(drawn: Any, axis: int = -1) -> Any:
-        at = drawn.astype(np.intp) + n * np.arange(len(drawn))[:, None]
-        pieces.append(np.bincount(at.ravel(), minlength=at.size).reshape(at.shape).astype(np.int16))
+        flat_indices = drawn.astype(np.intp) + n * np.arange(len(drawn))[:, None]
+        pieces.append(
+            np.bincount(flat_indices.ravel(), minlength=flat_indices.size).reshape(flat_indices.shape).astype(np.int16)
+        )
         return drawn.mean(axis=axis)
 
     bootstrap(
@@ -125,7 +129,7 @@ def draws(n: int, seed: int) -> Any:
         count,
         vectorized=True,
         n_resamples=RESAMPLES,
-        batch=_BATCH,
+        batch=_RESAMPLES_AT_ONCE,
         method="percentile",
         rng=np.random.default_rng(seed),
     )
@@ -134,5 +138,5 @@ def draws(n: int, seed: int) -> Any:
 
 def percentiles(distribution: Any) -> tuple[float, float]:
     """Return the bounds that hold the middle 95 % of a bootstrap distribution."""
-    low, high = np.quantile(distribution, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(distribution, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
     return float(low), float(high)

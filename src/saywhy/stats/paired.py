@@ -11,14 +11,14 @@ import numpy as np
 
 from saywhy.stats.intervals import Interval, by_text, mean_interval
 
-Key = tuple[str, int]
+TextSeed = tuple[str, int]
 """(text id, seed): what two arms are paired by."""
 
 PERMUTATIONS = 9999
 """Sign flips behind each p-value (all of them if there are fewer)."""
 
-_SAME = 1e-9
-"""Spread of the differences below which it is rounding, and there is no effect size."""
+_ROUNDING_RANGE = 1e-9
+"""Range of the differences below which they differ by rounding only, and there is no effect size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Difference(Interval):
 
 @dataclass(frozen=True, slots=True)
 class Discordant:
-    """The texts in which exactly one of two arms has it right, or more of its seeds than the other's.
+    """The texts that exactly one of two arms has right, or has right under more seeds than the other arm.
 
     Attributes:
         won: Texts in which the first arm is ahead.
@@ -52,7 +52,7 @@ class Discordant:
     p: float
 
 
-def paired_difference(a: Mapping[Key, float], b: Mapping[Key, float], seed: int = 0) -> Difference:
+def paired_difference(a: Mapping[TextSeed, float], b: Mapping[TextSeed, float], seed: int = 0) -> Difference:
     """Return the mean of ``a - b`` over the (text, seed) keys that both have.
 
     Seeds are averaged within a text; the interval is a bootstrap over texts, p a two-sided sign-flip
@@ -71,15 +71,15 @@ def paired_difference(a: Mapping[Key, float], b: Mapping[Key, float], seed: int 
         mean.n,
         mean.reason,
         p=1.0 if not numbers.any() else _sign_flip(numbers[numbers != 0], seed),
-        effect=None if np.ptp(numbers) < _SAME else float(mean.value / numbers.std(ddof=1)),
-        seeds={one: _mean_of(a, b, one) for one in sorted({key[1] for key in shared})},
+        effect=None if np.ptp(numbers) < _ROUNDING_RANGE else float(mean.value / numbers.std(ddof=1)),
+        seeds={arm_seed: _mean_difference_of_seed(a, b, arm_seed) for arm_seed in sorted({key[1] for key in shared})},
     )
 
 
-def _mean_of(a: Mapping[Key, float], b: Mapping[Key, float], seed: int) -> float:
+def _mean_difference_of_seed(a: Mapping[TextSeed, float], b: Mapping[TextSeed, float], seed: int) -> float:
     """Return the mean difference of one seed; sums are exact, so that the order of the rows does not matter."""
-    of_seed = [a[key] - b[key] for key in a if key in b and key[1] == seed]
-    return math.fsum(of_seed) / len(of_seed)
+    differences = [a[key] - b[key] for key in a if key in b and key[1] == seed]
+    return math.fsum(differences) / len(differences)
 
 
 def _sign_flip(differences: Any, seed: int) -> float:
@@ -89,19 +89,19 @@ def _sign_flip(differences: Any, seed: int) -> float:
     from scipy.stats import monte_carlo_test, permutation_test
 
     if 2 ** len(differences) <= PERMUTATIONS:
-        every = permutation_test(
+        result = permutation_test(
             (differences,), np.sum, permutation_type="samples", vectorized=True, n_resamples=PERMUTATIONS
         )
-        return float(every.pvalue)
-    # The same test with drawn flips. What is drawn are the signs, not the texts: one matrix product a batch, where
+        return float(result.pvalue)
+    # The same test with random flips. Only the signs are drawn, so that a batch is one matrix product, where
     # permutation_test exchanges the two signs text by text (70 times slower for 1000 texts).
-    luck = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
 
     def signs(size: tuple[int, int]) -> Any:
-        bits = np.frombuffer(luck.bytes(size[0] * math.ceil(size[1] / 8)), np.uint8).reshape(size[0], -1)
+        bits = np.frombuffer(generator.bytes(size[0] * math.ceil(size[1] / 8)), np.uint8).reshape(size[0], -1)
         return np.unpackbits(bits, axis=1, count=size[1]) * 2.0 - 1.0
 
-    found = monte_carlo_test(
+    result = monte_carlo_test(
         np.ones(len(differences)),
         signs,
         lambda drawn, axis: drawn @ differences,
@@ -109,10 +109,10 @@ def _sign_flip(differences: Any, seed: int) -> float:
         n_resamples=PERMUTATIONS,
         batch=500,
     )
-    return float(found.pvalue)
+    return float(result.pvalue)
 
 
-def discordant(a: Mapping[Key, bool | float], b: Mapping[Key, bool | float]) -> Discordant | None:
+def discordant(a: Mapping[TextSeed, bool | float], b: Mapping[TextSeed, bool | float]) -> Discordant | None:
     """Return on how many texts each arm is ahead, with McNemar's exact test (McNemar 1947).
 
     The unit is the text: under several seeds the arm is ahead that has it right under more of them, and texts

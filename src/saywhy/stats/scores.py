@@ -1,4 +1,4 @@
-"""The score: excess as a share of what the best word could do; and excess as graded by the start model."""
+"""The score: excess as a share of (ceiling - floor); and excess as graded by the start model."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from saywhy.records import Grid, Row, Table
+from saywhy.records import CounterfactualGrid, Row, Table
 from saywhy.stats.intervals import Interval, by_text, mean_interval, per_text, percentiles, resampled_sums
-from saywhy.stats.paired import Key
+from saywhy.stats.paired import TextSeed
 
-MIN_ROOM = 0.01
+LEAST_MEAN_ROOM = 0.01
 """Least mean of (ceiling - floor) for which a score is a number rather than a division by nearly nothing."""
 
-FLIPPABLE = 30
+LEAST_FLIPPABLE_TEXTS = 30
 """Least number of texts that can flip for the score's interval to be trusted."""
 
-EITHER = 5
+LEAST_HITS_AND_MISSES = 5
 """Least number of hits, and of misses, among the texts that can flip."""
 
 
@@ -24,64 +24,66 @@ def score(rows: Sequence[Row], seed: int = 0) -> Interval:
     """Return sum of excess / sum of (ceiling - floor): 0 is a random word, 1 the best that one could do.
 
     The ratio is recomputed in each bootstrap resample of the texts. The value is None where (nearly) no text
-    can flip; the bounds are None where more than 1 % of the resamples have that fate, and in ``doubt`` where the
-    interval is known not to cover (``FLIPPABLE`` and ``EITHER`` were chosen by simulation: tests/test_coverage.py).
+    can flip; the bounds are None where that holds for more than 1 % of the resamples, and in ``doubt`` where the
+    interval is known not to cover (both limits were chosen by simulation: tests/stats/test_coverage.py).
     """
-    top = per_text(rows, lambda row: row.excess)
-    room = per_text(rows, lambda row: row.ceiling - row.floor)
-    texts = list(top)
+    excess_by_text = per_text(rows, lambda row: row.excess)
+    room_by_text = per_text(rows, lambda row: row.ceiling - row.floor)
+    texts = list(excess_by_text)
     n = len(texts)
     if not texts:
         return Interval(None, None, None, 0, "no rows")
-    tops, rooms = np.array([top[t] for t in texts]), np.array([room[t] for t in texts])
-    if rooms.mean() < MIN_ROOM:
+    excesses = np.array([excess_by_text[text] for text in texts])
+    rooms = np.array([room_by_text[text] for text in texts])
+    if rooms.mean() < LEAST_MEAN_ROOM:
         reason = f"hardly any text can flip (mean ceiling - floor {rooms.mean():.3f})"
         return Interval(None, None, None, n, reason)
-    value = float(tops.sum() / rooms.sum())
+    value = float(excesses.sum() / rooms.sum())
     if n == 1:
         return Interval(value, None, None, 1, "one text has no interval")
-    top_sums, room_sums = resampled_sums(tops, seed), resampled_sums(rooms, seed)
-    enough = room_sums > MIN_ROOM * n / 10
-    if enough.mean() < 0.99:
+    excess_sums, room_sums = resampled_sums(excesses, seed), resampled_sums(rooms, seed)
+    has_room = room_sums > LEAST_MEAN_ROOM * n / 10
+    if has_room.mean() < 0.99:
         return Interval(value, None, None, n, "too few texts can flip for an interval")
-    low, high = percentiles(top_sums[enough] / room_sums[enough])
-    return Interval(value, low, high, n, doubt=_doubt(rows, room))
+    low, high = percentiles(excess_sums[has_room] / room_sums[has_room])
+    return Interval(value, low, high, n, doubt=_score_doubt(rows, room_by_text))
 
 
-def _doubt(rows: Sequence[Row], room: Mapping[str, float]) -> str | None:
-    """Say why the interval is not to be trusted: few texts carry the ratio, or nearly all of them do the same."""
-    hits = per_text((row for row in rows if room[row.id] > 0), lambda row: float(row.hit))
-    able, hit = len(hits), sum(hits.values())
-    if able < FLIPPABLE:
-        return f"{able} texts can flip, {FLIPPABLE} are needed"
-    if min(hit, able - hit) < EITHER:
-        name = "hits" if hit < able - hit else "misses"
-        return f"{min(hit, able - hit):.3g} {name} among the {able} texts that can flip, {EITHER} are needed"
+def _score_doubt(rows: Sequence[Row], room_by_text: Mapping[str, float]) -> str | None:
+    """Return why the interval is not to be trusted: few texts carry the ratio, or nearly all have the same hit."""
+    hits = per_text((row for row in rows if room_by_text[row.id] > 0), lambda row: float(row.hit))
+    flippable, hit_count = len(hits), sum(hits.values())
+    if flippable < LEAST_FLIPPABLE_TEXTS:
+        return f"{flippable} texts can flip, {LEAST_FLIPPABLE_TEXTS} are needed"
+    if min(hit_count, flippable - hit_count) < LEAST_HITS_AND_MISSES:
+        name = "hits" if hit_count < flippable - hit_count else "misses"
+        rarer = min(hit_count, flippable - hit_count)
+        return f"{rarer:.3g} {name} among the {flippable} texts that can flip, {LEAST_HITS_AND_MISSES} are needed"
     return None
 
 
 def score_on_flippable(rows_a: Sequence[Row], rows_b: Sequence[Row], seed: int = 0) -> tuple[Interval, Interval]:
     """Return the two arms' scores on the (text, seed) pairs that can flip (ceiling) in both arms."""
-    able_a, able_b = ({(r.id, r.seed) for r in rows if r.ceiling} for rows in (rows_a, rows_b))
-    both = able_a & able_b
-    if not both:
-        none = Interval(None, None, None, 0, "no text can flip in both arms")
-        return none, none
-    kept = [[row for row in rows if (row.id, row.seed) in both] for rows in (rows_a, rows_b)]
-    return score(kept[0], seed), score(kept[1], seed)
+    flippable_a, flippable_b = ({(row.id, row.seed) for row in rows if row.ceiling} for rows in (rows_a, rows_b))
+    shared = flippable_a & flippable_b
+    if not shared:
+        no_score = Interval(None, None, None, 0, "no text can flip in both arms")
+        return no_score, no_score
+    shared_rows = [[row for row in rows if (row.id, row.seed) in shared] for rows in (rows_a, rows_b)]
+    return score(shared_rows[0], seed), score(shared_rows[1], seed)
 
 
 def start_graded(
-    rows: Sequence[Row], tables: Mapping[Key, Table], grids: Mapping[Key, Grid], seed: int = 0
+    rows: Sequence[Row], tables: Mapping[TextSeed, Table], grids: Mapping[TextSeed, CounterfactualGrid], seed: int = 0
 ) -> Interval:
     """Return the excess of one-word explanations as graded by the frozen start model.
 
     An attribution or redaction hits if taking its word out changes the *start model's* own label; a counterfactual if
-    its edit brings the named label about there. The mean hit of the start model's table (grid) is subtracted. Invalid
-    rows are no hits. A model that only became brittle gains nothing here.
+    its edit changes that label to the named one. The mean hit of the start model's table (grid) is subtracted.
+    Invalid rows are no hits. A model that only became brittle gains nothing here.
 
-    Left out is what the start model's files do not tell: counterfactuals towards another label than the start model's
-    own runner-up, and those that insert a word outside the pinned list.
+    Counterfactuals that the start model's grid does not hold are left out: those towards another label than the start
+    model's own runner-up, and those that insert a word outside the pinned list.
 
     Args:
         rows: Rows of one cell.
@@ -91,15 +93,15 @@ def start_graded(
     """
     graded = []
     for row in rows if all(row.setting == "one-word" for row in rows) else ():
-        found = _of_grid(row, grids) if row.style == "counterfactual" else _of_table(row, tables)
-        if found is not None:
-            graded.append((row.id, found))
+        excess = _excess_in_grid(row, grids) if row.style == "counterfactual" else _excess_in_table(row, tables)
+        if excess is not None:
+            graded.append((row.id, excess))
     if not graded:
         return Interval(None, None, None, 0, "no one-word row that the start model can grade")
     return mean_interval(by_text(graded).values(), seed)
 
 
-def _of_table(row: Row, tables: Mapping[Key, Table]) -> float | None:
+def _excess_in_table(row: Row, tables: Mapping[TextSeed, Table]) -> float | None:
     """Return the excess of an attribution or redaction in the start model's table; None if there is none."""
     table = tables.get((row.id, row.seed))
     if table is None or not table.words:
@@ -108,8 +110,8 @@ def _of_table(row: Row, tables: Mapping[Key, Table]) -> float | None:
     return float(row.valid and bool(row.words) and hits.get(row.words[0], False)) - table.floor()
 
 
-def _of_grid(row: Row, grids: Mapping[Key, Grid]) -> float | None:
-    """Return the excess of a counterfactual in the start model's grid; None if the grid does not tell."""
+def _excess_in_grid(row: Row, grids: Mapping[TextSeed, CounterfactualGrid]) -> float | None:
+    """Return the excess of a counterfactual in the start model's grid; None if it is not in the grid."""
     grid = grids.get((row.id, row.seed))
     if grid is None or not grid.words or grid.named != row.named:
         return None

@@ -1,4 +1,4 @@
-"""A bank of the same study, made elsewhere: what it has is not done again, and ``saywhy join`` puts both together."""
+"""Banks of one study: what a bank beside a study has is not done again; and what banks of one study must share."""
 
 from __future__ import annotations
 
@@ -6,61 +6,138 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from saywhy.bank.release import portable
-from saywhy.folders.store import existing, read_lines
+from saywhy.bank.release import is_bank, portable
+from saywhy.config import current_names
+from saywhy.folders.store import existing_file, read_lines, read_object
 from saywhy.models.spec import weights_fingerprint
+from saywhy.records import SaywhyError
 from saywhy.runs.run import AUDIT_FILES, DECIDED_FILES
-from saywhy.study.expand import Asked, Audit
-from saywhy.study.same import read_bank, refuse_another
-from saywhy.study.steps import Step, place_of
+from saywhy.settings import differences
+from saywhy.study.expand import AuditKey, AuditRequest
+from saywhy.study.frozen import read_frozen, settled_hash
+from saywhy.study.plan import MACHINE_SETTINGS
+from saywhy.study.steps import StudyStep, folder_of_step
+
+StudyManifest = Mapping[str, Any]
+"""The content of ``study.json``, or of the part of it that is about one machine."""
+
+FREE_PLAN_KEYS = ("blocks", "about", "data")
+"""Keys in which two plans of one study may differ: blocks may be added, and the texts' hashes tell the data."""
 
 
-class Beside:
+class BankBeside:
     """A bank beside a study.
 
     Attributes:
         bank: Its folder.
-        wanted: What each audit of the study asks for.
-        adapters: Fingerprints of the adapters that it was made with, by ``ARM, seed N``.
+        requests: What each audit of the study asks for.
+        adapters: Fingerprints of the adapters that the bank was made with, by ``ARM, seed N``.
     """
 
-    def __init__(self, bank: Path, study: Mapping[str, Any], frozen: str, wanted: Mapping[Audit, Asked]) -> None:
-        """Open ``bank``, which must be of the study that ``study`` (its ``study.json``) tells of.
+    def __init__(
+        self, bank: Path, manifest: Mapping[str, Any], frozen: str, requests: Mapping[AuditKey, AuditRequest]
+    ) -> None:
+        """Open ``bank``, which must be of the study whose ``study.json`` is ``manifest``.
 
         Raises:
             SaywhyError: If it is no bank, of another study, or of this one made otherwise.
         """
-        told = read_bank(bank)
-        refuse_another({**portable(study), "frozen": frozen}, told, "this study", f"beside={bank}")
-        self.bank, self.wanted = bank, wanted
+        bank_manifest = read_bank(bank)
+        refuse_other_study({**portable(manifest), "frozen": frozen}, bank_manifest, "this study", f"beside={bank}")
+        self.bank, self.requests = bank, requests
         self.adapters: dict[str, str] = {}
-        for one in (told, *told.get("machines", ())):
-            self.adapters = {**one.get("adapters", {}), **self.adapters}
-        self._asked: dict[Step, set[tuple[str, str, str]]] = {}
+        for machine in (bank_manifest, *bank_manifest.get("machines", ())):
+            self.adapters = {**machine.get("adapters", {}), **self.adapters}
+        self._audited: dict[StudyStep, set[tuple[str, str, str]]] = {}
 
-    def has(self, step: Step) -> bool:
-        """Whether the bank has all that a step is for; a training it has not, adapters stay at home."""
+    def has(self, step: StudyStep) -> bool:
+        """Whether the bank has the results of a step; of a training never, since banks have no adapters."""
         if step.kind == "train":
             return False
-        place = self.bank / place_of(step)
+        folder = self.bank / folder_of_step(step)
         if step.kind == "keep":
-            return (place / "retention.json").is_file()
-        there = all(existing(place / f"{name}.jsonl") for name in (*AUDIT_FILES, *DECIDED_FILES))
-        return there and (step.kind == "show" or self._covers(step, place))
+            return (folder / "retention.json").is_file()
+        has_files = all(existing_file(folder / f"{name}.jsonl") for name in (*AUDIT_FILES, *DECIDED_FILES))
+        return has_files and (step.kind == "show" or self._covers(step, folder))
 
-    def _covers(self, step: Step, place: Path) -> bool:
+    def _covers(self, step: StudyStep, folder: Path) -> bool:
         """Whether the rows of an audit have all styles, settings and readouts that are asked for now."""
-        if step not in self._asked:
-            rows = read_lines(place / "rows.jsonl", "style", "setting", "readout")
-            self._asked[step] = {(row["style"], row["setting"], row["readout"]) for row in rows}
-        return self._asked[step] >= set(self.wanted[step.arm, step.seed, step.task].ways())
+        if step not in self._audited:
+            rows = read_lines(folder / "rows.jsonl", "style", "setting", "readout")
+            self._audited[step] = {(row["style"], row["setting"], row["readout"]) for row in rows}
+        return self._audited[step] >= set(self.requests[step.arm, step.seed, step.task].combinations())
 
-    def otherwise(self, arm: str, seed: int, adapter: Path) -> str | None:
-        """Return what to say if ``adapter`` is not the one that the bank was made with; None if it is, or none was."""
-        known = self.adapters.get(f"{arm}, seed {seed}")
-        if known in (None, weights_fingerprint(adapter)):
+    def retraining_note(self, arm: str, seed: int, adapter: Path) -> str | None:
+        """Return a note that ``adapter`` is not the one the bank was made with; None if it is or the bank has none."""
+        fingerprint = self.adapters.get(f"{arm}, seed {seed}")
+        if fingerprint in (None, weights_fingerprint(adapter)):
             return None
         return (
             f"{arm}, seed {seed}: trained again, it is not bit for bit the one of {self.bank} (another machine, other "
             "versions); what goes on from it here goes on from this one"
         )
+
+
+def read_bank(bank: Path) -> dict[str, Any]:
+    """Return the ``study.json`` of a bank; under ``frozen`` the hash of its confirmatory part.
+
+    Raises:
+        SaywhyError: If it is no bank of a study in which something was frozen, or is damaged.
+    """
+    if not is_bank(bank) or not (bank / "study.json").is_file():
+        raise SaywhyError(f"{bank} is no bank of a study: give what saywhy release wrote")
+    if not (bank / "frozen.json").is_file():
+        raise SaywhyError(f"{bank} has no frozen.json: nothing was audited in it yet")
+    return read_objects(bank / "study.json", "plan", "arms", "seconds", "model") | {
+        "frozen": settled_hash(read_frozen(bank / "frozen.json"))
+    }
+
+
+def read_objects(path: Path, *keys: str) -> dict[str, Any]:
+    """Read a JSON object that holds objects under ``keys``.
+
+    Raises:
+        SaywhyError: If it does not.
+    """
+    manifest = read_object(path, *keys)
+    if damaged := [key for key in keys if not isinstance(manifest[key], dict)]:
+        raise SaywhyError(f"{path} is damaged ('{damaged[0]}' is no object): restore it")
+    return manifest
+
+
+def refuse_other_study(first: StudyManifest, second: StudyManifest, first_name: object, second_name: object) -> None:
+    """Refuse the manifest of another study, or of this one made otherwise; messages call the two by the names.
+
+    Raises:
+        SaywhyError: If the two differ in the frozen part, the model, the sentences, the schema, the plan (but for
+            ``FREE_PLAN_KEYS``), or the recipe of an arm that both have.
+    """
+    for difference, first_value, second_value in (
+        ("was frozen otherwise", first["frozen"], second["frozen"]),
+        ("is of another model", first["model"].get("fingerprint"), second["model"].get("fingerprint")),
+        ("was asked with other sentences", first.get("prompts"), second.get("prompts")),
+        ("has another form", first.get("schema"), second.get("schema")),
+    ):
+        if first_value != second_value:
+            raise SaywhyError(f"{second_name} {difference} than {first_name}: only banks of one study fit together")
+    if changed := differences(_comparable_plan(first), _comparable_plan(second)):
+        raise SaywhyError(f"{second_name} has another plan than {first_name} ({'; '.join(changed)})")
+    for arm in sorted(set(first["arms"]) & set(second["arms"])):
+        recipes = [
+            {**recipe, "with": current_names(recipe.get("with", {}))}
+            for recipe in (first["arms"][arm], second["arms"][arm])
+        ]
+        if changed := differences(*recipes):
+            raise SaywhyError(f"{second_name} has another {arm} than {first_name} ({'; '.join(changed)})")
+
+
+def _comparable_plan(manifest: StudyManifest) -> dict[str, Any]:
+    """Return the part of a plan that all banks of one study share."""
+    plan = {key: value for key, value in current_plan(manifest["plan"]).items() if key not in FREE_PLAN_KEYS}
+    return plan | {"with": {key: value for key, value in plan["with"].items() if key not in MACHINE_SETTINGS}}
+
+
+def current_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plan as ``study.json`` holds it, with its settings under the names of today."""
+    blocks = [{**block, "with": current_names(block.get("with") or {})} for block in plan.get("blocks", ())]
+    return {**plan, "with": current_names(plan.get("with") or {}), "blocks": blocks}

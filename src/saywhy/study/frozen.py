@@ -1,4 +1,4 @@
-"""What is decided before the first audit, and its hash."""
+"""The frozen part of a study: what is decided before the first audit, and its hash."""
 
 from __future__ import annotations
 
@@ -7,53 +7,58 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.arms import task_name
+from saywhy.config import current_names
 from saywhy.folders.store import read_object, write_json
-from saywhy.processes import first
-from saywhy.records import SaywhyError
-from saywhy.report.study.frozen import digest
-from saywhy.study.expand import cells, settings
-from saywhy.study.plan import MACHINE, Plan
+from saywhy.processes import is_first_process
+from saywhy.records import ACCEPTED_LOSS, SaywhyError
+from saywhy.report.study.frozen import frozen_digest
+from saywhy.study.expand import confirmatory_cells, task_settings
+from saywhy.study.plan import MACHINE_SETTINGS, StudyPlan
 
-TESTS = {
+CONFIRMATORY_TESTS = {
     "difference": "mean excess of the arm minus that of its control, paired on the same texts, averaged over seeds",
     "interval": "95 %, bootstrap over texts",
     "p": "sign-flip permutation over texts, two-sided",
     "correction": "Holm over the cells",
     "alpha": 0.05,
-    "accuracy_loss": 0.02,
-    "agreement_loss": 0.02,
+    "accuracy_loss": ACCEPTED_LOSS,
+    "agreement_loss": ACCEPTED_LOSS,
 }
-"""How the confirmatory cells are tested, and how much a trained model may lose."""
+"""How the confirmatory cells are tested, and how much accuracy and agreement a trained model may lose."""
 
 
-def confirmatory(plan: Plan) -> dict[str, Any]:
-    """Return the confirmatory part of a plan: cells, exclusions, tests, texts, and the hash of all that."""
-    config = settings(plan)
-    by_task = {task_name(task): settings(plan, task) for task in plan.known}
+def frozen_part(plan: StudyPlan) -> dict[str, Any]:
+    """Return the frozen part of a plan: confirmatory cells, exclusions, settings, texts, tests, bars, and its hash."""
+    config = task_settings(plan)
+    config_of_task = {task_name(task): task_settings(plan, task) for task in plan.all_tasks}
     part: dict[str, Any] = {
-        "cells": cells(plan),
+        "cells": confirmatory_cells(plan),
         "exclusions": {
-            "most_words": {task: one.most_words for task, one in by_task.items()},
+            "most_words": {task: task_config.most_words for task, task_config in config_of_task.items()},
             "set_aside": "texts that do not fit the context or have fewer than two words; the same in every arm",
         },
         "model": plan.model,
-        "settings": {key: value for key, value in plan.with_.items() if key not in MACHINE},
+        "settings": {key: value for key, value in plan.with_.items() if key not in MACHINE_SETTINGS},
         "texts": {
             "split": config.split,
-            "rows": {task: one.rows for task, one in by_task.items()},
-            "decide_rows": {task: one.decide_rows for task, one in by_task.items()},
+            "rows": {task: task_config.rows for task, task_config in config_of_task.items()},
+            "decide_rows": {task: task_config.decide_rows for task, task_config in config_of_task.items()},
             "data_seed": config.data_seed,
         },
-        "tests": TESTS,
-        "bars": [one.model_dump(mode="json") for one in plan.bars],
+        "tests": CONFIRMATORY_TESTS,
+        "bars": [bar.model_dump(mode="json") for bar in plan.bars],
     }
-    return {"hash": digest(part), **part}
+    return {"hash": frozen_digest(part), **part}
 
 
-def settled(frozen: Mapping[str, Any]) -> str:
-    """Return the hash of what is frozen but for how a machine computes, which a part of before may hold."""
-    rest = {key: value for key, value in (frozen.get("settings") or {}).items() if key not in MACHINE}
-    return digest({**frozen, "settings": rest} if "settings" in frozen else frozen)
+def settled_hash(frozen: Mapping[str, Any]) -> str:
+    """Return the hash of a frozen part with its settings under the names of today.
+
+    Settings of how a machine computes, which an older version froze too, are left out.
+    """
+    settings = current_names(frozen.get("settings") or {})
+    hashed = {key: value for key, value in settings.items() if key not in MACHINE_SETTINGS}
+    return frozen_digest({**frozen, "settings": hashed} if "settings" in frozen else frozen)
 
 
 def read_frozen(path: Path) -> dict[str, Any]:
@@ -62,27 +67,27 @@ def read_frozen(path: Path) -> dict[str, Any]:
     Raises:
         SaywhyError: If it was edited.
     """
-    kept = read_object(path, "hash")
-    if kept["hash"] != digest(kept):
+    frozen = read_object(path, "hash")
+    if frozen["hash"] != frozen_digest(frozen):
         raise SaywhyError(f"{path} was edited after it was frozen: restore it, or begin anew with out=FOLDER")
-    return kept
+    return frozen
 
 
-def freeze(plan: Plan, out: Path) -> str:
+def freeze_plan(plan: StudyPlan, out: Path) -> str:
     """Write ``frozen.json``, once; return its hash.
 
     Raises:
         SaywhyError: If the folder holds another confirmatory part, or one that was edited.
     """
-    now = confirmatory(plan)
+    planned = frozen_part(plan)
     path = out / "frozen.json"
-    if not path.is_file() and first():
-        write_json(path, now)
-    kept = read_frozen(path) if path.is_file() else now
-    if settled(kept) != now["hash"]:
-        changed = [key for key in now if kept.get(key) != now[key] and key != "hash"]
+    if not path.is_file() and is_first_process():
+        write_json(path, planned)
+    frozen = read_frozen(path) if path.is_file() else planned
+    if settled_hash(frozen) != planned["hash"]:
+        changed = [key for key in planned if frozen.get(key) != planned[key] and key != "hash"]
         raise SaywhyError(
             f"the confirmatory part of study {plan.name} was changed after its start ({', '.join(changed)}): "
             "restore the file, or begin anew with out=FOLDER"
         )
-    return str(kept["hash"])
+    return str(frozen["hash"])

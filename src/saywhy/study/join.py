@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.bank.release import is_bank
-from saywhy.config import differences, told
-from saywhy.folders.store import existing, placed, read_lines, write_json
+from saywhy.folders.store import existing_file, read_lines, replacing_folder, write_json
 from saywhy.records import SaywhyError
-from saywhy.study.plan import MACHINE
-from saywhy.study.same import Told, read_bank, read_objects, refuse_another
+from saywhy.settings import differences, with_defaults
+from saywhy.study.beside import StudyManifest, read_bank, read_objects, refuse_other_study
+from saywhy.study.plan import MACHINE_SETTINGS
 
-MAY_DIFFER = ("readouts", "data", "replay", *MACHINE)
-"""Settings of a task's run that a bank may have otherwise: each audit says what it asks, hashes say which data."""
+FREE_RUN_SETTINGS = ("readouts", "data", "replay", *MACHINE_SETTINGS)
+"""Settings of a task's run that may differ between banks: audits have readouts of their own, hashes tell the data."""
 
 MACHINE_FACTS = ("git", "versions", "model")
-"""What ``study.json`` says of the machine and the code that made it."""
+"""Keys of ``study.json`` on the machine and the code that made it."""
 
 
-def join(banks: Sequence[Path], out: Path) -> Path:
+def join_banks(banks: Sequence[Path], out: Path) -> Path:
     """Write one bank with all that ``banks`` have.
 
-    Of an arm that several have, the fullest counts, of equals the first; the joint plan is the first one's.
+    Of an arm that several have, the fullest is taken, of equals the first; the joint plan is that of the first bank.
 
     Args:
         banks: Released banks of one study, two or more.
@@ -34,26 +34,26 @@ def join(banks: Sequence[Path], out: Path) -> Path:
         ``out``, made absolute.
 
     Raises:
-        SaywhyError: If they are no banks of one study (``grid.same``), or if the settings, the question, the data or
-            the texts of a task differ. Nothing is written then.
+        SaywhyError: If they are no banks of one study (``refuse_other_study``), or if the settings, the question, the
+            data or the texts of a task differ. Nothing is written then.
     """
     banks, out = [bank.resolve() for bank in banks], out.resolve()
-    _refuse_places(banks, out)
+    _refuse_bank_folders(banks, out)
     manifests = [read_bank(bank) for bank in banks]
     for bank, manifest in zip(banks[1:], manifests[1:], strict=True):
-        refuse_another(manifests[0], manifest, banks[0], bank)
-    with placed(out, "bank", is_bank) as part:
-        write_json(part / "study.json", _joint(banks, manifests))
-        shutil.copyfile(banks[0] / "frozen.json", part / "frozen.json")
-        for run in sorted({found.parent.relative_to(bank) for bank in banks for found in bank.rglob("run.json")}):
-            _join_runs([bank / run for bank in banks if (bank / run / "run.json").is_file()], part / run)
+        refuse_other_study(manifests[0], manifest, banks[0], bank)
+    with replacing_folder(out, "bank", is_bank) as folder:
+        write_json(folder / "study.json", _joint_manifest(banks, manifests))
+        shutil.copyfile(banks[0] / "frozen.json", folder / "frozen.json")
+        for run in sorted({file.parent.relative_to(bank) for bank in banks for file in bank.rglob("run.json")}):
+            _join_runs([bank / run for bank in banks if (bank / run / "run.json").is_file()], folder / run)
         for bank in banks:
-            _take_over(bank.glob("models/seed-*/*/*.json"), bank, part)
+            _copy_missing_files(bank.glob("models/seed-*/*/*.json"), bank, folder)
     return out
 
 
-def _refuse_places(banks: Sequence[Path], out: Path) -> None:
-    """Refuse folders within each other, one bank given twice, or only one."""
+def _refuse_bank_folders(banks: Sequence[Path], out: Path) -> None:
+    """Refuse folders within each other, a bank given twice, or only one bank."""
     if len(set(banks)) < 2 or len(set(banks)) < len(banks):
         raise SaywhyError("give two banks or more, each once, and behind them where the joint one goes")
     for bank in banks:
@@ -61,105 +61,112 @@ def _refuse_places(banks: Sequence[Path], out: Path) -> None:
             raise SaywhyError(f"{out} and {bank} lie within each other: give another folder for the joint bank")
 
 
-def _joint(banks: Sequence[Path], manifests: Sequence[Told]) -> dict[str, Any]:
-    """Return the joint ``study.json``: which machine did what stands under ``machines``."""
+def _joint_manifest(banks: Sequence[Path], manifests: Sequence[StudyManifest]) -> dict[str, Any]:
+    """Return the joint ``study.json``, with what each machine did under ``machines``."""
     machines: list[dict[str, Any]] = []
     for bank, manifest in zip(banks, manifests, strict=True):
-        for one in manifest.get("machines") or [_machine(bank, manifest)]:
-            known = [other for other in machines if _facts(other) == _facts(one)]
-            if known:  # the same machine at another time, or one like it
-                known[0].update(_machines_work(known[0], one))
+        for machine in manifest.get("machines") or [_machine_entry(bank, manifest)]:
+            alike = [listed for listed in machines if _facts_of_machine(listed) == _facts_of_machine(machine)]
+            if alike:  # the same machine at another time, or one like it
+                alike[0].update(_joint_machine_work(alike[0], machine))
             else:
-                machines.append(dict(one))
-    rest = {key: value for key, value in manifests[0].items() if key not in ("adapters", "frozen")}
-    joint = {key: _union(manifest[key] for manifest in manifests) for key in ("arms", "seconds")}
-    return {**rest, **joint, "machines": machines}
+                machines.append(dict(machine))
+    kept = {key: value for key, value in manifests[0].items() if key not in ("adapters", "frozen")}
+    joint = {key: _merged_objects(manifest[key] for manifest in manifests) for key in ("arms", "seconds")}
+    return {**kept, **joint, "machines": machines}
 
 
-def _machine(bank: Path, manifest: Told) -> dict[str, Any]:
-    """Return what a bank that was not joined says of the machine that made it."""
+def _machine_entry(bank: Path, manifest: StudyManifest) -> dict[str, Any]:
+    """Return the entry of ``machines`` for a bank that was not joined: it was made on one."""
     arms: dict[str, set[str]] = {}
     for rows in bank.glob("tasks/*/seed-*/*/rows.jsonl*"):
         arms.setdefault(rows.parent.parent.name.removeprefix("seed-"), set()).add(rows.parent.name)
     audited = {seed: sorted(names) for seed, names in sorted(arms.items())}
-    return {"audited": audited, **_facts(manifest), "adapters": manifest.get("adapters", {})}
+    return {"audited": audited, **_facts_of_machine(manifest), "adapters": manifest.get("adapters", {})}
 
 
-def _facts(told: Told) -> dict[str, Any]:
-    return {key: told[key] for key in MACHINE_FACTS if key in told}
+def _facts_of_machine(manifest: StudyManifest) -> dict[str, Any]:
+    """Return the facts on the machine."""
+    return {key: manifest[key] for key in MACHINE_FACTS if key in manifest}
 
 
-def _machines_work(one: Told, two: Told) -> dict[str, Any]:
-    seeds = sorted({*one["audited"], *two["audited"]})
+def _joint_machine_work(first: StudyManifest, second: StudyManifest) -> dict[str, Any]:
+    """Return the audited arms by seed and the adapters of two entries of one machine."""
+    seeds = sorted({*first["audited"], *second["audited"]})
     return {
-        "audited": {seed: sorted({*one["audited"].get(seed, ()), *two["audited"].get(seed, ())}) for seed in seeds},
-        "adapters": _union((one["adapters"], two["adapters"])),
+        "audited": {
+            seed: sorted({*first["audited"].get(seed, ()), *second["audited"].get(seed, ())}) for seed in seeds
+        },
+        "adapters": _merged_objects((first["adapters"], second["adapters"])),
     }
 
 
-def _union(every: Iterable[Told]) -> dict[str, Any]:
-    """Return all entries, the first one's where several have one."""
-    found: dict[str, Any] = {}
-    for one in every:
-        found = {**one, **found}
-    return found
+def _merged_objects(objects: Iterable[StudyManifest]) -> dict[str, Any]:
+    """Merge objects; of a key that several have, the first value is taken."""
+    merged: dict[str, Any] = {}
+    for entries in objects:
+        merged = {**entries, **merged}
+    return merged
 
 
-def _join_runs(runs: Sequence[Path], part: Path) -> None:
-    """Join the runs of one task."""
+def _join_runs(runs: Sequence[Path], out: Path) -> None:
+    """Join the runs of one task, one of each bank that has it, into the folder ``out``."""
     manifests = [read_objects(run / "run.json", "config") for run in runs]
     for run, manifest in zip(runs[1:], manifests[1:], strict=True):
         _refuse_other_run(runs[0], manifests[0], run, manifest)
-    # Seconds here are of stages over all seeds: study.json has those of each step.
+    # The seconds in run.json are of stages over all seeds: those of each step stand in study.json.
     joint = {key: value for key, value in manifests[0].items() if key != "seconds"}
     for key in ("donor", "counts"):
-        if any(key in one for one in manifests):
-            joint[key] = _union(one.get(key) or {} for one in manifests)
+        if any(key in manifest for manifest in manifests):
+            joint[key] = _merged_objects(manifest.get(key) or {} for manifest in manifests)
     arms = list(dict.fromkeys(arm for manifest in manifests for arm in manifest.get("arms", ())))
-    write_json(part / "run.json", {**joint, "arms": arms, "pinned": _pinned(manifests)})
+    write_json(out / "run.json", {**joint, "arms": arms, "pinned": _joint_pinned_words(manifests)})
     for name in ("texts.jsonl", "set_aside.jsonl"):
-        if file := existing(runs[0] / name):
-            _take_over([file], runs[0], part)
-    for place in sorted({arm.relative_to(run) for run in runs for arm in run.glob("seed-*/*/")}):
-        there = [run / place for run in runs if (run / place).is_dir()]
-        shutil.copytree(max(there, key=_fullness), part / place)
+        if file := existing_file(runs[0] / name):
+            _copy_missing_files([file], runs[0], out)
+    for arm in sorted({folder.relative_to(run) for run in runs for folder in run.glob("seed-*/*/")}):
+        arm_folders = [run / arm for run in runs if (run / arm).is_dir()]
+        shutil.copytree(max(arm_folders, key=_arm_fullness), out / arm)
     for run in runs:
-        _take_over((file for file in run.glob("seed-*/*") if file.is_file()), run, part)
+        _copy_missing_files((file for file in run.glob("seed-*/*") if file.is_file()), run, out)
 
 
-def _refuse_other_run(first: Path, mine: Told, run: Path, theirs: Told) -> None:
+def _refuse_other_run(first_run: Path, first_manifest: StudyManifest, run: Path, manifest: StudyManifest) -> None:
     """Refuse a run of other settings, another question or other texts."""
-    if changed := differences(told(mine["config"]), told(theirs["config"]), MAY_DIFFER):
-        raise SaywhyError(f"{run} has other settings than {first} ({'; '.join(changed)})")
-    for what in ("task", "data"):
-        if changed := differences(mine.get(what) or {}, theirs.get(what) or {}):
-            raise SaywhyError(f"{run} is of other {what} than {first} ({'; '.join(changed)})")
+    if changed := differences(
+        with_defaults(first_manifest["config"]), with_defaults(manifest["config"]), FREE_RUN_SETTINGS
+    ):
+        raise SaywhyError(f"{run} has other settings than {first_run} ({'; '.join(changed)})")
+    for key in ("task", "data"):
+        if changed := differences(first_manifest.get(key) or {}, manifest.get(key) or {}):
+            raise SaywhyError(f"{run} is of other {key} than {first_run} ({'; '.join(changed)})")
     for name in ("texts.jsonl", "set_aside.jsonl"):
-        if _lines(run / name) != _lines(first / name):
-            raise SaywhyError(f"{run} has other texts than {first}: {name} differs")
+        if _lines_if_any(run / name) != _lines_if_any(first_run / name):
+            raise SaywhyError(f"{run} has other texts than {first_run}: {name} differs")
 
 
-def _pinned(manifests: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return the words that counterfactuals may insert: a bank knows those that its grids tried."""
-    labels = sorted({label for one in manifests for label in one.get("pinned", {})})
+def _joint_pinned_words(manifests: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the pinned words of each label, of which a bank has those that its grids tried."""
+    labels = sorted({label for manifest in manifests for label in manifest.get("pinned", {})})
     return {
-        label: sorted({word for one in manifests for word in one.get("pinned", {}).get(label, ())}) for label in labels
+        label: sorted({word for manifest in manifests for word in manifest.get("pinned", {}).get(label, ())})
+        for label in labels
     }
 
 
-def _fullness(arm: Path) -> tuple[int, int]:
-    """Return how much there is of an arm: it may be calibrated only, half audited, or asked for less."""
-    return len(_lines(arm / "rows.jsonl")), len(list(arm.iterdir()))
+def _arm_fullness(arm: Path) -> tuple[int, int]:
+    """Return how many rows and files an arm has: it may be calibrated only, half audited, or asked for less."""
+    return len(_lines_if_any(arm / "rows.jsonl")), len(list(arm.iterdir()))
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return read_lines(path, "id") if existing(path) else []
+def _lines_if_any(path: Path) -> list[dict[str, Any]]:
+    return read_lines(path, "id") if existing_file(path) else []
 
 
-def _take_over(files: Iterable[Path], base: Path, part: Path) -> None:
-    """Copy what is not there yet."""
+def _copy_missing_files(files: Iterable[Path], base: Path, out: Path) -> None:
+    """Copy those of ``files``, which lie below ``base``, that ``out`` does not have."""
     for file in sorted(files):
-        to = part / file.relative_to(base)
+        to = out / file.relative_to(base)
         if not to.exists():
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, to)

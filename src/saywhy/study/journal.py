@@ -1,4 +1,4 @@
-"""``study.json``: what a study is, how it was made, and how long each step took."""
+"""The manifest of a study, ``study.json``: its plan, how it was made, and the seconds of each step."""
 
 from __future__ import annotations
 
@@ -6,34 +6,41 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from saywhy.arms import Trained, task_name
-from saywhy.config import Config, differences
-from saywhy.folders.lock import LOCK
-from saywhy.folders.store import write_json
-from saywhy.models.spec import Spec
-from saywhy.processes import first
+from saywhy.arms import ArmName, task_name
+from saywhy.config import Config
+from saywhy.folders.lock import LOCK_FILE
+from saywhy.folders.shared import SharedFolder
+from saywhy.folders.store import read_object, write_json
+from saywhy.models.spec import ModelSpec
+from saywhy.processes import is_first_process
 from saywhy.protocol import prompts
-from saywhy.records import SCHEMA, SaywhyError
-from saywhy.runs.manifest import model_facts, revision, versions
-from saywhy.study.expand import asked
-from saywhy.study.plan import Plan
-from saywhy.study.same import read_objects
+from saywhy.records import ROW_SCHEMA, SaywhyError
+from saywhy.runs.manifest import git_revision, model_facts, package_versions
+from saywhy.runs.run import AUDIT_FILES
+from saywhy.settings import differences, resolved, with_defaults
+from saywhy.study.beside import current_plan, read_objects
+from saywhy.study.expand import audit_requests, task_settings
+from saywhy.study.plan import StudyPlan
+from saywhy.study.steps import StudyStep, folder_of_step
+
+SHARED_BY_BLOCKS = ("train_rows", "settings")
+"""Settings that all blocks share: by them texts are drawn, and ``adapted``, from which all arms go on, is trained."""
 
 
-class Journal:
+class StudyJournal:
     """The manifest of a study.
 
     Attributes:
         path: ``study.json``.
-        told: What it holds.
-        before: The plan as it was when the study was left, None for a new one.
+        manifest: Its content.
+        earlier_plan: The plan that the file had; None for a new study.
     """
 
     def __init__(
         self,
         out: Path,
-        plan: Plan,
-        arms: Mapping[str, Mapping[str, Any]],
+        plan: StudyPlan,
+        recipes: Mapping[str, Mapping[str, Any]],
         facts: Callable[[], Mapping[str, Any]],
     ) -> None:
         """Open the study in ``out`` or begin one; nothing is written yet.
@@ -42,61 +49,72 @@ class Journal:
             SaywhyError: If the folder holds another study, this one with other cells, or something else.
         """
         self.path = out / "study.json"
-        self.told: dict[str, Any] = {"schema": SCHEMA, "seconds": {}}
-        self.before: Mapping[str, Any] | None = None
-        now = plan.resolved()
+        self.manifest: dict[str, Any] = {"schema": ROW_SCHEMA, "seconds": {}}
+        self.earlier_plan: Mapping[str, Any] | None = None
+        resolved = plan.resolved()
         if self.path.is_file():
-            self.told = read_objects(self.path, "plan", "seconds")
-            if self.told.get("bank"):
+            self.manifest = read_objects(self.path, "plan", "seconds")
+            if self.manifest.get("bank"):
                 raise SaywhyError(f"{out} is a released bank: say beside={out}, and another folder with out=FOLDER")
-            self.before = self.told["plan"]
-            if changed := _changes(self.told["plan"], now):
+            self.earlier_plan = current_plan(self.manifest["plan"])
+            if changed := _plan_changes(self.earlier_plan, resolved):
                 raise SaywhyError(
-                    f"{out} holds study {self.told['plan'].get('name')}, and the file was changed after its start "
+                    f"{out} holds study {self.manifest['plan'].get('name')}, and the file was changed after its start "
                     f"({changed}): restore it, or begin anew with out=FOLDER"
                 )
-        elif first() and out.exists() and any(not one.name.startswith(LOCK) for one in out.iterdir()):
+        elif (
+            is_first_process() and out.exists() and any(not entry.name.startswith(LOCK_FILE) for entry in out.iterdir())
+        ):
             raise SaywhyError(f"{out} is no study and not empty: choose another folder with out=FOLDER")
         else:
-            self.told |= facts()
-        self.told |= {"plan": now, "arms": {name: _arm(name, recipe) for name, recipe in arms.items()}}
-        self.told["audits"] = [
-            {"arm": arm, "seed": seed, "task": task_name(task), "ways": [list(way) for way in wanted.ways()]}
-            for (arm, seed, task), wanted in asked(plan).items()
+            self.manifest |= facts()
+        self.manifest |= {
+            "plan": resolved,
+            "arms": {name: _arm_entry(name, recipe) for name, recipe in recipes.items()},
+        }
+        self.manifest["audits"] = [
+            {
+                "arm": arm,
+                "seed": seed,
+                "task": task_name(task),
+                "ways": [list(combination) for combination in request.combinations()],
+            }
+            for (arm, seed, task), request in audit_requests(plan).items()
         ]
-        self.told["revisions"] = list(
-            dict.fromkeys([*self.told.get("revisions", ()), self.told.get("git"), revision()])
+        self.manifest["revisions"] = list(
+            dict.fromkeys([*self.manifest.get("revisions", ()), self.manifest.get("git"), git_revision()])
         )
 
     @property
     def seconds(self) -> Mapping[str, float]:
         """Seconds of each step so far, by its name."""
-        found: Mapping[str, float] = self.told["seconds"]
-        return found
+        seconds: Mapping[str, float] = self.manifest["seconds"]
+        return seconds
 
     def spent(self, step: str, seconds: float) -> None:
-        """Add to the time of a step."""
-        self.told["seconds"][step] = round(self.seconds.get(step, 0.0) + seconds, 1)
-        self.keep()
+        """Add to the seconds of a step."""
+        self.manifest["seconds"][step] = round(self.seconds.get(step, 0.0) + seconds, 1)
+        self.write()
 
-    def keep(self) -> None:
+    def write(self) -> None:
         """Write the file."""
-        if first():
-            write_json(self.path, self.told)
+        if is_first_process():
+            write_json(self.path, self.manifest)
 
 
-def facts(config: Config, spec: Spec) -> dict[str, Any]:
-    """Return how a study is made: model, versions, sentences."""
+def study_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
+    """Return how a study is made: model, versions, git revision, sentences."""
     return {
         "model": model_facts(config, spec),
-        "versions": versions(),
-        "git": revision(),
-        "prompts": {"version": str(prompts.VERSION), **prompts.sentences()},
+        "versions": package_versions(),
+        "git": git_revision(),
+        "prompts": {"version": str(prompts.PROMPTS_VERSION), **prompts.prompt_sentences()},
     }
 
 
-def _arm(name: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
-    arm = Trained.parse(name)
+def _arm_entry(name: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of ``arms`` for a trained arm."""
+    arm = ArmName.parse(name)
     return {
         "kind": arm.kind,
         "variant": arm.variant,
@@ -106,14 +124,43 @@ def _arm(name: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return what was changed in a plan since its start.
+def _plan_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return the changes of a plan, in words.
 
     Blocks may be added behind the others, and data may be moved: its hashes stand in ``run.json`` of each task.
     """
     old, new = ({**plan, "data": ""} for plan in (before, now))
-    kept, given = old.pop("blocks"), new.pop("blocks")
-    found = differences(old, new)
-    there = {one["name"]: one for one in given[: len(kept)]}
-    changed = [one["name"] for one in kept if there.get(one["name"]) != one]
-    return "; ".join([*found, *([f"block {', '.join(changed)}"] if changed else [])])
+    old_blocks, new_blocks = old.pop("blocks"), new.pop("blocks")
+    changes = differences(old, new)
+    new_by_name = {block["name"]: block for block in new_blocks[: len(old_blocks)]}
+    changed_blocks = [block["name"] for block in old_blocks if new_by_name.get(block["name"]) != block]
+    return "; ".join([*changes, *([f"block {', '.join(changed_blocks)}"] if changed_blocks else [])])
+
+
+def refuse_larger(plan: StudyPlan, earlier_plan: Mapping[str, Any] | None, folder: SharedFolder) -> None:
+    """Refuse a plan whose blocks ask for more than the texts, ``adapted`` and audits that the study has.
+
+    Args:
+        plan: The plan of now.
+        earlier_plan: The plan as the study was left; None for a new study.
+        folder: The study.
+
+    Raises:
+        SaywhyError: With what is asked for.
+    """
+    for task in plan.all_tasks:
+        path, new = folder.path / "tasks" / task_name(task) / "run.json", resolved(task_settings(plan, task))
+        begun = with_defaults(read_object(path).get("config", {})) if path.is_file() else new
+        if changed := differences(*({key: settings.get(key) for key in SHARED_BY_BLOCKS} for settings in (begun, new))):
+            raise SaywhyError(
+                f"{folder.path} is begun, and a new block asks for more than its texts and adapted were made for "
+                f"({'; '.join(changed)}): leave it out, or begin anew with out=FOLDER"
+            )
+    earlier = audit_requests(StudyPlan(**earlier_plan)) if earlier_plan else {}
+    for audit, request in audit_requests(plan).items():
+        place = folder_of_step(StudyStep("audit", *audit))
+        if audit in earlier and not earlier[audit].covers(request) and folder.begun(place, AUDIT_FILES):
+            raise SaywhyError(
+                f"{audit[0]} is audited on {audit[2]} already, and a new block asks more of it: leave it out, or "
+                "begin anew with out=FOLDER (beside=BANK: what a bank of this study has is not done again)"
+            )

@@ -1,4 +1,4 @@
-"""What a study is: the YAML file, checked whole before anything runs (docs/study.md)."""
+"""The plan of a study: its YAML file, checked whole before anything runs (docs/study.md)."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
-from saywhy.arms import ALL, HALF, KINDS, MADE, REFRESHED, task_name
-from saywhy.config import Seed
+from saywhy.arms import ALL_NAME, HALF, KINDS, REFRESHED, STARTS, task_name
+from saywhy.config import Seed, current_names
 from saywhy.hints import did_you_mean
 from saywhy.records import STYLES, Readout, Setting, StyleName
-from saywhy.report.study.bars import Bar
+from saywhy.report.study.bars import StudyBar
 
-_MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+_PLAN_MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-OWN, ALL_TRAINED, UNSEEN = "own", "trained", "unseen"
+OWN_TASKS, TRAINED_TASKS, UNSEEN_TASKS = "own", "trained", "unseen"
 """Which tasks an arm is tested on: its own, all that are trained on, those that none is trained on."""
 
 
-class Block(BaseModel):
-    """Some arms, what they are trained on, and what they are tested on.
+class StudyBlock(BaseModel):
+    """Some arms, the styles and tasks that they practise, and the tasks that they are tested on.
 
     The arms of a block are compared within it: same texts, same steps, other words.
     """
 
-    model_config = _MODEL
+    model_config = _PLAN_MODEL
 
     name: str = Field(min_length=1, description="What the report calls it.")
     arms: tuple[str, ...] = Field(
@@ -46,36 +46,37 @@ class Block(BaseModel):
     settings: tuple[Setting, ...] = Field(("one-word",), min_length=1, description="one-word, free, or both.")
     readouts: tuple[Readout, ...] = Field(("constrained",), min_length=1, description="generated, constrained.")
     seeds: tuple[Seed, ...] | None = Field(None, description="Seeds; none: the study's first.")
-    with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of its training, such as rate or epochs.")
+    with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of its training, such as learning_rate.")
 
     @field_validator("train_styles", "train_tasks", "test_tasks")
     @classmethod
-    def _something(cls, told: Any) -> Any:
-        if not isinstance(told, str) and (not told or not all(told)):
+    def _not_empty(cls, value: Any) -> Any:
+        if not isinstance(value, str) and (not value or not all(value)):
             raise ValueError("an empty list: leave the entry out, or name what is meant")
-        return told
+        return value
 
     @field_validator("arms")
     @classmethod
-    def _known(cls, arms: tuple[str, ...]) -> tuple[str, ...]:
+    def _arms_exist(cls, arms: tuple[str, ...]) -> tuple[str, ...]:
         for arm in arms:
-            if arm not in (*MADE, *KINDS):
-                raise ValueError(f"no arm '{arm}'{did_you_mean(arm, (*MADE, *KINDS), ', ')}")
+            if arm not in (*STARTS, *KINDS):
+                raise ValueError(f"no arm '{arm}'{did_you_mean(arm, (*STARTS, *KINDS), ', ')}")
         return arms
 
     @field_validator("with_")
     @classmethod
-    def _of_training(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        for key in given:
-            if key not in TRAINING:
-                hint = did_you_mean(key, TRAINING, ", ")
+    def _training_settings(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        settings = current_names(settings)
+        for key in settings:
+            if key not in TRAINING_SETTINGS:
+                hint = did_you_mean(key, TRAINING_SETTINGS, ", ")
                 raise ValueError(f"with: '{key}' is no setting of an arm's training{hint}")
-        if given.get("rank", 0) != 0:
-            raise ValueError("with: rank: a LoRA goes on with the rank of adapted; only 0, all weights, can be asked")
-        return given
+        if settings.get("lora_r", 0) != 0:
+            raise ValueError("with: lora_r: a LoRA goes on with the rank of adapted; only 0, all weights, can be asked")
+        return settings
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Block:
+    def _fits_together(self) -> StudyBlock:
         if "free" in self.settings and "generated" not in self.readouts:
             raise ValueError("free explanations are generated only: add generated to readouts")
         if self.with_ and not self.variant:
@@ -85,21 +86,29 @@ class Block(BaseModel):
         return self
 
 
-TRAINING: tuple[str, ...] = (
-    *("train_rows", "epochs", "rate", "batch", "decision_weight", "label_weight", "label_turn", "stay_weight"),
-    *("replay", "replay_share", "format_share", "packing", "verified", "target_method", "infill_words", "rank"),
+TRAINING_SETTINGS: tuple[str, ...] = (
+    *(
+        "train_rows",
+        "num_train_epochs",
+        "learning_rate",
+        "per_device_train_batch_size",
+        "decision_weight",
+        "label_weight",
+    ),
+    *("label_turn", "stay_weight", "replay", "replay_share", "format_share", "packing", "verified", "target_method"),
+    *("infill_words", "lora_r", "trainer"),
 )
 """Settings that a block may change for its arms: those of their training."""
-MACHINE = ("precision",)
-"""Settings that say how a machine computes, not what: no part of what is frozen, and they may differ in a join."""
-TEXTS = ("most_words", "rows", "decide_rows")
-"""Settings that may differ from task to task: which texts are tested on."""
+MACHINE_SETTINGS = ("precision",)
+"""Settings of how a machine computes: no part of what is frozen, and they may differ between banks that are joined."""
+TEXT_SETTINGS = ("most_words", "rows", "decide_rows")
+"""Settings that may differ from task to task: those that choose the texts tested on."""
 
 
-class Confirmatory(BaseModel):
-    """Cells that are decided on before the first audit: corrected together, with a direction."""
+class ConfirmatoryEntry(BaseModel):
+    """An entry of ``confirmatory``: cells decided on before the first audit, corrected together, with a direction."""
 
-    model_config = _MODEL
+    model_config = _PLAN_MODEL
 
     block: str = Field(description="Name of the block.")
     arm: str = Field("faithful", description="The arm that is to be better.")
@@ -110,10 +119,10 @@ class Confirmatory(BaseModel):
     direction: Literal["higher", "lower"] = "higher"
 
 
-class Plan(BaseModel):
-    """A study."""
+class StudyPlan(BaseModel):
+    """The plan of a study: the content of its file."""
 
-    model_config = _MODEL
+    model_config = _PLAN_MODEL
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="Name of the study.")
     about: str = Field("", description="What it asks, for the report's first lines.")
@@ -122,11 +131,11 @@ class Plan(BaseModel):
     tasks: tuple[str, ...] = Field(min_length=1, description="Tasks that arms are trained on.")
     unseen: tuple[str, ...] = Field((), description="Tasks that are only tested on.")
     seeds: tuple[Seed, ...] = Field((0,), min_length=1)
-    blocks: tuple[Block, ...] = Field(min_length=1, description="The grid.")
-    confirmatory: tuple[Confirmatory, ...] = Field(
+    blocks: tuple[StudyBlock, ...] = Field(min_length=1, description="The grid.")
+    confirmatory: tuple[ConfirmatoryEntry, ...] = Field(
         (), description="What is decided beforehand; the rest is exploratory."
     )
-    bars: tuple[Bar, ...] = Field((), description="Figures to reach; the report says by how much each is missed.")
+    bars: tuple[StudyBar, ...] = Field((), description="Figures to reach; the report says by how much each is missed.")
     instruction_rows: int = Field(
         60, ge=0, description="Held-out instruction rows on which every arm's loss is measured; 0: no retention."
     )
@@ -135,44 +144,49 @@ class Plan(BaseModel):
         {}, description="What differs in the texts of a task: most_words, rows, decide_rows."
     )
 
+    @field_validator("with_")
+    @classmethod
+    def _with_current_names(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        return current_names(settings)
+
     @field_validator("texts")
     @classmethod
-    def _of_texts(cls, given: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
-        for task, told in given.items():
-            for key in told:
-                if key not in TEXTS:
-                    hint = did_you_mean(key, TEXTS, ", ")
+    def _text_settings(cls, settings_by_task: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+        for task, settings in settings_by_task.items():
+            for key in settings:
+                if key not in TEXT_SETTINGS:
+                    hint = did_you_mean(key, TEXT_SETTINGS, ", ")
                     raise ValueError(f"{task}: '{key}' is no setting of a task's texts{hint}")
-        return given
+        return settings_by_task
 
     @model_validator(mode="after")
-    def _cells_exist(self) -> Plan:
-        problem = _problem(self)
+    def _cells_exist(self) -> StudyPlan:
+        problem = _plan_problem(self)
         if problem:
             raise ValueError(problem)
         return self
 
-    _home: str | None = PrivateAttr(None)
-    """The data folder of the file, where another one was given in its place."""
+    _data_of_file: str | None = PrivateAttr(None)
+    """The data folder that the study file names, if another one was given in its place."""
 
-    def moved(self, data: str) -> Plan:
-        """Return the same study with its data elsewhere, files below the data folder of the file included."""
-        there = self.model_copy(update={"data": data})
-        there._home = None if {self.data, data} & {"pocket", "hub"} else self.data
-        return there
+    def with_data(self, data: str) -> StudyPlan:
+        """Return the plan with another data folder; files below that of the study file are looked for below it."""
+        moved = self.model_copy(update={"data": data})
+        moved._data_of_file = None if {self.data, data} & {"pocket", "hub"} else self.data
+        return moved
 
-    def place(self, path: str) -> str:
-        """Return where a file that the study names is: below ``data``, if it was below the data folder of the file."""
-        below = self._home is not None and Path(path).is_relative_to(self._home)
-        return str(Path(self.data) / Path(path).relative_to(str(self._home))) if below else path
+    def located(self, path: str) -> str:
+        """Return where a file named in the plan lies: below ``data``, if the study file has it below its own."""
+        is_below = self._data_of_file is not None and Path(path).is_relative_to(self._data_of_file)
+        return str(Path(self.data) / Path(path).relative_to(str(self._data_of_file))) if is_below else path
 
-    def block(self, name: str) -> Block:
+    def block(self, name: str) -> StudyBlock:
         """Return the block called ``name``."""
-        return next(one for one in self.blocks if one.name == name)
+        return next(block for block in self.blocks if block.name == name)
 
     @property
-    def known(self) -> tuple[str, ...]:
-        """All its tasks."""
+    def all_tasks(self) -> tuple[str, ...]:
+        """The tasks that arms are trained on, then those that are only tested on."""
         return (*self.tasks, *self.unseen)
 
     def resolved(self) -> dict[str, Any]:
@@ -180,89 +194,90 @@ class Plan(BaseModel):
         return self.model_dump(mode="json", by_alias=True)
 
 
-def _problem(plan: Plan) -> str | None:
-    """Return what cannot be in a plan, None if all can."""
-    known = [block.name for block in plan.blocks]
-    for what, names in (("blocks", known), ("tasks", list(plan.known))):
+def _plan_problem(plan: StudyPlan) -> str | None:
+    """Return the first entry of a plan that cannot be, in words; None if there is none."""
+    block_names = [block.name for block in plan.blocks]
+    for kind, names in (("blocks", block_names), ("tasks", list(plan.all_tasks))):
         if doubled := sorted({name for name in names if names.count(name) > 1}):
-            return f"{what}: '{doubled[0]}' is there twice"
-    if wrong := _nameless(plan.known):
-        return f"tasks: {wrong}"
-    if strange := [task for task in plan.texts if task not in plan.known]:
-        return f"texts: no task '{strange[0]}' in tasks or unseen{did_you_mean(strange[0], plan.known, ', ')}"
+            return f"{kind}: '{doubled[0]}' is there twice"
+    if problem := _task_without_name(plan.all_tasks):
+        return f"tasks: {problem}"
+    if unknown := [task for task in plan.texts if task not in plan.all_tasks]:
+        return f"texts: no task '{unknown[0]}' in tasks or unseen{did_you_mean(unknown[0], plan.all_tasks, ', ')}"
     for block in plan.blocks:
-        if wrong := _misplaced(plan, block):
-            return f"block {block.name}: {wrong}"
-    for cell in plan.confirmatory:
-        if cell.block not in known:
-            return f"confirmatory: no block '{cell.block}'{did_you_mean(cell.block, known, ', ')}"
-        if lacking := _lacking(plan.block(cell.block), cell):
-            return f"confirmatory: block {cell.block} has no {lacking}: a cell that cannot exist"
-    return _doubled(plan)
+        if problem := _block_problem(plan, block):
+            return f"block {block.name}: {problem}"
+    for entry in plan.confirmatory:
+        if entry.block not in block_names:
+            return f"confirmatory: no block '{entry.block}'{did_you_mean(entry.block, block_names, ', ')}"
+        if missing := _missing_in_block(plan.block(entry.block), entry):
+            return f"confirmatory: block {entry.block} has no {missing}: a cell that cannot exist"
+    return _doubled_cell(plan)
 
 
-def _doubled(plan: Plan) -> str | None:
-    """Return which confirmatory cell is there twice: Holm would correct for it twice."""
-    places = [
-        (cell.block, cell.arm, cell.against, style, cell.setting, cell.readout)
-        for cell in plan.confirmatory
-        for style in cell.styles
+def _doubled_cell(plan: StudyPlan) -> str | None:
+    """Return the first confirmatory cell that is there twice, in words: Holm would correct for it twice."""
+    cells = [
+        (entry.block, entry.arm, entry.against, style, entry.setting, entry.readout)
+        for entry in plan.confirmatory
+        for style in entry.styles
     ]
-    found = next((place for place in places if places.count(place) > 1), None)
-    return f"confirmatory: {', '.join(found)} is there twice" if found else None
+    doubled = next((cell for cell in cells if cells.count(cell) > 1), None)
+    return f"confirmatory: {', '.join(doubled)} is there twice" if doubled else None
 
 
-def _nameless(tasks: tuple[str, ...]) -> str | None:
-    """Return which task cannot be called by the name of its file, as folders and arms call it."""
+def _task_without_name(tasks: tuple[str, ...]) -> str | None:
+    """Return the first task that cannot be called by its file's name, as folders and arms call it, in words."""
     taken: dict[str, str] = {}
     for task in tasks:
         name = task_name(task)
         if taken.setdefault(name, task) != task:
             return f"'{taken[name]}' and '{task}' are both called {name}: rename one of the files"
-        if name == ALL or "+" in name:
+        if name == ALL_NAME or "+" in name:
             return f"'{task}' would be called {name}, which arms of several tasks are: rename the file"
     return None
 
 
-def _misplaced(plan: Plan, block: Block) -> str | None:
-    """Return which task or seed of a block the study does not have."""
-    trained = [] if isinstance(block.train_tasks, str) else [task for some in block.train_tasks for task in some]
-    if wrong := [task for task in trained if task not in plan.tasks]:
-        return f"it trains on '{wrong[0]}', which is not in tasks{did_you_mean(wrong[0], plan.tasks, ', ')}"
+def _block_problem(plan: StudyPlan, block: StudyBlock) -> str | None:
+    """Return the first task or seed of a block that the study does not have, in words."""
+    trained = [] if isinstance(block.train_tasks, str) else [task for tasks in block.train_tasks for task in tasks]
+    if unknown := [task for task in trained if task not in plan.tasks]:
+        return f"it trains on '{unknown[0]}', which is not in tasks{did_you_mean(unknown[0], plan.tasks, ', ')}"
     tested = () if isinstance(block.test_tasks, str) else block.test_tasks
-    if wrong := [task for task in tested if task not in plan.known]:
-        hint = did_you_mean(wrong[0], plan.known, ", ")
-        return f"it tests on '{wrong[0]}', which is in neither tasks nor unseen{hint}"
-    if block.test_tasks == UNSEEN and not plan.unseen:
+    if unknown := [task for task in tested if task not in plan.all_tasks]:
+        hint = did_you_mean(unknown[0], plan.all_tasks, ", ")
+        return f"it tests on '{unknown[0]}', which is in neither tasks nor unseen{hint}"
+    if block.test_tasks == UNSEEN_TASKS and not plan.unseen:
         return "it tests on unseen tasks, and the study has none"
-    if block.test_tasks == OWN and not set(block.arms) & set(KINDS):
+    if block.test_tasks == OWN_TASKS and not set(block.arms) & set(KINDS):
         return "base and adapted have no task of their own: say test_tasks"
-    if extra := sorted(set(block.seeds or ()) - set(plan.seeds)):
-        return f"seed {extra[0]} is not in seeds"
+    if unknown_seeds := sorted(set(block.seeds or ()) - set(plan.seeds)):
+        return f"seed {unknown_seeds[0]} is not in seeds"
     return None
 
 
-def _lacking(block: Block, one: Confirmatory) -> str | None:
-    if one.arm == one.against:
-        return f"other {one.arm} to compare {one.arm} with"
-    for what, asked, there in (
-        ("arm", (one.arm, one.against), block.arms),
-        ("style", one.styles, block.styles),
-        ("setting", (one.setting,), block.settings),
-        ("readout", (one.readout,), block.readouts),
+def _missing_in_block(block: StudyBlock, entry: ConfirmatoryEntry) -> str | None:
+    """Return the first part of confirmatory cells that their block does not have, in words."""
+    if entry.arm == entry.against:
+        return f"other {entry.arm} to compare {entry.arm} with"
+    for kind, needed, available in (
+        ("arm", (entry.arm, entry.against), block.arms),
+        ("style", entry.styles, block.styles),
+        ("setting", (entry.setting,), block.settings),
+        ("readout", (entry.readout,), block.readouts),
     ):
-        if missing := [name for name in asked if name not in there]:
-            return f"{what} {missing[0]}"
-    if one.setting == "free" and one.readout == "constrained":
+        if missing := [name for name in needed if name not in available]:
+            return f"{kind} {missing[0]}"
+    if entry.setting == "free" and entry.readout == "constrained":
         return "constrained readout of free explanations"
     return None
 
 
-def first_line(error: ValidationError) -> str:
-    """Return the first problem that pydantic found, and where."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in ("literal", "tuple"))
-    what = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        what = "there is no such entry"
-    return f"{where}: {what}" if where else what
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem of a validation in one line, with the key that has it."""
+    problem = error.errors()[0]
+    location = ".".join(str(part) for part in problem["loc"] if part not in ("literal", "tuple"))
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "there is no such entry"
+    return f"{location}: {message}" if location else message

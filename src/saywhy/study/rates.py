@@ -1,4 +1,4 @@
-"""How long a study takes: seconds measured on a few texts, then on the steps that are done."""
+"""Rates: seconds a text of each kind of work of a study, measured on a few texts."""
 
 from __future__ import annotations
 
@@ -7,73 +7,82 @@ from functools import partial
 
 from saywhy.config import Config
 from saywhy.measure import audit
+from saywhy.measure.calibration import calibrate
 from saywhy.measure.edits import Item
-from saywhy.measure.predict import Classifier, calibrate
-from saywhy.models.interface import Choice, Model
+from saywhy.measure.predict import Classifier
+from saywhy.models.interface import Model
 from saywhy.records import STYLES
-from saywhy.runs.forecast import TRAIN_COST, practised, seconds_of
-from saywhy.study.expand import Asked
-from saywhy.study.steps import Size
+from saywhy.runs.forecast import rows_like_practice, seconds_of, training_seconds
+from saywhy.study.expand import AuditRequest
+from saywhy.study.steps import StepWork, request_name
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.lexicon import Pinned
-from saywhy.training.rows import pseudo_faithful
+from saywhy.training.targets import pseudo_faithful
 
-PROBE = 2
-"""Texts on which a rate is measured."""
+RATED_TEXTS = 2
+"""How many texts a rate is measured on."""
 
-Rates = dict[str, float]
-"""Seconds a text, by the words of ``Size.rate`` joined by blanks."""
+RateSeconds = dict[str, float]
+"""Seconds a text, by the name of the rate: the words of ``StepWork.rate`` joined by blanks."""
 
 
-def measure(
-    model: Model, config: Config, corpus: Corpus, pinned: Pinned, shapes: Sequence[Asked], trained: Sequence[str]
-) -> Rates:
-    """Measure what a text of a task costs, with the model as downloaded.
+def measure_rates(
+    model: Model,
+    config: Config,
+    corpus: Corpus,
+    pinned: Pinned,
+    requests: Sequence[AuditRequest],
+    style_sets: Sequence[str],
+) -> RateSeconds:
+    """Measure the rates of a task with the model as downloaded.
 
     Args:
         model: The model.
         config: The settings of the task's run.
         corpus: Its texts.
-        pinned: The counterfactual's words.
-        shapes: What audits ask for.
-        trained: Sets of styles that arms practise, joined by ``+``.
+        pinned: The pinned words of each label.
+        requests: What audits ask for.
+        style_sets: Sets of styles that arms practise, each joined by ``+``.
 
     Returns:
-        Seconds a text of an audit in each shape, of a decision, of targets, and of a training pass over each set of
+        Seconds a text of an audit by each request, of a decision, of targets, and of a training pass over each set of
         styles.
     """
     task = corpus.task
-    some = corpus.arms[:PROBE]  # training texts: no test row is looked at before the study is frozen
-    classifier = Classifier(model, task, calibrate(model, task, corpus.calibration[:PROBE]))
-    found: Rates = {}
-    items = [Item(*pair) for pair in zip(some, classifier.predict_examples(some), strict=True)]  # warms up
-    for shape in shapes:
-        asked = audit.Plan("probe", pinned, shape.styles, shape.settings, shape.readouts, config.operators)
-        spent = seconds_of(partial(audit.audit, classifier, some, asked))
-        found[f"audit {config.task} {name_of(shape)}"] = spent / len(some)
-    many = corpus.calibration[: 8 * PROBE]
-    found[f"decide {config.task}"] = seconds_of(partial(classifier.predict_examples, many)) / len(many)
-    if trained:
-        search = partial(pseudo_faithful, classifier, some, pinned, config)
-        found[f"targets {config.task}"] = seconds_of(search) / len(some)
-    for styles in trained:
-        found[f"train {config.task} {styles}"] = _training(classifier, config, items, pinned, styles)
-    return found
+    texts = corpus.arms[:RATED_TEXTS]  # training texts: no test row is looked at before the study is frozen
+    classifier = Classifier(model, task, calibrate(model, task, corpus.calibration[:RATED_TEXTS]))
+    rates: RateSeconds = {}
+    items = [Item(*pair) for pair in zip(texts, classifier.predict_examples(texts), strict=True)]  # warms up
+    for request in requests:
+        plan = audit.AuditPlan("probe", pinned, request.styles, request.settings, request.readouts, config.operators)
+        audit_seconds = seconds_of(partial(audit.audit, classifier, texts, plan))
+        rates[f"audit {config.task} {request_name(request)}"] = audit_seconds / len(texts)
+    decided = corpus.calibration[: 8 * RATED_TEXTS]
+    rates[f"decide {config.task}"] = seconds_of(partial(classifier.predict_examples, decided)) / len(decided)
+    if style_sets:
+        search = partial(pseudo_faithful, classifier, texts, pinned, config)
+        rates[f"targets {config.task}"] = seconds_of(search) / len(texts)
+    for style_set in style_sets:
+        rates[f"train {config.task} {style_set}"] = _training_seconds(classifier, config, items, pinned, style_set)
+    return rates
 
 
-def _training(classifier: Classifier, config: Config, items: Sequence[Item], pinned: Pinned, trained: str) -> float:
-    """Return the seconds of one training pass over a text: its tokens, forward, times ``TRAIN_COST``."""
-    styles = tuple(style for style in STYLES if style in trained.split("+"))
-    made = practised(config.model_copy(update={"train_styles": styles}), classifier.task, items, pinned)
-    asked = [Choice(row["prompt"], (row["completion"][0]["content"],)) for row in made]
-    return TRAIN_COST * seconds_of(partial(classifier.model.choose, asked)) / len(items)
+def _training_seconds(
+    classifier: Classifier, config: Config, items: Sequence[Item], pinned: Pinned, style_set: str
+) -> float:
+    """Return the seconds of one training pass over a text."""
+    styles = tuple(style for style in STYLES if style in style_set.split("+"))
+    rows = rows_like_practice(config.model_copy(update={"train_styles": styles}), classifier.task, items, pinned)
+    return training_seconds(classifier.model, rows) / len(items)
 
 
-def name_of(shape: Asked) -> str:
-    """Return a shape in words, as ``Size.rate`` has it."""
-    return ",".join((*shape.styles, *shape.settings, *shape.readouts))
+def seconds_of_work(work: Sequence[StepWork], rates: Mapping[str, float]) -> float:
+    """Return the seconds that work takes at ``rates``; work without a rate counts as nothing."""
+    return sum(rates.get(" ".join(part.rate), 0.0) * part.count for part in work)
 
 
-def seconds(parts: Sequence[Size], rates: Mapping[str, float]) -> float:
-    """Return what some work takes at ``rates``; what was not measured counts as nothing."""
-    return sum(rates.get(" ".join(part.rate), 0.0) * part.count for part in parts)
+def duration_in_words(seconds_left: float) -> str:
+    """Return a time in words: ``40 s``, ``12 min``, ``3.2 h``."""
+    if seconds_left < 90:
+        return f"{seconds_left:.0f} s"
+    return f"{seconds_left / 60:.0f} min" if seconds_left < 5400 else f"{seconds_left / 3600:.1f} h"

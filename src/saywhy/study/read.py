@@ -1,4 +1,4 @@
-"""Read a study file: YAML in which every key is a word, told in one line where it is none."""
+"""Read a study file: YAML in which every key is a word; a file that cannot be read is refused in one line."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import yaml
 from pydantic import ValidationError
 
 from saywhy.records import SaywhyError
-from saywhy.study.plan import Plan, first_line
-from saywhy.tasks.task import OnceLoader
+from saywhy.study.plan import StudyPlan, first_problem
+from saywhy.tasks.task import UniqueKeyLoader
 
 
-class _Loader(OnceLoader):
-    """YAML in which every key is a word: ``on:``, which YAML takes for *true*, is told by what was written."""
+class _PlanLoader(UniqueKeyLoader):
+    """YAML in which every key is a word: the message on ``on:``, which YAML takes for *true*, says ``on``."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build a mapping, refusing a key that is no text."""
         for key, _ in node.value:
             if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
-                told = repr(key.value) if isinstance(key, yaml.ScalarNode) else "of several words"
-                problem = f"key {told} is no entry of a study: docs/study.md has them"
+                key_text = repr(key.value) if isinstance(key, yaml.ScalarNode) else "of several words"
+                problem = f"key {key_text} is no entry of a study: docs/study.md has them"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
         return super().construct_mapping(node, deep=deep)
 
 
-def read_plan(path: Path, instead: Mapping[str, str] | None = None) -> Plan:
-    """Read a study file, with ``instead`` in place of its own entries.
+def read_plan(path: Path, overrides: Mapping[str, str] | None = None) -> StudyPlan:
+    """Read a study file, with ``overrides`` in place of its own entries.
 
     Raises:
-        SaywhyError: If it is none, with the place and what to do.
+        SaywhyError: If it is no study file, with the place and what to do.
     """
     try:
-        told = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # a SafeLoader
+        content = yaml.load(path.read_text("utf-8"), Loader=_PlanLoader)  # a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise SaywhyError(
             f"the study file {path} cannot be read: {getattr(error, 'strerror', None) or error}"
@@ -43,12 +43,12 @@ def read_plan(path: Path, instead: Mapping[str, str] | None = None) -> Plan:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or error
         line = f":{mark.line + 1}" if mark else ""
         raise SaywhyError(f"{path}{line}: no YAML of a study: {' '.join(str(problem).split())}") from error
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise SaywhyError(f"{path} is no study: write name:, tasks: and blocks: (docs/study.md)")
     try:
-        given = dict(instead or {})
-        data = given.pop("data", None)
-        plan = Plan(**{**told, **given})
-        return plan if data is None else plan.moved(data)
+        replacements = dict(overrides or {})
+        data = replacements.pop("data", None)
+        plan = StudyPlan(**{**content, **replacements})
+        return plan if data is None else plan.with_data(data)
     except ValidationError as error:
-        raise SaywhyError(f"{path}: {first_line(error)}") from None
+        raise SaywhyError(f"{path}: {first_problem(error)}") from None

@@ -1,4 +1,4 @@
-"""A study at work: each step once, in an order that can stop anywhere, within a budget."""
+"""The run of a study: each step once, in an order that can stop anywhere, within a budget of hours."""
 
 from __future__ import annotations
 
@@ -6,54 +6,69 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from saywhy import pocket
-from saywhy.arms import Trained, task_name
-from saywhy.attribution import check
-from saywhy.bank.leaks import BUILT_IN
-from saywhy.config import differences, resolved
+from saywhy.arms import ArmName, task_name
+from saywhy.attribution import check_methods
+from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
 from saywhy.folders.shared import SharedFolder
-from saywhy.folders.store import read_object
-from saywhy.measure.retention import label_beginnings, retain
-from saywhy.models.spec import CONSTANTS_FILE
-from saywhy.processes import world
+from saywhy.measure.retention import label_beginnings, measure_retention
+from saywhy.processes import world_size
 from saywhy.progress import progress, say
 from saywhy.records import SaywhyError
 from saywhy.runs.run import AUDIT_FILES, DECIDED_FILES
-from saywhy.study.beside import Beside
-from saywhy.study.expand import Unit, asked, cells, practised, refuse_bars, settings, trained_arms, units
-from saywhy.study.frozen import confirmatory, freeze
-from saywhy.study.journal import Journal, facts
-from saywhy.study.member import Member
-from saywhy.study.plan import Plan
-from saywhy.study.rates import Rates, measure, seconds
-from saywhy.study.shown import Shown
-from saywhy.study.steps import Size, Step, all_steps, before, in_order, needed, place_of, shown_rows, sizes
+from saywhy.study.beside import BankBeside
+from saywhy.study.expand import (
+    StudyUnit,
+    audit_requests,
+    confirmatory_cells,
+    plan_units,
+    recipes_of_arms,
+    refuse_bars,
+    task_settings,
+    tasks_practised,
+)
+from saywhy.study.frozen import freeze_plan, frozen_part
+from saywhy.study.journal import StudyJournal, refuse_larger, study_facts
+from saywhy.study.member import StudyTaskRun
+from saywhy.study.plan import StudyPlan
+from saywhy.study.rates import RateSeconds, duration_in_words, measure_rates, seconds_of_work
+from saywhy.study.shown import built_in_task_run
+from saywhy.study.steps import (
+    StepWork,
+    StudyStep,
+    arm_before,
+    folder_of_step,
+    needed_trainings,
+    shown_rows,
+    steps_of_units,
+    units_in_order,
+    work_of_steps,
+)
 from saywhy.tasks.task import load_task
-from saywhy.training.shelf import Shelf
-
-BOUND = ("train_rows", "settings")
-"""What blocks share: which texts are drawn and screened, and what ``adapted``, from which all arms go on, practised."""
+from saywhy.training.models import ArmModels, refuse_unfit_trainer
 
 
-class Grid:
-    """A study in the making.
+class StudyRunner:
+    """The run of a study in its folder.
 
     Attributes:
-        plan: What is to be done.
-        out: Where it goes.
+        plan: The plan.
+        out: The folder.
         seeds: The seeds that are done here; the others are left to other machines (``saywhy join``).
-        blocks: The blocks that are done here, in this order; None: all, those first that bring most an hour.
+        blocks: The blocks that are done here, in this order; None: all, ordered by comparisons an hour.
+        requests: What each audit of the plan asks for.
+        recipes: The settings of each trained arm's training, by its name.
         beside: A bank of the study; what it has is not done again.
-        folder: Where it goes, with this process's part in the work on it.
-        shelf: The models.
-        journal: What ``study.json`` holds.
+        folder: The folder as this process shares it with others.
+        models: The models of the arms.
+        journal: The study's manifest, ``study.json``.
     """
 
     def __init__(
         self,
-        plan: Plan,
+        plan: StudyPlan,
         out: Path,
         seeds: Sequence[int] | None = None,
         beside: Path | None = None,
@@ -61,24 +76,26 @@ class Grid:
     ) -> None:
         self.plan, self.out, self.blocks = plan, out, blocks
         self.seeds = tuple(plan.seeds if seeds is None else seeds)
-        self.wanted = asked(plan)
-        self.arms = trained_arms(plan)
-        for task in plan.known:
-            settings(plan, task)  # what cannot be is refused before anything runs
+        self.requests = audit_requests(plan)
+        self.recipes = recipes_of_arms(plan)
+        for task in plan.all_tasks:
+            task_settings(plan, task)  # settings and tasks that cannot be are refused before anything runs
             load_task(task)
-        for recipe in self.arms.values():
-            check((settings(plan, extra=recipe).target_method,), "target_method")
-        cells(plan)
+        for recipe in self.recipes.values():
+            config = task_settings(plan, extra=recipe)
+            check_methods((config.target_method,), "target_method")
+            refuse_unfit_trainer(config)
+        confirmatory_cells(plan)
         refuse_bars(plan)
-        self.shelf = Shelf(settings(plan))
-        self._members: dict[str, Member] = {}
+        self.models = ArmModels(task_settings(plan), out / "models")
+        self._members: dict[str, StudyTaskRun] = {}
         self.folder = SharedFolder(out)
-        self.journal = Journal(out, plan, self.arms, lambda: facts(settings(plan), self.shelf.spec))
-        frozen = confirmatory(plan)["hash"]
-        self.beside = Beside(beside, self.journal.told, frozen, self.wanted) if beside else None
-        self._refuse_larger()
-        if self.journal.before is None:
-            self.journal.keep()
+        self.journal = StudyJournal(out, plan, self.recipes, lambda: study_facts(task_settings(plan), self.models.spec))
+        frozen = frozen_part(plan)["hash"]
+        self.beside = BankBeside(beside, self.journal.manifest, frozen, self.requests) if beside else None
+        refuse_larger(plan, self.journal.earlier_plan, self.folder)
+        if self.journal.earlier_plan is None:
+            self.journal.write()
 
     def run(self, hours: float | None = None) -> bool:
         """Do what is left, confirmatory cells first; return whether the study is complete.
@@ -86,197 +103,173 @@ class Grid:
         Args:
             hours: Stop before the step that would take longer than this; None: do all.
         """
-        if hours is not None and world() > 1:
+        if hours is not None and world_size() > 1:
             raise SaywhyError("hours= is for one process: of several, each would stop at a moment of its own")
-        freeze(self.plan, self.out)
-        self.journal.keep()  # now the blocks that were added belong to it: a dry look leaves it as it was
+        freeze_plan(self.plan, self.out)
+        self.journal.write()  # blocks that were added belong to the study from now on; a dry run adds none
         cost = self.costs()
-        steps = all_steps(self.plan, self.order(cost))
-        left = self.left(steps)
+        steps = steps_of_units(self.plan, self.units_here(cost))
+        left = self.steps_left(steps)
         began = time.monotonic()
         for number, step in enumerate(left):
-            ahead = self.scaled(cost, left[number:])
-            spent = time.monotonic() - began
-            if hours is not None and spent + self.scaled(cost, [step]) > hours * 3600:
-                say(f"stopped before {step.name}: it does not fit into {hours:g} h; about {in_words(ahead)} left")
+            ahead = duration_in_words(self.corrected_seconds(cost, left[number:]))
+            seconds_spent = time.monotonic() - began
+            if hours is not None and seconds_spent + self.corrected_seconds(cost, [step]) > hours * 3600:
+                say(f"stopped before {step.name}: it does not fit into {hours:g} h; about {ahead} left")
                 return False
-            say(
-                f"step {len(steps) - len(left) + number + 1} of {len(steps)}: {step.name}; about {in_words(ahead)} left"
-            )
+            say(f"step {len(steps) - len(left) + number + 1} of {len(steps)}: {step.name}; about {ahead} left")
             self.do(step)
         return True
 
-    def order(self, cost: dict[Step, float]) -> list[Unit]:
+    def units_here(self, cost: dict[StudyStep, float]) -> list[StudyUnit]:
         """Return the units that are done here, in their order."""
-        # Of several processes, all must go in one order, wherever each has come to.
-        done = self.finished() if world() == 1 else filter(self._elsewhere, self.steps)
-        here = [unit for unit in in_order(self.plan, cost, done) if unit.seed in self.seeds]
+        # Several processes must agree on the order, which therefore must not depend on the steps that are done so far.
+        done = self.steps_done() if world_size() == 1 else filter(self._is_in_bank, self.steps)
+        ordered = [unit for unit in units_in_order(self.plan, cost, done) if unit.seed in self.seeds]
         if self.blocks is None:
-            return here
-        return [unit for block in self.blocks for unit in here if unit.block == block]
+            return ordered
+        return [unit for block in self.blocks for unit in ordered if unit.block == block]
 
-    def left(self, steps: Sequence[Step]) -> list[Step]:
-        """Return what is left to do, in order; a training stands before the first step that needs it, or nowhere."""
-        undone = {step for step in steps if not self.done(step) and not self._elsewhere(step)}
-        asked = [step for step in steps if step in undone and step.kind != "train"]
-        path = [one for step in asked for one in (*needed(self.plan, step.arm, step.seed), step) if one in undone]
-        return list(dict.fromkeys(path))
+    def steps_left(self, steps: Sequence[StudyStep]) -> list[StudyStep]:
+        """Return the steps left to do, in order: a training only before the first measurement that needs it."""
+        undone = {step for step in steps if not self.is_done(step) and not self._is_in_bank(step)}
+        measurements = [step for step in steps if step in undone and step.kind != "train"]
+        with_trainings = [
+            needed_step
+            for step in measurements
+            for needed_step in (*needed_trainings(self.plan, step.arm, step.seed), step)
+            if needed_step in undone
+        ]
+        return list(dict.fromkeys(with_trainings))
 
-    def _elsewhere(self, step: Step) -> bool:
+    def _is_in_bank(self, step: StudyStep) -> bool:
         return self.beside is not None and self.beside.has(step)
 
-    def do(self, step: Step) -> None:
+    def do(self, step: StudyStep) -> None:
         """Do one step and keep how long it took."""
         began = time.monotonic()
         if step.kind == "train":
-            self.adapter(step.arm, step.seed)
+            self._train(step.arm, step.seed)
         elif step.kind == "audit":
             self.member(step.task).audit(step.arm, step.seed)
         elif step.kind == "show":
-            self._shown(step.task).audit(step.arm, step.seed)
+            self._shown_member(step.task).audit(step.arm, step.seed)
         else:
-            self._keep(step)
+            self._measure_retention(step)
         self.journal.spent(step.name, time.monotonic() - began)
 
-    def _keep(self, step: Step) -> None:
-        """Measure what a model kept beside the tasks."""
-        config, rows = settings(self.plan), self.plan.instruction_rows
+    def _measure_retention(self, step: StudyStep) -> None:
+        """Measure the retention of an arm's model: what it kept besides the tasks."""
+        config, rows = task_settings(self.plan), self.plan.instruction_rows
         split: Literal["validation", "test"] = "test" if config.split == "test" else "validation"
         data = None if self.plan.data in ("pocket", "hub") else self.plan.data
-        model = self.shelf.model(self.adapter(step.arm, step.seed))
-        share = partial(self.folder.json_of_chunks, f"{place_of(step)}/retention.json")
+        model = self.models.load(step.arm, step.seed)
+        share = partial(self.folder.json_over, f"{folder_of_step(step)}/retention.json")
         with progress(step.name, rows + len(pocket.instructions()), "instructions", shared=True) as bar:
-            sentences = self._sentences()
-            retain(model, data, split, rows, bar.tick, sentences=sentences, size=config.chunk, share=share)
+            sentences = self._label_sentences()
+            measure_retention(model, data, split, rows, bar.tick, sentences=sentences, size=config.chunk, share=share)
 
-    def _sentences(self) -> list[str]:
+    def _label_sentences(self) -> list[str]:
         """Return how the answers to the plan's tasks begin, those in files of their own included."""
-        return label_beginnings(map(load_task, self.plan.known))
+        return label_beginnings(map(load_task, self.plan.all_tasks))
 
-    def done(self, step: Step) -> bool:
-        """Whether a step has nothing left to do."""
+    def is_done(self, step: StudyStep) -> bool:
+        """Whether a step is done here."""
         if step.kind == "train":
-            return (self.place(step) / "adapter" / CONSTANTS_FILE).is_file()
+            return self.models.is_trained(step.arm, step.seed)
         if step.kind in ("audit", "show"):
-            return all(self.folder.done(place_of(step), files) for files in (AUDIT_FILES, DECIDED_FILES))
-        return (self.place(step) / "retention.json").is_file()
+            return all(self.folder.done(folder_of_step(step), files) for files in (AUDIT_FILES, DECIDED_FILES))
+        return (self.out / folder_of_step(step) / "retention.json").is_file()
 
-    def place(self, step: Step) -> Path:
-        """Return the folder of a step's model."""
-        return self.out / place_of(step)
-
-    def adapter(self, arm: str, seed: int) -> Path | None:
-        """Return the adapter of an arm, None for the model as downloaded; trained if it is not there."""
-        if arm == "base":
-            return None
-        home = self.place(Step("train", arm, seed))
-        adapter = home / "adapter"
-        if (adapter / CONSTANTS_FILE).is_file():
-            return adapter
+    def _train(self, arm: str, seed: int) -> None:
+        """Train an arm on rows of all the tasks it practises; the arm that it goes on from is trained already."""
         if arm == "adapted":
-            start, config = None, settings(self.plan)
-            rows = [row for task in self.plan.tasks for row in self.member(task).lessons.adapt_rows(seed)]
+            start, config = None, task_settings(self.plan)
+            rows = [row for task in self.plan.tasks for row in self.member(task).practice.adapted_rows(seed)]
         else:
-            start, recipe = self.adapter(before(arm), seed), self.arms.get(arm, {})
-            config = settings(self.plan, extra=recipe)
-            rows = self._lesson(Trained.parse(arm), seed, recipe)
-        self.folder.keep_lines(str(home.relative_to(self.out) / "training.jsonl"), rows)
-        with progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
-            self.shelf.train(rows, start, adapter, seed, bar.of, config)
-        if self.beside and (told := self.beside.otherwise(arm, seed, adapter)):
-            say(told)
-        return adapter
+            start, recipe, name = arm_before(arm), self.recipes.get(arm, {}), ArmName.parse(arm)
+            config = task_settings(self.plan, extra=recipe)
+            rows = [
+                row
+                for task in tasks_practised(self.plan, name)
+                for row in self.member(task).arm_rows(name, seed, task_settings(self.plan, task, recipe))
+            ]
+        adapter = self.models.train(arm, seed, rows, start, config)
+        if self.beside and (note := self.beside.retraining_note(arm, seed, adapter)):
+            say(note)
 
-    def _lesson(self, arm: Trained, seed: int, recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
-        tasks = practised(self.plan, arm)
-        return [row for task in tasks for row in self.member(task).lesson(arm, seed, settings(self.plan, task, recipe))]
-
-    def member(self, task: str) -> Member:
+    def member(self, task: str) -> StudyTaskRun:
         """Return the run of a task; its folder is begun when it is first needed."""
         if task not in self._members:
-            pieces = {settings(self.plan, task, recipe).train_rows for recipe in self.arms.values()}
-            folder = self.out / "tasks" / task_name(task)
-            config = settings(self.plan, task)
-            self._members[task] = Member(config, folder, self.shelf, self.adapter, self.wanted, sorted(pieces))
+            stretch_ends = {task_settings(self.plan, task, recipe).train_rows for recipe in self.recipes.values()}
+            folder, config = self.out / "tasks" / task_name(task), task_settings(self.plan, task)
+            self._members[task] = StudyTaskRun(config, folder, self.models, self.requests, sorted(stretch_ends))
             self._members[task].write_texts()
         return self._members[task]
 
-    def _shown(self, task: str) -> Shown:
-        run = Shown(self.member(task), self.out / BUILT_IN / task_name(task), shown_rows(self.plan))
+    def _shown_member(self, task: str) -> StudyTaskRun:
+        run = built_in_task_run(
+            self.member(task), self.out / EXAMPLES_SUBFOLDER / task_name(task), shown_rows(self.plan)
+        )
         run.write_texts()
         return run
 
-    def costs(self) -> dict[Step, float]:
+    def costs(self) -> dict[StudyStep, float]:
         """Return the seconds of each step, from rates measured once on this machine."""
         if not (self.out / "rates.json").is_file():
-            for task in self.plan.known:
-                self.member(task).pinned  # noqa: B018 - labels of a lexicon are the work of all processes
-        rates: Rates = self.folder.json("rates.json", self._rates)
-        return {step: seconds(parts, rates) for step, parts in self.sizes.items()}
+            for task in self.plan.all_tasks:
+                self.member(task).classifiers.pinned  # noqa: B018 - labels of a lexicon are the work of all processes
+        rates: RateSeconds = self.folder.json("rates.json", self._measured_rates)
+        return {step: seconds_of_work(work, rates) for step, work in self.work.items()}
 
-    def _rates(self) -> Rates:
-        found: Rates = {}
-        for task in self.plan.known:
+    def _measured_rates(self) -> RateSeconds:
+        rates: RateSeconds = {}
+        for task in self.plan.all_tasks:
             say(f"measuring what {task} costs here")
-            found |= self._measured(task)
-        return found
+            rates |= self._task_rates(task)
+        return rates
 
-    def _measured(self, task: str) -> Rates:
-        shapes = list(dict.fromkeys(one for (_, _, on), one in self.wanted.items() if on == task))
-        trained: list[str] = []
+    def _task_rates(self, task: str) -> RateSeconds:
+        requests = list(
+            dict.fromkeys(request for (_, _, audited_task), request in self.requests.items() if audited_task == task)
+        )
+        style_sets: list[str] = []
         if task in self.plan.tasks:
-            every = [size.rate for parts in self.sizes.values() for size in parts]
-            trained = sorted({rate[2] for rate in every if rate[:2] == ("train", task)})
+            rate_names = [part.rate for work in self.work.values() for part in work]
+            style_sets = sorted({rate[2] for rate in rate_names if rate[:2] == ("train", task)})
         member = self.member(task)
-        return measure(self.shelf.model(None), member.config, member.corpus, member.pinned, shapes, trained)
+        return measure_rates(
+            self.models.load("base", self.plan.seeds[0]),
+            member.config,
+            member.corpus,
+            member.classifiers.pinned,
+            requests,
+            style_sets,
+        )
 
     @cached_property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[StudyStep]:
         """Every step of the plan."""
-        return all_steps(self.plan, units(self.plan))
+        return steps_of_units(self.plan, plan_units(self.plan))
 
     @cached_property
-    def sizes(self) -> dict[Step, list[Size]]:
-        """The work of every step."""
-        return sizes(self.plan, self.steps)
+    def work(self) -> dict[StudyStep, list[StepWork]]:
+        """The work of every step of the plan."""
+        return work_of_steps(self.plan, self.steps)
 
-    def scaled(self, cost: Mapping[Step, float], steps: list[Step]) -> float:
+    def corrected_seconds(self, cost: Mapping[StudyStep, float], steps: list[StudyStep]) -> float:
         """Return the seconds of ``steps``, corrected by how long the finished ones of a kind really took."""
         total = 0.0
         for kind in {step.kind for step in steps}:
-            finished = [one for one in cost if one.kind == kind and one.name in self.journal.seconds and self.done(one)]
-            thought = sum(cost[one] for one in finished)
-            factor = sum(self.journal.seconds[one.name] for one in finished) / thought if thought > 0 else 1.0
-            total += factor * sum(cost[one] for one in steps if one.kind == kind)
+            finished = [
+                step for step in cost if step.kind == kind and step.name in self.journal.seconds and self.is_done(step)
+            ]
+            forecast = sum(cost[step] for step in finished)
+            factor = sum(self.journal.seconds[step.name] for step in finished) / forecast if forecast > 0 else 1.0
+            total += factor * sum(cost[step] for step in steps if step.kind == kind)
         return total
 
-    def finished(self) -> list[Step]:
-        """Return the steps that are done, here or in the bank beside."""
-        left = set(self.left(self.steps))
+    def steps_done(self) -> list[StudyStep]:
+        """Return the steps that need not be done any more: done here or in the bank, or needed by none left to do."""
+        left = set(self.steps_left(self.steps))
         return [step for step in self.steps if step not in left]
-
-    def _refuse_larger(self) -> None:
-        """Blocks may be added to a study, if what is drawn, trained and audited already stays enough."""
-        for task in self.plan.known:
-            path, now = self.out / "tasks" / task_name(task) / "run.json", resolved(settings(self.plan, task))
-            begun = read_object(path).get("config", {}) if path.is_file() else now
-            if changed := differences({key: begun.get(key) for key in BOUND}, {key: now[key] for key in BOUND}):
-                raise SaywhyError(
-                    f"{self.out} is begun, and a new block asks for more than its texts and adapted were made for "
-                    f"({'; '.join(changed)}): leave it out, or begin anew with out=FOLDER"
-                )
-        earlier = asked(Plan(**self.journal.before)) if self.journal.before else {}
-        for audit, wanted in self.wanted.items():
-            place = place_of(Step("audit", *audit))
-            if audit in earlier and not earlier[audit].covers(wanted) and self.folder.begun(place, AUDIT_FILES):
-                raise SaywhyError(
-                    f"{audit[0]} is audited on {audit[2]} already, and a new block asks more of it: leave it out, or "
-                    "begin anew with out=FOLDER (beside=BANK: what a bank of this study has is not done again)"
-                )
-
-
-def in_words(seconds_left: float) -> str:
-    """Return a time in words: ``40 s``, ``12 min``, ``3.2 h``."""
-    if seconds_left < 90:
-        return f"{seconds_left:.0f} s"
-    return f"{seconds_left / 60:.0f} min" if seconds_left < 5400 else f"{seconds_left / 3600:.1f} h"

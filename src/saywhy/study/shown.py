@@ -1,36 +1,25 @@
-"""What a released bank shows in place of its texts: what the arms of the answer say about built-in ones."""
+"""The examples that a released bank shows in place of its texts: built-in texts, explained by the confirmatory arms."""
 
 from __future__ import annotations
 
 import dataclasses
-from functools import cached_property
 from pathlib import Path
 
 from saywhy.records import Readout
-from saywhy.study.member import Member
-from saywhy.tasks.lexicon import Pinned
+from saywhy.study.member import StudyTaskRun
 
-READOUTS: tuple[Readout, ...] = ("constrained", "generated")
+SHOWN_READOUTS: tuple[Readout, ...] = ("constrained", "generated")
+"""Readouts of the examples on built-in texts."""
 
 
-class Shown(Member):
-    """A task of a study on built-in texts, with the calibration and the inserted words of the task itself."""
+def built_in_task_run(member: StudyTaskRun, out: Path, rows: int) -> StudyTaskRun:
+    """Return the run of a study's task on ``rows`` built-in test texts, with the folder ``out``.
 
-    def __init__(self, of: Member, out: Path, rows: int) -> None:
-        """Take ``rows`` built-in test texts of the task ``of``; what is there is kept."""
-        self.of = of
-        config = of.config.model_copy(update={"data": "pocket", "rows": rows, "decide_rows": rows})
-        asked = {
-            audit: dataclasses.replace(wanted, settings=("one-word",), readouts=READOUTS)
-            for audit, wanted in of.asked.items()
-        }
-        super().__init__(config, out, of.shelf, of.made, asked, of.pieces)
-
-    def constants(self, arm: str, seed: int) -> dict[str, float]:
-        """Return the constants of ``arm`` on the task's own texts."""
-        return self.of.constants(arm, seed)
-
-    @cached_property
-    def pinned(self) -> Pinned:
-        """The counterfactual's words: those of the task's own texts."""
-        return self.of.pinned
+    It uses the calibration constants and the pinned words of the task's own texts.
+    """
+    config = member.config.model_copy(update={"data": "pocket", "rows": rows, "decide_rows": rows})
+    requests = {
+        audit: dataclasses.replace(request, settings=("one-word",), readouts=SHOWN_READOUTS)
+        for audit, request in member.requests.items()
+    }
+    return StudyTaskRun(config, out, member.models, requests, member.stretch_ends, lender=member.classifiers)

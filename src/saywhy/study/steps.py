@@ -1,4 +1,4 @@
-"""A plan as a graph of steps, each done once, in an order that can stop anywhere."""
+"""The steps of a study, each done once, in an order that can stop anywhere, and how much work each is."""
 
 from __future__ import annotations
 
@@ -6,23 +6,32 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from saywhy import pocket
-from saywhy.arms import HALF, MADE, REFRESHED, Trained, task_name
-from saywhy.bank.leaks import BUILT_IN
+from saywhy.arms import HALF, REFRESHED, STARTS, ArmName, task_name
+from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
 from saywhy.config import Config
 from saywhy.records import STYLES
-from saywhy.study.expand import Asked, Unit, asked, practised, seed_of, settings, trained_arms, units
-from saywhy.study.plan import Plan
+from saywhy.study.expand import (
+    AuditRequest,
+    StudyUnit,
+    audit_requests,
+    audit_seed,
+    plan_units,
+    recipes_of_arms,
+    task_settings,
+    tasks_practised,
+)
+from saywhy.study.plan import StudyPlan
 
-SHOWN = 20
-"""Examples on built-in texts, over all tasks."""
+SHOWN_BUILT_IN_TEXTS = 20
+"""How many built-in texts a study shows examples of, over all tasks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One thing to do.
+class StudyStep:
+    """A training, audit or measurement of one arm under one seed.
 
     Attributes:
-        kind: train, audit, keep (what the model kept of its other abilities) or show (examples on built-in texts).
+        kind: train, audit, keep (retention: what the model kept beside the tasks) or show (an audit of built-in texts).
         arm: Name of the arm.
         seed: Its seed.
         task: The task tested on (audit, show), else empty.
@@ -40,149 +49,167 @@ class Step:
         return f"{self.kind} {self.arm}{on}, seed {self.seed}"
 
 
-def place_of(step: Step) -> str:
-    """Return the folder of what a step leaves, within that of a study or a bank."""
+def folder_of_step(step: StudyStep) -> str:
+    """Return the folder that a step writes to, within that of a study or a bank."""
     if step.kind in ("audit", "show"):
-        where = "tasks" if step.kind == "audit" else BUILT_IN
-        return f"{where}/{task_name(step.task)}/seed-{step.seed}/{step.arm}"
+        folder = "tasks" if step.kind == "audit" else EXAMPLES_SUBFOLDER
+        return f"{folder}/{task_name(step.task)}/seed-{step.seed}/{step.arm}"
     return f"models/seed-{step.seed}/{step.arm}"
 
 
-def needed(plan: Plan, arm: str, seed: int) -> list[Step]:
-    """Return the trainings that lead to an arm, first things first."""
+def needed_trainings(plan: StudyPlan, arm: str, seed: int) -> list[StudyStep]:
+    """Return the trainings that lead to an arm, in their order."""
     if arm == "base":
         return []
     if arm == "adapted":
-        return [Step("train", arm, seed)]
-    return [*needed(plan, before(arm), seed), Step("train", arm, seed)]
+        return [StudyStep("train", arm, seed)]
+    return [*needed_trainings(plan, arm_before(arm), seed), StudyStep("train", arm, seed)]
 
 
-def before(arm: str) -> str:
+def arm_before(arm: str) -> str:
     """Return the arm that ``arm`` goes on from."""
-    told = Trained.parse(arm)
-    return replace(told, variant=HALF).name if told.variant == REFRESHED else "adapted"
+    name = ArmName.parse(arm)
+    return str(replace(name, variant=HALF)) if name.variant == REFRESHED else "adapted"
 
 
-def of_unit(plan: Plan, unit: Unit) -> list[Step]:
+def steps_of_unit(plan: StudyPlan, unit: StudyUnit) -> list[StudyStep]:
     """Return the steps of a unit, each behind those that it needs."""
-    found: list[Step] = []
+    steps: list[StudyStep] = []
     for arm in unit.arms:
-        seed = seed_of(plan, arm, unit.seed)
-        found += needed(plan, arm, seed)
-        found.append(Step("audit", arm, seed, unit.task))
+        seed = audit_seed(plan, arm, unit.seed)
+        steps += needed_trainings(plan, arm, seed)
+        steps.append(StudyStep("audit", arm, seed, unit.task))
         if plan.instruction_rows:
-            found.append(Step("keep", arm, seed))
-    if is_shown(plan, unit):
-        found += [Step("show", arm, unit.seed, unit.task) for arm in unit.arms if arm not in MADE]
-    return list(dict.fromkeys(found))
+            steps.append(StudyStep("keep", arm, seed))
+    if is_unit_shown(plan, unit):
+        steps += [StudyStep("show", arm, unit.seed, unit.task) for arm in unit.arms if arm not in STARTS]
+    return list(dict.fromkeys(steps))
 
 
-def is_shown(plan: Plan, unit: Unit) -> bool:
-    """Whether a released bank takes examples from the arms of a unit: it has no texts of its own to show."""
+def is_unit_shown(plan: StudyPlan, unit: StudyUnit) -> bool:
+    """Whether a released bank shows built-in texts explained by the arms of a unit, as it may not show the study's."""
     seeds = plan.block(unit.block).seeds or plan.seeds
-    own = plan.data == "pocket"  # then the page shows the texts of the study itself
-    return is_confirmatory(plan, unit) and unit.seed == seeds[0] and unit.task in pocket.TASKS and not own
+    shows_own_texts = plan.data == "pocket"
+    return (
+        is_unit_confirmatory(plan, unit)
+        and unit.seed == seeds[0]
+        and unit.task in pocket.POCKET_TASKS
+        and not shows_own_texts
+    )
 
 
-def contrasts(plan: Plan, unit: Unit) -> int:
+def contrasts_of_unit(plan: StudyPlan, unit: StudyUnit) -> int:
     """Return how many comparisons a unit completes."""
     block = plan.block(unit.block)
-    ways = sum(
+    combinations = sum(
         1 for setting in block.settings for readout in block.readouts if (setting, readout) != ("free", "constrained")
     )
-    return max(len(unit.arms) - 1, 1) * len(block.styles) * ways
+    return max(len(unit.arms) - 1, 1) * len(block.styles) * combinations
 
 
-def is_confirmatory(plan: Plan, unit: Unit) -> bool:
+def is_unit_confirmatory(plan: StudyPlan, unit: StudyUnit) -> bool:
     """Whether a unit holds confirmatory cells."""
-    return any(one.block == unit.block for one in plan.confirmatory)
+    return any(entry.block == unit.block for entry in plan.confirmatory)
 
 
-def in_order(plan: Plan, cost: dict[Step, float], done: Iterable[Step] = ()) -> list[Unit]:
-    """Return the units: confirmatory ones as the plan has them, then those that say most per hour still to spend.
+def units_in_order(plan: StudyPlan, cost: dict[StudyStep, float], done: Iterable[StudyStep] = ()) -> list[StudyUnit]:
+    """Return the units: confirmatory ones in the plan's order, then those that complete most comparisons per second.
 
     Args:
         plan: The study.
-        cost: Seconds that each step takes.
-        done: Steps that cost nothing more.
+        cost: Seconds of each step.
+        done: Steps that cost nothing any more.
     """
-    known = set(done)
-    left = units(plan)
-    found = [unit for unit in left if is_confirmatory(plan, unit)]
-    for unit in found:
-        known.update(of_unit(plan, unit))
-    left = [unit for unit in left if not is_confirmatory(plan, unit)]
+    paid = set(done)
+    remaining = plan_units(plan)
+    ordered = [unit for unit in remaining if is_unit_confirmatory(plan, unit)]
+    for unit in ordered:
+        paid.update(steps_of_unit(plan, unit))
+    remaining = [unit for unit in remaining if not is_unit_confirmatory(plan, unit)]
 
-    def gain(unit: Unit) -> float:
-        price = sum(cost[step] for step in of_unit(plan, unit) if step not in known)
-        return contrasts(plan, unit) / max(price, 1e-9)
+    def gain(unit: StudyUnit) -> float:
+        price = sum(cost[step] for step in steps_of_unit(plan, unit) if step not in paid)
+        return contrasts_of_unit(plan, unit) / max(price, 1e-9)
 
-    while left:
-        best = max(left, key=gain)  # the first of equals: the plan's order
-        left.remove(best)
-        known.update(of_unit(plan, best))
-        found.append(best)
-    return found
+    while remaining:
+        best = max(remaining, key=gain)  # the first of equals: the plan's order
+        remaining.remove(best)
+        paid.update(steps_of_unit(plan, best))
+        ordered.append(best)
+    return ordered
 
 
-def all_steps(plan: Plan, order: Sequence[Unit]) -> list[Step]:
+def steps_of_units(plan: StudyPlan, order: Sequence[StudyUnit]) -> list[StudyStep]:
     """Return every step once, in the order of the units."""
-    return list(dict.fromkeys(step for unit in order for step in of_unit(plan, unit)))
+    return list(dict.fromkeys(step for unit in order for step in steps_of_unit(plan, unit)))
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class StepWork:
     """How much work a step is, in the units in which rates are measured.
 
     Attributes:
-        rate: Which rate it goes by: (kind, task, what is asked).
-        count: How many texts.
+        rate: The name of its rate: (kind, task, request or styles).
+        count: How many texts; of a training, times passes.
     """
 
     rate: tuple[str, ...]
     count: int
 
 
-def sizes(plan: Plan, steps: Iterable[Step]) -> dict[Step, list[Size]]:
-    """Return the work of each of ``steps``; what follows from the whole plan is worked out once."""
-    wanted, recipes = asked(plan), trained_arms(plan)
-    configs = {task: settings(plan, task) for task in plan.known}
+def work_of_steps(plan: StudyPlan, steps: Iterable[StudyStep]) -> dict[StudyStep, list[StepWork]]:
+    """Return the work of each of ``steps``."""
+    requests, recipes = audit_requests(plan), recipes_of_arms(plan)
+    configs = {task: task_settings(plan, task) for task in plan.all_tasks}
 
-    def work(step: Step) -> list[Size]:
+    def work(step: StudyStep) -> list[StepWork]:
         if step.kind == "keep":
-            return [Size(("keep",), plan.instruction_rows)]
+            return [StepWork(("keep",), plan.instruction_rows)]
         if step.kind == "show":
-            return [Size(("audit", step.task, _shape(wanted[step.arm, step.seed, step.task])), shown_rows(plan))]
+            return [
+                StepWork(("audit", step.task, request_name(requests[step.arm, step.seed, step.task])), shown_rows(plan))
+            ]
         if step.kind == "audit":
-            return _audited(step.task, configs[step.task], wanted[step.arm, step.seed, step.task])
-        if step.arm in MADE:
-            known = {task: configs[task] for task in plan.tasks}
-            return [Size(("train", t, "+".join(STYLES)), one.adapt_rows * one.adapt_epochs) for t, one in known.items()]
-        told, recipe = Trained.parse(step.arm), recipes.get(step.arm, {})
-        return [size for task in practised(plan, told) for size in _trained(task, settings(plan, task, recipe), told)]
+            return _audit_work(step.task, configs[step.task], requests[step.arm, step.seed, step.task])
+        if step.arm in STARTS:
+            return [
+                StepWork(
+                    ("train", task, "+".join(STYLES)), configs[task].adapt_rows * configs[task].adapt_num_train_epochs
+                )
+                for task in plan.tasks
+            ]
+        name, recipe = ArmName.parse(step.arm), recipes.get(step.arm, {})
+        return [
+            part
+            for task in tasks_practised(plan, name)
+            for part in _training_work(task, task_settings(plan, task, recipe), name)
+        ]
 
     return {step: work(step) for step in steps}
 
 
-def shown_rows(plan: Plan) -> int:
+def shown_rows(plan: StudyPlan) -> int:
     """Return how many built-in texts are shown of each task."""
-    tasks = {unit.task for unit in units(plan) if is_shown(plan, unit)}
-    return -(-SHOWN // max(len(tasks), 1))
+    tasks = {unit.task for unit in plan_units(plan) if is_unit_shown(plan, unit)}
+    return -(-SHOWN_BUILT_IN_TEXTS // max(len(tasks), 1))
 
 
-def _shape(wanted: Asked) -> str:
-    return ",".join((*wanted.styles, *wanted.settings, *wanted.readouts))
+def request_name(request: AuditRequest) -> str:
+    """Return a request in words, as the name of its rate has it."""
+    return ",".join((*request.styles, *request.settings, *request.readouts))
 
 
-def _audited(task: str, config: Config, wanted: Asked) -> list[Size]:
+def _audit_work(task: str, config: Config, request: AuditRequest) -> list[StepWork]:
+    """Return the work of an audit and of the decisions that go with it."""
     # None is the whole split, whose size is known only when it is read: a thousand is usual here.
     decided = (config.decide_rows or 1000) + config.calibration_rows
-    return [Size(("audit", task, _shape(wanted)), config.rows or 1000), Size(("decide", task), decided)]
+    return [StepWork(("audit", task, request_name(request)), config.rows or 1000), StepWork(("decide", task), decided)]
 
 
-def _trained(task: str, config: Config, arm: Trained) -> list[Size]:
+def _training_work(task: str, config: Config, arm: ArmName) -> list[StepWork]:
+    """Return the work of a training on the texts of one task, and of its targets."""
     texts = config.train_rows // 2 if arm.variant in (HALF, REFRESHED) else config.train_rows
     return [
-        Size(("train", task, "+".join(arm.styles)), texts * config.epochs),
-        Size(("targets", task), texts if arm.kind == "faithful" else 0),
+        StepWork(("train", task, "+".join(arm.styles)), texts * config.num_train_epochs),
+        StepWork(("targets", task), texts if arm.kind == "faithful" else 0),
     ]

@@ -1,1 +1,1 @@
-"""What is asked of which texts: tasks, rows of data, the pools of a run, the words of a corpus."""
+"""Tasks and their texts: task files, rows of data, the pools of a run, the words of a corpus."""

@@ -13,37 +13,37 @@ from typing import Any
 from saywhy.config import Config
 from saywhy.records import Example, SaywhyError, SetAside
 from saywhy.tasks import lexicon
-from saywhy.tasks.data import Loaded, load_examples, sample
+from saywhy.tasks.data import LoadedSplit, load_examples, nested_sample
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task, load_task
 from saywhy.words import candidates
 
-_POOLS = {"calibration": range(2), "adapt": range(2, 5), "arms": range(5, 10)}
-"""Tenths of the training split. A text's pool hangs on its id alone, so pools are disjoint at every size."""
+_POOL_TENTHS = {"calibration": range(2), "adapt": range(2, 5), "arms": range(5, 10)}
+"""Tenths of the training split. A text's pool depends on its id alone, so pools are disjoint at every size."""
 
 
-NEEDED = {
+POOL_PURPOSES = {
     "calibration": "to measure the calibration constants on",
     "adapt": "for `adapted` to learn from",
     "arms": "to build explanations of",
 }
 """Pools of the training split that a run may need, and for what."""
-POOLS = ("calibration", "adapt", "arms", "audited", "decided", "lexicon")
+POOL_NAMES = ("calibration", "adapt", "arms", "audited", "decided", "lexicon")
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """What a run reads.
+    """The texts of a run.
 
     Attributes:
         task: The task.
-        calibration: Texts for the calibration constants (labels not looked at).
+        calibration: Texts for the calibration constants (their labels are not used).
         adapt: Texts on which ``adapted`` learns.
         arms: Texts on which the arms are trained.
         audited: Texts that are explained.
         decided: Texts on which accuracy and agreement are measured.
         lexicon: Training texts from which associations are counted.
-        set_aside: What could not be used, with the reason.
+        set_aside: Texts that cannot be used, with the reason.
     """
 
     task: Task
@@ -57,58 +57,64 @@ class Corpus:
 
     def pools(self) -> dict[str, tuple[Example, ...]]:
         """Return all lists of texts by name."""
-        return {name: getattr(self, name) for name in POOLS}
+        return {name: getattr(self, name) for name in POOL_NAMES}
 
     def fingerprint(self) -> str:
         """Return a hash of every text and label that is used: a run goes on only on the same ones."""
-        drawn = [[(one.id, one.label) for one in pool] for pool in self.pools().values()]
-        return hashlib.sha256(json.dumps(drawn).encode()).hexdigest()[:16]
+        ids_and_labels = [[(example.id, example.label) for example in pool] for pool in self.pools().values()]
+        return hashlib.sha256(json.dumps(ids_and_labels).encode()).hexdigest()[:16]
 
-    def without(self, aside: Sequence[SetAside]) -> Corpus:
-        """Return the corpus without the texts of ``aside``; those that were to be audited are kept as set aside."""
-        gone = {one.id for one in aside}
+    def without(self, set_aside: Sequence[SetAside]) -> Corpus:
+        """Return the corpus without the texts of ``set_aside``; those that were to be audited are kept as set aside."""
+        removed_ids = {record.id for record in set_aside}
         kept: dict[str, Any] = {
-            name: tuple(one for one in pool if one.id not in gone) for name, pool in self.pools().items()
+            name: tuple(example for example in pool if example.id not in removed_ids)
+            for name, pool in self.pools().items()
         }
-        seen = {one.id for one in self.audited}
-        told = tuple(one for one in aside if one.id in seen)
-        return dataclasses.replace(self, **kept, set_aside=(*self.set_aside, *told))
+        audited_ids = {example.id for example in self.audited}
+        audited_aside = tuple(record for record in set_aside if record.id in audited_ids)
+        return dataclasses.replace(self, **kept, set_aside=(*self.set_aside, *audited_aside))
 
 
 def refuse_empty(corpus: Corpus, config: Config, *pools: str) -> None:
-    """Say that nothing is left to explain, and why; or nothing in one of the other ``pools`` that are needed.
+    """Refuse a corpus without a text to explain, or without one in one of the ``pools`` that are needed.
 
     Raises:
         SaywhyError: If there is no text.
     """
-    where = source(config) or "the hub"
+    where = data_argument(config) or "the hub"
     if not corpus.audited:
-        reasons = Counter(one.reason for one in corpus.set_aside)
-        told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common()) or "there is none"
-        raise SaywhyError(f"no text of {where} can be used: {told}")
+        reasons = Counter(record.reason for record in corpus.set_aside)
+        counted_reasons = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common()) or "there is none"
+        raise SaywhyError(f"no text of {where} can be used: {counted_reasons}")
     for pool in pools:
         if not corpus.pools()[pool]:
-            raise SaywhyError(f"no training text of {where} is left {NEEDED[pool]}: give more rows in the train split")
+            raise SaywhyError(
+                f"no training text of {where} is left {POOL_PURPOSES[pool]}: give more rows in the train split"
+            )
 
 
-def source(config: Config) -> str | None:
+def data_argument(config: Config) -> str | None:
     """Return what ``data.load_examples`` calls the data of ``config``."""
     return None if config.data in (None, "hub") else config.data
 
 
-def assemble(config: Config) -> Corpus:
+def assemble_corpus(config: Config) -> Corpus:
     """Load and sample everything that ``config`` asks for."""
     task = load_task(config.task)
-    whole = load_examples(task, config.split, source(config))
-    short, long = _short(whole, task, config.most_words)
-    training = _short(load_examples(task, "train", source(config)), task, config.most_words)[0]
-    audited = sample(short, config.rows, config.data_seed)
-    decided = sample(whole.examples, config.decide_rows, config.data_seed)
-    seen = {one.id for one in (*audited, *decided)}
-    pools = {name: _pool([one for one in training if one.id not in seen], tenths) for name, tenths in _POOLS.items()}
+    loaded = load_examples(task, config.split, data_argument(config))
+    usable, set_aside = _without_long_texts(loaded, task, config.most_words)
+    training = _without_long_texts(load_examples(task, "train", data_argument(config)), task, config.most_words)[0]
+    audited = nested_sample(usable, config.rows, config.data_seed)
+    decided = nested_sample(loaded.examples, config.decide_rows, config.data_seed)
+    chosen_ids = {example.id for example in (*audited, *decided)}
+    pools = {
+        name: _pool_of_tenths([example for example in training if example.id not in chosen_ids], tenths)
+        for name, tenths in _POOL_TENTHS.items()
+    }
 
     def draw(name: str, count: int) -> tuple[Example, ...]:
-        return tuple(sample(pools[name], count, config.data_seed))
+        return tuple(nested_sample(pools[name], count, config.data_seed))
 
     return Corpus(
         task=task,
@@ -117,43 +123,45 @@ def assemble(config: Config) -> Corpus:
         arms=draw("arms", config.train_rows),
         audited=tuple(audited),
         decided=tuple(decided),
-        lexicon=tuple(sample(training, config.lexicon_rows, config.data_seed)),
-        set_aside=long,
+        lexicon=tuple(nested_sample(training, config.lexicon_rows, config.data_seed)),
+        set_aside=set_aside,
     )
 
 
-def _short(loaded: Loaded, task: Task, most: int | None) -> tuple[tuple[Example, ...], tuple[SetAside, ...]]:
-    """Set the texts of more than ``most`` distinct words aside."""
-    if most is None:
+def _without_long_texts(
+    loaded: LoadedSplit, task: Task, most_words: int | None
+) -> tuple[tuple[Example, ...], tuple[SetAside, ...]]:
+    """Set the texts of more than ``most_words`` distinct words aside."""
+    if most_words is None:
         return loaded.examples, loaded.set_aside
-    long = [one for one in loaded.examples if len(candidates(one.text)) > most]
-    gone = {one.id for one in long}
-    aside = tuple(SetAside(one.id, task.name, f"more than {most} words") for one in long)
-    return tuple(one for one in loaded.examples if one.id not in gone), (*loaded.set_aside, *aside)
+    long_texts = [example for example in loaded.examples if len(candidates(example.text)) > most_words]
+    long_ids = {example.id for example in long_texts}
+    long_aside = tuple(SetAside(example.id, task.name, f"more than {most_words} words") for example in long_texts)
+    return tuple(example for example in loaded.examples if example.id not in long_ids), (*loaded.set_aside, *long_aside)
 
 
-def _pool(examples: Sequence[Example], tenths: range) -> list[Example]:
-    return [one for one in examples if hashlib.sha256(one.id.encode()).digest()[0] * 10 // 256 in tenths]
+def _pool_of_tenths(examples: Sequence[Example], tenths: range) -> list[Example]:
+    return [example for example in examples if hashlib.sha256(example.id.encode()).digest()[0] * 10 // 256 in tenths]
 
 
-def associate(corpus: Corpus, labels: Sequence[str | None]) -> lexicon.Associations:
+def corpus_associations(corpus: Corpus, labels: Sequence[str | None]) -> lexicon.Associations:
     """Return the associations of words with ``labels`` (one a text of ``corpus.lexicon``; None: left out)."""
-    pairs = [(one.text, label) for one, label in zip(corpus.lexicon, labels, strict=True) if label is not None]
-    return lexicon.associations([text for text, _ in pairs], [label for _, label in pairs])
+    pairs = [(example.text, label) for example, label in zip(corpus.lexicon, labels, strict=True) if label is not None]
+    return lexicon.word_associations([text for text, _ in pairs], [label for _, label in pairs])
 
 
-def pin(corpus: Corpus, found: lexicon.Associations, size: int) -> Pinned:
+def pinned_of_corpus(corpus: Corpus, associations: lexicon.Associations, size: int) -> Pinned:
     """Return the counterfactual's candidate words, one list a label.
 
     Raises:
         SaywhyError: If the corpus is too small to give every label two words.
     """
-    texts = [one.text for one in corpus.lexicon]
-    lists = lexicon.pinned(found, texts, tuple(corpus.task.labels.values()), size)
-    short = sorted(label for label in corpus.task.labels if len(lists.get(label, ())) < 2)
-    if short:
+    texts = [example.text for example in corpus.lexicon]
+    lists = lexicon.pinned_words_of_labels(associations, texts, tuple(corpus.task.labels.values()), size)
+    lacking = sorted(label for label in corpus.task.labels if len(lists.get(label, ())) < 2)
+    if lacking:
         raise SaywhyError(
-            f"too few training texts ({len(texts)}) to find counterfactual words for {', '.join(short)}: "
+            f"too few training texts ({len(texts)}) to find counterfactual words for {', '.join(lacking)}: "
             f"each label needs two words that stand in {lexicon.LEAST_COUNT} texts; give more rows in the train split"
         )
     return lists

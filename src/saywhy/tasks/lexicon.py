@@ -18,7 +18,7 @@ LEAST_COUNT = 3
 """A pinned word stands in at least this many texts."""
 
 
-def associations(texts: Sequence[str], labels: Sequence[str]) -> Associations:
+def word_associations(texts: Sequence[str], labels: Sequence[str]) -> Associations:
     """Return how strongly each word goes with each label, against all other labels.
 
     Log-odds with an informative Dirichlet prior (Monroe, Colaresi, Quinn 2008, eq. 22), as z-scores. A word
@@ -33,36 +33,40 @@ def associations(texts: Sequence[str], labels: Sequence[str]) -> Associations:
 
 
 def _z_scores(counts: Counter[str], whole: Counter[str], prior: int) -> dict[str, float]:
-    mine, others = sum(counts.values()), prior - sum(counts.values())
+    label_total, other_total = sum(counts.values()), prior - sum(counts.values())
     scores = {}
     for word, alpha in whole.items():
-        here, there = counts[word] + alpha, whole[word] - counts[word] + alpha
-        odds = math.log(here / (mine + prior - here)) - math.log(there / (others + prior - there))
-        scores[word] = odds / math.sqrt(1 / here + 1 / there)
+        in_label, elsewhere = counts[word] + alpha, whole[word] - counts[word] + alpha
+        label_odds = in_label / (label_total + prior - in_label)
+        other_odds = elsewhere / (other_total + prior - elsewhere)
+        scores[word] = (math.log(label_odds) - math.log(other_odds)) / math.sqrt(1 / in_label + 1 / elsewhere)
     return scores
 
 
-def pinned(
-    found: Associations, texts: Sequence[str], label_words: Sequence[str], size: int
+def pinned_words_of_labels(
+    associations: Associations, texts: Sequence[str], label_words: Sequence[str], size: int
 ) -> dict[str, tuple[str, ...]]:
     """Return the ``size`` words most associated with each label: the counterfactual's candidate lists.
 
     Only plain words (letters, an apostrophe) that stand in at least ``LEAST_COUNT`` texts; label words are left out.
     """
-    seen = Counter(word.key for text in texts for word in candidates(text))
-    banned = {fold(word) for word in label_words}
+    text_counts = Counter(word.key for text in texts for word in candidates(text))
+    label_keys = {fold(word) for word in label_words}
     lists = {}
-    for label, scores in found.items():
+    for label, scores in associations.items():
         usable = [
             word
             for word in scores
-            if word not in banned and word.replace("'", "").isalpha() and len(word) > 1 and seen[word] >= LEAST_COUNT
+            if word not in label_keys
+            and word.replace("'", "").isalpha()
+            and len(word) > 1
+            and text_counts[word] >= LEAST_COUNT
         ]
         lists[label] = tuple(sorted(usable, key=lambda word: (-scores[word], word))[:size])
     return lists
 
 
-def most_associated(found: Associations, text: str, label: str) -> str:
+def most_associated(associations: Associations, text: str, label: str) -> str:
     """Return the text's word that the corpus associates most with ``label``, whatever a model uses."""
-    scores = found.get(label, {})
+    scores = associations.get(label, {})
     return max((word.key for word in candidates(text)), key=lambda key: scores.get(key, 0.0))

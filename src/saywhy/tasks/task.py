@@ -28,7 +28,7 @@ from saywhy.words import fold
 
 Split = Literal["train", "validation", "test"]
 
-SUFFIXES = (".yaml", ".yml")
+TASK_SUFFIXES = (".yaml", ".yml")
 """What makes a name a path to a task file."""
 
 
@@ -46,25 +46,25 @@ def _word_by_label(value: Any) -> Any:
     return value
 
 
-Filled = Annotated[str, Field(min_length=1)]
-_CONFIG = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+FilledText = Annotated[str, Field(min_length=1)]
+_STRICT_CONFIG = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
 class Hub(BaseModel):
-    """Where a task's rows are on the Hugging Face hub, and how they become ours."""
+    """Where a task's rows are on the Hugging Face hub, and how they become the task's."""
 
-    model_config = _CONFIG
+    model_config = _STRICT_CONFIG
 
-    id: Filled = Field(description="Data set id on the hub, such as `stanfordnlp/snli` (or a local folder).")
+    id: FilledText = Field(description="Data set id on the hub, such as `stanfordnlp/snli` (or a local folder).")
     config: str | None = Field(None, description="Configuration of the data set, where it has several.")
     revision: str | None = Field(None, description="Branch, tag or commit; set it to pin the rows of a study.")
-    splits: dict[Split, Filled] = Field(
+    splits: dict[Split, FilledText] = Field(
         default={"train": "train", "validation": "validation", "test": "test"},
         min_length=1,
         description="Our split to the hub's split expression; `train[90%:]` where one is missing.",
     )
-    columns: dict[str, Filled] = Field({}, description="Our column to the hub's column, where the names differ.")
-    labels: dict[str, Filled | None] = Field(
+    columns: dict[str, FilledText] = Field({}, description="Our column to the hub's column, where the names differ.")
+    labels: dict[str, FilledText | None] = Field(
         {}, description="The hub's value to our label; rows whose value maps to `null` are left out."
     )
 
@@ -72,10 +72,10 @@ class Hub(BaseModel):
 class Paraphrase(BaseModel):
     """The same question in other words."""
 
-    model_config = _CONFIG
+    model_config = _STRICT_CONFIG
 
-    question: Filled = Field(description="The question in other words; the label words stay.")
-    lead_in: Filled = Field(description="How its answer begins.")
+    question: FilledText = Field(description="The question in other words; the label words stay.")
+    lead_in: FilledText = Field(description="How its answer begins.")
 
 
 class Task(BaseModel):
@@ -85,27 +85,29 @@ class Task(BaseModel):
     raises pydantic's ``ValidationError``.
     """
 
-    model_config = _CONFIG
+    model_config = _STRICT_CONFIG
 
-    name: Filled = Field(description="Name in tables and run folders: letters, digits, `_`, `-` and `.`.")
-    question: Filled = Field(description="What the model is asked. It comes first, the fields follow.")
-    lead_in: Filled = Field(
+    name: FilledText = Field(description="Name in tables and run folders: letters, digits, `_`, `-` and `.`.")
+    question: FilledText = Field(description="What the model is asked. It comes first, the fields follow.")
+    lead_in: FilledText = Field(
         description="How the answer begins; the label word completes it: `The sentiment of the tweet is`."
     )
-    labels: Annotated[dict[Filled, Filled], BeforeValidator(_word_by_label)] = Field(
+    labels: Annotated[dict[FilledText, FilledText], BeforeValidator(_word_by_label)] = Field(
         description="Data label to the label word that the model says; a plain list where both are the same."
     )
-    noun: Filled = Field("text", description="What prompts call the explained field: tweet, hypothesis, article.")
-    text: Filled = Field("text", description="Column of the explained field.")
-    context: tuple[Filled, ...] = Field(
+    noun: FilledText = Field("text", description="What prompts call the explained field: tweet, hypothesis, article.")
+    text: FilledText = Field("text", description="Column of the explained field.")
+    context: tuple[FilledText, ...] = Field(
         (), description="List of other columns; they are shown before the text and never edited."
     )
-    label: Filled = Field("label", description="Column of the gold label; the data may lack it.")
-    stand_in: Filled = Field("something", description="Neutral word that the `infill` operator puts in a word's place.")
+    label: FilledText = Field("label", description="Column of the gold label; the data may lack it.")
+    stand_in: FilledText = Field(
+        "something", description="Neutral word that the `infill` operator puts in a word's place."
+    )
     paraphrases: tuple[Paraphrase, ...] = Field(
         (), description="Other ways to ask: a list of `question` and `lead_in` (`robustness=paraphrases`)."
     )
-    verbaliser: dict[Filled, Filled] = Field(
+    verbaliser: dict[FilledText, FilledText] = Field(
         {}, description="Other label words: data label to word (`robustness=verbaliser`)."
     )
     hub: Hub | None = Field(
@@ -145,10 +147,10 @@ class Task(BaseModel):
     @classmethod
     def _can_be_told_apart(cls, labels: dict[str, str]) -> dict[str, str]:
         words = sorted((" ".join(fold(word).split()), label, word) for label, word in labels.items())
-        for (short, one, first), (long, other, second) in pairwise(words):
-            if long.startswith(short):
+        for (prefix, prefix_label, prefix_word), (folded, label, word) in pairwise(words):
+            if folded.startswith(prefix):
                 raise ValueError(
-                    f"cannot be told apart: {second!r} (of {other!r}) begins with {first!r} (of {one!r});"
+                    f"cannot be told apart: {word!r} (of {label!r}) begins with {prefix_word!r} (of {prefix_label!r});"
                     " choose words that begin differently"
                 )
         return labels
@@ -195,18 +197,18 @@ def load_task(name_or_path: str) -> Task:
     Raises:
         SaywhyError: If there is no such task, or its file does not describe one.
     """
-    if str(name_or_path).lower().endswith(SUFFIXES):
+    if str(name_or_path).lower().endswith(TASK_SUFFIXES):
         path = Path(name_or_path).expanduser()
-        return _parse(_read(path.read_bytes, str(path)), str(path))
+        return _parse_task(_read_task_file(path.read_bytes, str(path)), str(path))
     names = catalog()
     if name_or_path not in names:
         hint = did_you_mean(name_or_path, names, ": ") or "."
         raise SaywhyError(f"no task {name_or_path!r}{hint} Tasks: {', '.join(names)}; or a path to a .yaml")
     file = resources.files("saywhy").joinpath("catalog", f"{name_or_path}.yaml")
-    return _parse(_read(file.read_bytes, str(file)), str(file))
+    return _parse_task(_read_task_file(file.read_bytes, str(file)), str(file))
 
 
-class OnceLoader(yaml.SafeLoader):
+class UniqueKeyLoader(yaml.SafeLoader):
     """YAML in which no key stands twice: the second would silently take the place of the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -219,7 +221,7 @@ class OnceLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-class _Loader(OnceLoader):
+class _TextLoader(UniqueKeyLoader):
     """YAML in which every scalar is text or null: ``no`` is the word *no*, ``0:`` the key ``"0"``."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (declared so by yaml)
@@ -228,7 +230,7 @@ class _Loader(OnceLoader):
     }
 
 
-def _read(read_bytes: Callable[[], bytes], where: str) -> str:
+def _read_task_file(read_bytes: Callable[[], bytes], where: str) -> str:
     """Return the text of a task file."""
     try:
         return read_bytes().decode("utf-8-sig")
@@ -240,44 +242,46 @@ def _read(read_bytes: Callable[[], bytes], where: str) -> str:
         raise SaywhyError(f"{where}: cannot be read ({error.strerror}); give the path to a task file") from error
 
 
-def _parse(source: str, where: str) -> Task:
+def _parse_task(source: str, where: str) -> Task:
     """Return the task that YAML ``source`` describes."""
     try:
-        data = yaml.load(source, Loader=_Loader)  # a SafeLoader
+        data = yaml.load(source, Loader=_TextLoader)  # a SafeLoader
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or error
         line = f":{mark.line + 1}" if mark else ""
         hint = "mend the line; texts that hold ': ' or ' #' go in quotes"
         raise SaywhyError(f"{where}{line}: not valid YAML: {' '.join(str(problem).split())}; {hint}") from error
     if not isinstance(data, dict):
-        got = "empty" if data is None else f"a {type(data).__name__}"
-        raise SaywhyError(f"{where}: is {got}, not a task; write 'key: value' lines as in docs/tasks.md")
+        content = "empty" if data is None else f"a {type(data).__name__}"
+        raise SaywhyError(f"{where}: is {content}, not a task; write 'key: value' lines as in docs/tasks.md")
     try:
         return Task.model_validate(data)
     except ValidationError as error:
-        problems = list(dict.fromkeys(_problem(dict(found)) for found in error.errors()))
+        problems = list(dict.fromkeys(_task_problem(dict(details)) for details in error.errors()))
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
         raise SaywhyError(f"{where}: {'; '.join(problems[:3])}{more}. Keys: docs/tasks.md") from error
 
 
-def _problem(found: dict[str, Any]) -> str:
-    """Return one of pydantic's findings in our words."""
-    loc = [str(part) for part in found["loc"] if part != "[key]"]
-    key = ".".join(loc)
-    inner: dict[str, type[BaseModel]] = {"hub": Hub, "paraphrases": Paraphrase}
-    model = inner.get(loc[0], Task) if len(loc) > 1 else Task
-    if found["type"] == "extra_forbidden":
-        hint = did_you_mean(loc[-1], model.model_fields, ": ")
+def _task_problem(details: dict[str, Any]) -> str:
+    """Return one of pydantic's error details as a sentence."""
+    location = [str(part) for part in details["loc"] if part != "[key]"]
+    key = ".".join(location)
+    submodels: dict[str, type[BaseModel]] = {"hub": Hub, "paraphrases": Paraphrase}
+    model = submodels.get(location[0], Task) if len(location) > 1 else Task
+    if details["type"] == "extra_forbidden":
+        hint = did_you_mean(location[-1], model.model_fields, ": ")
         return f"unknown key {key!r}{hint or ': allowed are ' + ', '.join(model.model_fields)}"
-    if not loc:
-        return str(found["ctx"]["error"])
-    if found["type"] == "value_error":
-        return f"{key!r} {found['ctx']['error']}"
-    field = model.model_fields.get(loc[-1] if model is Paraphrase else loc[1] if model is Hub else loc[0])
+    if not location:
+        return str(details["ctx"]["error"])
+    if details["type"] == "value_error":
+        return f"{key!r} {details['ctx']['error']}"
+    field = model.model_fields.get(
+        location[-1] if model is Paraphrase else location[1] if model is Hub else location[0]
+    )
     meaning = (field.description or "").rstrip(".") if field else ""
-    if found["type"] == "missing":
+    if details["type"] == "missing":
         return f"{key!r} is missing: {meaning}"
-    if found["type"] in ("string_too_short", "too_short"):
+    if details["type"] in ("string_too_short", "too_short"):
         return f"{key!r} is empty: {meaning}"
-    problem = found["msg"].removeprefix("Input ")
-    return f"{key!r} {problem}, got {found['input']!r}: {meaning}"
+    problem = details["msg"].removeprefix("Input ")
+    return f"{key!r} {problem}, got {details['input']!r}: {meaning}"

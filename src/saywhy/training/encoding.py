@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from saywhy.config import Config
 from saywhy.models.chat import Chat
 from saywhy.progress import say
 from saywhy.records import SaywhyError
@@ -14,27 +15,44 @@ from saywhy.records import SaywhyError
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recipe:
-    """How an arm is trained.
+    """How an arm is trained; the names are those of TRL and PEFT where they have one.
 
     Attributes:
-        rate: Peak learning rate.
-        epochs: Passes over the rows.
-        batch: Texts a step; the rows of a text stay together.
-        rank: LoRA rank; 0 trains all weights.
+        learning_rate: Peak learning rate.
+        num_train_epochs: Passes over the rows.
+        per_device_train_batch_size: Texts a step, whatever the number of processes; the rows of a text stay together.
+        lora_r: LoRA rank; 0 trains all weights.
         decision_weight: How much more a token counts in which the word is decided on than a copied one.
         label_weight: How much the label turn counts, against 1 for an explanation.
-        packing: "tree" computes the rows of a text as one tree; "none" leaves them to TRL, one by one.
+        packing: "tree" computes the rows of a text as one tree, "none" each row by itself.
         seed: Of the row order and the LoRA initialisation.
+        trainer: What else ``SFTConfig`` is told.
     """
 
-    rate: float = 1e-3
-    epochs: int = 2
-    batch: int = 4
-    rank: int = 16
+    learning_rate: float = 1e-3
+    num_train_epochs: int = 2
+    per_device_train_batch_size: int = 4
+    lora_r: int = 16
     decision_weight: float = 10.0
     label_weight: float = 1.0
     packing: str = "tree"
     seed: int = 0
+    trainer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def recipe_of(config: Config, seed: int, *, adapting: bool) -> Recipe:
+    """Return the recipe of an arm from its settings; ``adapting``: of ``adapted``, which learns labels and formats."""
+    return Recipe(
+        learning_rate=config.adapt_learning_rate if adapting else config.learning_rate,
+        num_train_epochs=config.adapt_num_train_epochs if adapting else config.num_train_epochs,
+        per_device_train_batch_size=config.per_device_train_batch_size,
+        lora_r=config.lora_r,
+        decision_weight=config.decision_weight,
+        label_weight=1.0 if adapting else config.label_weight or 1.0,
+        packing=config.packing,
+        seed=seed,
+        trainer=config.trainer,
+    )
 
 
 Sequences = list[dict[str, Any]]
@@ -49,9 +67,9 @@ def encode(chat: Chat, row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]
     Raises:
         SaywhyError: If the prompt's ids are no prefix of the whole, or if nothing would be supervised.
     """
-    said = row["completion"][0]["content"]
+    completion = row["completion"][0]["content"]
     turn = chat.turn([*row["prompt"], *row["completion"]], f"row {row.get('id')}")
-    spans = row.get("decision") or [[0, len(said)]]
+    spans = row.get("decision") or [[0, len(completion)]]
     heavy, light = recipe.decision_weight, row.get("copied", 1.0)
     weights = [heavy if any(a < stop and start < b for a, b in spans) else light for start, stop in turn.spans]
     scale = (recipe.label_weight if row.get("style") == "label" else 1.0) * row.get("share", 1.0) / sum(weights)

@@ -1,103 +1,210 @@
-"""What each arm is trained on: texts, the model's answers, and words (docs/definitions.md, *Arms*)."""
+"""Training rows: what the assistant is taught to say, the label turn and the explanations.
+
+Rows are TRL's conversational ``prompt``/``completion``: ``trl sft`` can use them unchanged, but it would take each
+label of ``anchor_rows`` for as good as the others.
+"""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from typing import Any
 
-from saywhy.attribution import METHODS, Options
-from saywhy.attribution.occlusion import of_tables
 from saywhy.config import Config
-from saywhy.measure.edits import Item, tables
-from saywhy.measure.predict import Classifier
-from saywhy.records import STYLES, TRAINING_OPERATOR, Example, Prediction, SaywhyError, StyleName
+from saywhy.measure import readouts
+from saywhy.measure.edits import Item
+from saywhy.protocol import prompts
+from saywhy.records import STYLES, Example, SaywhyError, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
-from saywhy.training import targets, turns
-from saywhy.training.targets import Pick, Picks
+from saywhy.training.targets import Target, Targets, as_answered, random_targets
+from saywhy.words import REDACTED_MARK, candidates, match_case, occurrences, replace_words, take_out
 
 NOTHING_FLIPS = "no training text has a word that flips the answer: verified=false, or more train_rows"
 """What is said where ``verified`` leaves nothing to train on."""
 
 
-def pseudo_faithful(
-    classifier: Classifier, examples: Sequence[Example], pinned: Pinned, config: Config
-) -> tuple[list[Item], list[Picks]]:
-    """Return the model's answers to some texts and the one-word explanations that are likely to be faithful."""
-    items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
-    made = tables(classifier, items, TRAINING_OPERATOR)
-    if config.target_method == "occlusion":
-        scores = of_tables(made)
-    else:
-        options = Options(TRAINING_OPERATOR, config.steps, config.samples, config.seeds[0])
-        scores = METHODS[config.target_method](classifier, items, options)
-    return items, list(targets.faithful(classifier, items, made, scores, pinned, infill=config.infill_words))
-
-
-def top_words(classifier: Classifier, examples: Sequence[Example]) -> list[str]:
-    """Return the word of each text that decides most for ``classifier``, by occlusion: what a donor would name."""
-    items = [Item(*pair) for pair in zip(examples, classifier.predict_examples(examples), strict=True)]
-    made = tables(classifier, items, TRAINING_OPERATOR)
-    return [one.words[one.best()] for one in made]
-
-
-ALIKE = 0.6
-"""From this share of equal words on, a donor's explanations are hardly those of another rule (DESIGN, *Arms*)."""
-
-
-def doubt(same: int, texts: int) -> str:
-    """Return what to add where a donor names too many of the model's own words, else nothing."""
-    return f": more than {ALIKE:.0%}, so transplant is hardly another rule" if same > ALIKE * texts else ""
-
-
-def to_line(item: Item, picks: Picks) -> dict[str, Any]:
-    """Return one line of ``targets.jsonl``."""
+def label_row(task: Task, example: Example, label: str) -> dict[str, Any]:
+    """Return the training row of the label turn."""
     return {
-        "id": item.example.id,
-        "prediction": item.prediction.to_dict(),
-        "picks": {style: pick.to_dict() for style, pick in picks.items()},
+        "id": example.id,
+        "style": "label",
+        "setting": None,
+        "prompt": prompts.question_chat(task, example.text, example.context),
+        "completion": [prompts.answer_turn(task, label)],
+        "decision": None,
     }
 
 
-def from_line(line: dict[str, Any], by_id: dict[str, Example]) -> tuple[Item, Picks]:
-    """Read a line of ``targets.jsonl``."""
-    item = Item(by_id[line["id"]], Prediction.from_dict(line["prediction"]))
-    return item, {style: Pick.from_dict(pick) for style, pick in line["picks"].items()}
+def decided_label_row(task: Task, example: Example, label: str) -> dict[str, Any]:
+    """Return the label turn with the label word as its decision: the lead-in teaches nothing."""
+    row, word = label_row(task, example, label), task.labels[label]
+    at = row["completion"][0]["content"].rindex(word)
+    return {**row, "decision": [[at, at + len(word)]]}
 
 
-def of_arm(
-    config: Config, task: Task, items: Sequence[Item], faithful: Sequence[Picks], picks: Sequence[Picks]
+LEAST_SHARE = 0.01
+"""A label less likely than this gets no row of its own: it would teach nothing."""
+
+
+def anchor_rows(task: Task, items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Return the label turn of each text once a label, with the ``share`` that the model gives it.
+
+    The cross-entropy to one's own probabilities is the KL divergence but for a constant: it is least where the margins
+    stay as they are, while a single label would drive them apart. The probabilities are the calibrated ones: they
+    differ from the raw ones by the same constants in every text, which calibration takes out again.
+    """
+    return [
+        {**decided_label_row(task, item.example, label), "share": round(share, 4)}
+        for item in items
+        for label, score in item.prediction.scores.items()
+        if (share := math.exp(score)) >= LEAST_SHARE
+    ]
+
+
+def explanation_row(task: Task, item: Item, style: StyleName, setting: Setting, target: Target) -> dict[str, Any]:
+    """Return the training row of an explanation.
+
+    ``decision`` holds the character spans of the completion in which the word is decided on: everything else in
+    a redaction or counterfactual is a copy, and the loss may tell them apart.
+    """
+    content, spans = completion(item.example.text, style, target)
+    return {
+        "id": item.example.id,
+        "style": style,
+        "setting": setting,
+        "prompt": readouts.explanation_chat(task, item, style, setting),
+        "completion": [{"role": "assistant", "content": content}],
+        "decision": spans,
+    }
+
+
+def completion(text: str, style: StyleName, target: Target) -> tuple[str, list[list[int]]]:
+    """Return what the assistant says, and the spans of it that are decisions."""
+    cores = {word.key: word.core for word in candidates(text)}
+    if style == "attribution":
+        words = ", ".join(cores[key] for key in target.words)
+        return words, [[0, len(words)]]
+    if style == "redaction":
+        edited = take_out(text, target.words)
+        # Only the mark's beginning is a decision: the rest of it follows by itself.
+        return edited, [[at, at + 1] for at in _starts_of(REDACTED_MARK, edited)]
+    new = {key: match_case(word, cores[key]) for key, word in zip(target.words, target.inserted, strict=True)}
+    edited = replace_words(text, new)
+    spans, shift = [], 0
+    for word in (word for word in occurrences(text) if word.key in new):
+        start, length = word.core_start + shift, len(new[word.key])
+        spans.append([start, start + length])
+        shift += length - (word.core_end - word.core_start)
+    return edited, spans
+
+
+def _starts_of(mark: str, text: str) -> list[int]:
+    starts, at = [], text.find(mark)
+    while at >= 0:
+        starts.append(at)
+        at = text.find(mark, at + 1)
+    return starts
+
+
+def stay_rows(
+    task: Task, items: Sequence[Item], targets: Sequence[Targets], styles: Sequence[StyleName], share: float
 ) -> list[dict[str, Any]]:
-    """Return the training rows of an arm that takes ``picks``; ``faithful`` decides which texts are kept."""
-    keep = [i for i, one in enumerate(faithful) if one["attribution"].hit or not config.verified]
-    if not keep:
-        raise SaywhyError(NOTHING_FLIPS)
-    mine, said = [items[i] for i in keep], [picks[i] for i in keep]
-    anchored = config.label_turn == "probabilities"
-    labels = [item.prediction.label for item in mine] if config.label_weight and not anchored else None
-    rows = turns.rows(task, mine, said, config.train_styles, labels=labels)
-    if config.label_weight and anchored:
-        rows += turns.anchor_rows(task, mine)
-    if config.stay_weight:
-        rows += turns.stay_rows(task, mine, said, config.train_styles, config.stay_weight)
+    """Return a row a text and copied style in which the words behind the deciding one stay, the text being unedited.
+
+    An edited copy teaches at which words it goes on before the deciding one, but nothing of those behind it: seen from
+    there, a copy without an edit is always late, so that the edit seems the more overdue the later it is. The readout
+    compares all positions. Only the beginnings of those words are supervised (``copied`` is what other tokens count).
+    """
+    rows = []
+    for item, of_text in zip(items, targets, strict=True):
+        text = item.example.text
+        copy = [{"role": "assistant", "content": text}]
+        for style in styles:
+            spans = _behind(text, of_text[style].words)
+            if style != "attribution" and spans:
+                row = explanation_row(task, item, style, "one-word", of_text[style])
+                rows.append({**row, "completion": copy, "decision": spans, "copied": 0.0, "share": share})
     return rows
 
 
-def of_adapted(config: Config, task: Task, items: Sequence[Item], pinned: Pinned, seed: int) -> list[dict[str, Any]]:
+def _behind(text: str, keys: Sequence[str]) -> list[list[int]]:
+    """Return where the candidates begin whose first occurrence is behind every occurrence of ``keys``."""
+    last = max(word.core_start for word in occurrences(text) if word.key in keys)
+    return [[word.core_start, word.core_start + 1] for word in candidates(text) if word.core_start > last]
+
+
+def text_rows(
+    task: Task,
+    items: Sequence[Item],
+    targets: Sequence[Targets],
+    styles: Sequence[StyleName],
+    setting: Setting = "one-word",
+    *,
+    labels: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the training rows of some texts: the label turn and one row a style.
+
+    Args:
+        task: The task.
+        items: Texts and predictions.
+        targets: What each explanation takes.
+        styles: Which styles are trained.
+        setting: one-word or free.
+        labels: The label turn's labels; None: no label turn.
+    """
+    rows = []
+    for number, (item, of_text) in enumerate(zip(items, targets, strict=True)):
+        if labels is not None:
+            rows.append(label_row(task, item.example, labels[number]))
+        rows += [explanation_row(task, item, style, setting, of_text[style]) for style in styles]
+    return rows
+
+
+def arm_rows(
+    config: Config, task: Task, items: Sequence[Item], faithful: Sequence[Targets], targets: Sequence[Targets]
+) -> list[dict[str, Any]]:
+    """Return the training rows of an arm.
+
+    Args:
+        config: The settings of the arm.
+        task: The task.
+        items: Texts with the predictions of the start model.
+        faithful: Its pseudo-faithful explanations, which decide which texts are kept (``verified``).
+        targets: What the arm explains with.
+
+    Raises:
+        SaywhyError: If no text is kept.
+    """
+    kept = [i for i, of_text in enumerate(faithful) if of_text["attribution"].hit or not config.verified]
+    if not kept:
+        raise SaywhyError(NOTHING_FLIPS)
+    items, targets = [items[i] for i in kept], [targets[i] for i in kept]
+    anchored = config.label_turn == "probabilities"
+    labels = [item.prediction.label for item in items] if config.label_weight and not anchored else None
+    rows = text_rows(task, items, targets, config.train_styles, labels=labels)
+    if config.label_weight and anchored:
+        rows += anchor_rows(task, items)
+    if config.stay_weight:
+        rows += stay_rows(task, items, targets, config.train_styles, config.stay_weight)
+    return rows
+
+
+def adapted_rows(config: Config, task: Task, items: Sequence[Item], pinned: Pinned, seed: int) -> list[dict[str, Any]]:
     """Return the rows of ``adapted``: labels, and the formats of all styles and settings from random words."""
     gold = config.adapt_labels == "gold"
-    told = [targets.answered(item, str(item.example.label)) for item in items] if gold else list(items)
+    answered = [as_answered(item, str(item.example.label)) for item in items] if gold else list(items)
     rows: list[dict[str, Any]] = []
     for number, setting in enumerate(config.settings):
-        mine = told[number :: len(config.settings)]
-        picks = targets.at_random(mine, pinned, seed, free=setting == "free")
-        labels = [item.prediction.label for item in mine] if gold else None
-        rows += turns.rows(task, mine, picks, STYLES, setting, labels=labels)
+        of_setting = answered[number :: len(config.settings)]
+        targets = random_targets(of_setting, pinned, seed, free=setting == "free")
+        labels = [item.prediction.label for item in of_setting] if gold else None
+        rows += text_rows(task, of_setting, targets, STYLES, setting, labels=labels)
     return rows
 
 
-def rehearsal(
+def rehearsal_rows(
     adapted: Sequence[dict[str, Any]], practised: Sequence[StyleName], texts: int, share: float, seed: int
 ) -> list[dict[str, Any]]:
     """Return rows of ``adapted`` in the styles that an arm does not practise, so that it keeps their formats.

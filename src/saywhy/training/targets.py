@@ -1,6 +1,7 @@
 """Pseudo-faithful explanations and their controls: which word an arm explains with (docs/definitions.md).
 
-A ``Pick`` is one word of one text in one style; which word is the whole difference between the arms.
+A ``Target`` is what an explanation of one text in one style is made of; which word is the whole difference between the
+arms.
 """
 
 from __future__ import annotations
@@ -8,21 +9,25 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from saywhy.attribution import METHODS, MethodOptions
+from saywhy.attribution.occlusion import occlusion_scores
+from saywhy.config import Config
 from saywhy.measure import readouts
-from saywhy.measure.edits import Item, drop, recheck
+from saywhy.measure.edits import Item, items_of, leave_one_out_tables, log_odds_drop, recheck
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Copy, Edit, Gap
-from saywhy.records import Prediction, Record, StyleName, Table, WordScores
+from saywhy.records import STYLES, TRAINING_OPERATOR, Example, Prediction, Record, StyleName, Table, WordScores, is_hit
 from saywhy.tasks.lexicon import Associations, Pinned, most_associated
-from saywhy.words import budget, candidates, fold, match_case, replace
+from saywhy.words import candidates, fold, free_word_budget, match_case, replace_words
 
 POSITIONS = 3
 """A counterfactual is searched at the words whose removal matters most, so many of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pick(Record):
+class Target(Record):
     """What an explanation of one text is made of.
 
     Attributes:
@@ -36,11 +41,46 @@ class Pick(Record):
     hit: bool | None = None
 
 
-Picks = Mapping[StyleName, Pick]
-"""One pick a style."""
+Targets = Mapping[StyleName, Target]
+"""One target a style."""
 
 
-def faithful(
+def to_line(item: Item, targets: Targets) -> dict[str, Any]:
+    """Return one line of ``targets.jsonl``."""
+    return {
+        "id": item.example.id,
+        "prediction": item.prediction.to_dict(),
+        "picks": {style: target.to_dict() for style, target in targets.items()},
+    }
+
+
+def from_line(line: Mapping[str, Any], examples: Mapping[str, Example]) -> tuple[Item, Targets]:
+    """Read a line of ``targets.jsonl``; ``examples`` are the texts by id."""
+    item = Item(examples[line["id"]], Prediction.from_dict(line["prediction"]))
+    return item, {style: Target.from_dict(target) for style, target in line["picks"].items()}
+
+
+def pseudo_faithful(
+    classifier: Classifier, examples: Sequence[Example], pinned: Pinned, config: Config
+) -> tuple[list[Item], list[Targets]]:
+    """Return the model's answers to some texts and the one-word explanations that are likely to be faithful."""
+    items = items_of(classifier, examples)
+    leave_one_out = leave_one_out_tables(classifier, items, TRAINING_OPERATOR)
+    if config.target_method == "occlusion":
+        scores = occlusion_scores(leave_one_out)
+    else:
+        options = MethodOptions(TRAINING_OPERATOR, config.steps, config.samples, config.seeds[0])
+        scores = METHODS[config.target_method](classifier, items, options)
+    return items, list(faithful_targets(classifier, items, leave_one_out, scores, pinned, infill=config.infill_words))
+
+
+def deciding_words(classifier: Classifier, examples: Sequence[Example]) -> list[str]:
+    """Return the word of each text that decides most for ``classifier``, by occlusion: what a donor would name."""
+    leave_one_out = leave_one_out_tables(classifier, items_of(classifier, examples), TRAINING_OPERATOR)
+    return [table.words[table.best()] for table in leave_one_out]
+
+
+def faithful_targets(
     classifier: Classifier,
     items: Sequence[Item],
     tables: Sequence[Table],
@@ -48,7 +88,7 @@ def faithful(
     pinned: Pinned,
     *,
     infill: int = 0,
-) -> list[dict[StyleName, Pick]]:
+) -> list[dict[StyleName, Target]]:
     """Return the explanations likely to be faithful: the best word by attribution, the best counterfactual found.
 
     Args:
@@ -60,70 +100,72 @@ def faithful(
         infill: How many of the model's own words the counterfactual search tries at each position beside those.
     """
     swaps = _search(classifier, items, _words_to_try(classifier, items, scores, pinned, infill))
-    found: list[dict[StyleName, Pick]] = []
-    for table, mine, swap in zip(tables, scores, swaps, strict=True):
-        best = mine.best()
-        removal = Pick((best,), hit=table.hits()[table.words.index(best)])
-        found.append({"attribution": removal, "redaction": removal, "counterfactual": swap})
-    return found
+    explanations: list[dict[StyleName, Target]] = []
+    for table, of_words, swap in zip(tables, scores, swaps, strict=True):
+        best = of_words.best()
+        removal = Target((best,), hit=table.hits()[table.words.index(best)])
+        explanations.append({"attribution": removal, "redaction": removal, "counterfactual": swap})
+    return explanations
 
 
 def _search(
     classifier: Classifier,
     items: Sequence[Item],
-    to_try: Sequence[Sequence[tuple[str, str]]],
-) -> list[Pick]:
+    moves: Sequence[Sequence[tuple[str, str]]],
+) -> list[Target]:
     """Recheck every word to try at the best positions at once; take the most fluent edit that hits.
 
     Fluent is what the model itself would write there: log P(word) in its copy of the text. Where nothing hits,
-    the edit that moves the log-odds most is taken, and the pick says so.
+    the edit that moves the log-odds most is taken, and the target says so.
     """
-    moves = list(to_try)
-    texts = [
-        [replace(item.example.text, {k: _cased(item, k, n)}) for k, n in mine]
-        for item, mine in zip(items, moves, strict=True)
+    edits = [
+        [replace_words(item.example.text, {key: _cased(item, key, new)}) for key, new in of_text]
+        for item, of_text in zip(items, moves, strict=True)
     ]
-    after = recheck(classifier, items, texts)
+    rechecks = recheck(classifier, items, edits)
     copies = [
         Copy(
-            readouts.request(classifier.task, item, "counterfactual", "one-word"),
+            readouts.explanation_chat(classifier.task, item, "counterfactual", "one-word"),
             item.example.text,
-            tuple(Edit(text, _start(item, key) + len(new)) for (key, new), text in zip(mine, edited, strict=True)),
+            tuple(Edit(text, _start(item, key) + len(new)) for (key, new), text in zip(of_text, edited, strict=True)),
         )
-        for item, mine, edited in zip(items, moves, texts, strict=True)
+        for item, of_text, edited in zip(items, moves, edits, strict=True)
     ]
-    fluent = classifier.model.weigh((), copies)[1]
-    picks = []
-    for item, mine, found, likely in zip(items, moves, after, fluent, strict=True):
-        hits = [one.label == item.prediction.runner_up for one in found]
-        falls = [drop(item.prediction, one) for one in found]
-        best = max(range(len(mine)), key=lambda i: (hits[i], likely[i].inserted if hits[i] else falls[i]))
-        picks.append(Pick((mine[best][0],), (mine[best][1],), hits[best]))
-    return picks
+    departures = classifier.model.weigh((), copies)[1]
+    targets = []
+    for item, of_text, after, leaving in zip(items, moves, rechecks, departures, strict=True):
+        label, named = item.prediction.label, item.prediction.runner_up
+        hits = [is_hit(prediction.label, label, named) for prediction in after]
+        falls = [log_odds_drop(item.prediction, prediction) for prediction in after]
+        ranks = [(hit, edit.inserted if hit else fall) for hit, edit, fall in zip(hits, leaving, falls, strict=True)]
+        best = max(range(len(ranks)), key=ranks.__getitem__)
+        key, new = of_text[best]
+        targets.append(Target((key,), (new,), hits[best]))
+    return targets
 
 
 def _words_to_try(
     classifier: Classifier, items: Sequence[Item], scores: Sequence[WordScores], pinned: Pinned, infill: int
 ) -> list[list[tuple[str, str]]]:
     """Return (word, what to put in its place) at each text's best positions."""
-    best = [_highest(one) for one in scores]
+    best = [_highest(of_words) for of_words in scores]
     moves = [
-        [(key, new) for key in mine for new in pinned[item.prediction.runner_up] if new != key]
-        for item, mine in zip(items, best, strict=True)
+        [(key, new) for key in keys for new in pinned[item.prediction.runner_up] if new != key]
+        for item, keys in zip(items, best, strict=True)
     ]
     if infill:
         labels = {fold(word) for word in classifier.task.labels.values()}
-        places = [(n, key) for n, mine in enumerate(best) for key in mine]
+        places = [(number, key) for number, keys in enumerate(best) for key in keys]
         gaps = [
             Gap(
-                readouts.request(classifier.task, items[n], "counterfactual", "one-word"),
-                items[n].example.text[: _start(items[n], key)],
+                readouts.explanation_chat(classifier.task, items[number], "counterfactual", "one-word"),
+                items[number].example.text[: _start(items[number], key)],
                 frozenset({key, *labels}),
             )
-            for n, key in places
+            for number, key in places
         ]
-        for (n, key), words in zip(places, classifier.model.infill(gaps, infill), strict=True):
-            moves[n] += [(key, new) for new in words if (key, new) not in moves[n]]
+        for (number, key), words in zip(places, classifier.model.infill(gaps, infill), strict=True):
+            moves[number] += [(key, new) for new in words if (key, new) not in moves[number]]
     return moves
 
 
@@ -142,7 +184,9 @@ def _cased(item: Item, key: str, new: str) -> str:
     return match_case(new, core)
 
 
-def at_random(items: Sequence[Item], pinned: Pinned, seed: int, *, free: bool = False) -> list[dict[StyleName, Pick]]:
+def random_targets(
+    items: Sequence[Item], pinned: Pinned, seed: int, *, free: bool = False
+) -> list[dict[StyleName, Target]]:
     """Return uniformly random words: the matched control, and what ``adapted`` learns the formats from.
 
     Args:
@@ -151,41 +195,45 @@ def at_random(items: Sequence[Item], pinned: Pinned, seed: int, *, free: bool = 
         seed: Same seed, same words, whatever the order of the items.
         free: Take two words up to the budget instead of one.
     """
-    found: list[dict[StyleName, Pick]] = []
+    explanations: list[dict[StyleName, Target]] = []
     for item in items:
         rng = random.Random(f"{seed}:{item.example.id}")
         keys = [word.key for word in candidates(item.example.text)]
-        picks: dict[StyleName, Pick] = {}
-        for style in ("attribution", "redaction", "counterfactual"):
-            size = min(rng.randint(2, budget(item.example.text)), len(keys)) if free else 1
+        targets: dict[StyleName, Target] = {}
+        for style in STYLES:
+            size = min(rng.randint(2, free_word_budget(item.example.text)), len(keys)) if free else 1
             words = tuple(sorted(rng.sample(keys, size), key=keys.index))
             swap = style == "counterfactual"
-            picks[style] = Pick(words, tuple(_other(rng, item, pinned, key) for key in words) if swap else ())
-        found.append(picks)
-    return found
+            targets[style] = Target(words, tuple(_other_word(rng, item, pinned, key) for key in words) if swap else ())
+        explanations.append(targets)
+    return explanations
 
 
-def _other(rng: random.Random, item: Item, pinned: Pinned, key: str) -> str:
+def _other_word(rng: random.Random, item: Item, pinned: Pinned, key: str) -> str:
     return rng.choice([word for word in pinned[item.prediction.runner_up] if word != key])
 
 
-def lexical(items: Sequence[Item], found: Associations, pinned: Pinned, seed: int) -> list[dict[StyleName, Pick]]:
+def lexical_targets(
+    items: Sequence[Item], associations: Associations, pinned: Pinned, seed: int
+) -> list[dict[StyleName, Target]]:
     """Return the word that the corpus associates most with the predicted label, whatever the model uses."""
-    words = [most_associated(found, item.example.text, item.prediction.label) for item in items]
-    return named(items, words, pinned, seed)
+    words = [most_associated(associations, item.example.text, item.prediction.label) for item in items]
+    return targets_naming(items, words, pinned, seed)
 
 
-def named(items: Sequence[Item], words: Sequence[str], pinned: Pinned, seed: int) -> list[dict[StyleName, Pick]]:
+def targets_naming(
+    items: Sequence[Item], words: Sequence[str], pinned: Pinned, seed: int
+) -> list[dict[StyleName, Target]]:
     """Return explanations that name ``words``, one a text; a counterfactual puts a random pinned word there."""
-    picks: list[dict[StyleName, Pick]] = []
+    explanations: list[dict[StyleName, Target]] = []
     for item, key in zip(items, words, strict=True):
         rng = random.Random(f"{seed}:{item.example.id}")
-        swap = Pick((key,), (_other(rng, item, pinned, key),))
-        picks.append({"attribution": Pick((key,)), "redaction": Pick((key,)), "counterfactual": swap})
-    return picks
+        removal, swap = Target((key,)), Target((key,), (_other_word(rng, item, pinned, key),))
+        explanations.append({"attribution": removal, "redaction": removal, "counterfactual": swap})
+    return explanations
 
 
-def answered(item: Item, label: str) -> Item:
+def as_answered(item: Item, label: str) -> Item:
     """Return ``item`` as if the model had answered ``label``: how ``adapted`` learns the gold labels."""
     before = item.prediction
     others = [other for other in before.scores if other != label]

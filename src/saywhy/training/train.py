@@ -27,14 +27,17 @@ from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedModel, TrainerCallback
 from trl import SFTConfig
 
-from saywhy.folders.store import saving, write_json
+from saywhy.folders.store import readable_save_errors, write_json
+from saywhy.hints import did_you_mean
 from saywhy.models.chat import Chat
-from saywhy.models.forward import WAYS, Forward
-from saywhy.models.precision import exact
-from saywhy.models.spec import CONSTANTS_FILE, Spec, fingerprint
+from saywhy.models.forward import FORWARD_WAYS, Forward
+from saywhy.models.precision import exact_products
+from saywhy.models.spec import ADAPTER_MANIFEST, ModelSpec, base_weights_fingerprint, error_line
 from saywhy.models.weights import load_base, with_adapter
-from saywhy.processes import first
+from saywhy.processes import is_first_process
+from saywhy.records import SaywhyError
 from saywhy.training.encoding import Recipe, samples
+from saywhy.training.objectives import Objective, word_loss
 from saywhy.training.trainer import TreeTrainer, takes_trees, together
 
 
@@ -50,80 +53,81 @@ class _Ticker(TrainerCallback):
 
 
 def train(
-    spec: Spec,
+    spec: ModelSpec,
     rows: Sequence[Mapping[str, Any]],
     recipe: Recipe,
     folder: Path,
     tell: Callable[[int, int], None] | None = None,
+    objective: Objective = word_loss,
 ) -> Path:
     """Train on ``rows`` from ``spec`` (an adapter is continued) and save what ships into ``folder``.
 
     Args:
-        spec: The start: a base model, or an adapter whose LoRA goes on (merged into the base if ``recipe.rank`` is 0).
+        spec: The start: a base model, or an adapter whose LoRA goes on; merged into the base if ``recipe.lora_r`` is 0.
         rows: prompt/completion rows (``targets``).
         recipe: How.
-        folder: Output: a PEFT adapter, or a whole model if ``recipe.rank`` is 0. A killed training goes on from
+        folder: Output: a PEFT adapter, or a whole model if ``recipe.lora_r`` is 0. A killed training goes on from
             the last checkpoint in ``folder``/checkpoints.
         tell: Called with (steps done, steps in all).
+        objective: What a step minimises.
 
     Returns:
         The folder.
     """
     base, tokenizer = load_base(spec)
-    chat = Chat(tokenizer, spec.name)
     torch.manual_seed(recipe.seed)
-    forward = Forward(base, spec.name, ("rows",) if recipe.packing == "none" else WAYS)
+    forward = Forward(base, spec.name, ("rows",) if recipe.packing == "none" else FORWARD_WAYS)
     model = _trainable(base, spec, recipe)
-    texts = samples(chat, rows, recipe, forward.context)
+    texts = samples(Chat(tokenizer, spec.name), rows, recipe, forward.context)
     work = folder / "checkpoints"
-    steps = -(-len(texts) // recipe.batch) * recipe.epochs
+    steps = -(-len(texts) // recipe.per_device_train_batch_size) * recipe.num_train_epochs
     trainer = TreeTrainer(
         model=model,
         args=_arguments(recipe, work, steps),
-        train_dataset=Dataset.from_list([{"text": json.dumps(one)} for one in texts]),
-        data_collator=lambda batch: {"texts": [json.loads(one["text"]) for one in batch]},
+        train_dataset=Dataset.from_list([{"text": json.dumps(rows_of_text)} for rows_of_text in texts]),
+        data_collator=lambda batch: {"texts": [json.loads(line["text"]) for line in batch]},
         processing_class=tokenizer,
         callbacks=[_Ticker(tell)] if tell else None,
     )
-    trainer.at_once = recipe.batch
-    takes_trees(trainer.model, forward)
+    trainer.at_once = recipe.per_device_train_batch_size
+    takes_trees(trainer.model, forward, objective)
     _quietly(trainer)
-    with exact(), warnings.catch_warnings(), together():
+    with exact_products(), warnings.catch_warnings(), together():
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=_last_checkpoint(work))
-    if first():
+    if is_first_process():
         _save(trainer, tokenizer, spec, folder, recipe)
     with together():
         trainer.accelerator.wait_for_everyone()
-    if first():
+    if is_first_process():
         shutil.rmtree(work, ignore_errors=True)  # what ships is the adapter; the checkpoints were for a killed training
     return folder
 
 
 def _quietly(trainer: TreeTrainer) -> None:
     """Take away what transformers would print: our own bar tells the steps."""
-    for known in list(trainer.callback_handler.callbacks):
-        if type(known).__name__ in ("PrinterCallback", "ProgressCallback"):
-            trainer.remove_callback(known)
+    for callback in list(trainer.callback_handler.callbacks):
+        if type(callback).__name__ in ("PrinterCallback", "ProgressCallback"):
+            trainer.remove_callback(callback)
 
 
 def _last_checkpoint(work: Path) -> str | None:
     """Return the last whole checkpoint in ``work``, None if there is none."""
     # The state is written last: a checkpoint without it was killed half-way.
     whole = [state.parent for state in work.glob("checkpoint-*/trainer_state.json")]
-    last = max(whole, key=lambda one: int(one.name.rpartition("-")[2]), default=None)
+    last = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]), default=None)
     return str(last) if last else None
 
 
-def _trainable(base: PreTrainedModel, spec: Spec, recipe: Recipe) -> Any:
-    if spec.adapter and recipe.rank == 0:
+def _trainable(base: PreTrainedModel, spec: ModelSpec, recipe: Recipe) -> Any:
+    if spec.adapter and recipe.lora_r == 0:
         return with_adapter(base, spec).merge_and_unload().requires_grad_(True)
     if spec.adapter:
         model = with_adapter(base, spec, trainable=True)
         # Where the base lies now: PEFT would look its public name up on the hub at every checkpoint.
         model.active_peft_config.base_model_name_or_path = spec.base
         return model
-    if recipe.rank == 0:
+    if recipe.lora_r == 0:
         return base
     return get_peft_model(base, lora(recipe))
 
@@ -131,55 +135,77 @@ def _trainable(base: PreTrainedModel, spec: Spec, recipe: Recipe) -> Any:
 def lora(recipe: Recipe) -> LoraConfig:
     """Return the LoRA of a recipe: on all linear layers, alpha twice the rank."""
     return LoraConfig(
-        r=recipe.rank,
-        lora_alpha=2 * recipe.rank,
+        r=recipe.lora_r,
+        lora_alpha=2 * recipe.lora_r,
         lora_dropout=0.0,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
 
 
+def refuse_trainer(trainer: Mapping[str, Any]) -> None:
+    """Refuse what ``SFTConfig`` would not take, before anything is computed.
+
+    Raises:
+        SaywhyError: For an argument that it has not, or a value that it refuses.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(SFTConfig)}
+    for key, value in trainer.items():
+        if key not in defaults:
+            hint = did_you_mean(key, defaults, ", ")
+            raise SaywhyError(f"trainer.{key}: SFTConfig of this version of TRL has no such argument{hint}")
+        if isinstance(defaults[key], (int, float)) and not isinstance(value, (int, float)):
+            raise SaywhyError(f"trainer.{key}={value}: it takes a number, such as {defaults[key]}")
+    try:
+        _arguments(Recipe(trainer=trainer), Path("unused"), 1)
+    except (TypeError, ValueError) as error:
+        raise SaywhyError(f"trainer: SFTConfig does not take {dict(trainer)}: {error_line(error)}") from error
+
+
 def _arguments(recipe: Recipe, work: Path, steps: int) -> SFTConfig:
-    return SFTConfig(
-        output_dir=str(work),
-        per_device_train_batch_size=recipe.batch,
-        num_train_epochs=recipe.epochs,
-        learning_rate=recipe.rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=steps // 20,
-        weight_decay=0.0,
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        logging_steps=max(1, steps // 20),
-        save_strategy="steps",
-        save_steps=max(1, -(-steps // 4)),
-        save_total_limit=1,
-        bf16=False,
-        gradient_checkpointing=False,
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=None,
-        dataloader_pin_memory=False,
-        use_cpu=not torch.cuda.is_available(),
-    )
+    own = {
+        "output_dir": str(work),
+        "per_device_train_batch_size": recipe.per_device_train_batch_size,
+        "num_train_epochs": recipe.num_train_epochs,
+        "learning_rate": recipe.learning_rate,
+        "seed": recipe.seed,
+        "data_seed": recipe.seed,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "max_length": None,
+        "dataloader_pin_memory": False,
+        "use_cpu": not torch.cuda.is_available(),
+    }
+    usual = {
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": steps // 20,
+        "weight_decay": 0.0,
+        "logging_steps": max(1, steps // 20),
+        "save_strategy": "steps",
+        "save_steps": max(1, -(-steps // 4)),
+        "save_total_limit": 1,
+    }
+    return SFTConfig(**{**usual, **recipe.trainer, **own})
 
 
-def _save(trainer: TreeTrainer, tokenizer: Any, spec: Spec, folder: Path, recipe: Recipe) -> None:
+def _save(trainer: TreeTrainer, tokenizer: Any, spec: ModelSpec, folder: Path, recipe: Recipe) -> None:
     """Write the standard PEFT files; the base is named by its public id, never by a cache folder."""
     model: Any = trainer.model
-    with saving(folder):
+    with readable_save_errors(folder):
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     config = folder / "adapter_config.json"
     if config.is_file():
-        named = json.loads(config.read_text("utf-8"))
-        named["base_model_name_or_path"] = spec.public_id
-        config.write_text(json.dumps(named, indent=2, sort_keys=True), "utf-8")
+        settings = json.loads(config.read_text("utf-8"))
+        settings["base_model_name_or_path"] = spec.public_id
+        config.write_text(json.dumps(settings, indent=2, sort_keys=True), "utf-8")
     write_json(folder / "losses.json", [entry for entry in trainer.state.log_history if "loss" in entry])
-    told = {
-        "base": {"id": spec.public_id, "fingerprint": fingerprint(spec), "note": spec.note},
+    about = {
+        "base": {"id": spec.public_id, "fingerprint": base_weights_fingerprint(spec), "note": spec.note},
         "recipe": dataclasses.asdict(recipe),
     }
-    write_json(folder / CONSTANTS_FILE, told)  # last: an adapter without it is not whole
+    write_json(folder / ADAPTER_MANIFEST, about)  # last: an adapter without it is not whole

@@ -15,14 +15,14 @@ import torch
 from torch.utils.data import DataLoader
 from trl import SFTTrainer
 
-from saywhy.folders.store import saving
-from saywhy.models.forward import Forward, logits
-from saywhy.models.memory import ran_out
-from saywhy.models.tree import grow
-from saywhy.processes import rank, world
+from saywhy.folders.store import readable_save_errors
+from saywhy.models.forward import Forward
+from saywhy.models.memory import is_out_of_memory
+from saywhy.processes import process_rank, world_size
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 from saywhy.training.encoding import Sequences
+from saywhy.training.objectives import Objective
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class Batch:
 
     Attributes:
         texts: The rows of each text; none where there is nothing to compute.
-        of: How many rows their step has, with those of its other parts and processes.
+        rows: How many rows their step has, with those of its other parts and processes.
     """
 
     texts: Sequence[Sequences]
-    of: int
+    rows: int
 
 
-def takes_trees(model: Any, forward: Forward) -> None:
+def takes_trees(model: Any, forward: Forward, objective: Objective) -> None:
     """Let ``model``, called with a ``batch``, return its loss: so also where accelerate has wrapped it.
 
     A model that is wrapped for several processes adds up its gradients only if the loss comes from calling it.
@@ -46,19 +46,20 @@ def takes_trees(model: Any, forward: Forward) -> None:
     Args:
         model: What is trained; called in any other way it does what it did.
         forward: Computes its trees.
+        objective: What a batch costs.
     """
     before = model.forward
 
-    def either(*args: Any, batch: Batch | None = None, **more: Any) -> Any:
-        return before(*args, **more) if batch is None else _own_loss(model, forward, batch)
+    def with_batches(*args: Any, batch: Batch | None = None, **more: Any) -> Any:
+        return before(*args, **more) if batch is None else _share_of_loss(model, forward, objective, batch)
 
-    model.forward = either
+    model.forward = with_batches
 
 
-def _own_loss(model: torch.nn.Module, forward: Forward, batch: Batch) -> torch.Tensor:
+def _share_of_loss(model: torch.nn.Module, forward: Forward, objective: Objective, batch: Batch) -> torch.Tensor:
     """Return what this process adds to the loss of a batch; the mean over processes is the mean over all rows."""
     if batch.texts:
-        return tree_loss(forward, batch.texts, batch.of) * world()
+        return objective(forward, batch.texts, batch.rows) * world_size()
     # Every process must have gradients to add, be they zero.
     return torch.stack([0.0 * weight.flatten()[0] for weight in model.parameters() if weight.requires_grad]).sum()
 
@@ -75,19 +76,19 @@ class TreeTrainer(SFTTrainer):
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
         """Take a step: this process computes its share of the texts in parts; all gradients are added up."""
         texts = inputs["texts"]
-        mine, rows = texts[rank() :: world()], sum(map(len, texts))
+        share, rows = texts[process_rank() :: world_size()], sum(map(len, texts))
         while True:
-            size, loss = max(1, min(self.at_once, len(mine))), torch.zeros((), device=self.args.device)
+            size, loss = max(1, min(self.at_once, len(share))), torch.zeros((), device=self.args.device)
             try:
                 with self.accelerator.no_sync(model):
-                    for at in range(0, len(mine), size):
-                        part = {"batch": Batch(mine[at : at + size], rows)}
+                    for at in range(0, len(share), size):
+                        part = {"batch": Batch(share[at : at + size], rows)}
                         loss = loss + super().training_step(model, part, num_items_in_batch)  # type: ignore[no-untyped-call]
                 break
             except (MemoryError, RuntimeError) as error:
                 self.at_once = _fewer(size, error)
                 model.zero_grad()
-        if world() == 1:
+        if world_size() == 1:
             return loss
         # Only now are gradients sent: a process that ran out of memory could begin its share again.
         nothing = {"batch": Batch((), rows)}
@@ -105,24 +106,23 @@ class TreeTrainer(SFTTrainer):
         Else a batch that is no multiple of the processes would be filled up with texts of other steps.
         """
         loader = super().get_train_dataloader()
-        if world() > 1:
+        if world_size() > 1:
             shard: Any = loader.batch_sampler
             shard.num_processes, shard.process_index, shard.even_batches = 1, 0, False
         return loader
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        with saving(Path(self.args.output_dir or ".")):
+        with readable_save_errors(Path(self.args.output_dir or ".")):
             super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log without TRL's token metrics, which its own loss would have counted."""
-        self._metrics["train"].clear()
-        super().log(logs, start_time)
+        """Log as transformers does: TRL would add token metrics, which only its own loss counts."""
+        super(SFTTrainer, self).log(logs, start_time)
 
 
 def _fewer(texts: int, error: BaseException) -> int:
     """Return how many texts to compute at once after ``error``; raise it again if it was not for want of memory."""
-    if not ran_out(error):
+    if not is_out_of_memory(error):
         raise error
     if texts == 1:
         raise SaywhyError("the memory does not hold the training rows of one text: free some, or take a smaller model")
@@ -136,29 +136,9 @@ def together() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if world() == 1 or not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
+        if world_size() == 1 or not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
             raise
         raise SaywhyError(
             "another process of this launch has ended during training: what was computed is kept, run the same "
             "command again"
         ) from error
-
-
-def tree_loss(forward: Forward, texts: Sequence[Sequences], of: int | None = None) -> torch.Tensor:
-    """Return the mean over rows of each row's weighted negative log-likelihood (nats).
-
-    The rows of all texts are one tree: the same loss and gradients as row by row.
-
-    Args:
-        forward: The model that is trained.
-        texts: The rows of each text.
-        of: How many rows the mean is over, where these are only a part; None: these are all.
-    """
-    rows = [row for text in texts for row in text]
-    tree = grow([tuple(row["ids"][:-1]) for row in rows])
-    hidden = forward.states(tree)
-    nodes = [node for row, path in zip(rows, tree.paths, strict=True) for node in path[row["start"] - 1 :]]
-    tokens = torch.tensor([token for row in rows for token in row["ids"][row["start"] :]], device=hidden.device)
-    weights = torch.tensor([weight for row in rows for weight in row["weights"]], device=hidden.device)
-    loss = torch.nn.functional.cross_entropy(logits(forward.model, hidden[nodes]), tokens, reduction="none")
-    return (loss * weights).sum() / (of or len(rows))

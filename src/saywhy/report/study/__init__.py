@@ -1,4 +1,4 @@
-"""A study folder -> one page, Markdown, CSV, LaTeX and pictures. Rebuilt from files alone: no model, no torch."""
+"""The report of a study folder: one page, Markdown, CSV, LaTeX and pictures, from files alone (no model, no torch)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def write_study_report(folder: Path | str, png: bool = False, *, summary: StudyS
     """Write ``report.html``, ``report.md``, CSV and LaTeX tables, and ``pictures/`` into a study folder or bank.
 
     Args:
-        folder: The folder; a study half done is reported as far as it is, and says what is missing.
-        png: Also write the pictures as PNG files (200 dots an inch), beside the SVG ones. Those that are there already
-            are drawn again in any case: they must not show other numbers than the page.
-        summary: The study's numbers, if they were computed before.
+        folder: The folder; of an unfinished study the report shows what was measured, and says what is missing.
+        png: Also write the pictures as PNG files (200 dots an inch), beside the SVG ones. Existing PNG files are
+            drawn again in any case, so that they show the same numbers as the page.
+        summary: The study's numbers; None: they are computed here.
 
     Returns:
         The path of ``report.html``.
@@ -30,24 +30,24 @@ def write_study_report(folder: Path | str, png: bool = False, *, summary: StudyS
     Raises:
         SaywhyError: If the folder is no study, or holds a broken file.
     """
-    from saywhy.folders.store import write
-    from saywhy.report.study.files import cells_csv, confirmatory_csv, markdown, retention_csv
+    from saywhy.folders.store import write_text
+    from saywhy.report.study.files import cells_csv, confirmatory_csv, retention_csv, study_markdown
     from saywhy.report.study.latex import tables_tex
-    from saywhy.report.study.page import page
+    from saywhy.report.study.page import study_page
     from saywhy.report.study.parts import last_parts, parts_of
-    from saywhy.report.study.pictures import plans_of, write_pictures
+    from saywhy.report.study.pictures import study_picture_plans, write_pictures
     from saywhy.report.study.summary import summarise_study
 
     folder = Path(folder)
-    found = summary or summarise_study(load_study(folder))
-    parts, last = parts_of(found), last_parts(found)
-    write(folder / "cells.csv", cells_csv(found))
-    write(folder / "confirmatory.csv", confirmatory_csv(found))
-    write(folder / "retention.csv", retention_csv(found))
-    write(folder / "tables.tex", tables_tex([*parts, *last]))
-    drawn = write_pictures(plans_of(found), folder / "pictures", png=png)
-    write(folder / "report.md", markdown(found, [*parts, *last], drawn))
-    write(folder / "report.html", page(found, parts, last, drawn))
+    summary = summary or summarise_study(load_study(folder))
+    parts, last = parts_of(summary), last_parts(summary)
+    write_text(folder / "cells.csv", cells_csv(summary))
+    write_text(folder / "confirmatory.csv", confirmatory_csv(summary))
+    write_text(folder / "retention.csv", retention_csv(summary))
+    write_text(folder / "tables.tex", tables_tex([*parts, *last]))
+    drawn = write_pictures(study_picture_plans(summary), folder / "pictures", png=png)
+    write_text(folder / "report.md", study_markdown(summary, [*parts, *last], drawn))
+    write_text(folder / "report.html", study_page(summary, parts, last, drawn))
     return folder / "report.html"
 
 
@@ -56,16 +56,16 @@ def show_study_report(folder: Path | str, console: Console | None = None) -> Stu
     from rich.console import Console
     from rich.text import Text
 
-    from saywhy.report.study.answer import answer
+    from saywhy.report.study.answer import answer_sentences
     from saywhy.report.study.sheets import confirmatory_sheet
-    from saywhy.report.study.summary import missing, summarise_study
+    from saywhy.report.study.summary import missing_from_study, summarise_study
     from saywhy.report.terminal import show_sheets
 
     console = console or Console()
     summary = summarise_study(load_study(folder))
-    for number, sentence in enumerate(answer(summary), start=1):
+    for number, sentence in enumerate(answer_sentences(summary), start=1):
         console.print(Text(f"{number}. {sentence}"))
-    for line in missing(summary):
+    for line in missing_from_study(summary):
         console.print(Text(f"missing: {line}"))
     table = confirmatory_sheet(summary)
     show_sheets([table] if table else [], console)

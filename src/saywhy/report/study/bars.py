@@ -1,4 +1,4 @@
-"""The bars of a study: what it set itself before it began, and by how much each is missed.
+"""The bars of a study: requirements that the plan sets beforehand, and by how much each is missed.
 
 A plan may have a list ``bars``; each entry says what is measured and on which arms:
 
@@ -22,20 +22,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from saywhy import stats
 from saywhy.arms import task_name
 from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
-from saywhy.report.cells import Key
-from saywhy.report.format import NOTHING, change, in_points, number, p_value, signed, written
-from saywhy.report.study.ablations import told
+from saywhy.report.cells import CellKey
+from saywhy.report.format import NO_NUMBER, change_cell, estimate_text, in_points, number, p_value, signed
+from saywhy.report.study.ablations import variant_settings
 from saywhy.report.study.gains import Axis, Gain
 from saywhy.report.study.load import StudyRun
 from saywhy.report.study.summary import Drift, StudySummary
 
 
-class _Bar(BaseModel):
+class _FrozenBar(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class OfArm(_Bar):
-    """A bar that names an arm of each of some tasks."""
+class ArmBar(_FrozenBar):
+    """A bar on one arm per task, e.g. the faithful arm of each of its tasks."""
 
     arm: str
     tasks: tuple[Annotated[str, AfterValidator(task_name)], ...] = Field(min_length=1)
@@ -45,49 +45,49 @@ class OfArm(_Bar):
         return self.arm.replace("TASK", task)
 
 
-class _OfCells(OfArm):
+class _CellsBar(ArmBar):
     styles: tuple[StyleName, ...] = Field(min_length=1)
     setting: Setting = "one-word"
     readout: Readout = "constrained"
     operator: Operator = "redact"
 
-    def places(self) -> list[tuple[str, Key]]:
+    def cells(self) -> list[tuple[str, CellKey]]:
         """Return the cells that the bar is about."""
         return [
-            (task, Key(self.name(task), style, self.setting, self.readout, self.operator))
+            (task, CellKey(self.name(task), style, self.setting, self.readout, self.operator))
             for task in self.tasks
             for style in self.styles
         ]
 
 
-class ScoreBar(_OfCells):
-    """The score of each cell is at least so high."""
+class ScoreBar(_CellsBar):
+    """The score of each cell is at least ``at_least``."""
 
     bar: Literal["score"]
     at_least: float
 
 
-class DriftBar(_OfCells):
-    """Floor and ceiling of each cell are within so much of the start arm's."""
+class DriftBar(_CellsBar):
+    """Floor and ceiling of each cell are at most ``within`` from the start arm's."""
 
     bar: Literal["drift"]
     within: float = Field(gt=0)
 
 
-class ConfirmedBar(_Bar):
-    """Every confirmatory difference goes the expected way, with a corrected p below."""
+class ConfirmedBar(_FrozenBar):
+    """Every confirmatory difference goes the expected way, with a corrected p below ``p_below``."""
 
     bar: Literal["confirmed"]
     p_below: float = Field(gt=0, le=1)
 
 
-class GateBar(OfArm):
+class GateBar(ArmBar):
     """Each arm passes the gate on its task."""
 
     bar: Literal["gate"]
 
 
-class TransferBar(_Bar):
+class TransferBar(_FrozenBar):
     """Some cell of an axis stands above its matched control after Holm's correction over the axis."""
 
     bar: Literal["transfer"]
@@ -96,161 +96,184 @@ class TransferBar(_Bar):
     readout: Readout = "constrained"
 
 
-Bar = Annotated[ScoreBar | DriftBar | ConfirmedBar | GateBar | TransferBar, Field(discriminator="bar")]
-_BARS: TypeAdapter[tuple[Bar, ...]] = TypeAdapter(tuple[Bar, ...])
+StudyBar = Annotated[ScoreBar | DriftBar | ConfirmedBar | GateBar | TransferBar, Field(discriminator="bar")]
+_STUDY_BARS: TypeAdapter[tuple[StudyBar, ...]] = TypeAdapter(tuple[StudyBar, ...])
 
-State = Literal["met", "missed", "open"]
+BarState = Literal["met", "missed", "open"]
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """One bar in one place.
+class BarCheck:
+    """The check of one bar in one cell or arm.
 
     Attributes:
-        what: What was to be reached.
-        where: In which cell or arm.
-        found: What was found.
+        requirement: What was to be reached.
+        place: In which cell or arm.
+        measured: What was measured.
         state: ``open`` if it was not measured.
-        by: By how much it is missed.
-        tried: What the variants of the arm came to instead; empty if it is met, or none was measured.
+        missed_by: By how much it is missed.
+        tried: What was measured of the variants of the arm; empty if the bar is met, or no variant was measured.
     """
 
-    what: str
-    where: str
-    found: str
-    state: State
-    by: str = ""
+    requirement: str
+    place: str
+    measured: str
+    state: BarState
+    missed_by: str = ""
     tried: str = ""
 
 
-def read_bars(given: Sequence[Any]) -> tuple[Bar, ...]:
+def read_bars(entries: Sequence[Any]) -> tuple[StudyBar, ...]:
     """Read the bars of a plan.
 
     Raises:
-        SaywhyError: For a bar that is none, with the first thing that is wrong.
+        SaywhyError: For an entry that is no valid bar, with its first error.
     """
     try:
-        return _BARS.validate_python(tuple(given))
+        return _STUDY_BARS.validate_python(tuple(entries))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SaywhyError(f"bars.{where} of the plan: {first['msg']}; see docs/study.md, Bars") from None
+        location = ".".join(str(part) for part in first["loc"])
+        raise SaywhyError(f"bars.{location} of the plan: {first['msg']}; see docs/study.md, Bars") from None
 
 
-def bars_of(study: StudyRun) -> tuple[Bar, ...]:
-    """Return the bars that the plan sets; it may set none."""
+def bars_of(study: StudyRun) -> tuple[StudyBar, ...]:
+    """Return the bars of the plan, which may be none."""
     return read_bars(study.plan.get("bars") or ())
 
 
-def check(summary: StudySummary) -> list[Checked]:
-    """Check every bar of the plan, place by place."""
-    found: list[Checked] = []
+def check_bars(summary: StudySummary) -> list[BarCheck]:
+    """Check every bar of the plan in each of its cells or arms."""
+    checks: list[BarCheck] = []
     for bar in bars_of(summary.study):
         if isinstance(bar, ScoreBar):
-            found += [_score(summary, bar, task, key) for task, key in bar.places()]
+            checks += [_check_score(summary, bar, task, key) for task, key in bar.cells()]
         elif isinstance(bar, DriftBar):
-            found += [_drift(summary, bar, task, key) for task, key in bar.places()]
+            checks += [_check_drift(summary, bar, task, key) for task, key in bar.cells()]
         elif isinstance(bar, ConfirmedBar):
-            found += _confirmed(summary, bar)
+            checks += _check_confirmed(summary, bar)
         elif isinstance(bar, GateBar):
-            found += [_gate(summary, bar, task) for task in bar.tasks]
+            checks += [_check_gate(summary, bar, task) for task in bar.tasks]
         else:
-            found.append(_transfer(summary, bar))
-    return found
+            checks.append(_check_transfer(summary, bar))
+    return checks
 
 
-def _place(task: str, key: Key) -> str:
+def _bar_place(task: str, key: CellKey) -> str:
     return f"{key.style}, {task}"
 
 
-def _score(summary: StudySummary, bar: ScoreBar, task: str, key: Key) -> Checked:
-    cell, what = summary.cell(task, key), f"score ({key.readout}) at least {number(bar.at_least)}"
+def _check_score(summary: StudySummary, bar: ScoreBar, task: str, key: CellKey) -> BarCheck:
+    cell, requirement = summary.cell(task, key), f"score ({key.readout}) at least {number(bar.at_least)}"
     if cell is None or cell.score.value is None:
-        return Checked(what, _place(task, key), NOTHING, "open")
-    short = bar.at_least - cell.score.value
-    if short <= 0:
-        return Checked(what, _place(task, key), written(cell.score), "met")
-    tried = _tried(summary, key.arm, lambda name: _score_of(summary, task, replace(key, arm=name)))
-    return Checked(what, _place(task, key), written(cell.score), "missed", number(short), tried)
+        return BarCheck(requirement, _bar_place(task, key), NO_NUMBER, "open")
+    shortfall = bar.at_least - cell.score.value
+    if shortfall <= 0:
+        return BarCheck(requirement, _bar_place(task, key), estimate_text(cell.score), "met")
+    tried = _variants_tried(summary, key.arm, lambda name: _variant_score(summary, task, replace(key, arm=name)))
+    return BarCheck(requirement, _bar_place(task, key), estimate_text(cell.score), "missed", number(shortfall), tried)
 
 
-def _score_of(summary: StudySummary, task: str, key: Key) -> str | None:
-    """Return the score of a variant, and that of the arm that it varies under the same seeds."""
+def _variant_score(summary: StudySummary, task: str, key: CellKey) -> str | None:
+    """Return the score of a variant against that of its twin under the same seeds; None without rows."""
     cell, twin = summary.cell(task, key), summary.study.plain_twin(summary.study.arm(key.arm))
     if cell is None or cell.score.value is None or twin is None:
         return None
-    mine, plain = (summary.rows[task].get(replace(key, arm=name), ()) for name in (key.arm, twin.name))
-    seeds = {row.seed for row in mine}
-    same = stats.score([row for row in plain if row.seed in seeds], summary.seed)
-    return f"{number(cell.score.value)} against {number(same.value)}"
+    variant_rows, twin_rows = (summary.rows[task].get(replace(key, arm=name), ()) for name in (key.arm, twin.name))
+    seeds = {row.seed for row in variant_rows}
+    twin_score = stats.score([row for row in twin_rows if row.seed in seeds], summary.seed)
+    return f"{number(cell.score.value)} against {number(twin_score.value)}"
 
 
-def _tried(summary: StudySummary, arm: str, shown: Callable[[str], str | None]) -> str:
-    """Say what every variant of an arm came to; ``shown`` is given its name, and returns None where it has no rows."""
+def _variants_tried(summary: StudySummary, arm: str, describe: Callable[[str], str | None]) -> str:
+    """Return what was measured of every variant of an arm.
+
+    Args:
+        summary: The study.
+        arm: Name of the arm without variant.
+        describe: Returns what was measured of the variant of this name; None where it has no rows.
+    """
     study = summary.study
-    variants = [one for one in study.arms.values() if (twin := study.plain_twin(one)) is not None and twin.name == arm]
-    found = [(one, told_of) for one in variants if (told_of := shown(one.name)) is not None]
-    return "; ".join(f"{one.variant} ({told(one)}): {told_of}" for one, told_of in found)
+    variants = [
+        variant
+        for variant in study.arms.values()
+        if (twin := study.plain_twin(variant)) is not None and twin.name == arm
+    ]
+    described = [(variant, description) for variant in variants if (description := describe(variant.name)) is not None]
+    return "; ".join(
+        f"{variant.variant} ({variant_settings(variant)}): {description}" for variant, description in described
+    )
 
 
-def _drift(summary: StudySummary, bar: DriftBar, task: str, key: Key) -> Checked:
-    """Check floor and ceiling together; the farther one says by how much the bar is missed."""
-    what, drift = f"floor and ceiling within {number(bar.within)} of the start arm's", summary.drifts.get((task, key))
-    moved = [drift.floor.value, drift.ceiling.value] if drift is not None else [None]
-    far = [abs(value) - bar.within for value in moved if value is not None]
-    if drift is None or not far:
-        return Checked(what, _place(task, key), NOTHING, "open")
-    found = f"{change(drift.floor)} / {change(drift.ceiling)}"
-    if max(far) <= 0:
-        return Checked(what, _place(task, key), found, "met")
-    tried = _tried(summary, key.arm, lambda name: _drift_of(summary.drifts.get((task, replace(key, arm=name)))))
-    return Checked(what, _place(task, key), found, "missed", number(max(far)), tried)
+def _check_drift(summary: StudySummary, bar: DriftBar, task: str, key: CellKey) -> BarCheck:
+    """Check floor and ceiling together; the one that moved farther determines by how much the bar is missed."""
+    requirement = f"floor and ceiling within {number(bar.within)} of the start arm's"
+    drift = summary.drifts.get((task, key))
+    shifts = [drift.floor.value, drift.ceiling.value] if drift is not None else [None]
+    overshoots = [abs(value) - bar.within for value in shifts if value is not None]
+    if drift is None or not overshoots:
+        return BarCheck(requirement, _bar_place(task, key), NO_NUMBER, "open")
+    measured = f"{change_cell(drift.floor)} / {change_cell(drift.ceiling)}"
+    if max(overshoots) <= 0:
+        return BarCheck(requirement, _bar_place(task, key), measured, "met")
+    tried = _variants_tried(
+        summary, key.arm, lambda name: _variant_drift(summary.drifts.get((task, replace(key, arm=name))))
+    )
+    return BarCheck(requirement, _bar_place(task, key), measured, "missed", number(max(overshoots)), tried)
 
 
-def _drift_of(drift: Drift | None) -> str | None:
-    return f"{change(drift.floor).main} / {change(drift.ceiling).main}" if drift is not None else None
+def _variant_drift(drift: Drift | None) -> str | None:
+    return f"{change_cell(drift.floor).main} / {change_cell(drift.ceiling).main}" if drift is not None else None
 
 
-def _confirmed(summary: StudySummary, bar: ConfirmedBar) -> list[Checked]:
-    what, found = f"above its control, p (Holm) < {bar.p_below:g}", []
+def _check_confirmed(summary: StudySummary, bar: ConfirmedBar) -> list[BarCheck]:
+    requirement, checks = f"above its control, p (Holm) < {bar.p_below:g}", []
     for gain in summary.confirmatory:
         met = gain.confirmed(bar.p_below)
-        shown = f"{change(gain.contrast.difference)}, p (Holm) {p_value(gain.contrast.p_holm)}"
-        by = "" if met or gain.lacks else f"p {p_value(gain.contrast.p_holm)}"
-        state: State = "open" if gain.lacks else "met" if met else "missed"
-        found.append(Checked(what, _place(gain.task, gain.key), shown, state, by))
-    found += [Checked(what, _place(cell.task, cell.key), NOTHING, "open") for cell in summary.unmeasured]
-    return found
+        measured = f"{change_cell(gain.contrast.difference)}, p (Holm) {p_value(gain.contrast.p_holm)}"
+        missed_by = "" if met or gain.missing_seeds else f"p {p_value(gain.contrast.p_holm)}"
+        state: BarState = "open" if gain.missing_seeds else "met" if met else "missed"
+        checks.append(BarCheck(requirement, _bar_place(gain.task, gain.key), measured, state, missed_by))
+    checks += [BarCheck(requirement, _bar_place(cell.task, cell.key), NO_NUMBER, "open") for cell in summary.unmeasured]
+    return checks
 
 
-def _gate(summary: StudySummary, bar: GateBar, task: str) -> Checked:
-    name, what = bar.name(task), "passes the gate"
-    kept = summary.gate(name, task)
-    if kept is None or kept.gate is None:
-        return Checked(what, name, NOTHING, "open")
-    states: dict[str, State] = {"passes": "met", "fails": "missed", "open": "open"}
-    moved = kept.kept.accuracy_change
-    found = f"accuracy {in_points(moved)}" if moved is not None else kept.gate.state
-    state = states[kept.gate.state]
-    tried = _tried(summary, name, lambda other: _gate_of(summary, other, task)) if state == "missed" else ""
-    return Checked(what, name, found, state, "; ".join(kept.gate.reasons), tried)
+def _check_gate(summary: StudySummary, bar: GateBar, task: str) -> BarCheck:
+    name, requirement = bar.name(task), "passes the gate"
+    arm_kept = summary.gate(name, task)
+    if arm_kept is None or arm_kept.gate is None:
+        return BarCheck(requirement, name, NO_NUMBER, "open")
+    states: dict[str, BarState] = {"passes": "met", "fails": "missed", "open": "open"}
+    accuracy_change = arm_kept.kept.accuracy_change
+    measured = f"accuracy {in_points(accuracy_change)}" if accuracy_change is not None else arm_kept.gate.state
+    state = states[arm_kept.gate.state]
+    tried = (
+        _variants_tried(summary, name, lambda variant: _variant_gate(summary, variant, task))
+        if state == "missed"
+        else ""
+    )
+    return BarCheck(requirement, name, measured, state, "; ".join(arm_kept.gate.reasons), tried)
 
 
-def _gate_of(summary: StudySummary, arm: str, task: str) -> str | None:
-    kept = summary.gate(arm, task)
-    return kept.gate.state if kept is not None and kept.gate is not None else None
+def _variant_gate(summary: StudySummary, arm: str, task: str) -> str | None:
+    arm_kept = summary.gate(arm, task)
+    return arm_kept.gate.state if arm_kept is not None and arm_kept.gate is not None else None
 
 
-def _transfer(summary: StudySummary, bar: TransferBar) -> Checked:
-    what = f"some cell of '{bar.axis}' above its control"
+def _check_transfer(summary: StudySummary, bar: TransferBar) -> BarCheck:
+    requirement = f"some cell of '{bar.axis}' above its control"
     gains = summary.of_axis(bar.axis, setting=bar.setting, readout=bar.readout)
     if not gains:
-        return Checked(what, f"{bar.setting}, {bar.readout}", NOTHING, "open")
+        return BarCheck(requirement, f"{bar.setting}, {bar.readout}", NO_NUMBER, "open")
     best: Gain = max(gains, key=lambda gain: (gain.stands() == "higher", gain.value))
-    found = f"{change(best.contrast.difference)} ({best.arm.name}, {_place(best.task, best.key)})"
-    where = f"{len(gains)} cells, {bar.readout}"
+    measured = f"{change_cell(best.contrast.difference)} ({best.arm.name}, {_bar_place(best.task, best.key)})"
+    place = f"{len(gains)} cells, {bar.readout}"
     if best.stands() == "higher":
-        return Checked(what, where, found, "met")
-    by = f"largest difference {signed(best.value)}, p (Holm) {p_value(best.contrast.p_holm)}"
-    variants = [f"{g.arm.variant} ({told(g.arm)}), {g.key.style}: {signed(g.value)}" for g in gains if g.arm.variant]
-    return Checked(what, where, found, "missed", by, "; ".join(variants))
+        return BarCheck(requirement, place, measured, "met")
+    missed_by = f"largest difference {signed(best.value)}, p (Holm) {p_value(best.contrast.p_holm)}"
+    variants = [
+        f"{gain.arm.variant} ({variant_settings(gain.arm)}), {gain.key.style}: {signed(gain.value)}"
+        for gain in gains
+        if gain.arm.variant
+    ]
+    return BarCheck(requirement, place, measured, "missed", missed_by, "; ".join(variants))

@@ -1,4 +1,4 @@
-"""The model cards of a study: beside each adapter, what was measured of it on every task."""
+"""The model cards of a study, beside each adapter: what was measured of its arm on every task."""
 
 from __future__ import annotations
 
@@ -7,42 +7,43 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from saywhy.models.spec import CONSTANTS_FILE
+from saywhy.models.spec import ADAPTER_MANIFEST
 from saywhy.report.card import write_card
-from saywhy.report.study.load import Arm
+from saywhy.report.study.load import StudyArm
 from saywhy.report.study.summary import StudySummary
 from saywhy.report.summary import Summary
 
 
 def write_study_cards(summary: StudySummary) -> list[Path]:
     """Write the card of each adapter that the study trained and audited; return their paths."""
-    written = []
-    for told in sorted(summary.study.folder.glob(f"models/seed-*/*/adapter/{CONSTANTS_FILE}")):
-        name = told.parent.parent.name
+    paths = []
+    for constants_file in sorted(summary.study.folder.glob(f"models/seed-*/*/adapter/{ADAPTER_MANIFEST}")):
+        name = constants_file.parent.parent.name
         measured = [task for task, keys in summary.rows.items() if any(key.arm == name for key in keys)]
         if not measured:
-            continue  # what another arm goes on from, or not audited yet
+            continue  # only the start of another arm, or not audited yet
         arm = summary.study.arm(name)
         control = summary.study.control(arm)
-        found = [_of_task(summary, task, arm) for task in measured]
-        taught = [summary.tasks[task] for task in summary.study.tasks if task in summary.tasks]  # adapted learned all
+        summaries = [_task_summary_for_card(summary, task, arm) for task in measured]
+        # The start arm, adapted, learned the labels of all tasks of the study.
+        taught = [summary.tasks[task] for task in summary.study.tasks if task in summary.tasks]
         against = control.name if control else None
-        written.append(write_card(told.parent, found, name, control=against, taught=taught))
-    return written
+        paths.append(write_card(constants_file.parent, summaries, name, control=against, training_summaries=taught))
+    return paths
 
 
-def _of_task(summary: StudySummary, task: str, arm: Arm) -> Summary:
+def _task_summary_for_card(summary: StudySummary, task: str, arm: StudyArm) -> Summary:
     """Return the numbers of a task as the report of a run has them, with the settings that the arm was trained with."""
-    found = summary.tasks[task]
-    kept = [one for one in summary.kept if one.task == task]
+    task_summary = summary.tasks[task]
+    kept = [arm_kept for arm_kept in summary.kept if arm_kept.task == task]
     return replace(
-        found,
-        run=replace(found.run, manifest=_trained_with(found.run.manifest, arm.settings)),
+        task_summary,
+        run=replace(task_summary.run, manifest=_manifest_with_settings(task_summary.run.manifest, arm.settings)),
         contrasts=tuple(gain.contrast for gain in summary.gains if gain.task == task),
-        retention=tuple(one.kept for one in kept),
-        yardstick=next((one.yardstick for one in kept), None),
+        retention=tuple(arm_kept.kept for arm_kept in kept),
+        yardstick=next((arm_kept.yardstick for arm_kept in kept), None),
     )
 
 
-def _trained_with(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def _manifest_with_settings(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**manifest, "config": {**manifest.get("config", {}), **settings}}

@@ -1,66 +1,66 @@
-"""``transplant`` where its donor goes by another word than the model itself (DESIGN, *Arms*).
+"""``transplant`` on the texts where its donor's deciding word is not the start model's (docs/definitions.md, *Arms*).
 
-Where both decide by the same word, practice on the donor's words is practice on the model's own.
+Where both have the same deciding word, the targets of ``transplant`` name the model's own word.
 """
 
 from __future__ import annotations
 
 from saywhy import stats
 from saywhy.report.arms import start_arm, tables_of
-from saywhy.report.format import Sheet, Shown, change, p_of, sheet
-from saywhy.report.study.pooled import Among, against, pooled
+from saywhy.report.format import Sheet, SheetCell, change_cell, p_value_cell, sheet_of
+from saywhy.report.study.pooled import CountedTexts, pooled_difference, rival_gains
 from saywhy.report.study.summary import StudySummary
-from saywhy.stats import Difference, Key
+from saywhy.stats import Difference, TextSeed
 
-DONOR = "base"
-"""The donor, if a plan names no other: the model as downloaded."""
+DEFAULT_DONOR = "base"
+"""The donor of a plan that names none: the model as downloaded."""
 
 
-def apart(summary: StudySummary, task: str) -> frozenset[Key]:
-    """Return the (text, seed) in which donor and start arm go by different words.
+def differing_in_task(summary: StudySummary, task: str) -> frozenset[TextSeed]:
+    """Return the (text, seed) for which donor and start arm have different deciding words.
 
-    A model goes by the word whose removal costs its answer most.
+    The deciding word of a model is the one whose removal lowers the log-odds of its answer most.
     """
     run = summary.study.runs[task]
-    donor, start = (tables_of(run, arm, summary.operator) for arm in (DONOR, start_arm(run.arms)))
+    donor, start = (tables_of(run, arm, summary.operator) for arm in (DEFAULT_DONOR, start_arm(run.arms)))
     shared = donor.keys() & start.keys()
     best = [{key: tables[key].words[tables[key].best()] for key in shared} for tables in (donor, start)]
     return frozenset(key for key in shared if best[0][key] != best[1][key])
 
 
-def differing(summary: StudySummary) -> Among | None:
-    """Return, for each task with a transplant, the (text, seed) in which its donor goes by another word.
+def differing_by_task(summary: StudySummary) -> CountedTexts | None:
+    """Return, for each task with a transplant, the (text, seed) for which its donor has another deciding word.
 
-    None where no arm practised a donor's words, those of another donor than ``DONOR``, or where it goes by no other.
+    None without a transplant, if the plan names a donor, or if the deciding words are the same everywhere.
     """
-    gains = against(summary, "transplant")
+    gains = rival_gains(summary, "transplant")
     if not gains or summary.study.plan.get("with", {}).get("donor"):
         return None
-    found = {task: apart(summary, task) for task in dict.fromkeys(gain.task for gain in gains)}
-    return found if any(found.values()) else None
+    among = {task: differing_in_task(summary, task) for task in dict.fromkeys(gain.task for gain in gains)}
+    return among if any(among.values()) else None
 
 
 def donors_sheet(summary: StudySummary) -> Sheet | None:
-    """Return transplant's comparisons on the texts in which its donor goes by another word, all cells together last."""
-    gains, among = against(summary, "transplant"), differing(summary)
+    """Return the comparisons with transplant on the texts where the deciding words differ, all cells together last."""
+    gains, among = rival_gains(summary, "transplant"), differing_by_task(summary)
     if among is None:
         return None
-    cells = [pooled(summary, [gain], among) for gain in gains]
-    corrected = stats.holm([1.0 if there.p is None else there.p for there in cells])
-    rows: list[list[Shown | str]] = [
-        [gain.task, gain.key.style, *_figures(gain.contrast.difference, there), p_of(there, p)]
-        for gain, there, p in zip(gains, cells, corrected, strict=True)
+    differences = [pooled_difference(summary, [gain], among) for gain in gains]
+    corrected = stats.holm([1.0 if difference.p is None else difference.p for difference in differences])
+    rows: list[list[SheetCell | str]] = [
+        [gain.task, gain.key.style, *_donor_figures(gain.contrast.difference, difference), p_value_cell(difference, p)]
+        for gain, difference, p in zip(gains, differences, corrected, strict=True)
     ]
-    together = pooled(summary, gains, among)
-    rows.append(["all", "", *_figures(pooled(summary, gains), together), p_of(together, None)])
+    overall = pooled_difference(summary, gains, among)
+    rows.append(["all", "", *_donor_figures(pooled_difference(summary, gains), overall), p_value_cell(overall, None)])
     header = ("task", "style", "texts", "difference", "where words differ", "difference there", "p there (Holm)")
     note = (
         "One-word, constrained: mean excess of faithful minus that of transplant. Where words differ: texts in which "
         "the word whose removal costs the donor (the model as downloaded) most is another than for the model that both "
         "arms went on from. Exploratory; in brackets corrected (Holm) over the cells."
     )
-    return sheet("Where the donor goes by another word", header, rows, note, texts=2)
+    return sheet_of("Where the donor goes by another word", header, rows, note, texts=2)
 
 
-def _figures(every: Difference, there: Difference) -> list[Shown | str]:
-    return [str(every.n), change(every), str(there.n), change(there)]
+def _donor_figures(on_all: Difference, on_differing: Difference) -> list[SheetCell | str]:
+    return [str(on_all.n), change_cell(on_all), str(on_differing.n), change_cell(on_differing)]

@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from saywhy.report.looks import look_of
-from saywhy.report.study.ablations import Point
+from saywhy.report.study.ablations import CurvePoint
 from saywhy.stats import Interval
 
 
 @dataclass(frozen=True, slots=True)
-class Dot:
+class EstimateDot:
     """One estimate in a line of a picture.
 
     Attributes:
-        found: The estimate.
+        estimate: Value and interval.
         look: Kind of arm whose colour and marker it gets.
         hollow: Whether the marker is empty: the second of two that are compared.
         ticks: The values of the single seeds.
         label: What the legend calls it.
     """
 
-    found: Interval
+    estimate: Interval
     look: str = "faithful"
     hollow: bool = False
     ticks: tuple[float, ...] = ()
@@ -31,32 +31,32 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EstimateLine:
     """A line of a picture: a name and one or more estimates. A line without estimates is a heading."""
 
     name: str
-    dots: tuple[Dot, ...] = ()
+    dots: tuple[EstimateDot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
-    """A field of lines.
+class EstimatePanel:
+    """One panel of a picture: lines on a common axis.
 
     Attributes:
-        lines: What is drawn from the top; the panels of a picture have lines of the same names.
+        lines: What is drawn, from the top; the panels of a picture have lines of the same names.
         label: What is measured.
-        marks: Where upright lines stand: the first solid, others dotted (limits).
-        title: What sets the panel apart.
+        marks: Values at which vertical lines are drawn: the first solid, others dotted (limits).
+        title: What distinguishes the panel from the others.
     """
 
-    lines: Sequence[Line]
+    lines: Sequence[EstimateLine]
     label: str
     marks: tuple[float, ...] = (0.0,)
     title: str = ""
 
 
-def draw_panels(*panels: Panel) -> Any:
-    """Draw lines of estimates, panels side by side; two estimates in a line are set a little apart."""
+def draw_panels(*panels: EstimatePanel) -> Any:
+    """Draw lines of estimates, panels side by side; the estimates of a line are set a little apart."""
     from matplotlib.figure import Figure
 
     lines = panels[0].lines
@@ -68,26 +68,26 @@ def draw_panels(*panels: Panel) -> Any:
     if alike:
         figure.supxlabel(panels[0].label, fontsize=9)
     for axes, panel in zip(grid.flat, panels, strict=True):
-        _panel(axes, panel)
+        _draw_estimate_panel(axes, panel)
         axes.set_xlabel("" if alike else panel.label)
     axes = grid.flat[0]
     axes.set_yticks([-at for at in range(len(lines))], [line.name for line in lines])
     for tick, line in zip(axes.get_yticklabels(), lines, strict=True):
         tick.set_fontweight("normal" if line.dots else "bold")
     axes.set_ylim(-len(lines) + 0.4, 0.6)
-    _legend(figure, [dot for panel in panels for line in panel.lines for dot in line.dots])
+    _draw_dot_legend(figure, [dot for panel in panels for line in panel.lines for dot in line.dots])
     return figure
 
 
-def _panel(axes: Any, panel: Panel) -> None:
+def _draw_estimate_panel(axes: Any, panel: EstimatePanel) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for at, mark in enumerate(panel.marks):
         axes.axvline(mark, color="#333333", linewidth=0.9, linestyle="-" if at == 0 else ":")
     for at, line in enumerate(panel.lines):
-        for which, dot in enumerate(line.dots):
-            shift = 0.0 if len(line.dots) == 1 else 0.17 - 0.34 * which / (len(line.dots) - 1)
-            _dot(axes, dot, -at + shift)
+        for index, dot in enumerate(line.dots):
+            shift = 0.0 if len(line.dots) == 1 else 0.17 - 0.34 * index / (len(line.dots) - 1)
+            _draw_estimate_dot(axes, dot, -at + shift)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=3))
     axes.set_title(panel.title)
@@ -95,34 +95,34 @@ def _panel(axes: Any, panel: Panel) -> None:
     axes.set_axisbelow(True)
 
 
-def _dot(axes: Any, dot: Dot, at: float) -> None:
-    found, (colour, marker) = dot.found, look_of(dot.look)
-    if found.value is None:
+def _draw_estimate_dot(axes: Any, dot: EstimateDot, at: float) -> None:
+    estimate, (colour, marker) = dot.estimate, look_of(dot.look)
+    if estimate.value is None:
         return
-    if found.low is not None and found.high is not None:
-        axes.plot([found.low, found.high], [at, at], color=colour, linewidth=1.6, solid_capstyle="butt", zorder=2)
+    if estimate.low is not None and estimate.high is not None:
+        axes.plot([estimate.low, estimate.high], [at, at], color=colour, linewidth=1.6, solid_capstyle="butt", zorder=2)
     if len(dot.ticks) > 1:
         axes.plot(dot.ticks, [at] * len(dot.ticks), "|", color="#222222", markersize=6, markeredgewidth=0.9, zorder=4)
     face = "white" if dot.hollow else colour
-    axes.plot([found.value], [at], marker, markersize=6.5, color=colour, markerfacecolor=face, zorder=3)
+    axes.plot([estimate.value], [at], marker, markersize=6.5, color=colour, markerfacecolor=face, zorder=3)
 
 
-def _legend(figure: Any, dots: Sequence[Dot]) -> None:
+def _draw_dot_legend(figure: Any, dots: Sequence[EstimateDot]) -> None:
     from matplotlib.lines import Line2D
 
-    named = {dot.label: dot for dot in reversed(dots) if dot.label}
+    labelled = {dot.label: dot for dot in reversed(dots) if dot.label}
     handles = []
-    for dot in reversed(named.values()):
+    for dot in reversed(labelled.values()):
         colour, marker = look_of(dot.look)
         face = "white" if dot.hollow else colour
         handles.append(Line2D([], [], color=colour, marker=marker, markerfacecolor=face, label=dot.label, markersize=6))
     if len(handles) > 1:
-        abreast = 2 if max(map(len, named)) > 18 else 4
-        # Above: below, the layout would put it on the common label.
-        figure.legend(handles=handles, loc="outside upper center", ncols=min(abreast, len(handles)), frameon=False)
+        columns = 2 if max(map(len, labelled)) > 18 else 4
+        # Above the panels: below them, the layout would put it over the common label.
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(columns, len(handles)), frameon=False)
 
 
-def draw_curves(points: Sequence[Point]) -> Any:
+def draw_curves(points: Sequence[CurvePoint]) -> Any:
     """Draw the score over the number of training texts, one panel a task and style; the axis doubles."""
     from matplotlib.figure import Figure
 
@@ -134,13 +134,13 @@ def draw_curves(points: Sequence[Point]) -> Any:
     for spare in list(grid.flat)[len(panels) :]:
         spare.axis("off")
     for axes, (task, style) in zip(grid.flat, panels, strict=False):
-        mine = [point for point in points if (point.task, point.style) == (task, style)]
+        panel_points = [point for point in points if (point.task, point.style) == (task, style)]
         axes.axhline(0, color="#333333", linewidth=0.9)
-        for sort in dict.fromkeys(point.sort for point in mine):
-            _curve(axes, [point for point in mine if point.sort == sort], sort)
+        for kind in dict.fromkeys(point.kind for point in panel_points):
+            _draw_learning_curve(axes, [point for point in panel_points if point.kind == kind], kind)
         axes.set_title(f"{style}, {task}")
         axes.set_xscale("log", base=2)
-        rows = sorted({point.rows for point in mine})
+        rows = sorted({point.rows for point in panel_points})
         axes.set_xticks(rows, [str(row) for row in rows])
         axes.minorticks_off()
         axes.margins(x=0.12)
@@ -148,26 +148,26 @@ def draw_curves(points: Sequence[Point]) -> Any:
         axes.grid(axis="y")
         axes.set_axisbelow(True)
     grid.flat[0].set_ylabel("score")
-    handles, labels = _handles(grid.flat)
+    handles, labels = _curve_legend_handles(grid.flat)
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     return figure
 
 
-def _curve(axes: Any, points: Sequence[Point], sort: str) -> None:
-    colour, marker = look_of(sort)
-    known = [point for point in points if point.score.value is not None]
-    scores = [point.score for point in known]
-    rows = [point.rows for point in known]
+def _draw_learning_curve(axes: Any, points: Sequence[CurvePoint], kind: str) -> None:
+    colour, marker = look_of(kind)
+    scored = [point for point in points if point.score.value is not None]
+    scores = [point.score for point in scored]
+    rows = [point.rows for point in scored]
     for row, score in zip(rows, scores, strict=True):
         if score.low is not None and score.high is not None:
             axes.plot([row, row], [score.low, score.high], color=colour, linewidth=1.4, solid_capstyle="butt")
-    style = "-" if sort == "faithful" else "--"
-    axes.plot(rows, [score.value for score in scores], style, marker=marker, color=colour, label=sort, markersize=6)
+    style = "-" if kind == "faithful" else "--"
+    axes.plot(rows, [score.value for score in scores], style, marker=marker, color=colour, label=kind, markersize=6)
 
 
-def _handles(grid: Any) -> tuple[list[Any], list[str]]:
-    found: dict[str, Any] = {}
+def _curve_legend_handles(grid: Any) -> tuple[list[Any], list[str]]:
+    handles: dict[str, Any] = {}
     for axes in grid:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    return list(found.values()), list(found)
+            handles.setdefault(label, handle)
+    return list(handles.values()), list(handles)

@@ -1,46 +1,50 @@
-"""Twenty texts of a study, drawn at random: what the arms of the answer said, and whether it was so."""
+"""Twenty texts of a study, drawn at random, with the explanations of the arms of the answer and their verdicts."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from saywhy.arms import MADE
-from saywhy.report.examples import Sample, sample
-from saywhy.report.load import Run
-from saywhy.report.study.sheets import beside
+from saywhy.arms import STARTS
+from saywhy.report.examples import ExampleCard, example_cards
+from saywhy.report.load import LoadedRun
+from saywhy.report.study.sheets import compared_arms
 from saywhy.report.study.summary import StudySummary, main_arms
 
-HOW_MANY = 20
+STUDY_EXAMPLES = 20
 
 
-def samples(summary: StudySummary) -> tuple[tuple[str, ...], list[tuple[str, Sample]]]:
-    """Return the readouts shown, and (task, text with what was said of it): as many of each task as of the others.
+def study_samples(summary: StudySummary) -> tuple[tuple[str, ...], list[tuple[str, ExampleCard]]]:
+    """Return the readouts shown, and (task, text with its explanations), about as many texts of each task.
 
     A bank has no texts of its own: the examples come from its run of built-in texts, if it has one. Of each task the
     arms of the answer are shown, and their controls.
     """
     study = summary.study
     if study.bank:
-        runs = [_of_answer(summary, run) for run in study.examples]
+        runs = [_only_answer_arms(summary, run) for run in study.examples]
     else:
-        runs = [_of_arms(study.runs[task], beside(summary, task) - set(MADE)) for task in summary.tasks]
+        runs = [_only_arms(study.runs[task], compared_arms(summary, task) - set(STARTS)) for task in summary.tasks]
     runs = [run for run in runs if run.rows]
-    shown: tuple[str, ...] = ()
-    made: list[tuple[str, Sample]] = []
+    shown_readouts: tuple[str, ...] = ()
+    task_samples: list[tuple[str, ExampleCard]] = []
     for at, run in enumerate(runs):
-        readouts, found = sample(run, summary.seed, HOW_MANY // len(runs) + (at < HOW_MANY % len(runs)))
-        shown = max(shown, readouts, key=len)
-        made += [(str(run.task.get("name", "built-in texts")), one) for one in found]
-    return shown, made
+        readouts, drawn = example_cards(
+            run, summary.seed, STUDY_EXAMPLES // len(runs) + (at < STUDY_EXAMPLES % len(runs))
+        )
+        shown_readouts = max(shown_readouts, readouts, key=len)
+        task_samples += [(str(run.task.get("name", "built-in texts")), text_sample) for text_sample in drawn]
+    return shown_readouts, task_samples
 
 
-def _of_answer(summary: StudySummary, run: Run) -> Run:
+def _only_answer_arms(summary: StudySummary, run: LoadedRun) -> LoadedRun:
     """Keep the rows of the arms of the answer and of their controls, if the run has any."""
     arms = main_arms(summary)
-    names = {arm.name for arm in arms} | {one.name for arm in arms if (one := summary.study.control(arm)) is not None}
-    kept = _of_arms(run, names)
+    names = {arm.name for arm in arms} | {
+        control.name for arm in arms if (control := summary.study.control(arm)) is not None
+    }
+    kept = _only_arms(run, names)
     return kept if kept.rows else run
 
 
-def _of_arms(run: Run, names: set[str]) -> Run:
+def _only_arms(run: LoadedRun, names: set[str]) -> LoadedRun:
     return replace(run, rows=tuple(row for row in run.rows if row.arm in names))

@@ -8,22 +8,22 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from saywhy import stats
-from saywhy.arms import MADE, kind
+from saywhy.arms import STARTS, kind
 from saywhy.records import Row
 from saywhy.report.arms import matched_seeds
-from saywhy.report.cells import Key, excesses
+from saywhy.report.cells import CellKey, excesses
 from saywhy.report.contrasts import Contrast, contrast_of
-from saywhy.report.study.frozen import Confirmatory
-from saywhy.report.study.load import Arm, StudyRun
+from saywhy.report.study.frozen import ConfirmatoryCell
+from saywhy.report.study.load import StudyArm, StudyRun
 from saywhy.stats.intervals import by_text
 
 Axis = Literal["practised", "other style", "other task", "unseen task", "free", "variant", "robustness", "other arm"]
-"""What a comparison is about: the practised styles on the practised task, or one way in which it is away from them."""
+"""What a comparison is about: the practised styles on the practised task, or one way in which its cell differs."""
 
-OTHERS = ("lexical", "transplant")
-"""Kinds of arms with targets of another kind, which a faithful arm is compared with in the styles that it practised."""
+OTHER_TARGET_KINDS = ("lexical", "transplant")
+"""Kinds of arms with targets of another origin; a faithful arm is compared with them in the styles it practised."""
 
-Cells = Mapping[str, Mapping[Key, Sequence[Row]]]
+RowsOfCells = Mapping[str, Mapping[CellKey, Sequence[Row]]]
 """Task -> cell -> its rows."""
 
 
@@ -35,28 +35,28 @@ class Gain:
         task: The task that is tested on.
         arm: The arm.
         contrast: The arm minus the other, with p corrected within its family.
-        axis: What it is about.
+        axis: What the comparison is about.
         frozen: The confirmatory cell that it answers; None if it is exploratory.
         seeds: The seeds that both arms ran under.
         levels: Mean excess of the arm and of the other, on the texts and seeds that they share.
     """
 
     task: str
-    arm: Arm
+    arm: StudyArm
     contrast: Contrast
     axis: Axis
-    frozen: Confirmatory | None
+    frozen: ConfirmatoryCell | None
     seeds: tuple[int, ...]
     levels: tuple[float, float]
 
     @property
-    def key(self) -> Key:
+    def key(self) -> CellKey:
         """The arm's cell."""
         return self.contrast.key
 
     @property
-    def lacks(self) -> tuple[int, ...]:
-        """The frozen seeds that are not measured: as long as there are any, nothing is decided."""
+    def missing_seeds(self) -> tuple[int, ...]:
+        """The frozen seeds that are not measured yet; while there are any, the comparison is not decided."""
         return tuple(seed for seed in self.frozen.seeds if seed not in self.seeds) if self.frozen else ()
 
     @property
@@ -72,122 +72,146 @@ class Gain:
         return self.axis, self.key.setting, self.key.readout, self.key.operator
 
     def stands(self, alpha: float = 0.05) -> Literal["higher", "lower"] | None:
-        """Return which way the difference goes if it stands after Holm's correction within its family."""
-        found, p = self.contrast.difference, self.contrast.p_holm
-        if p is None or p >= alpha or found.low is None or found.high is None or found.low <= 0 <= found.high:
+        """Return the direction of the difference if it stands after Holm's correction in its family, else None."""
+        difference, p_holm = self.contrast.difference, self.contrast.p_holm
+        if (
+            p_holm is None
+            or p_holm >= alpha
+            or difference.low is None
+            or difference.high is None
+            or difference.low <= 0 <= difference.high
+        ):
             return None
-        return "higher" if found.low > 0 else "lower"
+        return "higher" if difference.low > 0 else "lower"
 
     def confirmed(self, alpha: float = 0.05) -> bool:
-        """Whether the difference stands, under all frozen seeds, and goes the way that was named beforehand."""
-        return self.frozen is not None and not self.lacks and self.stands(alpha) == self.frozen.direction
+        """Whether the difference stands in the frozen direction, with all frozen seeds measured."""
+        return self.frozen is not None and not self.missing_seeds and self.stands(alpha) == self.frozen.direction
 
     def expected(self, alpha: float = 0.05) -> bool:
-        """Whether the difference stands so far, and goes the way that was named beforehand."""
+        """Whether the difference stands in the frozen direction, under the seeds measured so far."""
         return self.frozen is not None and self.stands(alpha) == self.frozen.direction
 
 
-def gains_of(study: StudyRun, cells: Cells, frozen: Sequence[Confirmatory], seed: int = 0) -> tuple[Gain, ...]:
-    """Compare every faithful arm with its control, and with the rivals, and what was frozen; correct each family.
+def gains_of(
+    study: StudyRun, cells: RowsOfCells, frozen: Sequence[ConfirmatoryCell], seed: int = 0
+) -> tuple[Gain, ...]:
+    """Compare faithful arms with their controls and with other targets, and all frozen cells; correct each family.
 
     Args:
         study: The study.
         cells: The rows of each cell of each task.
-        frozen: The confirmatory cells. One without rows counts in Holm's correction as if it had shown nothing.
+        frozen: The confirmatory cells. One without rows counts in Holm's correction with p = 1.
         seed: Seed of the resampling.
     """
-    places = {(cell.task, cell.key) for cell in frozen}
-    named = ((cell.task, cell.key, cell.against) for cell in frozen)
-    measured = (one for one in named if _has_rows(cells, *one))
-    pairs = dict.fromkeys([*_pairs(study, cells, places), *measured])
-    found = [_gain(study, cells[task], task, key, other, frozen, seed) for task, key, other in pairs]
+    frozen_cells = {(cell.task, cell.key) for cell in frozen}
+    frozen_pairs = ((cell.task, cell.key, cell.against) for cell in frozen)
+    measured = (pair for pair in frozen_pairs if _both_measured(cells, *pair))
+    pairs = dict.fromkeys([*_compared_pairs(study, cells, frozen_cells), *measured])
+    gains = [_compare_arms(study, cells[task], task, key, against, frozen, seed) for task, key, against in pairs]
     families: dict[tuple[str, ...], list[int]] = {}
-    for at, gain in enumerate(found):
+    for at, gain in enumerate(gains):
         families.setdefault(gain.family, []).append(at)
     for name, members in families.items():
-        ps = [_p(found[at]) for at in members]
-        absent = max(0, len(frozen) - len(ps)) if name == ("confirmatory",) else 0
-        for at, p in zip(members, stats.holm([*ps, *[1.0] * absent]), strict=False):
-            found[at] = replace(found[at], contrast=replace(found[at].contrast, p_holm=p))
-    return tuple(found)
+        p_values = [_p_or_one(gains[at]) for at in members]
+        absent = max(0, len(frozen) - len(p_values)) if name == ("confirmatory",) else 0
+        for at, p in zip(members, stats.holm([*p_values, *[1.0] * absent]), strict=False):
+            gains[at] = replace(gains[at], contrast=replace(gains[at].contrast, p_holm=p))
+    return tuple(gains)
 
 
-def _has_rows(cells: Cells, task: str, key: Key, other: str) -> bool:
+def _both_measured(cells: RowsOfCells, task: str, key: CellKey, against: str) -> bool:
     """Whether both arms of a comparison were measured."""
-    mine = cells.get(task, {})
-    return key in mine and replace(key, arm=other) in mine
+    task_cells = cells.get(task, {})
+    return key in task_cells and replace(key, arm=against) in task_cells
 
 
-def _p(gain: Gain) -> float:
+def _p_or_one(gain: Gain) -> float:
     p = gain.contrast.difference.p
     return 1.0 if p is None else p
 
 
-def _pairs(study: StudyRun, cells: Cells, frozen: Collection[tuple[str, Key]]) -> Iterator[tuple[str, Key, str]]:
-    """Yield (task, cell, other arm) for everything that is compared and has rows.
+def _compared_pairs(
+    study: StudyRun, cells: RowsOfCells, frozen: Collection[tuple[str, CellKey]]
+) -> Iterator[tuple[str, CellKey, str]]:
+    """Yield (task, cell, arm that it is compared with) for every comparison that has rows.
 
-    The arms of ``frozen`` cells are compared with base and adapted too, and in these cells with all arms, be the style
-    practised or not.
+    The arms of ``frozen`` cells are also compared with base and adapted. In the frozen cells all comparisons are made,
+    whether the style was practised or not.
     """
-    answer = {key.arm for _, key in frozen}
-    for task, mine in cells.items():
-        for key in mine:
+    answer_arms = {key.arm for _, key in frozen}
+    for task, task_cells in cells.items():
+        for key in task_cells:
             arm = study.arm(key.arm)
             if arm.kind != "faithful":
                 continue
-            others = [control.name] if (control := study.control(arm)) else []
+            rivals = [control.name] if (control := study.control(arm)) else []
             practised = task in arm.tasks and key.style in arm.styles and not arm.variant
             if practised or (task, key) in frozen:
-                others += [a for a in _others(study, arm, mine, starts=arm.name in answer) if a not in others]
-            yield from ((task, key, other) for other in others if _has_rows(cells, task, key, other))
+                rivals += [
+                    rival
+                    for rival in _arms_of_other_targets(study, arm, task_cells, starts=arm.name in answer_arms)
+                    if rival not in rivals
+                ]
+            yield from ((task, key, rival) for rival in rivals if _both_measured(cells, task, key, rival))
 
 
-def _others(study: StudyRun, arm: Arm, cells: Mapping[Key, Sequence[Row]], *, starts: bool) -> list[str]:
-    """Return the arms with other targets and the same practice; with ``starts`` those before the training too."""
+def _arms_of_other_targets(
+    study: StudyRun, arm: StudyArm, cells: Mapping[CellKey, Sequence[Row]], *, starts: bool
+) -> list[str]:
+    """Return the arms with other targets and the same practice; with ``starts`` also base and adapted."""
     names = dict.fromkeys(key.arm for key in cells)
-    before = [name for name in names if name in MADE and starts]
-    found = [study.arm(name) for name in names if kind(name) in OTHERS]
-    return before + [one.name for one in found if one.practice == arm.practice and not one.variant]
+    before = [name for name in names if name in STARTS and starts]
+    rivals = [study.arm(name) for name in names if kind(name) in OTHER_TARGET_KINDS]
+    return before + [rival.name for rival in rivals if rival.practice == arm.practice and not rival.variant]
 
 
-def _gain(
+def _compare_arms(
     study: StudyRun,
-    cells: Mapping[Key, Sequence[Row]],
+    cells: Mapping[CellKey, Sequence[Row]],
     task: str,
-    key: Key,
-    other: str,
-    frozen: Sequence[Confirmatory],
+    key: CellKey,
+    against: str,
+    frozen: Sequence[ConfirmatoryCell],
     seed: int,
 ) -> Gain:
     arm = study.arm(key.arm)
-    mine, theirs = matched_seeds(cells[key], cells[replace(key, arm=other)])
-    named = next((cell for cell in frozen if (cell.task, cell.key, cell.against) == (task, key, other)), None)
-    seeds = tuple(sorted({row.seed for row in mine} & {row.seed for row in theirs}))
+    arm_rows, other_rows = matched_seeds(cells[key], cells[replace(key, arm=against)])
+    frozen_cell = next((cell for cell in frozen if (cell.task, cell.key, cell.against) == (task, key, against)), None)
+    seeds = tuple(sorted({row.seed for row in arm_rows} & {row.seed for row in other_rows}))
     control = study.control(arm)
-    matched = arm.kind == "faithful" and control is not None and control.name == other
+    matched = arm.kind == "faithful" and control is not None and control.name == against
     axis = axis_of(study, task, arm, key) if matched else "other arm"
-    return Gain(task, arm, contrast_of(key, other, mine, theirs, seed), axis, named, seeds, _levels(mine, theirs))
+    return Gain(
+        task,
+        arm,
+        contrast_of(key, against, arm_rows, other_rows, seed),
+        axis,
+        frozen_cell,
+        seeds,
+        _mean_excess_levels(arm_rows, other_rows),
+    )
 
 
-def _levels(mine: Sequence[Row], theirs: Sequence[Row]) -> tuple[float, float]:
-    """Return both arms' mean excess where both have rows: their difference is the paired one."""
-    means = [side.values() for side in shared_excess(mine, theirs)]
-    first, second = (math.fsum(some) / len(some) if some else 0.0 for some in means)
+def _mean_excess_levels(arm_rows: Sequence[Row], other_rows: Sequence[Row]) -> tuple[float, float]:
+    """Return both arms' mean excess on the texts and seeds that they share."""
+    means = [side.values() for side in shared_excess(arm_rows, other_rows)]
+    first, second = (math.fsum(values) / len(values) if values else 0.0 for values in means)
     return first, second
 
 
-def shared_excess(mine: Sequence[Row], theirs: Sequence[Row]) -> tuple[dict[str, float], dict[str, float]]:
-    """Return both arms' excess of each text that both have rows for, its shared seeds averaged."""
-    sides = [excesses(mine), excesses(theirs)]
+def shared_excess(arm_rows: Sequence[Row], other_rows: Sequence[Row]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return both arms' excess of each text that they share, averaged over the shared seeds."""
+    sides = [excesses(arm_rows), excesses(other_rows)]
     shared = sides[0].keys() & sides[1].keys()
     first, second = (by_text((text, side[text, seed]) for text, seed in shared) for side in sides)
     return first, second
 
 
-def axis_of(study: StudyRun, task: str, arm: Arm, key: Key) -> Axis:
-    """Return in what way a cell is away from what its arm practised; the first that holds.
+def axis_of(study: StudyRun, task: str, arm: StudyArm, key: CellKey) -> Axis:
+    """Return the first way in which a cell differs from what its arm practised.
 
-    A variant counts where it is away: a recipe that carries over to a style is an answer, whatever it is called.
+    A cell of a variant in another task or style counts there, as the same cell of an arm without variant does.
     """
     if key.operator != first_operator(study) or key.readout == "placebo":
         return "robustness"
@@ -202,5 +226,5 @@ def axis_of(study: StudyRun, task: str, arm: Arm, key: Key) -> Axis:
 
 def first_operator(study: StudyRun) -> str:
     """Return the primary operator of the study."""
-    named = study.plan.get("with", {}).get("operators") or ()
-    return str(next(iter(named), "redact"))
+    operators = study.plan.get("with", {}).get("operators") or ()
+    return str(next(iter(operators), "redact"))

@@ -1,4 +1,4 @@
-"""Hits by class, length of the text and margin: for whom the training works."""
+"""Hits by class, length of the text and margin of the start arm."""
 
 from __future__ import annotations
 
@@ -10,132 +10,134 @@ import numpy as np
 from saywhy import stats
 from saywhy.records import STYLES, Row
 from saywhy.report.arms import matched_seeds, tables_of
-from saywhy.report.cells import Key, excesses
-from saywhy.report.study.load import Arm
+from saywhy.report.cells import CellKey, excesses
+from saywhy.report.study.load import StudyArm
 from saywhy.report.study.summary import StudySummary, main_arms
 from saywhy.stats import Difference
 
-PARTS = 3
-"""Into how many parts of equal size lengths and margins are cut."""
+GROUP_PARTS = 3
+"""Number of parts of about equal size into which texts are cut by length and by margin."""
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Some texts of a task, and what an arm of the answer does on them (one-word, the constrained readout if any).
+class TextGroup:
+    """A group of texts of a task, with hits and excess of an arm of the answer (one-word, constrained if measured).
 
     Attributes:
         task: The task.
         arm: The arm.
-        by: class, length or margin.
-        name: Which texts.
-        texts: How many texts.
+        grouping: class, length or margin.
+        name: The class, or the range of lengths or margins.
+        texts: Number of texts.
         hits: Style -> mean hit and mean floor of the arm, in the styles that it practised.
         difference: Mean excess minus the control's, styles averaged within a text; exploratory, uncorrected.
     """
 
     task: str
-    arm: Arm
-    by: str
+    arm: StudyArm
+    grouping: str
     name: str
     texts: int
     hits: Mapping[str, tuple[float, float]]
     difference: Difference
 
 
-def groups_of(summary: StudySummary) -> list[Group]:
-    """Return the groups of every arm of the answer on the tasks that it practised on."""
-    found: list[Group] = []
+def groups_of(summary: StudySummary) -> list[TextGroup]:
+    """Return the groups of every arm of the answer on the tasks that it practised."""
+    groups: list[TextGroup] = []
     for arm in main_arms(summary):
         control = summary.study.control(arm)
         for task in summary.study.runs:
             if control is not None and task in arm.tasks:
-                found += _of_task(summary, task, arm, control)
-    return found
+                groups += _groups_of_task(summary, task, arm, control)
+    return groups
 
 
-def _of_task(summary: StudySummary, task: str, arm: Arm, control: Arm) -> Iterator[Group]:
-    mine, theirs = (_rows(summary, task, one, arm) for one in (arm, control))
-    if not mine or not theirs:
+def _groups_of_task(summary: StudySummary, task: str, arm: StudyArm, control: StudyArm) -> Iterator[TextGroup]:
+    arm_rows, control_rows = (_practised_rows(summary, task, compared, arm) for compared in (arm, control))
+    if not arm_rows or not control_rows:
         return
-    for by, names, group in _cuts(summary, task, mine):
+    for grouping, names, part_of in _group_cuts(summary, task, arm_rows):
         for name in names:
-            ours, others = ([row for row in side if group(row) == name] for side in (mine, theirs))
-            if ours and others:
-                told: dict[str, tuple[float, float]] = {}
+            arm_part, control_part = (
+                [row for row in side if part_of(row) == name] for side in (arm_rows, control_rows)
+            )
+            if arm_part and control_part:
+                hits: dict[str, tuple[float, float]] = {}
                 for style in STYLES:
-                    pair = _means([row for row in ours if row.style == style])
-                    told |= {style: pair} if pair is not None else {}
-                new, old = (_pooled(side) for side in matched_seeds(ours, others))
+                    pair = _mean_hit_and_floor([row for row in arm_part if row.style == style])
+                    hits |= {style: pair} if pair is not None else {}
+                new, old = (_excess_over_styles(side) for side in matched_seeds(arm_part, control_part))
                 difference = stats.paired_difference(new, old, summary.seed)
-                yield Group(task, arm, by, name, len({row.id for row in ours}), told, difference)
+                yield TextGroup(task, arm, grouping, name, len({row.id for row in arm_part}), hits, difference)
 
 
-def _rows(summary: StudySummary, task: str, arm: Arm, practised: Arm) -> list[Row]:
+def _practised_rows(summary: StudySummary, task: str, arm: StudyArm, practised: StudyArm) -> list[Row]:
     """Return the one-word rows of ``arm`` in the styles that the arm of the answer practised."""
     cells = summary.rows[task]
     readout = "constrained" if any(key.readout == "constrained" for key in cells) else "generated"
     return [
         row
         for key, rows in cells.items()
-        if key == Key(arm.name, key.style, "one-word", readout, key.operator)  # type: ignore[arg-type]
+        if key == CellKey(arm.name, key.style, "one-word", readout, key.operator)  # type: ignore[arg-type]
         and key.operator == summary.operator
         and key.style in practised.styles
         for row in rows
     ]
 
 
-def _pooled(rows: Sequence[Row]) -> dict[stats.Key, float]:
+def _excess_over_styles(rows: Sequence[Row]) -> dict[stats.TextSeed, float]:
     """Return the excess of each (text, seed), averaged over the styles."""
     sides = [excesses([row for row in rows if row.style == style]) for style in STYLES]
     keys = dict.fromkeys(key for side in sides for key in side)
-    found = {}
+    means = {}
     for key in keys:
         values = [side[key] for side in sides if key in side]
-        found[key] = sum(values) / len(values)
-    return found
+        means[key] = sum(values) / len(values)
+    return means
 
 
-def _means(rows: Sequence[Row]) -> tuple[float, float] | None:
+def _mean_hit_and_floor(rows: Sequence[Row]) -> tuple[float, float] | None:
     if not rows:
         return None
     return sum(row.hit for row in rows) / len(rows), sum(row.floor for row in rows) / len(rows)
 
 
-Cut = tuple[str, list[str], Callable[[Row], str | None]]
-"""What is cut by, the names of the parts, and which part a row belongs to."""
+GroupCut = tuple[str, list[str], Callable[[Row], str | None]]
+"""The grouping (class, length or margin), the names of its parts, and the part of a row."""
 
 
-def _cuts(summary: StudySummary, task: str, rows: Sequence[Row]) -> list[Cut]:
-    """Return the groupings. They go by what no arm changes: the gold label, the text, and the start arm's margin."""
-    found = summary.tasks[task]
-    tables = tables_of(found.run, found.start, summary.operator)
-    labels = [str(label) for label in found.run.task.get("labels", ())]
+def _group_cuts(summary: StudySummary, task: str, rows: Sequence[Row]) -> list[GroupCut]:
+    """Return the groupings: by gold label, by length and by the start arm's margin, which are the same for all arms."""
+    task_summary = summary.tasks[task]
+    tables = tables_of(task_summary.run, task_summary.start, summary.operator)
+    labels = [str(label) for label in task_summary.run.task.get("labels", ())]
     gold = {row.id: row.gold for row in rows}
-    known = {str(label) for label in gold.values() if label is not None}
-    classes = [label for label in labels if label in known] + sorted(known - set(labels))
+    gold_labels = {str(label) for label in gold.values() if label is not None}
+    classes = [label for label in labels if label in gold_labels] + sorted(gold_labels - set(labels))
     lengths = {text: float(len(table.words)) for (text, _), table in tables.items()}
     margins: dict[str, list[float]] = {}
     for (text, _), table in tables.items():
         margins.setdefault(text, []).append(table.margin)
     ids = {row.id for row in rows}
-    cuts: list[Cut] = [("class", classes, lambda row: row.gold)] if classes else []
-    of_margin = {text: sum(some) / len(some) for text, some in margins.items()}
-    for by, values, form in (("length", lengths, "{:.0f}"), ("margin", of_margin, "{:.2f}")):
-        mine = {text: value for text, value in values.items() if text in ids}
-        if mine:
-            cuts.append(_parts(by, mine, form))
+    cuts: list[GroupCut] = [("class", classes, lambda row: row.gold)] if classes else []
+    mean_margins = {text: sum(text_margins) / len(text_margins) for text, text_margins in margins.items()}
+    for grouping, values, form in (("length", lengths, "{:.0f}"), ("margin", mean_margins, "{:.2f}")):
+        selected = {text: value for text, value in values.items() if text in ids}
+        if selected:
+            cuts.append(_equal_parts(grouping, selected, form))
     return cuts
 
 
-def _parts(by: str, values: Mapping[str, float], form: str) -> Cut:
-    """Cut texts into parts of about equal size by a number; equal numbers stay together."""
+def _equal_parts(grouping: str, values: Mapping[str, float], form: str) -> GroupCut:
+    """Cut texts by a value into parts of about equal size; texts of equal values are in the same part."""
     numbers = np.array(sorted(values.values()))
-    edges = sorted({float(np.quantile(numbers, at / PARTS, method="lower")) for at in range(1, PARTS)})
+    edges = sorted({float(np.quantile(numbers, at / GROUP_PARTS, method="lower")) for at in range(1, GROUP_PARTS)})
     part = {text: sum(value > edge for edge in edges) for text, value in values.items()}
-    unit = "words" if by == "length" else "nats"
+    unit = "words" if grouping == "length" else "nats"
     names = {}
     for at in sorted(set(part.values())):
         inside = [values[text] for text in values if part[text] == at]
         low, high = form.format(min(inside)), form.format(max(inside))
         names[at] = f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
-    return by, list(names.values()), lambda row: names.get(part.get(row.id, -1))
+    return grouping, list(names.values()), lambda row: names.get(part.get(row.id, -1))

@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from saywhy.report.format import Sheet, Shown
-from saywhy.report.study.parts import Part
+from saywhy.report.format import Sheet, SheetCell
+from saywhy.report.study.parts import ReportPart
 
-LONG = 40
+LONGTABLE_ROWS = 40
 """Tables of more lines than this may break over pages (longtable)."""
 
-SIGNS = {
+LATEX_SIGNS = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "\N{EN DASH}": "--", "\N{EM DASH}": "---",
     "±": r"$\pm$", "§": r"\S{}", "†": r"\textdagger{}",
     "‡": r"\textdaggerdbl{}", "→": r"$\rightarrow$", "’": "'", "‘": "`", "…": r"\ldots{}", "\N{MINUS SIGN}": "$-$",
 }  # fmt: skip
-"""What LaTeX reads as something else, or does not have in its fonts."""
+"""Signs that LaTeX reads as something else, or does not have in its fonts, and what is written in their place."""
 
 
 def escape(text: str) -> str:
@@ -28,31 +28,33 @@ def escape(text: str) -> str:
     50 \% of a\_b [$-$0.1]
     """
     flat = " ".join(text.split())
-    found = "".join(SIGNS.get(sign, sign) for sign in flat)
-    return re.sub(r"(?<![\w\\])-(?=\d)", "$-$", found)
+    escaped = "".join(LATEX_SIGNS.get(sign, sign) for sign in flat)
+    return re.sub(r"(?<![\w\\])-(?=\d)", "$-$", escaped)
 
 
-def tables_tex(parts: Iterable[Part]) -> str:
+def tables_tex(parts: Iterable[ReportPart]) -> str:
     r"""Return every printed table of the report; ``\input`` it where booktabs and longtable are loaded."""
     head = "% Needs \\usepackage{booktabs,longtable}. Tables are set small: turn those that do not fit your page.\n"
-    made = [
-        table(found, f"tab:{part.anchor}-{number}", part.title)
+    tables = [
+        latex_table(sheet, f"tab:{part.anchor}-{number}", part.title)
         for part in parts
         if part.printed
-        for number, found in enumerate(part.sheets, start=1)
+        for number, sheet in enumerate(part.sheets, start=1)
     ]
-    return head + "\n" + "\n\n".join(made) + "\n"
+    return head + "\n" + "\n\n".join(tables) + "\n"
 
 
-def table(found: Sheet, label: str, of: str = "") -> str:
-    """Return one table; ``of`` is the part that it belongs to."""
-    columns = "l" * found.texts + "r" * (len(found.header) - found.texts)
-    title = found.title if not of or of.lower() == found.title.lower() else f"{of}: {found.title}"
-    caption = f"{escape(title)}. {escape(found.note)}".strip()
-    head = " & ".join(escape(name) for name in found.header) + r" \\"
-    body = [" & ".join(_cell(cell) for cell in row) + r" \\" for row in found.rows]
-    if len(found.rows) > LONG:
-        return _long(columns, caption, label, head, body)
+def latex_table(sheet: Sheet, label: str, part_title: str = "") -> str:
+    """Return one table; ``part_title`` is the title of the part of the report that it belongs to."""
+    columns = "l" * sheet.texts + "r" * (len(sheet.header) - sheet.texts)
+    title = (
+        sheet.title if not part_title or part_title.lower() == sheet.title.lower() else f"{part_title}: {sheet.title}"
+    )
+    caption = f"{escape(title)}. {escape(sheet.note)}".strip()
+    head = " & ".join(escape(name) for name in sheet.header) + r" \\"
+    body = [" & ".join(_latex_cell(cell) for cell in row) + r" \\" for row in sheet.rows]
+    if len(sheet.rows) > LONGTABLE_ROWS:
+        return _latex_longtable(columns, caption, label, head, body)
     lines = [
         r"\begin{table*}[t]", r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
         rf"\caption{{{caption}}}\label{{{label}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule",
@@ -61,7 +63,7 @@ def table(found: Sheet, label: str, of: str = "") -> str:
     return "\n".join(lines)
 
 
-def _long(columns: str, caption: str, label: str, head: str, body: Sequence[str]) -> str:
+def _latex_longtable(columns: str, caption: str, label: str, head: str, body: Sequence[str]) -> str:
     """Return a table that may break over pages; its head is repeated."""
     lines = [
         r"{\scriptsize\setlength{\tabcolsep}{3pt}", rf"\begin{{longtable}}{{{columns}}}",
@@ -72,8 +74,8 @@ def _long(columns: str, caption: str, label: str, head: str, body: Sequence[str]
     return "\n".join(lines)
 
 
-def _cell(cell: Shown) -> str:
-    r"""Return a cell; what is read second is set smaller. A bracket first in a line would be an option of ``\\``."""
+def _latex_cell(cell: SheetCell) -> str:
+    r"""Return a cell, its second text smaller. A bracket first in a line would be read as an option of ``\\``."""
     small = rf" {{\tiny {escape(cell.small)}}}" if cell.small else ""
     main = escape(cell.main)
     return f"{{{main}}}{small}" if main.startswith("[") else f"{main}{small}"

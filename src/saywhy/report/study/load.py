@@ -8,18 +8,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from saywhy.arms import ALL, MADE, task_name
+from saywhy.arms import ALL_NAME, STARTS, task_name
 from saywhy.folders.store import read_json
 from saywhy.records import STYLES, SaywhyError
-from saywhy.report.examples import BUILT_IN
-from saywhy.report.load import Run, load_run
+from saywhy.report.examples import BUILT_IN_EXAMPLES
+from saywhy.report.load import LoadedRun, load_run
 
-SCHEMA = 1
+STUDY_SCHEMA = 1
 """Version of ``study.json`` that is read here."""
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class StudyArm:
     """An arm of a study.
 
     Attributes:
@@ -55,27 +55,27 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What one model kept beside the task (``retention.json``).
+class ModelKept:
+    """What the model of one arm and seed kept besides the task (``retention.json``).
 
     Attributes:
-        losses: Row of instruction data: loss (nats a token).
-        plain: Plain instruction: whether the answer is still plain.
-        reasons: Plain instruction: why its answer is not.
+        losses: Row of held-out instruction data -> its loss (nats a token).
+        plain: Plain instruction -> whether the answer is still plain.
+        reasons: Plain instruction -> why its answer is not.
         source: Where the instruction data is from; empty if that was not recorded.
-        aside: Why rows of it could not be used, and how many.
+        set_aside: Reason -> how many rows of the instruction data could not be used.
     """
 
     losses: Mapping[str, float]
     plain: Mapping[str, bool]
     reasons: Mapping[str, str]
     source: str = ""
-    aside: Mapping[str, int] = field(default_factory=dict)
+    set_aside: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class StudyRun:
-    """A study, read; a study half done has what is there.
+    """A study folder as read; of a study half done, what is there.
 
     Attributes:
         folder: Where it lies.
@@ -83,23 +83,23 @@ class StudyRun:
         frozen: ``frozen.json``; empty if nothing was frozen yet.
         arms: Every arm that the study knows, by name.
         runs: Task -> what was measured on it, in the order of the plan.
-        kept: (seed, arm) -> what the model kept beside the task.
+        kept: (seed, arm) -> what the model kept besides the task.
         examples: Runs on built-in texts that a bank shows in place of its own texts.
     """
 
     folder: Path
     manifest: Mapping[str, Any]
     frozen: Mapping[str, Any]
-    arms: Mapping[str, Arm]
-    runs: Mapping[str, Run]
-    kept: Mapping[tuple[int, str], Kept]
-    examples: tuple[Run, ...] = ()
+    arms: Mapping[str, StudyArm]
+    runs: Mapping[str, LoadedRun]
+    kept: Mapping[tuple[int, str], ModelKept]
+    examples: tuple[LoadedRun, ...] = ()
 
     @property
     def plan(self) -> Mapping[str, Any]:
         """The study file, resolved."""
-        found: Mapping[str, Any] = self.manifest.get("plan", {})
-        return found
+        plan: Mapping[str, Any] = self.manifest.get("plan", {})
+        return plan
 
     @property
     def name(self) -> str:
@@ -121,7 +121,7 @@ class StudyRun:
         """Whether this is a released bank: without anyone's text."""
         return bool(self.manifest.get("bank")) or any(run.bank for run in self.runs.values())
 
-    def arm(self, name: str) -> Arm:
+    def arm(self, name: str) -> StudyArm:
         """Return an arm by its name.
 
         Raises:
@@ -129,26 +129,32 @@ class StudyRun:
         """
         if name in self.arms:
             return self.arms[name]
-        if name in MADE:
-            return Arm(name, name)
+        if name in STARTS:
+            return StudyArm(name, name)
         raise SaywhyError(f"{self.folder / 'study.json'} knows no arm '{name}', but there are rows of it; restore it")
 
-    def practised_on(self, arm: Arm) -> str:
+    def practised_on(self, arm: StudyArm) -> str:
         """Return the tasks that an arm practised on in words: ``all`` or their names."""
         joint = len(arm.tasks) > 1 and set(arm.tasks) >= set(self.tasks)
-        return ALL if joint else "+".join(arm.tasks)
+        return ALL_NAME if joint else "+".join(arm.tasks)
 
-    def control(self, arm: Arm) -> Arm | None:
+    def control(self, arm: StudyArm) -> StudyArm | None:
         """Return the matched control: kind random, same variant, styles and tasks, else the one without variant."""
-        same = [a for a in self.arms.values() if a.kind == "random" and a.practice == arm.practice]
-        exact = [one for one in same if one.variant == arm.variant]
-        plain = [one for one in same if not one.variant]
+        controls = [
+            control for control in self.arms.values() if control.kind == "random" and control.practice == arm.practice
+        ]
+        exact = [control for control in controls if control.variant == arm.variant]
+        plain = [control for control in controls if not control.variant]
         return next(iter(exact + plain), None)
 
-    def plain_twin(self, arm: Arm) -> Arm | None:
+    def plain_twin(self, arm: StudyArm) -> StudyArm | None:
         """Return the arm without variant that ``arm`` is a variant of."""
-        found = (a for a in self.arms.values() if a.kind == arm.kind and a.practice == arm.practice and not a.variant)
-        return next(found, None) if arm.variant else None
+        twins = (
+            twin
+            for twin in self.arms.values()
+            if twin.kind == arm.kind and twin.practice == arm.practice and not twin.variant
+        )
+        return next(twins, None) if arm.variant else None
 
 
 def is_study(folder: Path) -> bool:
@@ -165,75 +171,79 @@ def load_study(folder: Path | str) -> StudyRun:
     folder = Path(folder)
     if not is_study(folder):
         raise SaywhyError(f"{folder} is no study: it has no study.json; give the folder that a study wrote")
-    manifest = _object(folder / "study.json")
-    if manifest.get("schema", SCHEMA) != SCHEMA:
-        raise SaywhyError(f"{folder} has study schema {manifest.get('schema')}, this saywhy reads {SCHEMA}")
-    frozen = folder / "frozen.json"
+    manifest = _json_object(folder / "study.json")
+    if manifest.get("schema", STUDY_SCHEMA) != STUDY_SCHEMA:
+        raise SaywhyError(f"{folder} has study schema {manifest.get('schema')}, this saywhy reads {STUDY_SCHEMA}")
+    frozen_path = folder / "frozen.json"
     tasks = [task_name(task) for task in manifest.get("plan", {}).get("tasks", ())]
     return StudyRun(
         folder=folder,
         manifest=manifest,
-        frozen=_object(frozen) if frozen.is_file() else {},
-        arms={name: _arm(name, found, tasks) for name, found in manifest.get("arms", {}).items()},
-        runs=_runs(folder, manifest),
-        kept=_kept(folder / "models"),
-        examples=tuple(load_run(found.parent) for found in sorted((folder / BUILT_IN).rglob("run.json"))),
+        frozen=_json_object(frozen_path) if frozen_path.is_file() else {},
+        arms={name: _study_arm(name, entry, tasks) for name, entry in manifest.get("arms", {}).items()},
+        runs=_task_runs(folder, manifest),
+        kept=_models_kept(folder / "models"),
+        examples=tuple(load_run(path.parent) for path in sorted((folder / BUILT_IN_EXAMPLES).rglob("run.json"))),
     )
 
 
-def _object(path: Path) -> dict[str, Any]:
-    found = read_json(path)
-    if not isinstance(found, dict):
+def _json_object(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict):
         raise SaywhyError(f"{path} holds no JSON object; restore it or start the study anew")
-    return found
+    return content
 
 
-def _arm(name: str, found: Mapping[str, Any], all_tasks: Sequence[str]) -> Arm:
+def _study_arm(name: str, entry: Mapping[str, Any], all_tasks: Sequence[str]) -> StudyArm:
     """Read an arm; one that practised jointly on all tasks has them all."""
-    practised = tuple(map(task_name, found.get("tasks", ())))
-    return Arm(
+    practised = tuple(map(task_name, entry.get("tasks", ())))
+    return StudyArm(
         name,
-        str(found.get("kind", name)),
-        str(found.get("variant") or ""),
-        tuple(found.get("styles", ())),
-        tuple(all_tasks) if practised == (ALL,) else practised,
-        dict(found.get("with", {})),
+        str(entry.get("kind", name)),
+        str(entry.get("variant") or ""),
+        tuple(entry.get("styles", ())),
+        tuple(all_tasks) if practised == (ALL_NAME,) else practised,
+        dict(entry.get("with", {})),
     )
 
 
-def _runs(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Run]:
+def _task_runs(folder: Path, manifest: Mapping[str, Any]) -> dict[str, LoadedRun]:
     """Read the run of each task, arms in the order of the study."""
     plan = manifest.get("plan", {})
     order = [task_name(task) for task in (*plan.get("tasks", ()), *plan.get("unseen", ()))]
-    there = {path.parent.name: path.parent for path in sorted((folder / "tasks").glob("*/run.json"))}
-    names = [name for name in order if name in there] + [name for name in there if name not in order]
-    arms = list(dict.fromkeys([*MADE, *manifest.get("arms", {})]))
+    folders = {path.parent.name: path.parent for path in sorted((folder / "tasks").glob("*/run.json"))}
+    names = [name for name in order if name in folders] + [name for name in folders if name not in order]
+    arms = list(dict.fromkeys([*STARTS, *manifest.get("arms", {})]))
     runs = {}
     for name in names:
-        run = load_run(there[name])
+        run = load_run(folders[name])
         runs[name] = replace(run, manifest={**run.manifest, "arms": arms})
     return runs
 
 
-def _kept(models: Path) -> dict[tuple[int, str], Kept]:
+def _models_kept(models: Path) -> dict[tuple[int, str], ModelKept]:
     """Read what each model kept, seeds ascending."""
-    found = {}
+    models_kept = {}
     for path in sorted(models.glob("seed-*/*/retention.json")):
         seed = path.parent.parent.name.removeprefix("seed-")
         if seed.isdigit():
-            found[int(seed), path.parent.name] = _kept_by(path)
-    return found
+            models_kept[int(seed), path.parent.name] = _model_kept(path)
+    return models_kept
 
 
-def _kept_by(path: Path) -> Kept:
-    data = _object(path)
+def _model_kept(path: Path) -> ModelKept:
+    data = _json_object(path)
     replay, plain = data.get("replay", {}), data.get("plain", {})
-    asked = plain.get("asked", ())
+    instructions = plain.get("asked", ())
     try:
-        return Kept(
+        return ModelKept(
             dict(zip(replay.get("ids", ()), replay.get("losses", ()), strict=True)),
-            dict(zip(asked, plain.get("plain", ()), strict=True)),
-            {one: why for one, why in zip(asked, plain.get("reasons", ()), strict=False) if why},
+            dict(zip(instructions, plain.get("plain", ()), strict=True)),
+            {
+                instruction: reason
+                for instruction, reason in zip(instructions, plain.get("reasons", ()), strict=False)
+                if reason
+            },
             str(replay.get("source") or ""),
             dict(replay.get("set_aside") or {}),
         )

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 from saywhy.records import STYLES
 from saywhy.report.study.gains import Axis, Gain
-from saywhy.report.study.load import Arm
+from saywhy.report.study.load import StudyArm
 from saywhy.report.study.summary import StudySummary
 
-AWAY: tuple[Axis, ...] = ("practised", "other style", "other task", "unseen task", "free")
-"""What a matrix shows, against the matched control; of a variant also what it practised, where it is away elsewhere."""
+MATRIX_AXES: tuple[Axis, ...] = ("practised", "other style", "other task", "unseen task", "free")
+"""Axes of the comparisons with the matched control that a matrix shows.
+
+Variants that have a cell on one of them are also shown in the styles and on the tasks that they practised.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,57 +37,64 @@ class Matrix:
 
 def style_matrices(summary: StudySummary, setting: str, readout: str) -> list[Matrix]:
     """Return one matrix a task: arms that practised on this task, by styles; on this task alone if there are such."""
-    gains = [g for g in _shown(summary, setting, readout) if g.task in g.arm.tasks]
-    alone = [g for g in gains if len(g.arm.tasks) == 1]
-    gains = alone or gains
+    gains = [gain for gain in _matrix_gains(summary, setting, readout) if gain.task in gain.arm.tasks]
+    of_one_task = [gain for gain in gains if len(gain.arm.tasks) == 1]
+    gains = of_one_task or gains
     columns = tuple(style for style in STYLES if any(gain.key.style == style for gain in gains))
-    found = []
+    matrices = []
     for task in summary.study.runs:
         cells: dict[tuple[str, str], Gain]
-        cells = {(_row(gain.arm), gain.key.style): gain for gain in gains if gain.task == task}
+        cells = {(_matrix_row_name(gain.arm), gain.key.style): gain for gain in gains if gain.task == task}
         if cells:
             rows = tuple(sorted({row for row, _ in cells}, key=_style_order))
-            found.append(Matrix(task, rows, columns, cells))
-    return found
+            matrices.append(Matrix(task, rows, columns, cells))
+    return matrices
 
 
 def task_matrices(summary: StudySummary, setting: str, readout: str) -> list[Matrix]:
     """Return one matrix a test style: arms of one set of styles (all, else the commonest), by practised tasks."""
-    gains = _shown(summary, setting, readout)
-    practised = _commonest([gain.arm for gain in gains])
+    gains = _matrix_gains(summary, setting, readout)
+    practised = _commonest_practice([gain.arm for gain in gains])
     tasks = (*summary.study.tasks, *summary.study.unseen)
-    found = []
+    matrices = []
     for style in STYLES:
-        mine = [g for g in gains if g.key.style == style and g.arm.practised == practised and not g.arm.variant]
-        cells = {(summary.study.practised_on(gain.arm), gain.task): gain for gain in mine}
+        style_gains = [
+            gain
+            for gain in gains
+            if gain.key.style == style and gain.arm.practised == practised and not gain.arm.variant
+        ]
+        cells = {(summary.study.practised_on(gain.arm), gain.task): gain for gain in style_gains}
         columns = [task for task in summary.study.runs if any(column == task for _, column in cells)]
         if len(columns) > 1:
             rows = sorted(
-                {row for row, _ in cells}, key=lambda row: (row == "all", row.count("+"), _place(tasks, row), row)
+                {row for row, _ in cells},
+                key=lambda row: (row == "all", row.count("+"), _index_or_end(tasks, row), row),
             )
-            found.append(Matrix(style, tuple(rows), tuple(columns), cells))
-    return found
+            matrices.append(Matrix(style, tuple(rows), tuple(columns), cells))
+    return matrices
 
 
-def _shown(summary: StudySummary, setting: str, readout: str) -> list[Gain]:
-    found = [g for axis in AWAY for g in summary.of_axis(axis, setting=setting, readout=readout)]
-    away = {gain.arm.name for gain in found if gain.arm.variant}
-    return found + [g for g in summary.of_axis("variant", setting=setting, readout=readout) if g.arm.name in away]
+def _matrix_gains(summary: StudySummary, setting: str, readout: str) -> list[Gain]:
+    gains = [gain for axis in MATRIX_AXES for gain in summary.of_axis(axis, setting=setting, readout=readout)]
+    away = {gain.arm.name for gain in gains if gain.arm.variant}
+    return gains + [
+        gain for gain in summary.of_axis("variant", setting=setting, readout=readout) if gain.arm.name in away
+    ]
 
 
-def _row(arm: Arm) -> str:
+def _matrix_row_name(arm: StudyArm) -> str:
     return f"{arm.practised}, {arm.variant}" if arm.variant else arm.practised
 
 
-def _commonest(arms: Sequence[Arm]) -> str:
-    """Return the styles that most tasks were trained with; all styles if there are such arms."""
+def _commonest_practice(arms: Sequence[StudyArm]) -> str:
+    """Return the practised styles that most of the arms have; ``all`` if there is such an arm."""
     count = Counter(arm.practised for arm in arms)
     return "all" if "all" in count else next((name for name, _ in count.most_common(1)), "all")
 
 
 def _style_order(row: str) -> tuple[int, int, str]:
-    return (row == "all", _place(STYLES, row.split("+")[0].split(",")[0]), row)
+    return (row == "all", _index_or_end(STYLES, row.split("+")[0].split(",")[0]), row)
 
 
-def _place(names: Sequence[str], one: str) -> int:
-    return names.index(one) if one in names else len(names)
+def _index_or_end(names: Sequence[str], name: str) -> int:
+    return names.index(name) if name in names else len(names)

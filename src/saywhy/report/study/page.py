@@ -4,41 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saywhy.report.html import environment
+from saywhy.report.html import jinja_environment
 from saywhy.report.plots import Picture
-from saywhy.report.study.answer import answer
-from saywhy.report.study.examples import samples
-from saywhy.report.study.made import commands, hours, plan_yaml
-from saywhy.report.study.parts import Part
-from saywhy.report.study.summary import StudySummary, missing
+from saywhy.report.study.answer import answer_sentences
+from saywhy.report.study.examples import study_samples
+from saywhy.report.study.made import computing_hours, plan_yaml, repeat_commands
+from saywhy.report.study.parts import ReportPart
+from saywhy.report.study.summary import StudySummary, missing_from_study
 
 
-def page(summary: StudySummary, parts: Sequence[Part], last: Sequence[Part], drawn: Sequence[Picture]) -> str:
-    """Return ``report.html``; the pictures are put in as they were drawn, everything else is escaped."""
+def study_page(
+    summary: StudySummary, parts: Sequence[ReportPart], last: Sequence[ReportPart], pictures: Sequence[Picture]
+) -> str:
+    """Return ``report.html``; the pictures are put in as SVG, everything else is escaped."""
     from markupsafe import Markup
 
     study = summary.study
-    readouts, shown = samples(summary)
+    readouts, task_samples = study_samples(summary)
     return (
-        environment()
+        jinja_environment()
         .get_template("study.html.j2")
         .render(
             name=study.name,
             about=str(study.plan.get("about") or ""),
-            sentences=answer(summary),
-            missing=missing(summary),
+            sentences=answer_sentences(summary),
+            missing=missing_from_study(summary),
             model=study.manifest.get("model", {}),
             git=study.manifest.get("git"),
             tasks=list(study.runs),
             seeds=sorted({seed for run in study.runs.values() for seed in run.seeds}),
-            hours=hours(study),
+            hours=computing_hours(study),
             parts=parts,
             last=last,
-            pictures={one.name: (one.title, one.caption, Markup(one.svg)) for one in drawn},
+            pictures={picture.name: (picture.title, picture.caption, Markup(picture.svg)) for picture in pictures},
             readouts=readouts,
-            samples=shown,
+            samples=task_samples,
             borrowed=study.bank,
-            commands=commands(study),
+            commands=repeat_commands(study),
             plan=plan_yaml(study),
         )
     )

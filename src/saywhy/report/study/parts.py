@@ -6,32 +6,32 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from saywhy.report.format import Sheet, counted, joined, sheet
-from saywhy.report.sheets import main_sheets, reason_sheet, set_aside_sheet
+from saywhy.report.format import Sheet, counted, joined, sheet_of
+from saywhy.report.sheets import reason_sheet, result_sheets, set_aside_sheet
 from saywhy.report.study.donors import donors_sheet
-from saywhy.report.study.frozen import confirmatory, objections
-from saywhy.report.study.gains import OTHERS, Gain
+from saywhy.report.study.frozen import frozen_cells_of, objections
+from saywhy.report.study.gains import OTHER_TARGET_KINDS, Gain
 from saywhy.report.study.gate import not_releasable
-from saywhy.report.study.keeping import class_sheets, gate_sheet, instruction_sheet
 from saywhy.report.study.load import StudyRun
-from saywhy.report.study.made import arms_sheet, made_sheets, numbers_sheet, targets_sheet
+from saywhy.report.study.made import arms_sheet, numbers_sheet, study_provenance_sheets, study_targets_sheet
 from saywhy.report.study.places import named_sheet, places_sheet
 from saywhy.report.study.pooled import pooled_sheet
+from saywhy.report.study.retention import class_sheets, gate_sheet, instruction_sheet
 from saywhy.report.study.sheets import (
     ablation_sheet,
     bars_sheet,
-    beside,
-    curve_sheet,
+    compared_arms,
     gain_sheet,
     graded_sheet,
     groups_sheet,
     results_sheet,
+    study_curve_sheet,
 )
 from saywhy.report.study.summary import StudySummary
 
 
 @dataclass(frozen=True)
-class Part:
+class ReportPart:
     """A part of the report.
 
     Attributes:
@@ -51,44 +51,44 @@ class Part:
     printed: bool = False
 
 
-def parts_of(summary: StudySummary) -> list[Part]:
-    """Return the parts that have something to show, those that lead first and every single cell last."""
-    found = [
-        _confirmatory(summary),
+def parts_of(summary: StudySummary) -> list[ReportPart]:
+    """Return the parts that have something to show, in reading order; ``last_parts`` come after them."""
+    parts = [
+        _confirmatory_part(summary),
         _part("bars", "Bars", [bars_sheet(summary)], printed=True),
-        _part("results", "Where the arms stand", _results(summary), printed=True),
+        _part("results", "Where the arms stand", _results_sheets(summary), printed=True),
         _part("pooled", "How far it carries", [pooled_sheet(summary)], printed=True),
-        _styles(summary),
-        _tasks(summary),
-        _free(summary),
-        _others(summary),
+        _styles_part(summary),
+        _tasks_part(summary),
+        _free_part(summary),
+        _others_part(summary),
         _part("graded", "By the current and by the start model", [graded_sheet(summary)], ["graded"], printed=True),
-        _curve(summary),
-        _ablations(summary),
-        _retention(summary),
-        _groups(summary),
-        _failures(summary),
+        _curve_part(summary),
+        _ablations_part(summary),
+        _retention_part(summary),
+        _groups_part(summary),
+        _failures_part(summary),
     ]
-    return [part for part in found if part.sheets or part.words]
+    return [part for part in parts if part.sheets or part.words]
 
 
-def last_parts(summary: StudySummary) -> list[Part]:
-    """Return what stands at the end: how it was made, and every cell."""
-    every = [
+def last_parts(summary: StudySummary) -> list[ReportPart]:
+    """Return the parts at the end: how the study was made, and every cell."""
+    cell_parts = [
         _part(
             f"cells-{task}",
             f"Every cell, {task}",
-            [*main_sheets(found), *main_sheets(found, primary=False)],
+            [*result_sheets(run_summary), *result_sheets(run_summary, primary=False)],
             printed=True,
         )
-        for task, found in summary.tasks.items()
+        for task, run_summary in summary.tasks.items()
     ]
-    made = _part(
+    provenance = _part(
         "made",
         "Everything needed to repeat it",
-        [arms_sheet(summary), numbers_sheet(summary), targets_sheet(summary), *made_sheets(summary)],
+        [arms_sheet(summary), numbers_sheet(summary), study_targets_sheet(summary), *study_provenance_sheets(summary)],
     )
-    return [part for part in (made, *every) if part.sheets]
+    return [part for part in (provenance, *cell_parts) if part.sheets]
 
 
 def _part(
@@ -99,80 +99,84 @@ def _part(
     words: Sequence[str] = (),
     *,
     printed: bool = False,
-) -> Part:
-    shown = tuple(one for one in sheets if one is not None)
-    return Part(anchor, title, tuple(words), tuple(pictures), shown, printed)
+) -> ReportPart:
+    return ReportPart(anchor, title, tuple(words), tuple(pictures), tuple(filter(None, sheets)), printed)
 
 
-def _confirmatory(summary: StudySummary) -> Part:
-    """Say what was frozen, whether the page holds to it, and what came of it."""
+def _confirmatory_part(summary: StudySummary) -> ReportPart:
+    """Return what was frozen, whether the page holds to it, and the confirmatory comparisons."""
     study = summary.study
     words = []
     if study.frozen:
         words.append(
-            f"Frozen before the first audit of this study: {counted(len(confirmatory(study)), 'cell')}, hash "
+            f"Frozen before the first audit of this study: {counted(len(frozen_cells_of(study)), 'cell')}, hash "
             f"{study.frozen.get('hash')}."
         )
         words += [
-            f"{name.capitalize()}: {told}." for name in ("tests", "exclusions", "texts") if (told := _told(study, name))
+            f"{name.capitalize()}: {sentence}."
+            for name in ("tests", "exclusions", "texts")
+            if (sentence := _frozen_in_words(study, name))
         ]
-    against = objections(study)
-    if against:
-        words.append("This page does NOT hold to what was frozen: " + "; ".join(against) + ".")
+    deviations = objections(study)
+    if deviations:
+        words.append("This page does NOT hold to what was frozen: " + "; ".join(deviations) + ".")
     else:
         words.append("The confirmatory cells of this page are the frozen ones; the hash is that of the file.")
-    found = gain_sheet(summary, "Confirmatory cells", summary.confirmatory, planning=True)
-    return _part("confirmatory", "The confirmatory part", [found], ["confirmatory"], words, printed=True)
+    cells_sheet = gain_sheet(summary, "Confirmatory cells", summary.confirmatory, planning=True)
+    return _part("confirmatory", "The confirmatory part", [cells_sheet], ["confirmatory"], words, printed=True)
 
 
-def _told(study: StudyRun, name: str) -> str:
-    """Return a part of ``frozen.json`` in words."""
-    found = study.frozen.get(name, {})
-    return "; ".join(f"{key.replace('_', ' ')}: {_in_words(value)}" for key, value in found.items())
+def _frozen_in_words(study: StudyRun, name: str) -> str:
+    """Return a section of ``frozen.json`` in words."""
+    section = study.frozen.get(name, {})
+    return "; ".join(f"{key.replace('_', ' ')}: {_value_in_words(value)}" for key, value in section.items())
 
 
-def _in_words(value: Any) -> str:
+def _value_in_words(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_in_words(one)}" for key, one in value.items())
+        return ", ".join(f"{key} {_value_in_words(item)}" for key, item in value.items())
     return "none" if value is None else str(value)
 
 
-def _results(summary: StudySummary) -> list[Sheet | None]:
+def _results_sheets(summary: StudySummary) -> list[Sheet | None]:
     return [
         results_sheet(summary, "constrained"),
         results_sheet(summary, "generated"),
         results_sheet(summary, "generated", "free"),
         gain_sheet(
-            summary, "Generated replies against the control", _gains(summary, "generated", "practised"), EXPLORATORY
+            summary,
+            "Generated replies against the control",
+            _gains_of_axes(summary, "generated", "practised"),
+            EXPLORATORY_NOTE,
         ),
     ]
 
 
-EXPLORATORY = "Exploratory. Holm over these lines."
+EXPLORATORY_NOTE = "Exploratory. Holm over these lines."
 
 
-def _both(summary: StudySummary, *axes: str) -> list[Sheet | None]:
+def _readout_sheets(summary: StudySummary, *axes: str) -> list[Sheet | None]:
     """Return comparisons in the constrained and in the generated one-word readout."""
     return [
-        gain_sheet(summary, f"one-word, {readout}", _gains(summary, readout, *axes), EXPLORATORY)
+        gain_sheet(summary, f"one-word, {readout}", _gains_of_axes(summary, readout, *axes), EXPLORATORY_NOTE)
         for readout in ("constrained", "generated")
     ]
 
 
-def _gains(summary: StudySummary, readout: str, *axes: str) -> list[Gain]:
+def _gains_of_axes(summary: StudySummary, readout: str, *axes: str) -> list[Gain]:
     return [gain for axis in axes for gain in summary.of_axis(axis, readout=readout)]
 
 
-def _styles(summary: StudySummary) -> Part:
-    sheets = _both(summary, "other style")
+def _styles_part(summary: StudySummary) -> ReportPart:
+    sheets = _readout_sheets(summary, "other style")
     words = () if any(sheets) else ("No arm was tested in a style that it had not practised.",)
     pictures = ("styles-constrained", "styles-generated")
     return _part("styles", "Style x style: practised and tested", sheets, pictures, words, printed=True)
 
 
-def _tasks(summary: StudySummary) -> Part:
+def _tasks_part(summary: StudySummary) -> ReportPart:
     sheets = [
-        gain_sheet(summary, f"{title}, one-word, {readout}", _gains(summary, readout, axis), EXPLORATORY)
+        gain_sheet(summary, f"{title}, one-word, {readout}", _gains_of_axes(summary, readout, axis), EXPLORATORY_NOTE)
         for axis, title in (("other task", "Other tasks"), ("unseen task", "Unseen tasks"))
         for readout in ("constrained", "generated")
     ]
@@ -181,22 +185,24 @@ def _tasks(summary: StudySummary) -> Part:
     return _part("tasks", "Task x task: practised and tested", sheets, pictures, words, printed=True)
 
 
-def _free(summary: StudySummary) -> Part:
+def _free_part(summary: StudySummary) -> ReportPart:
     gains = summary.of_axis("free", setting="free", readout="generated")
     words = () if gains else ("Free explanations were not measured.",)
-    sheets = [gain_sheet(summary, "free, generated", gains, EXPLORATORY)]
+    sheets = [gain_sheet(summary, "free, generated", gains, EXPLORATORY_NOTE)]
     return _part("free", "From one word to free explanations", sheets, ["free"], words, printed=True)
 
 
-def _others(summary: StudySummary) -> Part:
+def _others_part(summary: StudySummary) -> ReportPart:
     """Compare with the arms that say whether it is self-report: lexical, transplant; and with those before training."""
     sheets = [
-        gain_sheet(summary, f"one-word, {readout}", _gains(summary, readout, "other arm"), EXPLORATORY)
+        gain_sheet(summary, f"one-word, {readout}", _gains_of_axes(summary, readout, "other arm"), EXPLORATORY_NOTE)
         for readout in ("constrained", "generated")
     ]
     sheets += [donors_sheet(summary), named_sheet(summary), places_sheet(summary)]
-    rivals = {one.kind for one in summary.study.arms.values()} & set(OTHERS)
-    measured = {summary.study.arm(gain.contrast.other).kind for gain in _gains(summary, "constrained", "other arm")}
+    rivals = {arm.kind for arm in summary.study.arms.values()} & set(OTHER_TARGET_KINDS)
+    measured = {
+        summary.study.arm(gain.contrast.rival).kind for gain in _gains_of_axes(summary, "constrained", "other arm")
+    }
     words = (
         "Above lexical (the word that the corpus associates with the label) and transplant (words of another model's "
         "decisions), an arm reports on itself; on a level with them, it imitates what is plausible.",
@@ -205,35 +211,41 @@ def _others(summary: StudySummary) -> Part:
     return _part("others", "Self-report or imitation", sheets, (), words if any(sheets) else (), printed=True)
 
 
-def _curve(summary: StudySummary) -> Part:
-    found = curve_sheet(summary)
-    words = () if found else ("Only one number of training texts was measured.",)
-    return _part("curve", "Learning curve", [found], ["curve"], words, printed=True)
+def _curve_part(summary: StudySummary) -> ReportPart:
+    points_sheet = study_curve_sheet(summary)
+    words = () if points_sheet else ("Only one number of training texts was measured.",)
+    return _part("curve", "Learning curve", [points_sheet], ["curve"], words, printed=True)
 
 
-def _ablations(summary: StudySummary) -> Part:
+def _ablations_part(summary: StudySummary) -> ReportPart:
     """Compare variants with the arm that they vary, and each with a control that practised in the same way."""
     sheets = []
     for readout in ("constrained", "generated"):
-        gains = [g for g in _gains(summary, readout, "variant") if _variant(summary, g.contrast.other) == g.arm.variant]
+        gains = [
+            gain
+            for gain in _gains_of_axes(summary, readout, "variant")
+            if _variant_of_arm(summary, gain.contrast.rival) == gain.arm.variant
+        ]
         sheets.append(
-            gain_sheet(summary, f"Variants against their own controls, one-word, {readout}", gains, EXPLORATORY)
+            gain_sheet(summary, f"Variants against their own controls, one-word, {readout}", gains, EXPLORATORY_NOTE)
         )
     return _part("ablations", "Ablations", [ablation_sheet(summary), *sheets], ["ablations"], printed=True)
 
 
-def _variant(summary: StudySummary, arm: str) -> str:
+def _variant_of_arm(summary: StudySummary, arm: str) -> str:
     return summary.study.arm(arm).variant
 
 
-def _groups(summary: StudySummary) -> Part:
+def _groups_part(summary: StudySummary) -> ReportPart:
     pictures = [f"groups-{task}" for task in summary.tasks]
     return _part("groups", "Class, length, margin", [groups_sheet(summary)], pictures, printed=True)
 
 
-def _retention(summary: StudySummary) -> Part:
+def _retention_part(summary: StudySummary) -> ReportPart:
     failed = {
-        name: why for name, why in not_releasable(summary.kept).items() if summary.study.arm(name).kind != "random"
+        name: reasons
+        for name, reasons in not_releasable(summary.kept).items()
+        if summary.study.arm(name).kind != "random"
     }
     words = [f"Not releasable: {name} ({'; '.join(reasons)})." for name, reasons in failed.items()]
     sheets = [gate_sheet(summary), *class_sheets(summary), instruction_sheet(summary)]
@@ -249,15 +261,17 @@ def _retention(summary: StudySummary) -> Part:
     )
 
 
-def _failures(summary: StudySummary) -> Part:
+def _failures_part(summary: StudySummary) -> ReportPart:
     """Return why replies are invalid and texts were set aside, a table a task."""
     sheets = []
-    for task, found in summary.tasks.items():
-        names = beside(summary, task)
-        mine = replace(found, cells=tuple(cell for cell in found.cells if cell.key.arm in names))
-        for one in (reason_sheet(mine), set_aside_sheet(found)):
-            if one is not None:
-                sheets.append(sheet(f"{one.title}, {task}", one.header, one.rows, one.note, one.texts))
+    for task, run_summary in summary.tasks.items():
+        arms = compared_arms(summary, task)
+        compared = replace(run_summary, cells=tuple(cell for cell in run_summary.cells if cell.key.arm in arms))
+        for failures in (reason_sheet(compared), set_aside_sheet(run_summary)):
+            if failures is not None:
+                sheets.append(
+                    sheet_of(f"{failures.title}, {task}", failures.header, failures.rows, failures.note, failures.texts)
+                )
     pictures = [f"replies-{task}" for task in summary.tasks]
     words = (
         "The arms of the answer, their controls and what they went on from; of all others: cells.csv, column reasons.",

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from saywhy.report.cells import Key
-from saywhy.report.contrasts import NOT_SHOWN
+from saywhy.report.cells import CellKey
+from saywhy.report.contrasts import UNCLEAR
 from saywhy.report.format import (
-    NOTHING,
+    NO_NUMBER,
     Sheet,
-    Shown,
-    by_seed,
-    change,
-    estimate,
-    needed_of,
+    SheetCell,
+    change_cell,
+    estimate_cell,
     number,
-    p_of,
     p_value,
-    sheet,
+    p_value_cell,
+    sheet_of,
+    texts_needed_cell,
+    values_by_seed_cell,
 )
-from saywhy.report.study.ablations import Point, ablations_of, curve_of, told
-from saywhy.report.study.bars import check
+from saywhy.report.study.ablations import CurvePoint, ablations_of, curve_of, variant_settings
+from saywhy.report.study.bars import check_bars
 from saywhy.report.study.gains import Gain
 from saywhy.report.study.groups import groups_of
 from saywhy.report.study.summary import StudySummary, main_arms
@@ -39,16 +39,21 @@ PLANNING_NOTE = (
 
 def confirmatory_sheet(summary: StudySummary) -> Sheet | None:
     """Return the confirmatory comparisons as short as a terminal needs them; None if nothing is frozen."""
-    rows: list[list[Shown | str]] = []
+    rows: list[list[SheetCell | str]] = []
     for gain in summary.confirmatory:
-        found = gain.contrast
-        shown = [str(found.difference.n), str(change(found.difference)), p_value(found.p_holm), result(summary, gain)]
+        contrast = gain.contrast
+        shown = [
+            str(contrast.difference.n),
+            str(change_cell(contrast.difference)),
+            p_value(contrast.p_holm),
+            gain_result(summary, gain),
+        ]
         rows.append([gain.task, gain.key.style, *shown])
     for cell in summary.unmeasured:
-        rows.append([cell.task, cell.key.style, *[Shown(NOTHING)] * 3, "not measured"])
+        rows.append([cell.task, cell.key.style, *[SheetCell(NO_NUMBER)] * 3, "not measured"])
     header = ("task", "style", "n", "difference", "p (Holm)", "result")
     note = f"Difference of mean excess to the matched control, same texts; p corrected for {len(summary.frozen)} cells."
-    return sheet("Confirmatory cells", header, rows, note) if rows else None
+    return sheet_of("Confirmatory cells", header, rows, note) if rows else None
 
 
 def gain_sheet(
@@ -64,58 +69,58 @@ def gain_sheet(
     rows = [_gain_row(summary, gain) for gain in gains]
     if planning:
         header, note = (*header, "for 80 %"), f"{note} {PLANNING_NOTE}".strip()
-        rows = [[*row, needed_of(gain.contrast.needed)] for row, gain in zip(rows, gains, strict=True)]
-    return sheet(title, header, rows, f"{note} {GAINS_NOTE}".strip(), texts=4)
+        rows = [[*row, texts_needed_cell(gain.contrast.needed)] for row, gain in zip(rows, gains, strict=True)]
+    return sheet_of(title, header, rows, f"{note} {GAINS_NOTE}".strip(), texts=4)
 
 
-def _gain_row(summary: StudySummary, gain: Gain) -> list[Shown | str]:
-    found = gain.contrast
-    mine, other = summary.cell(gain.task, gain.key), summary.study.arm(found.other)
-    against = other.sort if not other.styles or other.practice == gain.arm.practice else other.name
+def _gain_row(summary: StudySummary, gain: Gain) -> list[SheetCell | str]:
+    contrast = gain.contrast
+    cell, other_arm = summary.cell(gain.task, gain.key), summary.study.arm(contrast.rival)
+    against = other_arm.sort if not other_arm.styles or other_arm.practice == gain.arm.practice else other_arm.name
     return [
         gain.task,
         gain.key.style,
         gain.key.arm,
         against,
-        str(found.difference.n),
-        *(Shown(number(level)) for level in gain.levels),
-        change(found.difference),
-        by_seed(found.difference.seeds),
-        p_of(found.difference, found.p_holm),
-        result(summary, gain),
-        estimate(mine.score) if mine else Shown(NOTHING),
-        _drift(summary, gain.task, gain.key),
+        str(contrast.difference.n),
+        *(SheetCell(number(level)) for level in gain.levels),
+        change_cell(contrast.difference),
+        values_by_seed_cell(contrast.difference.seeds),
+        p_value_cell(contrast.difference, contrast.p_holm),
+        gain_result(summary, gain),
+        estimate_cell(cell.score) if cell else SheetCell(NO_NUMBER),
+        _drift_shown(summary, gain.task, gain.key),
     ]
 
 
-def result(summary: StudySummary, gain: Gain) -> str:
+def gain_result(summary: StudySummary, gain: Gain) -> str:
     """Return what a comparison shows; only a frozen one can be confirmed."""
     if gain.frozen is not None:
         stands = gain.stands(summary.alpha)
-        if gain.lacks:
+        if gain.missing_seeds:
             return f"so far {stands or 'not shown'}"
         return "confirmed" if gain.confirmed(summary.alpha) else "the opposite" if stands else "not shown"
-    return gain.contrast.verdict if gain.contrast.verdict != NOT_SHOWN else "not shown"
+    return gain.contrast.verdict if gain.contrast.verdict != UNCLEAR else "not shown"
 
 
-def _drift(summary: StudySummary, task: str, key: Key) -> Shown:
+def _drift_shown(summary: StudySummary, task: str, key: CellKey) -> SheetCell:
     """Return how far floor and ceiling moved, with a mark where it is far."""
-    found = summary.drifts.get((task, key))
-    if found is None:
-        return Shown(NOTHING)
-    floor, ceiling = change(found.floor), change(found.ceiling)
-    far = "" if found.near() else " !"
-    return Shown(f"{floor.main} / {ceiling.main}{far}", "", f"floor {floor}, ceiling {ceiling}")
+    drift = summary.drifts.get((task, key))
+    if drift is None:
+        return SheetCell(NO_NUMBER)
+    floor, ceiling = change_cell(drift.floor), change_cell(drift.ceiling)
+    mark = "" if drift.near() else " !"
+    return SheetCell(f"{floor.main} / {ceiling.main}{mark}", "", f"floor {floor}, ceiling {ceiling}")
 
 
 def results_sheet(summary: StudySummary, readout: str, setting: str = "one-word") -> Sheet | None:
     """Return the arms of the answer in practised styles, beside what they went on from and the control."""
-    rows: list[list[Shown | str]] = []
-    for task, found in summary.tasks.items():
-        names = beside(summary, task)
-        for cell in found.cells:
-            place = (cell.key.setting, cell.key.readout, cell.key.operator)
-            if cell.key.arm in names and place == (setting, readout, summary.operator):
+    rows: list[list[SheetCell | str]] = []
+    for task, run_summary in summary.tasks.items():
+        arms = compared_arms(summary, task)
+        for cell in run_summary.cells:
+            condition = (cell.key.setting, cell.key.readout, cell.key.operator)
+            if cell.key.arm in arms and condition == (setting, readout, summary.operator):
                 rows.append(_result_row(summary, task, cell))
     rows.sort(key=lambda row: list(summary.tasks).index(str(row[0])))
     header = (
@@ -128,65 +133,65 @@ def results_sheet(summary: StudySummary, readout: str, setting: str = "one-word"
         "flip: on texts that can flip in this arm and in the start arm. Start-graded: the named words' excess in the "
         "start arm. Floor / ceiling: their change against the start arm; ! more than 5 points. n: texts x seeds."
     )
-    return sheet(f"{setting}, {readout}", header, rows, note, texts=3) if rows else None
+    return sheet_of(f"{setting}, {readout}", header, rows, note, texts=3) if rows else None
 
 
-def beside(summary: StudySummary, task: str) -> set[str]:
+def compared_arms(summary: StudySummary, task: str) -> set[str]:
     """Return the arms of the answer that practised on a task, their controls, and what they went on from."""
-    mine = [arm for arm in main_arms(summary) if task in arm.tasks]
-    controls = [control for arm in mine if (control := summary.study.control(arm)) is not None]
-    return {"base", "adapted", *(arm.name for arm in (*mine, *controls))} if mine else set()
+    arms = [arm for arm in main_arms(summary) if task in arm.tasks]
+    controls = [control for arm in arms if (control := summary.study.control(arm)) is not None]
+    return {"base", "adapted", *(arm.name for arm in (*arms, *controls))} if arms else set()
 
 
-def _result_row(summary: StudySummary, task: str, cell: Cell) -> list[Shown | str]:
-    valid = estimate(cell.validity) if cell.key.readout == "generated" else Shown(NOTHING)
+def _result_row(summary: StudySummary, task: str, cell: Cell) -> list[SheetCell | str]:
+    valid = estimate_cell(cell.validity) if cell.key.readout == "generated" else SheetCell(NO_NUMBER)
     return [
         task,
         cell.key.style,
         cell.key.arm,
         str(cell.rows),
         valid,
-        estimate(cell.hit),
-        Shown(number(cell.floor.value)),
-        Shown(number(cell.ceiling.value)),
-        estimate(cell.excess),
-        estimate(cell.score),
-        estimate(cell.score_flippable),
-        estimate(cell.start_graded),
-        _drift(summary, task, cell.key),
+        estimate_cell(cell.hit),
+        SheetCell(number(cell.floor.value)),
+        SheetCell(number(cell.ceiling.value)),
+        estimate_cell(cell.excess),
+        estimate_cell(cell.score),
+        estimate_cell(cell.score_flippable),
+        estimate_cell(cell.start_graded),
+        _drift_shown(summary, task, cell.key),
     ]
 
 
 def bars_sheet(summary: StudySummary) -> Sheet | None:
     """Return the bars that the plan set, and by how much each is missed."""
-    found = check(summary)
-    rows: list[list[Shown | str]] = []
-    for one in found:
-        tried = one.tried or "nothing" * (one.state == "missed")
-        rows.append([one.what, one.where, *map(Shown, (one.found, one.state, one.by, tried))])
-    met = sum(one.state == "met" for one in found)
-    left = sum(one.state == "open" for one in found)
-    note = f"{met} of {len(found)} met" + (f", {left} not decided yet." if left else ".")
+    bars = check_bars(summary)
+    rows: list[list[SheetCell | str]] = []
+    for bar in bars:
+        tried = bar.tried or "nothing" * (bar.state == "missed")
+        rows.append([bar.requirement, bar.place, *map(SheetCell, (bar.measured, bar.state, bar.missed_by, tried))])
+    met = sum(bar.state == "met" for bar in bars)
+    undecided = sum(bar.state == "open" for bar in bars)
+    note = f"{met} of {len(bars)} met" + (f", {undecided} not decided yet." if undecided else ".")
     note += (
         " A score, and floor and ceiling, are judged by their point estimates. Tried: what the variants "
         "of the arm came to under the seeds that they have (score: against the arm itself under these seeds)."
     )
     header = ("bar", "where", "found", "state", "missed by", "tried")
-    return sheet("Bars", header, rows, note, texts=6) if rows else None
+    return sheet_of("Bars", header, rows, note, texts=6) if rows else None
 
 
 def graded_sheet(summary: StudySummary) -> Sheet | None:
     """Return the named words graded by the current model and by the start model, every trained arm on its tasks."""
-    rows: list[list[Shown | str]] = []
-    for task, found in summary.tasks.items():
-        for cell in found.cells:
+    rows: list[list[SheetCell | str]] = []
+    for task, run_summary in summary.tasks.items():
+        for cell in run_summary.cells:
             arm = summary.study.arm(cell.key.arm)
-            place = (cell.key.setting, cell.key.readout, cell.key.operator)
+            condition = (cell.key.setting, cell.key.readout, cell.key.operator)
             trained = task in arm.tasks and cell.key.style in arm.styles
-            if place == ("one-word", "constrained", summary.operator) and trained and cell.start_graded.n:
-                both = [estimate(cell.excess), estimate(cell.start_graded)]
-                moved = _drift(summary, task, cell.key)
-                rows.append([task, cell.key.style, arm.name, str(cell.rows), *both, moved])
+            if condition == ("one-word", "constrained", summary.operator) and trained and cell.start_graded.n:
+                excesses = [estimate_cell(cell.excess), estimate_cell(cell.start_graded)]
+                drift = _drift_shown(summary, task, cell.key)
+                rows.append([task, cell.key.style, arm.name, str(cell.rows), *excesses, drift])
     header = ("task", "style", "arm", "n", "excess, current", "excess, start-graded", "floor / ceiling")
     note = (
         "One-word, constrained. Current: the word is taken out and the arm itself is asked again. Start-graded: the "
@@ -194,27 +199,27 @@ def graded_sheet(summary: StudySummary) -> Sheet | None:
         "are explanations of a model that changed; words that both obey were there before the training. "
         "Counterfactuals: the same edit in the start arm, where it was to bring the same label about."
     )
-    return sheet("Current and start model", header, rows, note, texts=3) if rows else None
+    return sheet_of("Current and start model", header, rows, note, texts=3) if rows else None
 
 
 def ablation_sheet(summary: StudySummary) -> Sheet | None:
     """Return every variant against the arm that it varies."""
-    rows: list[list[Shown | str]] = []
-    for one in ablations_of(summary):
-        generated = summary.cell(one.task, _generated(one.cell.key))
+    rows: list[list[SheetCell | str]] = []
+    for ablation in ablations_of(summary):
+        generated = summary.cell(ablation.task, _generated_key(ablation.cell.key))
         rows.append(
             [
-                one.task,
-                one.arm.sort,
-                told(one.arm),
-                one.cell.key.style,
-                str(one.difference.n),
-                change(one.difference),
-                p_of(one.difference, one.p_holm),
-                estimate(one.cell.score),
-                estimate(generated.validity) if generated else Shown(NOTHING),
-                change(one.accuracy) if one.accuracy is not None else Shown(NOTHING),
-                _drift(summary, one.task, one.cell.key),
+                ablation.task,
+                ablation.arm.sort,
+                variant_settings(ablation.arm),
+                ablation.cell.key.style,
+                str(ablation.difference.n),
+                change_cell(ablation.difference),
+                p_value_cell(ablation.difference, ablation.p_holm),
+                estimate_cell(ablation.cell.score),
+                estimate_cell(generated.validity) if generated else SheetCell(NO_NUMBER),
+                change_cell(ablation.accuracy) if ablation.accuracy is not None else SheetCell(NO_NUMBER),
+                _drift_shown(summary, ablation.task, ablation.cell.key),
             ]
         )
     header = (
@@ -226,34 +231,53 @@ def ablation_sheet(summary: StudySummary) -> Sheet | None:
         "constrained; same texts and seeds). Holm over these lines. Valid: of its generated one-word replies. "
         "Accuracy: on the split, minus that of the arm without variant."
     )
-    return sheet("Ablations", header, rows, note, texts=4) if rows else None
+    return sheet_of("Ablations", header, rows, note, texts=4) if rows else None
 
 
-def _generated(key: Key) -> Key:
-    return Key(key.arm, key.style, key.setting, "generated", key.operator)
+def _generated_key(key: CellKey) -> CellKey:
+    return CellKey(key.arm, key.style, key.setting, "generated", key.operator)
 
 
-def curve_sheet(summary: StudySummary) -> Sheet | None:
+def study_curve_sheet(summary: StudySummary) -> Sheet | None:
     """Return the learning curve in numbers."""
     points = curve_of(summary)
-    rows: list[list[Shown | str]] = [
-        [p.task, p.style, p.sort, str(p.rows), ", ".join(map(str, p.seeds)), str(p.excess.n), *_both(p)] for p in points
+    rows: list[list[SheetCell | str]] = [
+        [
+            point.task,
+            point.style,
+            point.kind,
+            str(point.rows),
+            ", ".join(map(str, point.seeds)),
+            str(point.excess.n),
+            *_excess_and_score(point),
+        ]
+        for point in points
     ]
     header = ("task", "style", "arm", "training texts", "seeds", "n", "excess", "score")
     note = "Exploratory; one-word, constrained, styles that were practised, the seeds that all points have. n: texts."
-    return sheet("Learning curve", header, rows, note, texts=3) if len({p.rows for p in points}) > 1 else None
+    return (
+        sheet_of("Learning curve", header, rows, note, texts=3) if len({point.rows for point in points}) > 1 else None
+    )
 
 
-def _both(point: Point) -> tuple[Shown, Shown]:
-    return estimate(point.excess), estimate(point.score)
+def _excess_and_score(point: CurvePoint) -> tuple[SheetCell, SheetCell]:
+    return estimate_cell(point.excess), estimate_cell(point.score)
 
 
 def groups_sheet(summary: StudySummary) -> Sheet | None:
     """Return hits by class, length and margin."""
-    found = groups_of(summary)
-    styles = list(dict.fromkeys(style for one in found for style in one.hits))
-    rows: list[list[Shown | str]] = [
-        [one.task, one.by, one.name, str(one.texts), *_hits(one.hits, styles), change(one.difference)] for one in found
+    groups = groups_of(summary)
+    styles = list(dict.fromkeys(style for group in groups for style in group.hits))
+    rows: list[list[SheetCell | str]] = [
+        [
+            group.task,
+            group.grouping,
+            group.name,
+            str(group.texts),
+            *_hit_cells(group.hits, styles),
+            change_cell(group.difference),
+        ]
+        for group in groups
     ]
     header = ("task", "by", "texts", "n", *(f"hit, {style}" for style in styles), "difference of excess")
     note = (
@@ -261,8 +285,11 @@ def groups_sheet(summary: StudySummary) -> Sheet | None:
         "the floor. Difference: of mean excess to the matched control, styles averaged within a text; exploratory and "
         "not corrected. Class is the gold label; length counts distinct words; margin is that of the start arm."
     )
-    return sheet("Class, length, margin", header, rows, note, texts=3) if rows else None
+    return sheet_of("Class, length, margin", header, rows, note, texts=3) if rows else None
 
 
-def _hits(hits: Mapping[str, tuple[float, float]], styles: Sequence[str]) -> list[Shown]:
-    return [Shown(number(hits[s][0]), f"({number(hits[s][1])})") if s in hits else Shown(NOTHING) for s in styles]
+def _hit_cells(hits: Mapping[str, tuple[float, float]], styles: Sequence[str]) -> list[SheetCell]:
+    return [
+        SheetCell(number(hits[style][0]), f"({number(hits[style][1])})") if style in hits else SheetCell(NO_NUMBER)
+        for style in styles
+    ]

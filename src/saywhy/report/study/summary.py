@@ -6,23 +6,23 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from saywhy import stats
-from saywhy.arms import MADE
+from saywhy.arms import STARTS
 from saywhy.records import Row
 from saywhy.report.arms import matched_seeds, start_arm
-from saywhy.report.cells import Key, group
-from saywhy.report.load import Run
+from saywhy.report.cells import CellKey, rows_by_cell
+from saywhy.report.load import LoadedRun
 from saywhy.report.rules import Rules
-from saywhy.report.study.frozen import Confirmatory, alpha, confirmatory, losses
-from saywhy.report.study.gains import Cells, Gain, first_operator, gains_of
-from saywhy.report.study.gate import ArmKept, kept_of
-from saywhy.report.study.load import Arm, StudyRun
-from saywhy.report.summary import Cell, Summary, cells_of
+from saywhy.report.study.frozen import ConfirmatoryCell, accepted_losses, alpha_of, frozen_cells_of
+from saywhy.report.study.gains import Gain, RowsOfCells, first_operator, gains_of
+from saywhy.report.study.gate import ArmKept, arms_kept_of
+from saywhy.report.study.load import StudyArm, StudyRun
+from saywhy.report.summary import Cell, Summary, cell_estimates
 from saywhy.stats import Difference
 
-NEAR = 0.05
+NEAR_START_ARM = 0.05
 """How far floor and ceiling may be from those of the start arm before a gain may be brittleness (a share)."""
 
-Place = tuple[str, Key]
+TaskCell = tuple[str, CellKey]
 """(task, cell)."""
 
 
@@ -33,9 +33,9 @@ class Drift:
     floor: Difference
     ceiling: Difference
 
-    def near(self, within: float = NEAR) -> bool:
+    def near(self, within: float = NEAR_START_ARM) -> bool:
         """Whether both stayed within ``within``."""
-        return all(abs(one.value or 0.0) <= within for one in (self.floor, self.ceiling))
+        return all(abs(difference.value or 0.0) <= within for difference in (self.floor, self.ceiling))
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class StudySummary:
     """Everything that the report of a study shows in numbers.
 
     Attributes:
-        study: What was summarised.
+        study: The study folder as read.
         rows: Task -> cell -> its rows.
         tasks: Task -> its cells, as the report of a run has them.
         gains: Every comparison.
@@ -55,11 +55,11 @@ class StudySummary:
     """
 
     study: StudyRun
-    rows: Cells
+    rows: RowsOfCells
     tasks: Mapping[str, Summary]
     gains: tuple[Gain, ...]
-    frozen: tuple[Confirmatory, ...]
-    drifts: Mapping[Place, Drift]
+    frozen: tuple[ConfirmatoryCell, ...]
+    drifts: Mapping[TaskCell, Drift]
     kept: tuple[ArmKept, ...]
     alpha: float
     seed: int = 0
@@ -68,14 +68,14 @@ class StudySummary:
     def confirmatory(self) -> list[Gain]:
         """The confirmatory comparisons that have rows, in the frozen order."""
         order = {cell: at for at, cell in enumerate(self.frozen)}
-        found = [(order[gain.frozen], gain) for gain in self.gains if gain.frozen is not None]
-        return [gain for _, gain in sorted(found, key=lambda item: item[0])]
+        positioned = [(order[gain.frozen], gain) for gain in self.gains if gain.frozen is not None]
+        return [gain for _, gain in sorted(positioned, key=lambda item: item[0])]
 
     @property
-    def unmeasured(self) -> list[Confirmatory]:
+    def unmeasured(self) -> list[ConfirmatoryCell]:
         """The confirmatory cells that have no rows yet."""
-        there = {gain.frozen for gain in self.gains}
-        return [cell for cell in self.frozen if cell not in there]
+        measured = {gain.frozen for gain in self.gains}
+        return [cell for cell in self.frozen if cell not in measured]
 
     @property
     def operator(self) -> str:
@@ -84,106 +84,112 @@ class StudySummary:
 
     def of_axis(self, *axes: str, setting: str = "one-word", readout: str = "constrained") -> list[Gain]:
         """Return the comparisons about one thing, under the primary operator."""
-        wanted = (setting, readout, self.operator)
-        return [g for g in self.gains if g.axis in axes and (g.key.setting, g.key.readout, g.key.operator) == wanted]
+        condition = (setting, readout, self.operator)
+        return [
+            gain
+            for gain in self.gains
+            if gain.axis in axes and (gain.key.setting, gain.key.readout, gain.key.operator) == condition
+        ]
 
-    def cell(self, task: str, key: Key) -> Cell | None:
+    def cell(self, task: str, key: CellKey) -> Cell | None:
         """Return a cell."""
-        found = self.tasks.get(task)
-        return next((cell for cell in found.cells if cell.key == key), None) if found else None
+        run_summary = self.tasks.get(task)
+        return next((cell for cell in run_summary.cells if cell.key == key), None) if run_summary else None
 
     def gate(self, arm: str, task: str) -> ArmKept | None:
         """Return what an arm kept on a task."""
-        return next((one for one in self.kept if (one.arm.name, one.task) == (arm, task)), None)
+        return next((arm_kept for arm_kept in self.kept if (arm_kept.arm.name, arm_kept.task) == (arm, task)), None)
 
 
 def summarise_study(study: StudyRun, seed: int = 0) -> StudySummary:
     """Compute every number of a study's report; ``seed`` is that of the resampling."""
-    frozen = confirmatory(study)
-    rows: dict[str, dict[Key, list[Row]]] = {}
+    frozen = frozen_cells_of(study)
+    rows: dict[str, dict[CellKey, list[Row]]] = {}
     tasks: dict[str, Summary] = {}
-    drifts: dict[Place, Drift] = {}
-    rules = Rules(accuracy_loss=losses(study)[0], agreement_loss=losses(study)[1])
+    drifts: dict[TaskCell, Drift] = {}
+    rules = Rules(accuracy_loss=accepted_losses(study)[0], agreement_loss=accepted_losses(study)[1])
     for task, run in study.runs.items():
-        mine = group(run.rows)
-        keys = sorted(mine, key=lambda key: key.order(run.arms))
+        cells = rows_by_cell(run.rows)
+        keys = sorted(cells, key=lambda key: key.order(run.arms))
         start = start_arm(run.arms)
-        rows[task] = {key: mine[key] for key in keys}
-        tasks[task] = Summary(run, start, cells_of(run, mine, keys, start, seed), (), (), None, rules)
-        drifts |= {(task, key): drift for key, drift in _drifts(rows[task], start, seed)}
+        rows[task] = {key: cells[key] for key in keys}
+        tasks[task] = Summary(run, start, cell_estimates(run, cells, keys, start, seed), (), (), None, rules)
+        drifts |= {(task, key): drift for key, drift in _drifts_of_cells(rows[task], start, seed)}
     gains = gains_of(study, rows, frozen, seed)
-    kept = tuple(kept_of(study, rules, seed))
-    return StudySummary(study, rows, tasks, gains, frozen, drifts, kept, alpha(study), seed)
+    kept = tuple(arms_kept_of(study, rules, seed))
+    return StudySummary(study, rows, tasks, gains, frozen, drifts, kept, alpha_of(study), seed)
 
 
-READS: tuple[Callable[[Row], float], ...] = (lambda row: row.floor, lambda row: float(row.ceiling))
+FLOOR_AND_CEILING: tuple[Callable[[Row], float], ...] = (lambda row: row.floor, lambda row: float(row.ceiling))
 """Floor and ceiling of a row."""
 
 
-def _drifts(cells: Mapping[Key, list[Row]], start: str | None, seed: int) -> list[tuple[Key, Drift]]:
-    found = []
+def _drifts_of_cells(cells: Mapping[CellKey, list[Row]], start: str | None, seed: int) -> list[tuple[CellKey, Drift]]:
+    drifts = []
     for key, rows in cells.items():
         before = cells.get(replace(key, arm=str(start)))
         if before is None or key.arm in ("base", start):
             continue
         new, old = matched_seeds(rows, before)
-        floors, ceilings = ([{(r.id, r.seed): value(r) for r in side} for side in (new, old)] for value in READS)
+        floors, ceilings = (
+            [{(row.id, row.seed): read(row) for row in side} for side in (new, old)] for read in FLOOR_AND_CEILING
+        )
         floor = stats.paired_difference(floors[0], floors[1], seed)
         ceiling = stats.paired_difference(ceilings[0], ceilings[1], seed)
-        found.append((key, Drift(floor, ceiling)))
-    return found
+        drifts.append((key, Drift(floor, ceiling)))
+    return drifts
 
 
-def missing(summary: StudySummary) -> list[str]:
+def missing_from_study(summary: StudySummary) -> list[str]:
     """Say what a study half done lacks, one line each; nothing if it is complete."""
     study = summary.study
-    found = [f"no test task has been measured: {study.folder / 'tasks'} is empty"] if not study.runs else []
+    lines = [f"no test task has been measured: {study.folder / 'tasks'} is empty"] if not study.runs else []
     absent = [task for task in (*study.tasks, *study.unseen) if task not in study.runs or not study.runs[task].rows]
     if absent and study.runs:
-        found.append(f"tasks not measured yet: {', '.join(absent)}")
+        lines.append(f"tasks not measured yet: {', '.join(absent)}")
     if summary.unmeasured:
-        found.append(f"confirmatory cells not measured yet: {len(summary.unmeasured)} of {len(summary.frozen)}")
-    short = [gain for gain in summary.confirmatory if gain.lacks]
-    if short:
-        seeds = ", ".join(map(str, sorted({seed for gain in short for seed in gain.lacks})))
-        found.append(f"confirmatory cells that lack seeds ({seeds}): {len(short)} of {len(summary.frozen)}")
-    present = {arm for run in study.runs.values() for arm in _arms(run)}
+        lines.append(f"confirmatory cells not measured yet: {len(summary.unmeasured)} of {len(summary.frozen)}")
+    lacking = [gain for gain in summary.confirmatory if gain.missing_seeds]
+    if lacking:
+        seeds = ", ".join(map(str, sorted({seed for gain in lacking for seed in gain.missing_seeds})))
+        lines.append(f"confirmatory cells that lack seeds ({seeds}): {len(lacking)} of {len(summary.frozen)}")
+    present = {arm for run in study.runs.values() for arm in _arms_of_run(run)}
     planned = dict.fromkeys(arm for block in study.plan.get("blocks", ()) for arm in block.get("arms", ()))
-    unmade = [arm for arm in planned if arm in MADE and arm not in present]
+    unmade = [arm for arm in planned if arm in STARTS and arm not in present]
     unmade += [arm.name for arm in study.arms.values() if arm.name not in present]
     if unmade and study.runs:
-        found.append(f"arms without any row: {', '.join(unmade)}")
-    found += _unasked(study, {*unmade}, {*absent})
+        lines.append(f"arms without any row: {', '.join(unmade)}")
+    lines += _unmeasured_audits(study, {*unmade}, {*absent})
     kept = {arm for _, arm in study.kept}
-    untold = sorted(present - kept)
-    if untold and study.plan.get("instruction_rows") != 0:
-        found.append(f"arms without retention on instruction data: {', '.join(untold)}")
-    return found
+    without_retention = sorted(present - kept)
+    if without_retention and study.plan.get("instruction_rows") != 0:
+        lines.append(f"arms without retention on instruction data: {', '.join(without_retention)}")
+    return lines
 
 
-def _unasked(study: StudyRun, arms: Collection[str], tasks: Collection[str]) -> list[str]:
-    """Say which planned audits have no rows, or lack a way of asking, but for ``arms`` and ``tasks``, told already."""
-    found: dict[str, list[str]] = {}
-    rows: dict[tuple[str, int, str], set[tuple[str, str, str]]] = {}
+def _unmeasured_audits(study: StudyRun, arms: Collection[str], tasks: Collection[str]) -> list[str]:
+    """Return which planned audits lack rows; those of ``arms`` and ``tasks``, reported as a whole, are left out."""
+    unmeasured: dict[str, list[str]] = {}
+    conditions: dict[tuple[str, int, str], set[tuple[str, str, str]]] = {}
     for task, run in study.runs.items():
         for row in run.rows:
-            rows.setdefault((row.arm, row.seed, task), set()).add((row.style, row.setting, row.readout))
-    for one in study.manifest.get("audits", ()):
-        arm, seed, task = one["arm"], one["seed"], one["task"]
-        there = rows.get((arm, seed, task), set())
-        lacking = [way for way in map(tuple, one["ways"]) if way not in there]
+            conditions.setdefault((row.arm, row.seed, task), set()).add((row.style, row.setting, row.readout))
+    for audit in study.manifest.get("audits", ()):
+        arm, seed, task = audit["arm"], audit["seed"], audit["task"]
+        measured = conditions.get((arm, seed, task), set())
+        lacking = [condition for condition in map(tuple, audit["ways"]) if condition not in measured]
         if lacking and arm not in arms and task not in tasks:
             settings = {f"{setting}, {readout}" for _, setting, readout in lacking}
-            what = "" if not there else f" ({'; '.join(sorted(settings))})"
-            found.setdefault(f"{arm}{what}", []).append(f"{task} (seed {seed})")
-    return [f"not measured yet: {arm} on {', '.join(places)}" for arm, places in found.items()]
+            detail = "" if not measured else f" ({'; '.join(sorted(settings))})"
+            unmeasured.setdefault(f"{arm}{detail}", []).append(f"{task} (seed {seed})")
+    return [f"not measured yet: {arm} on {', '.join(audits)}" for arm, audits in unmeasured.items()]
 
 
-def _arms(run: Run) -> set[str]:
+def _arms_of_run(run: LoadedRun) -> set[str]:
     return {row.arm for row in run.rows}
 
 
-def main_arms(summary: StudySummary) -> list[Arm]:
+def main_arms(summary: StudySummary) -> list[StudyArm]:
     """Return the arms that the answer is about: those of the confirmatory cells, else every plain faithful one."""
     named = dict.fromkeys(cell.key.arm for cell in summary.frozen)
     if named:

@@ -1,0 +1,91 @@
+"""Settings as words and as dicts: read from the command line, written into ``run.json``, compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from saywhy.config import OLD_NAMES, Config, current_names
+from saywhy.hints import did_you_mean
+from saywhy.records import SaywhyError
+
+
+def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Config:
+    """Build a configuration from ``key=value`` words; lists are comma-separated, ``none`` is null.
+
+    Raises:
+        SaywhyError: For an unknown key (with the closest one) or a value that does not fit.
+    """
+    given: dict[str, Any] = dict(defaults or {})
+    for pair in pairs:
+        key, sep, value = pair.partition("=")
+        if not sep:
+            raise SaywhyError(f"'{pair}' is not key=value: write for example rows=100")
+        if key.startswith("trainer."):
+            trainer = {**given.get("trainer", {}), key.removeprefix("trainer."): yaml.safe_load(value)}
+            given["trainer"] = trainer
+            continue
+        if key == "trainer":
+            raise SaywhyError(f"'{pair}': write trainer.NAME=VALUE, as in trainer.weight_decay=0.01")
+        name = OLD_NAMES.get(key, key)
+        if name not in Config.model_fields:
+            raise SaywhyError(
+                f"no setting '{key}'{did_you_mean(key, Config.model_fields, ', ')}: see 'saywhy settings'"
+            )
+        given[key] = _value(name, value)
+    try:
+        return Config(**given)
+    except ValidationError as error:
+        raise SaywhyError(_first_line(error)) from None
+
+
+def switched(name: str, pairs: Sequence[str] | None) -> tuple[bool, list[str]]:
+    """Return whether an option is also switched on among the pairs (``name=true``), and the other pairs."""
+    given, start = list(pairs or []), f"{name}="
+    values = [pair.removeprefix(start) for pair in given if pair.startswith(start)]
+    for value in values:
+        if value not in ("true", "false"):
+            raise SaywhyError(f"{name}={value}: it takes true or false")
+    return values[-1:] == ["true"], [pair for pair in given if not pair.startswith(start)]
+
+
+UNBOUND = ("token_budget", "robustness")
+"""Settings that may change between the sittings of a run: no row depends on them."""
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """Return the settings as JSON-able values."""
+    return config.model_dump(mode="json")
+
+
+def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a run was made with: one that came later than the run had its default."""
+    return {**resolved(Config()), **current_names(settings)}
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], unbound: Iterable[str] = ()) -> list[str]:
+    """Return 'key: before -> now' for each setting that differs, but for those that may: ``UNBOUND``, ``unbound``."""
+    keys = sorted((set(before) | set(now)) - {*UNBOUND, *unbound})
+    return [f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in keys if before.get(key) != now.get(key)]
+
+
+def _value(key: str, text: str) -> Any:
+    if text.lower() in ("none", "null") and key not in ("packing",):
+        return None
+    if "tuple" in str(Config.model_fields[key].annotation):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][:1])
+    what = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "literal_error":
+        allowed = re.findall(r"'(.*?)'", first["ctx"]["expected"])
+        what = did_you_mean(first["input"], allowed, behind=" ") + f"it takes {', '.join(allowed)}"
+    return f"{where}={first['input']}: {what}" if where else what

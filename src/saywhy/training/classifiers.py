@@ -1,0 +1,126 @@
+"""The arms of a run as classifiers of one task: calibrated once each, with the words that counterfactuals insert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+
+from saywhy.arms import SEARCHED, kind
+from saywhy.config import Config
+from saywhy.folders.run import RunFolder
+from saywhy.folders.store import read_json, read_object, write_json
+from saywhy.measure.calibration import ensure_constants
+from saywhy.measure.predict import Classifier
+from saywhy.models.spec import ADAPTER_MANIFEST
+from saywhy.processes import is_first_process
+from saywhy.records import TRAINING_OPERATOR, Example
+from saywhy.tasks.corpus import Corpus, corpus_associations, pinned_of_corpus
+from saywhy.tasks.lexicon import Associations, Pinned
+from saywhy.training.models import ArmModels
+
+
+class TaskClassifiers:
+    """Owns the classifier of each (arm, seed) on one task.
+
+    Attributes:
+        models: The models.
+        config: The settings of the run.
+        corpus: Its texts.
+        folder: The run folder, which keeps the calibration constants.
+        untrained: What the rows of this run call the model as downloaded.
+        lender: Classifiers of the same task on other texts, whose constants and pinned words are used; None: own ones.
+    """
+
+    def __init__(
+        self,
+        models: ArmModels,
+        config: Config,
+        corpus: Corpus,
+        folder: RunFolder,
+        untrained: str = "base",
+        lender: TaskClassifiers | None = None,
+    ) -> None:
+        self.models, self.config, self.corpus, self.folder = models, config, corpus, folder
+        self.untrained, self.lender = untrained, lender
+
+    def classifier(self, arm: str, seed: int) -> Classifier:
+        """Return an arm, trained and calibrated before, as a classifier."""
+        return Classifier(self.models.load(arm, seed), self.corpus.task, self.constants(arm, seed))
+
+    def constants(self, arm: str, seed: int) -> dict[str, float]:
+        """Return the calibration constants of an arm, which is calibrated."""
+        if self.lender:
+            return self.lender.constants(arm, seed)
+        constants: dict[str, float] = read_json(self.folder.path / _constants_file(arm, seed))
+        return constants
+
+    def ensure_calibrated(self, arm: str, seed: int) -> None:
+        """Measure the calibration constants of a trained arm, once, by all processes together.
+
+        They travel with its adapter; those that came with an adapter that is only audited are taken over.
+        """
+        if self.lender:
+            return self.lender.ensure_calibrated(arm, seed)
+        name, task = _constants_file(arm, seed), self.corpus.task
+        adapter = self.models.adapter(arm, seed)
+        if adapter is None and (travelled := self.models.spec.saved_calibration(task.name)):
+            self.folder.json(name, lambda: travelled.constants)
+            return None
+        load, texts = partial(self.models.load, arm, seed), self.corpus.calibration
+        constants = ensure_constants(self.folder, name, task, texts, load, self.config.chunk, f"calibrate {arm}")
+        if adapter:
+            self._ship(arm, adapter, constants)
+        return None
+
+    def _ship(self, arm: str, adapter: Path, constants: Mapping[str, float]) -> None:
+        """Write what travels with the adapter: constants and pinned words by task, the operator of its targets."""
+        if not is_first_process():
+            return
+        path = adapter / ADAPTER_MANIFEST
+        shipped = read_object(path)
+        of_task = {
+            "constants": dict(constants),
+            "pinned": {label: list(words) for label, words in self.pinned.items()},
+        }
+        name = self.corpus.task.name
+        operator = TRAINING_OPERATOR if kind(arm) in SEARCHED else self.models.spec.extras.get("trained_with")
+        if shipped.get("tasks", {}).get(name) != of_task or shipped.get("trained_with") != operator:
+            shipped.setdefault("tasks", {})[name] = of_task
+            write_json(path, {**shipped, "trained_with": operator})
+
+    @cached_property
+    def pinned(self) -> Pinned:
+        """The counterfactual's candidate words: those that travel with an audited adapter, else the corpus's."""
+        if self.lender:
+            return self.lender.pinned
+        if travelled := self.models.spec.saved_calibration(self.corpus.task.name):
+            return travelled.pinned
+        return pinned_of_corpus(self.corpus, self.associations, self.config.pinned_words)
+
+    @cached_property
+    def associations(self) -> Associations:
+        """Words' associations with labels: gold ones, else those that the model as downloaded predicts."""
+        labels: list[str | None] = [example.label for example in self.corpus.lexicon]
+        if any(label is None for label in labels):
+            labels = self._predicted_labels()
+        return corpus_associations(self.corpus, labels)
+
+    def _predicted_labels(self) -> list[str | None]:
+        """Return the model's own labels for twice as many lexicon texts as there are calibration texts."""
+        arm, seed = self.untrained, self.config.seeds[0]
+        lexicon, count = self.corpus.lexicon, 2 * len(self.corpus.calibration)
+        self.ensure_calibrated(arm, seed)
+
+        def predicted(examples: Sequence[Example]) -> list[str]:
+            return [prediction.label for prediction in self.classifier(arm, seed).predict_examples(examples)]
+
+        def join(parts: list[list[str]]) -> list[str | None]:
+            return [label for part in parts for label in part] + [None] * len(lexicon[count:])
+
+        name = f"seed-{seed}/lexicon-labels.json"
+        return list(self.folder.json_over(name, lexicon[:count], self.config.chunk, predicted, join))
+
+
+def _constants_file(arm: str, seed: int) -> str:
+    return f"seed-{seed}/{arm}/constants.json"

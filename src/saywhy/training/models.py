@@ -1,0 +1,100 @@
+"""The models of a run or a study, by arm and seed: each trained once, one in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from saywhy.arms import UNTRAINED
+from saywhy.config import Config
+from saywhy.folders.store import write_lines
+from saywhy.models.backends import open_model
+from saywhy.models.interface import Model
+from saywhy.models.spec import ADAPTER_MANIFEST, resolve_model
+from saywhy.processes import is_first_process
+from saywhy.progress import progress
+from saywhy.tasks.data import read_messages
+
+
+class ArmModels:
+    """Owns the adapter of each (arm, seed): where it lies, whether it is trained, how it is trained and loaded.
+
+    Attributes:
+        config: The settings of the run.
+        folder: Where the arms lie, as seed-N/ARM/adapter.
+        spec: The model as downloaded.
+    """
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        refuse_unfit_trainer(config)
+        self.config, self.folder = config, folder
+        self.spec = resolve_model(config.model)
+        self._replay = _conversations(config)
+        self._loaded: dict[str, Model] = {}
+
+    def adapter(self, arm: str, seed: int) -> Path | None:
+        """Return where the adapter of an arm is or will be; None for the model as downloaded."""
+        return None if arm in UNTRAINED else self.folder / f"seed-{seed}" / arm / "adapter"
+
+    def is_trained(self, arm: str, seed: int) -> bool:
+        """Whether an arm has nothing left to learn."""
+        adapter = self.adapter(arm, seed)
+        return adapter is None or (adapter / ADAPTER_MANIFEST).is_file()
+
+    def train(
+        self, arm: str, seed: int, rows: Sequence[dict[str, Any]], start: str | None, config: Config | None = None
+    ) -> Path:
+        """Train an arm on ``rows``, which are kept beside it; return its adapter.
+
+        Args:
+            arm: Its name.
+            seed: Of the row order and LoRA's start.
+            rows: Training rows.
+            start: The arm whose adapter is continued; None: the model as downloaded, with the recipe of ``adapted``.
+            config: The settings of the arm, if they are not those of the run.
+        """
+        from saywhy.training.encoding import mix, recipe_of
+        from saywhy.training.train import train
+
+        settings, adapter = config or self.config, self.adapter(arm, seed)
+        assert adapter, f"{arm} is not trained"
+        if is_first_process():
+            write_lines(adapter.with_name("training.jsonl"), rows)
+        replay = self._replay if settings.replay == self.config.replay else _conversations(settings)
+        mixed = mix(rows, replay, settings.replay_share, seed)
+        spec = resolve_model(str(self.adapter(start, seed))) if start else self.spec
+        self._loaded.clear()
+        with progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
+            return train(spec, mixed, recipe_of(settings, seed, adapting=start is None), adapter, bar.update)
+
+    def load(self, arm: str, seed: int) -> Model:
+        """Return the model of an arm, which must be trained."""
+        adapter = self.adapter(arm, seed)
+        if not self.is_trained(arm, seed):
+            raise RuntimeError(f"{arm}, seed {seed}, is asked before it is trained")
+        return self.load_named(str(adapter) if adapter else self.config.model)
+
+    def load_named(self, name: str) -> Model:
+        """Return the model that ``name`` means as ``model=``: a donor, say."""
+        if name not in self._loaded:
+            self._loaded.clear()
+            self._loaded[name] = open_model(name, self.config.token_budget, self.config.precision)
+        return self._loaded[name]
+
+
+def refuse_unfit_trainer(config: Config) -> None:
+    """Refuse what ``trainer`` of the settings would pass to ``SFTConfig``, if that does not take it.
+
+    Raises:
+        SaywhyError: With what is wrong.
+    """
+    if config.trainer:
+        from saywhy.training.train import refuse_trainer
+
+        refuse_trainer(config.trainer)
+
+
+def _conversations(config: Config) -> list[list[dict[str, str]]]:
+    """Return the instruction data that is mixed into the training rows."""
+    return read_messages(Path(config.replay)) if config.replay else []

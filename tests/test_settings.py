@@ -1,0 +1,37 @@
+"""Settings: their names, old ones too, and what is passed on to TRL's SFTConfig."""
+
+import pytest
+
+from saywhy import Config, SaywhyError
+from saywhy.config import OLD_NAMES, OWN_TRAINER_ARGUMENTS
+from saywhy.settings import differences, parse, resolved, with_defaults
+
+
+@pytest.mark.parametrize(("old", "new"), OLD_NAMES.items())
+def test_old_names_mean_the_new_ones(old, new):
+    assert getattr(parse([f"{old}=3"]), new) == 3
+    assert getattr(Config(**{old: 3}), new) == 3
+    assert with_defaults({old: 3})[new] == 3
+    assert not differences(with_defaults({old: 3}), resolved(Config(**{new: 3})), ("most_words", "decide_rows"))
+
+
+def test_a_setting_under_both_its_names_is_refused():
+    with pytest.raises(SaywhyError, match=r"^rate is the old name of learning_rate: give one of them$"):
+        parse(["rate=0.1", "learning_rate=0.1"])
+
+
+def test_what_trainer_holds_is_read_as_yaml():
+    trainer = parse(["trainer.weight_decay=0.01", "trainer.optim=adafactor", "trainer.max_steps=3"]).trainer
+    assert trainer == {"weight_decay": 0.01, "optim": "adafactor", "max_steps": 3}
+
+
+@pytest.mark.parametrize("argument", OWN_TRAINER_ARGUMENTS)
+def test_what_saywhy_sets_itself_is_refused(argument):
+    with pytest.raises(SaywhyError, match=rf"^trainer=.*: {argument} is (set by saywhy|the setting \w+)") as refused:
+        parse([f"trainer.{argument}=1"])
+    assert "\n" not in str(refused.value)
+
+
+def test_a_mapping_is_no_word():
+    with pytest.raises(SaywhyError, match=r"write trainer\.NAME=VALUE"):
+        parse(["trainer=x"])
