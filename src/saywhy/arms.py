@@ -43,6 +43,15 @@ def kind(arm: str) -> str:
     return match[0].lower() if match else arm
 
 
+def kind_and_variant(arm: str) -> str:
+    """Return the first part of an arm's name.
+
+    >>> kind_and_variant("faithful-refreshed.all.snli")
+    'faithful-refreshed'
+    """
+    return arm.partition(".")[0]
+
+
 def task_name(task: str) -> str:
     """Return what a task is called in folders and in names of arms: the stem, where it is the path of a YAML file."""
     path = Path(task)

@@ -183,12 +183,12 @@ def packaged():
 
 def load(of, dtype=None):
     made.append(of)
-    return real(spec.Spec("tiny", sys.argv[1], "tiny"))
+    return real(spec.ModelSpec("tiny", sys.argv[1], "tiny"))
 
 made, real = [], spec.read_weights
 spec._packaged, spec.read_weights = packaged, load
 spec._SHA256 = __import__("hashlib").sha256(packaged().read_bytes()).hexdigest()
-folder = spec._dequantised()
+folder = spec._dequantised_folder()
 assert (folder / "model.safetensors").is_file() and (folder / "tokenizer.json").is_file()
 print(len(made))
 """

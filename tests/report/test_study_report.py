@@ -352,7 +352,7 @@ def test_pictures_that_are_there_are_drawn_again(planted_summary, tmp_path):
 
 
 def test_ablations_and_the_curve(planted_summary):
-    found = {(one.arm.sort, one.cell.key.style): one for one in ablations_of(planted_summary)}
+    found = {(one.arm.kind_and_variant, one.cell.key.style): one for one in ablations_of(planted_summary)}
     assert {sort for sort, _ in found} == {"faithful-full", "faithful-bare", "faithful-refreshed"}
     assert found["faithful-full", "attribution"].difference.high < 0
     assert found["faithful-bare", "attribution"].accuracy.high < -0.1

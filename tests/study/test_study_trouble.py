@@ -165,10 +165,10 @@ from saywhy.models import spec
 real = spec.read_weights
 spec._packaged = lambda: __import__("pathlib").Path(sys.argv[1]) / "model.safetensors"
 spec._SHA256 = __import__("hashlib").sha256(spec._packaged().read_bytes()).hexdigest()
-spec.read_weights = lambda of, dtype=None: real(spec.Spec("tiny", sys.argv[1], "tiny"))
+spec.read_weights = lambda of, dtype=None: real(spec.ModelSpec("tiny", sys.argv[1], "tiny"))
 from pathlib import Path
 from saywhy.study.command import run_study
-run_study(Path(sys.argv[2]), [f"out={sys.argv[3]}", f"model={spec.DEFAULT}"])
+run_study(Path(sys.argv[2]), [f"out={sys.argv[3]}", f"model={spec.DEFAULT_MODEL}"])
 """
 
 

@@ -11,7 +11,7 @@ from saywhy.records import SaywhyError
 if TYPE_CHECKING:
     from saywhy.report.rules import Rules
 
-__all__ = ["show", "show_comparison", "show_report", "write_comparison", "write_report"]
+__all__ = ["show_any_report", "show_comparison", "show_report", "write_comparison", "write_report"]
 
 
 def show_any_report(folder: Path | str, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> Path:

@@ -133,13 +133,10 @@ def load_calibration(folder: Path) -> Calibration:
         SaywhyError: If the folder is no run or is damaged, or if nothing was measured.
     """
     manifest = load_manifest(folder)
-    calibration = Calibration(
-        manifest, tuple(_load_plant(folder, name, manifest) for name in PLANTS if _plant_begun(folder, name))
-    )
+    plants = tuple(_load_plant(folder, name, manifest) for name in PLANTS if _plant_begun(folder, name))
+    calibration = Calibration(manifest, plants)
     if not calibration.learned:
-        states = "; ".join(
-            f"{plant.name} {plant.state} ({plant.right} of {plant.held_out} texts)" for plant in calibration.plants
-        )
+        states = "; ".join(f"{plant.name} {plant.state} ({plant.right} of {plant.held_out} texts)" for plant in plants)
         reason = states or "none was begun: run 'saywhy calibrate' again"
         raise SaywhyError(f"{folder} holds no plant that was measured: {reason}")
     return calibration
@@ -196,12 +193,8 @@ def honest_lead(metric_scores: Sequence[MetricScores], metric: str, explainer: s
 
 def fooling_explainers(metric_scores: Sequence[MetricScores], metric: str) -> list[str]:
     """Return the explainers that ``metric`` does not put below the honest one (lower bound not above 0)."""
-    fooling = []
-    for name in FALSE_EXPLAINERS:
-        low = honest_lead(metric_scores, metric, name).low
-        if low is None or low <= 0:
-            fooling.append(name)
-    return fooling
+    lows = {name: honest_lead(metric_scores, metric, name).low for name in FALSE_EXPLAINERS}
+    return [name for name, low in lows.items() if low is None or low <= 0]
 
 
 def plants_sheet(calibration: Calibration) -> Sheet:

@@ -44,9 +44,7 @@ def moves_sheet(summary: Summary) -> Sheet | None:
             variation_name(move),
             str(move.n),
             estimate_cell(move.excess),
-            _estimate_or_dash(move.difference),
-            _estimate_or_dash(move.agree),
-            _estimate_or_dash(move.same_answers),
+            *map(_estimate_or_dash, (move.difference, move.agree, move.same_answers)),
         ]
         for move in moves
     ]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from saywhy.arms import kind_and_variant
 from saywhy.report.format import change_cell, counted, joined, number, p_value, points, signed
 from saywhy.report.study.donors import differing_by_task
 from saywhy.report.study.gains import OTHER_TARGET_KINDS, Gain
@@ -81,7 +82,7 @@ def _confirmatory_claim(gains: Sequence[Gain]) -> str:
 
 
 def _compared_sorts(gains: Sequence[Gain]) -> tuple[list[str], list[str]]:
-    return [gain.arm.sort for gain in gains], [gain.contrast.rival.split(".")[0] for gain in gains]
+    return [gain.arm.kind_and_variant for gain in gains], [kind_and_variant(gain.contrast.rival) for gain in gains]
 
 
 def _mean_excess_clause(gains: Sequence[Gain]) -> str:

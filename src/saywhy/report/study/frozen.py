@@ -104,9 +104,9 @@ def _belongs_to_plan(study: StudyRun, cell: ConfirmatoryCell, part: Mapping[str,
     )
     trained_arms = [trained_arm for trained_arm in (arm, against) if trained_arm.kind in KINDS]
     return (
-        part.get("arm") in (arm.sort, arm.kind, arm.name)
+        part.get("arm") in (arm.kind_and_variant, arm.kind, arm.name)
         and (block is None or all(trained_arm.variant == (block.get("variant") or "") for trained_arm in trained_arms))
-        and part.get("against") in (against.sort, against.kind, against.name)
+        and part.get("against") in (against.kind_and_variant, against.kind, against.name)
         and cell.key.style in part.get("styles", ())
         and cell.key.setting == part.get("setting", cell.key.setting)
         and cell.key.readout == part.get("readout", cell.key.readout)

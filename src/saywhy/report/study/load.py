@@ -39,7 +39,7 @@ class StudyArm:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def sort(self) -> str:
+    def kind_and_variant(self) -> str:
         """Kind and variant, e.g. ``faithful-refreshed``."""
         return f"{self.kind}-{self.variant}" if self.variant else self.kind
 

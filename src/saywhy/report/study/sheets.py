@@ -76,7 +76,8 @@ def gain_sheet(
 def _gain_row(summary: StudySummary, gain: Gain) -> list[SheetCell | str]:
     contrast = gain.contrast
     cell, other_arm = summary.cell(gain.task, gain.key), summary.study.arm(contrast.rival)
-    against = other_arm.sort if not other_arm.styles or other_arm.practice == gain.arm.practice else other_arm.name
+    same_practice = not other_arm.styles or other_arm.practice == gain.arm.practice
+    against = other_arm.kind_and_variant if same_practice else other_arm.name
     return [
         gain.task,
         gain.key.style,
@@ -210,7 +211,7 @@ def ablation_sheet(summary: StudySummary) -> Sheet | None:
         rows.append(
             [
                 ablation.task,
-                ablation.arm.sort,
+                ablation.arm.kind_and_variant,
                 variant_settings(ablation.arm),
                 ablation.cell.key.style,
                 str(ablation.difference.n),
