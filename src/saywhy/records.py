@@ -1,6 +1,6 @@
 """The values that pass between the parts of saywhy: frozen, JSON-able, no torch (docs/definitions.md).
 
-``Row`` is the only primary data of a run: every number and picture of a report is rebuilt from rows.
+A run folder holds records of these: every number and picture of a report is rebuilt from them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OPERATORS: tuple[Operator, ...] = ("redact", "delete", "infill")
 TRAINING_OPERATOR: Operator = "redact"
 """The operator with which faithful training targets are found."""
 
-ACCEPTED_LOSS = 0.02
+NON_INFERIORITY_MARGIN = 0.02
 """Loss of accuracy, or of agreement with the start model, that counts as none: the non-inferiority margin, a share."""
 
 

@@ -15,7 +15,7 @@ from saywhy.cli import banks, listings
 from saywhy.config import Config
 from saywhy.processes import is_first_process, process_rank, world_size
 from saywhy.progress import say, speak_plainly
-from saywhy.records import ACCEPTED_LOSS, SaywhyError
+from saywhy.records import NON_INFERIORITY_MARGIN, SaywhyError
 from saywhy.settings import parse, switched
 
 if TYPE_CHECKING:
@@ -205,10 +205,10 @@ def report(
         typer.Option(help="The comparisons that Holm corrects together, e.g. 'style=attribution against=random,base'."),
     ] = None,
     accuracy_loss: Annotated[
-        float | None, typer.Option(min=0, help=f"Loss of accuracy that is none ({ACCEPTED_LOSS}).")
+        float | None, typer.Option(min=0, help=f"Loss of accuracy that is none ({NON_INFERIORITY_MARGIN}).")
     ] = None,
     agreement_loss: Annotated[
-        float | None, typer.Option(min=0, help=f"Loss of agreement that is none ({ACCEPTED_LOSS}).")
+        float | None, typer.Option(min=0, help=f"Loss of agreement that is none ({NON_INFERIORITY_MARGIN}).")
     ] = None,
 ) -> None:
     """Rebuild table and pages of a run, or of a study of many arms and tasks, from its rows; no model is loaded."""

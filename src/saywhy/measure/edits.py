@@ -1,7 +1,7 @@
 """Every edit of a text, rechecked: the leave-one-word-out table and the grid of counterfactuals.
 
 The same edit is the same number everywhere: one-word verdicts, floors, ceilings, attribution by occlusion and
-the lexical arm all look things up here.
+training targets all come from these.
 """
 
 from __future__ import annotations

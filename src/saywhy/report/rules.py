@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saywhy.records import ACCEPTED_LOSS, TRAINING_OPERATOR
+from saywhy.records import NON_INFERIORITY_MARGIN, TRAINING_OPERATOR
 from saywhy.stats import Family
 
 PRIMARY_FAMILY = Family(
@@ -26,8 +26,8 @@ class Rules:
     """
 
     family: Family = PRIMARY_FAMILY
-    accuracy_loss: float = ACCEPTED_LOSS
-    agreement_loss: float = ACCEPTED_LOSS
+    accuracy_loss: float = NON_INFERIORITY_MARGIN
+    agreement_loss: float = NON_INFERIORITY_MARGIN
 
 
 def rules_of(confirmatory: str | None, accuracy_loss: float | None, agreement_loss: float | None) -> Rules | None:

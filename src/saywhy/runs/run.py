@@ -70,11 +70,11 @@ class Run:
         """
         self.config = config
         self.arms = tuple(arms or config.arms)
+        self.models = models or ArmModels(config, out)
         self.corpus: Corpus = assemble_corpus(config)
         self._refuse_unlabelled()
         refuse_checks(config, self.corpus.task)
         check_methods((config.target_method,), "target_method")
-        self.models = models or ArmModels(config, out)
         about = run_facts(config, self.models.spec, self.corpus, self.arms)
         self.folder = RunFolder(out, resolved(config), about, self.unbound)
         self._screen()

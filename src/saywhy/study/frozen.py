@@ -10,8 +10,8 @@ from saywhy.arms import task_name
 from saywhy.config import current_names
 from saywhy.folders.store import read_object, write_json
 from saywhy.processes import is_first_process
-from saywhy.records import ACCEPTED_LOSS, SaywhyError
-from saywhy.report.study.frozen import frozen_digest
+from saywhy.records import NON_INFERIORITY_MARGIN, SaywhyError
+from saywhy.report.study.frozen import CONFIRMATORY_ALPHA, frozen_digest
 from saywhy.study.expand import confirmatory_cells, task_settings
 from saywhy.study.plan import MACHINE_SETTINGS, StudyPlan
 
@@ -20,9 +20,9 @@ CONFIRMATORY_TESTS = {
     "interval": "95 %, bootstrap over texts",
     "p": "sign-flip permutation over texts, two-sided",
     "correction": "Holm over the cells",
-    "alpha": 0.05,
-    "accuracy_loss": ACCEPTED_LOSS,
-    "agreement_loss": ACCEPTED_LOSS,
+    "alpha": CONFIRMATORY_ALPHA,
+    "accuracy_loss": NON_INFERIORITY_MARGIN,
+    "agreement_loss": NON_INFERIORITY_MARGIN,
 }
 """How the confirmatory cells are tested, and how much accuracy and agreement a trained model may lose."""
 

@@ -38,7 +38,7 @@ from saywhy.processes import is_first_process
 from saywhy.records import SaywhyError
 from saywhy.training.encoding import Recipe, samples
 from saywhy.training.objectives import Objective, word_loss
-from saywhy.training.trainer import TreeTrainer, takes_trees, together
+from saywhy.training.trainer import TreeTrainer, accept_batches, readable_peer_errors
 
 
 class _Ticker(TrainerCallback):
@@ -64,7 +64,7 @@ def train(
 
     Args:
         spec: The start: a base model, or an adapter whose LoRA goes on; merged into the base if ``recipe.lora_r`` is 0.
-        rows: prompt/completion rows (``targets``).
+        rows: prompt/completion rows (``training.rows``).
         recipe: How.
         folder: Output: a PEFT adapter, or a whole model if ``recipe.lora_r`` is 0. A killed training goes on from
             the last checkpoint in ``folder``/checkpoints.
@@ -90,14 +90,14 @@ def train(
         callbacks=[_Ticker(tell)] if tell else None,
     )
     trainer.at_once = recipe.per_device_train_batch_size
-    takes_trees(trainer.model, forward, objective)
+    accept_batches(trainer.model, forward, objective)
     _quietly(trainer)
-    with exact_products(), warnings.catch_warnings(), together():
+    with exact_products(), warnings.catch_warnings(), readable_peer_errors():
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=_last_checkpoint(work))
     if is_first_process():
         _save(trainer, tokenizer, spec, folder, recipe)
-    with together():
+    with readable_peer_errors():
         trainer.accelerator.wait_for_everyone()
     if is_first_process():
         shutil.rmtree(work, ignore_errors=True)  # what ships is the adapter; the checkpoints were for a killed training

@@ -38,7 +38,7 @@ class Batch:
     rows: int
 
 
-def takes_trees(model: Any, forward: Forward, objective: Objective) -> None:
+def accept_batches(model: Any, forward: Forward, objective: Objective) -> None:
     """Let ``model``, called with a ``batch``, return its loss: so also where accelerate has wrapped it.
 
     A model that is wrapped for several processes adds up its gradients only if the loss comes from calling it.
@@ -131,7 +131,7 @@ def _fewer(texts: int, error: BaseException) -> int:
 
 
 @contextmanager
-def together() -> Iterator[None]:
+def readable_peer_errors() -> Iterator[None]:
     """Say in one line that a process is gone with which this one computes."""
     try:
         yield

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saywhy.arms import KINDS, task_name
-from saywhy.records import ACCEPTED_LOSS, SaywhyError
+from saywhy.records import NON_INFERIORITY_MARGIN, SaywhyError
 from saywhy.report.cells import CellKey
 from saywhy.report.study.load import StudyRun
 
@@ -64,7 +64,9 @@ def alpha_of(study: StudyRun) -> float:
 def accepted_losses(study: StudyRun) -> tuple[float, float]:
     """Return the accepted loss of accuracy and that of agreement (shares)."""
     tests = study.frozen.get("tests", {})
-    return float(tests.get("accuracy_loss", ACCEPTED_LOSS)), float(tests.get("agreement_loss", ACCEPTED_LOSS))
+    return float(tests.get("accuracy_loss", NON_INFERIORITY_MARGIN)), float(
+        tests.get("agreement_loss", NON_INFERIORITY_MARGIN)
+    )
 
 
 def frozen_digest(frozen: Mapping[str, Any]) -> str:
