@@ -96,7 +96,7 @@ def rows_with_replay() -> list[dict]:
 
 
 def train_in(
-    count: int, folder: Path, rank: int, *, to: str, kill_at: int = 0, batch: int = 3, before: str = ""
+    count: int, folder: Path, rank: int, *, to: str, kill_at: int = 0, batch: int = 3, before: str = USUAL
 ) -> list[tuple[int, str, str]]:
     """Train in ``count`` processes, all but the first of which may kill themselves after a step."""
     words = (folder / "model", folder / "rows.json", folder / to, rank, kill_at, batch)

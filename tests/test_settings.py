@@ -20,16 +20,32 @@ def test_a_setting_under_both_its_names_is_refused():
         parse(["rate=0.1", "learning_rate=0.1"])
 
 
-def test_what_trainer_holds_is_read_as_yaml():
+def test_what_trainer_holds_is_read():
     trainer = parse(["trainer.weight_decay=0.01", "trainer.optim=adafactor", "trainer.max_steps=3"]).trainer
     assert trainer == {"weight_decay": 0.01, "optim": "adafactor", "max_steps": 3}
 
 
 @pytest.mark.parametrize("argument", OWN_TRAINER_ARGUMENTS)
 def test_what_saywhy_sets_itself_is_refused(argument):
-    with pytest.raises(SaywhyError, match=rf"^trainer=.*: {argument} is (set by saywhy|the setting \w+)") as refused:
+    with pytest.raises(
+        SaywhyError, match=rf"^trainer=.*: {argument} (is set by saywhy|is the setting \w+|has no effect)"
+    ) as refused:
         parse([f"trainer.{argument}=1"])
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("1e-7", 1e-7), ("3", 3), ("true", True), ("none", None), ("no", "no"), ("{", "{"), ("2024-01-01", "2024-01-01")],
+)
+def test_a_word_is_a_number_a_constant_or_itself(word, value):
+    assert parse([f"trainer.adam_epsilon={word}"]).trainer == {"adam_epsilon": value}
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("epoch", "epochs"), ("learning_rat", "learning_rate")])
+def test_what_was_probably_meant_is_said(typed, meant):
+    with pytest.raises(SaywhyError, match=rf"no setting '{typed}', did you mean '{meant}'"):
+        parse([f"{typed}=1"])
 
 
 def test_a_mapping_is_no_word():

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from saywhy.checks import ALL_CHECKS, CHECKS, unknown_check_name
-from saywhy.records import Operator, Readout, Setting, StyleName
+from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 
 Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
 """An arm of ``saywhy run``."""
@@ -34,6 +34,7 @@ OLD_NAMES = {
 """What settings were called before they took the names of TRL and PEFT: still read, in folders, files and commands."""
 
 _SETTING, _SAYWHY = "is the setting {}: give it there", "is set by saywhy: leave it out"
+_NO_EFFECT = "has no effect here: saywhy's training has its own rows, loss and processes"
 OWN_TRAINER_ARGUMENTS: Mapping[str, str] = {
     **{key: _SETTING.format(key) for key in ("learning_rate", "num_train_epochs", "per_device_train_batch_size")},
     "seed": _SETTING.format("seeds"),
@@ -44,7 +45,9 @@ OWN_TRAINER_ARGUMENTS: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "output_dir",
+            "activation_checkpointing",
             "gradient_checkpointing",
+            "gradient_accumulation_steps",
             "report_to",
             "disable_tqdm",
             "remove_unused_columns",
@@ -56,6 +59,18 @@ OWN_TRAINER_ARGUMENTS: Mapping[str, str] = {
         ),
         _SAYWHY,
     ),
+    **dict.fromkeys(
+        (
+            *("activation_checkpointing_kwargs", "gradient_checkpointing_kwargs", "activation_offloading"),
+            *("eval_strategy", "eval_steps", "eval_on_start", "do_eval", "do_predict", "load_best_model_at_end"),
+            *("push_to_hub", "hub_token", "hub_model_id", "hub_strategy", "hub_private_repo", "run_name"),
+            *("fsdp", "fsdp_config", "deepspeed", "parallelism_config", "accelerator_config"),
+            *("padding_free", "loss_type", "label_smoothing_factor", "completion_only_loss", "assistant_only_loss"),
+            *("model_init_kwargs", "trust_remote_code", "chat_template_path", "dataset_text_field", "eos_token"),
+            *("pad_token", "pad_to_multiple_of", "shuffle_dataset", "use_liger_kernel", "auto_find_batch_size"),
+        ),
+        _NO_EFFECT,
+    ),
 }
 """Arguments of ``SFTConfig`` that ``trainer`` may not hold, and why."""
 
@@ -64,11 +79,11 @@ def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings under the names of today.
 
     Raises:
-        ValueError: If one stands there under both its names.
+        SaywhyError: If one stands there under both its names.
     """
     doubled = [old for old, new in OLD_NAMES.items() if old in settings and new in settings]
     if doubled:
-        raise ValueError(f"{doubled[0]} is the old name of {OLD_NAMES[doubled[0]]}: give one of them")
+        raise SaywhyError(f"{doubled[0]} is the old name of {OLD_NAMES[doubled[0]]}: give one of them")
     return {OLD_NAMES.get(key, key): value for key, value in settings.items()}
 
 

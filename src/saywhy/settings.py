@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from saywhy.config import OLD_NAMES, Config, current_names
@@ -26,16 +25,14 @@ def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Co
         if not sep:
             raise SaywhyError(f"'{pair}' is not key=value: write for example rows=100")
         if key.startswith("trainer."):
-            trainer = {**given.get("trainer", {}), key.removeprefix("trainer."): yaml.safe_load(value)}
-            given["trainer"] = trainer
+            given["trainer"] = {**given.get("trainer", {}), key.removeprefix("trainer."): _word(value)}
             continue
         if key == "trainer":
             raise SaywhyError(f"'{pair}': write trainer.NAME=VALUE, as in trainer.weight_decay=0.01")
         name = OLD_NAMES.get(key, key)
         if name not in Config.model_fields:
-            raise SaywhyError(
-                f"no setting '{key}'{did_you_mean(key, Config.model_fields, ', ')}: see 'saywhy settings'"
-            )
+            hint = did_you_mean(key, (*Config.model_fields, *OLD_NAMES), ", ")
+            raise SaywhyError(f"no setting '{key}'{hint}: see 'saywhy settings'")
         given[key] = _value(name, value)
     try:
         return Config(**given)
@@ -78,6 +75,19 @@ def _value(key: str, text: str) -> Any:
         return None
     if "tuple" in str(Config.model_fields[key].annotation):
         return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
+
+
+def _word(text: str) -> bool | int | float | str | None:
+    """Return what a word means: true, false, none, a number, else itself."""
+    constants = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in constants:
+        return constants[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
     return text
 
 

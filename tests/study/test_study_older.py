@@ -8,10 +8,12 @@ import pytest
 from saywhy.folders.store import write_json
 from saywhy.records import SaywhyError
 from saywhy.study.beside import read_bank, refuse_other_study
+from saywhy.study.expand import task_settings
 from saywhy.study.frozen import freeze_plan, frozen_part, read_frozen, settled_hash
 from saywhy.study.plan import StudyPlan
 from saywhy.study.read import read_plan
 from saywhy.study.run import StudyRunner
+from saywhy.study.steps import StudyStep
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"rows": 2, "adapt_rows": 2, "train_rows": 2, "decide_rows": 2, "calibration_rows": 4, "chunk": 2}
@@ -67,6 +69,20 @@ def test_a_study_begun_under_the_old_names_goes_on(tiny_folder, tmp_path):
     changed = StudyPlan(**{**OLD, "with": {**OLD["with"], "epochs": 4}}, model=str(tiny_folder))
     with pytest.raises(SaywhyError, match="num_train_epochs"):
         StudyRunner(changed, tmp_path / "out")
+
+
+@pytest.mark.parametrize("readouts", [["constrained", "generated"], ["generated", "constrained"]])
+def test_a_study_covers_itself_in_whatever_order_it_asks(tiny_folder, tmp_path, readouts):
+    block = {"name": "start", "arms": ["base"], "test_tasks": ["sentiment140"], "readouts": readouts}
+    plan = StudyPlan(**{**OLD, "blocks": [block], "confirmatory": []}, model=str(tiny_folder))
+    StudyRunner(plan, tmp_path / "out").do(StudyStep("audit", "base", 0, "sentiment140"))
+    StudyRunner(plan, tmp_path / "out")  # goes on
+
+
+def test_a_block_adds_to_what_the_trainer_is_told():
+    plan = StudyPlan(**{**OLD, "with": {**SIZES, "trainer": {"weight_decay": 0.1}}, "blocks": [{"name": "main"}]})
+    settings = task_settings(plan, extra={"trainer": {"max_grad_norm": 0.5}})
+    assert settings.trainer == {"weight_decay": 0.1, "max_grad_norm": 0.5}
 
 
 def test_what_the_trainer_would_not_take_is_refused_before_anything_runs(tiny_folder, tmp_path):

@@ -12,7 +12,7 @@ import typer
 
 from saywhy.arms import AUDITED
 from saywhy.cli import banks, listings
-from saywhy.config import Config
+from saywhy.config import OLD_NAMES, Config
 from saywhy.processes import is_first_process, process_rank, world_size
 from saywhy.progress import say, speak_plainly
 from saywhy.records import NON_INFERIORITY_MARGIN, SaywhyError
@@ -88,7 +88,11 @@ def explain(
     from saywhy.cli.explain import print_explained
 
     value_by_key = dict(pair.split("=", 1) for pair in pairs or [] if "=" in pair)
-    fields = {key: value for key, value in value_by_key.items() if key not in Config.model_fields}
+    fields = {
+        key: value
+        for key, value in value_by_key.items()
+        if key not in {*Config.model_fields, *OLD_NAMES} and not key.startswith("trainer.")
+    }
     setting_pairs = [pair for pair in pairs or [] if pair.partition("=")[0] not in fields]
     print_explained(explained(text, parse(setting_pairs), fields))
 

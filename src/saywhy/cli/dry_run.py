@@ -28,6 +28,7 @@ from saywhy.settings import resolved
 from saywhy.tasks.corpus import Corpus, assemble_corpus, corpus_associations, pinned_of_corpus, refuse_empty
 from saywhy.tasks.data import nested_sample
 from saywhy.tasks.task import Task, load_task
+from saywhy.training.models import refuse_unfit_trainer
 from saywhy.training.rows import decided_label_row
 
 PROBE_TEXTS = 4
@@ -38,6 +39,7 @@ CLASSIFIED_TEXTS = 32
 
 def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     """Print what ``saywhy run`` or ``saywhy audit`` would do and about how long it would take."""
+    refuse_unfit_trainer(config)
     _say_settings(config, out)
     probe = _Probe(config)
     corpus, probe_texts = probe.corpus, probe.examples
@@ -56,7 +58,10 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     started = time.monotonic()
     result = audit.audit(probe.classifier, probe_texts, audit_plan)
     per_text = (time.monotonic() - started) / len(probe_texts)
-    per_trained = probe.training_seconds(rows_like_practice(config, corpus.task, probe.items, words)) / len(probe.items)
+    per_trained = 0.0
+    if trained_arms:
+        rows = rows_like_practice(config, corpus.task, probe.items, words)
+        per_trained = probe.training_seconds(rows) / len(probe.items)
     checks: dict[str, float] = {}
     if config.robustness:
         audited = list(rejudge.audited_texts(probe_texts, result.rows, result.tables, config.operators[0]).values())

@@ -31,6 +31,7 @@ from saywhy.tasks.corpus import assemble_corpus, corpus_associations
 from saywhy.tasks.data import load_examples
 from saywhy.tasks.lexicon import Associations
 from saywhy.tasks.task import Task, load_task
+from saywhy.training.models import refuse_unfit_trainer
 from saywhy.training.rows import decided_label_row
 
 RULER_TASK = "sentiment140"
@@ -98,6 +99,7 @@ def refuse_calibration(config: Config) -> None:
             hint = did_you_mean(name, PLANTS, ": ") or "."
             raise SaywhyError(f"plants={name}: no plant{hint} Plants: {', '.join(PLANTS)}")
     check_methods(config.methods)
+    refuse_unfit_trainer(config)
 
 
 def plant_texts(plant: Plant, task: Task, split: str, count: int, seed: int) -> list[Example]:
@@ -153,6 +155,7 @@ class _RulerRun:
             lora_r=self.config.lora_r,
             packing=self.config.packing,
             seed=self.seed,
+            trainer=self.config.trainer,
         )
         with progress(f"train plant {plant.name}", 1, "steps") as bar:
             return train(self.spec, rows, recipe, adapter, bar.update)

@@ -41,6 +41,8 @@ def task_settings(plan: StudyPlan, task: str | None = None, extra: Mapping[str, 
     """
     name = task or plan.tasks[0]
     values: dict[str, Any] = {"operators": ("redact",), **plan.with_, **(extra or {})}
+    if trainers := [layer["trainer"] for layer in (plan.with_, extra or {}) if layer.get("trainer")]:
+        values["trainer"] = {key: value for trainer in trainers for key, value in trainer.items()}
     for key in plan.with_:
         if reason := REFUSED_SETTINGS.get(key):
             raise SaywhyError(f"study {plan.name}: '{key}' has no effect in with: of a study: {reason}")
@@ -151,7 +153,7 @@ class AuditRequest:
 
     def covers(self, other: AuditRequest) -> bool:
         """Whether this asks for all that ``other`` does."""
-        return (self | other) == self
+        return set(other.combinations()) <= set(self.combinations())
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ def freeze_plan(plan: StudyPlan, out: Path) -> str:
         write_json(path, planned)
     frozen = read_frozen(path) if path.is_file() else planned
     if settled_hash(frozen) != planned["hash"]:
+        frozen = {**frozen, "settings": current_names(frozen.get("settings") or {})}
         changed = [key for key in planned if frozen.get(key) != planned[key] and key != "hash"]
         raise SaywhyError(
             f"the confirmatory part of study {plan.name} was changed after its start ({', '.join(changed)}): "
