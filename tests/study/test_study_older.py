@@ -76,7 +76,7 @@ def test_a_study_covers_itself_in_whatever_order_it_asks(tiny_folder, tmp_path, 
     block = {"name": "start", "arms": ["base"], "test_tasks": ["sentiment140"], "readouts": readouts}
     plan = StudyPlan(**{**OLD, "blocks": [block], "confirmatory": []}, model=str(tiny_folder))
     StudyRunner(plan, tmp_path / "out").do(StudyStep("audit", "base", 0, "sentiment140"))
-    StudyRunner(plan, tmp_path / "out")  # goes on
+    assert StudyRunner(plan, tmp_path / "out").is_done(StudyStep("audit", "base", 0, "sentiment140"))
 
 
 def test_a_block_adds_to_what_the_trainer_is_told():
