@@ -14,7 +14,7 @@ from saywhy.cli.attribute import planned_passes
 from saywhy.config import Config
 from saywhy.measure import audit
 from saywhy.measure.calibration import calibrate
-from saywhy.measure.edits import Item
+from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.progress import say
@@ -187,8 +187,7 @@ class _Probe:
         self.classifier = Classifier(model, task, calibrate(model, task, self.examples))
         decided = self.corpus.calibration[:CLASSIFIED_TEXTS]
         self.per_decision = seconds_of(lambda: uncalibrated.predict_examples(decided)) / len(decided)
-        predicted = self.classifier.predict_examples(self.examples)
-        self.items = [Item(*pair) for pair in zip(self.examples, predicted, strict=True)]
+        self.items = items_of(self.classifier, self.examples)
 
     def training_seconds(self, training_rows: Sequence[Mapping[str, Any]]) -> float:
         """Return the seconds that one pass over training rows takes."""

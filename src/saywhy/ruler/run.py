@@ -16,7 +16,7 @@ from saywhy.config import Config
 from saywhy.folders.run import RunFolder
 from saywhy.hints import did_you_mean
 from saywhy.measure.calibration import ensure_constants
-from saywhy.measure.edits import Item
+from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.models.interface import Tick
@@ -191,7 +191,7 @@ class _RulerRun:
         rows = self.config.rows or MEASURED_TEXTS
         drawn = self._texts(plant, "test", DRAWN_PER_MEASURED * rows)
         with_causes = [example for example in drawn if example.causes]
-        items = [Item(*pair) for pair in zip(with_causes, classifier.predict_examples(with_causes), strict=True)]
+        items = items_of(classifier, with_causes)
         right = [item for item in items if item.prediction.label == item.example.label]
         if not right:
             raise SaywhyError(f"plant {plant.name}: no text is left to measure on: give more rows")

@@ -8,7 +8,7 @@ from functools import partial
 from saywhy.config import Config
 from saywhy.measure import audit
 from saywhy.measure.calibration import calibrate
-from saywhy.measure.edits import Item
+from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Model
 from saywhy.records import STYLES
@@ -52,7 +52,7 @@ def measure_rates(
     texts = corpus.arms[:RATED_TEXTS]  # training texts: no test row is looked at before the study is frozen
     classifier = Classifier(model, task, calibrate(model, task, corpus.calibration[:RATED_TEXTS]))
     rates: RateSeconds = {}
-    items = [Item(*pair) for pair in zip(texts, classifier.predict_examples(texts), strict=True)]  # warms up
+    items = items_of(classifier, texts)  # warms up
     for request in requests:
         plan = audit.AuditPlan("probe", pinned, request.styles, request.settings, request.readouts, config.operators)
         audit_seconds = seconds_of(partial(audit.audit, classifier, texts, plan))
