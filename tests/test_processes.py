@@ -24,7 +24,7 @@ RUN = ["rows=5", "adapt_rows=7", "train_rows=7", "decide_rows=12", "calibration_
        "pinned_words=2", "token_budget=2048", "arms=base,adapted,faithful,random"]  # fmt: skip
 
 USUAL = """
-from saywhy.training.objectives import word_loss as objective
+objective = None
 """
 TRAIN = """
 import json, os, sys
@@ -45,13 +45,14 @@ train(resolve_model(model), json.loads(Path(rows).read_text()), recipe, Path(out
 
 SHORT_OF_MEMORY = """
 from saywhy.processes import process_rank as number
-from saywhy.training.objectives import word_loss
+from saywhy.training.encoding import Recipe
+from saywhy.training.objectives import objective_of
 
 def refuse(slope):
     raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
 def objective(forward, texts, rows=None):
-    loss = word_loss(forward, texts, rows)
+    loss = objective_of(Recipe())(forward, texts, rows)
     if number() == 1 and len(texts) > 1:
         loss.register_hook(refuse)
     return loss

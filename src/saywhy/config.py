@@ -13,6 +13,9 @@ from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
 """An arm of ``saywhy run``."""
 
+ObjectiveName = Literal["word", "table", "reward"]
+"""What a training step of an arm minimises (``training.objectives``)."""
+
 TargetMethod = Literal["occlusion", "gradient_x_input", "integrated_gradients", "kernel_shap", "lime"]
 """An attribution method that can choose the words of ``faithful``: all but the baselines, which are arms."""
 
@@ -147,7 +150,15 @@ class Config(BaseModel):
         + f"; {ALL_CHECKS}: every one that the run and its task allow.",
     )
     adapt_rows: int = Field(36, ge=1, description="Texts on which `adapted` learns labels and formats.")
-    train_rows: int = Field(48, ge=1, description="Texts on which each arm is trained.")
+    train_rows: int | None = Field(
+        48, ge=1, description="Texts on which each arm is trained; they need no labels; none: all there are."
+    )
+    heldout_rows: int = Field(
+        0,
+        ge=0,
+        description="Texts beside them on which the objective's loss is measured as training goes, none of the "
+        "audited: it ends when the loss falls no more, and the best checkpoint is kept; 0: not measured.",
+    )
     decide_rows: int | None = Field(
         None,
         ge=1,
@@ -174,6 +185,32 @@ class Config(BaseModel):
     donor: str | None = Field(
         None,
         description="Whose deciding words `transplant` explains with: another model=; none: the model as downloaded.",
+    )
+    objective: ObjectiveName = Field(
+        "word",
+        description="What an arm minimises. word: the loss of one explanation a text, the best; table: that of its "
+        "whole distribution over one-word explanations, drawn to what each would do; reward: minus the expected effect "
+        "of that distribution.",
+    )
+    tau: float = Field(
+        0.3,
+        gt=0,
+        description="Temperature (nats) of `table`: explanations are drawn to softmax(effect / tau), so the lower, the "
+        "more the best one counts.",
+    )
+    word_share: float = Field(
+        0.3,
+        ge=0,
+        description="How much the best explanation, written out, counts beside `table` or `reward`: the format.",
+    )
+    target_operators: tuple[Operator, ...] = Field(
+        ("redact",), description="Operators whose mean effect `table` and `reward` practise: redact, delete, infill."
+    )
+    anchor: float = Field(
+        0.0,
+        ge=0,
+        description="How much it counts, against 1 for an explanation, that the label probabilities stay as they were, "
+        "on each text and on four edited texts of it; 0: the label turn of label_turn.",
     )
     verified: bool = Field(False, description="Train only on texts in which the best word hits.")
     adapt_num_train_epochs: int = Field(1, ge=1, description="Passes of `adapted` over its rows.")
@@ -235,6 +272,16 @@ class Config(BaseModel):
     data_seed: Seed = Field(0, description="Seed of the samples of texts; the same texts for all seeds.")
     chunk: int = Field(20, ge=1, description="Texts a chunk: what a killed run has to repeat at most.")
 
+    @property
+    def whole_tables(self) -> bool:
+        """Whether the effect of every explanation of a training text is needed, not the best one alone."""
+        return self.objective != "word" or self.anchor > 0
+
+    @property
+    def lesson_form(self) -> str:
+        """What is kept of a training text: explanations of one form serve every objective that takes them."""
+        return "word" if not self.whole_tables else "anchored" if self.objective == "word" else "table"
+
     @model_validator(mode="before")
     @classmethod
     def _old_names(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -274,6 +321,7 @@ class Config(BaseModel):
             "methods",
             "plants",
             "seeds",
+            "target_operators",
         ):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import tiny
 from saywhy.models.forward import FORWARD_WAYS, Forward, transformer_body
 from saywhy.models.interface import Choice, Copy, Edit
-from saywhy.models.local import ScoredSequence
+from saywhy.models.sequences import ScoredSequence
 from saywhy.models.tree import build_tree, shared_prefix, tree_batches
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 3), max_size=6).map(tuple), max_size=8)

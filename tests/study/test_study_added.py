@@ -49,7 +49,10 @@ class Untrained(ArmModels):
 def member_of(plan, out):
     """Return the run of the task as the study makes it, adapted being the model as downloaded."""
     config = expand.task_settings(plan)
-    pieces = {expand.task_settings(plan, extra=recipe).train_rows for recipe in expand.recipes_of_arms(plan).values()}
+    pieces = {
+        expand.texts_practised(expand.task_settings(plan, extra=recipe))
+        for recipe in expand.recipes_of_arms(plan).values()
+    }
     return StudyTaskRun(
         config, out / "tasks", Untrained(config, out / "models"), expand.audit_requests(plan), sorted(pieces)
     )
@@ -72,7 +75,7 @@ def test_an_arm_of_fewer_rows_may_be_added(plan_of, tmp_path, monkeypatch):
     for name in ("targets-end.json", "none"):  # without it: as a version left it that kept no ends
         (tmp_path / "tasks" / "seed-0" / name).unlink(missing_ok=True)
         with monkeypatch.context() as patched:
-            patched.setattr(targets, "pseudo_faithful", None)  # nothing is explained twice
+            patched.setattr(targets, "lessons_of", None)  # nothing is explained twice
             later = member_of(plan_of(FEW), tmp_path)
             assert practised(later, plan_of(FEW), "-few") == begun[:2]
             assert practised(later, plan_of(FEW)) == begun
@@ -80,7 +83,7 @@ def test_an_arm_of_fewer_rows_may_be_added(plan_of, tmp_path, monkeypatch):
 
 def test_a_stretch_that_was_begun_ends_where_it_was_to(plan_of, tmp_path, monkeypatch):
     whole = practised(member_of(plan_of(), tmp_path / "whole"), plan_of())
-    real, calls = targets.pseudo_faithful, []
+    real, calls = targets.lessons_of, []
 
     def killed(*words):
         calls.append(words)
@@ -88,7 +91,7 @@ def test_a_stretch_that_was_begun_ends_where_it_was_to(plan_of, tmp_path, monkey
             raise KeyboardInterrupt
         return real(*words)
 
-    monkeypatch.setattr(targets, "pseudo_faithful", killed)
+    monkeypatch.setattr(targets, "lessons_of", killed)
     with pytest.raises(KeyboardInterrupt):
         practised(member_of(plan_of(), tmp_path / "killed"), plan_of())
     later = member_of(plan_of(FEW), tmp_path / "killed")

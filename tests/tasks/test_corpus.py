@@ -14,7 +14,7 @@ from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_
 from saywhy.tasks.task import load_task
 from saywhy.training import rows as training_rows
 from saywhy.training import targets
-from saywhy.training.targets import Target
+from saywhy.training.lessons import Lesson, Target
 from saywhy.words import REDACTED_MARK, candidates, fold
 
 PINNED = {"negative": ("awful", "sad"), "positive": ("great", "love")}
@@ -150,7 +150,7 @@ def test_an_arm_practises_what_its_settings_say(told, labels, stays):
         "redaction": Target(("was",)),
         "counterfactual": Target(("was",), ("sad",)),
     }
-    rows = training_rows.arm_rows(Config(**told), task, [mine], [picks], [picks])
+    rows = training_rows.arm_rows(Config(**told), task, [Lesson(mine, picks)], [Lesson(mine, picks)])
     assert sum(row["style"] == "label" for row in rows) == labels
     assert sum("copied" in row for row in rows) == stays
     assert {row["share"] for row in rows if "copied" in row} <= {0.2}

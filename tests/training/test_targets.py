@@ -59,8 +59,9 @@ def test_the_counterfactual_found_is_what_a_fresh_recheck_says(classifier, items
 def test_another_method_chooses_the_words_and_the_recheck_still_says_whether_they_hit(classifier, items, method):
     config = Config(target_method=method, steps=4)
     examples = [item.example for item in items]
-    told, picks = targets.pseudo_faithful(classifier, examples, tiny.PINNED, config)
-    assert told == items
+    lessons = targets.lessons_of(classifier, examples, tiny.PINNED, config)
+    assert [lesson.item for lesson in lessons] == items
+    picks = [lesson.targets for lesson in lessons]
     scores = METHODS[method](classifier, items, MethodOptions(steps=4))
     for item, table, score, mine in zip(
         items, leave_one_out_tables(classifier, items, "redact"), scores, picks, strict=True
@@ -70,8 +71,8 @@ def test_another_method_chooses_the_words_and_the_recheck_still_says_whether_the
         assert mine["attribution"].hit == (table.labels[table.words.index(top)] != item.prediction.label)
         highest = sorted(score.scores, reverse=True)[: targets.POSITIONS]
         assert score.scores[score.words.index(mine["counterfactual"].words[0])] in highest
-    by_recheck = targets.pseudo_faithful(classifier, examples, tiny.PINNED, Config())[1]
-    assert any(a["attribution"].words != b["attribution"].words for a, b in zip(picks, by_recheck, strict=True))
+    by_recheck = targets.lessons_of(classifier, examples, tiny.PINNED, Config())
+    assert any(a["attribution"].words != b.targets["attribution"].words for a, b in zip(picks, by_recheck, strict=True))
 
 
 def test_every_method_but_the_baselines_can_choose_the_words_of_targets():

@@ -17,10 +17,11 @@ from saywhy.models.chat import Chat
 from saywhy.models.forward import FORWARD_WAYS, Forward
 from saywhy.models.interface import Choice
 from saywhy.models.spec import resolve_model
+from saywhy.models.weights import load_base, with_adapter
 from saywhy.protocol.prompts import question_chat
 from saywhy.records import SaywhyError
 from saywhy.training.encoding import Recipe, encode, samples
-from saywhy.training.objectives import word_loss
+from saywhy.training.objectives import objective_of
 from saywhy.training.train import refuse_trainer, train
 
 
@@ -36,7 +37,7 @@ def trainable(folder, *, lora):
 
 def in_trees(model, texts, way):
     base = model.get_base_model() if hasattr(model, "peft_config") else model
-    return word_loss(Forward(base, "tiny", (way,)), texts)
+    return objective_of(RECIPE)(Forward(base, "tiny", (way,)), texts)
 
 
 def row_by_row(model, texts):
@@ -155,7 +156,7 @@ def on_a_small_machine(most):
     """Return an objective of which every step of more than ``most`` tokens runs out of memory, in its backward pass."""
 
     def objective(forward, texts, rows=None):
-        loss = word_loss(forward, texts, rows)
+        loss = objective_of(RECIPE)(forward, texts, rows)
         if sum(len(row["ids"]) for text in texts for row in text) > most:
             loss.register_hook(refuse)
         return loss
@@ -307,3 +308,20 @@ def test_the_loss_curve_is_that_of_trl(tmp_path, monkeypatch):
     assert len(ours) == steps
     assert ours == pytest.approx(theirs, abs=2e-4)
     assert ours[-1] < ours[0] - 0.3
+
+
+def test_the_loss_of_held_out_texts_is_measured_and_the_best_checkpoint_ships(tiny_folder, rows, tmp_path):
+    """What is practised is the contrary of what is held out: the loss rises, so the first checkpoint is the best."""
+    recipe = dataclasses.replace(RECIPE, num_train_epochs=6, learning_rate=3e-2)
+    heldout = [{**row, "completion": [{"role": "assistant", "content": "nothing of the kind"}]} for row in rows]
+    heldout = [{**row, "decision": None} for row in heldout]
+    folder = train(resolve_model(str(tiny_folder)), rows, recipe, tmp_path, heldout=heldout)
+    measured = json.loads((folder / "heldout.json").read_text("utf-8"))
+    losses = [entry["eval_loss"] for entry in measured]
+    assert len(losses) < 10, "training went on although the loss rose"
+    assert losses[-1] > min(losses)
+    base, tokenizer = load_base(resolve_model(str(folder)))
+    model = with_adapter(base, resolve_model(str(folder)))
+    texts = samples(Chat(tokenizer, "tiny"), heldout, recipe, 512)
+    assert in_trees(model, texts, "branches").item() == pytest.approx(min(losses), rel=0.02)
+    assert not (folder / "checkpoints").exists()

@@ -37,7 +37,7 @@ from saywhy.records import (
     WordScores,
 )
 from saywhy.report.load import CHECK_RECORDS, USUAL_CHECK_RECORD, records_of, target_count_files
-from saywhy.training.targets import Target
+from saywhy.training.lessons import Target
 
 BANK_VERSION = 1
 """Version of the form of a bank; ``bank`` in its ``run.json`` and ``study.json``."""

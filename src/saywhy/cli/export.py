@@ -18,7 +18,7 @@ from saywhy.report.summary import summarise
 from saywhy.runs.run import Run
 from saywhy.tasks.corpus import refuse_empty
 from saywhy.training.rows import NOTHING_FLIPS, text_rows
-from saywhy.training.targets import pseudo_faithful
+from saywhy.training.targets import lessons_of
 
 
 def write_targets(config: Config, out: Path) -> Path:
@@ -34,11 +34,12 @@ def write_targets(config: Config, out: Path) -> Path:
     classifier = run.classifiers.classifier("base", seed)
 
     def explain(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
-        items, targets = pseudo_faithful(classifier, part, pinned, config)
+        lessons = lessons_of(classifier, part, pinned, config)
         bar.tick(len(part))
-        kept = [i for i, of_text in enumerate(targets) if of_text["attribution"].hit or not config.verified]
-        rows = text_rows(run.corpus.task, [items[i] for i in kept], [targets[i] for i in kept], config.train_styles)
-        hits: list[dict[str, Any]] = [{style: of_text[style].hit for style in STYLES} for of_text in targets]
+        kept = [lesson for lesson in lessons if lesson.targets["attribution"].hit or not config.verified]
+        items, targets = [lesson.item for lesson in kept], [lesson.targets for lesson in kept]
+        rows = text_rows(run.corpus.task, items, targets, config.train_styles)
+        hits: list[dict[str, Any]] = [{style: lesson.targets[style].hit for style in STYLES} for lesson in lessons]
         return {"targets": rows, "hits": hits}
 
     with progress("targets", len(examples), shared=True) as bar:

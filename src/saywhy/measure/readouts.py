@@ -15,7 +15,7 @@ from saywhy.protocol.prompts import Message
 from saywhy.records import Explanation, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
-from saywhy.words import candidates, take_out
+from saywhy.words import candidates, match_case, replace_words, take_out
 
 
 def conversation(task: Task, item: Item, ask: Message) -> list[Message]:
@@ -131,13 +131,13 @@ def _edit_scores(
 ) -> list[dict[StyleName, EditScores]]:
     words = [candidates(item.example.text) for item in items] if "attribution" in styles else []
     choices = [
-        Choice(ask(item, "attribution"), tuple(word.core for word in of_text), ends=True)
+        word_choice(ask(item, "attribution"), [word.core for word in of_text])
         for item, of_text in zip(items, words, strict=False)
     ]
     copied = [(i, style) for i in range(len(items)) for style in styles if style != "attribution"]
     moves = [_moves(items[i], style, pinned) for i, style in copied]
     copies = [
-        Copy(ask(items[i], style), items[i].example.text, tuple(edit for _, edit in of_copy))
+        Copy(ask(items[i], style), items[i].example.text, word_edits(items[i].example.text, of_copy))
         for (i, style), of_copy in zip(copied, moves, strict=True)
     ]
     # All at once: the requests of an item share the chat in which it was answered.
@@ -147,19 +147,33 @@ def _edit_scores(
         # log P(word, end of turn) of each candidate
         by_style["attribution"] = {(word.key, ""): (score, 0.0) for word, score in zip(of_text, of_words, strict=True)}
     for (i, style), of_copy, leaving in zip(copied, moves, departures, strict=True):
-        scores[i][style] = {move: _leaving(departure) for (move, _), departure in zip(of_copy, leaving, strict=True)}
+        scores[i][style] = {move: _leaving(departure) for move, departure in zip(of_copy, leaving, strict=True)}
     return scores
 
 
-def _moves(item: Item, style: StyleName, pinned: Pinned) -> list[tuple[tuple[str, str], Edit]]:
+def _moves(item: Item, style: StyleName, pinned: Pinned) -> list[tuple[str, str]]:
+    """Return (word, what is put in its place) of every one-word edit; a redaction puts in nothing of its own."""
     text = item.example.text
     if style == "redaction":
-        return [((word.key, ""), Edit(take_out(text, {word.key}), word.core_start + 1)) for word in candidates(text)]
-    starts = {word.key: word.core_start for word in candidates(text)}
-    return [
-        ((key, new), Edit(edited, starts[key] + len(new)))
-        for key, new, edited in one_word_swaps(text, pinned[item.prediction.runner_up])
-    ]
+        return [(word.key, "") for word in candidates(text)]
+    return [(key, new) for key, new, _ in one_word_swaps(text, pinned[item.prediction.runner_up])]
+
+
+def word_choice(chat: list[Message], cores: Sequence[str]) -> Choice:
+    """Return the choice of one word of ``cores`` as the whole reply to ``chat``."""
+    return Choice(chat, tuple(cores), ends=True)
+
+
+def word_edits(text: str, moves: Sequence[tuple[str, str]]) -> tuple[Edit, ...]:
+    """Return the edited copies of ``text``, one a (word, what is put in its place; empty: it is redacted)."""
+    words = {word.key: word for word in candidates(text)}
+    edits = []
+    for key, new in moves:
+        word = words[key]
+        edited = replace_words(text, {key: match_case(new, word.core)}) if new else take_out(text, {key})
+        # Only the mark's beginning is compared: the rest of it follows by itself.
+        edits.append(Edit(edited, word.core_start + (len(new) or 1)))
+    return tuple(edits)
 
 
 def _leaving(departure: Departure) -> tuple[float, float]:

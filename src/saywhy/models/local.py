@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast, get_args
+from typing import cast, get_args
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -15,6 +15,7 @@ from saywhy.models.infill import infill
 from saywhy.models.interface import Choice, Copy, Departure, Gap, Question, Tick
 from saywhy.models.memory import TokenBudget
 from saywhy.models.replies import greedy_replies
+from saywhy.models.sequences import ScoredSequence, departure_sequences, edited_copies, option_sequences
 from saywhy.models.tree import TokenIds, build_tree, shared_prefix
 from saywhy.protocol.prompts import Message
 from saywhy.records import SaywhyError
@@ -23,13 +24,6 @@ LEAST_PREFIX = 8
 """A common beginning of fewer tokens is not worth a pass of its own."""
 KEPT_PREFIXES = 8
 """How many beginnings have their keys kept: the questions and requests of a run."""
-
-
-class ScoredSequence(NamedTuple):
-    """A sequence whose tokens from ``start`` on are to be scored."""
-
-    ids: TokenIds
-    start: int
 
 
 class LocalModel:
@@ -85,7 +79,8 @@ class LocalModel:
         self, choices: Sequence[Choice], copies: Sequence[Copy], tick: Tick | None = None
     ) -> tuple[list[tuple[float, ...]], list[tuple[Departure, ...]]]:
         """Return what ``choose`` returns and how likely each edit is to begin, and to go on to its word's end."""
-        groups = [self._options(choice) for choice in choices] + [self._departures(copy) for copy in copies]
+        groups = [option_sequences(self.chat, choice) for choice in choices]
+        groups += [departure_sequences(*edited_copies(self.chat, copy)) for copy in copies]
         scored = self.score(groups, tick)
         choice_scores = [tuple(sum(scores) for scores in group) for group in scored[: len(choices)]]
         departures = [
@@ -96,27 +91,6 @@ class LocalModel:
             for group in scored[len(choices) :]
         ]
         return choice_scores, departures
-
-    def _options(self, choice: Choice) -> list[ScoredSequence]:
-        """Return one sequence an option."""
-        rendered = self.chat.open(choice.messages) + choice.prefix
-        blank = " " if choice.prefix else ""
-        head, whole = self.chat.continuations(rendered, [blank + option for option in choice.options])
-        end = self.chat.end_of_turn[:1] if choice.ends else ()
-        return [ScoredSequence(ids + end, len(head)) for ids in whole]
-
-    def _departures(self, copy: Copy) -> list[ScoredSequence]:
-        """Return two sequences an edit: the copy's token where the edit departs, the edit to its word's end."""
-        rendered = self.chat.open(copy.messages)
-        texts = [rendered + copy.text + "\n", *(rendered + edit.text + "\n" for edit in copy.edits)]
-        (stay, _), *edited = self.chat.ids_and_offsets(texts)
-        pairs = []
-        for edit, (ids, offsets) in zip(copy.edits, edited, strict=True):
-            fork = next(i for i, (a, b) in enumerate(zip(stay, ids, strict=False)) if a != b)
-            until = len(rendered) + edit.until
-            last = max(fork, *(i for i, (start, _) in enumerate(offsets) if start < until))
-            pairs += [ScoredSequence(stay[: fork + 1], fork), ScoredSequence(ids[: last + 1], fork)]
-        return pairs
 
     def score(self, groups: Sequence[Sequence[ScoredSequence]], tick: Tick | None = None) -> list[list[list[float]]]:
         """Return the log-probability (nats) of each token from ``start`` on, for each sequence of each group.

@@ -128,7 +128,10 @@ def _card_recipe(extras: Mapping[str, Any], arm: str, manifest: Mapping[str, Any
     return recipe | (refresh if f"-{REFRESHED}." in arm else {})
 
 
-TRAINING_ROW_SETTINGS = ("verified", "target_method", "infill_words", "label_turn", "stay_weight", "format_share")
+TRAINING_ROW_SETTINGS = (
+    *("verified", "target_method", "infill_words", "label_turn", "stay_weight", "format_share"),
+    *("target_operators", "anchor"),
+)
 """Settings that say what an arm's training rows hold, not how they are learned."""
 
 

@@ -17,6 +17,7 @@ from saywhy.robustness.variants import variants
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
+from saywhy.training.lessons import Lesson
 from saywhy.training.rows import arm_rows
 from saywhy.training.targets import as_answered, random_targets
 
@@ -80,7 +81,8 @@ def rows_like_practice(config: Config, task: Task, items: Sequence[Item], pinned
     """Return rows as an arm practises them with the settings of ``config``, with random words: as long as any other."""
     answered = [as_answered(item, item.prediction.label) for item in items]
     targets = random_targets(answered, pinned, 0)
-    return arm_rows(config.model_copy(update={"verified": False}), task, answered, targets, targets)
+    lessons = [Lesson(*pair) for pair in zip(answered, targets, strict=True)]
+    return arm_rows(config.model_copy(update={"verified": False}), task, lessons, lessons)
 
 
 def training_seconds(model: Model, rows: Sequence[Mapping[str, Any]]) -> float:

@@ -98,14 +98,17 @@ class Run:
         """Train ``arm``, and ``adapted`` from which it goes on, unless they are trained."""
         if self.models.is_trained(arm, seed):
             return
+        heldout: list[dict[str, Any]] = []
         if arm == "adapted":
             start, rows = None, self.practice.adapted_rows(seed)
         else:
             start = "adapted"
             self.ensure_trained(start, seed)
-            rows = self.practice.arm_rows(arm, seed, self.config, *self.practice.explained_by_adapted(seed))
+            rows = self.practice.arm_rows(arm, seed, self.config, self.practice.explained_by_adapted(seed))
+            if lessons := self.practice.heldout_by_adapted(seed):
+                heldout = self.practice.heldout_rows(arm, seed, self.config, lessons)
         with self.folder.timed(f"train {arm}"):
-            self.models.train(arm, seed, rows, start)
+            self.models.train(arm, seed, rows, start, heldout=heldout)
 
     def audit(self, arm: str, seed: int) -> None:
         """Audit ``arm``, which is trained, and measure its decisions, chunk by chunk."""

@@ -72,11 +72,22 @@ def task_settings(plan: StudyPlan, task: str | None = None, extra: Mapping[str, 
         raise SaywhyError(f"study {plan.name}: {location}: {first_problem(error)}") from None
 
 
+def texts_practised(config: Config) -> int:
+    """Return the number of texts that an arm of a study practises on.
+
+    Raises:
+        SaywhyError: If it is all that there are: a study must know before it begins.
+    """
+    if config.train_rows is None:
+        raise SaywhyError("with: train_rows: none: a study shares texts between arms by their number, so give it one")
+    return config.train_rows
+
+
 def _train_rows_with(plan: StudyPlan, extra: Mapping[str, Any]) -> int:
     """Return how many training rows arms with the settings ``extra`` have."""
     settings = {key: layer[key] for layer in (plan.with_, extra) for key in ("train_rows",) if key in layer}
     try:
-        return Config(**settings).train_rows
+        return texts_practised(Config(**settings))
     except ValidationError as error:
         raise SaywhyError(f"study {plan.name}: with: {first_problem(error)}") from None
 

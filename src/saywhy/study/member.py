@@ -11,16 +11,14 @@ from saywhy.arms import HALF, REFRESHED, ArmName
 from saywhy.config import Config
 from saywhy.folders.store import read_lines
 from saywhy.measure.audit import AuditPlan
-from saywhy.measure.edits import Item
 from saywhy.runs.run import Run
-from saywhy.study.expand import AuditKey, AuditRequest
+from saywhy.study.expand import AuditKey, AuditRequest, texts_practised
 from saywhy.tasks.corpus import refuse_empty
 from saywhy.training.classifiers import TaskClassifiers
+from saywhy.training.lessons import Lesson
 from saywhy.training.models import ArmModels
-from saywhy.training.practice import ExplainedTexts
-from saywhy.training.targets import Targets
 
-SEARCH_SETTINGS = ("target_method", "infill_words")
+SEARCH_SETTINGS = ("target_method", "infill_words", "target_operators", "lesson_form")
 """Settings by which the words of ``faithful`` are found: targets are made anew for a block that changes one."""
 
 
@@ -65,32 +63,41 @@ class StudyTaskRun(Run):
         """Return the rows of this task on which ``arm`` is trained, with the settings of its block."""
         refuse_empty(self.corpus, config, "arms")
         settings = config.model_copy(update={"train_styles": arm.styles})
-        return self.practice.arm_rows(arm.kind, seed, settings, *self._explained_for(arm, seed, config))
+        return self.practice.arm_rows(arm.kind, seed, settings, self._explained_for(arm, seed, config))
 
-    def _explained_for(self, arm: ArmName, seed: int, config: Config) -> ExplainedTexts:
+    def heldout_rows(self, arm: ArmName, seed: int, config: Config) -> list[dict[str, Any]]:
+        """Return the rows of held-out texts of this task on which the loss of ``arm`` is measured."""
+        if not self.corpus.heldout:
+            return []
+        settings = config.model_copy(update={"train_styles": arm.styles})
+        name = self._stem("heldout", config)
+        lessons = self.practice.explained("adapted", seed, self.corpus.heldout, f"seed-{seed}", name, config)
+        return self.practice.heldout_rows(arm.kind, seed, settings, lessons)
+
+    def _explained_for(self, arm: ArmName, seed: int, config: Config) -> list[Lesson]:
         """Return the texts of an arm; a refreshed one gets the second half of them from the model half-way."""
-        half = min(config.train_rows, len(self.corpus.arms)) // 2
+        half = min(texts_practised(config), len(self.corpus.arms)) // 2
         if arm.variant == REFRESHED:
             half_way = str(dataclasses.replace(arm, variant=HALF))
             second_half = self.corpus.arms[half : 2 * half]
             return self.practice.explained(half_way, seed, second_half, f"seed-{seed}/{arm}", "targets", config)
-        return self._first_texts(seed, half if arm.variant == HALF else config.train_rows, config)
+        return self._first_texts(seed, half if arm.variant == HALF else texts_practised(config), config)
 
-    def _first_texts(self, seed: int, count: int, config: Config) -> ExplainedTexts:
+    def _first_texts(self, seed: int, count: int, config: Config) -> list[Lesson]:
         """Return the first ``count`` texts, explained by adapted stretch by stretch as ``config`` says."""
-        stem = "-".join(
-            ("targets", *(str(getattr(config, key)) for key in SEARCH_SETTINGS if self._differs(config, key)))
-        )
-        items: list[Item] = []
-        targets: list[Targets] = []
+        stem = self._stem("targets", config)
+        lessons: list[Lesson] = []
         where = f"seed-{seed}"
-        while (begin := len(items)) < min(count, len(self.corpus.arms)):
+        while (begin := len(lessons)) < min(count, len(self.corpus.arms)):
             name = stem if begin == 0 else f"{stem}-from-{begin}"
             texts = self.corpus.arms[begin : self._end(where, name, begin)]
-            stretch = self.practice.explained("adapted", seed, texts, where, name, config)
-            items += stretch[0]
-            targets += stretch[1]
-        return items[:count], targets[:count]
+            lessons += self.practice.explained("adapted", seed, texts, where, name, config)
+        return lessons[:count]
+
+    def _stem(self, name: str, config: Config) -> str:
+        """Return the stem of the file of explanations that are searched for as ``config`` says."""
+        differing = [getattr(config, key) for key in SEARCH_SETTINGS if self._differs(config, key)]
+        return "-".join((name, *("-".join(value) if isinstance(value, tuple) else str(value) for value in differing)))
 
     def _differs(self, config: Config, key: str) -> bool:
         return bool(getattr(config, key) != getattr(self.config, key))

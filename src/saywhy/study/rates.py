@@ -17,7 +17,7 @@ from saywhy.study.expand import AuditRequest
 from saywhy.study.steps import StepWork, request_name
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.lexicon import Pinned
-from saywhy.training.targets import pseudo_faithful
+from saywhy.training.targets import lessons_of
 
 RATED_TEXTS = 2
 """How many texts a rate is measured on."""
@@ -60,7 +60,7 @@ def measure_rates(
     decided = corpus.calibration[: 8 * RATED_TEXTS]
     rates[f"decide {config.task}"] = seconds_of(partial(classifier.predict_examples, decided)) / len(decided)
     if style_sets:
-        search = partial(pseudo_faithful, classifier, texts, pinned, config)
+        search = partial(lessons_of, classifier, texts, pinned, config)
         rates[f"targets {config.task}"] = seconds_of(search) / len(texts)
     for style_set in style_sets:
         rates[f"train {config.task} {style_set}"] = _training_seconds(classifier, config, items, pinned, style_set)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from saywhy import pocket
 from saywhy.arms import ArmName, task_name
@@ -28,6 +28,7 @@ from saywhy.study.expand import (
     refuse_bars,
     task_settings,
     tasks_practised,
+    texts_practised,
 )
 from saywhy.study.frozen import freeze_plan, frozen_part
 from saywhy.study.journal import StudyJournal, refuse_larger, study_facts
@@ -183,25 +184,26 @@ class StudyRunner:
 
     def _train(self, arm: str, seed: int) -> None:
         """Train an arm on rows of all the tasks it practises; the arm that it goes on from is trained already."""
+        heldout: list[dict[str, Any]] = []
         if arm == "adapted":
             start, config = None, task_settings(self.plan)
             rows = [row for task in self.plan.tasks for row in self.member(task).practice.adapted_rows(seed)]
         else:
             start, recipe, name = arm_before(arm), self.recipes.get(arm, {}), ArmName.parse(arm)
             config = task_settings(self.plan, extra=recipe)
-            rows = [
-                row
-                for task in tasks_practised(self.plan, name)
-                for row in self.member(task).arm_rows(name, seed, task_settings(self.plan, task, recipe))
-            ]
-        adapter = self.models.train(arm, seed, rows, start, config)
+            rows = list[dict[str, Any]]()
+            for task in tasks_practised(self.plan, name):
+                settings = task_settings(self.plan, task, recipe)
+                rows += self.member(task).arm_rows(name, seed, settings)
+                heldout += self.member(task).heldout_rows(name, seed, settings)
+        adapter = self.models.train(arm, seed, rows, start, config, heldout)
         if self.beside and (note := self.beside.retraining_note(arm, seed, adapter)):
             say(note)
 
     def member(self, task: str) -> StudyTaskRun:
         """Return the run of a task; its folder is begun when it is first needed."""
         if task not in self._members:
-            stretch_ends = {task_settings(self.plan, task, recipe).train_rows for recipe in self.recipes.values()}
+            stretch_ends = {texts_practised(task_settings(self.plan, task, recipe)) for recipe in self.recipes.values()}
             folder, config = self.out / "tasks" / task_name(task), task_settings(self.plan, task)
             self._members[task] = StudyTaskRun(config, folder, self.models, self.requests, sorted(stretch_ends))
             self._members[task].write_texts()

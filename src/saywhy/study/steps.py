@@ -19,6 +19,7 @@ from saywhy.study.expand import (
     recipes_of_arms,
     task_settings,
     tasks_practised,
+    texts_practised,
 )
 from saywhy.study.plan import StudyPlan
 
@@ -208,7 +209,7 @@ def _audit_work(task: str, config: Config, request: AuditRequest) -> list[StepWo
 
 def _training_work(task: str, config: Config, arm: ArmName) -> list[StepWork]:
     """Return the work of a training on the texts of one task, and of its targets."""
-    texts = config.train_rows // 2 if arm.variant in (HALF, REFRESHED) else config.train_rows
+    texts = texts_practised(config) // (2 if arm.variant in (HALF, REFRESHED) else 1)
     return [
         StepWork(("train", task, "+".join(arm.styles)), texts * config.num_train_epochs),
         StepWork(("targets", task), texts if arm.kind == "faithful" else 0),

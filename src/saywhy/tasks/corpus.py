@@ -28,7 +28,7 @@ POOL_PURPOSES = {
     "arms": "to build explanations of",
 }
 """Pools of the training split that a run may need, and for what."""
-POOL_NAMES = ("calibration", "adapt", "arms", "audited", "decided", "lexicon")
+POOL_NAMES = ("calibration", "adapt", "arms", "audited", "decided", "lexicon", "heldout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Corpus:
         decided: Texts on which accuracy and agreement are measured.
         lexicon: Training texts from which associations are counted.
         set_aside: Texts that cannot be used, with the reason.
+        heldout: Training texts on which the loss of the arms is measured as they practise.
     """
 
     task: Task
@@ -54,10 +55,11 @@ class Corpus:
     decided: tuple[Example, ...]
     lexicon: tuple[Example, ...]
     set_aside: tuple[SetAside, ...]
+    heldout: tuple[Example, ...] = ()
 
     def pools(self) -> dict[str, tuple[Example, ...]]:
-        """Return all lists of texts by name."""
-        return {name: getattr(self, name) for name in POOL_NAMES}
+        """Return all lists of texts by name; that of held-out texts only where there are some."""
+        return {name: getattr(self, name) for name in POOL_NAMES if name != "heldout" or self.heldout}
 
     def fingerprint(self) -> str:
         """Return a hash of every text and label that is used: a run goes on only on the same ones."""
@@ -113,18 +115,22 @@ def assemble_corpus(config: Config) -> Corpus:
         for name, tenths in _POOL_TENTHS.items()
     }
 
-    def draw(name: str, count: int) -> tuple[Example, ...]:
+    def draw(name: str, count: int | None) -> tuple[Example, ...]:
         return tuple(nested_sample(pools[name], count, config.data_seed))
+
+    practised = nested_sample(pools["arms"], None, config.data_seed)
+    heldout, practised = practised[: config.heldout_rows], practised[config.heldout_rows :]
 
     return Corpus(
         task=task,
         calibration=draw("calibration", config.calibration_rows),
         adapt=draw("adapt", config.adapt_rows),
-        arms=draw("arms", config.train_rows),
+        arms=tuple(practised[: config.train_rows]),
         audited=tuple(audited),
         decided=tuple(decided),
         lexicon=tuple(nested_sample(training, config.lexicon_rows, config.data_seed)),
         set_aside=set_aside,
+        heldout=tuple(heldout),
     )
 
 

@@ -8,9 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saywhy.config import Config
+from saywhy.measure.readouts import word_choice, word_edits
 from saywhy.models.chat import Chat
+from saywhy.models.interface import Copy
+from saywhy.models.sequences import edited_copies, option_sequences
 from saywhy.progress import say
 from saywhy.records import SaywhyError
+from saywhy.words import candidates
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,6 +28,9 @@ class Recipe:
         lora_r: LoRA rank; 0 trains all weights.
         decision_weight: How much more a token counts in which the word is decided on than a copied one.
         label_weight: How much the label turn counts, against 1 for an explanation.
+        objective: What a step minimises (``training.objectives``).
+        tau: Temperature (nats) of the objective ``table``.
+        word_share: How much an explanation that is written out counts beside an objective over all of them.
         packing: "tree" computes the rows of a text as one tree, "none" each row by itself.
         seed: Of the row order and the LoRA initialisation.
         trainer: What else ``SFTConfig`` is told.
@@ -35,6 +42,9 @@ class Recipe:
     lora_r: int = 16
     decision_weight: float = 10.0
     label_weight: float = 1.0
+    objective: str = "word"
+    tau: float = 0.3
+    word_share: float = 0.3
     packing: str = "tree"
     seed: int = 0
     trainer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -49,14 +59,17 @@ def recipe_of(config: Config, seed: int, *, adapting: bool) -> Recipe:
         lora_r=config.lora_r,
         decision_weight=config.decision_weight,
         label_weight=1.0 if adapting else config.label_weight or 1.0,
+        objective="word" if adapting else config.objective,
+        tau=config.tau,
+        word_share=config.word_share,
         packing=config.packing,
         seed=seed,
         trainer=config.trainer,
     )
 
 
-Sequences = list[dict[str, Any]]
-"""The rows of one text: ids, the first supervised token, one weight a supervised token."""
+Encoded = list[dict[str, Any]]
+"""The rows of one text as ids: written out (``encode``), or of all that could stand there (``encode_candidates``)."""
 
 
 def encode(chat: Chat, row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
@@ -73,6 +86,8 @@ def encode(chat: Chat, row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]
     heavy, light = recipe.decision_weight, row.get("copied", 1.0)
     weights = [heavy if any(a < stop and start < b for a, b in spans) else light for start, stop in turn.spans]
     scale = (recipe.label_weight if row.get("style") == "label" else 1.0) * row.get("share", 1.0) / sum(weights)
+    if "candidates" in row:
+        scale *= recipe.word_share
     return {
         "ids": list(turn.ids),
         "start": turn.start,
@@ -80,13 +95,46 @@ def encode(chat: Chat, row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]
     }
 
 
-def samples(chat: Chat, rows: Sequence[Mapping[str, Any]], recipe: Recipe, longest: int) -> list[Sequences]:
+def encode_candidates(chat: Chat, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the candidates of an explanation's row into ids: what they share, and where and how each leaves it.
+
+    They are the explanations that the constrained readout compares (``measure.readouts``), token by token.
+
+    Returns:
+        ``style``; ``trunk``, the chat and, in a style that copies, the text behind it; and one a candidate: ``forks``,
+        where it leaves the trunk, ``tails``, its tokens from there, ``places``, which word it is at, and ``effects``.
+    """
+    prompt, (words, inserted, effects) = (
+        row["prompt"],
+        (row["candidates"][key] for key in ("words", "inserted", "effects")),
+    )
+    if row["style"] == "attribution":
+        cores = {word.key: word.core for word in candidates(row["text"])}
+        options = option_sequences(chat, word_choice(prompt, [cores[key] for key in words]))
+        trunk = options[0].ids[: options[0].start]
+        ways = [(start, ids[start:]) for ids, start in options]
+    else:
+        edits = word_edits(row["text"], list(zip(words, inserted, strict=True)))
+        trunk, copies = edited_copies(chat, Copy(prompt, row["text"], edits))
+        ways = [(fork, tail if row["style"] == "counterfactual" else tail[:1]) for fork, tail in copies]
+    places = {word: place for place, word in enumerate(dict.fromkeys(words))}
+    return {
+        "style": row["style"],
+        "trunk": list(trunk[: max(fork for fork, _ in ways) + 1]),
+        "forks": [fork for fork, _ in ways],
+        "tails": [list(tail) for _, tail in ways],
+        "places": [places[word] for word in words],
+        "effects": list(effects),
+    }
+
+
+def samples(chat: Chat, rows: Sequence[Mapping[str, Any]], recipe: Recipe, longest: int) -> list[Encoded]:
     """Return the encoded rows, those of one text together; instruction rows that do not fit are left out, and counted.
 
     Raises:
         SaywhyError: If a row is longer than the model's context: nothing is truncated silently.
     """
-    by_text: dict[str, Sequences] = {}
+    by_text: dict[str, Encoded] = {}
     dropped = 0
     for row in rows:
         encoded = encode(chat, row, recipe)
@@ -95,7 +143,11 @@ def samples(chat: Chat, rows: Sequence[Mapping[str, Any]], recipe: Recipe, longe
             continue
         if len(encoded["ids"]) > longest:
             raise SaywhyError(f"training row {row['id']}: {len(encoded['ids'])} tokens, the model takes {longest}")
-        by_text.setdefault(str(row["id"]), []).append(encoded)
+        of_text = by_text.setdefault(str(row["id"]), [])
+        if any(encoded["weights"]):
+            of_text.append(encoded)
+        if "candidates" in row:
+            of_text.append(encode_candidates(chat, row))
     if dropped:
         say(f"{dropped} instruction rows are longer than the model's context: left out")
     return list(by_text.values())

@@ -43,7 +43,13 @@ class ArmModels:
         return adapter is None or (adapter / ADAPTER_MANIFEST).is_file()
 
     def train(
-        self, arm: str, seed: int, rows: Sequence[dict[str, Any]], start: str | None, config: Config | None = None
+        self,
+        arm: str,
+        seed: int,
+        rows: Sequence[dict[str, Any]],
+        start: str | None,
+        config: Config | None = None,
+        heldout: Sequence[dict[str, Any]] = (),
     ) -> Path:
         """Train an arm on ``rows``, which are kept beside it; return its adapter.
 
@@ -53,6 +59,7 @@ class ArmModels:
             rows: Training rows.
             start: The arm whose adapter is continued; None: the model as downloaded, with the recipe of ``adapted``.
             config: The settings of the arm, if they are not those of the run.
+            heldout: Rows of other texts, on which the loss is measured and the best checkpoint chosen.
         """
         from saywhy.training.encoding import mix, recipe_of
         from saywhy.training.train import train
@@ -66,7 +73,8 @@ class ArmModels:
         spec = resolve_model(str(self.adapter(start, seed))) if start else self.spec
         self._loaded.clear()
         with progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
-            return train(spec, mixed, recipe_of(settings, seed, adapting=start is None), adapter, bar.update)
+            recipe = recipe_of(settings, seed, adapting=start is None)
+            return train(spec, mixed, recipe, adapter, bar.update, heldout=heldout)
 
     def load(self, arm: str, seed: int) -> Model:
         """Return the model of an arm, which must be trained."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from saywhy.config import Config
@@ -15,11 +17,9 @@ from saywhy.records import STYLES, Example, Prediction
 from saywhy.tasks.corpus import refuse_empty
 from saywhy.training import targets as making
 from saywhy.training.classifiers import TaskClassifiers
+from saywhy.training.effects import ordered_by
+from saywhy.training.lessons import Lesson, Targets, from_line, to_line
 from saywhy.training.rows import adapted_rows, arm_rows, rehearsal_rows
-from saywhy.training.targets import Targets
-
-ExplainedTexts = tuple[list[Item], list[Targets]]
-"""Texts with a model's predictions, and its explanations."""
 
 TOO_ALIKE = 0.6
 """From this share of equal words on, a donor's explanations are hardly those of another rule."""
@@ -36,31 +36,38 @@ class Practice:
         self.classifiers = classifiers
         self.config, self.corpus, self.folder = classifiers.config, classifiers.corpus, classifiers.folder
 
-    def arm_rows(
-        self, kind: str, seed: int, config: Config, items: Sequence[Item], faithful: Sequence[Targets]
-    ) -> list[dict[str, Any]]:
-        """Return what an arm of ``kind`` learns from ``items`` with the settings of ``config``.
+    def arm_rows(self, kind: str, seed: int, config: Config, faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
+        """Return what an arm of ``kind`` learns with the settings of ``config``.
 
         Args:
             kind: What its explanations are made of (``arms.KINDS``).
             seed: Its seed.
             config: Its settings.
-            items: Texts with the predictions of the start model.
-            faithful: Its pseudo-faithful explanations.
+            faithful: Texts with the predictions of the start model and its pseudo-faithful explanations.
         """
-        rows = arm_rows(config, self.corpus.task, items, faithful, self._targets(kind, seed, items, faithful))
+        rows = self.heldout_rows(kind, seed, config, faithful)
         if config.format_share:
             texts = len({row["id"] for row in rows})
             rows += rehearsal_rows(self.adapted_rows(seed), config.train_styles, texts, config.format_share, seed)
         return rows
 
-    def explained_by_adapted(self, seed: int) -> ExplainedTexts:
+    def heldout_rows(self, kind: str, seed: int, config: Config, faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
+        """Return the same without rehearsal: of held-out texts, on which the loss is measured."""
+        return arm_rows(config, self.corpus.task, self._lessons(kind, seed, config, faithful), faithful)
+
+    def heldout_by_adapted(self, seed: int) -> list[Lesson]:
+        """Return the held-out texts with adapted's predictions and explanations, made once."""
+        if not self.corpus.heldout:
+            return []
+        return self.explained("adapted", seed, self.corpus.heldout, f"seed-{seed}", "heldout", self.config)
+
+    def explained_by_adapted(self, seed: int) -> list[Lesson]:
         """Return the arms' texts with adapted's predictions and its pseudo-faithful explanations, made once."""
         return self.explained("adapted", seed, self.corpus.arms, f"seed-{seed}", "targets", self.config)
 
     def explained(
         self, arm: str, seed: int, examples: Sequence[Example], where: str, name: str, config: Config
-    ) -> ExplainedTexts:
+    ) -> list[Lesson]:
         """Return texts with the predictions of ``arm`` and its pseudo-faithful explanations, made once.
 
         Args:
@@ -75,9 +82,9 @@ class Practice:
 
         def explain(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
             classifier = self.classifiers.classifier(arm, seed)
-            items, targets = making.pseudo_faithful(classifier, part, pinned, config)
+            lessons = making.lessons_of(classifier, part, pinned, config)
             bar.tick(len(part))
-            return {name: [making.to_line(*pair) for pair in zip(items, targets, strict=True)]}
+            return {name: [to_line(lesson) for lesson in lessons]}
 
         if not self.folder.done(where, (name,)):
             self.classifiers.ensure_calibrated(arm, seed)
@@ -86,10 +93,10 @@ class Practice:
                 self.folder.stage_over(where, (name,), examples, self.config.chunk, explain)
         by_id = {example.id: example for example in examples}
         lines = read_lines(self.folder.path / where / f"{name}.jsonl", "id", "prediction", "picks")
-        pairs = [making.from_line(line, by_id) for line in lines]
-        rates = {style: sum(bool(targets[style].hit) for _, targets in pairs) / len(pairs) for style in STYLES}
-        self.folder.keep_json(f"{where}/{name}.json", {"n": len(pairs), "hits": rates})
-        return [item for item, _ in pairs], [targets for _, targets in pairs]
+        lessons = [from_line(line, by_id) for line in lines]
+        rates = {style: sum(bool(lesson.targets[style].hit) for lesson in lessons) / len(lessons) for style in STYLES}
+        self.folder.keep_json(f"{where}/{name}.json", {"n": len(lessons), "hits": rates})
+        return lessons
 
     def adapted_rows(self, seed: int) -> list[dict[str, Any]]:
         """Return the training rows of ``adapted``."""
@@ -107,23 +114,52 @@ class Practice:
         items = [Item(*pair) for pair in zip(self.corpus.adapt, predictions, strict=True)]
         return adapted_rows(self.config, self.corpus.task, items, self.classifiers.pinned, seed)
 
-    def _targets(self, kind: str, seed: int, items: Sequence[Item], faithful: Sequence[Targets]) -> Sequence[Targets]:
-        """Return what an arm of ``kind`` explains ``items`` with."""
-        pinned = self.classifiers.pinned
+    def _lessons(self, kind: str, seed: int, config: Config, faithful: Sequence[Lesson]) -> list[Lesson]:
+        """Return what an arm of ``kind`` learns of each text: faithful's lessons, with its own words or order of words.
+
+        A control of an objective that practises on all words gives the model's own effects to other words, so that
+        it differs in nothing else.
+        """
+        if kind == "faithful":
+            return list(faithful)
+        if config.objective == "word":
+            targets = self._targets(kind, seed, faithful)
+            return [replace(lesson, targets=of_text) for lesson, of_text in zip(faithful, targets, strict=True)]
+        lessons = []
+        for lesson, ranks in zip(faithful, self._ranks(kind, seed, faithful), strict=True):
+            assert lesson.effects, f"the effects of {lesson.item.example.id} were not measured"
+            rng = random.Random(f"{seed + 1}:{lesson.item.example.id}:effects")
+            effects = ordered_by(lesson.effects, ranks, rng)
+            lessons.append(replace(lesson, targets=effects.targets(verified=False), effects=effects))
+        return lessons
+
+    def _targets(self, kind: str, seed: int, faithful: Sequence[Lesson]) -> Sequence[Targets]:
+        """Return the words that an arm of ``kind`` explains with."""
+        items, pinned = [lesson.item for lesson in faithful], self.classifiers.pinned
         if kind == "random":
             return making.random_targets(items, pinned, seed + 1)
         if kind == "lexical":
             return making.lexical_targets(items, self.classifiers.associations, pinned, seed)
-        if kind == "transplant":
-            words = self._donated([item.example for item in items])
-            same = sum(own["attribution"].words == (word,) for own, word in zip(faithful, words, strict=True))
-            donor = self.config.donor or self.config.model
-            self.folder.note(donor={"model": donor, f"same word, seed {seed}": same})
-            say(f"the donor names the same word in {same} of {len(items)} texts{donor_doubt(same, len(items))}")
-            return making.targets_naming(items, words, pinned, seed)
-        return faithful
+        return making.targets_naming(items, self._donated(seed, faithful), pinned, seed)
 
-    def _donated(self, examples: Sequence[Example]) -> list[str]:
+    def _ranks(self, kind: str, seed: int, faithful: Sequence[Lesson]) -> list[Mapping[str, float]]:
+        """Return by what an arm of ``kind`` ranks the words of each text; those without a rank come last, at random."""
+        if kind == "lexical":
+            associations = self.classifiers.associations
+            return [associations.get(lesson.item.prediction.label, {}) for lesson in faithful]
+        if kind == "transplant":
+            return [{word: 1.0} for word in self._donated(seed, faithful)]
+        return [{} for _ in faithful]
+
+    def _donated(self, seed: int, faithful: Sequence[Lesson]) -> list[str]:
+        """Return the words that the donor would name, and say how often they are the model's own."""
+        words = self._donor_words([lesson.item.example for lesson in faithful])
+        same = sum(lesson.targets["attribution"].words == (word,) for lesson, word in zip(faithful, words, strict=True))
+        self.folder.note(donor={"model": self.config.donor or self.config.model, f"same word, seed {seed}": same})
+        say(f"the donor names the same word in {same} of {len(words)} texts{donor_doubt(same, len(words))}")
+        return words
+
+    def _donor_words(self, examples: Sequence[Example]) -> list[str]:
         """Return the words that the donor (the model as downloaded unless another is set) would name, computed once."""
         where, texts = f"seed-{self.config.seeds[0]}", self.corpus.arms
 

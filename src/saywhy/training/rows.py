@@ -6,9 +6,10 @@ label of ``anchor_rows`` for as good as the others.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from saywhy.config import Config
@@ -18,7 +19,8 @@ from saywhy.protocol import prompts
 from saywhy.records import STYLES, Example, SaywhyError, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
-from saywhy.training.targets import Target, Targets, as_answered, random_targets
+from saywhy.training.lessons import Lesson, Target, Targets
+from saywhy.training.targets import as_answered, random_targets
 from saywhy.words import REDACTED_MARK, candidates, match_case, occurrences, replace_words, take_out
 
 NOTHING_FLIPS = "no training text has a word that flips the answer: verified=false, or more train_rows"
@@ -48,19 +50,38 @@ LEAST_SHARE = 0.01
 """A label less likely than this gets no row of its own: it would teach nothing."""
 
 
-def anchor_rows(task: Task, items: Sequence[Item]) -> list[dict[str, Any]]:
-    """Return the label turn of each text once a label, with the ``share`` that the model gives it.
+def anchor_rows(task: Task, items: Sequence[Item], weight: float = 1.0) -> list[dict[str, Any]]:
+    """Return the label turn of each text once a label, with the ``share`` that the model gives it, times ``weight``.
 
     The cross-entropy to one's own probabilities is the KL divergence but for a constant: it is least where the margins
     stay as they are, while a single label would drive them apart. The probabilities are the calibrated ones: they
     differ from the raw ones by the same constants in every text, which calibration takes out again.
     """
+    return [row for item in items for row in _rows_of_labels(task, item.example, item.prediction.scores, weight)]
+
+
+def edited_anchor_rows(task: Task, lessons: Sequence[Lesson], weight: float) -> list[dict[str, Any]]:
+    """Return the same of the edited texts of each lesson: what a text says without a word stays, too.
+
+    A model that learns to name words learns by the way that a text with ``[REDACTED]`` is one whose answer has changed
+    (issue 18): it becomes brittle, and its own tables flatter it.
+    """
     return [
-        {**decided_label_row(task, item.example, label), "share": round(share, 4)}
-        for item in items
-        for label, score in item.prediction.scores.items()
-        if (share := math.exp(score)) >= LEAST_SHARE
+        row
+        for lesson in lessons
+        for edited in lesson.edited
+        for row in _rows_of_labels(
+            task, dataclasses.replace(lesson.item.example, text=edited.text), edited.scores, weight
+        )
     ]
+
+
+def _rows_of_labels(
+    task: Task, example: Example, scores: Mapping[str, float], weight: float
+) -> Iterator[dict[str, Any]]:
+    for label, score in scores.items():
+        if (share := math.exp(score)) >= LEAST_SHARE:
+            yield {**decided_label_row(task, example, label), "share": round(weight * share, 4)}
 
 
 def explanation_row(task: Task, item: Item, style: StyleName, setting: Setting, target: Target) -> dict[str, Any]:
@@ -78,6 +99,16 @@ def explanation_row(task: Task, item: Item, style: StyleName, setting: Setting, 
         "completion": [{"role": "assistant", "content": content}],
         "decision": spans,
     }
+
+
+def with_candidates(row: dict[str, Any], lesson: Lesson) -> dict[str, Any]:
+    """Return an explanation's row with the effect of every explanation that could stand there; others as they are."""
+    if row["style"] not in STYLES or lesson.effects is None:
+        return row
+    effects = lesson.effects.of(row["style"])
+    values = [round(value, 4) for value in effects.values]
+    candidates_of_row = {"words": list(effects.words), "inserted": list(effects.inserted), "effects": values}
+    return {**row, "text": lesson.item.example.text, "candidates": candidates_of_row}
 
 
 def completion(text: str, style: StyleName, target: Target) -> tuple[str, list[list[int]]]:
@@ -162,29 +193,35 @@ def text_rows(
     return rows
 
 
-def arm_rows(
-    config: Config, task: Task, items: Sequence[Item], faithful: Sequence[Targets], targets: Sequence[Targets]
-) -> list[dict[str, Any]]:
+def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
     """Return the training rows of an arm.
 
     Args:
         config: The settings of the arm.
         task: The task.
-        items: Texts with the predictions of the start model.
-        faithful: Its pseudo-faithful explanations, which decide which texts are kept (``verified``).
-        targets: What the arm explains with.
+        lessons: What the arm learns of each text.
+        faithful: The same of the arm ``faithful``, whose hits decide which texts are kept (``verified``).
 
     Raises:
         SaywhyError: If no text is kept.
     """
-    kept = [i for i, of_text in enumerate(faithful) if of_text["attribution"].hit or not config.verified]
-    if not kept:
+    lessons = [
+        lesson
+        for lesson, of_faithful in zip(lessons, faithful, strict=True)
+        if of_faithful.targets["attribution"].hit or not config.verified
+    ]
+    if not lessons:
         raise SaywhyError(NOTHING_FLIPS)
-    items, targets = [items[i] for i in kept], [targets[i] for i in kept]
-    anchored = config.label_turn == "probabilities"
-    labels = [item.prediction.label for item in items] if config.label_weight and not anchored else None
+    items, targets = [lesson.item for lesson in lessons], [lesson.targets for lesson in lessons]
+    keeps_probabilities = config.anchor > 0 or config.label_turn == "probabilities"
+    labels = [item.prediction.label for item in items] if config.label_weight and not keeps_probabilities else None
     rows = text_rows(task, items, targets, config.train_styles, labels=labels)
-    if config.label_weight and anchored:
+    if config.objective != "word":
+        by_id = {lesson.item.example.id: lesson for lesson in lessons}
+        rows = [with_candidates(row, by_id[row["id"]]) for row in rows]
+    if config.anchor:
+        rows += anchor_rows(task, items, config.anchor) + edited_anchor_rows(task, lessons, config.anchor)
+    elif config.label_weight and keeps_probabilities:
         rows += anchor_rows(task, items)
     if config.stay_weight:
         rows += stay_rows(task, items, targets, config.train_styles, config.stay_weight)

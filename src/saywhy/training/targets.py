@@ -1,15 +1,13 @@
 """Pseudo-faithful explanations and their controls: which word an arm explains with (docs/definitions.md).
 
-A ``Target`` is what an explanation of one text in one style is made of; which word is the whole difference between the
-arms.
+Which word an explanation is made of is the whole difference between the arms.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from saywhy.attribution import METHODS, MethodOptions
 from saywhy.attribution.occlusion import occlusion_scores
@@ -18,60 +16,39 @@ from saywhy.measure import readouts
 from saywhy.measure.edits import Item, items_of, leave_one_out_tables, log_odds_drop, recheck
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Copy, Edit, Gap
-from saywhy.records import STYLES, TRAINING_OPERATOR, Example, Prediction, Record, StyleName, Table, WordScores, is_hit
+from saywhy.records import STYLES, TRAINING_OPERATOR, Example, Prediction, StyleName, Table, WordScores, is_hit
 from saywhy.tasks.lexicon import Associations, Pinned, most_associated
+from saywhy.training.effects import POSITIONS, measured_lessons
+from saywhy.training.lessons import Lesson, Target
 from saywhy.words import candidates, fold, free_word_budget, match_case, replace_words
 
-POSITIONS = 3
-"""A counterfactual is searched at the words whose removal matters most, so many of them."""
 
+def lessons_of(classifier: Classifier, examples: Sequence[Example], pinned: Pinned, config: Config) -> list[Lesson]:
+    """Return the model's answers to some texts and the one-word explanations that are likely to be faithful.
 
-@dataclass(frozen=True, slots=True)
-class Target(Record):
-    """What an explanation of one text is made of.
-
-    Attributes:
-        words: The words named, taken out or replaced (folded cores).
-        inserted: What is put in for each of them (counterfactual), else empty.
-        hit: Whether its recheck hit; None where nobody looked (controls).
+    Where the settings practise or anchor more than one word a text, also the effect of every explanation.
     """
-
-    words: tuple[str, ...]
-    inserted: tuple[str, ...] = ()
-    hit: bool | None = None
-
-
-Targets = Mapping[StyleName, Target]
-"""One target a style."""
-
-
-def to_line(item: Item, targets: Targets) -> dict[str, Any]:
-    """Return one line of ``targets.jsonl``."""
-    return {
-        "id": item.example.id,
-        "prediction": item.prediction.to_dict(),
-        "picks": {style: target.to_dict() for style, target in targets.items()},
-    }
+    if not config.whole_tables:
+        return _searched(classifier, items_of(classifier, examples), pinned, config)
+    lessons = measured_lessons(classifier, examples, pinned, config.target_operators, config.data_seed)
+    if config.objective != "word":
+        return lessons
+    searched = _searched(classifier, [lesson.item for lesson in lessons], pinned, config)
+    return [
+        dataclasses.replace(measured, targets=lesson.targets)
+        for measured, lesson in zip(lessons, searched, strict=True)
+    ]
 
 
-def from_line(line: Mapping[str, Any], examples: Mapping[str, Example]) -> tuple[Item, Targets]:
-    """Read a line of ``targets.jsonl``; ``examples`` are the texts by id."""
-    item = Item(examples[line["id"]], Prediction.from_dict(line["prediction"]))
-    return item, {style: Target.from_dict(target) for style, target in line["picks"].items()}
-
-
-def pseudo_faithful(
-    classifier: Classifier, examples: Sequence[Example], pinned: Pinned, config: Config
-) -> tuple[list[Item], list[Targets]]:
-    """Return the model's answers to some texts and the one-word explanations that are likely to be faithful."""
-    items = items_of(classifier, examples)
+def _searched(classifier: Classifier, items: Sequence[Item], pinned: Pinned, config: Config) -> list[Lesson]:
     leave_one_out = leave_one_out_tables(classifier, items, TRAINING_OPERATOR)
     if config.target_method == "occlusion":
         scores = occlusion_scores(leave_one_out)
     else:
         options = MethodOptions(TRAINING_OPERATOR, config.steps, config.samples, config.seeds[0])
         scores = METHODS[config.target_method](classifier, items, options)
-    return items, list(faithful_targets(classifier, items, leave_one_out, scores, pinned, infill=config.infill_words))
+    targets = faithful_targets(classifier, items, leave_one_out, scores, pinned, infill=config.infill_words)
+    return [Lesson(*pair) for pair in zip(items, targets, strict=True)]
 
 
 def deciding_words(classifier: Classifier, examples: Sequence[Example]) -> list[str]:

@@ -24,7 +24,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
-from transformers import PreTrainedModel, TrainerCallback
+from transformers import EarlyStoppingCallback, PreTrainedModel, TrainerCallback
 from trl import SFTConfig
 
 from saywhy.folders.store import readable_save_errors, write_json
@@ -36,9 +36,14 @@ from saywhy.models.spec import ADAPTER_MANIFEST, ModelSpec, base_weights_fingerp
 from saywhy.models.weights import load_base, with_adapter
 from saywhy.processes import is_first_process
 from saywhy.records import SaywhyError
-from saywhy.training.encoding import Recipe, samples
-from saywhy.training.objectives import Objective, word_loss
+from saywhy.training.encoding import Encoded, Recipe, samples
+from saywhy.training.objectives import Objective, objective_of
 from saywhy.training.trainer import TreeTrainer, accept_batches, readable_peer_errors
+
+EVALUATIONS = 10
+"""So often the loss of held-out texts is measured in a training."""
+PATIENCE = 3
+"""So many measurements in a row may show no lower loss before training ends."""
 
 
 class _Ticker(TrainerCallback):
@@ -58,7 +63,8 @@ def train(
     recipe: Recipe,
     folder: Path,
     tell: Callable[[int, int], None] | None = None,
-    objective: Objective = word_loss,
+    objective: Objective | None = None,
+    heldout: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Train on ``rows`` from ``spec`` (an adapter is continued) and save what ships into ``folder``.
 
@@ -69,7 +75,9 @@ def train(
         folder: Output: a PEFT adapter, or a whole model if ``recipe.lora_r`` is 0. A killed training goes on from
             the last checkpoint in ``folder``/checkpoints.
         tell: Called with (steps done, steps in all).
-        objective: What a step minimises.
+        objective: What a step minimises; None: what the recipe names.
+        heldout: Rows of other texts. Their loss is measured ``EVALUATIONS`` times; training ends when it falls no more,
+            and what ships is the checkpoint of least loss.
 
     Returns:
         The folder.
@@ -77,21 +85,13 @@ def train(
     base, tokenizer = load_base(spec)
     torch.manual_seed(recipe.seed)
     forward = Forward(base, spec.name, ("rows",) if recipe.packing == "none" else FORWARD_WAYS)
-    model = _trainable(base, spec, recipe)
-    texts = samples(Chat(tokenizer, spec.name), rows, recipe, forward.context)
-    work = folder / "checkpoints"
-    steps = -(-len(texts) // recipe.per_device_train_batch_size) * recipe.num_train_epochs
-    trainer = TreeTrainer(
-        model=model,
-        args=_arguments(recipe, work, steps),
-        train_dataset=Dataset.from_list([{"text": json.dumps(rows_of_text)} for rows_of_text in texts]),
-        data_collator=lambda batch: {"texts": [json.loads(line["text"]) for line in batch]},
-        processing_class=tokenizer,
-        callbacks=[_Ticker(tell)] if tell else None,
-    )
-    trainer.at_once = recipe.per_device_train_batch_size
-    accept_batches(trainer.model, forward, objective)
-    _quietly(trainer)
+    chat, work = Chat(tokenizer, spec.name), folder / "checkpoints"
+    texts = samples(chat, rows, recipe, forward.context)
+    heldout_texts = samples(chat, heldout, recipe, forward.context) if heldout else []
+    trainer = _trainer(_trainable(base, spec, recipe), tokenizer, texts, heldout_texts, recipe, work)
+    if tell:
+        trainer.add_callback(_Ticker(tell))
+    accept_batches(trainer.model, forward, objective or objective_of(recipe))
     with exact_products(), warnings.catch_warnings(), readable_peer_errors():
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=_last_checkpoint(work))
@@ -102,6 +102,28 @@ def train(
     if is_first_process():
         shutil.rmtree(work, ignore_errors=True)  # what ships is the adapter; the checkpoints were for a killed training
     return folder
+
+
+def _trainer(
+    model: Any, tokenizer: Any, texts: Sequence[Encoded], heldout: Sequence[Encoded], recipe: Recipe, work: Path
+) -> TreeTrainer:
+    steps = -(-len(texts) // recipe.per_device_train_batch_size) * recipe.num_train_epochs
+    trainer = TreeTrainer(
+        model=model,
+        args=_arguments(recipe, work, steps, evaluated=bool(heldout)),
+        train_dataset=_dataset(texts),
+        eval_dataset=_dataset(heldout) if heldout else None,
+        data_collator=lambda batch: {"texts": [json.loads(line["text"]) for line in batch]},
+        processing_class=tokenizer,
+        callbacks=[EarlyStoppingCallback(PATIENCE)] if heldout else None,
+    )
+    trainer.at_once = recipe.per_device_train_batch_size
+    _quietly(trainer)
+    return trainer
+
+
+def _dataset(texts: Sequence[Encoded]) -> Dataset:
+    return Dataset.from_list([{"text": json.dumps(rows_of_text)} for rows_of_text in texts])
 
 
 def _quietly(trainer: TreeTrainer) -> None:
@@ -162,7 +184,7 @@ def refuse_trainer(trainer: Mapping[str, Any]) -> None:
         raise SaywhyError(f"trainer: SFTConfig does not take {dict(trainer)}: {error_line(error)}") from error
 
 
-def _arguments(recipe: Recipe, work: Path, steps: int) -> SFTConfig:
+def _arguments(recipe: Recipe, work: Path, steps: int, *, evaluated: bool = False) -> SFTConfig:
     own = {
         "output_dir": str(work),
         "per_device_train_batch_size": recipe.per_device_train_batch_size,
@@ -189,7 +211,18 @@ def _arguments(recipe: Recipe, work: Path, steps: int) -> SFTConfig:
         "save_steps": max(1, -(-steps // 4)),
         "save_total_limit": 1,
     }
-    return SFTConfig(**{**usual, **recipe.trainer, **own})
+    every = max(1, steps // EVALUATIONS)
+    evaluating = {
+        "eval_strategy": "steps",
+        "eval_steps": every,
+        "per_device_eval_batch_size": recipe.per_device_train_batch_size,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+    }
+    return SFTConfig(**{**usual, **recipe.trainer, **own, **(evaluating if evaluated else {})})
 
 
 def _save(trainer: TreeTrainer, tokenizer: Any, spec: ModelSpec, folder: Path, recipe: Recipe) -> None:
@@ -203,7 +236,10 @@ def _save(trainer: TreeTrainer, tokenizer: Any, spec: ModelSpec, folder: Path, r
         settings = json.loads(config.read_text("utf-8"))
         settings["base_model_name_or_path"] = spec.public_id
         config.write_text(json.dumps(settings, indent=2, sort_keys=True), "utf-8")
-    write_json(folder / "losses.json", [entry for entry in trainer.state.log_history if "loss" in entry])
+    history = trainer.state.log_history
+    write_json(folder / "losses.json", [entry for entry in history if "loss" in entry])
+    if any("eval_loss" in entry for entry in history):
+        write_json(folder / "heldout.json", [entry for entry in history if "eval_loss" in entry])
     about = {
         "base": {"id": spec.public_id, "fingerprint": base_weights_fingerprint(spec), "note": spec.note},
         "recipe": dataclasses.asdict(recipe),

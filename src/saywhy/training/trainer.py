@@ -21,7 +21,7 @@ from saywhy.models.memory import is_out_of_memory
 from saywhy.processes import process_rank, world_size
 from saywhy.progress import say
 from saywhy.records import SaywhyError
-from saywhy.training.encoding import Sequences
+from saywhy.training.encoding import Encoded
 from saywhy.training.objectives import Objective
 
 
@@ -34,7 +34,7 @@ class Batch:
         rows: How many rows their step has, with those of its other parts and processes.
     """
 
-    texts: Sequence[Sequences]
+    texts: Sequence[Encoded]
     rows: int
 
 
@@ -99,6 +99,15 @@ class TreeTrainer(SFTTrainer):
     ) -> Any:
         """Return the weighted completion-only loss of a batch of texts, computed by the wrapped model."""
         return model(batch=inputs["batch"])
+
+    def prediction_step(
+        self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: Any = None
+    ) -> tuple[torch.Tensor, None, None]:
+        """Return the loss of held-out texts: the mean over their rows."""
+        texts = inputs["texts"]
+        with torch.no_grad():
+            loss = model(batch=Batch(texts, sum(map(len, texts))))
+        return loss.detach() / world_size(), None, None
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of whole batches: every process gets all texts of a step and takes its share.
