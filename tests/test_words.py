@@ -5,10 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saywhy.words import (
+    CANDIDATES_RULE,
     REDACTED_MARK,
     candidates,
+    candidates_rule,
     fold,
     free_word_budget,
+    is_bare_punctuation,
     match_case,
     occurrences,
     replace_words,
@@ -16,6 +19,24 @@ from saywhy.words import (
 )
 
 TEXTS = st.text(st.sampled_from("aB1\u00e9\u2019'\"\u201c!?:(@#&;., \n\t$-") | st.characters(), max_size=40)
+BARE_RUNS = """
+. , ; : - -- --- ... .. ' '' " `` ` ( ) [ ] () / \\ | || _ ____ ~ ^ * > << --> //
+". ", "), ). ...\\ //-- (...) :- :: \\/ \u2026 \u2013 \u2014 \u2022 [\u2026]
+\u3002 \u3001 \uff0c \uff0e \u300c \u300d \u00ab \u00bb \u060c \u061b \u06d4 \u0964 \u201e \u201d
+\uff08 \u30fb \u00b4 \u00a8 &quot; &#39; &#8230; &nbsp; &mdash; &lt; \u200b \ufeff \ufe0f
+"""
+MEANT_RUNS = """
+! ? !! ?! !!! ?. !). (?!) ?!" \u203d \u00bf \u00a1 \uff01 \uff1f \u061f \u203c \u2047
+:) :( :-) :-( ;) ;-) :/ :-/ :| :] :[ :* :\\ :'( :') :,( =) =( =] =/ >:( (: ): (; )': (-: :)) ;)) :*(... :-):-)
+<3 :D =D XD :P T_T ^^ ^_^ -_- -.- *_* *-* ;_; >_< >.< >_> ._. @.@
+\uff3e\uff3e (\u30fb_\u30fb) (\u00b4\u30fb\u03c9\u30fb)
+\u2665 \u266b \u2605\u2605\u2605 \u263a \u2639\ufe0f \U0001f600 \U0001f44d\U0001f3fd \u2764\ufe0f \u00a9 ** ****
+& &amp; && @ # % $ $$ + = \u20ac \u00b0 \uff06 <#>
+"""
+EXPLAINABLE = TEXTS.filter(candidates)
+BARE = st.text("., ;:-\u2014\u2026()[]\"'`\u3002\u00ab\u060c\u200b", max_size=12).filter(
+    lambda text: all(is_bare_punctuation(word.key) for word in occurrences(text))
+)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +84,53 @@ def test_candidates_are_the_distinct_words_in_order():
     assert [word.core for word in found] == ["Great", "day", "don't", ":("]
 
 
+@pytest.mark.parametrize("run", BARE_RUNS.split())
+def test_bare_punctuation_is_no_candidate(run):
+    assert [word.core for word in candidates(f"so {run} good")] == ["so", "good"]
+    assert [word.core for word in occurrences(f"so {run} good")] == ["so", run, "good"]
+    assert candidates(f"so {run} good", rule=1) == occurrences(f"so {run} good")
+
+
+@pytest.mark.parametrize("run", MEANT_RUNS.split())
+def test_emoticons_and_signs_with_a_meaning_of_their_own_are_candidates(run):
+    words = candidates(f"so {run} good")
+    assert [word.run for word in words] == ["so", run, "good"]
+    assert words == candidates(f"so {run} good", rule=1)
+
+
+@given(TEXTS)
+def test_candidates_are_words_of_the_text_and_all_of_them_but_for_bare_punctuation(text):
+    words, all_words = candidates(text), occurrences(text)
+    assert set(words) <= set(all_words)
+    assert len({word.key for word in words}) == len(words)
+    left = {word.key for word in all_words} - {word.key for word in words}
+    assert not any(char.isalnum() for key in left for char in key)
+    assert [word for word in candidates(text, rule=1) if word.key not in left] == words
+
+
+@given(st.lists(st.from_regex(r"[a-z\u00e9\u03c9]{1,8}[.,!?]?", fullmatch=True), max_size=12))
+def test_a_text_of_words_only_has_the_candidates_that_it_always_had(words):
+    text = " ".join(words)
+    assert candidates(text) == candidates(text, rule=1)
+
+
+@given(st.lists(st.sampled_from(["so", "good", ":(", "!", "&"]), min_size=1, max_size=6), BARE, BARE)
+def test_bare_punctuation_between_words_changes_neither_candidates_nor_budget(words, mark, other):
+    plain, punctuated = " ".join(words), f" {mark} ".join(words) + f" {other}"
+    assert [word.key for word in candidates(punctuated)] == [word.key for word in candidates(plain)]
+    assert free_word_budget(punctuated) == free_word_budget(plain)
+
+
+@given(BARE)
+def test_a_text_of_nothing_but_punctuation_has_no_candidates(text):
+    assert candidates(text) == []
+
+
+def test_a_folder_without_an_entry_was_made_by_the_first_rule():
+    assert candidates_rule({}) == 1
+    assert candidates_rule({"candidates_rule": CANDIDATES_RULE}) == CANDIDATES_RULE
+
+
 @pytest.mark.parametrize(
     ("text", "key", "stand_in", "edited"),
     [
@@ -82,7 +150,7 @@ def test_taking_a_word_out(text, key, stand_in, edited):
     assert take_out(text, {key}, stand_in) == edited
 
 
-@given(TEXTS.filter(str.strip), st.sampled_from([REDACTED_MARK, "zzz"]), st.data())
+@given(EXPLAINABLE, st.sampled_from([REDACTED_MARK, "zzz"]), st.data())
 def test_taking_out_leaves_all_other_words_and_all_edges(text, stand_in, data):
     keys = {word.key for word in data.draw(st.lists(st.sampled_from(candidates(text)), min_size=1))}
     if fold(stand_in) in keys:
@@ -93,7 +161,7 @@ def test_taking_out_leaves_all_other_words_and_all_edges(text, stand_in, data):
     assert edited != text
 
 
-@given(TEXTS.filter(str.strip), st.data())
+@given(EXPLAINABLE, st.data())
 def test_deleting_keeps_the_other_runs(text, data):
     word = data.draw(st.sampled_from(candidates(text)))
     left = [w.lead + w.trail if w.key == word.key else w.run for w in occurrences(text)]

@@ -4,6 +4,8 @@
 ['Great', 'great', ':(', 'pal']
 >>> take_out("Great, great! :( @pal", {"great"})
 '[REDACTED], [REDACTED]! :( @pal'
+>>> [w.core for w in candidates("so , so good . :)")]
+['so', 'good', ':)']
 """
 
 from __future__ import annotations
@@ -13,9 +15,15 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 REDACTED_MARK = "[REDACTED]"
 """What stands for a word that was taken out by the ``redact`` operator."""
+
+CANDIDATES_RULE = 2
+"""Which words are candidates: 1, every distinct word; 2, bare punctuation is none. ``run.json`` and ``study.json`` note
+it; one without an entry was made by rule 1."""
 
 _RUN = re.compile(r"\S+")
 # AG News has lost the ampersand of many entities: "company #39;s", "AT amp;T".
@@ -24,6 +32,18 @@ _BARE_ENTITY = re.compile(rf"{_BARE}|(?<=\w)#39;")
 _ENTITY = re.compile(rf"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);|{_BARE}|(?<=\w)#39;")
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u0060\u00b4", "'''''")
 _QUOTE_MARKS = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb", '"""""')
+
+_READ_ALOUD = frozenset("&@#%\u2030\u00a7\u00b6")  # punctuation to Unicode, but "and", "at", "number" to readers
+_STROKES = frozenset("|~<>")  # symbols to Unicode, but rules, arrows and brackets in texts
+_MARK_CATEGORIES = frozenset(("Sk", "Cc", "Cf", "Mn"))  # `^ and the like, and what is not seen by itself
+_EXPRESSIVE_NAMES = ("QUESTION MARK", "EXCLAMATION MARK", "INTERROBANG")
+_EMOTICON = re.compile(
+    r"""[:;][-~^'",*]{0,2}[()\[\]{}|/\\*<>]"""  # :) ;-( :'( :/
+    r"""|\A[()\[\]{}]+[-~^'",*]{0,2}[:;]+\Z"""  # (: )-: read from the right; within a run, a bracket and a colon
+    r"|([-^;*\u30fb\u2022])(?!\1)([._-])\2*\1"  # -_- ^.^ ;_; eyes and a mouth
+    r"|[<>][._]+[<>]|\._+\."  # >_< >.> ._.
+    r"|\^\^|\*\\?\*"  # ^^, and stars, which rate or mask a word
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +115,43 @@ def occurrences(text: str) -> list[Word]:
     return words
 
 
-def candidates(text: str) -> list[Word]:
-    """Return the first occurrence of each distinct word of ``text``, in order."""
+def candidates(text: str, rule: int = CANDIDATES_RULE) -> list[Word]:
+    """Return the first occurrence of each distinct word of ``text`` that an explanation may name, in order.
+
+    Args:
+        text: The text.
+        rule: ``CANDIDATES_RULE``, or the one of a folder that is older (``candidates_rule``).
+    """
     first_by_key: dict[str, Word] = {}
     for word in occurrences(text):
         first_by_key.setdefault(word.key, word)
-    return list(first_by_key.values())
+    return [word for key, word in first_by_key.items() if rule == 1 or not is_bare_punctuation(key)]
+
+
+def candidates_rule(manifest: Mapping[str, Any]) -> int:
+    """Return the rule for candidates of a folder whose ``run.json`` or ``study.json`` is ``manifest``."""
+    return int(manifest.get("candidates_rule", 1))
+
+
+@lru_cache(maxsize=100_000)
+def is_bare_punctuation(key: str) -> bool:
+    """Whether a word is nothing but punctuation, and so no candidate (docs/definitions.md, *Word*).
+
+    >>> [key for key in (".", "``", "(", "!", ":(", "&", "$", "ok") if is_bare_punctuation(key)]
+    ['.', '``', '(']
+    """
+    if any(char.isalnum() for char in key):
+        return False
+    marks = unicodedata.normalize("NFKC", key)  # full-width marks are those of half the width
+    return all(_is_mark(char) for char in marks) and not _EMOTICON.search(marks)
+
+
+def _is_mark(char: str) -> bool:
+    """Whether a character is a mark without a meaning of its own, unlike those that are read aloud, ask or exclaim."""
+    if char in _READ_ALOUD or any(name in unicodedata.name(char, "") for name in _EXPRESSIVE_NAMES):
+        return False
+    category = unicodedata.category(char)
+    return category[0] in "PZ" or category in _MARK_CATEGORIES or char in _STROKES
 
 
 def replace_words(text: str, by_key: Mapping[str, str]) -> str:
@@ -149,5 +200,5 @@ def match_case(new: str, old: str) -> str:
 
 
 def free_word_budget(text: str) -> int:
-    """Return how many distinct words a *free* explanation may take: max(2, 30 %)."""
+    """Return how many candidates a *free* explanation may take: max(2, 30 %)."""
     return max(2, int(0.3 * len(candidates(text))))

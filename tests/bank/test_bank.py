@@ -156,6 +156,27 @@ def test_what_was_put_in_stays_if_it_is_pinned_and_is_hashed_if_not():
     assert mask.hashed("sunny") != Mask.of("another day", frozenset()).hashed("sunny")
 
 
+@pytest.mark.parametrize(
+    ("rule", "words"), [(None, ("so", ".", "great", "it", "is")), (2, ("so", "great", "it", "is"))]
+)
+def test_a_run_is_read_and_released_by_the_rule_for_candidates_that_made_it(tmp_path, rule, words):
+    folder = write_run(tmp_path / "run", arms=("base",), n=3, seeds=(0,))
+    manifest = json.loads((folder / "run.json").read_text("utf-8"))
+    write_json(folder / "run.json", manifest | ({"candidates_rule": rule} if rule else {}))
+    texts = [{**line, "text": "so . great . it is ."} for line in read_lines(folder / "texts.jsonl")]
+    write_lines(folder / "texts.jsonl", texts)
+    arm = folder / "seed-0/base"
+    rows = read_lines(arm / "rows.jsonl")
+    write_lines(arm / "rows.jsonl", [row | ({"words": ["great"]} if row["words"] else {}) for row in rows])
+    (arm / "tables.jsonl").unlink()
+    whole, bare = load_run(folder), load_run(release_bank(folder, tmp_path / "bank"))
+    assert set(whole.words.values()) == {words}
+    assert set(bare.words.values()) == {tuple(f"#{at}" for at in range(len(words)))}
+    assert {row.words for row in bare.rows if row.valid} == {(f"#{words.index('great')}",)}
+    sheets = [bias_sheet(summarise(run)) for run in (whole, bare)]
+    assert [row[:5] for row in sheets[0].rows] == [row[:5] for row in sheets[1].rows]
+
+
 def test_the_same_folder_gives_the_same_bytes_and_a_bank_is_replaced(toy, released, tmp_path):
     again = release_bank(toy, tmp_path / "bank")
     first = {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}

@@ -143,6 +143,23 @@ def test_a_run_that_lacks_a_later_setting_had_its_default(monkeypatch, tmp_path,
         attribute_texts(config, folder)
 
 
+def test_words_that_are_no_candidates_are_neither_scored_nor_shaded(tiny_folder, tmp_path):
+    texts = [{"text": f"a {mood} day , at number {at} .", "label": label} for at, (mood, label) in enumerate(
+        [("sunny", "positive"), ("awful", "negative")] * 20)]  # fmt: skip
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps(text) + "\n" for text in texts), "utf-8")
+    methods = "methods=occlusion,gradient_x_input,random"
+    folder = attribute_texts(
+        parse([f"model={tiny_folder}", methods, *SMALL, f"data={tmp_path / 'texts.jsonl'}"]), tmp_path / "run"
+    )
+    for name in ("occlusion", "gradient_x_input", "random"):
+        for line in read_lines(folder / "attribution" / f"{name}.jsonl"):
+            assert len(line["words"]) == len(line["scores"]) == 6
+            assert not {",", "."} & {*line["words"]}
+    assert [(piece.text, piece.score) for piece in shaded_pieces("so , so .", WordScores(("so",), (1.0,), "m"))] == [
+        ("so", 1.0), (" , ", None), ("so", 1.0), (" .", None),
+    ]  # fmt: skip
+
+
 def test_agreement_by_hand():
     found = made(
         {

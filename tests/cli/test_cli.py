@@ -8,6 +8,7 @@ import pytest
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import write_lines
 from saywhy.progress import speak_plainly
+from saywhy.words import CANDIDATES_RULE
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,7 @@ from saywhy.progress import speak_plainly
         (("audit", "robustness=paraphrase"), "did you mean 'paraphrases'"),
         (("report", "nowhere"), "nowhere"),
         (("explain", "hello"), "fewer than two words"),
+        (("explain", "hello , ..."), "fewer than two words"),
         (("explain", "Two dogs sleep.", "task=snli"), "premise=..."),
     ],
 )
@@ -38,7 +40,7 @@ def test_bad_input_is_one_line_and_exit_code_2(words, told, call, tiny_folder, m
 
 def test_a_run_folder_of_another_configuration_shows_the_difference(call, tiny_folder, tmp_path):
     out = tmp_path / "run"
-    RunFolder(out, {"rows": 5, "model": str(tiny_folder)}, {})
+    RunFolder(out, {"rows": 5, "model": str(tiny_folder)}, {"candidates_rule": CANDIDATES_RULE})
     said = call("run", f"model={tiny_folder}", "rows=7", f"out={out}")
     assert said.code == 2
     assert "rows: 5 -> 7" in said.problem

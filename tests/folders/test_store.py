@@ -77,6 +77,19 @@ def test_other_settings_prompts_or_weights_are_refused_with_the_difference(tmp_p
             RunFolder(tmp_path / "run", config, other)
 
 
+def test_a_run_with_other_candidates_is_refused_and_stays_as_it_is(tmp_path):
+    RunFolder(tmp_path / "run", {"rows": 4}, {})  # of a version that did not note the rule
+    before = (tmp_path / "run/run.json").read_bytes()
+    told = (
+        "run was begun with candidates of rule 1, this saywhy goes on by rule 2 .*'saywhy report' reads it.*out=FOLDER"
+    )
+    with pytest.raises(SaywhyError, match=told):
+        RunFolder(tmp_path / "run", {"rows": 4}, {"candidates_rule": 2})
+    assert (tmp_path / "run/run.json").read_bytes() == before
+    RunFolder(tmp_path / "new", {"rows": 4}, {"candidates_rule": 2})
+    RunFolder(tmp_path / "new", {"rows": 4}, {"candidates_rule": 2})
+
+
 def test_a_damaged_manifest_and_another_schema_are_said(tmp_path):
     RunFolder(tmp_path / "run", {}, {})
     (tmp_path / "run/run.json").write_text('{"schema": ')

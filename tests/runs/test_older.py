@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from saywhy.folders.store import read_lines
+from saywhy.folders.store import read_json, read_lines, write_json
 from saywhy.records import SaywhyError
 from saywhy.report import write_report
 from saywhy.runs.run import Run
 from saywhy.settings import parse
+from saywhy.words import CANDIDATES_RULE
 
 OLDER = Path(__file__).parent / "older"
 """A tiny model, its run as that version left it half-way through the last audit, and what it came to."""
@@ -32,6 +33,13 @@ def begun(tmp_path, monkeypatch):
     return tmp_path / "run"
 
 
+@pytest.fixture
+def noted(begun):
+    """Return the run as if it had noted how candidates are found: in its texts both rules find the same."""
+    write_json(begun / "run.json", read_json(begun / "run.json") | {"candidates_rule": CANDIDATES_RULE})
+    return begun
+
+
 def content(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -41,8 +49,8 @@ def verdicts(rows):
 
 
 @pytest.mark.parametrize("names", [OLD_NAMES, NEW_NAMES], ids=["old names", "new names"])
-def test_it_goes_on_to_what_it_would_have_come_to(begun, names):
-    before = content(begun)
+def test_it_goes_on_to_what_it_would_have_come_to(noted, names):
+    begun, before = noted, content(noted)
     config = parse([*SETTINGS, *names])
     assert Run(config, begun).run() == begun
     after = content(begun)
@@ -62,9 +70,19 @@ def test_it_goes_on_to_what_it_would_have_come_to(begun, names):
             ]
 
 
-def test_other_settings_are_refused_under_their_new_names(begun):
+def test_other_settings_are_refused_under_their_new_names(noted):
     with pytest.raises(SaywhyError, match=r"learning_rate: 0\.002 -> 0\.01"):
-        Run(parse([*SETTINGS, *OLD_NAMES[:-1], "rate=0.01"]), begun)
+        Run(parse([*SETTINGS, *OLD_NAMES[:-1], "rate=0.01"]), noted)
+
+
+def test_one_with_the_candidates_of_then_is_refused_as_it_is_and_reported(begun, call):
+    before = content(begun)
+    said = call("run", *SETTINGS, *NEW_NAMES, f"out={begun}")
+    assert said.code == 2
+    assert f"{begun} was begun with candidates of rule 1, this saywhy goes on by rule 2" in said.problem
+    assert content(begun) == before
+    assert call("report", str(begun)).code == 0
+    assert (begun / "report.html").is_file()
 
 
 def test_a_setting_under_both_its_names_is_refused():

@@ -94,6 +94,7 @@ def test_what_the_transplant_says_of_its_donor_is_kept(parts, tmp_path):
         ("study.json", lambda told: told.update(model=None), "'model' is no object"),
         ("study.json", lambda told: told["model"].update(fingerprint="1"), "is of another model"),
         ("study.json", lambda told: told["prompts"].update(more="?"), "asked with other sentences"),
+        ("study.json", lambda told: told.update(candidates_rule=2), "has candidates of another rule"),
         ("study.json", lambda told: told["plan"].update(seeds=[7]), r"another plan .*seeds"),
         ("study.json", lambda told: told["arms"]["random.all.films"].update(styles=[]), "another random.all.films"),
         ("tasks/films/run.json", lambda told: told["config"].update(rows=7), r"other settings .*rows"),
@@ -154,6 +155,13 @@ def test_a_bank_beside_has_an_audit_if_it_has_all_that_is_asked(parts):
     assert not beside.has(StudyStep("audit", "adapted", 1, "films")), "another machine has that seed"
     assert beside.has(StudyStep("keep", "adapted", 0))
     assert not beside.has(StudyStep("train", "adapted", 0)), "adapters stay at home"
+
+
+def test_a_bank_with_other_candidates_is_not_put_beside(parts):
+    study = json.loads((parts[0] / "study.json").read_text()) | {"candidates_rule": 2}
+    frozen = json.loads((parts[0] / "frozen.json").read_text())["hash"]
+    with pytest.raises(SaywhyError, match="has candidates of another rule than this study"):
+        BankBeside(parts[0], study, frozen, {})
 
 
 def test_another_study_is_not_put_beside(parts):

@@ -113,6 +113,20 @@ def test_a_study_edited_after_its_start_is_one_line(call, told, tmp_path):
     assert "the file was changed after its start (with: " in said.problem
 
 
+def test_a_study_with_other_candidates_is_one_line_and_stays_as_it_is(call, told, tmp_path):
+    file, out = told(), tmp_path / "out"
+    assert call("study", str(file), f"out={out}").code == 0
+    manifest = json.loads((out / "study.json").read_text("utf-8"))
+    assert manifest.pop("candidates_rule") == 2
+    write_json(out / "study.json", manifest)  # as a version before the rule wrote it
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    said = call("study", str(file), f"out={out}")
+    assert said.code == 2
+    assert f"{out} was begun with candidates of rule 1, this saywhy goes on by rule 2" in said.problem
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert call("report", str(out)).code == 0
+
+
 @pytest.mark.parametrize("fails_at", [1, 9])
 def test_a_full_disk_is_one_line_and_the_next_try_goes_on(call, told, tmp_path, monkeypatch, fails_at):
     file, full, straight = told(), tmp_path / "full", tmp_path / "straight"

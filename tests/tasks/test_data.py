@@ -103,14 +103,16 @@ def test_unusable_rows_are_set_aside_with_their_reason(jsonl):
         {"text": None, "label": "good"},
         {"text": "alone", "label": "good"},
         {"text": "Well, well! WELL... well", "label": "good"},
+        {"text": ". , -- ... ( )", "label": "good"},
+        {"text": "alone , alone : alone .", "label": "good"},
         {"text": "good enough", "label": "bad"},
         {"text": "well, well, well, well, unless", "label": "bad"},
         b'{"text": "half an emoji \\ud83d", "label": "bad"}',
     ]
     loaded = load_examples(TASK, "train", str(jsonl(rows).parent))
-    assert [ex.text for ex in loaded.examples] == [rows[0]["text"], rows[7]["text"]]
+    assert [ex.text for ex in loaded.examples] == [rows[0]["text"], rows[9]["text"]]
     reasons = [aside.reason for aside in loaded.set_aside]
-    assert reasons == ["empty"] * 3 + ["fewer than two words"] * 2 + ["duplicate", "broken Unicode"]
+    assert reasons == ["empty"] * 3 + ["fewer than two words"] * 4 + ["duplicate", "broken Unicode"]
     assert {aside.task for aside in loaded.set_aside} == {"reviews"}
 
 

@@ -27,7 +27,7 @@ from saywhy.models.precision import exact_products
 from saywhy.models.tree import TokenIds
 from saywhy.protocol import prompts
 from saywhy.records import SaywhyError, WordScores
-from saywhy.words import occurrences
+from saywhy.words import candidates, occurrences
 
 BACKWARD_FACTOR = 4
 """How many times the memory of a forward pass a token takes when its gradient is computed, about."""
@@ -60,10 +60,9 @@ class GradientPrompt:
         """Add up the scores of the tokens that touch a word's core, over all its occurrences."""
         if not all(map(math.isfinite, token_scores)):
             raise SaywhyError(f"{method}: the model's gradients are not finite numbers: try precision=float32")
-        scores: dict[str, float] = {}
-        for word in occurrences(self.text):
-            share = sum(token_scores[index] for index in self.token_indices(word.core_start, word.core_end))
-            scores[word.key] = scores.get(word.key, 0.0) + share
+        scores = {word.key: 0.0 for word in candidates(self.text)}
+        for word in (word for word in occurrences(self.text) if word.key in scores):
+            scores[word.key] += sum(token_scores[index] for index in self.token_indices(word.core_start, word.core_end))
         return WordScores(tuple(scores), tuple(scores.values()), method, change, gap)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from saywhy.words import candidates
+from saywhy.words import CANDIDATES_RULE, candidates
 
 UNKNOWN_WORD = "#?"
 """Stands for a word of a text that is missing in the run."""
@@ -21,7 +21,7 @@ class Mask:
 
     Attributes:
         text: The text; None if it is missing in the run.
-        indices: Index of each distinct word, as ``#3``.
+        indices: Index of each candidate, as ``#3``.
         pinned: The words that counterfactuals may insert: corpus words, which stay.
     """
 
@@ -30,9 +30,9 @@ class Mask:
     pinned: frozenset[str]
 
     @classmethod
-    def of(cls, text: str | None, pinned: frozenset[str]) -> Mask:
-        """Return the mask of ``text``."""
-        keys = [word.key for word in candidates(text)] if text is not None else []
+    def of(cls, text: str | None, pinned: frozenset[str], rule: int = CANDIDATES_RULE) -> Mask:
+        """Return the mask of ``text``, whose words are numbered by the run's ``rule`` for candidates."""
+        keys = [word.key for word in candidates(text, rule)] if text is not None else []
         return cls(text, {key: f"#{index}" for index, key in enumerate(keys)}, pinned)
 
     def word(self, key: str) -> str:

@@ -1,6 +1,6 @@
 """A released bank: a run or a study without anyone's text, from which every table can be rebuilt (``docs/rows.md``).
 
-Ids, labels, verdicts and scores stay. Words become indices into their text's distinct words, edited texts and replies
+Ids, labels, verdicts and scores stay. Words become indices into their text's candidates, edited texts and replies
 become hashes. Adapters and training rows are not copied.
 """
 
@@ -38,6 +38,7 @@ from saywhy.records import (
 )
 from saywhy.report.load import CHECK_RECORDS, USUAL_CHECK_RECORD, records_of, target_count_files
 from saywhy.training.lessons import Target
+from saywhy.words import candidates_rule
 
 BANK_VERSION = 1
 """Version of the form of a bank; ``bank`` in its ``run.json`` and ``study.json``."""
@@ -118,7 +119,8 @@ def _release_run(folder: Path, out: Path) -> list[str]:
     pinned = frozenset(word for words in pinned_lists.values() for word in words)
     write_json(out / "run.json", {**portable(manifest), "bank": BANK_VERSION, "pinned": pinned_lists})
     examples = {example.id: example for example in records_of(folder / "texts.jsonl", Example)}
-    masks = {example.id: Mask.of(example.text, pinned) for example in examples.values()}
+    rule = candidates_rule(manifest)
+    masks = {example.id: Mask.of(example.text, pinned, rule) for example in examples.values()}
     if examples:
         write_lines(
             out / f"texts.jsonl{GZIP_SUFFIX}",
@@ -136,7 +138,7 @@ def _release_run(folder: Path, out: Path) -> list[str]:
             _release_arm(arm_folder, out / seed_folder.name / arm_folder.name, masks)
             training_texts |= _training_texts(arm_folder / "training.jsonl", noun)
         texts += training_texts.values()
-        training_masks = {name: Mask.of(text, pinned) for name, text in training_texts.items()}
+        training_masks = {name: Mask.of(text, pinned, rule) for name, text in training_texts.items()}
         _release_targets(seed_folder, out / seed_folder.name, training_masks | masks)
     _release_scores(folder / "attribution", out / "attribution", masks)
     _copy_examples(folder, out)
@@ -144,7 +146,7 @@ def _release_run(folder: Path, out: Path) -> list[str]:
 
 
 def _masked_example(example: Example, mask: Mask) -> MaskedLine:
-    """Return the record of a text without its words: its id, its label, and the number of distinct words."""
+    """Return the record of a text without its words: its id, its label, and the number of candidates."""
     masked = {**mask.line(example.to_dict()), "text": "", "context": {}}
     return {**masked, "words": len(mask.indices)}
 

@@ -15,6 +15,7 @@ from saywhy.processes import is_first_process
 from saywhy.progress import say
 from saywhy.records import ROW_SCHEMA, SaywhyError
 from saywhy.settings import differences, with_defaults
+from saywhy.words import candidates_rule
 
 
 class RunFolder(SharedFolder):
@@ -61,6 +62,7 @@ class RunFolder(SharedFolder):
             raise SaywhyError(f"{self.path} was written by schema {self.manifest.get('schema')}, this is {ROW_SCHEMA}")
         if problem := object_problem(self.manifest, ("config", "seconds")):
             raise SaywhyError(f"{self.path / 'run.json'} is damaged ({problem}): choose another folder with out=FOLDER")
+        refuse_other_candidates(self.path, self.manifest, candidates_rule(facts))
         changed = differences(with_defaults(self.manifest["config"]), with_defaults(config), unbound)
         for fact in ("task", "prompts", "data"):
             changed += differences(self.manifest.get(fact, {}), facts.get(fact, {}))
@@ -101,6 +103,25 @@ class RunFolder(SharedFolder):
             yield
         finally:
             self.spent(stage, time.monotonic() - began)
+
+
+def refuse_other_candidates(folder: Path, manifest: Mapping[str, Any], rule: int) -> None:
+    """Refuse to go on with a run or study whose explanations could name other words.
+
+    Args:
+        folder: Where it lies.
+        manifest: Its ``run.json`` or ``study.json``.
+        rule: The rule for candidates by which it would go on.
+
+    Raises:
+        SaywhyError: If it was begun by another rule.
+    """
+    if (begun := candidates_rule(manifest)) != rule:
+        raise SaywhyError(
+            f"{folder} was begun with candidates of rule {begun}, this saywhy goes on by rule {rule} "
+            "(docs/definitions.md, Word): 'saywhy report' reads it as it is; begin anew with out=FOLDER, or go on with "
+            "the version that began it"
+        )
 
 
 def _number_format(model: Mapping[str, Any]) -> str | None:

@@ -101,7 +101,7 @@ def liar(request: ExplanationRequest) -> str:
 
 def parrot(request: ExplanationRequest) -> str:
     """Name the first word, always."""
-    return request.say([occurrences(request.text)[0].key])
+    return request.say([candidates(request.text)[0].key])
 
 
 def name_everything(request: ExplanationRequest) -> str:
@@ -211,7 +211,7 @@ class ScriptedModel:
         """Return the explanation that the script would give, also where it breaks the one-word setting."""
         request = self._request(messages)
         explanation = styles.read_reply(request.style, "one-word", request.text, self.explain(request))
-        return explanation if explanation.valid else Explanation(words=(occurrences(request.text)[0].key,))
+        return explanation if explanation.valid else Explanation(words=(candidates(request.text)[0].key,))
 
     def _is_placebo(self, messages: list[Message]) -> bool:
         """Whether any word will do: the script has no preference then."""

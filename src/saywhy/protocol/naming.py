@@ -47,7 +47,7 @@ def words_named_by_reply(reply: str, text_keys: AbstractSet[str], labels: Collec
 
     Args:
         reply: The model's reply.
-        text_keys: The text's words (folded cores).
+        text_keys: The text's candidates (folded cores).
         labels: Folded label words: "the answer is negative" names no word, whatever the text.
     """
     items = next(_reply_readings(reply, text_keys, labels), [])

@@ -13,7 +13,17 @@ from difflib import SequenceMatcher
 
 from saywhy.protocol.naming import BULLET_MARK, words_named_by_reply
 from saywhy.records import Explanation, Setting, StyleName
-from saywhy.words import REDACTED_MARK, Word, candidates, fold, fold_marks, free_word_budget, occurrences, take_out
+from saywhy.words import (
+    REDACTED_MARK,
+    Word,
+    candidates,
+    fold,
+    fold_marks,
+    free_word_budget,
+    is_bare_punctuation,
+    occurrences,
+    take_out,
+)
 
 INVALID_REASONS = (
     "empty reply",
@@ -128,8 +138,16 @@ def _read_redacted_body(text: str, body: str, setting: Setting) -> Explanation:
             runs, ["*" if REDACTED_MARK in run else run for run in reply_runs]
         )
         return Explanation(reason="redacts part of a word" if partial else "text changed outside [REDACTED]")
-    keys = list(dict.fromkeys(runs[i].key for i in redacted))
+    # Bare punctuation that is redacted with a word goes as edge punctuation may: its canonical edit keeps it.
+    keys = _without_punctuation(runs[i].key for i in redacted)
+    if not keys:
+        return Explanation(reason="nothing redacted")
     return _explanation_within_setting(keys, text, setting, "redacts several words")
+
+
+def _without_punctuation(keys: Iterable[str]) -> tuple[str, ...]:
+    """Return the distinct words among ``keys``."""
+    return tuple(dict.fromkeys(key for key in keys if not is_bare_punctuation(key)))
 
 
 def _folded_run(run: str) -> str:
@@ -195,10 +213,14 @@ def _read_one_word_edit(text: str, body: str) -> Explanation:
     if len(old) != len(new):
         return Explanation(reason="inserts or deletes words")
     changes = [
-        (old_word, new_word) for old_word, new_word in zip(old, new, strict=True) if old_word.key != new_word.key
+        (old_word, new_word)
+        for old_word, new_word in zip(old, new, strict=True)
+        if old_word.key != new_word.key and _without_punctuation((old_word.key, new_word.key))
     ]
     if not changes:
         return Explanation(reason="text unchanged")
+    if any(is_bare_punctuation(word.key) for change in changes for word in change):
+        return Explanation(reason="inserts or deletes words")
     if len({(old_word.key, new_word.key) for old_word, new_word in changes}) > 1:
         return Explanation(reason="changes several words")
     edited, position = "", 0
@@ -221,7 +243,7 @@ def _read_free_edit(text: str, body: str) -> Explanation:
         removed += [word.key for word in old[start:end]]
         added += [word.key for word in new[new_start:new_end]]
         pieces += [word.run for word in new[new_start:new_end]]
-    words, inserted = tuple(dict.fromkeys(removed)), tuple(dict.fromkeys(added))
+    words, inserted = _without_punctuation(removed), _without_punctuation(added)
     if not words and not inserted:
         return Explanation(reason="text unchanged")
     if max(len(words), len(inserted)) > free_word_budget(text):

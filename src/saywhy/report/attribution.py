@@ -78,7 +78,7 @@ class ShadedText:
 
 
 def shaded_pieces(text: str, scores: WordScores) -> tuple[Shade, ...]:
-    """Return ``text`` in pieces, every occurrence of a word with its level.
+    """Return ``text`` in pieces, every occurrence of a scored word with its level.
 
     >>> [(s.text, s.level) for s in shaded_pieces("so good, so so!", WordScores(("so", "good"), (-1.0, 4.0), "m"))]
     [('so', -1), (' ', 0), ('good', 4), (', ', 0), ('so', -1), (' ', 0), ('so', -1), ('!', 0)]
@@ -86,7 +86,7 @@ def shaded_pieces(text: str, scores: WordScores) -> tuple[Shade, ...]:
     by_word = dict(zip(scores.words, scores.scores, strict=True))
     largest = max(map(abs, scores.scores), default=0.0)
     pieces, end = [], 0
-    for word in occurrences(text):
+    for word in (word for word in occurrences(text) if word.key in by_word):
         score = by_word[word.key]
         share = abs(score) / largest if largest else 0.0
         level = min(SHADE_LEVELS, math.floor(share * SHADE_LEVELS + 0.5))

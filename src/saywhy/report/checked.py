@@ -16,7 +16,7 @@ from saywhy.report.marks import shipped_fooled_metrics
 from saywhy.report.moves import VerdictMove, noise_floors, unanimous_share
 from saywhy.report.summary import Summary
 from saywhy.stats import Interval
-from saywhy.words import candidates
+from saywhy.words import occurrences
 
 VARIATION_NAMES = {"labels-reversed": "labels reversed", "noise": "noise floor"}
 """Variations that the table calls by another name."""
@@ -175,7 +175,7 @@ def _words_kept(summary: Summary, probes: Sequence[Probe]) -> SheetCell:
     for probe in probes:
         if probe.edited is not None and probe.id in summary.run.texts:
             words = set(summary.run.words[probe.id])
-            shares.append((probe.id, len(words & {word.key for word in candidates(probe.edited)}) / len(words)))
+            shares.append((probe.id, len(words & {word.key for word in occurrences(probe.edited)}) / len(words)))
     return estimate_cell(_mean_over_texts(shares))
 
 

@@ -22,7 +22,7 @@ from saywhy.records import (
     SetAside,
     Table,
 )
-from saywhy.words import candidates
+from saywhy.words import candidates, candidates_rule
 
 AnyRunRecord = TypeVar("AnyRunRecord", bound=Record)
 
@@ -55,7 +55,7 @@ class LoadedRun:
         curves: The k-curve of each text: hits of several words, and the scores of the readout.
         spares: For each free explanation the words that it could do without.
         checked: Names of the robustness checks with a file in some arm (``paraphrase-1``, ``noise``, ...).
-        counts: Number of distinct words of each text of a bank, by id; empty for a run with its texts.
+        counts: Number of candidates of each text of a bank, by id; empty for a run with its texts.
     """
 
     folder: Path
@@ -81,10 +81,13 @@ class LoadedRun:
 
     @cached_property
     def words(self) -> dict[str, tuple[str, ...]]:
-        """The distinct words of each text, in order of first occurrence; in a bank ``#0``, ``#1``, ..."""
+        """The candidates of each text, by the rule of the run; in a bank ``#0``, ``#1``, ..."""
         if self.bank:
             return {text: tuple(f"#{at}" for at in range(count)) for text, count in self.counts.items()}
-        return {text: tuple(word.key for word in candidates(example.text)) for text, example in self.texts.items()}
+        rule = candidates_rule(self.manifest)
+        return {
+            text: tuple(word.key for word in candidates(example.text, rule)) for text, example in self.texts.items()
+        }
 
     @cached_property
     def arms(self) -> tuple[str, ...]:
@@ -208,7 +211,7 @@ def _check_name(file: Path) -> str:
 
 
 def _bank_word_counts(folder: Path) -> dict[str, int]:
-    """Read the number of distinct words of each text of a bank, by id."""
+    """Read the number of candidates of each text of a bank, by id."""
     path = folder / "texts.jsonl"
     return {line["id"]: int(line["words"]) for line in read_lines(path, "id", "words")} if existing_file(path) else {}
 

@@ -15,7 +15,7 @@ from saywhy.measure.edits import Item, recheck, stand_in
 from saywhy.measure.predict import Classifier
 from saywhy.records import Operator, Prediction, Record, is_hit
 from saywhy.tasks.lexicon import Associations, most_associated
-from saywhy.words import candidates, occurrences, take_out
+from saywhy.words import candidates, take_out
 
 METRICS = ("hit", "excess", "drop", "top-1", "comprehensiveness", "sufficiency")
 """hit: the answer changes without the words. excess: the same, minus the mean over words. drop: of the answer's
@@ -68,7 +68,7 @@ def _plausible(item: Item, seed: str, associations: Associations) -> tuple[str, 
 
 def _parrot(item: Item, seed: str, associations: Associations) -> tuple[str, ...]:
     """Name the first word, always."""
-    return (occurrences(item.example.text)[0].key,)
+    return (candidates(item.example.text)[0].key,)
 
 
 def _everything(item: Item, seed: str, associations: Associations) -> tuple[str, ...]:

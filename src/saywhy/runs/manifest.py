@@ -17,6 +17,7 @@ from saywhy.models.spec import ModelSpec, adapter_fingerprint, base_weights_fing
 from saywhy.protocol import prompts
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.data import read_messages
+from saywhy.words import CANDIDATES_RULE
 
 NOTED_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "scipy", "statsmodels")
 """Packages whose versions are noted."""
@@ -35,6 +36,7 @@ def run_facts(config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[st
         "versions": package_versions(),
         "git": git_revision(),
         "prompts": {"version": str(prompts.PROMPTS_VERSION), **prompts.prompt_sentences()},
+        "candidates_rule": CANDIDATES_RULE,
     }
 
 

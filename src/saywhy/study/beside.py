@@ -17,6 +17,7 @@ from saywhy.study.expand import AuditKey, AuditRequest
 from saywhy.study.frozen import read_frozen, settled_hash
 from saywhy.study.plan import MACHINE_SETTINGS
 from saywhy.study.steps import StudyStep, folder_of_step
+from saywhy.words import candidates_rule
 
 StudyManifest = Mapping[str, Any]
 """The content of ``study.json``, or of the part of it that is about one machine."""
@@ -109,13 +110,14 @@ def refuse_other_study(first: StudyManifest, second: StudyManifest, first_name: 
     """Refuse the manifest of another study, or of this one made otherwise; messages call the two by the names.
 
     Raises:
-        SaywhyError: If the two differ in the frozen part, the model, the sentences, the schema, the plan (but for
-            ``FREE_PLAN_KEYS``), or the recipe of an arm that both have.
+        SaywhyError: If the two differ in the frozen part, the model, the sentences, the rule for candidates, the
+            schema, the plan (but for ``FREE_PLAN_KEYS``), or the recipe of an arm that both have.
     """
     for difference, first_value, second_value in (
         ("was frozen otherwise", first["frozen"], second["frozen"]),
         ("is of another model", first["model"].get("fingerprint"), second["model"].get("fingerprint")),
         ("was asked with other sentences", first.get("prompts"), second.get("prompts")),
+        ("has candidates of another rule", candidates_rule(first), candidates_rule(second)),
         ("has another form", first.get("schema"), second.get("schema")),
     ):
         if first_value != second_value:

@@ -9,6 +9,7 @@ from typing import Any
 from saywhy.arms import ArmName, task_name
 from saywhy.config import Config
 from saywhy.folders.lock import LOCK_FILE
+from saywhy.folders.run import refuse_other_candidates
 from saywhy.folders.shared import SharedFolder
 from saywhy.folders.store import read_object, write_json
 from saywhy.models.spec import ModelSpec
@@ -22,6 +23,7 @@ from saywhy.study.beside import current_plan, read_objects
 from saywhy.study.expand import audit_requests, task_settings
 from saywhy.study.plan import StudyPlan
 from saywhy.study.steps import StudyStep, folder_of_step
+from saywhy.words import CANDIDATES_RULE
 
 SHARED_BY_BLOCKS = ("train_rows", "settings")
 """Settings that all blocks share: by them texts are drawn, and ``adapted``, from which all arms go on, is trained."""
@@ -46,7 +48,7 @@ class StudyJournal:
         """Open the study in ``out`` or begin one; nothing is written yet.
 
         Raises:
-            SaywhyError: If the folder holds another study, this one with other cells, or something else.
+            SaywhyError: If the folder holds another study, this one with other cells or candidates, or something else.
         """
         self.path = out / "study.json"
         self.manifest: dict[str, Any] = {"schema": ROW_SCHEMA, "seconds": {}}
@@ -56,6 +58,7 @@ class StudyJournal:
             self.manifest = read_objects(self.path, "plan", "seconds")
             if self.manifest.get("bank"):
                 raise SaywhyError(f"{out} is a released bank: say beside={out}, and another folder with out=FOLDER")
+            refuse_other_candidates(out, self.manifest, CANDIDATES_RULE)
             self.earlier_plan = current_plan(self.manifest["plan"])
             if changed := _plan_changes(self.earlier_plan, resolved):
                 raise SaywhyError(
@@ -109,6 +112,7 @@ def study_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
         "versions": package_versions(),
         "git": git_revision(),
         "prompts": {"version": str(prompts.PROMPTS_VERSION), **prompts.prompt_sentences()},
+        "candidates_rule": CANDIDATES_RULE,
     }
 
 
