@@ -3,8 +3,9 @@
 import pytest
 
 from saywhy import Config, SaywhyError
-from saywhy.config import OLD_NAMES, OWN_TRAINER_ARGUMENTS
+from saywhy.config import OLD_NAMES
 from saywhy.settings import differences, parse, resolved, with_defaults
+from saywhy.trainer_arguments import OWN_TRAINER_ARGUMENTS
 
 
 @pytest.mark.parametrize(("old", "new"), OLD_NAMES.items())

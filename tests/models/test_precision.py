@@ -8,6 +8,9 @@ import torch
 import tiny
 from saywhy.folders.run import RunFolder
 from saywhy.models import backends, precision
+from saywhy.models.interface import Choice
+from saywhy.models.local import LocalModel
+from saywhy.protocol.prompts import question_chat
 
 SMALL = ("rows=4", "calibration_rows=8", "lexicon_rows=40", "decide_rows=8", "chunk=4")
 TRAINING = ("adapt_rows=4", "train_rows=4", "adapt_epochs=1", "epochs=1")
@@ -15,7 +18,7 @@ TRAINING = ("adapt_rows=4", "train_rows=4", "adapt_epochs=1", "epochs=1")
 
 @pytest.mark.parametrize("able", [False, True])
 def test_the_precision_is_chosen_with_a_reason(monkeypatch, able):
-    monkeypatch.setattr(precision, "_has_bfloat16_units", lambda: able)
+    monkeypatch.setattr(precision, "has_bfloat16_units", lambda: able)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     found = {wanted: precision.choose_precision(wanted) for wanted in ("auto", "float32", "mixed", "bfloat16")}
     tiny.exact_products()
@@ -71,7 +74,7 @@ def test_every_command_says_the_reason_once_and_the_run_keeps_it(told, words):
 
 def test_what_is_chosen_by_itself_is_kept_as_it_is_said(told, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(precision, "_has_bfloat16_units", lambda: False)
+    monkeypatch.setattr(precision, "has_bfloat16_units", lambda: False)
     line, out = told("attribute", *SMALL, "methods=random")
     assert line == "cpu, float32 weights, float32 products: this CPU has no bfloat16 units"
     assert json.loads((out / "run.json").read_text("utf-8"))["model"]["reason"] == "this CPU has no bfloat16 units"
@@ -89,3 +92,25 @@ def test_a_run_that_goes_on_with_another_format_says_so_and_keeps_both(tmp_path,
         assert "was begun on cpu, float32 weights, float32 products" in " ".join(capsys.readouterr().err.split())
     kept = json.loads((tmp_path / "run.json").read_text("utf-8"))["model"]
     assert (kept["products"], kept["also"]) == ("float32", ["cpu, float32 weights, bfloat16 products"])
+
+
+@pytest.mark.parametrize("able", [False, True])
+def test_autocast_is_float32_without_the_units_for_it(monkeypatch, able):
+    monkeypatch.setattr(precision, "has_bfloat16_units", lambda: able)
+    chosen = precision.choose_precision("autocast")
+    tiny.exact_products()
+    assert (chosen.autocast, chosen.dtype) == (able, torch.float32)
+
+
+def test_autocast_says_nearly_what_float32_says(tiny_folder):
+    """The layers are rounded, the head is not: scores differ, but by little."""
+    exact = tiny.load_exact(tiny_folder)
+    rounded = LocalModel("rounded", exact.model, exact.chat.tokenizer, autocast=True)
+    choices = [Choice(question_chat(tiny.TASK, text, {}), ("positive", "negative"), "It is") for text in tiny.TEXTS]
+    pairs = [
+        (before, after)
+        for of_exact, of_rounded in zip(exact.choose(choices), rounded.choose(choices), strict=True)
+        for before, after in zip(of_exact, of_rounded, strict=True)
+    ]
+    assert all(after == pytest.approx(before, abs=0.2) for before, after in pairs)
+    assert any(after != before for before, after in pairs)

@@ -21,7 +21,7 @@ def open_model(name: str, token_budget: int | None = None, precision: str = "aut
     Args:
         name: The value of ``model=``.
         token_budget: Tokens that are computed at once; None: found from the free memory.
-        precision: ``auto``, ``float32``, ``mixed`` or ``bfloat16`` (``models.precision.choose_precision``).
+        precision: ``auto``, ``float32``, ``mixed``, ``bfloat16`` or ``autocast`` (``models.precision``).
     """
     from saywhy.models.local import LocalModel
     from saywhy.models.precision import choose_precision
@@ -33,7 +33,7 @@ def open_model(name: str, token_budget: int | None = None, precision: str = "aut
     model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
     if spec.adapter:
         model = with_adapter(model, spec).merge_and_unload()
-    return LocalModel(name, model, tokenizer, token_budget)
+    return LocalModel(name, model, tokenizer, token_budget, autocast=chosen.autocast)
 
 
 def require(model: Model, question: Question, asker: str, instead: str) -> None:

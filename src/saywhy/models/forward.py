@@ -57,13 +57,21 @@ class Forward:
         tokens: Tokens computed so far: what an estimate and a benchmark divide by.
     """
 
-    def __init__(self, model: PreTrainedModel, name: str, ways: Sequence[ForwardWay] = FORWARD_WAYS) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        name: str,
+        ways: Sequence[ForwardWay] = FORWARD_WAYS,
+        *,
+        autocast: bool = False,
+    ) -> None:
         """Find out how ``model`` can compute trees.
 
         Args:
             model: The model.
             name: What the user called it.
             ways: What may be taken, best first.
+            autocast: Whether the layers' products take and give bfloat16.
 
         Raises:
             SaywhyError: If not even single prompts give what the model itself gives.
@@ -71,7 +79,9 @@ class Forward:
         self.model = model
         self.tokens = 0
         self.way: ForwardWay = ways[-1]
+        self._autocast = False  # a way is tried in exact numbers
         self._choose(name, ways)
+        self._autocast = autocast
 
     @property
     def context(self) -> int:
@@ -113,27 +123,31 @@ class Forward:
         self.tokens += len(tokens)
         device = self.model.device
         with branches.attending_by(plan):
-            out = transformer_body(self.model)(
+            hidden = self._body(
                 input_ids=torch.tensor([list(tokens)], device=device),
                 position_ids=torch.tensor([list(depths)], device=device),
                 # Any 4D mask keeps transformers from making its own; the plan alone decides who sees whom.
                 attention_mask=torch.zeros(1, 1, 1, 1, dtype=self.model.dtype, device=device),
-                use_cache=False,
             )
-        return cast(torch.Tensor, out.last_hidden_state[0])
+        return hidden[0]
+
+    def _body(self, **inputs: torch.Tensor) -> torch.Tensor:
+        """Return the last hidden states, shape (batch, tokens, width); the head behind them is never autocast."""
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._autocast):
+            out = transformer_body(self.model)(**inputs, use_cache=False)
+        return cast(torch.Tensor, out.last_hidden_state.to(self.model.dtype))
 
     def _mask(self, tree: Tree) -> torch.Tensor:
         self.tokens += len(tree.tokens)
         device, dtype = self.model.device, self.model.dtype
         hidden = torch.from_numpy(~tree.mask())
         bias = torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, torch.finfo(dtype).min)
-        out = transformer_body(self.model)(
+        hidden_states = self._body(
             input_ids=torch.tensor([tree.tokens], device=device),
             position_ids=torch.tensor([tree.depths], device=device),
             attention_mask=bias[None, None].to(device),
-            use_cache=False,
         )
-        return cast(torch.Tensor, out.last_hidden_state[0])
+        return hidden_states[0]
 
     def _rows(self, tree: Tree) -> torch.Tensor:
         longest = max(len(path) for path in tree.paths)
@@ -147,11 +161,9 @@ class Forward:
                 places.setdefault(node, (row, depth))
         self.tokens += ids.numel()
         device = self.model.device
-        out = transformer_body(self.model)(
-            input_ids=ids.to(device), attention_mask=seen.to(device), use_cache=False
-        ).last_hidden_state
+        hidden_states = self._body(input_ids=ids.to(device), attention_mask=seen.to(device))
         rows, depths = zip(*(places[node] for node in range(len(tree.tokens))), strict=True)
-        return cast(torch.Tensor, out[list(rows), list(depths)])
+        return hidden_states[list(rows), list(depths)]
 
     @torch.inference_mode()
     def prefix(self, ids: TokenIds) -> PrefixCache:

@@ -42,14 +42,20 @@ class LocalModel:
     answers: frozenset[Question] = frozenset(get_args(Question))
 
     def __init__(
-        self, name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, token_budget: int | None = None
+        self,
+        name: str,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        token_budget: int | None = None,
+        *,
+        autocast: bool = False,
     ) -> None:
         self.name = name
         self.model = model.eval()
         # Greedy decoding only: a model's folder may set penalties, and one on repetition punishes copying.
         self.model.generation_config = GenerationConfig()
         self.chat = Chat(tokenizer, name)
-        self.forward = Forward(model, name)
+        self.forward = Forward(model, name, autocast=autocast)
         self.budget = TokenBudget(model, token_budget)
         self.context = self.forward.context
         self._prefixes: dict[TokenIds, PrefixCache] = {}

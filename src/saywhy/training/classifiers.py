@@ -44,9 +44,9 @@ class TaskClassifiers:
         self.models, self.config, self.corpus, self.folder = models, config, corpus, folder
         self.untrained, self.lender = untrained, lender
 
-    def classifier(self, arm: str, seed: int) -> Classifier:
-        """Return an arm, trained and calibrated before, as a classifier."""
-        return Classifier(self.models.load(arm, seed), self.corpus.task, self.constants(arm, seed))
+    def classifier(self, arm: str, seed: int, precision: str | None = None) -> Classifier:
+        """Return an arm, trained and calibrated before, as a classifier; ``precision``: not that of the settings."""
+        return Classifier(self.models.load(arm, seed, precision), self.corpus.task, self.constants(arm, seed))
 
     def constants(self, arm: str, seed: int) -> dict[str, float]:
         """Return the calibration constants of an arm, which is calibrated."""

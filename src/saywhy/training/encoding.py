@@ -32,6 +32,7 @@ class Recipe:
         tau: Temperature (nats) of the objective ``table``.
         word_share: How much an explanation that is written out counts beside an objective over all of them.
         packing: "tree" computes the rows of a text as one tree, "none" each row by itself.
+        autocast: Products in bfloat16 where the machine has units for it.
         seed: Of the row order and the LoRA initialisation.
         trainer: What else ``SFTConfig`` is told.
     """
@@ -46,6 +47,7 @@ class Recipe:
     tau: float = 0.3
     word_share: float = 0.3
     packing: str = "tree"
+    autocast: bool = False
     seed: int = 0
     trainer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -63,6 +65,7 @@ def recipe_of(config: Config, seed: int, *, adapting: bool) -> Recipe:
         tau=config.tau,
         word_share=config.word_share,
         packing=config.packing,
+        autocast=config.practice_precision == "autocast",
         seed=seed,
         trainer=config.trainer,
     )

@@ -31,7 +31,7 @@ class ArmModels:
         self.config, self.folder = config, folder
         self.spec = resolve_model(config.model)
         self._replay = _conversations(config)
-        self._loaded: dict[str, Model] = {}
+        self._loaded: dict[tuple[str, str], Model] = {}
 
     def adapter(self, arm: str, seed: int) -> Path | None:
         """Return where the adapter of an arm is or will be; None for the model as downloaded."""
@@ -76,19 +76,20 @@ class ArmModels:
             recipe = recipe_of(settings, seed, adapting=start is None)
             return train(spec, mixed, recipe, adapter, bar.update, heldout=heldout)
 
-    def load(self, arm: str, seed: int) -> Model:
-        """Return the model of an arm, which must be trained."""
+    def load(self, arm: str, seed: int, precision: str | None = None) -> Model:
+        """Return the model of an arm, which must be trained; ``precision``: not that of the settings."""
         adapter = self.adapter(arm, seed)
         if not self.is_trained(arm, seed):
             raise RuntimeError(f"{arm}, seed {seed}, is asked before it is trained")
-        return self.load_named(str(adapter) if adapter else self.config.model)
+        return self.load_named(str(adapter) if adapter else self.config.model, precision)
 
-    def load_named(self, name: str) -> Model:
+    def load_named(self, name: str, precision: str | None = None) -> Model:
         """Return the model that ``name`` means as ``model=``: a donor, say."""
-        if name not in self._loaded:
+        key = name, precision or self.config.precision
+        if key not in self._loaded:
             self._loaded.clear()
-            self._loaded[name] = open_model(name, self.config.token_budget, self.config.precision)
-        return self._loaded[name]
+            self._loaded[key] = open_model(name, self.config.token_budget, key[1])
+        return self._loaded[key]
 
 
 def refuse_unfit_trainer(config: Config) -> None:

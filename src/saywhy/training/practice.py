@@ -81,7 +81,7 @@ class Practice:
         pinned = self.classifiers.pinned
 
         def explain(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
-            classifier = self.classifiers.classifier(arm, seed)
+            classifier = self.classifiers.classifier(arm, seed, config.lesson_precision)
             lessons = making.lessons_of(classifier, part, pinned, config)
             bar.tick(len(part))
             return {name: [to_line(lesson) for lesson in lessons]}

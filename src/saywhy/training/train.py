@@ -30,8 +30,8 @@ from trl import SFTConfig
 from saywhy.folders.store import readable_save_errors, write_json
 from saywhy.hints import did_you_mean
 from saywhy.models.chat import Chat
-from saywhy.models.forward import FORWARD_WAYS, Forward
-from saywhy.models.precision import exact_products
+from saywhy.models.forward import FORWARD_WAYS, Forward, ForwardWay
+from saywhy.models.precision import exact_products, has_bfloat16_units
 from saywhy.models.spec import ADAPTER_MANIFEST, ModelSpec, base_weights_fingerprint, error_line
 from saywhy.models.weights import load_base, with_adapter
 from saywhy.processes import is_first_process
@@ -84,7 +84,8 @@ def train(
     """
     base, tokenizer = load_base(spec)
     torch.manual_seed(recipe.seed)
-    forward = Forward(base, spec.name, ("rows",) if recipe.packing == "none" else FORWARD_WAYS)
+    ways: Sequence[ForwardWay] = ("rows",) if recipe.packing == "none" else FORWARD_WAYS
+    forward = Forward(base, spec.name, ways, autocast=recipe.autocast and has_bfloat16_units())
     chat, work = Chat(tokenizer, spec.name), folder / "checkpoints"
     texts = samples(chat, rows, recipe, forward.context)
     heldout_texts = samples(chat, heldout, recipe, forward.context) if heldout else []
