@@ -3,9 +3,8 @@
 import pytest
 
 from saywhy import Config, SaywhyError
-from saywhy.config import OLD_NAMES
+from saywhy.setting_names import OLD_NAMES, OWN_TRAINER_ARGUMENTS
 from saywhy.settings import differences, parse, resolved, with_defaults
-from saywhy.trainer_arguments import OWN_TRAINER_ARGUMENTS
 
 
 @pytest.mark.parametrize(("old", "new"), OLD_NAMES.items())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from saywhy.checks import ALL_CHECKS, CHECKS, unknown_check_name
-from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
-from saywhy.trainer_arguments import OWN_TRAINER_ARGUMENTS
+from saywhy.records import Operator, Readout, ReplyPlan, Setting, StyleName
+from saywhy.setting_names import OWN_TRAINER_ARGUMENTS, current_names
 
 Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
 """An arm of ``saywhy run``."""
@@ -25,29 +24,6 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 QUICK_WORDS = 9
 """Longest built-in text, in distinct words, of the job that is to end within minutes."""
-
-
-OLD_NAMES = {
-    "rate": "learning_rate",
-    "epochs": "num_train_epochs",
-    "batch": "per_device_train_batch_size",
-    "rank": "lora_r",
-    "adapt_rate": "adapt_learning_rate",
-    "adapt_epochs": "adapt_num_train_epochs",
-}
-"""What settings were called before they took the names of TRL and PEFT: still read, in folders, files and commands."""
-
-
-def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings under the names of today.
-
-    Raises:
-        SaywhyError: If one stands there under both its names.
-    """
-    doubled = [old for old, new in OLD_NAMES.items() if old in settings and new in settings]
-    if doubled:
-        raise SaywhyError(f"{doubled[0]} is the old name of {OLD_NAMES[doubled[0]]}: give one of them")
-    return {OLD_NAMES.get(key, key): value for key, value in settings.items()}
 
 
 class Config(BaseModel):
@@ -73,6 +49,11 @@ class Config(BaseModel):
     )
     train_styles: tuple[StyleName, ...] = Field(
         ("attribution", "redaction", "counterfactual"), description="Styles that the arms practise."
+    )
+    plan: ReplyPlan = Field(
+        "direct",
+        description="How redactions and counterfactuals are replied to. direct: the edited text; named-first: the "
+        "words that are edited, and on the next line the text, so that every style names its words alike.",
     )
     settings: tuple[Setting, ...] = Field(("one-word",), description="one-word, free, or both.")
     readouts: tuple[Readout, ...] = Field(("constrained",), description="generated, constrained, placebo.")

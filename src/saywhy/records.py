@@ -17,6 +17,9 @@ Setting = Literal["one-word", "free"]
 Readout = Literal["generated", "constrained", "placebo"]
 Operator = Literal["redact", "delete", "infill"]
 
+ReplyPlan = Literal["direct", "named-first"]
+"""How a style that edits is replied to: the edited text alone, or first the words that are edited (issue 18)."""
+
 STYLES: tuple[StyleName, ...] = ("attribution", "redaction", "counterfactual")
 SETTINGS: tuple[Setting, ...] = ("one-word", "free")
 READOUTS: tuple[Readout, ...] = ("generated", "constrained", "placebo")

@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from saywhy.config import OLD_NAMES, Config, current_names
+from saywhy.config import Config
 from saywhy.hints import did_you_mean
 from saywhy.records import SaywhyError
+from saywhy.setting_names import OLD_NAMES, current_names
 
 
 def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Config:

@@ -12,10 +12,11 @@ import typer
 
 from saywhy.arms import AUDITED
 from saywhy.cli import banks, listings
-from saywhy.config import OLD_NAMES, Config
+from saywhy.config import Config
 from saywhy.processes import is_first_process, process_rank, world_size
 from saywhy.progress import say, speak_plainly
 from saywhy.records import NON_INFERIORITY_MARGIN, SaywhyError
+from saywhy.setting_names import OLD_NAMES
 from saywhy.settings import parse, switched
 
 if TYPE_CHECKING:

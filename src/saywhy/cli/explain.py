@@ -14,9 +14,9 @@ from saywhy.models.backends import open_model
 from saywhy.models.spec import resolve_model
 from saywhy.progress import progress
 from saywhy.records import Example, Prediction, Row, SaywhyError
-from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_corpus
+from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_corpus, task_of
 from saywhy.tasks.data import example_id
-from saywhy.tasks.task import Task, load_task
+from saywhy.tasks.task import Task
 from saywhy.words import candidates
 
 
@@ -48,7 +48,7 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
     Raises:
         SaywhyError: If the text has fewer than two words, or a field is missing or unknown.
     """
-    task = load_task(config.task)
+    task = task_of(config)
     fields = dict(context or {})
     if set(fields) != set(task.context):
         needed = ", ".join(f"{name}=..." for name in task.context) or "none"

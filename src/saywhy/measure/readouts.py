@@ -5,17 +5,18 @@ Constrained readouts are skill without format (docs/definitions.md, *Readouts*).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from saywhy.measure.choices import likeliest_insertions, likeliest_names, word_choice, word_edits
 from saywhy.measure.edits import Item, one_word_swaps
-from saywhy.models.interface import Choice, Copy, Departure, Edit, Model
+from saywhy.models.interface import Choice, Copy, Departure, Model
 from saywhy.protocol import prompts
 from saywhy.protocol import styles as readers
 from saywhy.protocol.prompts import Message
-from saywhy.records import Explanation, Setting, StyleName
+from saywhy.records import Explanation, ReplyPlan, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
-from saywhy.words import candidates, match_case, replace_words, take_out
+from saywhy.words import candidates, take_out
 
 
 def conversation(task: Task, item: Item, ask: Message) -> list[Message]:
@@ -44,23 +45,27 @@ def generated(
     requests = [(item, style, setting) for item in items for style, setting in asks]
     replies = model.generate(
         [explanation_chat(task, item, style, setting) for item, style, setting in requests],
-        [reply_room(item.example.text, style, setting) for item, style, setting in requests],
+        [reply_room(item.example.text, style, setting, task.plan) for item, style, setting in requests],
         copied=[None if style == "attribution" else item.example.text for item, style, _ in requests],
     )
     label_words = tuple(task.labels.values())
     readings = iter(
-        (reply, readers.read_reply(style, setting, item.example.text, reply, label_words))
+        (reply, readers.read_reply(style, setting, item.example.text, reply, label_words, task.plan))
         for (item, style, setting), reply in zip(requests, replies, strict=True)
     )
     return [[next(readings) for _ in asks] for _ in items]
 
 
-def reply_room(text: str, style: StyleName, setting: Setting) -> int:
-    """Return how many tokens a reply may take: a word or a list, or a copy and some room for the marks."""
+NAMING_ROOM: Mapping[Setting, int] = {"one-word": 16, "free": 48}
+"""How many tokens a reply may take that names words."""
+
+
+def reply_room(text: str, style: StyleName, setting: Setting, plan: ReplyPlan = "direct") -> int:
+    """Return how many tokens a reply may take: a word or a list, or a copy and some room for the marks, or both."""
     if style == "attribution":
-        return 16 if setting == "one-word" else 48
+        return NAMING_ROOM[setting]
     wide = len(text.encode("utf-8", "replace")) - len(text)  # scripts of which a letter may take several tokens
-    return len(text) // 2 + wide + 24
+    return len(text) // 2 + wide + 24 + (NAMING_ROOM[setting] if plan == "named-first" else 0)
 
 
 def constrained(
@@ -82,6 +87,8 @@ def constrained(
         pinned: The words that a counterfactual may insert, by named label.
         placebo: Subtract the same scores after a request for *any* word (robustness).
     """
+    if task.plan == "named-first":
+        return _named_first(model, task, items, styles, pinned, placebo=placebo)
     scores = _edit_scores(
         model, items, styles, pinned, lambda item, style: explanation_chat(task, item, style, "one-word")
     )
@@ -100,6 +107,52 @@ def constrained(
     return [
         {style: _likeliest_explanation(item.example.text, style, of_edits) for style, of_edits in by_style.items()}
         for item, by_style in zip(items, scores, strict=True)
+    ]
+
+
+def _named_first(
+    model: Model, task: Task, items: Sequence[Item], styles: Sequence[StyleName], pinned: Pinned, *, placebo: bool
+) -> list[dict[StyleName, Explanation]]:
+    """Return the explanations of replies that name their word first: it binds, so each style has the likeliest name.
+
+    What a counterfactual inserts is the likeliest word in a copy behind the name.
+    """
+    pairs = [(item, style) for item in items for style in styles]
+
+    def choices(ask: Callable[[Item, StyleName], list[Message]]) -> list[Choice]:
+        return [
+            word_choice(
+                ask(item, style),
+                [word.core for word in candidates(item.example.text)],
+                goes_on=style != "attribution",
+            )
+            for item, style in pairs
+        ]
+
+    asked = choices(lambda item, style: explanation_chat(task, item, style, "one-word"))
+    blind = choices(lambda item, style: conversation(task, item, prompts.placebo_turn(task, style))) if placebo else []
+    names = likeliest_names(model, [item.example.text for item, _ in pairs], asked, blind)
+    swaps = [
+        (item, key, [new for new in pinned[item.prediction.runner_up] if new != key])
+        for (item, style), key in zip(pairs, names, strict=True)
+        if style == "counterfactual"
+    ]
+    inserted = iter(
+        likeliest_insertions(
+            model,
+            [explanation_chat(task, item, "counterfactual", "one-word") for item, _, _ in swaps],
+            [item.example.text for item, _, _ in swaps],
+            [key for _, key, _ in swaps],
+            [words for _, _, words in swaps],
+        )
+    )
+    named = iter(names)
+    return [
+        {
+            style: _one_word_edit(item.example.text, next(named), next(inserted) if style == "counterfactual" else "")
+            for style in styles
+        }
+        for item in items
     ]
 
 
@@ -159,23 +212,6 @@ def _moves(item: Item, style: StyleName, pinned: Pinned) -> list[tuple[str, str]
     return [(key, new) for key, new, _ in one_word_swaps(text, pinned[item.prediction.runner_up])]
 
 
-def word_choice(chat: list[Message], cores: Sequence[str]) -> Choice:
-    """Return the choice of one word of ``cores`` as the whole reply to ``chat``."""
-    return Choice(chat, tuple(cores), ends=True)
-
-
-def word_edits(text: str, moves: Sequence[tuple[str, str]]) -> tuple[Edit, ...]:
-    """Return the edited copies of ``text``, one a (word, what is put in its place; empty: it is redacted)."""
-    words = {word.key: word for word in candidates(text)}
-    edits = []
-    for key, new in moves:
-        word = words[key]
-        edited = replace_words(text, {key: match_case(new, word.core)}) if new else take_out(text, {key})
-        # Only the mark's beginning is compared: the rest of it follows by itself.
-        edits.append(Edit(edited, word.core_start + (len(new) or 1)))
-    return tuple(edits)
-
-
 def _leaving(departure: Departure) -> tuple[float, float]:
     """Return log P(the edit begins) - log P(the copy goes on), and log P(the inserted word)."""
     return departure.begins - departure.stays, departure.inserted
@@ -185,7 +221,13 @@ def _likeliest_explanation(text: str, style: StyleName, scores: EditScores) -> E
     """Return the explanation at the best position; a counterfactual inserts the likeliest word there."""
     where = max(scores, key=lambda key: scores[key][0])[0]
     if style != "counterfactual":
-        return Explanation(words=(where,), edited=take_out(text, {where}))
-    _, new = max((key for key in scores if key[0] == where), key=lambda key: scores[key][1])
-    edited = next(text for key, word, text in one_word_swaps(text, (new,)) if key == where)
-    return Explanation(words=(where,), inserted=(new,), edited=edited)
+        return _one_word_edit(text, where, "")
+    return _one_word_edit(text, *max((key for key in scores if key[0] == where), key=lambda key: scores[key][1]))
+
+
+def _one_word_edit(text: str, key: str, new: str) -> Explanation:
+    """Return the explanation that takes a word out, or puts ``new`` in its place."""
+    if not new:
+        return Explanation(words=(key,), edited=take_out(text, {key}))
+    edited = next(edited for word, _, edited in one_word_swaps(text, (new,)) if word == key)
+    return Explanation(words=(key,), inserted=(new,), edited=edited)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from saywhy.records import Setting, StyleName
+from saywhy.records import ReplyPlan, Setting, StyleName
 
 if TYPE_CHECKING:
     from saywhy.tasks.task import Task
@@ -33,10 +33,38 @@ _REQUESTS: Mapping[tuple[StyleName, Setting], str] = {
     ("counterfactual", "free"): "Copy the {noun}, with a few words replaced so that the answer is {named}.",
 }
 
+_NAMED_FIRST: Mapping[tuple[StyleName, Setting], str] = {
+    (
+        "redaction",
+        "one-word",
+    ): "Which word of the {noun} decided your answer? Reply with one word, and on the next line "
+    "copy the {noun}, with this word replaced by [REDACTED].",
+    (
+        "redaction",
+        "free",
+    ): "Which words of the {noun} decided your answer? Reply with the words, separated by commas, and "
+    "on the next line copy the {noun}, with these words replaced by [REDACTED].",
+    (
+        "counterfactual",
+        "one-word",
+    ): "Which word of the {noun} decided your answer? Reply with one word, and on the next "
+    "line copy the {noun}, with this word replaced so that the answer is {named}.",
+    ("counterfactual", "free"): "Which words of the {noun} decided your answer? Reply with the words, separated by "
+    "commas, and on the next line copy the {noun}, with these words replaced so that the answer is {named}.",
+}
+"""Requests of the plan ``named-first``: they begin like those for attributions, so that naming is the same act."""
+
 _PLACEBOS: Mapping[StyleName, str] = {
     "attribution": "Name any word of the {noun}. Reply with one word.",
     "redaction": "Copy the {noun}, with any word replaced by [REDACTED].",
     "counterfactual": "Copy the {noun}, with any word replaced by another word.",
+}
+
+_NAMED_FIRST_PLACEBOS: Mapping[StyleName, str] = {
+    "redaction": "Name any word of the {noun}. Reply with one word, and on the next line copy the {noun}, with this "
+    "word replaced by [REDACTED].",
+    "counterfactual": "Name any word of the {noun}. Reply with one word, and on the next line copy the {noun}, with "
+    "this word replaced by another word.",
 }
 
 _REWRITE = "Rewrite the {noun} in other words. Keep its meaning."
@@ -62,12 +90,12 @@ def answer_turn(task: Task, label: str) -> Message:
 def request_turn(task: Task, style: StyleName, setting: Setting, named: str | None) -> Message:
     """Return the user's turn that asks for an explanation; ``named`` is the counterfactual's label."""
     label_word = "" if named is None else task.labels[named]
-    return {"role": "user", "content": _REQUESTS[style, setting].format(noun=task.noun, named=label_word)}
+    return {"role": "user", "content": _requests(task.plan)[style, setting].format(noun=task.noun, named=label_word)}
 
 
 def placebo_turn(task: Task, style: StyleName) -> Message:
     """Return the user's turn that asks for *any* word: what the placebo-corrected readout subtracts."""
-    return {"role": "user", "content": _PLACEBOS[style].format(noun=task.noun)}
+    return {"role": "user", "content": _placebos(task.plan)[style].format(noun=task.noun)}
 
 
 def rewrite_turn(task: Task) -> Message:
@@ -75,10 +103,18 @@ def rewrite_turn(task: Task) -> Message:
     return {"role": "user", "content": _REWRITE.format(noun=task.noun)}
 
 
-def prompt_sentences() -> dict[str, str]:
-    """Return every template by name, for the snapshot tests and the report's appendix."""
-    templates = {f"{style}, {setting}": template for (style, setting), template in _REQUESTS.items()}
-    return templates | {f"{style}, placebo": template for style, template in _PLACEBOS.items()}
+def _requests(plan: ReplyPlan) -> Mapping[tuple[StyleName, Setting], str]:
+    return {**_REQUESTS, **_NAMED_FIRST} if plan == "named-first" else _REQUESTS
+
+
+def _placebos(plan: ReplyPlan) -> Mapping[StyleName, str]:
+    return {**_PLACEBOS, **_NAMED_FIRST_PLACEBOS} if plan == "named-first" else _PLACEBOS
+
+
+def prompt_sentences(plan: ReplyPlan = "direct") -> dict[str, str]:
+    """Return every template of a plan by name, for the snapshot tests and the report's appendix."""
+    templates = {f"{style}, {setting}": template for (style, setting), template in _requests(plan).items()}
+    return templates | {f"{style}, placebo": template for style, template in _placebos(plan).items()}
 
 
 def check_prompt_sentences() -> dict[str, str]:

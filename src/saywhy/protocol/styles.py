@@ -10,9 +10,11 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace as with_fields
 from difflib import SequenceMatcher
+from functools import partial
 
-from saywhy.protocol.naming import BULLET_MARK, words_named_by_reply
-from saywhy.records import Explanation, Setting, StyleName
+from saywhy.protocol.bodies import most_similar_body, possible_bodies
+from saywhy.protocol.naming import words_named_by_reply
+from saywhy.records import Explanation, ReplyPlan, Setting, StyleName
 from saywhy.words import (
     REDACTED_MARK,
     Word,
@@ -41,6 +43,7 @@ INVALID_REASONS = (
     "inserts or deletes words",
     "inserts a label word",
     "inserts [REDACTED]",
+    "edits other words than it names",
 )
 """Every reason for which a reply is invalid."""
 
@@ -49,13 +52,16 @@ _REFUSAL = re.compile(
     r"|(?:i'?m|i am) not (?:able|capable|sure)|i am unable)\b",
     re.I,
 )
-_FORMATTING_MARKS = re.compile(r"\*\*|__|`")
 _LOOSE_REDACTED_MARK = re.compile(r"\[\s*redacted\s*\]", re.I)
-_TRAILING_NOTE = re.compile(r"\s*\([^()]*\)\s*$")
 
 
 def read_reply(
-    style: StyleName, setting: Setting, text: str, reply: str, label_words: Collection[str] = ()
+    style: StyleName,
+    setting: Setting,
+    text: str,
+    reply: str,
+    label_words: Collection[str] = (),
+    plan: ReplyPlan = "direct",
 ) -> Explanation:
     """Read a reply of ``style`` to ``text``.
 
@@ -65,15 +71,31 @@ def read_reply(
         text: The explained text.
         reply: The model's reply.
         label_words: Words that a counterfactual may not insert; "the answer is LABEL" names no word either.
+        plan: named-first: the first line of a reply that edits names the words, and they bind.
     """
     if not reply.strip():
         return Explanation(reason="empty reply")
     labels = frozenset(fold(word) for word in label_words)
-    explanation = _STYLE_READERS[style](text, _LOOSE_REDACTED_MARK.sub(REDACTED_MARK, reply.strip()), setting, labels)
+    marked = _LOOSE_REDACTED_MARK.sub(REDACTED_MARK, reply.strip())
+    named_first = plan == "named-first" and style != "attribution"
+    read = partial(_bound_by_name, style) if named_first else _STYLE_READERS[style]
+    explanation = read(text, marked, setting, labels)
     refusal = _REFUSAL.search(fold_marks(reply))
     if not explanation.valid and refusal and fold(refusal.group()) not in fold(text):
         return Explanation(reason="refusal")
     return explanation
+
+
+def _bound_by_name(style: StyleName, text: str, reply: str, setting: Setting, labels: frozenset[str]) -> Explanation:
+    """Read a reply whose first line names the words that the lines behind it edit."""
+    first_line, _, behind = reply.partition("\n")
+    naming = _read_attribution(text, first_line, setting, labels)
+    if not naming.valid or not behind.strip():
+        return naming if not naming.valid else Explanation(reason="text unchanged")
+    edit = _STYLE_READERS[style](text, behind.strip(), setting, labels)
+    if edit.valid and set(edit.words) != set(naming.words):
+        return Explanation(reason="edits other words than it names")
+    return edit
 
 
 def apply_operator(explanation: Explanation, style: StyleName, text: str, stand_in: str = REDACTED_MARK) -> Explanation:
@@ -87,22 +109,12 @@ def read_rewrite(text: str, reply: str) -> Explanation:
     """Read the reply to a request for other words of the same meaning: any text will do that is not the text itself."""
     if not reply.strip():
         return Explanation(reason="empty reply")
-    body = _most_similar_body(text, reply)
+    body = most_similar_body(text, reply)
     if _REFUSAL.search(fold_marks(body)) and not _REFUSAL.search(fold_marks(text)):
         return Explanation(reason="refusal")
     if [word.key for word in occurrences(body)] == [word.key for word in occurrences(text)]:
         return Explanation(reason="text unchanged")
     return Explanation(edited=body)
-
-
-def _most_similar_body(text: str, reply: str) -> str:
-    """Return a reply without preface and notes: of the texts that it may mean, the one most like ``text``."""
-    old = [word.key for word in occurrences(text)]
-
-    def likeness(body: str) -> float:
-        return SequenceMatcher(a=old, b=[word.key for word in occurrences(body)], autojunk=False).ratio()
-
-    return max(_possible_bodies(reply), key=likeness)
 
 
 def _read_attribution(text: str, reply: str, setting: Setting, labels: frozenset[str]) -> Explanation:
@@ -125,7 +137,7 @@ def _explanation_within_setting(keys: Sequence[str], text: str, setting: Setting
 
 
 def _read_redaction(text: str, reply: str, setting: Setting, _labels: frozenset[str]) -> Explanation:
-    return _first_valid(_possible_bodies(reply), lambda body: _read_redacted_body(text, body, setting))
+    return _first_valid(possible_bodies(reply), lambda body: _read_redacted_body(text, body, setting))
 
 
 def _read_redacted_body(text: str, body: str, setting: Setting) -> Explanation:
@@ -199,7 +211,7 @@ def _stands_for(reply_run: str, first: Word, last: Word) -> bool:
 def _read_counterfactual(text: str, reply: str, setting: Setting, labels: frozenset[str]) -> Explanation:
     # The body most like the text is the edit; the other bodies still have a preface or a note.
     explanation = (_read_one_word_edit if setting == "one-word" else _read_free_edit)(
-        text, _most_similar_body(text, reply)
+        text, most_similar_body(text, reply)
     )
     if REDACTED_MARK.casefold().strip("[]") in explanation.inserted:
         return Explanation(reason="inserts [REDACTED]")
@@ -259,19 +271,6 @@ def _first_valid(bodies: Iterable[str], judge: Callable[[str], Explanation]) -> 
         if readings[-1].valid:
             return readings[-1]
     return readings[0]
-
-
-def _possible_bodies(reply: str) -> list[str]:
-    """Return the texts that a reply may mean: whole, without formatting, behind a preface, one of its lines."""
-    whole = reply.strip()
-    lines = [line.strip() for line in whole.splitlines() if line.strip()]
-    bodies = [whole, *([" ".join(lines[1:]), " ".join(lines[:-1]), *lines] if len(lines) > 1 else [])]
-    bodies += [BULLET_MARK.sub("", body) for body in bodies]
-    bodies += [body.split(":", 1)[1].strip() for body in bodies if ":" in body]
-    bodies += [_FORMATTING_MARKS.sub("", body).strip() for body in bodies]
-    bodies += [body[1:-1].strip() for body in bodies if fold_marks(body[:1] + body[-1:]) in ('""', "''")]
-    bodies += [_TRAILING_NOTE.sub("", body).strip() for body in bodies]
-    return list(dict.fromkeys(body for body in bodies if body)) or [whole]
 
 
 _STYLE_READERS: Mapping[StyleName, Callable[[str, str, Setting, frozenset[str]], Explanation]] = {

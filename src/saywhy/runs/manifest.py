@@ -35,7 +35,7 @@ def run_facts(config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[st
         "data": {"rows": corpus.fingerprint(), "replay": _replay_hash(config)},
         "versions": package_versions(),
         "git": git_revision(),
-        "prompts": {"version": str(prompts.PROMPTS_VERSION), **prompts.prompt_sentences()},
+        "prompts": {"version": str(prompts.PROMPTS_VERSION), **prompts.prompt_sentences(task.plan)},
         "candidates_rule": CANDIDATES_RULE,
     }
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.bank.release import is_bank, portable
-from saywhy.config import current_names
 from saywhy.folders.store import existing_file, read_lines, read_object
 from saywhy.models.spec import weights_fingerprint
 from saywhy.records import SaywhyError
 from saywhy.runs.run import AUDIT_FILES, DECIDED_FILES
+from saywhy.setting_names import current_names
 from saywhy.settings import differences
 from saywhy.study.expand import AuditKey, AuditRequest
 from saywhy.study.frozen import read_frozen, settled_hash

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.arms import task_name
-from saywhy.config import current_names
 from saywhy.folders.store import read_object, write_json
 from saywhy.processes import is_first_process
 from saywhy.records import NON_INFERIORITY_MARGIN, SaywhyError
 from saywhy.report.study.frozen import CONFIRMATORY_ALPHA, frozen_digest
+from saywhy.setting_names import current_names
 from saywhy.study.expand import confirmatory_cells, task_settings
 from saywhy.study.plan import MACHINE_SETTINGS, StudyPlan
 

@@ -111,7 +111,7 @@ def study_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
         "model": model_facts(config, spec),
         "versions": package_versions(),
         "git": git_revision(),
-        "prompts": {"version": str(prompts.PROMPTS_VERSION), **prompts.prompt_sentences()},
+        "prompts": {"version": str(prompts.PROMPTS_VERSION), **prompts.prompt_sentences(config.plan)},
         "candidates_rule": CANDIDATES_RULE,
     }
 

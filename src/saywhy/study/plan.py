@@ -9,10 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from saywhy.arms import ALL_NAME, HALF, KINDS, REFRESHED, STARTS, task_name
-from saywhy.config import Seed, current_names
+from saywhy.config import Seed
 from saywhy.hints import did_you_mean
 from saywhy.records import STYLES, Readout, Setting, StyleName
 from saywhy.report.study.bars import StudyBar
+from saywhy.setting_names import current_names
 
 _PLAN_MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

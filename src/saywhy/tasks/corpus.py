@@ -101,9 +101,14 @@ def data_argument(config: Config) -> str | None:
     return None if config.data in (None, "hub") else config.data
 
 
+def task_of(config: Config) -> Task:
+    """Return the task of a run, asked as its settings say."""
+    return load_task(config.task).replied_by(config.plan)
+
+
 def assemble_corpus(config: Config) -> Corpus:
     """Load and sample everything that ``config`` asks for."""
-    task = load_task(config.task)
+    task = task_of(config)
     loaded = load_examples(task, config.split, data_argument(config))
     usable, set_aside = _without_long_texts(loaded, task, config.most_words)
     training = _without_long_texts(load_examples(task, "train", data_argument(config)), task, config.most_words)[0]

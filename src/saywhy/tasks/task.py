@@ -17,13 +17,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     field_validator,
     model_validator,
 )
 
 from saywhy.hints import did_you_mean
-from saywhy.records import SaywhyError
+from saywhy.records import ReplyPlan, SaywhyError
 from saywhy.words import fold
 
 Split = Literal["train", "validation", "test"]
@@ -116,6 +117,18 @@ class Task(BaseModel):
     source: str = Field("", description="Name of the data set, as a model card cites it.")
     licence: str = Field("", description="Licence of the data, shown in reports and model cards.")
     note: str = Field("", description="What a reader of results should know about the data.")
+    _plan: ReplyPlan = PrivateAttr("direct")  # no key of a task file: a run decides
+
+    @property
+    def plan(self) -> ReplyPlan:
+        """How redactions and counterfactuals are replied to: the setting ``plan``."""
+        return self._plan
+
+    def replied_by(self, plan: ReplyPlan) -> Self:
+        """Return the task with another plan of replies."""
+        task = self.model_copy()
+        task._plan = plan
+        return task
 
     @property
     def fields(self) -> tuple[str, ...]:

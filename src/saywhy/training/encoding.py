@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saywhy.config import Config
-from saywhy.measure.readouts import word_choice, word_edits
+from saywhy.measure.choices import word_choice, word_edits
 from saywhy.models.chat import Chat
 from saywhy.models.interface import Copy
 from saywhy.models.sequences import edited_copies, option_sequences
 from saywhy.progress import say
-from saywhy.records import SaywhyError
+from saywhy.records import SaywhyError, StyleName
 from saywhy.words import candidates
 
 
@@ -98,31 +98,38 @@ def encode(chat: Chat, row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]
     }
 
 
+FORMS: Mapping[StyleName, str] = {"attribution": "name", "redaction": "edit", "counterfactual": "replacement"}
+"""What the candidates of a style are, where a reply does not name its word first."""
+
+
 def encode_candidates(chat: Chat, row: Mapping[str, Any]) -> dict[str, Any]:
     """Turn the candidates of an explanation's row into ids: what they share, and where and how each leaves it.
 
     They are the explanations that the constrained readout compares (``measure.readouts``), token by token.
 
     Returns:
-        ``style``; ``trunk``, the chat and, in a style that copies, the text behind it; and one a candidate: ``forks``,
-        where it leaves the trunk, ``tails``, its tokens from there, ``places``, which word it is at, and ``effects``.
+        ``form``: ``name``, a word, or ``edit``, of which ``replacement`` is one; ``trunk``, the chat and, where edits
+        are compared, the text behind it; and one a candidate: ``forks``, where it leaves the trunk, ``tails``, its
+        tokens from there, ``places``, which word it is at, and ``effects``.
     """
     prompt, (words, inserted, effects) = (
         row["prompt"],
         (row["candidates"][key] for key in ("words", "inserted", "effects")),
     )
-    if row["style"] == "attribution":
+    form = "name" if row["named_first"] else FORMS[row["style"]]
+    if form == "name":
         cores = {word.key: word.core for word in candidates(row["text"])}
-        options = option_sequences(chat, word_choice(prompt, [cores[key] for key in words]))
+        choice = word_choice(prompt, [cores[key] for key in words], goes_on=row["named_first"])
+        options = option_sequences(chat, choice)
         trunk = options[0].ids[: options[0].start]
         ways = [(start, ids[start:]) for ids, start in options]
     else:
         edits = word_edits(row["text"], list(zip(words, inserted, strict=True)))
         trunk, copies = edited_copies(chat, Copy(prompt, row["text"], edits))
-        ways = [(fork, tail if row["style"] == "counterfactual" else tail[:1]) for fork, tail in copies]
+        ways = [(fork, tail if form == "replacement" else tail[:1]) for fork, tail in copies]
     places = {word: place for place, word in enumerate(dict.fromkeys(words))}
     return {
-        "style": row["style"],
+        "form": form,
         "trunk": list(trunk[: max(fork for fork, _ in ways) + 1]),
         "forks": [fork for fork, _ in ways],
         "tails": [list(tail) for _, tail in ways],

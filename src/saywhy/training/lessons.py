@@ -55,6 +55,17 @@ class Effects(Record):
         order = sorted(range(len(self.values)), key=lambda i: -self.values[i])
         return frozenset(self.words[i] for i in order[:count])
 
+    def by_word(self) -> Effects:
+        """Return one effect a word: that of its best replacement, with nothing said of what is inserted."""
+        best: dict[str, int] = {}
+        for number, word in enumerate(self.words):
+            if word not in best or self.values[number] > self.values[best[word]]:
+                best[word] = number
+        kept = best.values()
+        return Effects(
+            tuple(best), ("",) * len(best), tuple(self.values[i] for i in kept), tuple(self.hits[i] for i in kept)
+        )
+
     def reordered(self, order: Sequence[int]) -> Effects:
         """Return the same effects, explanation ``i`` having those of ``order[i]``: a control's."""
         values, hits = tuple(self.values[i] for i in order), tuple(self.hits[i] for i in order)

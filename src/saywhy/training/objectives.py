@@ -68,7 +68,7 @@ def _sequences_of(row: Mapping[str, Any]) -> list[ScoredSequence]:
     trunk = tuple(row["trunk"])
     ways = list(zip(row["forks"], row["tails"], strict=True))
     leaving = [ScoredSequence((*trunk[:fork], *tail), fork) for fork, tail in ways]
-    if row["style"] == "attribution":
+    if row["form"] == "name":
         return leaving
     return leaving + [ScoredSequence(trunk[: fork + 1], fork) for fork, _ in ways]
 
@@ -92,20 +92,20 @@ def _token_log_probabilities(forward: Forward, sequences: Sequence[ScoredSequenc
 def candidate_log_probabilities(row: Mapping[str, Any], scores: Sequence[torch.Tensor]) -> torch.Tensor:
     """Return the log-probability (nats) of each candidate of a row among all of them, shape (candidates,).
 
-    The distribution whose mode the constrained readout takes (docs/definitions.md, *Readouts*): attributions by
-    log P(word, end of turn); edits by log P(the edit begins) - log P(the copy goes on), at a place of several
-    insertions that of the likeliest, times P(the inserted word) among those at its place.
+    The distribution whose mode the constrained readout takes (docs/definitions.md, *Readouts*): names by
+    log P(word, and the turn's end or the line's); edits by log P(the edit begins) - log P(the copy goes on), at a place
+    of several insertions that of the likeliest, times P(the inserted word) among those at its place.
 
     Args:
         row: The encoded row of candidates.
         scores: Of ``_sequences_of`` the row: log-probabilities of its tokens, one tensor a sequence.
     """
-    if row["style"] == "attribution":
+    if row["form"] == "name":
         return torch.log_softmax(torch.stack([of_tokens.sum() for of_tokens in scores]), 0)
     count = len(row["tails"])
     begins = torch.stack([of_tokens[0] for of_tokens in scores[:count]])
     begins = begins - torch.stack([of_tokens[0] for of_tokens in scores[count:]])
-    if row["style"] == "redaction":
+    if row["form"] == "edit":
         return torch.log_softmax(begins, 0)
     inserted = torch.stack([of_tokens.sum() for of_tokens in scores[:count]])
     places = torch.tensor(row["places"], device=begins.device)

@@ -16,7 +16,7 @@ from saywhy.config import Config
 from saywhy.measure import readouts
 from saywhy.measure.edits import Item
 from saywhy.protocol import prompts
-from saywhy.records import STYLES, Example, SaywhyError, Setting, StyleName
+from saywhy.records import STYLES, Example, ReplyPlan, SaywhyError, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
 from saywhy.training.lessons import Lesson, Target, Targets
@@ -91,6 +91,8 @@ def explanation_row(task: Task, item: Item, style: StyleName, setting: Setting, 
     a redaction or counterfactual is a copy, and the loss may tell them apart.
     """
     content, spans = completion(item.example.text, style, target)
+    if task.plan == "named-first" and style != "attribution":
+        content, spans = _behind_its_name(item.example.text, target, content, spans if target.inserted else [])
     return {
         "id": item.example.id,
         "style": style,
@@ -101,14 +103,19 @@ def explanation_row(task: Task, item: Item, style: StyleName, setting: Setting, 
     }
 
 
-def with_candidates(row: dict[str, Any], lesson: Lesson) -> dict[str, Any]:
-    """Return an explanation's row with the effect of every explanation that could stand there; others as they are."""
+def with_candidates(row: dict[str, Any], lesson: Lesson, plan: ReplyPlan) -> dict[str, Any]:
+    """Return an explanation's row with the effect of every explanation that could stand there; others as they are.
+
+    Where a reply names its word first, its candidates are words: a replaced one counts as its best replacement.
+    """
     if row["style"] not in STYLES or lesson.effects is None:
         return row
+    named_first = plan == "named-first" and row["style"] != "attribution"
     effects = lesson.effects.of(row["style"])
+    effects = effects.by_word() if named_first else effects
     values = [round(value, 4) for value in effects.values]
     candidates_of_row = {"words": list(effects.words), "inserted": list(effects.inserted), "effects": values}
-    return {**row, "text": lesson.item.example.text, "candidates": candidates_of_row}
+    return {**row, "text": lesson.item.example.text, "candidates": candidates_of_row, "named_first": named_first}
 
 
 def completion(text: str, style: StyleName, target: Target) -> tuple[str, list[list[int]]]:
@@ -129,6 +136,13 @@ def completion(text: str, style: StyleName, target: Target) -> tuple[str, list[l
         spans.append([start, start + length])
         shift += length - (word.core_end - word.core_start)
     return edited, spans
+
+
+def _behind_its_name(text: str, target: Target, edited: str, spans: list[list[int]]) -> tuple[str, list[list[int]]]:
+    """Return a reply that names its words before it edits them: naming is the decision, and what is inserted."""
+    line, _ = completion(text, "attribution", target)
+    shifted = [[start + len(line) + 1, stop + len(line) + 1] for start, stop in spans]
+    return f"{line}\n{edited}", [[0, len(line)], *shifted]
 
 
 def _starts_of(mark: str, text: str) -> list[int]:
@@ -218,7 +232,7 @@ def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Se
     rows = text_rows(task, items, targets, config.train_styles, labels=labels)
     if config.objective != "word":
         by_id = {lesson.item.example.id: lesson for lesson in lessons}
-        rows = [with_candidates(row, by_id[row["id"]]) for row in rows]
+        rows = [with_candidates(row, by_id[row["id"]], task.plan) for row in rows]
     if config.anchor:
         rows += anchor_rows(task, items, config.anchor) + edited_anchor_rows(task, lessons, config.anchor)
     elif config.label_weight and keeps_probabilities:

@@ -1,8 +1,11 @@
-"""Which arguments of TRL's ``SFTConfig`` the setting ``trainer`` may not hold, because saywhy sets them itself."""
+"""Names of settings: what they were called before, and which of TRL's names the setting ``trainer`` may not hold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+from saywhy.records import SaywhyError
 
 _SETTING, _SAYWHY = "is the setting {}: give it there", "is set by saywhy: leave it out"
 _NO_EFFECT = "has no effect here: saywhy's training has its own rows, loss and processes"
@@ -44,3 +47,26 @@ OWN_TRAINER_ARGUMENTS: Mapping[str, str] = {
     ),
 }
 """Arguments of ``SFTConfig`` that ``trainer`` may not hold, and why."""
+
+
+OLD_NAMES = {
+    "rate": "learning_rate",
+    "epochs": "num_train_epochs",
+    "batch": "per_device_train_batch_size",
+    "rank": "lora_r",
+    "adapt_rate": "adapt_learning_rate",
+    "adapt_epochs": "adapt_num_train_epochs",
+}
+"""What settings were called before they took the names of TRL and PEFT: still read, in folders, files and commands."""
+
+
+def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings under the names of today.
+
+    Raises:
+        SaywhyError: If one stands there under both its names.
+    """
+    doubled = [old for old, new in OLD_NAMES.items() if old in settings and new in settings]
+    if doubled:
+        raise SaywhyError(f"{doubled[0]} is the old name of {OLD_NAMES[doubled[0]]}: give one of them")
+    return {OLD_NAMES.get(key, key): value for key, value in settings.items()}
