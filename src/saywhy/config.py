@@ -112,7 +112,7 @@ class Config(BaseModel):
         ("attribution", "redaction", "counterfactual"), description="Styles that the arms practise."
     )
     settings: tuple[Setting, ...] = Field(("one-word",), description="one-word, free, or both.")
-    readouts: tuple[Readout, ...] = Field(("constrained",), description="generated, constrained, placebo.")
+    readouts: tuple[Readout, ...] = Field(("constrained",), description="generated, guided, constrained, placebo.")
     operators: tuple[Operator, ...] = Field(
         ("redact",), description="How a word is taken out: redact, delete, infill; the first is primary."
     )

@@ -6,9 +6,10 @@ They go through the same audit as a language model, so they say what each number
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from typing import get_args
 
-from saywhy.models.interface import Choice, Copy, Departure, Gap, Question, Tick
+from saywhy.models.interface import Choice, Copy, Departure, Gap, Guide, Question, Tick
 from saywhy.protocol import prompts, styles
 from saywhy.protocol.prompts import Message
 from saywhy.records import SETTINGS, STYLES, Explanation, Setting, StyleName
@@ -197,6 +198,24 @@ class ScriptedModel:
     ) -> list[str]:
         """Return the script's replies; to an instruction that is no request of the protocol the reply is empty."""
         return [self._reply(chat) if len(chat) > 2 else "" for chat in chats]
+
+    def guide(self, guides: Sequence[Guide], tick: Tick | None = None) -> list[str]:
+        """Return the allowed reply that follows the script's longest; a gap takes a word that the script may insert."""
+        return [self._guided_reply(guide) for guide in guides]
+
+    def _guided_reply(self, guide: Guide) -> str:
+        reply, named = self._reply(guide.messages), self._request(guide.messages).named
+        filled = [
+            template.filled(word)
+            for template in guide.templates
+            for word in (self.inserts[str(named)] if template.has_gap else ("",))
+        ]
+        allowed = [text for text in filled if guide.is_allowed(text)]
+        return max(
+            allowed,
+            key=lambda text: sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, reply, strict=False))),
+            default="",
+        )
 
     def losses(self, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[float | None]:
         """Say that a rule has no loss."""
