@@ -274,7 +274,7 @@ def _picked_tokens(model: LocalModel, queries: Sequence[tuple[TokenIds, Pick]]) 
         for first in range(0, len(asked), LOGIT_ROWS):
             part = asked[first : first + LOGIT_ROWS]
             values = logits(model.model, hidden[[node for _, node in part]]).cpu()
-            if not values.isfinite().all():
+            if not torch.logsumexp(values, -1).isfinite().all():
                 raise SaywhyError(f"model '{model.name}' gives numbers that are not finite: try precision=float32")
             for (number, _), row in zip(part, values, strict=True):
                 picked[number] = queries[number][1](row)
