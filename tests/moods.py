@@ -31,7 +31,12 @@ TASK = Task(
 CUES = {"bad": {"awful": 2.0, "sad": 2.0}, "good": {"great": 2.0, "love": 2.0}}
 RULE = keyword_rule(TASK, CUES, default="bad")
 PINNED = {"bad": ("awful", "sad"), "good": ("great", "love")}
-FULL = ("settings=one-word,free", "readouts=generated,constrained,placebo", "operators=redact,delete,infill", "chunk=5")
+FULL = (
+    "settings=one-word,free",
+    "readouts=generated,guided,constrained,placebo",
+    "operators=redact,delete,infill",
+    "chunk=5",
+)
 """Settings of an audit in which every check has something to judge."""
 TEXTS = (
     "what a great sunny day here",

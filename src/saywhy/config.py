@@ -56,7 +56,7 @@ class Config(BaseModel):
         "words that are edited, and on the next line the text, so that every style names its words alike.",
     )
     settings: tuple[Setting, ...] = Field(("one-word",), description="one-word, free, or both.")
-    readouts: tuple[Readout, ...] = Field(("constrained",), description="generated, constrained, placebo.")
+    readouts: tuple[Readout, ...] = Field(("constrained",), description="generated, guided, constrained, placebo.")
     operators: tuple[Operator, ...] = Field(
         ("redact",), description="How a word is taken out: redact, delete, infill; the first is primary."
     )

@@ -14,7 +14,7 @@ ROW_SCHEMA = 1
 
 StyleName = Literal["attribution", "redaction", "counterfactual"]
 Setting = Literal["one-word", "free"]
-Readout = Literal["generated", "constrained", "placebo"]
+Readout = Literal["generated", "guided", "constrained", "placebo"]
 Operator = Literal["redact", "delete", "infill"]
 
 ReplyPlan = Literal["direct", "named-first"]
@@ -22,7 +22,7 @@ ReplyPlan = Literal["direct", "named-first"]
 
 STYLES: tuple[StyleName, ...] = ("attribution", "redaction", "counterfactual")
 SETTINGS: tuple[Setting, ...] = ("one-word", "free")
-READOUTS: tuple[Readout, ...] = ("generated", "constrained", "placebo")
+READOUTS: tuple[Readout, ...] = ("generated", "guided", "constrained", "placebo")
 OPERATORS: tuple[Operator, ...] = ("redact", "delete", "infill")
 TRAINING_OPERATOR: Operator = "redact"
 """The operator with which faithful training targets are found."""
@@ -220,14 +220,14 @@ class Row(Record):
         seed: Seed of the run.
         style: attribution, redaction or counterfactual.
         setting: one-word or free.
-        readout: generated, constrained or placebo (constrained, minus a request for any word).
+        readout: generated, guided, constrained or placebo (constrained, minus a request for any word).
         operator: How words are taken out for the recheck.
         gold: Gold label, or None.
         prediction: The model's calibrated label: what is explained.
         raw_prediction: The label before calibration.
         margin: Log-odds (nats) of the prediction against the best other label.
         named: The counterfactual's target label; None in other styles.
-        reply: The generated reply; None for constrained readouts.
+        reply: The generated or guided reply; None for constrained readouts.
         words: The words named, taken out or replaced (folded cores).
         inserted: The words put in (counterfactual).
         edited: The text that was rechecked; None if invalid.

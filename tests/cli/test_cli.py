@@ -73,6 +73,8 @@ def test_explain_rechecks_what_it_shows(call, tiny_folder):
     for style in ("attribution", "redaction", "counterfactual"):
         assert style in shown
     assert "log-odds" in shown
+    assert shown.count("guided") == shown.count("constrained") == 3
+    assert "invalid" not in shown
 
 
 def test_targets_are_rows_that_trl_takes(call, tiny_folder, tmp_path):

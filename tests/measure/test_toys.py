@@ -19,7 +19,7 @@ from saywhy.models.scripted import (
 )
 from saywhy.records import OPERATORS, READOUTS, SETTINGS, STYLES, Example
 from saywhy.tasks.task import Task, load_task
-from saywhy.words import REDACTED_MARK
+from saywhy.words import REDACTED_MARK, occurrences
 
 TASK = Task(
     name="toys",
@@ -127,6 +127,33 @@ def test_taking_everything_out_is_invalid_with_the_reason():
     assert reasons["counterfactual", "one-word", "generated"] == {"changes several words"}
     assert all(reasons[style, "free", "generated"] == {"over budget"} for style in STYLES)
     assert all(reasons[style, "one-word", "constrained"] == {None} for style in STYLES)
+
+
+def test_whoever_takes_everything_out_is_held_to_the_first_word():
+    """The guided reply goes on as far as the script does: its first word, and no further."""
+    rows = cells(rows_of(name_everything))
+    firsts = [occurrences(text)[0].key for text in BY_HAND]
+    for style in STYLES:
+        guided = rows[style, "one-word", "guided"]
+        assert all(row.valid and row.reply for row in guided)
+        assert [row.words[0] for row in guided] == firsts
+
+
+def test_a_valid_reply_is_the_guided_one():
+    for explain in (honest, liar, parrot):
+        rows = cells(rows_of(explain, readouts=("generated", "guided")))
+        for style in STYLES:
+            for generated, guided in zip(
+                rows[style, "one-word", "generated"], rows[style, "one-word", "guided"], strict=True
+            ):
+                assert dataclasses.replace(guided, readout="generated") == generated
+
+
+def test_guided_replies_alone_are_those_beside_generated_ones():
+    alone = rows_of(name_everything, readouts=("guided",))
+    beside = [row for row in rows_of(name_everything, readouts=READOUTS) if row.readout == "guided"]
+    assert alone == beside
+    assert {row.setting for row in alone} == {"one-word"}
 
 
 def test_an_invalid_reply_is_no_hit_and_has_the_floor_of_one_word():

@@ -13,6 +13,10 @@ def test_sentences(snapshot):
     assert prompts.prompt_sentences() == snapshot
 
 
+def test_sentences_of_replies_that_name_their_words_first(snapshot):
+    assert prompts.prompt_sentences("named-first") == snapshot
+
+
 def test_sentences_of_checks(snapshot):
     assert prompts.check_prompt_sentences() == snapshot
 

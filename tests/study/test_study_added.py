@@ -127,7 +127,7 @@ def test_examples_are_built_in_texts_judged_with_the_calibration_of_the_task(pla
     shown.audit("base", 0)
     rows = read_records(tmp_path / "examples/sentiment140/seed-0/base/rows.jsonl", Row)
     assert {(row.style, row.setting, row.readout) for row in rows} == {
-        (style, "one-word", readout) for style in STYLES for readout in ("constrained", "generated")
+        (style, "one-word", readout) for style in STYLES for readout in ("constrained", "guided")
     }
     texts = {line["id"]: line["text"] for line in read_lines(tmp_path / "examples/sentiment140/texts.jsonl")}
     assert {row.id for row in rows} == set(texts)

@@ -6,7 +6,7 @@ import pytest
 
 from plans import SMALL, file_of, plan
 from saywhy.arms import ArmName
-from saywhy.records import STYLES, SaywhyError
+from saywhy.records import READOUTS, SETTINGS, STYLES, SaywhyError
 from saywhy.study import expand, frozen, steps
 from saywhy.study.read import read_plan
 from saywhy.study.run import StudyRunner
@@ -154,12 +154,23 @@ GATE = {"bar": "gate", "arm": "faithful.all.TASK", "tasks": ["snli"]}
         ({**GATE, "arm": "faithfull.all.TASK"}, "no arm 'faithfull.all.snli', did you mean 'faithful.all.snli'"),
         ({**GATE, "arm": "faithful.redaction.snli", "tasks": ["ag_news"]}, "is not tested on 'ag_news'"),
         ({"bar": "transfer", "axis": "free", "setting": "free"}, "free explanations are generated only"),
+        (
+            {"bar": "transfer", "axis": "free", "setting": "free", "readout": "guided"},
+            "free explanations are generated only",
+        ),
     ],
 )
 def test_a_bar_on_what_will_never_be_measured_is_refused(bar, told):
     expand.refuse_bars(plan(bars=[GATE]))
     with pytest.raises(SaywhyError, match=told):
         expand.refuse_bars(plan(bars=[bar]))
+
+
+def test_free_explanations_are_asked_for_generated_only():
+    request = expand.AuditRequest(("redaction",), SETTINGS, READOUTS)
+    free = [readout for _, setting, readout in request.combinations() if setting == "free"]
+    assert free == ["generated"]
+    assert len(request.combinations()) == len(READOUTS) + 1
 
 
 def test_a_task_that_there_is_not_is_refused_before_anything_runs(tmp_path):

@@ -13,7 +13,7 @@ from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.models.spec import resolve_model
 from saywhy.progress import progress
-from saywhy.records import Example, Prediction, Row, SaywhyError
+from saywhy.records import Example, Prediction, Readout, Row, SaywhyError
 from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_corpus, task_of
 from saywhy.tasks.data import example_id
 from saywhy.tasks.task import Task
@@ -69,7 +69,9 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
             constants = calibrate(model, task, corpus.calibration, bar.tick)
     classifier = Classifier(model, task, constants)
     example = Example(example_id(task, text, fields), text, fields)
-    plan = AuditPlan("asked", pinned, config.styles, ("one-word",), ("generated", "constrained"))
+    # A valid explanation of every text, where the model can be held to it.
+    written: Readout = "guided" if "guide" in model.answers else "generated"
+    plan = AuditPlan("asked", pinned, config.styles, ("one-word",), (written, "constrained"))
     if set_aside := audit.unusable(classifier, [example]):
         raise SaywhyError(f"the text cannot be used: {set_aside[0].reason}")
     result = audit.audit(classifier, [example], plan)

@@ -44,7 +44,7 @@ class AuditPlan:
         pinned: The counterfactual's words, by named label.
         styles: Which styles.
         settings: Which settings.
-        readouts: Which readouts; the constrained ones are one-word only.
+        readouts: Which readouts; all but the generated one are one-word only.
         operators: How words are taken out; the first is primary.
         seed: Seed of the run.
     """
@@ -75,7 +75,7 @@ class Answer:
         style: The style that was asked for.
         setting: one-word or free.
         readout: How the explanation was got.
-        reply: The generated reply; None for constrained readouts.
+        reply: The generated or guided reply; None for constrained readouts.
         explanation: What it says, read.
     """
 
@@ -146,14 +146,26 @@ def audit(
 
 def _ask(classifier: Classifier, items: Sequence[Item], plan: AuditPlan) -> list[list[Answer]]:
     """Return all answers about each item."""
-    answers: list[list[Answer]] = [[] for _ in items]
     model, task = classifier.model, classifier.task
+    asked = [(style, setting) for style in plan.styles for setting in plan.settings]
+    guided = "guided" in plan.readouts and "one-word" in plan.settings
+    if "generated" not in plan.readouts:
+        asked = [(style, setting) for style, setting in asked if guided and setting == "one-word"]
+    replies = readouts.generated(model, task, items, asked) if asked else [[] for _ in items]
+    by_request = [dict(zip(asked, of_text, strict=True)) for of_text in replies]
+    answers: list[list[Answer]] = [[] for _ in items]
     if "generated" in plan.readouts:
-        requests = [(style, setting) for style in plan.styles for setting in plan.settings]
-        for of_text, replies in zip(answers, readouts.generated(model, task, items, requests), strict=True):
-            of_text.extend(Answer(*ask, "generated", *reply) for ask, reply in zip(requests, replies, strict=True))
+        for of_text, of_request in zip(answers, by_request, strict=True):
+            of_text.extend(Answer(*ask, "generated", *reply) for ask, reply in of_request.items())
+    if guided:
+        one_word = [
+            {style: reply for (style, setting), reply in of_request.items() if setting == "one-word"}
+            for of_request in by_request
+        ]
+        for of_text, valid in zip(answers, readouts.guided(model, task, items, one_word), strict=True):
+            of_text.extend(Answer(style, "one-word", "guided", *reply) for style, reply in valid.items())
     for readout in plan.readouts:
-        if readout == "generated" or "one-word" not in plan.settings:
+        if readout in ("generated", "guided") or "one-word" not in plan.settings:
             continue
         likeliest = readouts.constrained(model, task, items, plan.styles, plan.pinned, placebo=readout == "placebo")
         for of_text, by_style in zip(answers, likeliest, strict=True):

@@ -1,4 +1,4 @@
-"""How an explanation is got out of a model: generated text, or the likeliest of all valid ones.
+"""How an explanation is got out of a model: generated text, guided to be valid, or the likeliest of all valid ones.
 
 Constrained readouts are skill without format (docs/definitions.md, *Readouts*).
 """
@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from saywhy.measure.choices import likeliest_insertions, likeliest_names, word_choice, word_edits
 from saywhy.measure.edits import Item, one_word_swaps
-from saywhy.models.interface import Choice, Copy, Departure, Model
+from saywhy.models.backends import require
+from saywhy.models.interface import Choice, Copy, Departure, Guide, Model
 from saywhy.protocol import prompts
 from saywhy.protocol import styles as readers
 from saywhy.protocol.prompts import Message
+from saywhy.protocol.templates import reply_templates
 from saywhy.records import Explanation, ReplyPlan, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
@@ -54,6 +56,57 @@ def generated(
         for (item, style, setting), reply in zip(requests, replies, strict=True)
     )
     return [[next(readings) for _ in asks] for _ in items]
+
+
+def guided(
+    model: Model,
+    task: Task,
+    items: Sequence[Item],
+    replies: Sequence[Mapping[StyleName, tuple[str, Explanation]]],
+) -> list[dict[StyleName, tuple[str, Explanation]]]:
+    """Return each greedy one-word reply among the valid ones, and its reading.
+
+    A generated reply that is valid is that reply. In place of another one, and only there, the model decodes once more,
+    within the templates of its style. Where a text has no valid reply the generated one stays.
+
+    Args:
+        model: Who explains.
+        task: The task.
+        items: Texts and predictions.
+        replies: What ``generated`` gave for each, in the one-word setting, by style.
+
+    Raises:
+        SaywhyError: If the model does not answer ``guide``.
+    """
+    require(model, "guide", "the guided readout", "leave it out of readouts=")
+    invalid = [
+        (i, style)
+        for i, by_style in enumerate(replies)
+        for style, (_, explanation) in by_style.items()
+        if not explanation.valid
+    ]
+    guides = [_guide(task, items[i], style) for i, style in invalid]
+    results = [dict(by_style) for by_style in replies]
+    for (i, style), guide, reply in zip(invalid, guides, model.guide(guides), strict=True):
+        if guide.templates:
+            text = items[i].example.text
+            results[i][style] = reply, _read(task, text, style, reply)
+    return results
+
+
+def _guide(task: Task, item: Item, style: StyleName) -> Guide:
+    """Return what a reply about ``item`` may be."""
+    text = item.example.text
+
+    def is_allowed(reply: str) -> bool:
+        return _read(task, text, style, reply).valid
+
+    templates = reply_templates(style, text, tuple(task.labels.values()), task.plan)
+    return Guide(explanation_chat(task, item, style, "one-word"), tuple(templates), is_allowed)
+
+
+def _read(task: Task, text: str, style: StyleName, reply: str) -> Explanation:
+    return readers.read_reply(style, "one-word", text, reply, tuple(task.labels.values()), task.plan)
 
 
 NAMING_ROOM: Mapping[Setting, int] = {"one-word": 16, "free": 48}

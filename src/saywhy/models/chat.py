@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -124,6 +125,19 @@ class Chat:
             raise SaywhyError(f"{subject}: the completion is empty or its end of turn is not supervised")
         spans = [(start - len(before), stop - len(before)) for start, stop in offsets[len(head) : end + 1]]
         return Turn(ids[: end + 1], len(head), spans)
+
+    @functools.cached_property
+    def letter_tokens(self) -> dict[int, str]:
+        """The tokens that are letters and nothing else, but for one blank before them, with their text."""
+        anchor = self.ids(["a"])[0]
+        special = {token for token, added in self.tokenizer.added_tokens_decoder.items() if added.special}
+        tokens = [token for token in range(len(self.tokenizer)) if token not in special]
+        # Behind a letter: some tokenizers swallow the blank at the beginning of what they decode.
+        [start, *decoded] = self.tokenizer.batch_decode(
+            [list(anchor), *([*anchor, token] for token in tokens)], clean_up_tokenization_spaces=False
+        )
+        pieces = {token: text[len(start) :] for token, text in zip(tokens, decoded, strict=True)}
+        return {token: piece for token, piece in pieces.items() if piece.removeprefix(" ").isalpha()}
 
     def reply(self, ids: Sequence[int]) -> str:
         """Return the text of generated ids."""

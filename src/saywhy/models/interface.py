@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from saywhy.protocol.prompts import Message
+from saywhy.protocol.templates import Template
 
 Tick = Callable[[int], None]
 """Called with the number of chats that were just finished."""
@@ -73,7 +74,22 @@ class Gap:
     barred: frozenset[str] = frozenset()
 
 
-Question = Literal["choose", "weigh", "infill", "generate", "losses", "gradients"]
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """A chat, and what its next assistant turn may be.
+
+    Attributes:
+        messages: The chat; the last turn is the user's.
+        templates: The replies; a gap is filled with one word of letters.
+        is_allowed: Whether a filled template may be the reply.
+    """
+
+    messages: list[Message]
+    templates: tuple[Template, ...]
+    is_allowed: Callable[[str], bool]
+
+
+Question = Literal["choose", "weigh", "infill", "generate", "guide", "losses", "gradients"]
 """What may be asked of a model: a method of ``Model``, or gradients (``attribution.gradients``)."""
 
 
@@ -114,6 +130,9 @@ class Model(Protocol):
 
         ``copied`` may tell the text that each reply is expected to copy, more or less; it changes no reply.
         """
+
+    def guide(self, guides: Sequence[Guide], tick: Tick | None = None) -> list[str]:
+        """Return the greedy reply to each chat among those that its guide allows; empty if it allows none."""
 
     def losses(self, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[float | None]:
         """Return the mean loss (nats a token) of the assistant's turns of each chat, the end of each turn included.

@@ -11,8 +11,9 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from saywhy.models.branches import PrefixCache
 from saywhy.models.chat import Chat
 from saywhy.models.forward import Forward, logits
+from saywhy.models.guided import guided_replies
 from saywhy.models.infill import infill
-from saywhy.models.interface import Choice, Copy, Departure, Gap, Question, Tick
+from saywhy.models.interface import Choice, Copy, Departure, Gap, Guide, Question, Tick
 from saywhy.models.memory import TokenBudget
 from saywhy.models.replies import greedy_replies
 from saywhy.models.sequences import ScoredSequence, departure_sequences, edited_copies, option_sequences
@@ -199,6 +200,10 @@ class LocalModel:
     ) -> list[str]:
         """Return the greedy reply to each chat; a reply may be drafted from the text that it copies."""
         return greedy_replies(self, chats, max_new_tokens, copied or [None] * len(chats), tick)
+
+    def guide(self, guides: Sequence[Guide], tick: Tick | None = None) -> list[str]:
+        """Return the greedy reply to each chat among those that its guide allows."""
+        return guided_replies(self, guides, tick)
 
     def losses(self, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[float | None]:
         """Return the mean loss (nats a token) of the assistant's turns of each chat; None if it has no ids."""

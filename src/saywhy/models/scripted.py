@@ -6,9 +6,10 @@ They go through the same audit as a language model, so they say what each number
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from typing import get_args
 
-from saywhy.models.interface import Choice, Copy, Departure, Gap, Question, Tick
+from saywhy.models.interface import Choice, Copy, Departure, Gap, Guide, Question, Tick
 from saywhy.protocol import prompts, styles
 from saywhy.protocol.prompts import Message
 from saywhy.records import SETTINGS, STYLES, Explanation, Setting, StyleName
@@ -167,7 +168,7 @@ class ScriptedModel:
         if self._is_placebo(choice.messages):
             return (0.0,) * len(choice.options)
         words = self._scripted_explanation(choice.messages).words
-        return tuple(0.0 if fold(option) in words else -1.0 for option in choice.options)
+        return tuple(0.0 if fold(option.strip()) in words else -1.0 for option in choice.options)
 
     def weigh(
         self, choices: Sequence[Choice], copies: Sequence[Copy], tick: Tick | None = None
@@ -178,7 +179,7 @@ class ScriptedModel:
     def _departures(self, copy: Copy) -> tuple[Departure, ...]:
         if self._is_placebo(copy.messages):
             return (Departure(0.0, 0.0, 0.0),) * len(copy.edits)
-        edited = self._scripted_explanation(copy.messages).edited
+        edited = self._behind_a_name(copy.messages, str(self._scripted_explanation(copy.messages).edited))
         return tuple(
             Departure(0.0, -1.0, 0.0) if edit.text == edited else Departure(-1.0, 0.0, -1.0) for edit in copy.edits
         )
@@ -198,6 +199,24 @@ class ScriptedModel:
         """Return the script's replies; to an instruction that is no request of the protocol the reply is empty."""
         return [self._reply(chat) if len(chat) > 2 else "" for chat in chats]
 
+    def guide(self, guides: Sequence[Guide], tick: Tick | None = None) -> list[str]:
+        """Return the allowed reply that follows the script's longest; a gap takes a word that the script may insert."""
+        return [self._guided_reply(guide) for guide in guides]
+
+    def _guided_reply(self, guide: Guide) -> str:
+        reply, named = self._reply(guide.messages), self._request(guide.messages).named
+        filled = [
+            template.filled(word)
+            for template in guide.templates
+            for word in (self.inserts[str(named)] if template.has_gap else ("",))
+        ]
+        allowed = [text for text in filled if guide.is_allowed(text)]
+        return max(
+            allowed,
+            key=lambda text: sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, reply, strict=False))),
+            default="",
+        )
+
     def losses(self, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[float | None]:
         """Say that a rule has no loss."""
         return [None] * len(chats)
@@ -205,7 +224,16 @@ class ScriptedModel:
     def _reply(self, messages: list[Message]) -> str:
         if messages[-1] == prompts.rewrite_turn(self.task):
             return self.rewrite(prompts.explained_text(self.task, messages))
-        return self.explain(self._request(messages))
+        return self._behind_a_name(messages, self.explain(self._request(messages)))
+
+    def _behind_a_name(self, messages: list[Message], edited: str) -> str:
+        """Return an edited text as the task's plan has it: behind the words that it edits, or as it is."""
+        request = self._request(messages)
+        if self.task.plan == "direct" or request.style == "attribution":
+            return edited
+        keys = self._scripted_explanation(messages).words
+        cores = [word.core for word in candidates(request.text) if word.key in keys]
+        return f"{', '.join(cores)}\n{edited}"
 
     def _scripted_explanation(self, messages: list[Message]) -> Explanation:
         """Return the explanation that the script would give, also where it breaks the one-word setting."""

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from saywhy import stats
 from saywhy.records import OPERATORS, READOUTS, SETTINGS, STYLES, Operator, Readout, Row, Setting, StyleName
 
+RESULT_READOUTS: tuple[Readout, ...] = ("constrained", "generated", "guided")
+"""The readouts that are results, the ones that a finding is rather read from first; placebo is a robustness check."""
+
 
 @dataclass(frozen=True, slots=True)
 class CellKey:
@@ -33,6 +36,12 @@ class CellKey:
     def block(self) -> tuple[Operator, Setting, Readout]:
         """The table to which the cell belongs."""
         return self.operator, self.setting, self.readout
+
+
+def finding_readout(keys: Iterable[CellKey]) -> Readout:
+    """Return the readout that a finding is read from: constrained if there is any, else generated, else guided."""
+    present = {key.readout for key in keys}
+    return next((readout for readout in RESULT_READOUTS if readout in present), "generated")
 
 
 def rows_by_cell(rows: Iterable[Row]) -> dict[CellKey, list[Row]]:

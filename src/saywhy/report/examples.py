@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from saywhy import words
-from saywhy.records import READOUTS, STYLES, Example, Row
+from saywhy.records import STYLES, Example, Row
 from saywhy.report.load import LoadedRun, load_run
 
 SegmentKind = Literal["same", "mark", "del", "ins"]
@@ -78,13 +78,16 @@ def example_cards(
 ) -> tuple[tuple[str, ...], list[ExampleCard]]:
     """Return the readouts shown, and a seeded random sample of texts (one-word, first operator, first seed).
 
-    Every text with rows may be drawn, whatever its explanations are.
+    What the model writes is shown guided, if the run has that. Every text with rows may be drawn, whatever its
+    explanations are.
     """
     rows = [row for row in run.rows if row.setting == "one-word" and row.id in run.texts]
     if not rows:
         return (), []
     operator = rows[0].operator
-    readouts = tuple(name for name in READOUTS[:2] if any(row.readout == name for row in rows))
+    present = {row.readout for row in rows}
+    written = "guided" if "guided" in present else "generated"
+    readouts = tuple(name for name in (written, "constrained") if name in present)
     rows_by_key: dict[tuple[str, str, str, str], Row] = {}
     for row in rows:
         if row.operator == operator:

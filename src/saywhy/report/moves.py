@@ -9,7 +9,7 @@ from saywhy import stats
 from saywhy.checks import Judged
 from saywhy.records import OPERATORS, Row
 from saywhy.report.arms import level_seeds, rivals, same_instrument
-from saywhy.report.cells import CellKey
+from saywhy.report.cells import CellKey, finding_readout
 from saywhy.report.load import LoadedRun
 from saywhy.stats import Difference, Interval
 
@@ -81,12 +81,12 @@ def moves_of(
 
 
 def headline_keys(keys: Sequence[CellKey]) -> list[CellKey]:
-    """Return the cells that a finding is read from: one-word, first operator, constrained if there is any."""
+    """Return the cells that a finding is read from: one-word, first operator, ``finding_readout``."""
     chosen = [key for key in keys if key.setting == "one-word"] or list(keys)
     if not chosen:
         return []
     chosen = [key for key in chosen if key.operator == chosen[0].operator]
-    readout = "constrained" if any(key.readout == "constrained" for key in chosen) else "generated"
+    readout = finding_readout(chosen)
     return [key for key in chosen if key.readout == readout]
 
 

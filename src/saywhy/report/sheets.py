@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import groupby
 from typing import Any
 
+from saywhy.records import READOUTS
 from saywhy.report.arms import marked_arm
 from saywhy.report.cells import CellKey
 from saywhy.report.contrasts import Contrast
@@ -137,19 +138,20 @@ def _contrast_note(summary: Summary) -> str:
 
 
 def readout_sheet(summary: Summary) -> Sheet | None:
-    """Return the generated readout beside the constrained and the placebo one (one-word, first operator)."""
+    """Return the readouts side by side (one-word, first operator); the guided one only if the run has it."""
     cells = {cell.key: cell for cell in summary.cells if cell.key.setting == "one-word"}
     if not cells:
         return None
     operator, rows = next(iter(cells)).operator, list[list[SheetCell | str]]()
     pairs = dict.fromkeys((key.style, key.arm) for key in cells if key.operator == operator)
+    has_guided = any(key.readout == "guided" for key in cells)
     for style, arm in pairs:
         by_readout = {
             key.readout: cell
             for key, cell in cells.items()
             if (key.style, key.arm, key.operator) == (style, arm, operator)
         }
-        generated, constrained, placebo = (by_readout.get(name) for name in ("generated", "constrained", "placebo"))
+        generated, guided, constrained, placebo = map(by_readout.get, READOUTS)
         rows.append(
             [
                 style,
@@ -157,15 +159,19 @@ def readout_sheet(summary: Summary) -> Sheet | None:
                 _measured_cell(generated, "validity"),
                 _measured_cell(generated, "excess"),
                 _measured_cell(generated, "score_valid"),
+                *([_measured_cell(guided, "excess"), _measured_cell(guided, "score")] if has_guided else []),
                 _measured_cell(constrained, "excess"),
                 _measured_cell(constrained, "score"),
                 _measured_cell(placebo, "excess"),
             ]
         )
-    header = ("style", "arm", "valid", "excess, generated", "score if valid", "excess, constrained")
+    header = ["style", "arm", "valid", "excess, generated", "score if valid"]
+    header += ["excess, guided", "score, guided"] * has_guided
+    header += ["excess, constrained", "score, constrained", "excess, placebo-corrected"]
     note = "Generated: what users see. Constrained: skill without format. Placebo: minus a request for any word."
-    titles = (*header, "score, constrained", "excess, placebo-corrected")
-    return sheet_of(f"one-word, operator {operator}", titles, rows, note)
+    if has_guided:
+        note += " Guided: the generated reply, held to be valid."
+    return sheet_of(f"one-word, operator {operator}", header, rows, note)
 
 
 def _measured_cell(cell: Cell | None, name: str) -> SheetCell:

@@ -14,7 +14,7 @@ from saywhy.config import Config
 from saywhy.hints import did_you_mean
 from saywhy.records import READOUTS, SETTINGS, STYLES, Readout, SaywhyError, Setting, StyleName
 from saywhy.report.study.bars import ArmBar
-from saywhy.study.plan import OWN_TASKS, TRAINED_TASKS, UNSEEN_TASKS, StudyBlock, StudyPlan, first_problem
+from saywhy.study.plan import OWN_TASKS, TRAINED_TASKS, UNSEEN_TASKS, StudyBlock, StudyPlan, first_problem, has_readout
 
 _SAID_ABOVE = "it is said at the top of the file"
 _SAID_IN_BLOCKS = "each block says its own"
@@ -159,7 +159,7 @@ class AuditRequest:
             for style in self.styles
             for setting in self.settings
             for readout in self.readouts
-            if (setting, readout) != ("free", "constrained")
+            if has_readout(setting, readout)
         ]
 
     def covers(self, other: AuditRequest) -> bool:
@@ -257,7 +257,7 @@ def refuse_bars(plan: StudyPlan) -> None:
         if (name, task) not in audited:
             raise SaywhyError(f"study {plan.name}: bars: {name} is not tested on '{task}'")
     for bar in plan.bars:
-        if (getattr(bar, "setting", ""), getattr(bar, "readout", "")) == ("free", "constrained"):
+        if not has_readout(getattr(bar, "setting", "one-word"), getattr(bar, "readout", "generated")):
             raise SaywhyError(f"study {plan.name}: bars: free explanations are generated only: say readout: generated")
 
 

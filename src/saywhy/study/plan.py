@@ -45,7 +45,7 @@ class StudyBlock(BaseModel):
     )
     styles: tuple[StyleName, ...] = Field(STYLES, min_length=1, description="Styles that are asked for.")
     settings: tuple[Setting, ...] = Field(("one-word",), min_length=1, description="one-word, free, or both.")
-    readouts: tuple[Readout, ...] = Field(("constrained",), min_length=1, description="generated, constrained.")
+    readouts: tuple[Readout, ...] = Field(("constrained",), min_length=1, description="generated, guided, constrained.")
     seeds: tuple[Seed, ...] | None = Field(None, description="Seeds; none: the study's first.")
     with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of its training, such as learning_rate.")
 
@@ -257,6 +257,11 @@ def _block_problem(plan: StudyPlan, block: StudyBlock) -> str | None:
     return None
 
 
+def has_readout(setting: Setting, readout: Readout) -> bool:
+    """Return whether a readout is there in a setting: free explanations are generated only."""
+    return setting == "one-word" or readout == "generated"
+
+
 def _missing_in_block(block: StudyBlock, entry: ConfirmatoryEntry) -> str | None:
     """Return the first part of confirmatory cells that their block does not have, in words."""
     if entry.arm == entry.against:
@@ -269,8 +274,8 @@ def _missing_in_block(block: StudyBlock, entry: ConfirmatoryEntry) -> str | None
     ):
         if missing := [name for name in needed if name not in available]:
             return f"{kind} {missing[0]}"
-    if entry.setting == "free" and entry.readout == "constrained":
-        return "constrained readout of free explanations"
+    if not has_readout(entry.setting, entry.readout):
+        return f"{entry.readout} readout of free explanations"
     return None
 
 

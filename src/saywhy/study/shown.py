@@ -8,7 +8,7 @@ from pathlib import Path
 from saywhy.records import Readout
 from saywhy.study.member import StudyTaskRun
 
-SHOWN_READOUTS: tuple[Readout, ...] = ("constrained", "generated")
+SHOWN_READOUTS: tuple[Readout, ...] = ("constrained", "guided")
 """Readouts of the examples on built-in texts."""
 
 

@@ -21,7 +21,7 @@ from saywhy.study.expand import (
     tasks_practised,
     texts_practised,
 )
-from saywhy.study.plan import StudyPlan
+from saywhy.study.plan import StudyPlan, has_readout
 
 SHOWN_BUILT_IN_TEXTS = 20
 """How many built-in texts a study shows examples of, over all tasks."""
@@ -102,9 +102,7 @@ def is_unit_shown(plan: StudyPlan, unit: StudyUnit) -> bool:
 def contrasts_of_unit(plan: StudyPlan, unit: StudyUnit) -> int:
     """Return how many comparisons a unit completes."""
     block = plan.block(unit.block)
-    combinations = sum(
-        1 for setting in block.settings for readout in block.readouts if (setting, readout) != ("free", "constrained")
-    )
+    combinations = sum(1 for setting in block.settings for readout in block.readouts if has_readout(setting, readout))
     return max(len(unit.arms) - 1, 1) * len(block.styles) * combinations
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from saywhy import stats
 from saywhy.records import STYLES, Row
 from saywhy.report.arms import matched_seeds, tables_of
-from saywhy.report.cells import CellKey, excesses
+from saywhy.report.cells import CellKey, excesses, finding_readout
 from saywhy.report.study.load import StudyArm
 from saywhy.report.study.summary import StudySummary, main_arms
 from saywhy.stats import Difference
@@ -75,11 +75,11 @@ def _groups_of_task(summary: StudySummary, task: str, arm: StudyArm, control: St
 def _practised_rows(summary: StudySummary, task: str, arm: StudyArm, practised: StudyArm) -> list[Row]:
     """Return the one-word rows of ``arm`` in the styles that the arm of the answer practised."""
     cells = summary.rows[task]
-    readout = "constrained" if any(key.readout == "constrained" for key in cells) else "generated"
+    readout = finding_readout(cells)
     return [
         row
         for key, rows in cells.items()
-        if key == CellKey(arm.name, key.style, "one-word", readout, key.operator)  # type: ignore[arg-type]
+        if key == CellKey(arm.name, key.style, "one-word", readout, key.operator)
         and key.operator == summary.operator
         and key.style in practised.styles
         for row in rows

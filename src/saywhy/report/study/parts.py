@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from saywhy.report.cells import RESULT_READOUTS
 from saywhy.report.format import Sheet, counted, joined, sheet_of
 from saywhy.report.sheets import reason_sheet, result_sheets, set_aside_sheet
 from saywhy.report.study.donors import donors_sheet
@@ -140,8 +141,7 @@ def _value_in_words(value: Any) -> str:
 
 def _results_sheets(summary: StudySummary) -> list[Sheet | None]:
     return [
-        results_sheet(summary, "constrained"),
-        results_sheet(summary, "generated"),
+        *(results_sheet(summary, readout) for readout in RESULT_READOUTS),
         results_sheet(summary, "generated", "free"),
         gain_sheet(
             summary,
@@ -156,10 +156,10 @@ EXPLORATORY_NOTE = "Exploratory. Holm over these lines."
 
 
 def _readout_sheets(summary: StudySummary, *axes: str) -> list[Sheet | None]:
-    """Return comparisons in the constrained and in the generated one-word readout."""
+    """Return one-word comparisons, one table a readout."""
     return [
         gain_sheet(summary, f"one-word, {readout}", _gains_of_axes(summary, readout, *axes), EXPLORATORY_NOTE)
-        for readout in ("constrained", "generated")
+        for readout in RESULT_READOUTS
     ]
 
 
@@ -170,7 +170,7 @@ def _gains_of_axes(summary: StudySummary, readout: str, *axes: str) -> list[Gain
 def _styles_part(summary: StudySummary) -> ReportPart:
     sheets = _readout_sheets(summary, "other style")
     words = () if any(sheets) else ("No arm was tested in a style that it had not practised.",)
-    pictures = ("styles-constrained", "styles-generated")
+    pictures = [f"styles-{readout}" for readout in RESULT_READOUTS]
     return _part("styles", "Style x style: practised and tested", sheets, pictures, words, printed=True)
 
 
@@ -178,10 +178,10 @@ def _tasks_part(summary: StudySummary) -> ReportPart:
     sheets = [
         gain_sheet(summary, f"{title}, one-word, {readout}", _gains_of_axes(summary, readout, axis), EXPLORATORY_NOTE)
         for axis, title in (("other task", "Other tasks"), ("unseen task", "Unseen tasks"))
-        for readout in ("constrained", "generated")
+        for readout in RESULT_READOUTS
     ]
     words = () if any(sheets) else ("No arm was tested on a task that it had not practised.",)
-    pictures = ("tasks-constrained", "tasks-generated")
+    pictures = [f"tasks-{readout}" for readout in RESULT_READOUTS]
     return _part("tasks", "Task x task: practised and tested", sheets, pictures, words, printed=True)
 
 
@@ -196,7 +196,7 @@ def _others_part(summary: StudySummary) -> ReportPart:
     """Compare with the arms that say whether it is self-report: lexical, transplant; and with those before training."""
     sheets = [
         gain_sheet(summary, f"one-word, {readout}", _gains_of_axes(summary, readout, "other arm"), EXPLORATORY_NOTE)
-        for readout in ("constrained", "generated")
+        for readout in RESULT_READOUTS
     ]
     sheets += [donors_sheet(summary), named_sheet(summary), places_sheet(summary)]
     rivals = {arm.kind for arm in summary.study.arms.values()} & set(OTHER_TARGET_KINDS)
@@ -220,7 +220,7 @@ def _curve_part(summary: StudySummary) -> ReportPart:
 def _ablations_part(summary: StudySummary) -> ReportPart:
     """Compare variants with the arm that they vary, and each with a control that practised in the same way."""
     sheets = []
-    for readout in ("constrained", "generated"):
+    for readout in RESULT_READOUTS:
         gains = [
             gain
             for gain in _gains_of_axes(summary, readout, "variant")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from saywhy.folders.store import write_text
 from saywhy.records import STYLES
+from saywhy.report.cells import RESULT_READOUTS
 from saywhy.report.format import counted
 from saywhy.report.plots import Picture, PicturePlan, draw_validity, picture_file, standalone_svg, svg
 from saywhy.report.study.ablations import Ablation, ablations_of, curve_of, variant_settings
@@ -87,7 +88,7 @@ def _confirmatory_picture(summary: StudySummary) -> list[PicturePlan]:
 
 def _matrix_pictures(summary: StudySummary) -> list[PicturePlan]:
     plans = []
-    for readout in ("constrained", "generated"):
+    for readout in RESULT_READOUTS:
         for name, matrices, down, across in (
             ("styles", style_matrices(summary, "one-word", readout), "practised style", "tested style"),
             ("tasks", task_matrices(summary, "one-word", readout), "practised task", "tested task"),

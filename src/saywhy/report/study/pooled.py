@@ -9,6 +9,7 @@ from dataclasses import replace
 from saywhy import stats
 from saywhy.arms import kind as arm_kind
 from saywhy.report.arms import matched_seeds
+from saywhy.report.cells import RESULT_READOUTS
 from saywhy.report.format import Sheet, SheetCell, change_cell, p_value, sheet_of
 from saywhy.report.study.gains import OTHER_TARGET_KINDS, Gain, shared_excess
 from saywhy.report.study.summary import StudySummary
@@ -63,7 +64,7 @@ def pooled_difference(summary: StudySummary, gains: Sequence[Gain], among: Count
 def pooled_sheet(summary: StudySummary) -> Sheet | None:
     """Return how far the training carries, one line a kind of comparison; None if nothing was compared."""
     rows: list[list[SheetCell | str]] = []
-    for readout in ("constrained", "generated"):
+    for readout in RESULT_READOUTS:
         groups = {kind: summary.of_axis(kind, setting=_setting_of_axis(kind), readout=readout) for kind in POOLED_AXES}
         groups |= {f"practised, against {rival}": rival_gains(summary, rival, readout) for rival in POOLED_RIVALS}
         for name, gains in groups.items():
