@@ -94,6 +94,13 @@ class Config(BaseModel):
     train_rows: int | None = Field(
         48, ge=1, description="Texts on which each arm is trained; they need no labels; none: all there are."
     )
+    decontaminate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Training texts at least this alike to one that is audited or classified are left out (share of "
+        "characters that stay; 0.9 finds the same text with a word changed); none: only the same texts.",
+    )
     heldout_rows: int = Field(
         0,
         ge=0,

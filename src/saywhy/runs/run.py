@@ -22,10 +22,11 @@ from saywhy.records import Example, Row, SaywhyError, SetAside
 from saywhy.robustness.stages import Checks, refuse_checks
 from saywhy.runs.manifest import run_facts
 from saywhy.settings import resolved
-from saywhy.tasks.corpus import Corpus, assemble_corpus, refuse_empty
+from saywhy.tasks.corpus import Corpus, assemble_corpus, refuse_empty, refuse_fewer
 from saywhy.training.classifiers import TaskClassifiers
 from saywhy.training.models import ArmModels
 from saywhy.training.practice import Practice
+from saywhy.training.rows import refuse_anchor
 
 AUDIT_FILES = ("rows", "tables", "grids")
 DECIDED_FILES = ("decisions",)
@@ -73,6 +74,7 @@ class Run:
         self.models = models or ArmModels(config, out)
         self.corpus: Corpus = assemble_corpus(config)
         self._refuse_unlabelled()
+        self._refuse_unfit_practice()
         refuse_checks(config, self.corpus.task)
         check_methods((config.target_method,), "target_method")
         about = run_facts(config, self.models.spec, self.corpus, self.arms)
@@ -172,6 +174,12 @@ class Run:
         self.corpus = self.corpus.without(set_aside)
         self.folder.note(counts={name: len(pool) for name, pool in self.corpus.pools().items()})
         refuse_empty(self.corpus, self.config, "calibration", *self.practised_pools())
+
+    def _refuse_unfit_practice(self) -> None:
+        """Say before anything is computed that the arms cannot practise as the settings say."""
+        if self.practised_pools():
+            refuse_fewer(self.corpus, self.config)
+            refuse_anchor(self.config, self.corpus.task)
 
     def practised_pools(self) -> tuple[str, ...]:
         """Return the pools of texts from which something is learned, whatever else is done."""

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from saywhy.config import Config
+from saywhy.progress import say
 from saywhy.records import Example, SaywhyError, SetAside
 from saywhy.tasks import lexicon
 from saywhy.tasks.data import LoadedSplit, load_examples, nested_sample
+from saywhy.tasks.decontamination import without_near_duplicates
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task, load_task
 from saywhy.words import candidates
@@ -96,6 +98,25 @@ def refuse_empty(corpus: Corpus, config: Config, *pools: str) -> None:
             )
 
 
+def refuse_fewer(corpus: Corpus, config: Config) -> None:
+    """Refuse more training texts than there are, where the number was chosen.
+
+    Raises:
+        SaywhyError: With how many there are.
+    """
+    default = Config.model_fields["train_rows"].default
+    if config.train_rows not in (None, default) and len(corpus.arms) < config.train_rows:
+        raise SaywhyError(
+            f"train_rows={config.train_rows}: {data_argument(config) or 'the hub'} leaves {len(corpus.arms)} training "
+            "texts for the arms: give at most that, or train_rows=none for all of them"
+        )
+    if len(corpus.heldout) < config.heldout_rows:
+        raise SaywhyError(
+            f"heldout_rows={config.heldout_rows}: {data_argument(config) or 'the hub'} has {len(corpus.heldout)} texts "
+            "to hold out: give fewer"
+        )
+
+
 def data_argument(config: Config) -> str | None:
     """Return what ``data.load_examples`` calls the data of ``config``."""
     return None if config.data in (None, "hub") else config.data
@@ -114,6 +135,9 @@ def assemble_corpus(config: Config) -> Corpus:
     training = _without_long_texts(load_examples(task, "train", data_argument(config)), task, config.most_words)[0]
     audited = nested_sample(usable, config.rows, config.data_seed)
     decided = nested_sample(loaded.examples, config.decide_rows, config.data_seed)
+    if config.decontaminate:
+        before, training = len(training), without_near_duplicates(training, (*audited, *decided), config.decontaminate)
+        say(f"{before - len(training)} of {before} training texts of {task.name} are nearly texts tested on: left out")
     chosen_ids = {example.id for example in (*audited, *decided)}
     pools = {
         name: _pool_of_tenths([example for example in training if example.id not in chosen_ids], tenths)

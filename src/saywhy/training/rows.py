@@ -60,6 +60,23 @@ def anchor_rows(task: Task, items: Sequence[Item], weight: float = 1.0) -> list[
     return [row for item in items for row in _rows_of_labels(task, item.example, item.prediction.scores, weight)]
 
 
+MOST_ANCHORED_LABELS = 20
+"""An anchor practises a row a label and text: of more labels than this it would be all that is practised."""
+
+
+def refuse_anchor(config: Config, task: Task) -> None:
+    """Refuse an anchor on a task of many labels.
+
+    Raises:
+        SaywhyError: With how many there are.
+    """
+    if config.anchor and len(task.labels) > MOST_ANCHORED_LABELS:
+        raise SaywhyError(
+            f"anchor={config.anchor:g}: task '{task.name}' has {len(task.labels)} labels, and an anchor practises a "
+            f"row a label of each edited text: up to {MOST_ANCHORED_LABELS}; leave anchor= out"
+        )
+
+
 def edited_anchor_rows(task: Task, lessons: Sequence[Lesson], weight: float) -> list[dict[str, Any]]:
     """Return the same of the edited texts of each lesson: what a text says without a word stays, too.
 
