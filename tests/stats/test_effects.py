@@ -149,4 +149,6 @@ def test_only_shared_texts_count() -> None:
     first, second = arm(0.7), arm(0.3)
     part = {key: effect for key, effect in second.items() if key[0] < "100"}
     assert stats.effect_share_difference(first, part).n == 100
-    assert stats.effect_share_difference(first, {}).reason == "no shared texts"
+    apart = {(f"z{text}", seed): effect for (text, seed), effect in second.items()}
+    assert stats.effect_share_difference(first, apart).reason == "no shared texts"
+    assert stats.effect_share_difference(first, {}).reason == "no explanation of known effect"

@@ -98,26 +98,30 @@ def effect_share(effects: Effects, seed: int = 0) -> Interval:
 def effect_share_difference(effects_a: Effects, effects_b: Effects, seed: int = 0) -> Difference:
     """Return the difference of two arms' effect shares on the (text, seed) pairs that both have.
 
-    The interval is a bootstrap over texts, both shares recomputed in each resample; p and d_z are those of the paired
-    differences of the gains (nats), by sign flips over texts as for excess.
+    The interval is a bootstrap over texts, both shares recomputed in each resample. p and d_z are those of the paired
+    differences of the gains, each in units of its arm's mean room, whose mean is the difference of the shares.
     """
     shared = [key for key in effects_a if key in effects_b]
     sides = [{key: effects[key] for key in shared} for effects in (effects_a, effects_b)]
     shares = [effect_share(side, seed) for side in sides]
     first, second = (share.value for share in shares)
     reason = next((share.reason for share in shares if share.reason), None)
-    if not shared or first is None or second is None:
-        return Difference(None, None, None, shares[0].n, reason if shared else "no shared texts")
-    gains = [{key: effect.gain for key, effect in side.items()} for side in sides]
-    gain = paired_difference(gains[0], gains[1], seed)
+    if first is None or second is None:
+        unshared = effects_a and effects_b and not shared
+        return Difference(None, None, None, shares[0].n, "no shared texts" if unshared else reason)
+    by_text_of_sides = [_gains_and_rooms(side, _texts(side)) for side in sides]
+    scaled = [
+        {key: effect.gain / rooms.mean() for key, effect in side.items()}
+        for side, (_, rooms) in zip(sides, by_text_of_sides, strict=True)
+    ]
+    test = paired_difference(scaled[0], scaled[1], seed)
     low, high = None, None
     if all(share.low is not None for share in shares):
-        texts = _texts(sides[0])
-        ratios = [resampled_ratios(*_gains_and_rooms(side, texts), LEAST_MEAN_EFFECT_ROOM, seed) for side in sides]
+        ratios = [resampled_ratios(*sums, LEAST_MEAN_EFFECT_ROOM, seed) for sums in by_text_of_sides]
         differences = ratios[0] - ratios[1]
         low, high = percentiles(differences[np.isfinite(differences)])
     doubt = next((share.doubt for share in shares if share.doubt), None)
-    return Difference(first - second, low, high, shares[0].n, reason, doubt, p=gain.p, effect=gain.effect)
+    return Difference(first - second, low, high, shares[0].n, reason, doubt, p=test.p, effect=test.effect)
 
 
 def _texts(effects: Effects) -> list[str]:
