@@ -18,7 +18,8 @@ def with_rises(grids: Iterable[CounterfactualGrid], labels: int) -> tuple[Counte
 def with_effects(rows: Iterable[Row], tables: Sequence[Table], grids: Sequence[CounterfactualGrid]) -> list[Row]:
     """Return the rows of an arm and seed with the effects of one-word explanations that lack them.
 
-    A row stays as it is where its table or grid is missing, is of another answer or label, or does not know the rises.
+    A row stays as it is where its table or grid is missing, is of another answer or label, has another effect for the
+    word, or does not know the rises.
 
     Args:
         rows: The rows.
@@ -40,12 +41,12 @@ def with_effects(rows: Iterable[Row], tables: Sequence[Table], grids: Sequence[C
 def _with_effect(row: Row, record: Table | CounterfactualGrid) -> Row:
     """Return a row with its effect and those of all edits in its text's table or grid."""
     effects = edit_effects(record)
-    # Of a counterfactual the row knows the fall of the answer: with two labels, that is the rise of the other.
-    same = (
-        record.label == row.prediction
-        if isinstance(record, Table)
-        else record.named == row.named and effects == record.drops
-    )
+    if isinstance(record, Table):
+        known = dict(zip(record.words, effects, strict=True)).get(row.words[0]) if row.valid and row.words else None
+        same = record.label == row.prediction and known == row.drop
+    else:
+        # The row knows the fall of the answer: with two labels, that is the rise of the other.
+        same = record.named == row.named and effects == record.drops
     if not effects or not same:
         return row
     return replace(row, effect=row.drop, effect_floor=math.fsum(effects) / len(effects), effect_ceiling=max(effects))

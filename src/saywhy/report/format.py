@@ -25,9 +25,9 @@ DOUBT_MARK = "‡"
 """Stands behind an estimate whose interval is not to be trusted."""
 
 DOUBT_NOTE = (
-    f"{DOUBT_MARK} The interval is not to be trusted: of a score, fewer than {LEAST_FLIPPABLE_TEXTS} texts can flip, "
-    f"or fewer than {LEAST_HITS_AND_MISSES} of them hit or fewer than {LEAST_HITS_AND_MISSES} miss; an effect share "
-    f"hangs on fewer than about {LEAST_EFFECTIVE_TEXTS} texts."
+    f"{DOUBT_MARK} The interval of this score is not to be trusted: fewer than {LEAST_FLIPPABLE_TEXTS} texts can flip, "
+    f"or fewer than {LEAST_HITS_AND_MISSES} of them hit or fewer than {LEAST_HITS_AND_MISSES} miss; or this effect "
+    f"share hangs on fewer than about {LEAST_EFFECTIVE_TEXTS} texts."
 )
 
 DRIFT_MARK = "¶"
