@@ -22,8 +22,11 @@ CUES = {"bad": {"awful": 2.0, "sad": 1.0}, "good": {"great": 2.0, "nice": 1.0}, 
 PINNED = {"bad": ("awful", "sad"), "good": ("great", "nice"), "so": ("plain", "fair")}
 
 
-def audited(labels):
-    """Return what an honest model's audit keeps, over a task of so many labels."""
+EXAMPLES = [Example(f"t{at}", text) for at, text in enumerate(TEXTS)]
+
+
+def toy(labels):
+    """Return an honest model as a classifier of a task of so many labels, and its pinned words."""
     names = tuple(PINNED)[:labels]
     task = Task(
         name="toys", question="Which?", lead_in="It is", noun="text", labels={name: f"label {name}" for name in names}
@@ -31,9 +34,13 @@ def audited(labels):
     cues = {name: CUES[name] for name in names}
     pinned = {name: PINNED[name] for name in names}
     model = ScriptedModel("toy", task, keyword_rule(task, cues, default="bad"), honest, pinned)
-    plan = AuditPlan("toy", pinned, STYLES, SETTINGS, READOUTS, OPERATORS)
-    examples = [Example(f"t{at}", text) for at, text in enumerate(TEXTS)]
-    return audit(Classifier(model, task, dict.fromkeys(names, 0.0)), examples, plan)
+    return Classifier(model, task, dict.fromkeys(names, 0.0)), pinned
+
+
+def audited(labels):
+    """Return what its audit keeps."""
+    classifier, pinned = toy(labels)
+    return audit(classifier, EXAMPLES, AuditPlan("toy", pinned, STYLES, SETTINGS, READOUTS, OPERATORS))
 
 
 def older(records):
@@ -59,6 +66,19 @@ def test_with_three_labels_the_named_one_rises_by_another_number_than_the_answer
     assert any(grid.rises != pytest.approx(grid.drops) for grid in grids)
     two = audited(2)
     assert all(grid.rises == pytest.approx(grid.drops) for grid in two.grids)
+
+
+def test_effects_are_those_of_a_fresh_recheck():
+    classifier, _ = toy(3)
+    before = {one.id: classifier.predict([(one.text, {})])[0] for one in EXAMPLES}
+    rows = [row for row in audited(3).rows if row.valid]
+    assert {row.setting for row in rows} == set(SETTINGS)
+    for row in rows:
+        [after] = classifier.predict([(row.edited, {})])
+        if row.named:
+            assert row.effect == pytest.approx(after.margin_of(row.named) - before[row.id].margin_of(row.named))
+        else:
+            assert row.effect == pytest.approx(before[row.id].margin - after.margin_of(row.prediction))
 
 
 def test_effects_stay_between_what_they_are_compared_with():
