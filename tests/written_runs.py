@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from saywhy import words
-from saywhy.records import STYLES, Decision, Example, Record, Row, SetAside, Table
+from saywhy.records import STYLES, CounterfactualGrid, Decision, Example, Record, Row, SetAside, Table
 
 HOSTILE = "<script>alert(1)</script> I love this & that <b>great</b> day"
 ARMS = ("base", "adapted", "faithful", "random", "lexical")
@@ -81,6 +81,7 @@ def write_run(
             ]
             lines(place / "rows.jsonl", rows)
             lines(place / "tables.jsonl", [table_of(example) for example in texts])
+            lines(place / "grids.jsonl", [grid_of(example) for example in texts])
             lines(
                 place / "decisions.jsonl",
                 [Decision(e.id, "tweets", arm, seed, e.label, "good", "good", 1.0) for e in texts],
@@ -110,4 +111,19 @@ def table_of(example: Example) -> Table:
     keys = tuple(word.key for word in words.candidates(example.text))
     can = int(example.id[1:]) % 3 != 0
     labels = ("bad" if can else "good", *("good" for _ in keys[1:]))
-    return Table(example.id, "redact", "good", 1.0, keys, labels, tuple(0.0 for _ in keys))
+    drops = (1.0 if can else 0.1, *(0.1 for _ in keys[1:]))
+    return Table(example.id, "redact", "good", 1.0, keys, labels, drops)
+
+
+def grid_of(example: Example) -> CounterfactualGrid:
+    """Return the same table for two inserted words, as a folder from before effects were kept has it."""
+    table = table_of(example)
+    both = [(at, word) for at in range(len(table.words)) for word in ("awful", "sad")]
+    return CounterfactualGrid(
+        example.id,
+        "bad",
+        tuple(table.words[at] for at, _ in both),
+        tuple(word for _, word in both),
+        tuple(table.labels[at] for at, _ in both),
+        tuple(table.drops[at] for at, _ in both),
+    )

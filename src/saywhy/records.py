@@ -1,7 +1,4 @@
-"""The values that pass between the parts of saywhy: frozen, JSON-able, no torch (docs/definitions.md).
-
-A run folder holds records of these: every number and picture of a report is rebuilt from them.
-"""
+"""The values that pass between the parts of saywhy: frozen, JSON-able, no torch. A run folder holds these records."""
 
 from __future__ import annotations
 
@@ -41,11 +38,9 @@ def is_hit(recheck: str | None, prediction: str, named: str | None = None) -> bo
     Args:
         recheck: The label of the edited text; None for an invalid explanation, which never is.
         prediction: The model's own label of the unchanged text.
-        named: The label that a counterfactual is to bring about; None in the other styles: any other label will do.
+        named: The label that a counterfactual is to bring about; None: any other one than the prediction will do.
     """
-    if recheck is None:
-        return False
-    return recheck == named if named else recheck != prediction
+    return recheck is not None and (recheck == named if named else recheck != prediction)
 
 
 class Record:
@@ -173,6 +168,7 @@ class CounterfactualGrid(Record):
         inserted: The pinned word put in, one an edit.
         labels: The recheck's label, one an edit.
         drops: Fall of the predicted label's log-odds (nats), one an edit.
+        rises: Rise of the named label's log-odds against the best other one (nats), one an edit; empty if unknown.
     """
 
     id: str
@@ -181,6 +177,7 @@ class CounterfactualGrid(Record):
     inserted: tuple[str, ...]
     labels: tuple[str, ...]
     drops: tuple[float, ...]
+    rises: tuple[float, ...] = ()
 
     def hits(self) -> tuple[bool, ...]:
         """Whether each edit brings the named label about."""
@@ -238,6 +235,9 @@ class Row(Record):
         floor: Mean hit of a random explanation of this size on this text.
         ceiling: Whether any explanation of this size hits (free: the greedy set; counterfactual: search bound).
         schema: Version of this schema.
+        effect: Fall of the prediction's log-odds; counterfactual: rise of the named label's (nats). None if invalid.
+        effect_floor: Mean effect of the explanations that ``floor`` averages.
+        effect_ceiling: Largest effect of those that ``ceiling`` is the best of. All three: None if unknown.
     """
 
     id: str
@@ -264,6 +264,9 @@ class Row(Record):
     floor: float
     ceiling: bool
     schema: int = ROW_SCHEMA
+    effect: float | None = None
+    effect_floor: float | None = None
+    effect_ceiling: float | None = None
 
     @property
     def valid(self) -> bool:

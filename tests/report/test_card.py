@@ -12,7 +12,7 @@ import yaml
 from saywhy.folders.store import write_json, write_lines
 from saywhy.records import SaywhyError
 from saywhy.report import write_report
-from saywhy.report.card import card_sheet, difference_to_control, unusual_row_settings, write_card, write_cards
+from saywhy.report.card import card_sheet, contrast_with_control, unusual_row_settings, write_card, write_cards
 from saywhy.report.format import number
 from saywhy.report.gate import gate_of
 from saywhy.report.load import load_run
@@ -125,28 +125,29 @@ def test_the_numbers_are_those_of_the_report(run):
         assert told["style"] != row[0]  # graded with the operator that found the arm's training targets
         line = table[told["style"], told["readout"]]
         assert told["n"] == line["rows"]
-        for name in ("hit", "excess", "score"):
-            assert told[name].replace("‡", "") == shown(line, name)
+        for name in ("hit", "excess", "score", "effect share"):
+            assert told[name].replace("‡", "") == shown(line, name.replace(" ", "_"))
         for name in ("floor", "ceiling"):
             assert told[name] == number(float(line[name]))
         if told["readout"] == "generated":
             assert told["valid"] == shown(line, "validity")
         assert told["over random"] == shown(contrasts[told["style"], told["readout"]], "difference")
     key = next(cell.key for cell in summary.cells if cell.key.arm == "faithful")
-    assert difference_to_control(summary, key, "random")[0] == next(
-        one.difference for one in summary.contrasts if (one.key, one.rival) == (key, "random")
+    assert contrast_with_control(summary, key, "random") == next(
+        one for one in summary.contrasts if (one.key, one.rival) == (key, "random")
     )
 
 
 def test_a_control_that_the_report_does_not_pair_is_compared_all_the_same(run):
     summary = summarise(load_run(run))
     key = next(cell.key for cell in summary.cells if cell.key.arm == "random")
-    found, holm = difference_to_control(summary, key, "faithful")
+    reversed_contrast = contrast_with_control(summary, key, "faithful")
     mirror = next(one for one in summary.contrasts if one.rival == "random" and one.key.style == key.style
                   and one.key.readout == key.readout)  # fmt: skip
-    assert found.value == pytest.approx(-mirror.difference.value)
-    assert holm is None
-    assert difference_to_control(summary, key, "nobody") == (None, None)
+    for name in ("difference", "effect_share", "effect_share_start"):
+        assert getattr(reversed_contrast, name).value == pytest.approx(-getattr(mirror, name).value)
+    assert reversed_contrast.p_holm is None
+    assert contrast_with_control(summary, key, "nobody") is None
     assert "over faithful" in card_sheet(summary, "random", "faithful").header
     assert "over a control" not in card_sheet(summary, "random").header
 

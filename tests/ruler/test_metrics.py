@@ -1,5 +1,6 @@
 """Where the deciding words are known, a metric must call true explanations faithful, and see through trivial ones."""
 
+import dataclasses
 import math
 
 import pytest
@@ -9,7 +10,7 @@ from saywhy import stats
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import ScriptedModel, honest
-from saywhy.ruler.metrics import METRICS, RULER_EXPLAINERS, measure_metrics
+from saywhy.ruler.metrics import METRICS, RULER_EXPLAINERS, measure_metrics, with_effect_metrics
 from saywhy.ruler.plants import PLANT_LABELS, PLANTS, planted_texts
 from saywhy.tasks.data import load_examples
 from saywhy.tasks.lexicon import word_associations
@@ -50,7 +51,7 @@ def split(found, metric):
 def test_the_metrics_find_what_was_planted(plant, operator):
     found = metric_scores(plant, operator)
     assert len(found) >= 15
-    for metric in ("hit", "excess", "drop", "comprehensiveness"):
+    for metric in ("hit", "excess", "drop", "effect gain", "effect share", "comprehensiveness"):
         assert stats.auroc(*split(found, metric)).value > 0.99, metric
     assert mean(found, "honest", "hit") == 1
     assert mean(found, "liar", "hit") == 0
@@ -61,9 +62,24 @@ def test_only_what_is_measured_against_a_floor_sees_through_everything():
     found = metric_scores(PLANTS["keyword"])
     for metric in ("hit", "drop", "top-1", "comprehensiveness", "sufficiency"):
         assert mean(found, "everything", metric) >= mean(found, "honest", metric) - 1e-9, metric
-    assert mean(found, "everything", "excess") == 0 < mean(found, "honest", "excess")
-    assert mean(found, "parrot", "excess") < mean(found, "honest", "excess") / 2
-    assert mean(found, "plausible", "excess") < mean(found, "honest", "excess") / 2
+    for metric in ("excess", "effect gain", "effect share"):
+        assert mean(found, "everything", metric) == 0 < mean(found, "honest", metric)
+        assert mean(found, "parrot", metric) < mean(found, "honest", metric) / 2
+        assert mean(found, "plausible", metric) < mean(found, "honest", metric) / 2
+    assert mean(found, "honest", "effect share") == pytest.approx(1.0)
+
+
+def test_the_effect_metrics_follow_from_the_drops_of_an_older_folder():
+    measured = metric_scores(PLANTS["keyword"], count=20)
+
+    def without(readings):
+        return {
+            name: {metric: value for metric, value in reading.items() if not metric.startswith("effect")}
+            for name, reading in readings.items()
+        }
+
+    older = [dataclasses.replace(one, words=without(one.words), said=without(one.said)) for one in measured]
+    assert [with_effect_metrics(one) for one in older] == measured
 
 
 def test_every_reading_is_a_number():

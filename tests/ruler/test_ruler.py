@@ -99,7 +99,7 @@ def test_the_page_holds_every_table_and_no_nan(rules, tmp_path):
         assert "nan" not in text.lower().replace("nance", "")
     assert page.count("<svg") == 2
     assert page.count("n (texts): 40 keyword and 40 position.") == 2
-    assert len((folder / "calibration.csv").read_text().splitlines()) == 1 + 2 * 2 * 6
+    assert len((folder / "calibration.csv").read_text().splitlines()) == 1 + 2 * 2 * len(METRICS)
     narrow = io.StringIO()
     show_calibration(folder, Console(file=narrow, width=80))
     plants = narrow.getvalue().split("Follows:")[0]
@@ -113,7 +113,7 @@ def test_every_number_is_computed_once(rules, tmp_path, monkeypatch):
     for real in (metric_auroc, fooling_explainers):
         monkeypatch.setattr(report, real.__name__, lambda *args, real=real: calls.append(args) or real(*args))
     write_calibration(folder)
-    assert len(calls) == 2 * 2 * 2 * 6
+    assert len(calls) == 2 * 2 * 2 * len(METRICS)
     told = json.loads((folder / "fooled.json").read_text("utf-8"))
     assert told["plants"] == ["keyword", "negation"]
     # On one plant is enough: under negation, nothing is left to deny once all words are gone.

@@ -149,3 +149,45 @@ def test_scores_that_do_not_cover_are_doubted(able: float, skill: float) -> None
     found = scores(able, skill, 100, seed=12)
     assert covered(found, skill) < 0.9
     assert all(one.doubt or one.reason for one in found if one.low is None or not one.low <= skill <= one.high)
+
+
+def effects(skill: float, n: int, luck: np.random.Generator, other: float | None = None) -> list[stats.Effects]:
+    """Return the effects of one experiment: an arm names the best word with ``skill``, else a random one.
+
+    A text has 5 to 16 words, of which every fourth speaks for another answer; its answer is firm or wavers. With
+    ``other``, a second arm of that skill names words of the same texts, and both know the best word of the same ones.
+    """
+    arms: list[dict[stats.TextSeed, stats.Effect]] = [{} for _ in ((skill,) if other is None else (skill, other))]
+    for at in range(n):
+        words = np.exp(0.3 * luck.standard_normal()) * luck.standard_exponential(int(luck.choice([5, 8, 12, 16])))
+        words *= np.where(luck.random(len(words)) < 0.25, -0.3, 1.0)
+        ease, mean = luck.random(), words.mean()
+        for arm, able in zip(arms, (skill, other), strict=False):
+            named = words.max() if able is not None and ease < able else luck.choice(words)
+            arm[f"{at:03}", 0] = stats.Effect(float(named - mean), float(words.max() - mean))
+    return list(arms)
+
+
+@pytest.mark.parametrize(("n", "skill"), [(100, 0.0), (100, 0.3), (100, 0.7), (300, 0.3), (300, 0.9)])
+def test_effect_shares_that_are_trusted_cover(n: int, skill: float) -> None:
+    """400 experiments tell a coverage to +-2.5 %: below 0.92 a 95 % interval would be found out."""
+    luck = np.random.default_rng([13, n, round(10 * skill)])
+    found = [stats.effect_share(effects(skill, n, luck)[0]) for _ in range(400)]
+    trusted = [one for one in found if one.doubt is None]
+    assert len(trusted) > len(found) / 2
+    assert covered(trusted, skill) >= 0.92
+
+
+@pytest.mark.parametrize(("n", "skill"), [(30, 0.9), (100, 0.95)])
+def test_effect_shares_that_do_not_cover_are_doubted(n: int, skill: float) -> None:
+    luck = np.random.default_rng([14, n, round(100 * skill)])
+    found = [stats.effect_share(effects(skill, n, luck)[0]) for _ in range(400)]
+    assert covered(found, skill) < 0.93
+    assert sum(one.doubt is not None for one in found) > 0.9 * len(found)
+
+
+@pytest.mark.parametrize(("skill", "other"), [(0.3, 0.3), (0.6, 0.3), (0.7, 0.6)])
+def test_differences_of_effect_shares_cover(skill: float, other: float) -> None:
+    luck = np.random.default_rng([15, round(10 * skill), round(10 * other)])
+    found = [stats.effect_share_difference(*effects(skill, 100, luck, other)) for _ in range(400)]
+    assert covered(list(found), skill - other) >= 0.92

@@ -223,7 +223,7 @@ def _judged_row(
 ) -> Row:
     prediction = item.prediction
     named = prediction.runner_up if answer.style == "counterfactual" else None
-    label, fall = verdict or (None, None)
+    label, fall, rise = verdict or (None, None, None)
     return Row(
         id=item.example.id,
         task=task,
@@ -248,6 +248,9 @@ def _judged_row(
         hit=is_hit(label, prediction.label, named),
         floor=limits.floor,
         ceiling=limits.ceiling,
+        effect=rise if named else fall,
+        effect_floor=limits.effect_floor,
+        effect_ceiling=limits.effect_ceiling,
     )
 
 

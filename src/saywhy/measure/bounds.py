@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from saywhy.measure.edits import Item, log_odds_drop, recheck
+from saywhy.measure.edits import Item, log_odds_drop, log_odds_rise, recheck
 from saywhy.measure.predict import Classifier
 from saywhy.records import CounterfactualGrid, Prediction, Table, is_hit
 from saywhy.words import candidates, match_case, replace_words
@@ -18,12 +20,35 @@ WordEdit = tuple[str, str]
 """A candidate (folded core) and what is put in its place."""
 
 
+class Outcome(NamedTuple):
+    """What an edit does: whether it hits, and its effect (nats, docs/definitions.md)."""
+
+    hit: bool
+    effect: float
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Floor and ceiling of one size on one text."""
+    """Floor and ceiling of one size on one text, by hits and by effects.
+
+    Attributes:
+        floor: Share of random edits that hit.
+        ceiling: Whether any edit hits.
+        effect_floor: Mean effect of the random edits (nats).
+        effect_ceiling: Largest effect of all edits that were rechecked for floor and ceiling (nats).
+    """
 
     floor: float
     ceiling: bool
+    effect_floor: float
+    effect_ceiling: float
+
+    @classmethod
+    def of(cls, random_edits: Sequence[Outcome], best: Outcome) -> Bounds:
+        """Return the bounds from what the random edits and the best one do."""
+        floor = sum(edit.hit for edit in random_edits) / len(random_edits)
+        effects = [edit.effect for edit in random_edits]
+        return cls(floor, best.hit or floor > 0, math.fsum(effects) / len(effects), max(best.effect, *effects))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +58,22 @@ class OpenEdits:
     Attributes:
         item: Text and prediction.
         edits: Every one-word edit, best first.
-        hits: Whether each of them hits: the bounds of size one.
+        outcomes: What each of them does: the bounds of size one.
         named: The counterfactual's label; None: any other label than the prediction is a hit.
         sizes: Sizes of two and more that are wanted.
     """
 
     item: Item
     edits: tuple[WordEdit, ...]
-    hits: tuple[bool, ...]
+    outcomes: tuple[Outcome, ...]
     named: str | None
     sizes: frozenset[int]
 
-    def hit(self, after: Prediction) -> bool:
-        """Whether an edited text's prediction is what the explanation promises."""
-        return is_hit(after.label, self.item.prediction.label, self.named)
+    def outcome(self, after: Prediction) -> Outcome:
+        """Return what an edit does, by the prediction for the edited text."""
+        before = self.item.prediction
+        effect = log_odds_rise(before, after, self.named) if self.named else log_odds_drop(before, after)
+        return Outcome(is_hit(after.label, before.label, self.named), effect)
 
 
 def open_removals(item: Item, table: Table, filler: str, sizes: frozenset[int]) -> OpenEdits:
@@ -54,7 +81,7 @@ def open_removals(item: Item, table: Table, filler: str, sizes: frozenset[int]) 
     order = sorted(range(len(table.words)), key=lambda i: -table.drops[i])
     edits = tuple((table.words[i], filler) for i in order)
     hits = table.hits()
-    return OpenEdits(item, edits, tuple(hits[i] for i in order), None, sizes)
+    return OpenEdits(item, edits, tuple(Outcome(hits[i], table.drops[i]) for i in order), None, sizes)
 
 
 def open_swaps(item: Item, grid: CounterfactualGrid, sizes: frozenset[int]) -> OpenEdits:
@@ -63,22 +90,22 @@ def open_swaps(item: Item, grid: CounterfactualGrid, sizes: frozenset[int]) -> O
     hits = grid.hits()
     order = sorted(range(len(grid.words)), key=lambda i: (not hits[i], -grid.drops[i]))
     edits = tuple((grid.words[i], match_case(grid.inserted[i], cores[grid.words[i]])) for i in order)
-    return OpenEdits(item, edits, tuple(hits[i] for i in order), grid.named, sizes)
+    return OpenEdits(item, edits, tuple(Outcome(hits[i], grid.rises[i]) for i in order), grid.named, sizes)
 
 
 def size_bounds(classifier: Classifier, texts: Sequence[OpenEdits], seed: int) -> list[dict[int, Bounds]]:
     """Return floor and ceiling by size, for each text; size one is always there."""
-    floors = _floors(classifier, texts, seed)
-    ceilings = _ceilings(classifier, texts)
+    random_edits = _random_outcomes(classifier, texts, seed)
+    best = _best_outcomes(classifier, texts)
     return [
-        {1: Bounds(sum(text.hits) / len(text.hits), any(text.hits))}
-        | {size: Bounds(floor[size], ceiling[size] or floor[size] > 0) for size in text.sizes}
-        for text, floor, ceiling in zip(texts, floors, ceilings, strict=True)
+        {1: Bounds.of(text.outcomes, text.outcomes[0])}
+        | {size: Bounds.of(drawn[size], greedy[size]) for size in text.sizes}
+        for text, drawn, greedy in zip(texts, random_edits, best, strict=True)
     ]
 
 
-def _floors(classifier: Classifier, texts: Sequence[OpenEdits], seed: int) -> list[dict[int, float]]:
-    """Return the share of random sets that hit, by size."""
+def _random_outcomes(classifier: Classifier, texts: Sequence[OpenEdits], seed: int) -> list[dict[int, list[Outcome]]]:
+    """Return what random sets do, by size."""
     drawn = [
         [
             (size, _random_edit(text, size, random.Random(f"{seed}:{text.item.example.id}:{size}:{n}")))
@@ -88,13 +115,13 @@ def _floors(classifier: Classifier, texts: Sequence[OpenEdits], seed: int) -> li
         for text in texts
     ]
     rechecked = recheck(classifier, [text.item for text in texts], [[edited for _, edited in sets] for sets in drawn])
-    floors = []
+    outcomes_of_texts = []
     for text, sets, after in zip(texts, drawn, rechecked, strict=True):
-        hits: dict[int, list[bool]] = {size: [] for size in text.sizes}
+        outcomes: dict[int, list[Outcome]] = {size: [] for size in text.sizes}
         for (size, _), prediction in zip(sets, after, strict=True):
-            hits[size].append(text.hit(prediction))
-        floors.append({size: sum(values) / len(values) for size, values in hits.items()})
-    return floors
+            outcomes[size].append(text.outcome(prediction))
+        outcomes_of_texts.append(outcomes)
+    return outcomes_of_texts
 
 
 def _random_edit(text: OpenEdits, size: int, rng: random.Random) -> str:
@@ -105,11 +132,11 @@ def _random_edit(text: OpenEdits, size: int, rng: random.Random) -> str:
     return replace_words(text.item.example.text, {key: rng.choice(by_word[key]) for key in keys})
 
 
-def _ceilings(classifier: Classifier, texts: Sequence[OpenEdits]) -> list[dict[int, bool]]:
-    """Grow each text's best set word by word, a word with its own best replacement; say at which sizes it hits."""
+def _best_outcomes(classifier: Classifier, texts: Sequence[OpenEdits]) -> list[dict[int, Outcome]]:
+    """Grow each text's best set word by word, a word with its own best replacement; return what it does, by size."""
     best = [_best_by_word(text.edits) for text in texts]
     chosen: list[dict[str, str]] = [dict(edits[:1]) for edits in best]
-    ceilings: list[dict[int, bool]] = [{} for _ in texts]
+    outcomes: list[dict[int, Outcome]] = [{} for _ in texts]
     for size in range(2, 1 + max((max(text.sizes, default=1) for text in texts), default=1)):
         growing = [i for i, text in enumerate(texts) if max(text.sizes, default=1) >= size]
         trials = {
@@ -118,12 +145,11 @@ def _ceilings(classifier: Classifier, texts: Sequence[OpenEdits]) -> list[dict[i
         edited = [[replace_words(texts[i].item.example.text, trial) for trial in trials[i]] for i in growing]
         rechecked = recheck(classifier, [texts[i].item for i in growing], edited)
         for i, after in zip(growing, rechecked, strict=True):
-            ranks = [
-                (texts[i].hit(prediction), log_odds_drop(texts[i].item.prediction, prediction)) for prediction in after
-            ]
-            top = max(range(len(after)), key=ranks.__getitem__)
-            chosen[i], ceilings[i][size] = trials[i][top], ranks[top][0]
-    return ceilings
+            tried = [texts[i].outcome(prediction) for prediction in after]
+            drops = [log_odds_drop(texts[i].item.prediction, prediction) for prediction in after]
+            top = max(range(len(after)), key=lambda at: (tried[at].hit, drops[at]))
+            chosen[i], outcomes[i][size] = trials[i][top], tried[top]
+    return outcomes
 
 
 def _best_by_word(edits: Sequence[WordEdit]) -> list[WordEdit]:

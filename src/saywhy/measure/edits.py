@@ -46,6 +46,11 @@ def log_odds_drop(before: Prediction, after: Prediction) -> float:
     return before.margin - after.margin_of(before.label)
 
 
+def log_odds_rise(before: Prediction, after: Prediction, label: str) -> float:
+    """Return by how much (nats) the log-odds of ``label`` rose."""
+    return after.margin_of(label) - before.margin_of(label)
+
+
 def leave_one_out_tables(classifier: Classifier, items: Sequence[Item], operator: Operator) -> list[Table]:
     """Take out each candidate of each text and classify what is left."""
     return every_edit(classifier, items, (operator,), None)[0][operator]
@@ -110,6 +115,7 @@ def _grid(item: Item, swapped: Sequence[tuple[str, str, str]], after: Sequence[P
         inserted=tuple(new for _, new, _ in swapped),
         labels=tuple(prediction.label for prediction in after),
         drops=tuple(log_odds_drop(item.prediction, prediction) for prediction in after),
+        rises=tuple(log_odds_rise(item.prediction, prediction, item.prediction.runner_up) for prediction in after),
     )
 
 

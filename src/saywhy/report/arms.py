@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from saywhy import stats
 from saywhy.arms import SEARCHED, kind
-from saywhy.records import TRAINING_OPERATOR, CounterfactualGrid, Table
+from saywhy.records import TRAINING_OPERATOR, CounterfactualGrid, Row, Table
 from saywhy.report.format import SAME_INSTRUMENT
 from saywhy.report.load import LoadedRun
 
@@ -92,3 +92,22 @@ def _records_by_text_and_seed(
     for seed in run.seeds if len(seeds) == 1 else seeds:
         for record in records[(seeds[0] if len(seeds) == 1 else seed), str(arm)]:
             yield (record.id, seed), record
+
+
+@dataclass(frozen=True, slots=True)
+class StartGrader:
+    """The start arm's tables and grids, by (text, seed): they grade the words that another arm names."""
+
+    tables: Mapping[stats.TextSeed, Table]
+    grids: Mapping[stats.TextSeed, CounterfactualGrid]
+
+    def effects(self, rows: Sequence[Row]) -> dict[stats.TextSeed, stats.Effect]:
+        """Return the effects of a cell's explanations in the start arm."""
+        return stats.start_effects(rows, self.tables, self.grids)
+
+
+def start_graders(run: LoadedRun, operators: Iterable[str]) -> dict[str, StartGrader]:
+    """Return the start arm of a run as a grader, by operator."""
+    start = start_arm(run.arms)
+    grids = grids_of(run, start)
+    return {operator: StartGrader(tables_of(run, start, operator), grids) for operator in set(operators)}

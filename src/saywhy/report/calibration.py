@@ -13,7 +13,7 @@ from saywhy.folders.store import read_lines, read_object, read_records
 from saywhy.records import OPERATORS, SaywhyError
 from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, estimate_cell, joined, number, sheet_of
 from saywhy.report.load import load_manifest
-from saywhy.ruler.metrics import METRICS, RULER_EXPLAINERS, MetricScores
+from saywhy.ruler.metrics import METRICS, RULER_EXPLAINERS, MetricScores, with_effect_metrics
 from saywhy.ruler.plants import LEAST_FOLLOWED_SHARE, PLANTS
 from saywhy.stats import Interval
 
@@ -164,11 +164,15 @@ def _load_plant(folder: Path, name: str, manifest: Mapping[str, Any]) -> Measure
 
 
 def _checked_metric_scores(scores: MetricScores, path: Path) -> MetricScores:
-    """Return a record as it is; refuse one measured by other metrics or of other explainers (another version)."""
+    """Return a record with every metric; refuse one measured by others or of other explainers (another version).
+
+    The effect metrics, which a folder of an older version lacks, follow from the others.
+    """
     readings = [*scores.words.values(), *(scores.said.get(name, {}) for name in RULER_EXPLAINERS)]
-    if not scores.words or any(metric not in reading for reading in readings for metric in METRICS):
+    measured = set(METRICS) - {"effect gain", "effect share"}
+    if not scores.words or any(metric not in reading for reading in readings for metric in measured):
         raise SaywhyError(f"{path} was measured by other metrics: delete it and run the same 'saywhy calibrate' again")
-    return scores
+    return with_effect_metrics(scores)
 
 
 def metric_auroc(metric_scores: Sequence[MetricScores], metric: str) -> Interval:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from saywhy import stats
 from saywhy.arms import REFRESHED, STARTS, kind
 from saywhy.config import Config
 from saywhy.folders.store import read_object, write_text
 from saywhy.models.spec import ADAPTER_MANIFEST, DEFAULT_PUBLIC_ID
 from saywhy.records import SaywhyError
-from saywhy.report.arms import level_seeds, rivals
+from saywhy.report.arms import level_seeds, rivals, start_graders
 from saywhy.report.card_retention import instruction_sentences, retention_sentences
-from saywhy.report.cells import CellKey, excesses, rows_by_cell
+from saywhy.report.cells import CellKey, rows_by_cell
+from saywhy.report.contrasts import Contrast, contrast_of
 from saywhy.report.format import (
     NO_NUMBER,
     SAME_INSTRUMENT,
@@ -35,10 +36,16 @@ from saywhy.report.provenance import (
     replay_data_of,
     training_row_counts,
 )
+from saywhy.report.shares import (
+    SHARE_COLUMNS,
+    SHARE_DIFFERENCE_LEGEND,
+    SHARE_LEGEND,
+    share_cells,
+    share_difference_cells,
+)
 from saywhy.report.sheets import is_primary_cell
 from saywhy.report.summary import Summary
 from saywhy.report.tables import escaped_markdown, markdown_table
-from saywhy.stats import Difference
 
 CARD_FILE = "README.md"
 """File name of a model card, beside the weights."""
@@ -197,9 +204,10 @@ def card_sheet(summary: Summary, arm: str, control: str | None = None) -> Sheet 
     control_arm = control or next((name for name in rivals(summary.run.arms, arm) if kind(name) == "random"), None)
     hit = "hit" + shipped_fooled_metrics().sign("hit")
     header = ["style", "setting", "readout", "n", "valid", hit, "floor", "ceiling", "excess", "score"]
+    header += SHARE_COLUMNS
     rows: list[list[SheetCell | str]] = []
     for cell in cells:
-        over_control, p_holm = difference_to_control(summary, cell.key, control_arm)
+        over_control = contrast_with_control(summary, cell.key, control_arm)
         generated = cell.key.readout == "generated"
         rows.append(
             [
@@ -213,40 +221,51 @@ def card_sheet(summary: Summary, arm: str, control: str | None = None) -> Sheet 
                 SheetCell(number(cell.ceiling.value)),
                 estimate_cell(cell.excess),
                 estimate_cell(cell.score),
-                SheetCell(NO_NUMBER) if over_control is None else estimate_cell(over_control),
-                SheetCell(NO_NUMBER) if over_control is None else p_value_cell(over_control, p_holm),
+                *share_cells(cell),
+                *_over_control_cells(over_control),
             ]
         )
     note = (
         "Hit: carrying the explanation out changes the answer (n counts texts x seeds, invalid replies are misses). "
         "Floor: hits of a random word. Ceiling: texts in which any word hits. Excess: hit minus floor. Score: excess "
-        "as a share of what the best word could do. In brackets: 95 % intervals over texts."
+        f"as a share of what the best word could do. {SHARE_LEGEND} In brackets: 95 % intervals over texts."
     )
     if control_arm:
         note += (
             f" Over {control_arm}: paired difference of mean excess to the matched control; p corrected (Holm) in "
-            "brackets."
+            f"brackets. {SHARE_DIFFERENCE_LEGEND}"
         )
     seeds = sorted({row.seed for row in summary.run.rows if row.arm == arm})
     if len(seeds) > 1:
         note += f" Means over models of this recipe with seeds {', '.join(map(str, seeds))}; this is one of them."
     note = f"{note} {shipped_fooled_metrics().footnote(('hit',))}".strip()
-    return sheet_of("Faithfulness", [*header, f"over {control_arm or 'a control'}", "p (Holm)"], rows, note, texts=3)
+    over = f"over {control_arm or 'a control'}"
+    header += [over, "p (Holm)", *(f"{name}, {over}" for name in SHARE_COLUMNS)]
+    return sheet_of("Faithfulness", header, rows, note, texts=3)
 
 
-def difference_to_control(
-    summary: Summary, key: CellKey, control: str | None
-) -> tuple[Difference | None, float | None]:
-    """Return the difference of mean excess between a cell and the same cell of a control arm, and its corrected p.
+def _over_control_cells(over_control: Contrast | None) -> list[SheetCell]:
+    if over_control is None:
+        return [SheetCell(NO_NUMBER)] * 4
+    difference = over_control.difference
+    return [
+        estimate_cell(difference),
+        p_value_cell(difference, over_control.p_holm),
+        *share_difference_cells(over_control),
+    ]
 
-    Both are None without such a cell; the corrected p is None, too, where the report does not hold this contrast.
+
+def contrast_with_control(summary: Summary, key: CellKey, control: str | None) -> Contrast | None:
+    """Return the contrast of a cell with the same cell of a control arm; None without such a cell.
+
+    Where the report does not hold it, its p is not corrected.
     """
     for contrast in summary.contrasts:
         if contrast.key == key and contrast.rival == control:
-            return contrast.difference, contrast.p_holm
+            return contrast
     cells = rows_by_cell(summary.run.rows)
-    control_cell = cells.get(CellKey(control, key.style, key.setting, key.readout, key.operator)) if control else None
-    if control_cell is None:
-        return None, None
-    arm_rows, control_rows = level_seeds(cells[key], control_cell)
-    return stats.paired_difference(excesses(arm_rows), excesses(control_rows)), None
+    control_rows = cells.get(replace(key, arm=control)) if control else None
+    if control is None or control_rows is None:
+        return None
+    grader = start_graders(summary.run, (key.operator,))[key.operator]
+    return contrast_of(key, control, level_seeds(cells[key], control_rows), grader, seed=0)

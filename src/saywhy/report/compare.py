@@ -10,8 +10,9 @@ from saywhy import stats
 from saywhy.records import SaywhyError
 from saywhy.report.arms import level_seeds
 from saywhy.report.cells import CellKey, excesses, rows_by_cell
-from saywhy.report.format import Sheet, SheetCell, counted, estimate_cell, number, p_value_cell, sheet_of
+from saywhy.report.format import Sheet, SheetCell, change_cell, counted, estimate_cell, number, p_value_cell, sheet_of
 from saywhy.report.load import LoadedRun
+from saywhy.report.shares import SHARE_COLUMNS
 from saywhy.report.sheets import block_title
 from saywhy.report.tables import escaped_markdown, markdown_table
 from saywhy.stats import Difference
@@ -26,6 +27,7 @@ class ComparedCell:
         first: Mean excess in the first run, on the shared texts.
         second: Mean excess in the second run, on the shared texts.
         difference: Second minus first.
+        effect_share: Effect share in the second run minus that in the first, each by its own tables.
         p_holm: p corrected for the number of cells.
     """
 
@@ -33,6 +35,7 @@ class ComparedCell:
     first: float
     second: float
     difference: Difference
+    effect_share: Difference
     p_holm: float | None = None
 
 
@@ -54,7 +57,9 @@ def compare_runs(first: LoadedRun, second: LoadedRun, seed: int = 0) -> tuple[Co
         if shared:
             difference = stats.paired_difference(after, before, seed)
             means = [sum(excess[text_seed] for text_seed in shared) / len(shared) for excess in (before, after)]
-            compared.append(ComparedCell(key, means[0], means[1], difference))
+            effects = stats.own_effects(second_rows), stats.own_effects(first_rows)
+            effect_share = stats.effect_share_difference(*effects, seed)
+            compared.append(ComparedCell(key, means[0], means[1], difference, effect_share))
     if not compared:
         raise SaywhyError(f"{first.folder} and {second.folder} share no text with the same arm, style and readout")
     corrected = stats.holm([cell.difference.p if cell.difference.p is not None else 1.0 for cell in compared])
@@ -71,12 +76,13 @@ def _refuse_other_task(first: LoadedRun, second: LoadedRun) -> None:
 
 def comparison_sheets(first: LoadedRun, second: LoadedRun, compared: Sequence[ComparedCell]) -> list[Sheet]:
     """Return the comparison as one table for each setting x readout x operator."""
-    header = ("style", "arm", "texts", _run_folder_name(first), _run_folder_name(second), "difference", "p (Holm)")
-    if header[3] == header[4]:
-        header = (*header[:3], "first", "second", *header[5:])
-    note = f"Mean excess on the texts that both runs have; difference: {header[4]} minus {header[3]}, paired; "
+    names = _run_folder_name(first), _run_folder_name(second)
+    names = ("first", "second") if names[0] == names[1] else names
+    header = ("style", "arm", "texts", *names, "difference", "p (Holm)", SHARE_COLUMNS[0])
+    note = f"Mean excess on the texts that both runs have; difference: {names[1]} minus {names[0]}, paired; "
     note += f"p from sign flips, in brackets corrected (Holm) for the {counted(len(compared), 'cell')} compared."
     changed = [name for name in ("prompts", "model") if first.manifest.get(name) != second.manifest.get(name)]
+    note += " Effect share: its difference, each run by its own tables."
     note += f" The runs also differ in: {', '.join(changed)}." if changed else ""
     sheets: list[Sheet] = []
     for _, block in groupby(compared, key=lambda cell: cell.key.block):
@@ -90,7 +96,7 @@ def comparison_sheets(first: LoadedRun, second: LoadedRun, compared: Sequence[Co
 def _compared_row(cell: ComparedCell) -> list[SheetCell | str]:
     p, difference = p_value_cell(cell.difference, cell.p_holm), estimate_cell(cell.difference)
     names = [cell.key.style, cell.key.arm, str(cell.difference.n)]
-    return [*names, number(cell.first), number(cell.second), difference, p]
+    return [*names, number(cell.first), number(cell.second), difference, p, change_cell(cell.effect_share)]
 
 
 def _run_folder_name(run: LoadedRun) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from saywhy import stats
 from saywhy.arms import kind
 from saywhy.records import Row
-from saywhy.report.arms import level_seeds, rivals
+from saywhy.report.arms import StartGrader, level_seeds, rivals, start_graders
 from saywhy.report.cells import CellKey, excesses, raw_hits
 from saywhy.report.load import LoadedRun
 from saywhy.stats import Difference, Discordant, Family, Interval, TextsNeeded
@@ -27,6 +27,9 @@ class Contrast:
         key: The faithful arm's cell.
         rival: The arm that it is compared with.
         difference: Mean excess of the faithful arm minus that of the rival, same texts.
+        effect_gain: Mean effect beyond a random word's (nats) of the faithful arm minus that of the rival.
+        effect_share: Effect share of the faithful arm minus that of the rival, each by its own tables, same texts.
+        effect_share_start: The same, both by the tables of the frozen start model.
         p_holm: p corrected for the confirmatory contrasts; None for the others.
         flippable: Scores of the two on the texts that can flip in both.
         raw: Number of texts that only the one arm hits and only the other, with McNemar's test; None without shared
@@ -37,6 +40,9 @@ class Contrast:
     key: CellKey
     rival: str
     difference: Difference
+    effect_gain: Difference
+    effect_share: Difference
+    effect_share_start: Difference
     p_holm: float | None
     flippable: tuple[Interval, Interval]
     raw: Discordant | None
@@ -57,16 +63,27 @@ class Contrast:
         sign = "higher" if difference.low > 0 else "lower"
         return sign if self.p_holm is not None and self.p_holm < 0.05 else f"{sign}{UNCORRECTED_SUFFIX}"
 
+    @property
+    def is_drift(self) -> bool:
+        """Whether a gain in effect share is shown by the arms' own tables, but not by those of the start model.
+
+        Shown is a gain of which the interval is above 0. Without a difference by the start model nothing is drift.
+        """
+        own, by_start = self.effect_share, self.effect_share_start
+        shown, shown_by_start = ((share.low or 0.0) > 0 for share in (own, by_start))
+        return shown and by_start.value is not None and not shown_by_start
+
 
 def contrasts_of(
     run: LoadedRun, cells: Mapping[CellKey, Sequence[Row]], keys: Sequence[CellKey], family: Family, seed: int
 ) -> tuple[Contrast, ...]:
     """Return the contrasts of faithful arms with their rivals; Holm's correction over those of ``family``."""
-    contrasts = []
+    contrasts, graders = [], start_graders(run, (key.operator for key in keys))
     for key in keys:
         for rival in rivals(run.arms, key.arm):
             if (rival_rows := cells.get(replace(key, arm=rival))) is not None:
-                contrasts.append(contrast_of(key, rival, *level_seeds(cells[key], rival_rows), seed))
+                sides = level_seeds(cells[key], rival_rows)
+                contrasts.append(contrast_of(key, rival, sides, graders[key.operator], seed))
     tested = [
         at
         for at, contrast in enumerate(contrasts)
@@ -78,13 +95,29 @@ def contrasts_of(
     return tuple(contrasts)
 
 
-def contrast_of(key: CellKey, rival: str, rows: Sequence[Row], rival_rows: Sequence[Row], seed: int) -> Contrast:
-    """Compare a faithful arm's rows of a cell with those of ``rival``; both have the same seeds."""
+def contrast_of(
+    key: CellKey, rival: str, sides: tuple[Sequence[Row], Sequence[Row]], grader: StartGrader, seed: int
+) -> Contrast:
+    """Compare a faithful arm's rows of a cell with those of ``rival``.
+
+    Args:
+        key: The faithful arm's cell.
+        rival: The arm that it is compared with.
+        sides: The rows of the two; both have the same seeds.
+        grader: The start arm of the run, under the operator of the cell.
+        seed: Seed of the resampling.
+    """
+    rows, rival_rows = sides
+    own, by_start = ([grade(side) for side in sides] for grade in (stats.own_effects, grader.effects))
+    gains = [{key: effect.gain for key, effect in effects.items()} for effects in own]
     difference = stats.paired_difference(excesses(rows), excesses(rival_rows), seed)
     return Contrast(
         key=key,
         rival=rival,
         difference=difference,
+        effect_gain=stats.paired_difference(gains[0], gains[1], seed),
+        effect_share=stats.effect_share_difference(own[0], own[1], seed),
+        effect_share_start=stats.effect_share_difference(by_start[0], by_start[1], seed),
         p_holm=None,
         flippable=stats.score_on_flippable(rows, rival_rows, seed),
         raw=stats.discordant(raw_hits(rows), raw_hits(rival_rows)),

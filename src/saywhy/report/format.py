@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from saywhy.stats import (
+    LEAST_EFFECTIVE_TEXTS,
     LEAST_FLIPPABLE_TEXTS,
     LEAST_HITS_AND_MISSES,
     MOST_PLANNED_TEXTS,
@@ -25,7 +26,16 @@ DOUBT_MARK = "‡"
 
 DOUBT_NOTE = (
     f"{DOUBT_MARK} The interval of this score is not to be trusted: fewer than {LEAST_FLIPPABLE_TEXTS} texts can flip, "
-    f"or fewer than {LEAST_HITS_AND_MISSES} of them hit or fewer than {LEAST_HITS_AND_MISSES} miss."
+    f"or fewer than {LEAST_HITS_AND_MISSES} of them hit or fewer than {LEAST_HITS_AND_MISSES} miss; or this effect "
+    f"share hangs on fewer than about {LEAST_EFFECTIVE_TEXTS} texts."
+)
+
+DRIFT_MARK = "¶"
+"""Stands behind a difference of effect shares that only the arms' own tables show (``Contrast.is_drift``)."""
+
+DRIFT_NOTE = (
+    f"{DRIFT_MARK} Drift: this gain in effect share is shown by the arms' own tables (interval above 0), but not by "
+    "those of the model that they went on from: part of it may be a model that changed rather than words chosen better."
 )
 
 SAME_INSTRUMENT = "†"
@@ -85,12 +95,13 @@ def sheet_of(
 ) -> Sheet:
     """Return a Sheet; plain strings become cells, columns in which no row has a number are left out.
 
-    Where a cell ends with † or ‡, the note gets a sentence on what that mark means.
+    Where a cell ends with †, ‡ or ¶, the note gets a sentence on what that mark means.
     """
     cells = [[cell if isinstance(cell, SheetCell) else SheetCell(cell) for cell in row] for row in rows]
     columns = [at for at in range(len(header)) if at < texts or any(row[at].main != NO_NUMBER for row in cells)]
     body = tuple(tuple(row[at] for at in columns) for row in cells)
-    for mark, meaning in ((SAME_INSTRUMENT, SAME_INSTRUMENT_NOTE), (DOUBT_MARK, DOUBT_NOTE)):
+    marks = ((SAME_INSTRUMENT, SAME_INSTRUMENT_NOTE), (DOUBT_MARK, DOUBT_NOTE), (DRIFT_MARK, DRIFT_NOTE))
+    for mark, meaning in marks:
         if any(cell.main.endswith(mark) for row in body for cell in row):
             note = f"{note} {meaning}".strip()
     return Sheet(title, tuple(header[at] for at in columns), body, note, texts)

@@ -20,7 +20,9 @@ def headline(summary: Summary) -> str:
         return f"This run holds no one-word explanation of {arm} that was judged."
     sentences = [
         _excess_sentence(summary, arm, arm_cells, cells),
+        _effect_share_sentence(arm_cells),
         _contrasts_sentence(summary, arm_cells),
+        _drift_sentence(summary, arm_cells),
         _training_cost_sentence(summary, arm),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -66,6 +68,25 @@ def _excess_sentence(summary: Summary, arm: str, arm_cells: list[Cell], cells: l
         unshown = joined([cell.key.style for cell in arm_cells if cell not in shown])
         details.append(f"by its interval, nothing is shown in {unshown}")
     return f"{claim} {levels} ({', '.join(details)}){start_text}."
+
+
+def _effect_share_sentence(arm_cells: list[Cell]) -> str:
+    """Say what share of the best word's effect the named words have, by the arm itself and by the start arm."""
+    parts = []
+    for cell in arm_cells:
+        if cell.effect_share.value is not None:
+            start = cell.effect_share_start
+            start_text = f" (start-graded {estimate_text(start)})" if start.value is not None else ""
+            parts.append(f"{estimate_text(cell.effect_share)}{start_text} in {cell.key.style}")
+    return f"Effect share, 0 for a random word and 1 for the best: {joined(parts)}." if parts else ""
+
+
+def _drift_sentence(summary: Summary, arm_cells: list[Cell]) -> str:
+    """Say which gains in effect share only the own tables show."""
+    keys = [cell.key for cell in arm_cells]
+    drifts = [contrast for contrast in summary.contrasts if contrast.key in keys and contrast.is_drift]
+    gains = [f"in {contrast.key.style} over {contrast.rival}" for contrast in drifts]
+    return f"Drift: the gain in effect share {joined(gains)} is not shown by the start arm's tables." * bool(gains)
 
 
 def _contrasts_sentence(summary: Summary, arm_cells: list[Cell]) -> str:

@@ -22,6 +22,7 @@ from saywhy.records import (
     SetAside,
     Table,
 )
+from saywhy.report.effects import with_effects, with_rises
 from saywhy.words import candidates, candidates_rule
 
 AnyRunRecord = TypeVar("AnyRunRecord", bound=Record)
@@ -43,7 +44,7 @@ class LoadedRun:
         folder: The run folder.
         manifest: Content of ``run.json``.
         texts: The explained texts by id.
-        rows: All rows, ordered by seed and arm.
+        rows: All rows, ordered by seed and arm, with what the tables and grids of an older folder know of effects.
         tables: The leave-one-word-out tables of each (seed, arm).
         grids: The counterfactual grids of each (seed, arm).
         decisions: The predictions for accuracy and agreement: the whole split unless `decide_rows` says less.
@@ -148,15 +149,16 @@ def load_run(folder: Path | str) -> LoadedRun:
     """
     folder = Path(folder)
     manifest = load_manifest(folder)
+    labels = len((manifest.get("task") or {}).get("labels") or ())
     rows: list[Row] = []
     decisions: list[Decision] = []
     tables: dict[SeedArm, tuple[Table, ...]] = {}
     grids: dict[SeedArm, tuple[CounterfactualGrid, ...]] = {}
     for seed_arm, arm_folder in _seed_arm_folders(folder, manifest):
-        rows += records_of(arm_folder / "rows.jsonl", Row)
         decisions += records_of(arm_folder / "decisions.jsonl", Decision)
         tables[seed_arm] = tuple(records_of(arm_folder / "tables.jsonl", Table))
-        grids[seed_arm] = tuple(records_of(arm_folder / "grids.jsonl", CounterfactualGrid))
+        grids[seed_arm] = with_rises(records_of(arm_folder / "grids.jsonl", CounterfactualGrid), labels)
+        rows += with_effects(records_of(arm_folder / "rows.jsonl", Row), tables[seed_arm], grids[seed_arm])
     check_folders = [arm_folder / "robustness" for _, arm_folder in _seed_arm_folders(folder, manifest)]
     target_files = [path for seed_folder in sorted(folder.glob("seed-*/")) for path in target_count_files(seed_folder)]
     targets = {

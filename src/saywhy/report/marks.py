@@ -23,7 +23,7 @@ FOOLED_SIGN = "§"
 PRIMARY_METRIC = "excess"
 """The metric that findings are read from."""
 
-REPORTED_METRICS = ("hit", "drop")
+REPORTED_METRICS = ("hit", "drop", "effect share")
 """Metrics of the calibration that reports show beside ``excess``."""
 
 EXPLAINER_HABITS: Mapping[str, str] = {

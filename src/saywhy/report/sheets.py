@@ -25,6 +25,13 @@ from saywhy.report.format import (
 )
 from saywhy.report.marks import shipped_fooled_metrics
 from saywhy.report.retention import Retention
+from saywhy.report.shares import (
+    SHARE_COLUMNS,
+    SHARE_DIFFERENCE_LEGEND,
+    SHARE_LEGEND,
+    share_cells,
+    share_difference_cells,
+)
 from saywhy.report.summary import Cell, Summary
 from saywhy.stats import FEW_CHANGED_TEXTS
 
@@ -32,8 +39,8 @@ RESULTS_LEGEND = (
     "Hit: the answer changes when the explanation is carried out; an invalid reply is a miss. Floor: hits of "
     "a random word. Ceiling: texts in which any word hits. Excess: hit minus floor. Score: excess as a share "
     "of what the best word could do. Can flip: on texts that can flip in this arm and in the start arm. "
-    "Start-graded: the named words' excess in the frozen start arm. Drop: fall of the log-odds, in nats. In "
-    "brackets: 95 % intervals over texts. n counts texts x seeds."
+    f"Start-graded: the named words' excess in the frozen start arm. {SHARE_LEGEND} "
+    "Drop: fall of the log-odds, in nats. In brackets: 95 % intervals over texts. n counts texts x seeds."
 )
 
 
@@ -57,7 +64,7 @@ def result_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
         hit, drop, excess = (name + shipped_fooled_metrics().sign(name) for name in ("hit", "drop", "excess"))
         header = ["style", "arm", "n", *(["valid"] if generated else []), hit, "floor", "ceiling", excess]
         header += ["score", *(["score if valid"] if generated else []), "score, can flip", "start-graded"]
-        header += [drop, "excess by seed"]
+        header += [*SHARE_COLUMNS, drop, "excess by seed"]
         rows = [_main_result_row(summary, cell, generated=generated) for cell in cells]
         sheets.append(sheet_of(block_title(cells[0].key), header, rows))
     return sheets
@@ -79,6 +86,7 @@ def _main_result_row(summary: Summary, cell: Cell, *, generated: bool) -> list[S
         *score_valid,
         estimate_cell(cell.score_flippable),
         estimate_cell(cell.start_graded),
+        *share_cells(cell),
         SheetCell(number(cell.drop.value), "", cell.drop.reason or ""),
         values_by_seed_cell(cell.excess_seeds),
     ]
@@ -87,7 +95,7 @@ def _main_result_row(summary: Summary, cell: Cell, *, generated: bool) -> list[S
 def contrast_sheets(summary: Summary, *, primary: bool = True) -> list[Sheet]:
     """Return the comparisons of faithful arms with the others, one table for each block."""
     shown = [contrast for contrast in summary.contrasts if is_primary_cell(summary, contrast.key) == primary]
-    header = ("style", "arm", "against", "difference", "by seed", "p (Holm)", "result")
+    header = ("style", "arm", "against", "difference", "by seed", "p (Holm)", "result", *SHARE_COLUMNS)
     sheets: list[Sheet] = []
     for _, block in groupby(shown, key=lambda contrast: contrast.key.block):
         contrasts = list(block)
@@ -114,6 +122,7 @@ def _contrast_row(summary: Summary, contrast: Contrast) -> list[SheetCell | str]
         values_by_seed_cell(contrast.difference.seeds),
         p_value_cell(contrast.difference, contrast.p_holm),
         contrast.verdict,
+        *share_difference_cells(contrast),
         SheetCell(NO_NUMBER)
         if contrast.raw is None
         else SheetCell(p_value(contrast.raw.p), f"({contrast.raw.won} : {contrast.raw.lost})"),
@@ -129,7 +138,8 @@ def _contrast_note(summary: Summary) -> str:
     return (
         "Difference: of mean excess, on the same texts, seeds averaged within a text. p: sign flips over texts; in "
         f"brackets corrected (Holm) for the {tested} ({summary.rules.family.name}); no brackets: exploratory. "
-        "Uncorrected: shown only without correction. Unclear: neither gain nor loss is shown. McNemar: exact test of "
+        "Uncorrected: shown only without correction. Unclear: neither gain nor loss is shown. "
+        f"{SHARE_DIFFERENCE_LEGEND} McNemar: exact test of "
         "the raw hits (texts that only the one arm hits : only the other). d_z: difference by the standard deviation "
         "of the texts' differences. For 80 %: texts that a next study needs to find a difference as large as this one "
         "in four of five cases (p < 0.05, uncorrected). Last column: scores on texts that can flip in both arms "
@@ -159,15 +169,17 @@ def readout_sheet(summary: Summary) -> Sheet | None:
                 _measured_cell(generated, "validity"),
                 _measured_cell(generated, "excess"),
                 _measured_cell(generated, "score_valid"),
-                *([_measured_cell(guided, "excess"), _measured_cell(guided, "score")] if has_guided else []),
+                _measured_cell(generated, "effect_share"),
+                *([_measured_cell(guided, name) for name in ("excess", "score", "effect_share")] if has_guided else []),
                 _measured_cell(constrained, "excess"),
                 _measured_cell(constrained, "score"),
+                _measured_cell(constrained, "effect_share"),
                 _measured_cell(placebo, "excess"),
             ]
         )
-    header = ["style", "arm", "valid", "excess, generated", "score if valid"]
-    header += ["excess, guided", "score, guided"] * has_guided
-    header += ["excess, constrained", "score, constrained", "excess, placebo-corrected"]
+    header = ["style", "arm", "valid", "excess, generated", "score if valid", "effect share, generated"]
+    header += ["excess, guided", "score, guided", "effect share, guided"] * has_guided
+    header += ["excess, constrained", "score, constrained", "effect share, constrained", "excess, placebo-corrected"]
     note = "Generated: what users see. Constrained: skill without format. Placebo: minus a request for any word."
     if has_guided:
         note += " Guided: the generated reply, held to be valid."

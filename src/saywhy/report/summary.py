@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from saywhy import stats
-from saywhy.records import CounterfactualGrid, Row, Table
-from saywhy.report.arms import grids_of, matched_seeds, same_instrument, start_arm, tables_of
+from saywhy.records import Row
+from saywhy.report.arms import StartGrader, matched_seeds, same_instrument, start_arm, start_graders
 from saywhy.report.cells import CellKey, rows_by_cell
 from saywhy.report.contrasts import Contrast, contrasts_of
 from saywhy.report.load import LoadedRun
@@ -41,6 +41,8 @@ class Cell:
         score_valid: The same over valid replies only: skill without format.
         score_flippable: Score on texts that can flip in this arm and in the start arm.
         start_graded: Excess of the named words as graded by the frozen start model.
+        effect_share: Share of the best word's effect that the named words have, beyond a random word.
+        effect_share_start: The same as graded by the frozen start model.
         drop: Mean fall of the log-odds (nats) over valid replies.
         reasons: How often each reason made a reply invalid.
         instrument: Whether the operator is the one with which the arm's training targets were found.
@@ -60,6 +62,8 @@ class Cell:
     score_valid: Interval
     score_flippable: Interval
     start_graded: Interval
+    effect_share: Interval
+    effect_share_start: Interval
     drop: Interval
     reasons: Mapping[str, int]
     instrument: bool
@@ -118,22 +122,11 @@ def summarise(run: LoadedRun, seed: int = 0, rules: Rules = DEFAULT_RULES) -> Su
     )
 
 
-@dataclass(frozen=True, slots=True)
-class StartGrader:
-    """The start arm's tables and grids, by (text, seed): they grade the words that another arm names."""
-
-    tables: Mapping[stats.TextSeed, Table]
-    grids: Mapping[stats.TextSeed, CounterfactualGrid]
-
-
 def cell_estimates(
     run: LoadedRun, cells: Mapping[CellKey, Sequence[Row]], keys: Sequence[CellKey], start: str | None, seed: int
 ) -> tuple[Cell, ...]:
     """Return the estimates of each cell, in the order of ``keys``."""
-    graders = {
-        operator: StartGrader(tables_of(run, start, operator), grids_of(run, start))
-        for operator in {key.operator for key in keys}
-    }
+    graders = start_graders(run, (key.operator for key in keys))
     estimates = []
     for key in keys:
         start_rows = cells.get(replace(key, arm=start)) if start and start != key.arm else None
@@ -183,6 +176,8 @@ def _estimates_of_cell(
         score_valid=stats.score(valid, seed),
         score_flippable=flippable,
         start_graded=stats.start_graded(rows, grader.tables, grader.grids, seed) if grader.tables else not_compared,
+        effect_share=stats.effect_share(stats.own_effects(rows), seed),
+        effect_share_start=stats.effect_share(grader.effects(rows), seed) if grader.tables else not_compared,
         drop=mean(valid, lambda row: row.drop),
         reasons=Counter(row.reason.split(": ")[0] for row in rows if row.reason is not None),
         instrument=instrument,

@@ -26,7 +26,7 @@ from saywhy.report.sheets import (
     set_aside_sheet,
 )
 from saywhy.report.summary import Cell, Summary
-from saywhy.stats import MOST_PLANNED_TEXTS, Interval
+from saywhy.stats import MOST_PLANNED_TEXTS, Difference, Interval
 
 CELL_ESTIMATES = (
     "validity",
@@ -39,6 +39,8 @@ CELL_ESTIMATES = (
     "score_valid",
     "score_flippable",
     "start_graded",
+    "effect_share",
+    "effect_share_start",
     "drop",
 )
 """The estimates of a cell: each has the columns NAME, NAME_low, NAME_high, NAME_n."""
@@ -134,7 +136,7 @@ def cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
     }
     for name in CELL_ESTIMATES:
         row |= interval_columns(name, getattr(cell, name))
-        if name.startswith("score"):
+        if name.startswith(("score", "effect_share")):
             row[f"{name}_doubt"] = getattr(cell, name).doubt
     row["excess_seed_min"] = min(cell.excess_seeds.values())
     row["excess_seed_max"] = max(cell.excess_seeds.values())
@@ -170,7 +172,22 @@ def contrast_row(run: LoadedRun, contrast: Contrast) -> dict[str, object]:
         "mcnemar_won": None if contrast.raw is None else contrast.raw.won,
         "mcnemar_lost": None if contrast.raw is None else contrast.raw.lost,
         "d_z": contrast.difference.effect,
+        **effect_columns(contrast),
         "texts_for_80": f">{MOST_PLANNED_TEXTS}" if contrast.needed.too_many else contrast.needed.texts,
+    }
+
+
+def effect_columns(contrast: Contrast | None) -> dict[str, object]:
+    """Return the columns of a contrast on effects; empty ones for None."""
+    empty, columns = Difference(None, None, None, 0), dict[str, object]()
+    for name in ("effect_gain", "effect_share", "effect_share_start"):
+        difference: Difference = getattr(contrast, name) if contrast else empty
+        columns |= {**interval_columns(f"{name}_difference", difference), f"{name}_p": difference.p}
+    doubts = [contrast.effect_share.doubt, contrast.effect_share_start.doubt] if contrast else []
+    doubt = next((doubt for doubt in doubts if doubt), None)
+    return columns | {
+        "effect_share_difference_doubt": doubt,
+        "drift": int(contrast.is_drift) if contrast else None,
     }
 
 

@@ -13,7 +13,7 @@ from saywhy.measure import readouts
 from saywhy.measure.bounds import open_removals, size_bounds
 from saywhy.measure.edits import Item, every_edit, items_of, log_odds_drop, recheck, stand_in
 from saywhy.measure.predict import Classifier
-from saywhy.measure.verdicts import Verdict, judge_edits
+from saywhy.measure.verdicts import Verdict, judge_edits, verdict_of
 from saywhy.protocol import prompts, styles
 from saywhy.records import Example, Explanation, Operator, Prediction, Row, Table, is_hit
 from saywhy.tasks.lexicon import Pinned
@@ -94,7 +94,7 @@ def judged_by(
 def _judged(
     row: Row, variation: str, before: Prediction, verdict: Verdict | None, floor: float, ceiling: bool
 ) -> Judged:
-    label, fall = verdict or (None, None)
+    label, fall = (verdict.label, verdict.drop) if verdict else (None, None)
     return Judged(
         id=row.id,
         arm=row.arm,
@@ -128,7 +128,7 @@ def rechecked(classifier: Classifier, texts: Sequence[AuditedText]) -> list[Judg
         for row in text.one_word:
             verdict = None
             if row.edited is not None:
-                verdict = Verdict(after[row.edited].label, log_odds_drop(before, after[row.edited]))
+                verdict = verdict_of(before, after[row.edited])
             lines.append(_judged(row, "noise", before, verdict, row.floor, row.ceiling))
     return lines
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from saywhy.measure.edits import Item, recheck, stand_in
 from saywhy.measure.predict import Classifier
@@ -17,10 +17,12 @@ from saywhy.records import Operator, Prediction, Record, is_hit
 from saywhy.tasks.lexicon import Associations, most_associated
 from saywhy.words import candidates, take_out
 
-METRICS = ("hit", "excess", "drop", "top-1", "comprehensiveness", "sufficiency")
+METRICS = ("hit", "excess", "drop", "effect gain", "effect share", "top-1", "comprehensiveness", "sufficiency")
 """hit: the answer changes without the words. excess: the same, minus the mean over words. drop: of the answer's
-log-odds (nats). top-1: the word that lowers the log-odds most is among them. comprehensiveness, sufficiency (DeYoung
-et al., ACL 2020): the answer's probability lost without the words, and minus that lost with nothing but them."""
+log-odds (nats). effect gain: the same, minus the mean over words. effect share: that, as a share of what the word with
+the largest drop has of it; 0 in a text whose words all do the same. top-1: the word that lowers the log-odds most is
+among them. comprehensiveness, sufficiency (DeYoung et al., ACL 2020): the answer's probability lost without the words,
+and minus that lost with nothing but them."""
 
 MetricValues = Mapping[str, float]
 """Metric to value; the higher, the more faithful it calls an explanation."""
@@ -76,12 +78,15 @@ def _everything(item: Item, seed: str, associations: Associations) -> tuple[str,
     return tuple(word.key for word in candidates(item.example.text))
 
 
+NAMES_ALL_WORDS = "everything"
+"""The scripted explainer that names all words of a text."""
+
 RULER_EXPLAINERS: Mapping[str, RulerExplainer] = {
     "honest": _honest,
     "liar": _liar,
     "plausible": _plausible,
     "parrot": _parrot,
-    "everything": _everything,
+    NAMES_ALL_WORDS: _everything,
 }
 """Explainers of known truth; all but the honest one are trivial or false."""
 
@@ -154,10 +159,31 @@ def _text_metric_scores(
             "sufficiency": math.exp(alone.scores[label]) - math.exp(before.scores[label]),
         }
 
-    return MetricScores(
+    scores = MetricScores(
         item.example.id,
         operator,
         item.example.causes,
         {explanations[index][0]: reading(index) for index in range(candidate_count)},
         {name: reading(candidate_count + number) for number, name in enumerate(RULER_EXPLAINERS)},
+    )
+    return with_effect_metrics(scores)
+
+
+def with_effect_metrics(scores: MetricScores) -> MetricScores:
+    """Return scores with the effect gain and the effect share of each explanation, which follow from the drops.
+
+    All words together are the only set of their size: they move no more than a random one.
+    """
+    drops = [reading["drop"] for reading in scores.words.values()]
+    mean = math.fsum(drops) / len(drops)
+    room = max(drops) - mean
+
+    def completed(reading: MetricValues, *, all_words: bool = False) -> MetricValues:
+        gain = 0.0 if all_words else reading["drop"] - mean
+        return {**reading, "effect gain": gain, "effect share": gain / room if room > 0 else 0.0}
+
+    return replace(
+        scores,
+        words={key: completed(reading) for key, reading in scores.words.items()},
+        said={name: completed(reading, all_words=name == NAMES_ALL_WORDS) for name, reading in scores.said.items()},
     )

@@ -12,6 +12,15 @@ because they are not independent. Nothing is ever NaN: what cannot be computed i
 from __future__ import annotations
 
 from saywhy.stats.discrimination import auroc
+from saywhy.stats.effects import (
+    LEAST_EFFECTIVE_TEXTS,
+    Effect,
+    Effects,
+    effect_share,
+    effect_share_difference,
+    own_effects,
+    start_effects,
+)
 from saywhy.stats.families import Family, holm
 from saywhy.stats.intervals import CONFIDENCE_LEVEL, RESAMPLES, Interval, mean_interval, per_text, rate
 from saywhy.stats.paired import PERMUTATIONS, Difference, Discordant, TextSeed, discordant, paired_difference
@@ -38,6 +47,7 @@ from saywhy.stats.scores import (
 __all__ = [
     "CONFIDENCE_LEVEL",
     "FEW_CHANGED_TEXTS",
+    "LEAST_EFFECTIVE_TEXTS",
     "LEAST_FLIPPABLE_TEXTS",
     "LEAST_HITS_AND_MISSES",
     "LEAST_MEAN_ROOM",
@@ -47,6 +57,8 @@ __all__ = [
     "RESAMPLES",
     "Difference",
     "Discordant",
+    "Effect",
+    "Effects",
     "Family",
     "Interval",
     "LossAnswer",
@@ -57,15 +69,19 @@ __all__ = [
     "auroc",
     "correctness",
     "discordant",
+    "effect_share",
+    "effect_share_difference",
     "holm",
     "label_agreement",
     "mean_interval",
     "not_worse",
+    "own_effects",
     "paired_difference",
     "per_text",
     "rate",
     "score",
     "score_on_flippable",
+    "start_effects",
     "start_graded",
     "table_drift",
     "texts_needed",

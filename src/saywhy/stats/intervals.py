@@ -110,6 +110,52 @@ def resampled_sums(values: Any, seed: int) -> Any:
     )
 
 
+def resampled_ratios(numerators: Any, denominators: Any, least_mean: float, seed: int) -> Any:
+    """Return sum of ``numerators`` / sum of ``denominators`` in each bootstrap resample of the texts.
+
+    Args:
+        numerators: One number a text, shape (n,).
+        denominators: The same.
+        least_mean: NaN stands for a resample in which the mean denominator is not above a tenth of this.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        Shape (RESAMPLES,).
+    """
+    sums, below = resampled_sums(numerators, seed), resampled_sums(denominators, seed)
+    return np.divide(sums, below, out=np.full(len(sums), np.nan), where=below > least_mean * len(numerators) / 10)
+
+
+def ratio_interval(
+    numerators: Any, denominators: Any, least_mean: float, reasons: tuple[str, str], seed: int, doubt: str | None
+) -> Interval:
+    """Return sum of ``numerators`` / sum of ``denominators`` over texts, with its percentile bootstrap interval.
+
+    The ratio is recomputed in each resample. The value is None where the mean denominator is below ``least_mean``, the
+    bounds where more than 1 % of the resamples have nearly no denominator (``resampled_ratios``).
+
+    Args:
+        numerators: One number a text, shape (n,); at least one.
+        denominators: The same.
+        least_mean: Least mean denominator for which the ratio is a number.
+        reasons: Why there is no value then, and why there is no interval.
+        seed: Seed of the bootstrap.
+        doubt: Why the interval is not to be trusted, if it is not.
+    """
+    n = len(numerators)
+    if denominators.mean() < least_mean:
+        return Interval(None, None, None, n, reasons[0])
+    value = float(numerators.sum() / denominators.sum())
+    if n == 1:
+        return Interval(value, None, None, 1, "one text has no interval")
+    ratios = resampled_ratios(numerators, denominators, least_mean, seed)
+    ratios = ratios[np.isfinite(ratios)]
+    if len(ratios) < 0.99 * RESAMPLES:
+        return Interval(value, None, None, n, reasons[1])
+    low, high = percentiles(ratios)
+    return Interval(value, low, high, n, doubt=doubt)
+
+
 @lru_cache(maxsize=32)  # the number of texts differs by arm, style and task
 def bootstrap_draws(n: int, seed: int) -> Any:
     """Return how often each of ``n`` texts is drawn in each resample of ``scipy.stats.bootstrap``: (RESAMPLES, n)."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from saywhy.records import CounterfactualGrid, Row, Table
-from saywhy.stats.intervals import Interval, by_text, mean_interval, per_text, percentiles, resampled_sums
+from saywhy.stats.graded import start_grades
+from saywhy.stats.intervals import Interval, by_text, mean_interval, per_text, ratio_interval
 from saywhy.stats.paired import TextSeed
 
 LEAST_MEAN_ROOM = 0.01
@@ -29,24 +30,14 @@ def score(rows: Sequence[Row], seed: int = 0) -> Interval:
     """
     excess_by_text = per_text(rows, lambda row: row.excess)
     room_by_text = per_text(rows, lambda row: row.ceiling - row.floor)
-    texts = list(excess_by_text)
-    n = len(texts)
-    if not texts:
+    if not excess_by_text:
         return Interval(None, None, None, 0, "no rows")
-    excesses = np.array([excess_by_text[text] for text in texts])
-    rooms = np.array([room_by_text[text] for text in texts])
-    if rooms.mean() < LEAST_MEAN_ROOM:
-        reason = f"hardly any text can flip (mean ceiling - floor {rooms.mean():.3f})"
-        return Interval(None, None, None, n, reason)
-    value = float(excesses.sum() / rooms.sum())
-    if n == 1:
-        return Interval(value, None, None, 1, "one text has no interval")
-    excess_sums, room_sums = resampled_sums(excesses, seed), resampled_sums(rooms, seed)
-    has_room = room_sums > LEAST_MEAN_ROOM * n / 10
-    if has_room.mean() < 0.99:
-        return Interval(value, None, None, n, "too few texts can flip for an interval")
-    low, high = percentiles(excess_sums[has_room] / room_sums[has_room])
-    return Interval(value, low, high, n, doubt=_score_doubt(rows, room_by_text))
+    excesses, rooms = (np.array([by_id[text] for text in excess_by_text]) for by_id in (excess_by_text, room_by_text))
+    reasons = (
+        f"hardly any text can flip (mean ceiling - floor {rooms.mean():.3f})",
+        "too few texts can flip for an interval",
+    )
+    return ratio_interval(excesses, rooms, LEAST_MEAN_ROOM, reasons, seed, _score_doubt(rows, room_by_text))
 
 
 def _score_doubt(rows: Sequence[Row], room_by_text: Mapping[str, float]) -> str | None:
@@ -81,9 +72,7 @@ def start_graded(
     An attribution or redaction hits if taking its word out changes the *start model's* own label; a counterfactual if
     its edit changes that label to the named one. The mean hit of the start model's table (grid) is subtracted.
     Invalid rows are no hits. A model that only became brittle gains nothing here.
-
-    Counterfactuals that the start model's grid does not hold are left out: those towards another label than the start
-    model's own runner-up, and those that insert a word outside the pinned list.
+    What it cannot grade is left out (``start_grades``).
 
     Args:
         rows: Rows of one cell.
@@ -91,32 +80,10 @@ def start_graded(
         grids: The start model's counterfactual grids, by (text, seed).
         seed: Seed of the bootstrap.
     """
-    graded = []
-    for row in rows if all(row.setting == "one-word" for row in rows) else ():
-        excess = _excess_in_grid(row, grids) if row.style == "counterfactual" else _excess_in_table(row, tables)
-        if excess is not None:
-            graded.append((row.id, excess))
+    graded = [
+        (row.id, hit - sum(hits) / len(hits))
+        for row, hit, hits in start_grades(rows, tables, grids, lambda r: r.hits())
+    ]
     if not graded:
         return Interval(None, None, None, 0, "no one-word row that the start model can grade")
     return mean_interval(by_text(graded).values(), seed)
-
-
-def _excess_in_table(row: Row, tables: Mapping[TextSeed, Table]) -> float | None:
-    """Return the excess of an attribution or redaction in the start model's table; None if there is none."""
-    table = tables.get((row.id, row.seed))
-    if table is None or not table.words:
-        return None
-    hits = dict(zip(table.words, table.hits(), strict=True))
-    return float(row.valid and bool(row.words) and hits.get(row.words[0], False)) - table.floor()
-
-
-def _excess_in_grid(row: Row, grids: Mapping[TextSeed, CounterfactualGrid]) -> float | None:
-    """Return the excess of a counterfactual in the start model's grid; None if it is not in the grid."""
-    grid = grids.get((row.id, row.seed))
-    if grid is None or not grid.words or grid.named != row.named:
-        return None
-    hits = dict(zip(zip(grid.words, grid.inserted, strict=True), grid.hits(), strict=True))
-    hit: bool | None = False
-    if row.valid:
-        hit = hits.get((row.words[0], row.inserted[0])) if row.words and row.inserted else None
-    return None if hit is None else hit - sum(hits.values()) / len(hits)

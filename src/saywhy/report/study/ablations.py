@@ -55,6 +55,7 @@ class CurvePoint:
         seeds: The seeds that all points of the curve share, so that they differ in the number of rows only.
         excess: Mean excess on the test texts.
         score: Score on the test texts.
+        effect_share: Effect share on the test texts, by the arm's own tables.
     """
 
     task: str
@@ -64,6 +65,7 @@ class CurvePoint:
     seeds: tuple[int, ...]
     excess: Interval
     score: Interval
+    effect_share: Interval
 
 
 def is_shorter(arm: StudyArm) -> bool:
@@ -152,7 +154,8 @@ def _curve_points(
         shared_rows = [row for row in rows if row.seed in shared_seeds] or list(rows)
         excess = stats.mean_interval(stats.per_text(shared_rows, lambda row: row.excess).values(), seed)
         seeds = tuple(sorted({row.seed for row in shared_rows}))
-        points.append(CurvePoint(task, style, arm.kind, train_rows, seeds, excess, stats.score(shared_rows, seed)))
+        score, effect_share = stats.score(shared_rows, seed), stats.effect_share(stats.own_effects(shared_rows), seed)
+        points.append(CurvePoint(task, style, arm.kind, train_rows, seeds, excess, score, effect_share))
     return points
 
 

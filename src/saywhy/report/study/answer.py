@@ -49,7 +49,7 @@ def _confirmed_sentence(summary: StudySummary) -> str:
     elif not won:
         sentence = f"Not confirmed in any of the {len(gains)} confirmatory cells measured: it is not shown that "
         sentence += _confirmatory_claim(gains)
-    sentence += f" ({_mean_excess_clause(gains)})"
+    sentence += f" ({_mean_excess_clause(gains)}{_effect_share_clause(gains)})"
     clauses = _unconfirmed_clauses(unconfirmed, summary.alpha, unclear=bool(won))
     return sentence + "".join(f"; {clause}" for clause in (*clauses, *_other_targets_clauses(summary))) + "."
 
@@ -97,6 +97,22 @@ def _mean_excess_clause(gains: Sequence[Gain]) -> str:
     return f"over all {len(gains)} cells measured: {levels}, difference {average}{spread}"
 
 
+def _effect_share_clause(gains: Sequence[Gain]) -> str:
+    """Return the differences of effect shares, averaged over the cells in which both are known; with drift, in which.
+
+    Empty where no cell has both.
+    """
+    pairs = [(gain.contrast.effect_share.value, gain.contrast.effect_share_start.value) for gain in gains]
+    known = [(own, start) for own, start in pairs if own is not None and start is not None]
+    if not known:
+        return ""
+    own_mean, start_mean = (signed(math.fsum(pair[side] for pair in known) / len(known)) for side in (0, 1))
+    cells = "" if len(known) == len(gains) else f" in the {len(known)} cells where it is known"
+    drifts = [gain for gain in gains if gain.contrast.is_drift]
+    drift = f", shown by the own tables only (drift) in {_cell_names(drifts)}" if drifts else ""
+    return f"; effect share {own_mean}{cells}, graded by the start model {start_mean}{drift}"
+
+
 def _unconfirmed_clauses(gains: Sequence[Gain], alpha: float, *, unclear: bool) -> list[str]:
     """Return the clauses on cells where the opposite stands and, with ``unclear``, on those where nothing is shown."""
     opposite = [gain for gain in gains if gain.stands(alpha) is not None]
@@ -109,6 +125,10 @@ def _cells_with_differences(gains: Sequence[Gain], most: int = 4) -> str:
     """Name cells with their differences; beyond ``most`` of them, how many more."""
     cells = [f"{gain.key.style} on {gain.task} ({change_cell(gain.contrast.difference)})" for gain in gains[:most]]
     return joined([*cells, *([f"{len(gains) - most} more"] if len(gains) > most else [])])
+
+
+def _cell_names(gains: Sequence[Gain]) -> str:
+    return joined([f"{gain.key.style} on {gain.task}" for gain in gains])
 
 
 def _styles_sentence(summary: StudySummary) -> str:

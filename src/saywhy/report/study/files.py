@@ -13,7 +13,15 @@ from saywhy.report.study.made import plan_yaml, repeat_commands
 from saywhy.report.study.parts import ReportPart
 from saywhy.report.study.sheets import gain_result
 from saywhy.report.study.summary import StudySummary, missing_from_study
-from saywhy.report.tables import cell_row, contrast_row, csv_text, escaped_markdown, interval_columns, markdown_table
+from saywhy.report.tables import (
+    cell_row,
+    contrast_row,
+    csv_text,
+    effect_columns,
+    escaped_markdown,
+    interval_columns,
+    markdown_table,
+)
 from saywhy.stats import Difference, Interval
 
 UNMEASURED_INTERVAL = Interval(None, None, None, 0)
@@ -49,6 +57,7 @@ def _gain_columns(summary: StudySummary, gain: Gain | None) -> dict[str, object]
         **interval_columns("difference", contrast.difference if contrast else empty),
         "p": contrast.difference.p if contrast else None,
         "p_holm": contrast.p_holm if contrast else None,
+        **effect_columns(contrast),
         "axis": gain.axis if gain else None,
         "confirmatory": int(gain.frozen is not None) if gain else None,
         "result": gain_result(summary, gain) if gain else None,

@@ -10,7 +10,7 @@ from typing import Literal
 from saywhy import stats
 from saywhy.arms import STARTS, kind
 from saywhy.records import Row
-from saywhy.report.arms import matched_seeds
+from saywhy.report.arms import StartGrader, matched_seeds, start_graders
 from saywhy.report.cells import CellKey, excesses
 from saywhy.report.contrasts import Contrast, contrast_of
 from saywhy.report.study.frozen import ConfirmatoryCell
@@ -108,7 +108,14 @@ def gains_of(
     frozen_pairs = ((cell.task, cell.key, cell.against) for cell in frozen)
     measured = (pair for pair in frozen_pairs if _both_measured(cells, *pair))
     pairs = dict.fromkeys([*_compared_pairs(study, cells, frozen_cells), *measured])
-    gains = [_compare_arms(study, cells[task], task, key, against, frozen, seed) for task, key, against in pairs]
+    graders = {
+        task: start_graders(study.runs[task], (key.operator for key in task_cells))
+        for task, task_cells in cells.items()
+    }
+    gains = [
+        _compare_arms(study, cells[task], graders[task][key.operator], task, key, against, frozen, seed)
+        for task, key, against in pairs
+    ]
     families: dict[tuple[str, ...], list[int]] = {}
     for at, gain in enumerate(gains):
         families.setdefault(gain.family, []).append(at)
@@ -169,6 +176,7 @@ def _arms_of_other_targets(
 def _compare_arms(
     study: StudyRun,
     cells: Mapping[CellKey, Sequence[Row]],
+    grader: StartGrader,
     task: str,
     key: CellKey,
     against: str,
@@ -185,7 +193,7 @@ def _compare_arms(
     return Gain(
         task,
         arm,
-        contrast_of(key, against, arm_rows, other_rows, seed),
+        contrast_of(key, against, (arm_rows, other_rows), grader, seed),
         axis,
         frozen_cell,
         seeds,

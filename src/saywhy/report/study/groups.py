@@ -11,6 +11,7 @@ from saywhy import stats
 from saywhy.records import STYLES, Row
 from saywhy.report.arms import matched_seeds, tables_of
 from saywhy.report.cells import CellKey, excesses, finding_readout
+from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, change_cell, number, sheet_of
 from saywhy.report.study.load import StudyArm
 from saywhy.report.study.summary import StudySummary, main_arms
 from saywhy.stats import Difference
@@ -141,3 +142,34 @@ def _equal_parts(grouping: str, values: Mapping[str, float], form: str) -> Group
         low, high = form.format(min(inside)), form.format(max(inside))
         names[at] = f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
     return grouping, list(names.values()), lambda row: names.get(part.get(row.id, -1))
+
+
+def groups_sheet(summary: StudySummary) -> Sheet | None:
+    """Return hits by class, length and margin."""
+    groups = groups_of(summary)
+    styles = list(dict.fromkeys(style for group in groups for style in group.hits))
+    rows: list[list[SheetCell | str]] = [
+        [
+            group.task,
+            group.grouping,
+            group.name,
+            str(group.texts),
+            *_hit_cells(group.hits, styles),
+            change_cell(group.difference),
+        ]
+        for group in groups
+    ]
+    header = ("task", "by", "texts", "n", *(f"hit, {style}" for style in styles), "difference of excess")
+    note = (
+        "The arms of the answer, one-word, constrained, on the task that they practised: share of hits, in brackets "
+        "the floor. Difference: of mean excess to the matched control, styles averaged within a text; exploratory and "
+        "not corrected. Class is the gold label; length counts distinct words; margin is that of the start arm."
+    )
+    return sheet_of("Class, length, margin", header, rows, note, texts=3) if rows else None
+
+
+def _hit_cells(hits: Mapping[str, tuple[float, float]], styles: Sequence[str]) -> list[SheetCell]:
+    return [
+        SheetCell(number(hits[style][0]), f"({number(hits[style][1])})") if style in hits else SheetCell(NO_NUMBER)
+        for style in styles
+    ]

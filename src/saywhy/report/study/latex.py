@@ -15,7 +15,7 @@ LATEX_SIGNS = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "\N{EN DASH}": "--", "\N{EM DASH}": "---",
-    "±": r"$\pm$", "§": r"\S{}", "†": r"\textdagger{}",
+    "±": r"$\pm$", "§": r"\S{}", "†": r"\textdagger{}", "¶": r"\P{}",
     "‡": r"\textdaggerdbl{}", "→": r"$\rightarrow$", "’": "'", "‘": "`", "…": r"\ldots{}", "\N{MINUS SIGN}": "$-$",
 }  # fmt: skip
 """Signs that LaTeX reads as something else, or does not have in its fonts, and what is written in their place."""

@@ -13,6 +13,7 @@ from saywhy.report.study.donors import donors_sheet
 from saywhy.report.study.frozen import frozen_cells_of, objections
 from saywhy.report.study.gains import OTHER_TARGET_KINDS, Gain
 from saywhy.report.study.gate import not_releasable
+from saywhy.report.study.groups import groups_sheet
 from saywhy.report.study.load import StudyRun
 from saywhy.report.study.made import arms_sheet, numbers_sheet, study_provenance_sheets, study_targets_sheet
 from saywhy.report.study.places import named_sheet, places_sheet
@@ -24,7 +25,6 @@ from saywhy.report.study.sheets import (
     compared_arms,
     gain_sheet,
     graded_sheet,
-    groups_sheet,
     results_sheet,
     study_curve_sheet,
 )

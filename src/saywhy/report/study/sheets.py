@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from saywhy.report.cells import CellKey
 from saywhy.report.contrasts import UNCLEAR
@@ -19,17 +19,23 @@ from saywhy.report.format import (
     texts_needed_cell,
     values_by_seed_cell,
 )
-from saywhy.report.study.ablations import CurvePoint, ablations_of, curve_of, variant_settings
+from saywhy.report.shares import (
+    SHARE_COLUMNS,
+    SHARE_DIFFERENCE_LEGEND,
+    SHARE_LEGEND,
+    share_cells,
+    share_difference_cells,
+)
+from saywhy.report.study.ablations import ablations_of, curve_of, variant_settings
 from saywhy.report.study.bars import check_bars
 from saywhy.report.study.gains import Gain
-from saywhy.report.study.groups import groups_of
 from saywhy.report.study.summary import StudySummary, main_arms
 from saywhy.report.summary import Cell
 
 GAINS_NOTE = (
     "n: texts; seeds are averaged within a text. Difference: of mean excess, on the same texts. p: sign flips over "
-    "texts; in brackets corrected (Holm) within the family. Floor / ceiling: their change against the start arm; ! "
-    "more than 5 points, so that part of a gain may be brittleness."
+    f"texts; in brackets corrected (Holm) within the family. {SHARE_DIFFERENCE_LEGEND} Floor / ceiling: their change "
+    "against the start arm; ! more than 5 points, so that part of a gain may be brittleness."
 )
 PLANNING_NOTE = (
     "For 80 %: texts that a next study needs to find a difference as large as this one in four of five cases "
@@ -46,13 +52,15 @@ def confirmatory_sheet(summary: StudySummary) -> Sheet | None:
             str(contrast.difference.n),
             str(change_cell(contrast.difference)),
             p_value(contrast.p_holm),
+            share_difference_cells(contrast)[0].main,
             gain_result(summary, gain),
         ]
         rows.append([gain.task, gain.key.style, *shown])
     for cell in summary.unmeasured:
-        rows.append([cell.task, cell.key.style, *[SheetCell(NO_NUMBER)] * 3, "not measured"])
-    header = ("task", "style", "n", "difference", "p (Holm)", "result")
+        rows.append([cell.task, cell.key.style, *[SheetCell(NO_NUMBER)] * 4, "not measured"])
+    header = ("task", "style", "n", "difference", "p (Holm)", SHARE_COLUMNS[0], "result")
     note = f"Difference of mean excess to the matched control, same texts; p corrected for {len(summary.frozen)} cells."
+    note += " Effect share: its difference, each arm by its own tables."
     return sheet_of("Confirmatory cells", header, rows, note) if rows else None
 
 
@@ -64,7 +72,7 @@ def gain_sheet(
         return None
     header: tuple[str, ...] = (
         "task", "style", "arm", "against", "n", "excess", "of the other", "difference", "by seed", "p (Holm)", "result",
-        "score", "floor / ceiling",
+        "score", *SHARE_COLUMNS, "floor / ceiling",
     )  # fmt: skip
     rows = [_gain_row(summary, gain) for gain in gains]
     if planning:
@@ -90,6 +98,7 @@ def _gain_row(summary: StudySummary, gain: Gain) -> list[SheetCell | str]:
         p_value_cell(contrast.difference, contrast.p_holm),
         gain_result(summary, gain),
         estimate_cell(cell.score) if cell else SheetCell(NO_NUMBER),
+        *share_difference_cells(contrast),
         _drift_shown(summary, gain.task, gain.key),
     ]
 
@@ -126,13 +135,14 @@ def results_sheet(summary: StudySummary, readout: str, setting: str = "one-word"
     rows.sort(key=lambda row: list(summary.tasks).index(str(row[0])))
     header = (
         "task", "style", "arm", "n", "valid", "hit", "floor", "ceiling", "excess", "score", "score, can flip",
-        "start-graded", "floor / ceiling",
+        "start-graded", *SHARE_COLUMNS, "floor / ceiling",
     )  # fmt: skip
     note = (
         "Hit: the answer changes when the explanation is carried out; invalid is a miss. Floor: hits of a random word. "
         "Ceiling: any word hits. Excess: hit minus floor. Score: excess as a share of what the best word could do. Can "
         "flip: on texts that can flip in this arm and in the start arm. Start-graded: the named words' excess in the "
-        "start arm. Floor / ceiling: their change against the start arm; ! more than 5 points. n: texts x seeds."
+        f"start arm. {SHARE_LEGEND} "
+        "Floor / ceiling: their change against the start arm; ! more than 5 points. n: texts x seeds."
     )
     return sheet_of(f"{setting}, {readout}", header, rows, note, texts=3) if rows else None
 
@@ -159,6 +169,7 @@ def _result_row(summary: StudySummary, task: str, cell: Cell) -> list[SheetCell 
         estimate_cell(cell.score),
         estimate_cell(cell.score_flippable),
         estimate_cell(cell.start_graded),
+        *share_cells(cell),
         _drift_shown(summary, task, cell.key),
     ]
 
@@ -192,13 +203,14 @@ def graded_sheet(summary: StudySummary) -> Sheet | None:
             if condition == ("one-word", "constrained", summary.operator) and trained and cell.start_graded.n:
                 excesses = [estimate_cell(cell.excess), estimate_cell(cell.start_graded)]
                 drift = _drift_shown(summary, task, cell.key)
-                rows.append([task, cell.key.style, arm.name, str(cell.rows), *excesses, drift])
-    header = ("task", "style", "arm", "n", "excess, current", "excess, start-graded", "floor / ceiling")
+                rows.append([task, cell.key.style, arm.name, str(cell.rows), *excesses, *share_cells(cell), drift])
+    excess_columns = ("excess, current", "excess, start-graded")
+    header = ("task", "style", "arm", "n", *excess_columns, *SHARE_COLUMNS, "floor / ceiling")
     note = (
         "One-word, constrained. Current: the word is taken out and the arm itself is asked again. Start-graded: the "
         "same word, in the table of the start arm of the same seed. Words that only the current model obeys "
         "are explanations of a model that changed; words that both obey were there before the training. "
-        "Counterfactuals: the same edit in the start arm, where it was to bring the same label about."
+        f"Counterfactuals: the same edit in the start arm, where it was to bring the same label about. {SHARE_LEGEND}"
     )
     return sheet_of("Current and start model", header, rows, note, texts=3) if rows else None
 
@@ -218,19 +230,20 @@ def ablation_sheet(summary: StudySummary) -> Sheet | None:
                 change_cell(ablation.difference),
                 p_value_cell(ablation.difference, ablation.p_holm),
                 estimate_cell(ablation.cell.score),
+                *share_cells(ablation.cell),
                 estimate_cell(generated.validity) if generated else SheetCell(NO_NUMBER),
                 change_cell(ablation.accuracy) if ablation.accuracy is not None else SheetCell(NO_NUMBER),
                 _drift_shown(summary, ablation.task, ablation.cell.key),
             ]
         )
     header = (
-        "task", "arm", "differs in", "style", "n", "difference", "p (Holm)", "score", "valid", "accuracy",
-        "floor / ceiling",
+        "task", "arm", "differs in", "style", "n", "difference", "p (Holm)", "score", *SHARE_COLUMNS, "valid",
+        "accuracy", "floor / ceiling",
     )  # fmt: skip
     note = (
         "Exploratory. Difference: mean excess of the variant minus that of the arm without variant (one-word, "
-        "constrained; same texts and seeds). Holm over these lines. Valid: of its generated one-word replies. "
-        "Accuracy: on the split, minus that of the arm without variant."
+        f"constrained; same texts and seeds). Holm over these lines. {SHARE_LEGEND} "
+        "Valid: of its generated one-word replies. Accuracy: on the split, minus that of the arm without variant."
     )
     return sheet_of("Ablations", header, rows, note, texts=4) if rows else None
 
@@ -250,47 +263,12 @@ def study_curve_sheet(summary: StudySummary) -> Sheet | None:
             str(point.rows),
             ", ".join(map(str, point.seeds)),
             str(point.excess.n),
-            *_excess_and_score(point),
+            *map(estimate_cell, (point.excess, point.score, point.effect_share)),
         ]
         for point in points
     ]
-    header = ("task", "style", "arm", "training texts", "seeds", "n", "excess", "score")
+    header = ("task", "style", "arm", "training texts", "seeds", "n", "excess", "score", SHARE_COLUMNS[0])
     note = "Exploratory; one-word, constrained, styles that were practised, the seeds that all points have. n: texts."
     return (
         sheet_of("Learning curve", header, rows, note, texts=3) if len({point.rows for point in points}) > 1 else None
     )
-
-
-def _excess_and_score(point: CurvePoint) -> tuple[SheetCell, SheetCell]:
-    return estimate_cell(point.excess), estimate_cell(point.score)
-
-
-def groups_sheet(summary: StudySummary) -> Sheet | None:
-    """Return hits by class, length and margin."""
-    groups = groups_of(summary)
-    styles = list(dict.fromkeys(style for group in groups for style in group.hits))
-    rows: list[list[SheetCell | str]] = [
-        [
-            group.task,
-            group.grouping,
-            group.name,
-            str(group.texts),
-            *_hit_cells(group.hits, styles),
-            change_cell(group.difference),
-        ]
-        for group in groups
-    ]
-    header = ("task", "by", "texts", "n", *(f"hit, {style}" for style in styles), "difference of excess")
-    note = (
-        "The arms of the answer, one-word, constrained, on the task that they practised: share of hits, in brackets "
-        "the floor. Difference: of mean excess to the matched control, styles averaged within a text; exploratory and "
-        "not corrected. Class is the gold label; length counts distinct words; margin is that of the start arm."
-    )
-    return sheet_of("Class, length, margin", header, rows, note, texts=3) if rows else None
-
-
-def _hit_cells(hits: Mapping[str, tuple[float, float]], styles: Sequence[str]) -> list[SheetCell]:
-    return [
-        SheetCell(number(hits[style][0]), f"({number(hits[style][1])})") if style in hits else SheetCell(NO_NUMBER)
-        for style in styles
-    ]
