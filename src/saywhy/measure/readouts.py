@@ -5,7 +5,7 @@ Constrained readouts are skill without format (docs/definitions.md, *Readouts*).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from saywhy.measure.edits import Item, one_word_swaps
 from saywhy.models.interface import Choice, Copy, Departure, Edit, Model
@@ -25,10 +25,15 @@ def conversation(task: Task, item: Item, ask: Message) -> list[Message]:
     return [*first, prompts.answer_turn(task, item.prediction.label), ask]
 
 
-def explanation_chat(task: Task, item: Item, style: StyleName, setting: Setting) -> list[Message]:
-    """Return the chat that asks for an explanation; a counterfactual names the runner-up."""
+def explanation_chat(
+    task: Task, item: Item, style: StyleName, setting: Setting, wording: str | None = None
+) -> list[Message]:
+    """Return the chat that asks for an explanation, in the pinned wording unless another is given.
+
+    A counterfactual names the runner-up.
+    """
     named = item.prediction.runner_up if style == "counterfactual" else None
-    return conversation(task, item, prompts.request_turn(task, style, setting, named))
+    return conversation(task, item, prompts.request_turn(task, style, setting, named, wording))
 
 
 def generated(
@@ -71,6 +76,7 @@ def constrained(
     pinned: Pinned,
     *,
     placebo: bool = False,
+    wordings: Mapping[StyleName, str] | None = None,
 ) -> list[dict[StyleName, Explanation]]:
     """Return the model's likeliest one-word explanation of each item, in each style.
 
@@ -81,9 +87,15 @@ def constrained(
         styles: The styles.
         pinned: The words that a counterfactual may insert, by named label.
         placebo: Subtract the same scores after a request for *any* word (robustness).
+        wordings: In which words each style is asked for (robustness); None: the pinned ones.
     """
+    asked = wordings or {}
     scores = _edit_scores(
-        model, items, styles, pinned, lambda item, style: explanation_chat(task, item, style, "one-word")
+        model,
+        items,
+        styles,
+        pinned,
+        lambda item, style: explanation_chat(task, item, style, "one-word", asked.get(style)),
     )
     if placebo:
         blind = _edit_scores(
