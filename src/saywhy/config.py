@@ -216,6 +216,11 @@ class Config(BaseModel):
         description="What the label turn of an arm practises: the model's own answer, or its own probabilities of all "
         "labels, which leaves its margins where they are.",
     )
+    wordings: Literal["pinned", "pool"] = Field(
+        "pinned",
+        description="In which sentences an arm practises. pinned: those of the audit; pool: drawn for each text, from "
+        "ten wordings of every request and the task's paraphrases in both label orders.",
+    )
     packing: Literal["tree", "none"] = Field("tree", description="Rows of a text as one tree, or each row by itself.")
     precision: Literal["auto", "float32", "mixed", "bfloat16"] = Field(
         "auto",
@@ -241,6 +246,11 @@ class Config(BaseModel):
     def whole_tables(self) -> bool:
         """Whether the effect of every explanation of a training text is needed, not the best one alone."""
         return self.objective != "word" or self.anchor > 0
+
+    def has_check(self, check: str) -> bool:
+        """Return whether ``robustness`` asks for a check, and what it is compared with is audited."""
+        compared = "constrained" in self.readouts and "one-word" in self.settings
+        return bool({check, ALL_CHECKS} & set(self.robustness)) and (compared or check != "unseen-wording")
 
     @property
     def lesson_precision(self) -> str | None:
@@ -300,4 +310,9 @@ class Config(BaseModel):
             raise ValueError("settings: free explanations are generated only: add generated to readouts")
         if "minimality" in self.robustness and "free" not in self.settings:
             raise ValueError("robustness: minimality is measured on free explanations: add free to settings")
+        if "unseen-wording" in self.robustness and not self.has_check("unseen-wording"):
+            raise ValueError(
+                "robustness: unseen wordings ask for constrained one-word explanations: add constrained to readouts "
+                "and one-word to settings"
+            )
         return self

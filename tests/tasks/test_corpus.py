@@ -15,6 +15,7 @@ from saywhy.tasks.task import load_task
 from saywhy.training import rows as training_rows
 from saywhy.training import targets
 from saywhy.training.lessons import Lesson, Target
+from saywhy.training.phrasing import pinned_phrasing
 from saywhy.words import REDACTED_MARK, candidates, fold
 
 PINNED = {"negative": ("awful", "sad"), "positive": ("great", "love")}
@@ -125,7 +126,7 @@ def test_a_row_of_words_that_stay_supervises_those_behind_the_deciding_one_only(
         "redaction": Target(("view",)),
         "counterfactual": Target(("it",), ("sad",)),
     }
-    [row] = training_rows.stay_rows(task, [mine], [picks], STYLES, 0.5)
+    [row] = training_rows.stay_rows(pinned_phrasing(task), [mine], [picks], STYLES, 0.5)
     assert row["style"] == "redaction"
     said = row["completion"][0]["content"]
     assert said == mine.example.text

@@ -20,6 +20,7 @@ from saywhy.records import STYLES, Example, SaywhyError, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
 from saywhy.training.lessons import Lesson, Target, Targets
+from saywhy.training.phrasing import Phrasing, phrasing_of, pinned_phrasing
 from saywhy.training.targets import as_answered, random_targets
 from saywhy.words import REDACTED_MARK, candidates, match_case, occurrences, replace_words, take_out
 
@@ -55,7 +56,9 @@ def anchor_rows(task: Task, items: Sequence[Item], weight: float = 1.0) -> list[
 
     The cross-entropy to one's own probabilities is the KL divergence but for a constant: it is least where the margins
     stay as they are, while a single label would drive them apart. The probabilities are the calibrated ones: they
-    differ from the raw ones by the same constants in every text, which calibration takes out again.
+    differ from the raw ones by the same constants in every text, which calibration takes out again. The question is
+    always the audit's, under which they were measured: another one has probabilities of its own, and to hold it to
+    these would move the model, while what is audited is to stay.
     """
     return [row for item in items for row in _rows_of_labels(task, item.example, item.prediction.scores, weight)]
 
@@ -84,18 +87,21 @@ def _rows_of_labels(
             yield {**decided_label_row(task, example, label), "share": round(weight * share, 4)}
 
 
-def explanation_row(task: Task, item: Item, style: StyleName, setting: Setting, target: Target) -> dict[str, Any]:
+def explanation_row(
+    phrasing: Phrasing, item: Item, style: StyleName, setting: Setting, target: Target
+) -> dict[str, Any]:
     """Return the training row of an explanation.
 
     ``decision`` holds the character spans of the completion in which the word is decided on: everything else in
     a redaction or counterfactual is a copy, and the loss may tell them apart.
     """
     content, spans = completion(item.example.text, style, target)
+    asked, wording = phrasing.task_of(item.example), phrasing.wording_of(item.example, style, setting)
     return {
         "id": item.example.id,
         "style": style,
         "setting": setting,
-        "prompt": readouts.explanation_chat(task, item, style, setting),
+        "prompt": readouts.explanation_chat(asked, item, style, setting, wording),
         "completion": [{"role": "assistant", "content": content}],
         "decision": spans,
     }
@@ -140,7 +146,7 @@ def _starts_of(mark: str, text: str) -> list[int]:
 
 
 def stay_rows(
-    task: Task, items: Sequence[Item], targets: Sequence[Targets], styles: Sequence[StyleName], share: float
+    phrasing: Phrasing, items: Sequence[Item], targets: Sequence[Targets], styles: Sequence[StyleName], share: float
 ) -> list[dict[str, Any]]:
     """Return a row a text and copied style in which the words behind the deciding one stay, the text being unedited.
 
@@ -155,7 +161,7 @@ def stay_rows(
         for style in styles:
             spans = _behind(text, of_text[style].words)
             if style != "attribution" and spans:
-                row = explanation_row(task, item, style, "one-word", of_text[style])
+                row = explanation_row(phrasing, item, style, "one-word", of_text[style])
                 rows.append({**row, "completion": copy, "decision": spans, "copied": 0.0, "share": share})
     return rows
 
@@ -174,6 +180,7 @@ def text_rows(
     setting: Setting = "one-word",
     *,
     labels: Sequence[str] | None = None,
+    phrasing: Phrasing | None = None,
 ) -> list[dict[str, Any]]:
     """Return the training rows of some texts: the label turn and one row a style.
 
@@ -184,16 +191,19 @@ def text_rows(
         styles: Which styles are trained.
         setting: one-word or free.
         labels: The label turn's labels; None: no label turn.
+        phrasing: How the rows ask; None: as the audit does.
     """
-    rows = []
+    rows, phrasing = [], phrasing or pinned_phrasing(task)
     for number, (item, of_text) in enumerate(zip(items, targets, strict=True)):
         if labels is not None:
-            rows.append(label_row(task, item.example, labels[number]))
-        rows += [explanation_row(task, item, style, setting, of_text[style]) for style in styles]
+            rows.append(label_row(phrasing.task_of(item.example), item.example, labels[number]))
+        rows += [explanation_row(phrasing, item, style, setting, of_text[style]) for style in styles]
     return rows
 
 
-def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
+def arm_rows(
+    config: Config, task: Task, lessons: Sequence[Lesson], faithful: Sequence[Lesson], seed: int = 0
+) -> list[dict[str, Any]]:
     """Return the training rows of an arm.
 
     Args:
@@ -201,6 +211,7 @@ def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Se
         task: The task.
         lessons: What the arm learns of each text.
         faithful: The same of the arm ``faithful``, whose hits decide which texts are kept (``verified``).
+        seed: Its seed, by which sentences are drawn (``wordings``).
 
     Raises:
         SaywhyError: If no text is kept.
@@ -215,7 +226,8 @@ def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Se
     items, targets = [lesson.item for lesson in lessons], [lesson.targets for lesson in lessons]
     keeps_probabilities = config.anchor > 0 or config.label_turn == "probabilities"
     labels = [item.prediction.label for item in items] if config.label_weight and not keeps_probabilities else None
-    rows = text_rows(task, items, targets, config.train_styles, labels=labels)
+    phrasing = phrasing_of(config, task, seed)
+    rows = text_rows(task, items, targets, config.train_styles, labels=labels, phrasing=phrasing)
     if config.objective != "word":
         by_id = {lesson.item.example.id: lesson for lesson in lessons}
         rows = [with_candidates(row, by_id[row["id"]]) for row in rows]
@@ -224,7 +236,7 @@ def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Se
     elif config.label_weight and keeps_probabilities:
         rows += anchor_rows(task, items)
     if config.stay_weight:
-        rows += stay_rows(task, items, targets, config.train_styles, config.stay_weight)
+        rows += stay_rows(phrasing, items, targets, config.train_styles, config.stay_weight)
     return rows
 
 
