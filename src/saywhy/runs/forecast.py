@@ -35,8 +35,7 @@ def checks_seconds(
 ) -> dict[str, float]:
     """Return the seconds that each robustness check of the settings will take for one arm.
 
-    Another way to ask is computed once, whatever their number: each is calibrated, and predicts the texts, their tables
-    and their grids anew.
+    Another question is computed once, whatever their number: each is calibrated, and predicts texts and edits anew.
 
     Args:
         classifier: Who audited the texts.
