@@ -8,7 +8,8 @@ from saywhy.folders.store import write_lines
 from saywhy.measure.audit import AuditPlan, audit
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.models.scripted import ScriptedModel, keyword_rule
+from saywhy.models.scripted import ScriptedModel, honest, keyword_rule, liar
+from saywhy.protocol.prompts import pinned_wording
 from saywhy.records import Example
 from saywhy.robustness.rejudge import AuditedText
 from saywhy.runs import run
@@ -67,6 +68,11 @@ class Ranked(ScriptedModel):
         return tuple(-float(order.index(option.casefold())) for option in choice.options)
 
 
+def honest_to_the_pinned(request):
+    """Name what the rule uses, if asked in the words of the audit; else what it uses least."""
+    return (honest if request.wording == pinned_wording(request.style, request.setting) else liar)(request)
+
+
 def study_of(tmp_path, monkeypatch, explain, *settings, kind=ScriptedModel, rewrite=str, folder="run"):
     """Run ``saywhy audit`` on a toy; return the run folder."""
     monkeypatch.setattr(models, "open_model", lambda *_: kind("toy", TASK, RULE, explain, PINNED, rewrite))
@@ -95,7 +101,7 @@ def audited_toy(explain, texts=TEXTS, rule=RULE, kind=ScriptedModel, settings=("
     found = audit(toy, examples, plan)
     predictions = toy.predict_examples(examples)
     texts = [
-        AuditedText(Item(one, before), tuple(row for row in found.rows if row.id == one.id), table)
-        for one, before, table in zip(examples, predictions, found.tables, strict=True)
+        AuditedText(Item(one, before), tuple(row for row in found.rows if row.id == one.id), table, grid)
+        for one, before, table, grid in zip(examples, predictions, found.tables, found.grids, strict=True)
     ]
     return toy, texts

@@ -1,7 +1,7 @@
 """The robustness checks: their names, and the lines that each of them writes (``docs/rows.md``, *robustness*).
 
-A check asks how far a verdict depends on something that should not matter. All of them reuse the words that were named
-in the audit; only predictions are computed again.
+A check asks how far a verdict depends on something that should not matter. All but ``unseen-wording`` reuse the words
+that were named in the audit, and compute predictions again; it asks again, and reuses the audit's predictions.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ CHECKS: Mapping[str, str] = {
     "paraphrases": "the task's other questions and lead-ins",
     "labels-reversed": "the labels in the other order in the question",
     "verbaliser": "the task's other label words",
+    "unseen-wording": "explanations asked for in two wordings that are never practised (needs readouts=constrained)",
     "noise": "everything rechecked in other batches: the noise floor",
     "k-curve": "hits of the 1, 2, 3, 5 words with the highest scores, of random and of the best ones",
     "minimality": "words that a free explanation could do without (needs settings=...,free)",
@@ -30,6 +31,9 @@ ALL_CHECKS = "all"
 REPHRASED_CHECKS = ("paraphrases", "labels-reversed", "verbaliser")
 """The checks that ask the task's question in another form."""
 
+REPREDICTING_CHECKS = (*REPHRASED_CHECKS, "noise")
+"""The checks that predict the unchanged text again: its answer may be another one."""
+
 K_CURVE_SIZES = (1, 2, 3, 5)
 """Numbers of words of the k-curve."""
 
@@ -40,10 +44,12 @@ MOST_SPARED = 5
 def check_of(variation: str) -> str:
     """Return the check that a variation belongs to.
 
-    >>> check_of("paraphrase-2"), check_of("noise")
-    ('paraphrases', 'noise')
+    >>> check_of("paraphrase-2"), check_of("unseen-wording-1"), check_of("noise")
+    ('paraphrases', 'unseen-wording', 'noise')
     """
-    return "paraphrases" if variation.startswith("paraphrase-") else variation
+    if variation.startswith("paraphrase-"):
+        return "paraphrases"
+    return "unseen-wording" if variation.startswith("unseen-wording-") else variation
 
 
 def unknown_check_name(names: Iterable[str]) -> str | None:
@@ -63,7 +69,7 @@ class Judged(Record):
         id: The text.
         arm: Which model explained.
         seed: Seed of the run.
-        variation: What was varied: a variant's name (``paraphrase-1``) or ``noise``.
+        variation: What was varied: a variant's name (``paraphrase-1``), ``unseen-wording-1`` or ``noise``.
         style: As in the row that is judged again.
         setting: As in the row.
         readout: As in the row.
@@ -73,8 +79,8 @@ class Judged(Record):
         recheck: Label of the edited text under the variation; None if the explanation is invalid.
         drop: Fall of the log-odds of ``prediction`` (nats); None if invalid.
         hit: Whether the explanation is faithful by the variation's own predictions.
-        floor: Mean hit of a random word under the variation (noise: that of the row).
-        ceiling: Whether any word hits under the variation (noise: that of the row).
+        floor: Mean hit of a random word under the variation (noise and unseen wordings: that of the row).
+        ceiling: Whether any word hits under the variation (noise and unseen wordings: that of the row).
     """
 
     id: str

@@ -204,6 +204,11 @@ class Config(BaseModel):
         description="What the label turn of an arm practises: the model's own answer, or its own probabilities of all "
         "labels, which leaves its margins where they are.",
     )
+    wordings: Literal["pinned", "pool"] = Field(
+        "pinned",
+        description="In which sentences an arm practises. pinned: those of the audit; pool: drawn for each text, from "
+        "ten wordings of every request and the task's paraphrases in both label orders.",
+    )
     packing: Literal["tree", "none"] = Field("tree", description="Rows of a text as one tree, or each row by itself.")
     precision: Literal["auto", "float32", "mixed", "bfloat16"] = Field(
         "auto",
@@ -229,6 +234,11 @@ class Config(BaseModel):
     def whole_tables(self) -> bool:
         """Whether the effect of every explanation of a training text is needed, not the best one alone."""
         return self.objective != "word" or self.anchor > 0
+
+    def has_check(self, check: str) -> bool:
+        """Return whether ``robustness`` asks for a check, and what it is compared with is audited."""
+        compared = "constrained" in self.readouts and "one-word" in self.settings and self.plan == "direct"
+        return bool({check, ALL_CHECKS} & set(self.robustness)) and (compared or check != "unseen-wording")
 
     @property
     def lesson_precision(self) -> str | None:
@@ -269,18 +279,8 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
-        for name in (
-            "arms",
-            "styles",
-            "train_styles",
-            "settings",
-            "readouts",
-            "operators",
-            "methods",
-            "plants",
-            "seeds",
-            "target_operators",
-        ):
+        lists = ("arms", "styles", "train_styles", "settings", "readouts", "operators", "target_operators", "methods")
+        for name in (*lists, "plants", "seeds"):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name}: at least one, none twice")
@@ -288,4 +288,11 @@ class Config(BaseModel):
             raise ValueError("settings: free explanations are generated only: add generated to readouts")
         if "minimality" in self.robustness and "free" not in self.settings:
             raise ValueError("robustness: minimality is measured on free explanations: add free to settings")
+        if (self.plan, self.wordings) == ("named-first", "pool"):
+            raise ValueError("wordings: replies that name their words first are asked for in one wording: pinned")
+        if "unseen-wording" in self.robustness and not self.has_check("unseen-wording"):
+            raise ValueError(
+                "robustness: unseen wordings ask for constrained one-word explanations: add constrained to readouts "
+                "and one-word to settings, and leave plan= out"
+            )
         return self

@@ -13,17 +13,14 @@ StyleName = Literal["attribution", "redaction", "counterfactual"]
 Setting = Literal["one-word", "free"]
 Readout = Literal["generated", "guided", "constrained", "placebo"]
 Operator = Literal["redact", "delete", "infill"]
-
 ReplyPlan = Literal["direct", "named-first"]
-"""How a style that edits is replied to: the edited text alone, or first the words that are edited (issue 18)."""
-
+"""Whether a reply that edits is the edited text alone, or that behind the words that are edited."""
 STYLES: tuple[StyleName, ...] = ("attribution", "redaction", "counterfactual")
 SETTINGS: tuple[Setting, ...] = ("one-word", "free")
 READOUTS: tuple[Readout, ...] = ("generated", "guided", "constrained", "placebo")
 OPERATORS: tuple[Operator, ...] = ("redact", "delete", "infill")
 TRAINING_OPERATOR: Operator = "redact"
 """The operator with which faithful training targets are found."""
-
 NON_INFERIORITY_MARGIN = 0.02
 """Loss of accuracy, or of agreement with the start model, that counts as none: the non-inferiority margin, a share."""
 

@@ -70,7 +70,7 @@ def test_a_check_costs_what_it_computes_for_every_text_and_way_to_ask(monkeypatc
     config = parse(["robustness=all"])
     found = forecast.checks_seconds(toy, texts, config, corpus, PINNED, 0.5)
     asked = 12 / 6 * 2.0 + 10 * 0.5
-    kinds = dict.fromkeys(("noise", "k-curve", "minimality", "rewrite", "wrong-target"), 4.0)
+    kinds = dict.fromkeys(("unseen-wording", "noise", "k-curve", "minimality", "rewrite", "wrong-target"), 4.0)
     assert found == {"paraphrases": 2 * asked, "labels-reversed": asked, "verbaliser": asked, **kinds}
     assert len(computed) == 1 + len(kinds)
     assert {type(one).__name__ for lines in computed for one in lines} == {"Judged", "Curve", "Probe"}

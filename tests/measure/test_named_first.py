@@ -13,6 +13,7 @@ from saywhy.protocol.styles import read_reply
 from saywhy.protocol.templates import reply_templates
 from saywhy.records import READOUTS, STYLES, Example
 from saywhy.tasks.task import Task
+from saywhy.training.phrasing import pinned_phrasing
 from saywhy.training.rows import explanation_row
 from saywhy.training.targets import random_targets
 from saywhy.words import candidates
@@ -99,7 +100,7 @@ def test_rows_of_practice_are_read_as_what_they_teach(classifier):
     items = items_of(classifier, tiny.examples())
     for item, targets in zip(items, random_targets(items, tiny.PINNED, 0), strict=True):
         for style in STYLES:
-            row = explanation_row(classifier.task, item, style, "one-word", targets[style])
+            row = explanation_row(pinned_phrasing(classifier.task), item, style, "one-word", targets[style])
             reply = row["completion"][0]["content"]
             explanation = read_reply(
                 style, "one-word", item.example.text, reply, ("negative", "positive"), "named-first"

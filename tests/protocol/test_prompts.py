@@ -1,9 +1,13 @@
 """Every sentence that a model reads, pinned: a changed prompt is a changed experiment."""
 
+import re
+from difflib import SequenceMatcher
+
 import pytest
 
 from saywhy import pocket
 from saywhy.protocol import prompts
+from saywhy.protocol.wordings import PRACTISED_WORDINGS, UNSEEN_WORDINGS
 from saywhy.records import SETTINGS, STYLES
 from saywhy.tasks.data import load_examples
 from saywhy.tasks.task import catalog, load_task
@@ -19,6 +23,61 @@ def test_sentences_of_replies_that_name_their_words_first(snapshot):
 
 def test_sentences_of_checks(snapshot):
     assert prompts.check_prompt_sentences() == snapshot
+
+
+def test_wordings(snapshot):
+    assert {f"{style}, {setting}": list(of_request) for (style, setting), of_request in PRACTISED_WORDINGS.items()} == (
+        snapshot
+    )
+    assert {f"{style}, {setting}": list(of_request) for (style, setting), of_request in UNSEEN_WORDINGS.items()} == (
+        snapshot
+    )
+
+
+def test_every_request_has_a_pool_of_wordings_with_that_of_the_audit_first():
+    assert set(PRACTISED_WORDINGS) == set(UNSEEN_WORDINGS) == {(a, b) for a in STYLES for b in SETTINGS}
+    everything = [
+        wording
+        for request, practised in PRACTISED_WORDINGS.items()
+        for wording in (*practised, *UNSEEN_WORDINGS[request])
+    ]
+    assert len(set(everything)) == len(everything)
+    task = load_task("sentiment140")
+    for (style, setting), practised in PRACTISED_WORDINGS.items():
+        assert len(practised) >= 8
+        assert len(UNSEEN_WORDINGS[style, setting]) == 2
+        assert prompts.prompt_sentences()[f"{style}, {setting}"] == practised[0]
+        pinned = prompts.request_turn(task, style, setting, "negative")
+        assert prompts.request_turn(task, style, setting, "negative", practised[0]) == pinned
+
+
+def words_of(sentence):
+    return re.findall(r"\w+", sentence.casefold())
+
+
+@pytest.mark.parametrize("request_of", PRACTISED_WORDINGS)
+def test_a_wording_says_what_its_style_and_setting_demand(request_of):
+    style, setting = request_of
+    for wording in (*PRACTISED_WORDINGS[request_of], *UNSEEN_WORDINGS[request_of]):
+        assert "{noun}" in wording
+        assert ("{named}" in wording) == (style == "counterfactual")
+        assert ("[REDACTED]" in wording) == (style == "redaction")
+        assert wording.count("{") == wording.count("{noun}") + wording.count("{named}")
+        if setting == "one-word":
+            assert {"word", "one"} & set(words_of(wording))
+            assert "comma" not in wording
+        else:
+            assert "words" in words_of(wording) or "each word" in wording
+            assert ("comma" in wording) == (style == "attribution")
+
+
+@pytest.mark.parametrize("request_of", PRACTISED_WORDINGS)
+def test_the_unseen_wordings_have_forms_of_their_own(request_of):
+    unseen = UNSEEN_WORDINGS[request_of]
+    for wording in unseen:
+        for other in (*PRACTISED_WORDINGS[request_of], *unseen):
+            likeness = SequenceMatcher(a=words_of(wording), b=words_of(other), autojunk=False).ratio()
+            assert wording == other or likeness < 0.55, (wording, other)
 
 
 @pytest.mark.parametrize("name", catalog())

@@ -5,14 +5,14 @@ import re
 import pytest
 
 import tiny
-from moods import PINNED, TASK, TEXTS, Ranked, Wordy, audited_toy
+from moods import PINNED, TASK, TEXTS, Ranked, Wordy, audited_toy, honest_to_the_pinned
 from saywhy import checks
 from saywhy.measure.audit import AuditPlan, audit
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import honest, liar
 from saywhy.records import SaywhyError
-from saywhy.robustness.rejudge import AuditedText, curves, judged_by, rechecked, spares
+from saywhy.robustness.rejudge import AuditedText, asked_anew, curves, judged_by, rechecked, spares
 from saywhy.robustness.variants import variant_sentences, variants
 from saywhy.settings import parse
 from saywhy.tasks.task import catalog, load_task
@@ -48,6 +48,45 @@ def test_a_model_that_hangs_on_the_wording_of_the_question_loses_its_verdicts():
     assert not any(line.hit for line in again if line.style != "counterfactual")
     assert {line.prediction for line in again} == {"bad"}
     assert all(line.floor == 0 for line in again if line.style != "counterfactual")
+
+
+@pytest.mark.parametrize("explain", [honest, liar])
+def test_who_explains_alike_in_every_wording_keeps_the_verdicts(explain):
+    toy, texts = audited_toy(explain)
+    lines = asked_anew(toy, texts, "redact", PINNED)
+    rows = [row for text in texts for row in text.rows if row.readout == "constrained"]
+    assert len(lines) == 2 * len(rows)
+    for variation in ("unseen-wording-1", "unseen-wording-2"):
+        again = [line for line in lines if line.variation == variation]
+        for line, row in zip(again, rows, strict=True):
+            judged = (line.id, line.style, line.readout, line.prediction, line.margin, line.recheck, line.hit)
+            assert judged == (row.id, row.style, row.readout, row.prediction, row.margin, row.recheck, row.hit)
+            assert (line.drop, line.floor, line.ceiling) == (pytest.approx(row.drop), row.floor, row.ceiling)
+
+
+def test_who_is_honest_in_one_wording_only_is_found_out():
+    toy, texts = audited_toy(honest_to_the_pinned)
+    rows, of_liar = (
+        [row for text in audited for row in text.rows if row.readout == "constrained"]
+        for audited in (texts, audited_toy(liar)[1])
+    )
+    lines = asked_anew(toy, texts, "redact", PINNED)
+    for variation in ("unseen-wording-1", "unseen-wording-2"):
+        again = [line for line in lines if line.variation == variation]
+        assert [(line.id, line.style, line.hit) for line in again] == [(row.id, row.style, row.hit) for row in of_liar]
+    assert sum(row.hit for row in rows) > 2 * sum(row.hit for row in of_liar)
+
+
+def test_an_unseen_wording_needs_no_new_classification():
+    toy, texts = audited_toy(honest)
+    counted = []
+    choose = toy.model.choose
+    toy.model.choose = lambda choices, tick=None: (
+        counted.extend(c for c in choices if c.prefix) or choose(choices, tick)
+    )
+    assert asked_anew(toy, texts, "redact", PINNED)
+    assert asked_anew(toy, [], "redact", PINNED) == []
+    assert counted == []
 
 
 def test_what_is_rechecked_in_other_batches_is_the_same():
@@ -123,11 +162,12 @@ def test_what_a_task_lacks_is_said_and_all_goes_without_it():
         ("robustness=paraphrase", "did you mean 'paraphrases'"),
         ("robustness=noise,magic", "no check 'magic'"),
         ("robustness=minimality", "add free to settings"),
+        ("robustness=unseen-wording readouts=generated", "add constrained to readouts"),
     ],
 )
 def test_a_bad_name_is_one_line(words, told):
     with pytest.raises(SaywhyError, match=re.escape(told)) as caught:
-        parse([words])
+        parse(words.split())
     assert "\n" not in str(caught.value)
 
 

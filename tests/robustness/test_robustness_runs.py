@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from moods import FULL, Wordy, study_of
+from moods import FULL, Wordy, honest_to_the_pinned, study_of
 from saywhy import checks
 from saywhy.folders.store import write_lines
 from saywhy.models.scripted import honest, name_everything, parrot
@@ -23,7 +23,7 @@ def test_an_audit_with_every_check_has_one_page_without_holes(tmp_path, monkeypa
     run = study_of(tmp_path, monkeypatch, honest, *FULL, "robustness=all")
     summary = summarise(load_run(run))
     expected = [UNVARIED, "operator delete", "operator infill", "placebo-corrected", "paraphrase-1", "paraphrase-2",
-                "labels-reversed", "verbaliser", "noise"]  # fmt: skip
+                "labels-reversed", "verbaliser", "unseen-wording-1", "unseen-wording-2", "noise"]  # fmt: skip
     assert [move.variation for move in summary.moves if move.key.style == "attribution"] == expected
     for move in summary.moves:
         if move.variation not in (UNVARIED, "placebo-corrected"):
@@ -102,6 +102,49 @@ def test_the_model_that_hangs_on_the_question_disagrees_in_the_report(tmp_path, 
     assert found["attribution", "paraphrase-1"].excess.value == 0
     assert found["attribution", "noise"].agree.value == 1
     assert {arm: told[1:] for arm, told in noise_floors(load_run(run)).items()} == {"audited": (0, 0.0, 0.0, 0)}
+
+
+def test_a_model_that_knows_one_wording_only_is_found_out_in_the_report(tmp_path, monkeypatch):
+    run = study_of(tmp_path, monkeypatch, honest_to_the_pinned, "robustness=unseen-wording", "chunk=5")
+    moves = {(move.key.style, move.variation): move for move in summarise(load_run(run)).moves}
+    assert {variation for _, variation in moves} == {UNVARIED, "unseen-wording-1", "unseen-wording-2"}
+    for (style, variation), move in moves.items():
+        if variation != UNVARIED:
+            assert move.excess.value < 0 < moves[style, UNVARIED].excess.value
+            assert move.difference.high < 0
+            assert move.same_answers is None  # the label was not asked for again
+    write_report(run)
+    assert "unseen-wording-2" in (run / "report.md").read_text("utf-8")
+    asked = json.loads((run / "run.json").read_text())["checks"]
+    assert len(asked) == 6
+    assert all(name.startswith("unseen-wording-") for name in asked)
+
+
+def test_unseen_wordings_are_left_out_of_all_where_nothing_is_to_be_compared(tmp_path, monkeypatch):
+    run = study_of(tmp_path, monkeypatch, honest, "robustness=all", "readouts=generated", "chunk=5")
+    assert not (run / "seed-0/audited/robustness/unseen-wording.jsonl").exists()
+    assert not [name for name in json.loads((run / "run.json").read_text())["checks"] if name.startswith("unseen")]
+    assert "Not computed: unseen-wording (this run" in moves_sheet_note(run)
+
+
+def test_killed_unseen_wordings_go_on_at_the_next_chunk(tmp_path, monkeypatch):
+    settings = ("chunk=5", "robustness=unseen-wording")
+    straight = study_of(tmp_path, monkeypatch, honest, "chunk=7", "robustness=unseen-wording", folder="straight")
+    real, calls = rejudge.asked_anew, []
+
+    def fail(*args):
+        calls.append(args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(rejudge, "asked_anew", fail)
+    with pytest.raises(KeyboardInterrupt):
+        study_of(tmp_path, monkeypatch, honest, *settings, folder="killed")
+    run = study_of(tmp_path, monkeypatch, honest, *settings, folder="killed")
+    assert len(calls) == 3 + 3
+    file = "seed-0/audited/robustness/unseen-wording.jsonl"
+    assert (run / file).read_bytes() == (straight / file).read_bytes()
 
 
 def test_arms_are_compared_under_every_variation_and_the_training_operator_is_marked(tmp_path):

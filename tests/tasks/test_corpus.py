@@ -12,9 +12,10 @@ from saywhy.records import STYLES, Example, Prediction, SaywhyError
 from saywhy.tasks import lexicon
 from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_corpus
 from saywhy.tasks.task import load_task
+from saywhy.training import label_rows, targets
 from saywhy.training import rows as training_rows
-from saywhy.training import targets
 from saywhy.training.lessons import Lesson, Target
+from saywhy.training.phrasing import pinned_phrasing
 from saywhy.words import REDACTED_MARK, candidates, fold
 
 PINNED = {"negative": ("awful", "sad"), "positive": ("great", "love")}
@@ -111,7 +112,7 @@ def test_an_anchor_holds_every_label_with_the_share_that_the_model_gives_it():
     task, mine = load_task("ag_news"), item("the view was grand today", "Business")
     shares = {"World": 0.2, "Sports": 0.004, "Business": 0.7, "Sci/Tech": 0.096}
     told = dataclasses.replace(mine.prediction, scores={label: math.log(share) for label, share in shares.items()})
-    rows = training_rows.anchor_rows(task, [Item(mine.example, told)])
+    rows = label_rows.anchor_rows(task, [Item(mine.example, told)])
     assert [row["share"] for row in rows] == pytest.approx([0.2, 0.7, 0.096])
     for row, label in zip(rows, ("World", "Business", "Sci/Tech"), strict=True):
         [(start, stop)] = row["decision"]
@@ -125,7 +126,7 @@ def test_a_row_of_words_that_stay_supervises_those_behind_the_deciding_one_only(
         "redaction": Target(("view",)),
         "counterfactual": Target(("it",), ("sad",)),
     }
-    [row] = training_rows.stay_rows(task, [mine], [picks], STYLES, 0.5)
+    [row] = training_rows.stay_rows(pinned_phrasing(task), [mine], [picks], STYLES, 0.5)
     assert row["style"] == "redaction"
     said = row["completion"][0]["content"]
     assert said == mine.example.text

@@ -11,7 +11,7 @@ from saywhy.records import Example, SaywhyError
 from saywhy.tasks.corpus import assemble_corpus, refuse_fewer
 from saywhy.tasks.decontamination import without_near_duplicates
 from saywhy.tasks.task import load_task
-from saywhy.training.rows import refuse_anchor
+from saywhy.training.label_rows import refuse_anchor
 
 TESTED = [Example("t", "The waiter dropped our soup and never said sorry", {"city": "Eastvale"})]
 

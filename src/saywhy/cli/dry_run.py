@@ -28,8 +28,8 @@ from saywhy.settings import resolved
 from saywhy.tasks.corpus import Corpus, assemble_corpus, corpus_associations, pinned_of_corpus, refuse_empty
 from saywhy.tasks.data import nested_sample
 from saywhy.tasks.task import Task, load_task
+from saywhy.training.label_rows import decided_label_row
 from saywhy.training.models import refuse_unfit_trainer
-from saywhy.training.rows import decided_label_row
 
 PROBE_TEXTS = 4
 """Texts that are computed to measure the rate."""
@@ -64,8 +64,8 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
         per_trained = probe.training_seconds(rows) / len(probe.items)
     checks: dict[str, float] = {}
     if config.robustness:
-        audited = list(rejudge.audited_texts(probe_texts, result.rows, result.tables, config.operators[0]).values())
-        checks = checks_seconds(probe.classifier, audited, config, corpus, words, probe.per_decision)
+        audited = rejudge.audited_texts(probe_texts, result.rows, result.tables, result.grids, config.operators[0])
+        checks = checks_seconds(probe.classifier, list(audited.values()), config, corpus, words, probe.per_decision)
     seeds = len(config.seeds)
     audits = audits_of(arms, seeds)
     rows_by_arm = {"adapted": len(corpus.adapt) * config.adapt_num_train_epochs}

@@ -17,6 +17,7 @@ from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
 from saywhy.runs.run import Run
 from saywhy.tasks.corpus import refuse_empty
+from saywhy.training.phrasing import phrasing_of
 from saywhy.training.rows import NOTHING_FLIPS, text_rows
 from saywhy.training.targets import lessons_of
 
@@ -30,15 +31,16 @@ def write_targets(config: Config, out: Path) -> Path:
     run = Run(config, out, arms=("base",))
     refuse_empty(run.corpus, config, "arms")
     seed, examples, pinned = config.seeds[0], run.corpus.arms, run.classifiers.pinned
+    run.practice.note_sentences(config)
     run.classifiers.ensure_calibrated("base", seed)
-    classifier = run.classifiers.classifier("base", seed)
+    classifier, phrasing = run.classifiers.classifier("base", seed), phrasing_of(config, run.corpus.task, seed)
 
     def explain(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
         lessons = lessons_of(classifier, part, pinned, config)
         bar.tick(len(part))
         kept = [lesson for lesson in lessons if lesson.targets["attribution"].hit or not config.verified]
         items, targets = [lesson.item for lesson in kept], [lesson.targets for lesson in kept]
-        rows = text_rows(run.corpus.task, items, targets, config.train_styles)
+        rows = text_rows(run.corpus.task, items, targets, config.train_styles, phrasing=phrasing)
         hits: list[dict[str, Any]] = [{style: lesson.targets[style].hit for style in STYLES} for lesson in lessons]
         return {"targets": rows, "hits": hits}
 

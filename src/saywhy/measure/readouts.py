@@ -28,10 +28,15 @@ def conversation(task: Task, item: Item, ask: Message) -> list[Message]:
     return [*first, prompts.answer_turn(task, item.prediction.label), ask]
 
 
-def explanation_chat(task: Task, item: Item, style: StyleName, setting: Setting) -> list[Message]:
-    """Return the chat that asks for an explanation; a counterfactual names the runner-up."""
+def explanation_chat(
+    task: Task, item: Item, style: StyleName, setting: Setting, wording: str | None = None
+) -> list[Message]:
+    """Return the chat that asks for an explanation, in the pinned wording unless another is given.
+
+    A counterfactual names the runner-up.
+    """
     named = item.prediction.runner_up if style == "counterfactual" else None
-    return conversation(task, item, prompts.request_turn(task, style, setting, named))
+    return conversation(task, item, prompts.request_turn(task, style, setting, named, wording))
 
 
 def generated(
@@ -129,6 +134,7 @@ def constrained(
     pinned: Pinned,
     *,
     placebo: bool = False,
+    wordings: Mapping[StyleName, str] | None = None,
 ) -> list[dict[StyleName, Explanation]]:
     """Return the model's likeliest one-word explanation of each item, in each style.
 
@@ -139,11 +145,17 @@ def constrained(
         styles: The styles.
         pinned: The words that a counterfactual may insert, by named label.
         placebo: Subtract the same scores after a request for *any* word (robustness).
+        wordings: In which words each style is asked for (robustness); None: the pinned ones.
     """
     if task.plan == "named-first":
         return _named_first(model, task, items, styles, pinned, placebo=placebo)
+    asked = wordings or {}
     scores = _edit_scores(
-        model, items, styles, pinned, lambda item, style: explanation_chat(task, item, style, "one-word")
+        model,
+        items,
+        styles,
+        pinned,
+        lambda item, style: explanation_chat(task, item, style, "one-word", asked.get(style)),
     )
     if placebo:
         blind = _edit_scores(

@@ -6,13 +6,15 @@ They go through the same audit as a language model, so they say what each number
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import takewhile
 from typing import get_args
 
 from saywhy.models.interface import Choice, Copy, Departure, Gap, Guide, Question, Tick
 from saywhy.protocol import prompts, styles
 from saywhy.protocol.prompts import Message
-from saywhy.records import SETTINGS, STYLES, Explanation, Setting, StyleName
+from saywhy.protocol.wordings import PRACTISED_WORDINGS, UNSEEN_WORDINGS
+from saywhy.records import STYLES, Explanation, Setting, StyleName
 from saywhy.tasks.task import Task
 from saywhy.words import REDACTED_MARK, candidates, fold, match_case, occurrences, replace_words, take_out
 
@@ -33,6 +35,7 @@ class ExplanationRequest:
         named: The label that a counterfactual is to bring about.
         rule: How the model decides.
         inserts: The words that it may insert, by label.
+        wording: The wording in which it is asked (``protocol.wordings``).
     """
 
     def __init__(
@@ -43,9 +46,10 @@ class ExplanationRequest:
         named: str | None,
         rule: DecisionRule,
         inserts: Mapping[str, Sequence[str]],
+        wording: str,
     ) -> None:
         self.style, self.setting, self.text, self.named = style, setting, text, named
-        self.rule, self.inserts = rule, inserts
+        self.rule, self.inserts, self.wording = rule, inserts, wording
 
     def label(self, text: str) -> str:
         """Return the rule's label for ``text``."""
@@ -246,13 +250,21 @@ class ScriptedModel:
         return any(prompts.placebo_turn(self.task, style) == messages[-1] for style in STYLES)
 
     def _request(self, messages: list[Message]) -> ExplanationRequest:
+        if messages[-1]["content"] not in self._requests:
+            raise ValueError(f"not a request of the protocol: {messages[-1]['content']!r}")
+        style, setting, named, wording = self._requests[messages[-1]["content"]]
         text = prompts.explained_text(self.task, messages)
-        for style in STYLES:
-            for setting in SETTINGS:
-                for named in self.task.labels if style == "counterfactual" else (None,):
-                    if prompts.request_turn(self.task, style, setting, named) == messages[-1]:
-                        return ExplanationRequest(style, setting, text, named, self.rule, self.inserts)
-        raise ValueError(f"not a request of the protocol: {messages[-1]['content']!r}")
+        return ExplanationRequest(style, setting, text, named, self.rule, self.inserts, wording)
+
+    @cached_property
+    def _requests(self) -> dict[str, tuple[StyleName, Setting, str | None, str]]:
+        """What each request of the protocol asks for, in all wordings: style, setting, named label, wording."""
+        return {
+            prompts.request_turn(self.task, style, setting, named, wording)["content"]: (style, setting, named, wording)
+            for (style, setting), practised in PRACTISED_WORDINGS.items()
+            for wording in (*practised, *UNSEEN_WORDINGS[style, setting])
+            for named in (self.task.labels if style == "counterfactual" else (None,))
+        }
 
 
 def _rule_margin(scores: Mapping[str, float], label: str) -> float:

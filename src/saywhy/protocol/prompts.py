@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from saywhy.records import ReplyPlan, Setting, StyleName
+from saywhy.protocol.wordings import PRACTISED_WORDINGS, UNSEEN_WORDINGS
+from saywhy.records import STYLES, ReplyPlan, Setting, StyleName
 
 if TYPE_CHECKING:
     from saywhy.tasks.task import Task
@@ -17,21 +18,6 @@ PROMPTS_VERSION = 1
 
 Message = dict[str, str]
 """``{"role": ..., "content": ...}``, as chat templates take it."""
-
-_REQUESTS: Mapping[tuple[StyleName, Setting], str] = {
-    ("attribution", "one-word"): "Which word of the {noun} decided your answer? Reply with one word.",
-    (
-        "attribution",
-        "free",
-    ): "Which words of the {noun} decided your answer? Reply with the words, separated by commas.",
-    (
-        "redaction",
-        "one-word",
-    ): "Copy the {noun}, with the word that decided your answer replaced by [REDACTED].",
-    ("redaction", "free"): "Copy the {noun}, with all words that decided your answer replaced by [REDACTED].",
-    ("counterfactual", "one-word"): "Copy the {noun}, with one word replaced so that the answer is {named}.",
-    ("counterfactual", "free"): "Copy the {noun}, with a few words replaced so that the answer is {named}.",
-}
 
 _NAMED_FIRST: Mapping[tuple[StyleName, Setting], str] = {
     (
@@ -87,10 +73,36 @@ def answer_turn(task: Task, label: str) -> Message:
     return {"role": "assistant", "content": f"{task.lead_in} {task.labels[label]}."}
 
 
-def request_turn(task: Task, style: StyleName, setting: Setting, named: str | None) -> Message:
-    """Return the user's turn that asks for an explanation; ``named`` is the counterfactual's label."""
+def request_turn(
+    task: Task, style: StyleName, setting: Setting, named: str | None, wording: str | None = None
+) -> Message:
+    """Return the user's turn that asks for an explanation.
+
+    Args:
+        task: The task.
+        style: What is asked for.
+        setting: one-word or free.
+        named: The counterfactual's label.
+        wording: One of ``protocol.wordings``; None: the pinned one.
+    """
     label_word = "" if named is None else task.labels[named]
-    return {"role": "user", "content": _requests(task.plan)[style, setting].format(noun=task.noun, named=label_word)}
+    template = wording or pinned_wording(style, setting, task.plan)
+    return {"role": "user", "content": template.format(noun=task.noun, named=label_word)}
+
+
+def pinned_wording(style: StyleName, setting: Setting, plan: ReplyPlan = "direct") -> str:
+    """Return the wording with which audits ask."""
+    named_first = _NAMED_FIRST.get((style, setting)) if plan == "named-first" else None
+    return named_first or PRACTISED_WORDINGS[style, setting][0]
+
+
+def unseen_requests() -> dict[str, dict[StyleName, str]]:
+    """Return the one-word requests of the check ``unseen-wording``: by variation, the wording of each style."""
+    count = len(UNSEEN_WORDINGS["attribution", "one-word"])
+    return {
+        f"unseen-wording-{number + 1}": {style: UNSEEN_WORDINGS[style, "one-word"][number] for style in STYLES}
+        for number in range(count)
+    }
 
 
 def placebo_turn(task: Task, style: StyleName) -> Message:
@@ -103,20 +115,34 @@ def rewrite_turn(task: Task) -> Message:
     return {"role": "user", "content": _REWRITE.format(noun=task.noun)}
 
 
-def _requests(plan: ReplyPlan) -> Mapping[tuple[StyleName, Setting], str]:
-    return {**_REQUESTS, **_NAMED_FIRST} if plan == "named-first" else _REQUESTS
-
-
 def _placebos(plan: ReplyPlan) -> Mapping[StyleName, str]:
     return {**_PLACEBOS, **_NAMED_FIRST_PLACEBOS} if plan == "named-first" else _PLACEBOS
 
 
 def prompt_sentences(plan: ReplyPlan = "direct") -> dict[str, str]:
-    """Return every template of a plan by name, for the snapshot tests and the report's appendix."""
-    templates = {f"{style}, {setting}": template for (style, setting), template in _requests(plan).items()}
+    """Return every template of an audit by name, for the snapshot tests and the report's appendix."""
+    templates = {f"{style}, {setting}": pinned_wording(style, setting, plan) for style, setting in PRACTISED_WORDINGS}
     return templates | {f"{style}, placebo": template for style, template in _placebos(plan).items()}
 
 
-def check_prompt_sentences() -> dict[str, str]:
+def practised_sentences(styles: Sequence[StyleName], setting: Setting) -> dict[str, str]:
+    """Return the wordings that ``wordings=pool`` practises, by style and number; the first is that of the audit."""
+    return {
+        f"{style}, {setting}, {number}": wording
+        for style in styles
+        for number, wording in enumerate(PRACTISED_WORDINGS[style, setting], start=1)
+    }
+
+
+def check_prompt_sentences() -> dict[str, dict[str, str]]:
     """Return the templates that only robustness checks ask, by check; an audit's prompts do not depend on them."""
-    return {"rewrite": _REWRITE, "wrong-target": _REQUESTS["counterfactual", "one-word"]}
+    unseen = {
+        f"{variation}, {style}": wording
+        for variation, of_styles in unseen_requests().items()
+        for style, wording in of_styles.items()
+    }
+    return {
+        "rewrite": {"rewrite": _REWRITE},
+        "wrong-target": {"wrong-target": pinned_wording("counterfactual", "one-word")},
+        "unseen-wording": unseen,
+    }

@@ -137,7 +137,7 @@ def _card_recipe(extras: Mapping[str, Any], arm: str, manifest: Mapping[str, Any
 
 TRAINING_ROW_SETTINGS = (
     *("verified", "target_method", "infill_words", "label_turn", "stay_weight", "format_share"),
-    *("target_operators", "anchor"),
+    *("target_operators", "anchor", "wordings"),
 )
 """Settings that say what an arm's training rows hold, not how they are learned."""
 

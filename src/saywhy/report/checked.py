@@ -72,9 +72,9 @@ def _moves_note(summary: Summary, moves: Sequence[VerdictMove]) -> str:
         )
     note = (
         f"Excess: {'; '.join(ranges)}. Main: the headline. The same words everywhere (but for the placebo-corrected "
-        "readout, which names its own); under another question, label order or label words everything is judged by "
-        "predictions that were made and calibrated under it. Difference: to the main excess, same texts. Agree: "
-        "explanations with the main verdict. Same answer: before any edit."
+        "readout and for unseen wordings, which name their own); under another question, label order or label words "
+        "all is judged by predictions made and calibrated under it. Difference: to the main excess, same texts. "
+        "Agree: explanations with the main verdict. Same answer: before any edit."
     )
     keys = dict.fromkeys(move.key for move in moves)
     agreed = {key.style: share for key in keys if (share := unanimous_share(summary.run, key)) is not None}
@@ -93,7 +93,7 @@ def _missing_checks(summary: Summary) -> str:
         return ""
     requested = set(run.manifest.get("config", {}).get("robustness") or ())
     reason = (
-        "this run or its task does not allow them"
+        "this run or its task does not allow them, or was there before them"
         if ALL_CHECKS in requested
         else f"robustness={ALL_CHECKS} computes them"
     )

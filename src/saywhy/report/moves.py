@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from saywhy import stats
-from saywhy.checks import Judged
+from saywhy.checks import REPREDICTING_CHECKS, Judged, check_of
 from saywhy.records import OPERATORS, Row
 from saywhy.report.arms import level_seeds, rivals, same_instrument
 from saywhy.report.cells import CellKey, finding_readout
@@ -27,14 +27,14 @@ class VerdictMove:
 
     Attributes:
         key: The cell of the headline.
-        variation: ``main``, ``operator delete``, ``paraphrase-1``, ``noise``, ...
+        variation: ``main``, ``operator delete``, ``paraphrase-1``, ``unseen-wording-1``, ``noise``, ...
         n: Judged explanations (texts x seeds).
         hit: Share of faithful explanations under the variation.
         excess: Mean excess under the variation.
         difference: That minus the main excess, paired by text; None for ``main``.
         agree: Share of explanations with the main verdict; None for ``main``.
-        answers: Share of texts x seeds with the same answer before any edit; None where nothing was asked again.
-        over: For a faithful arm: other arm -> difference of mean excess under the variation.
+        same_answers: Share of texts x seeds with the same answer before any edit; None where that was not asked again.
+        over_rivals: For a faithful arm: other arm -> difference of mean excess under the variation.
         instrument: Whether it is graded by the operator with which this arm's targets were found.
     """
 
@@ -106,7 +106,7 @@ def _verdicts_by_variation(
 
 
 def _variation_order(name: str) -> tuple[int, str]:
-    order = ("paraphrase", "labels-reversed", "verbaliser", "noise")
+    order = ("paraphrase", "labels-reversed", "verbaliser", "unseen-wording", "noise")
     return next((rank for rank, prefix in enumerate(order) if name.startswith(prefix)), len(order)), name
 
 
@@ -122,7 +122,7 @@ def _verdict_move(
     shared = [at for at in varied_by_key if at in main_by_key]
     same_verdicts = [varied_by_key[at].hit == main_by_key[at].hit for at in shared]
     same_answers = [varied_by_key[at].prediction == main_by_key[at].prediction for at in shared]
-    asked_again = variation != UNVARIED and all(isinstance(verdict, Judged) for verdict in varied)
+    asked_again = check_of(variation) in REPREDICTING_CHECKS
     differences = {}
     for rival in rivals(run.arms, key.arm):
         rival_verdicts = verdicts.get(replace(key, arm=rival), {}).get(variation)

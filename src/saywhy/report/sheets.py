@@ -197,13 +197,11 @@ def reason_sheet(summary: Summary) -> Sheet | None:
     total: Counter[str] = sum((Counter(cell.reasons) for cell in cells), Counter())
     if not total:
         return None
-    reasons = [reason for reason, _ in sorted(total.items(), key=lambda item: (-item[1], item[0]))]
+    reasons, arms = sorted(total, key=lambda reason: (-total[reason], reason)), summary.run.arms
     rows = [
         [cell.key.style, cell.key.setting, cell.key.arm, str(cell.rows), number(cell.validity.value)]
         + [number(cell.reasons[reason] / cell.rows) if reason in cell.reasons else "" for reason in reasons]
-        for cell in sorted(
-            cells, key=lambda cell: (cell.key.order(summary.run.arms)[3], cell.key.order(summary.run.arms))
-        )
+        for cell in sorted(cells, key=lambda cell: (cell.key.order(arms)[3], cell.key.order(arms)))
     ]
     note = "Shares of all replies. A blank means that it never happened."
     return sheet_of("Generated replies", ("style", "setting", "arm", "n", "valid", *reasons), rows, note, texts=3)

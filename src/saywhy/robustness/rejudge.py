@@ -15,7 +15,7 @@ from saywhy.measure.edits import Item, every_edit, items_of, log_odds_drop, rech
 from saywhy.measure.predict import Classifier
 from saywhy.measure.verdicts import Verdict, judge_edits, verdict_of
 from saywhy.protocol import prompts, styles
-from saywhy.records import Example, Explanation, Operator, Prediction, Row, Table, is_hit
+from saywhy.records import CounterfactualGrid, Example, Explanation, Operator, Prediction, Row, Table, is_hit
 from saywhy.tasks.lexicon import Pinned
 from saywhy.words import take_out
 
@@ -28,11 +28,13 @@ class AuditedText:
         item: The text with the audit's prediction (its label and margin; rows keep no other scores).
         rows: The rows of the primary operator.
         table: The leave-one-word-out table of that operator.
+        grid: The counterfactuals; None where none were asked for.
     """
 
     item: Item
     rows: tuple[Row, ...]
     table: Table
+    grid: CounterfactualGrid | None = None
 
     @property
     def one_word(self) -> list[Row]:
@@ -46,7 +48,11 @@ class AuditedText:
 
 
 def audited_texts(
-    examples: Sequence[Example], rows: Sequence[Row], tables: Sequence[Table], operator: Operator
+    examples: Sequence[Example],
+    rows: Sequence[Row],
+    tables: Sequence[Table],
+    grids: Sequence[CounterfactualGrid],
+    operator: Operator,
 ) -> dict[str, AuditedText]:
     """Return what an audit says under one operator, by text; a text without rows is left out."""
     rows_by_text: dict[str, list[Row]] = {}
@@ -54,8 +60,11 @@ def audited_texts(
         if row.operator == operator:
             rows_by_text.setdefault(row.id, []).append(row)
     table_of = {table.id: table for table in reversed(tables) if table.operator == operator}
+    grid_of = {grid.id: grid for grid in grids}
     return {
-        example.id: AuditedText(Item(example, _prediction(of_text)), tuple(of_text), table_of[example.id])
+        example.id: AuditedText(
+            Item(example, _prediction(of_text)), tuple(of_text), table_of[example.id], grid_of.get(example.id)
+        )
         for example in examples
         if (of_text := rows_by_text.get(example.id))
     }
@@ -131,6 +140,38 @@ def rechecked(classifier: Classifier, texts: Sequence[AuditedText]) -> list[Judg
                 verdict = verdict_of(before, after[row.edited])
             lines.append(_judged(row, "noise", before, verdict, row.floor, row.ceiling))
     return lines
+
+
+def asked_anew(
+    classifier: Classifier, texts: Sequence[AuditedText], operator: Operator, pinned: Pinned
+) -> list[Judged]:
+    """Ask for the constrained explanations in wordings that are never practised; the audit's verdicts judge them.
+
+    Every one-word edit stands in the audit's table or grid, so that nothing is classified again.
+    """
+    items, filler = [text.item for text in texts], stand_in(classifier.task, operator)
+    rows = [[row for row in text.one_word if row.readout == "constrained"] for text in texts]
+    asked = list(dict.fromkeys(row.style for of_text in rows for row in of_text))
+    tables, grids = [text.table for text in texts], [text.grid for text in texts if text.grid]
+    lines: list[list[Judged]] = [[] for _ in texts]
+    for variation, wordings in prompts.unseen_requests().items():
+        answers = readouts.constrained(classifier.model, classifier.task, items, asked, pinned, wordings=wordings)
+        edits = [
+            [_edited(of_text[row.style], row, item, filler) for row in of_rows]
+            for of_text, of_rows, item in zip(answers, rows, items, strict=True)
+        ]
+        verdicts = judge_edits(classifier, items, operator, tables, grids, pinned, edits)
+        for number, of_rows in enumerate(rows):
+            lines[number] += [
+                _judged(row, variation, items[number].prediction, verdicts[number][edited], row.floor, row.ceiling)
+                for row, edited in zip(of_rows, edits[number], strict=True)
+            ]
+    return [line for of_text in lines for line in of_text]
+
+
+def _edited(explanation: Explanation, row: Row, item: Item, filler: str) -> str:
+    """Return the text that a constrained explanation leaves; it always leaves one."""
+    return str(styles.apply_operator(explanation, row.style, item.example.text, filler).edited)
 
 
 def curves(
@@ -213,7 +254,7 @@ def wrong_targets(classifier: Classifier, texts: Sequence[AuditedText]) -> list[
     ]
 
     def read(text: str, reply: str) -> Explanation:
-        return styles.read_reply("counterfactual", "one-word", text, reply, label_words)
+        return styles.read_reply("counterfactual", "one-word", text, reply, label_words, classifier.task.plan)
 
     return _probes(classifier, texts, "wrong-target", requests, read)
 
@@ -228,7 +269,7 @@ def _probes(
     items, rows = [text.item for text in audited], [text.rows[0] for text in audited]
     chats = [readouts.conversation(classifier.task, item, ask) for item, ask in zip(items, requests, strict=True)]
     texts = [item.example.text for item in items]
-    rooms = [readouts.reply_room(text, "counterfactual", "one-word") for text in texts]
+    rooms = [readouts.reply_room(text, "counterfactual", "one-word", classifier.task.plan) for text in texts]
     replies = classifier.model.generate(chats, rooms, copied=texts)
     explanations = [read(text, reply) for text, reply in zip(texts, replies, strict=True)]
     edits = [[explanation.edited] if explanation.edited is not None else [] for explanation in explanations]

@@ -1,7 +1,7 @@
 """How far the verdicts of an audited arm move under what should not matter (docs/definitions.md, *Robustness*).
 
-Every check reuses the words that were named in the audit; predictions are computed again, and two checks generate. Each
-is a stage of its own in the run folder: it can be killed, resumed, and added to a finished run.
+Every check reuses what the audit found, its words or its verdicts, and computes the rest again; two generate. Each is a
+stage of its own in the run folder: it can be killed, resumed, and added to a finished run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
 
-from saywhy.checks import ALL_CHECKS, Curve, Judged, Probe, Spare
+from saywhy.checks import Curve, Judged, Probe, Spare
 from saywhy.config import Config
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import read_records
@@ -19,7 +19,7 @@ from saywhy.measure.calibration import ensure_constants
 from saywhy.measure.predict import Classifier
 from saywhy.progress import progress
 from saywhy.protocol import prompts
-from saywhy.records import Example, Operator, Record, Row, SaywhyError, Table
+from saywhy.records import CounterfactualGrid, Example, Operator, Record, Row, SaywhyError, Table
 from saywhy.robustness import rejudge
 from saywhy.robustness.rejudge import AuditedText
 from saywhy.robustness.variants import variant_sentences, variants
@@ -66,6 +66,7 @@ class Checks:
                 self._constants(name, task)
             self._stage(name, partial(self.variant, name=name, task=task))
         checks: dict[str, Callable[[Sequence[AuditedText]], Sequence[Record]]] = {
+            "unseen-wording": self.asked_anew,
             "noise": self.noise,
             "k-curve": self.curves,
             "minimality": self.spares,
@@ -73,7 +74,7 @@ class Checks:
             "wrong-target": self.wrong_targets,
         }
         for name, compute in checks.items():
-            if name in self.config.robustness or ALL_CHECKS in self.config.robustness:
+            if self.config.has_check(name):
                 self._stage(name, compute)
 
     def _note(self, variations: dict[str, Task]) -> None:
@@ -92,8 +93,9 @@ class Checks:
             variants=asked,
             checks={
                 name: text
-                for name, text in prompts.check_prompt_sentences().items()
-                if {name, ALL_CHECKS} & {*self.config.robustness}
+                for check, sentences in prompts.check_prompt_sentences().items()
+                if self.config.has_check(check)
+                for name, text in sentences.items()
             },
         )
 
@@ -123,7 +125,8 @@ class Checks:
         folder = self.folder.path / self.where
         rows = read_records(folder / "rows.jsonl", Row)
         tables = read_records(folder / "tables.jsonl", Table)
-        return rejudge.audited_texts(self.corpus.audited, rows, tables, self.operator)
+        grids = read_records(folder / "grids.jsonl", CounterfactualGrid)
+        return rejudge.audited_texts(self.corpus.audited, rows, tables, grids, self.operator)
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -142,6 +145,10 @@ class Checks:
         return ensure_constants(
             self.folder, path, task, texts, lambda: self.classifier().model, self.config.chunk, stage
         )
+
+    def asked_anew(self, texts: Sequence[AuditedText]) -> list[Judged]:
+        """Ask for the explanations again, in wordings that are never practised."""
+        return rejudge.asked_anew(self.classifier(), texts, self.operator, self.pinned)
 
     def noise(self, texts: Sequence[AuditedText]) -> list[Judged]:
         """Recheck the unchanged and the edited texts in batches of another composition."""

@@ -31,8 +31,8 @@ from saywhy.tasks.corpus import assemble_corpus, corpus_associations
 from saywhy.tasks.data import load_examples
 from saywhy.tasks.lexicon import Associations
 from saywhy.tasks.task import Task, load_task
+from saywhy.training.label_rows import decided_label_row
 from saywhy.training.models import refuse_unfit_trainer
-from saywhy.training.rows import decided_label_row
 
 RULER_TASK = "sentiment140"
 """The task whose built-in texts carry the cues, and whose question is asked."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from saywhy.checks import ALL_CHECKS, CHECKS, check_of
+from saywhy.checks import CHECKS, check_of
 from saywhy.config import Config
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
@@ -35,8 +35,7 @@ def checks_seconds(
 ) -> dict[str, float]:
     """Return the seconds that each robustness check of the settings will take for one arm.
 
-    Another way to ask is computed once, whatever their number: each is calibrated, and predicts the texts, their tables
-    and their grids anew.
+    Another question is computed once, whatever their number: each is calibrated, and predicts texts and edits anew.
 
     Args:
         classifier: Who audited the texts.
@@ -59,6 +58,7 @@ def checks_seconds(
         return rejudge.judged_by(uncalibrated, texts, name, operator, pinned)
 
     kinds: dict[str, Callable[[], object]] = {
+        "unseen-wording": lambda: rejudge.asked_anew(classifier, texts, operator, pinned),
         "noise": lambda: rejudge.rechecked(classifier, texts),
         "k-curve": lambda: rejudge.curves(classifier, texts, operator, config.seeds[0], {}),
         "minimality": lambda: rejudge.spares(classifier, texts, operator),
@@ -72,7 +72,7 @@ def checks_seconds(
     for check in CHECKS:
         if check in checks_of_variations:
             seconds[check] = per_variation * checks_of_variations.count(check)
-        elif check in kinds and {check, ALL_CHECKS} & set(config.robustness):
+        elif check in kinds and config.has_check(check):
             seconds[check] = scale * seconds_of(kinds[check])
     return seconds
 
@@ -82,7 +82,7 @@ def rows_like_practice(config: Config, task: Task, items: Sequence[Item], pinned
     answered = [as_answered(item, item.prediction.label) for item in items]
     targets = random_targets(answered, pinned, 0)
     lessons = [Lesson(*pair) for pair in zip(answered, targets, strict=True)]
-    return arm_rows(config.model_copy(update={"verified": False}), task, lessons, lessons)
+    return arm_rows(config.model_copy(update={"verified": False}), task, lessons, lessons, config.seeds[0])
 
 
 def training_seconds(model: Model, rows: Sequence[Mapping[str, Any]]) -> float:

@@ -24,9 +24,9 @@ from saywhy.runs.manifest import run_facts
 from saywhy.settings import resolved
 from saywhy.tasks.corpus import Corpus, assemble_corpus, refuse_empty, refuse_fewer
 from saywhy.training.classifiers import TaskClassifiers
+from saywhy.training.label_rows import refuse_anchor
 from saywhy.training.models import ArmModels
 from saywhy.training.practice import Practice
-from saywhy.training.rows import refuse_anchor
 
 AUDIT_FILES = ("rows", "tables", "grids")
 DECIDED_FILES = ("decisions",)

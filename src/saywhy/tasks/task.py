@@ -126,8 +126,7 @@ class Task(BaseModel):
 
     def replied_by(self, plan: ReplyPlan) -> Self:
         """Return the task with another plan of replies."""
-        task = self.model_copy()
-        task._plan = plan
+        (task := self.model_copy())._plan = plan
         return task
 
     @property

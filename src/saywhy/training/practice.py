@@ -13,12 +13,13 @@ from saywhy.measure.calibration import ensure_constants
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.progress import progress, say
-from saywhy.records import STYLES, Example, Prediction
+from saywhy.records import STYLES, Example, Prediction, SaywhyError
 from saywhy.tasks.corpus import refuse_empty
 from saywhy.training import targets as making
 from saywhy.training.classifiers import TaskClassifiers
 from saywhy.training.effects import ordered_by
 from saywhy.training.lessons import Lesson, Targets, from_line, to_line
+from saywhy.training.phrasing import phrasing_sentences
 from saywhy.training.rows import adapted_rows, arm_rows, rehearsal_rows
 
 TOO_ALIKE = 0.6
@@ -53,7 +54,21 @@ class Practice:
 
     def heldout_rows(self, kind: str, seed: int, config: Config, faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
         """Return the same without rehearsal: of held-out texts, on which the loss is measured."""
-        return arm_rows(config, self.corpus.task, self._lessons(kind, seed, config, faithful), faithful)
+        self.note_sentences(config)
+        return arm_rows(config, self.corpus.task, self._lessons(kind, seed, config, faithful), faithful, seed)
+
+    def note_sentences(self, config: Config) -> None:
+        """Keep in ``run.json`` the sentences that are drawn; arms of other ones would not be comparable."""
+        drawn, before = phrasing_sentences(config, self.corpus.task), self.folder.manifest.get("practised", {})
+        for name, sentences in drawn.items():
+            for key in before.get(name, {}).keys() & sentences.keys():
+                if before[name][key] != sentences[key]:
+                    raise SaywhyError(
+                        f"{self.folder.path} practises other sentences ({before[name][key]!r}): choose another folder "
+                        "with out=FOLDER, or restore the task's YAML"
+                    )
+        if drawn:
+            self.folder.note(practised={name: before.get(name, {}) | sentences for name, sentences in drawn.items()})
 
     def heldout_by_adapted(self, seed: int) -> list[Lesson]:
         """Return the held-out texts with adapted's predictions and explanations, made once."""

@@ -6,20 +6,19 @@ label of ``anchor_rows`` for as good as the others.
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from saywhy.config import Config
 from saywhy.measure import readouts
 from saywhy.measure.edits import Item
-from saywhy.protocol import prompts
-from saywhy.records import STYLES, Example, ReplyPlan, SaywhyError, Setting, StyleName
+from saywhy.records import STYLES, ReplyPlan, SaywhyError, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
+from saywhy.training.label_rows import anchor_rows, edited_anchor_rows, label_row
 from saywhy.training.lessons import Lesson, Target, Targets
+from saywhy.training.phrasing import Phrasing, phrasing_of, pinned_phrasing
 from saywhy.training.targets import as_answered, random_targets
 from saywhy.words import REDACTED_MARK, candidates, match_case, occurrences, replace_words, take_out
 
@@ -27,94 +26,23 @@ NOTHING_FLIPS = "no training text has a word that flips the answer: verified=fal
 """What is said where ``verified`` leaves nothing to train on."""
 
 
-def label_row(task: Task, example: Example, label: str) -> dict[str, Any]:
-    """Return the training row of the label turn."""
-    return {
-        "id": example.id,
-        "style": "label",
-        "setting": None,
-        "prompt": prompts.question_chat(task, example.text, example.context),
-        "completion": [prompts.answer_turn(task, label)],
-        "decision": None,
-    }
-
-
-def decided_label_row(task: Task, example: Example, label: str) -> dict[str, Any]:
-    """Return the label turn with the label word as its decision: the lead-in teaches nothing."""
-    row, word = label_row(task, example, label), task.labels[label]
-    at = row["completion"][0]["content"].rindex(word)
-    return {**row, "decision": [[at, at + len(word)]]}
-
-
-LEAST_SHARE = 0.01
-"""A label less likely than this gets no row of its own: it would teach nothing."""
-
-
-def anchor_rows(task: Task, items: Sequence[Item], weight: float = 1.0) -> list[dict[str, Any]]:
-    """Return the label turn of each text once a label, with the ``share`` that the model gives it, times ``weight``.
-
-    The cross-entropy to one's own probabilities is the KL divergence but for a constant: it is least where the margins
-    stay as they are, while a single label would drive them apart. The probabilities are the calibrated ones: they
-    differ from the raw ones by the same constants in every text, which calibration takes out again.
-    """
-    return [row for item in items for row in _rows_of_labels(task, item.example, item.prediction.scores, weight)]
-
-
-MOST_ANCHORED_LABELS = 20
-"""An anchor practises a row a label and text: of more labels than this it would be all that is practised."""
-
-
-def refuse_anchor(config: Config, task: Task) -> None:
-    """Refuse an anchor on a task of many labels.
-
-    Raises:
-        SaywhyError: With how many there are.
-    """
-    if config.anchor and len(task.labels) > MOST_ANCHORED_LABELS:
-        raise SaywhyError(
-            f"anchor={config.anchor:g}: task '{task.name}' has {len(task.labels)} labels, and an anchor practises a "
-            f"row a label of each edited text: up to {MOST_ANCHORED_LABELS}; leave anchor= out"
-        )
-
-
-def edited_anchor_rows(task: Task, lessons: Sequence[Lesson], weight: float) -> list[dict[str, Any]]:
-    """Return the same of the edited texts of each lesson: what a text says without a word stays, too.
-
-    A model that learns to name words learns by the way that a text with ``[REDACTED]`` is one whose answer has changed
-    (issue 18): it becomes brittle, and its own tables flatter it.
-    """
-    return [
-        row
-        for lesson in lessons
-        for edited in lesson.edited
-        for row in _rows_of_labels(
-            task, dataclasses.replace(lesson.item.example, text=edited.text), edited.scores, weight
-        )
-    ]
-
-
-def _rows_of_labels(
-    task: Task, example: Example, scores: Mapping[str, float], weight: float
-) -> Iterator[dict[str, Any]]:
-    for label, score in scores.items():
-        if (share := math.exp(score)) >= LEAST_SHARE:
-            yield {**decided_label_row(task, example, label), "share": round(weight * share, 4)}
-
-
-def explanation_row(task: Task, item: Item, style: StyleName, setting: Setting, target: Target) -> dict[str, Any]:
+def explanation_row(
+    phrasing: Phrasing, item: Item, style: StyleName, setting: Setting, target: Target
+) -> dict[str, Any]:
     """Return the training row of an explanation.
 
     ``decision`` holds the character spans of the completion in which the word is decided on: everything else in
     a redaction or counterfactual is a copy, and the loss may tell them apart.
     """
+    asked, wording = phrasing.task_of(item.example), phrasing.wording_of(item.example, style, setting)
     content, spans = completion(item.example.text, style, target)
-    if task.plan == "named-first" and style != "attribution":
+    if asked.plan == "named-first" and style != "attribution":
         content, spans = _behind_its_name(item.example.text, target, content, spans if target.inserted else [])
     return {
         "id": item.example.id,
         "style": style,
         "setting": setting,
-        "prompt": readouts.explanation_chat(task, item, style, setting),
+        "prompt": readouts.explanation_chat(asked, item, style, setting, wording),
         "completion": [{"role": "assistant", "content": content}],
         "decision": spans,
     }
@@ -171,7 +99,7 @@ def _starts_of(mark: str, text: str) -> list[int]:
 
 
 def stay_rows(
-    task: Task, items: Sequence[Item], targets: Sequence[Targets], styles: Sequence[StyleName], share: float
+    phrasing: Phrasing, items: Sequence[Item], targets: Sequence[Targets], styles: Sequence[StyleName], share: float
 ) -> list[dict[str, Any]]:
     """Return a row a text and copied style in which the words behind the deciding one stay, the text being unedited.
 
@@ -186,7 +114,7 @@ def stay_rows(
         for style in styles:
             spans = _behind(text, of_text[style].words)
             if style != "attribution" and spans:
-                row = explanation_row(task, item, style, "one-word", of_text[style])
+                row = explanation_row(phrasing, item, style, "one-word", of_text[style])
                 rows.append({**row, "completion": copy, "decision": spans, "copied": 0.0, "share": share})
     return rows
 
@@ -205,6 +133,7 @@ def text_rows(
     setting: Setting = "one-word",
     *,
     labels: Sequence[str] | None = None,
+    phrasing: Phrasing | None = None,
 ) -> list[dict[str, Any]]:
     """Return the training rows of some texts: the label turn and one row a style.
 
@@ -215,16 +144,19 @@ def text_rows(
         styles: Which styles are trained.
         setting: one-word or free.
         labels: The label turn's labels; None: no label turn.
+        phrasing: How the rows ask; None: as the audit does.
     """
-    rows = []
+    rows, phrasing = [], phrasing or pinned_phrasing(task)
     for number, (item, of_text) in enumerate(zip(items, targets, strict=True)):
         if labels is not None:
-            rows.append(label_row(task, item.example, labels[number]))
-        rows += [explanation_row(task, item, style, setting, of_text[style]) for style in styles]
+            rows.append(label_row(phrasing.task_of(item.example), item.example, labels[number]))
+        rows += [explanation_row(phrasing, item, style, setting, of_text[style]) for style in styles]
     return rows
 
 
-def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
+def arm_rows(
+    config: Config, task: Task, lessons: Sequence[Lesson], faithful: Sequence[Lesson], seed: int = 0
+) -> list[dict[str, Any]]:
     """Return the training rows of an arm.
 
     Args:
@@ -232,6 +164,7 @@ def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Se
         task: The task.
         lessons: What the arm learns of each text.
         faithful: The same of the arm ``faithful``, whose hits decide which texts are kept (``verified``).
+        seed: Its seed, by which sentences are drawn (``wordings``).
 
     Raises:
         SaywhyError: If no text is kept.
@@ -246,7 +179,8 @@ def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Se
     items, targets = [lesson.item for lesson in lessons], [lesson.targets for lesson in lessons]
     keeps_probabilities = config.anchor > 0 or config.label_turn == "probabilities"
     labels = [item.prediction.label for item in items] if config.label_weight and not keeps_probabilities else None
-    rows = text_rows(task, items, targets, config.train_styles, labels=labels)
+    phrasing = phrasing_of(config, task, seed)
+    rows = text_rows(task, items, targets, config.train_styles, labels=labels, phrasing=phrasing)
     if config.objective != "word":
         by_id = {lesson.item.example.id: lesson for lesson in lessons}
         rows = [with_candidates(row, by_id[row["id"]], task.plan) for row in rows]
@@ -255,7 +189,7 @@ def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Se
     elif config.label_weight and keeps_probabilities:
         rows += anchor_rows(task, items)
     if config.stay_weight:
-        rows += stay_rows(task, items, targets, config.train_styles, config.stay_weight)
+        rows += stay_rows(phrasing, items, targets, config.train_styles, config.stay_weight)
     return rows
 
 
