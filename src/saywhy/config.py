@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from saywhy.checks import ALL_CHECKS, CHECKS, unknown_check_name
+from saywhy.objective_settings import unused_setting
 from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
-from saywhy.trainer_arguments import OWN_TRAINER_ARGUMENTS
+from saywhy.trainer_arguments import own_trainer_argument
 
 Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
 """An arm of ``saywhy run``."""
 
-ObjectiveName = Literal["word", "table", "reward"]
-"""What a training step of an arm minimises (``training.objectives``)."""
+ObjectiveName = Literal["word", "table", "reward", "dpo", "grpo"]
+"""What a training step of an arm minimises (``training.objectives``, ``training.preference``)."""
 
 TargetMethod = Literal["occlusion", "gradient_x_input", "integrated_gradients", "kernel_shap", "lime"]
 """An attribution method that can choose the words of ``faithful``: all but the baselines, which are arms."""
@@ -150,7 +151,8 @@ class Config(BaseModel):
         "word",
         description="What an arm minimises. word: the loss of one explanation a text, the best; table: that of its "
         "whole distribution over one-word explanations, drawn to what each would do; reward: minus the expected effect "
-        "of that distribution.",
+        "of that distribution; dpo: TRL's DPO, the best explanation against a random other; grpo: TRL's GRPO, rewarded "
+        "by the effect of its sampled replies.",
     )
     tau: float = Field(
         0.3,
@@ -158,13 +160,20 @@ class Config(BaseModel):
         description="Temperature (nats) of `table`: explanations are drawn to softmax(effect / tau), so the lower, the "
         "more the best one counts.",
     )
+    beta: float | None = Field(
+        None,
+        gt=0,
+        description="Cost (nats) of parting from the start model: `table` is drawn to start * exp(effect / beta), "
+        "`reward` pays beta times the divergence, `dpo` and `grpo` take it as TRL's; none: nothing, TRL's default.",
+    )
     word_share: float = Field(
         0.3,
         ge=0,
-        description="How much the best explanation, written out, counts beside `table` or `reward`: the format.",
+        description="How much the best explanation, written out, counts beside `table`, `reward` or `dpo`: the format.",
     )
     target_operators: tuple[Operator, ...] = Field(
-        ("redact",), description="Operators whose mean effect `table` and `reward` practise: redact, delete, infill."
+        ("redact",),
+        description="Operators whose mean effect is practised by all objectives but `word`: redact, delete, infill.",
     )
     anchor: float = Field(
         0.0,
@@ -183,8 +192,8 @@ class Config(BaseModel):
     lora_r: int = Field(16, ge=0, description="LoRA rank; 0 trains all weights.")
     trainer: dict[str, Any] = Field(
         {},
-        description="What else TRL's SFTConfig is told: trainer.weight_decay=0.01, or a mapping in a study file; what "
-        "saywhy sets itself is refused.",
+        description="What else TRL's SFTConfig (of the arms with dpo or grpo: DPOConfig, GRPOConfig) is told: "
+        "trainer.weight_decay=0.01, or a mapping in a study file; what saywhy sets itself is refused.",
     )
     decision_weight: float = Field(
         10.0,
@@ -243,6 +252,11 @@ class Config(BaseModel):
         return self.objective != "word" or self.anchor > 0
 
     @property
+    def compares_with_start(self) -> bool:
+        """Whether the start model's log-probability of every explanation of a training text is needed."""
+        return self.beta is not None and self.objective in ("table", "reward")
+
+    @property
     def lesson_precision(self) -> str | None:
         """The number format in which lessons are made, None: that of the audits."""
         return "autocast" if self.practice_precision == "autocast" else None
@@ -250,7 +264,9 @@ class Config(BaseModel):
     @property
     def lesson_form(self) -> str:
         """What is kept of a training text: explanations of one form serve every objective that takes them."""
-        return "word" if not self.whole_tables else "anchored" if self.objective == "word" else "table"
+        if not self.whole_tables:
+            return "word"
+        return "anchored" if self.objective == "word" else "reference" if self.compares_with_start else "table"
 
     @model_validator(mode="before")
     @classmethod
@@ -273,10 +289,10 @@ class Config(BaseModel):
 
     @field_validator("trainer")
     @classmethod
-    def _leaves_what_is_set(cls, trainer: dict[str, Any]) -> dict[str, Any]:
+    def _leaves_what_is_set(cls, trainer: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         for key in trainer:
-            if key in OWN_TRAINER_ARGUMENTS:
-                raise ValueError(f"{key} {OWN_TRAINER_ARGUMENTS[key]}")
+            if reason := own_trainer_argument(info.data.get("objective", "word"), key):
+                raise ValueError(f"{key} {reason}")
         return trainer
 
     @model_validator(mode="after")
@@ -296,6 +312,9 @@ class Config(BaseModel):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name}: at least one, none twice")
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        if unused := unused_setting(dict(self), defaults):
+            raise ValueError(unused)
         if "free" in self.settings and "generated" not in self.readouts:
             raise ValueError("settings: free explanations are generated only: add generated to readouts")
         if "minimality" in self.robustness and "free" not in self.settings:

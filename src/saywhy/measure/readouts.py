@@ -5,6 +5,7 @@ Constrained readouts are skill without format (docs/definitions.md, *Readouts*).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from saywhy.measure.edits import Item, one_word_swaps
@@ -82,9 +83,7 @@ def constrained(
         pinned: The words that a counterfactual may insert, by named label.
         placebo: Subtract the same scores after a request for *any* word (robustness).
     """
-    scores = _edit_scores(
-        model, items, styles, pinned, lambda item, style: explanation_chat(task, item, style, "one-word")
-    )
+    scores = explanation_scores(model, task, items, styles, pinned)
     if placebo:
         blind = _edit_scores(
             model,
@@ -105,14 +104,54 @@ def constrained(
 
 def word_scores(model: Model, task: Task, items: Sequence[Item]) -> list[dict[str, float]]:
     """Return what the constrained attribution readout chooses by: log P(word, end of turn) of each candidate (nats)."""
-    scores = _edit_scores(
-        model, items, ("attribution",), {}, lambda item, style: explanation_chat(task, item, style, "one-word")
-    )
+    scores = explanation_scores(model, task, items, ("attribution",), {})
     return [{key: score for (key, _), (score, _) in by_style["attribution"].items()} for by_style in scores]
 
 
 EditScores = dict[tuple[str, str], tuple[float, float]]
 """(word, inserted) -> (score of the word, score of what is inserted)."""
+
+
+def explanation_scores(
+    model: Model, task: Task, items: Sequence[Item], styles: Sequence[StyleName], pinned: Pinned
+) -> list[dict[StyleName, EditScores]]:
+    """Return the scores (nats) by which the constrained readout compares the one-word explanations of each item.
+
+    Args:
+        model: Who explains.
+        task: The task.
+        items: Texts and predictions.
+        styles: The styles.
+        pinned: The words that a counterfactual may insert, by named label.
+    """
+    return _edit_scores(
+        model, items, styles, pinned, lambda item, style: explanation_chat(task, item, style, "one-word")
+    )
+
+
+def explanation_log_probabilities(style: StyleName, scores: EditScores) -> tuple[float, ...]:
+    """Return the log-probability (nats) of each explanation among all of a text in a style, in the order of ``scores``.
+
+    The distribution that training calls ``objectives.candidate_log_probabilities``: a place is as likely as its
+    likeliest edit, and what is inserted is compared with the other insertions at its place.
+    """
+    of_place: dict[str, float] = {}
+    inserted: dict[str, list[float]] = {}
+    for (word, _), (score, of_inserted) in scores.items():
+        of_place[word] = max(score, of_place.get(word, score))
+        inserted.setdefault(word, []).append(of_inserted)
+    places = _log_of_sum(list(of_place.values()))
+    norms = {word: _log_of_sum(values) for word, values in inserted.items()}
+    return tuple(
+        of_place[word] - places + (of_inserted - norms[word] if style == "counterfactual" else 0.0)
+        for (word, _), (_, of_inserted) in scores.items()
+    )
+
+
+def _log_of_sum(values: Sequence[float]) -> float:
+    """Return log(sum(exp(values)))."""
+    highest = max(values)
+    return highest + math.log(sum(math.exp(value - highest) for value in values))
 
 
 def _minus(scores: EditScores, placebo: EditScores) -> EditScores:

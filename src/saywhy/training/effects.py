@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from saywhy.measure.edits import Item, items_of, log_odds_drop, one_word_swaps, recheck, stand_in
 from saywhy.measure.predict import Classifier
-from saywhy.records import Example, Operator, Prediction, is_hit
+from saywhy.measure.readouts import explanation_log_probabilities, explanation_scores
+from saywhy.records import STYLES, Example, Operator, Prediction, StyleName, is_hit
 from saywhy.tasks.lexicon import Pinned
 from saywhy.training.lessons import EditedText, Effects, Lesson, TextEffects
 from saywhy.words import candidates, take_out
@@ -20,7 +21,13 @@ POSITIONS = 3
 
 
 def measured_lessons(
-    classifier: Classifier, examples: Sequence[Example], pinned: Pinned, operators: Sequence[Operator], seed: int
+    classifier: Classifier,
+    examples: Sequence[Example],
+    pinned: Pinned,
+    operators: Sequence[Operator],
+    seed: int,
+    *,
+    compared: bool = False,
 ) -> list[Lesson]:
     """Recheck every removal of each text and the replacements at its best words; explain with what does most.
 
@@ -30,6 +37,7 @@ def measured_lessons(
         pinned: The words that a counterfactual may insert, by named label.
         operators: How words are taken out: effects are the mean, and a hit is one under the first of them.
         seed: Of the choice of edited texts.
+        compared: Whether an objective compares with the start model, so that its log-probabilities are needed, too.
     """
     items = items_of(classifier, examples)
     removed = [
@@ -47,13 +55,26 @@ def measured_lessons(
         [edited for key, _, edited in of_text if key in removal.first(POSITIONS)]
         for of_text, removal in zip(swaps, removals, strict=True)
     ]
+    reference = references(classifier, items, pinned) if compared else [None] * len(items)
     lessons = []
     for number, swapped in enumerate(recheck(classifier, items, tried)):
         item, known = items[number], dict(zip(tried[number], swapped, strict=True))
         effects = TextEffects(removals[number], _swap_effects(item, removals[number], swaps[number], known))
         rechecked = dict(zip(removed[number], without[number], strict=True)) | known
-        lessons.append(Lesson(item, effects.targets(), effects, _drawn(item, rechecked, seed)))
+        edited = _drawn(item, rechecked, seed)
+        lessons.append(Lesson(item, effects.targets(), effects, edited, reference[number]))
     return lessons
+
+
+def references(
+    classifier: Classifier, items: Sequence[Item], pinned: Pinned
+) -> list[Mapping[StyleName, tuple[float, ...]] | None]:
+    """Return the log-probability (nats) that the model gives each one-word explanation of each text, by style."""
+    scores = explanation_scores(classifier.model, classifier.task, items, STYLES, pinned)
+    return [
+        {style: explanation_log_probabilities(style, of_edits) for style, of_edits in by_style.items()}
+        for by_style in scores
+    ]
 
 
 def _removal_effects(item: Item, operators: int, after: Sequence[Prediction]) -> Effects:

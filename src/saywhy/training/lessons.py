@@ -107,12 +107,15 @@ class Lesson:
         targets: The explanation to practise in each style.
         effects: What every explanation does; None where the objective does not ask.
         edited: Some edited texts with the start model's predictions.
+        reference: Of each style, the start model's own log-probability (nats) of each explanation of ``effects``; None
+            where no objective compares with it.
     """
 
     item: Item
     targets: Targets
     effects: TextEffects | None = None
     edited: tuple[EditedText, ...] = ()
+    reference: Mapping[StyleName, tuple[float, ...]] | None = None
 
 
 def to_line(lesson: Lesson) -> dict[str, Any]:
@@ -125,6 +128,8 @@ def to_line(lesson: Lesson) -> dict[str, Any]:
     if lesson.effects:
         line["effects"] = {name: part.to_dict() for name, part in lesson.effects._asdict().items()}
         line["edited"] = [edited.to_dict() for edited in lesson.edited]
+    if lesson.reference:
+        line["reference"] = {style: list(values) for style, values in lesson.reference.items()}
     return line
 
 
@@ -136,4 +141,5 @@ def from_line(line: Mapping[str, Any], examples: Mapping[str, Example]) -> Lesso
         return lesson
     effects = TextEffects(*(Effects.from_dict(line["effects"][name]) for name in TextEffects._fields))
     edited = tuple(EditedText.from_dict(text) for text in line["edited"])
-    return dataclasses.replace(lesson, effects=effects, edited=edited)
+    reference = {style: tuple(values) for style, values in line.get("reference", {}).items()}
+    return dataclasses.replace(lesson, effects=effects, edited=edited, reference=reference or None)

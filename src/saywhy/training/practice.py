@@ -53,7 +53,7 @@ class Practice:
 
     def heldout_rows(self, kind: str, seed: int, config: Config, faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
         """Return the same without rehearsal: of held-out texts, on which the loss is measured."""
-        return arm_rows(config, self.corpus.task, self._lessons(kind, seed, config, faithful), faithful)
+        return arm_rows(config, self.corpus.task, self._lessons(kind, seed, config, faithful), faithful, seed)
 
     def heldout_by_adapted(self, seed: int) -> list[Lesson]:
         """Return the held-out texts with adapted's predictions and explanations, made once."""

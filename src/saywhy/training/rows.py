@@ -15,13 +15,15 @@ from typing import Any
 from saywhy.config import Config
 from saywhy.measure import readouts
 from saywhy.measure.edits import Item
+from saywhy.objective_settings import PREFERENCE_OBJECTIVES
 from saywhy.protocol import prompts
 from saywhy.records import STYLES, Example, SaywhyError, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
+from saywhy.training.completions import completion, lessons_with_a_choice, with_candidates, with_rejected
 from saywhy.training.lessons import Lesson, Target, Targets
 from saywhy.training.targets import as_answered, random_targets
-from saywhy.words import REDACTED_MARK, candidates, match_case, occurrences, replace_words, take_out
+from saywhy.words import candidates, occurrences
 
 NOTHING_FLIPS = "no training text has a word that flips the answer: verified=false, or more train_rows"
 """What is said where ``verified`` leaves nothing to train on."""
@@ -101,44 +103,6 @@ def explanation_row(task: Task, item: Item, style: StyleName, setting: Setting, 
     }
 
 
-def with_candidates(row: dict[str, Any], lesson: Lesson) -> dict[str, Any]:
-    """Return an explanation's row with the effect of every explanation that could stand there; others as they are."""
-    if row["style"] not in STYLES or lesson.effects is None:
-        return row
-    effects = lesson.effects.of(row["style"])
-    values = [round(value, 4) for value in effects.values]
-    candidates_of_row = {"words": list(effects.words), "inserted": list(effects.inserted), "effects": values}
-    return {**row, "text": lesson.item.example.text, "candidates": candidates_of_row}
-
-
-def completion(text: str, style: StyleName, target: Target) -> tuple[str, list[list[int]]]:
-    """Return what the assistant says, and the spans of it that are decisions."""
-    cores = {word.key: word.core for word in candidates(text)}
-    if style == "attribution":
-        words = ", ".join(cores[key] for key in target.words)
-        return words, [[0, len(words)]]
-    if style == "redaction":
-        edited = take_out(text, target.words)
-        # Only the mark's beginning is a decision: the rest of it follows by itself.
-        return edited, [[at, at + 1] for at in _starts_of(REDACTED_MARK, edited)]
-    new = {key: match_case(word, cores[key]) for key, word in zip(target.words, target.inserted, strict=True)}
-    edited = replace_words(text, new)
-    spans, shift = [], 0
-    for word in (word for word in occurrences(text) if word.key in new):
-        start, length = word.core_start + shift, len(new[word.key])
-        spans.append([start, start + length])
-        shift += length - (word.core_end - word.core_start)
-    return edited, spans
-
-
-def _starts_of(mark: str, text: str) -> list[int]:
-    starts, at = [], text.find(mark)
-    while at >= 0:
-        starts.append(at)
-        at = text.find(mark, at + 1)
-    return starts
-
-
 def stay_rows(
     task: Task, items: Sequence[Item], targets: Sequence[Targets], styles: Sequence[StyleName], share: float
 ) -> list[dict[str, Any]]:
@@ -193,7 +157,9 @@ def text_rows(
     return rows
 
 
-def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
+def arm_rows(
+    config: Config, task: Task, lessons: Sequence[Lesson], faithful: Sequence[Lesson], seed: int = 0
+) -> list[dict[str, Any]]:
     """Return the training rows of an arm.
 
     Args:
@@ -201,6 +167,7 @@ def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Se
         task: The task.
         lessons: What the arm learns of each text.
         faithful: The same of the arm ``faithful``, whose hits decide which texts are kept (``verified``).
+        seed: Of the explanations that ``dpo`` rejects.
 
     Raises:
         SaywhyError: If no text is kept.
@@ -212,6 +179,10 @@ def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Se
     ]
     if not lessons:
         raise SaywhyError(NOTHING_FLIPS)
+    if config.objective != "word":
+        lessons = lessons_with_a_choice(lessons, config)
+    if config.objective in PREFERENCE_OBJECTIVES:
+        return _preference_rows(config, task, lessons, seed)
     items, targets = [lesson.item for lesson in lessons], [lesson.targets for lesson in lessons]
     keeps_probabilities = config.anchor > 0 or config.label_turn == "probabilities"
     labels = [item.prediction.label for item in items] if config.label_weight and not keeps_probabilities else None
@@ -225,6 +196,19 @@ def arm_rows(config: Config, task: Task, lessons: Sequence[Lesson], faithful: Se
         rows += anchor_rows(task, items)
     if config.stay_weight:
         rows += stay_rows(task, items, targets, config.train_styles, config.stay_weight)
+    return rows
+
+
+def _preference_rows(config: Config, task: Task, lessons: Sequence[Lesson], seed: int) -> list[dict[str, Any]]:
+    """Return what TRL's own trainers practise on: the explanations with their effects, and what either also asks."""
+    rows = []
+    for lesson in lessons:
+        for style in config.train_styles:
+            row = with_candidates(explanation_row(task, lesson.item, style, "one-word", lesson.targets[style]), lesson)
+            if config.objective == "dpo":
+                rows.append(with_rejected(row, lesson, seed))
+            else:
+                rows.append({**row, "label_words": list(task.labels.values())})
     return rows
 
 

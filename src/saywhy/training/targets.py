@@ -30,7 +30,9 @@ def lessons_of(classifier: Classifier, examples: Sequence[Example], pinned: Pinn
     """
     if not config.whole_tables:
         return _searched(classifier, items_of(classifier, examples), pinned, config)
-    lessons = measured_lessons(classifier, examples, pinned, config.target_operators, config.data_seed)
+    lessons = measured_lessons(
+        classifier, examples, pinned, config.target_operators, config.data_seed, compared=config.compares_with_start
+    )
     if config.objective != "word":
         return lessons
     searched = _searched(classifier, [lesson.item for lesson in lessons], pinned, config)
