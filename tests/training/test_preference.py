@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import random
 
 import pytest
 import torch
@@ -18,11 +19,14 @@ from saywhy.records import STYLES, SaywhyError
 from saywhy.settings import parse
 from saywhy.training.arguments import refuse_trainer
 from saywhy.training.completions import completion
+from saywhy.training.effects import ordered_by
 from saywhy.training.lessons import Target
+from saywhy.training.models import ArmModels
 from saywhy.training.preference import effect_rewards, reply_reward
 from saywhy.training.rows import arm_rows
 from saywhy.training.targets import lessons_of
 from saywhy.training.train import train
+from saywhy.words import fold
 
 DPO = dataclasses.replace(RECIPE, objective="dpo", word_share=0.0)
 GRPO = dataclasses.replace(
@@ -151,6 +155,18 @@ def test_a_canonical_reply_is_worth_its_effect_and_any_other_less_than_all(lesso
         assert failures.pop() <= min(table["effects"])
 
 
+def test_a_control_prefers_its_own_word_and_is_rewarded_for_it(lessons):
+    for lesson in lessons:
+        removal = lesson.effects.removal
+        word = removal.words[(removal.best() + 1) % len(removal.words)]
+        effects = ordered_by(lesson.effects, {word: 1.0}, random.Random(0))
+        control = dataclasses.replace(lesson, effects=effects, targets=effects.targets(verified=False))
+        [pair] = rows_of([control], "dpo", train_styles=("attribution",))
+        [asked] = rows_of([control], "grpo", train_styles=("attribution",))
+        assert fold(pair["completion"][0]["content"]) == word
+        assert reply_reward(asked, word) == round(removal.values[removal.best()], 4)
+
+
 def test_rewards_are_told_to_trl_in_its_order(lessons):
     rows = rows_of(lessons, "grpo")
     columns = {key: [row[key] for row in rows] for key in rows[0]} | {"trainer_state": None}
@@ -210,7 +226,7 @@ def test_what_says_no_more_than_what_is_done_is_taken(words):
     ("objective", "trainer", "reason"),
     [
         ("dpo", {"num_generations": 4}, r"trainer\.num_generations: DPOConfig of this version of TRL"),
-        ("dpo", {"loss_type": ["sigmoid", "hinge"], "f_alpha_divergence_coef": "x"}, "it takes a number"),
+        ("dpo", {"f_alpha_divergence_coef": "x"}, "it takes a number"),
         ("grpo", {"num_generation": 4}, r"trainer\.num_generation: GRPOConfig .* did you mean 'num_generations'"),
         ("grpo", {"num_generations": 1}, "GRPO requires at least 2 generations"),
         ("word", {"num_generations": 4}, r"trainer\.num_generations: SFTConfig"),
@@ -220,6 +236,19 @@ def test_what_the_trainer_of_an_objective_would_not_take_is_one_line(objective, 
     with pytest.raises(SaywhyError, match=reason) as refused:
         refuse_trainer(trainer, objective)
     assert "\n" not in str(refused.value)
+
+
+def test_trl_alone_trains_in_one_process(monkeypatch, tmp_path):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SaywhyError, match="objective=dpo trains in one process"):
+        ArmModels(Config(objective="dpo"), tmp_path)
+
+
+def test_a_row_that_the_model_does_not_hold_is_one_line(start, lessons, tmp_path):
+    [row, *others] = rows_of(lessons, "dpo")
+    longer = {**row, "rejected": [{"role": "assistant", "content": "day " * 600}]}
+    with pytest.raises(SaywhyError, match=r"training row t0: .* tokens, the model takes 512"):
+        train(resolve_model(str(start)), [longer, *others], DPO, tmp_path)
 
 
 def test_the_trainer_of_an_objective_takes_what_trl_names():
