@@ -36,9 +36,10 @@ from benchmarks import plain
 from benchmarks.common import Done, Ledger, Outcome, alternate, fastest, grid, progress
 from benchmarks.script import STATE, Texts, arguments, begin, finish, positive, run, source_of, texts
 from benchmarks.work import Bare, Counter, Machine, exact_products, load_bare, load_exact
+from saywhy.measure.chats import explanation_chat
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.measure.readouts import explanation_chat, reply_room
+from saywhy.measure.readouts import reply_room
 from saywhy.models.local import LocalModel
 from saywhy.protocol.prompts import Message
 from saywhy.records import STYLES, Setting, StyleName

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from saywhy.checks import ALL_CHECKS, CHECKS, unknown_check_name
+from saywhy.clashes import clash, unused_setting
 from saywhy.records import Operator, Readout, ReplyPlan, Setting, StyleName
-from saywhy.setting_names import OWN_TRAINER_ARGUMENTS, current_names
+from saywhy.setting_names import current_names, own_trainer_argument
 
 Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
 """An arm of ``saywhy run``."""
 
-ObjectiveName = Literal["word", "table", "reward"]
-"""What a training step of an arm minimises (``training.objectives``)."""
+ObjectiveName = Literal["word", "table", "reward", "dpo", "grpo"]
+"""What a training step of an arm minimises (``training.objectives``, ``training.preference``)."""
 
 TargetMethod = Literal["occlusion", "gradient_x_input", "integrated_gradients", "kernel_shap", "lime"]
 """An attribution method that can choose the words of ``faithful``: all but the baselines, which are arms."""
@@ -138,7 +139,8 @@ class Config(BaseModel):
         "word",
         description="What an arm minimises. word: the loss of one explanation a text, the best; table: that of its "
         "whole distribution over one-word explanations, drawn to what each would do; reward: minus the expected effect "
-        "of that distribution.",
+        "of that distribution; dpo: TRL's DPO, the best explanation against a random other; grpo: TRL's GRPO, rewarded "
+        "by the effect of its sampled replies.",
     )
     tau: float = Field(
         0.3,
@@ -146,13 +148,18 @@ class Config(BaseModel):
         description="Temperature (nats) of `table`: explanations are drawn to softmax(effect / tau), so the lower, the "
         "more the best one counts.",
     )
+    beta: float | None = Field(
+        None,
+        gt=0,
+        description="Cost (nats) of parting from the start model: `table` is drawn to start * exp(effect / beta), "
+        "`reward` pays beta times the divergence, `dpo` and `grpo` take it as TRL's; none: nothing, TRL's default.",
+    )
     word_share: float = Field(
-        0.3,
-        ge=0,
-        description="How much the best explanation, written out, counts beside `table` or `reward`: the format.",
+        0.3, ge=0, description="How much the best explanation, written out, counts beside `table`, `reward` or `dpo`."
     )
     target_operators: tuple[Operator, ...] = Field(
-        ("redact",), description="Operators whose mean effect `table` and `reward` practise: redact, delete, infill."
+        ("redact",),
+        description="Operators whose mean effect is practised by all objectives but `word`: redact, delete, infill.",
     )
     anchor: float = Field(
         0.0,
@@ -171,19 +178,11 @@ class Config(BaseModel):
     lora_r: int = Field(16, ge=0, description="LoRA rank; 0 trains all weights.")
     trainer: dict[str, Any] = Field(
         {},
-        description="What else TRL's SFTConfig is told: trainer.weight_decay=0.01, or a mapping in a study file; what "
-        "saywhy sets itself is refused.",
+        description="What else TRL's SFTConfig (of the arms with dpo or grpo: DPOConfig, GRPOConfig) is told: "
+        "trainer.weight_decay=0.01, or a mapping in a study file; what saywhy sets itself is refused.",
     )
-    decision_weight: float = Field(
-        10.0,
-        ge=1,
-        description="How much more a token counts in which the word is decided on than a copied one.",
-    )
-    label_weight: float = Field(
-        1.0,
-        ge=0,
-        description="How much the label turn (the model's own prediction) counts; 0: not supervised.",
-    )
+    decision_weight: float = Field(10.0, ge=1, description="How much more a deciding token counts than a copied one.")
+    label_weight: float = Field(1.0, ge=0, description="How much the label turn (the own answer) counts; 0: nothing.")
     replay: str | None = Field(None, description="Instruction data (JSONL with `messages`) that is mixed in.")
     replay_share: float = Field(0.1, ge=0, lt=0.9, description="Share of the samples that is instruction data.")
     format_share: float = Field(
@@ -241,14 +240,16 @@ class Config(BaseModel):
         return bool({check, ALL_CHECKS} & set(self.robustness)) and (compared or check != "unseen-wording")
 
     @property
-    def lesson_precision(self) -> str | None:
-        """The number format in which lessons are made, None: that of the audits."""
-        return "autocast" if self.practice_precision == "autocast" else None
+    def compares_with_start(self) -> bool:
+        """Whether the start model's log-probability of every explanation of a training text is needed."""
+        return self.beta is not None and self.objective in ("table", "reward")
 
     @property
     def lesson_form(self) -> str:
         """What is kept of a training text: explanations of one form serve every objective that takes them."""
-        return "word" if not self.whole_tables else "anchored" if self.objective == "word" else "table"
+        if not self.whole_tables:
+            return "word"
+        return "anchored" if self.objective == "word" else "reference" if self.compares_with_start else "table"
 
     @model_validator(mode="before")
     @classmethod
@@ -271,10 +272,10 @@ class Config(BaseModel):
 
     @field_validator("trainer")
     @classmethod
-    def _leaves_what_is_set(cls, trainer: dict[str, Any]) -> dict[str, Any]:
+    def _leaves_what_is_set(cls, trainer: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         for key in trainer:
-            if key in OWN_TRAINER_ARGUMENTS:
-                raise ValueError(f"{key} {OWN_TRAINER_ARGUMENTS[key]}")
+            if reason := own_trainer_argument(info.data.get("objective", "word"), key):
+                raise ValueError(f"{key} {reason}")
         return trainer
 
     @model_validator(mode="after")
@@ -284,12 +285,11 @@ class Config(BaseModel):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name}: at least one, none twice")
-        if "free" in self.settings and "generated" not in self.readouts:
-            raise ValueError("settings: free explanations are generated only: add generated to readouts")
-        if "minimality" in self.robustness and "free" not in self.settings:
-            raise ValueError("robustness: minimality is measured on free explanations: add free to settings")
-        if (self.plan, self.wordings) == ("named-first", "pool"):
-            raise ValueError("wordings: replies that name their words first are asked for in one wording: pinned")
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        if unused := unused_setting(dict(self), defaults):
+            raise ValueError(unused)
+        if problem := clash(dict(self)):
+            raise ValueError(problem)
         if "unseen-wording" in self.robustness and not self.has_check("unseen-wording"):
             raise ValueError(
                 "robustness: unseen wordings ask for constrained one-word explanations: add constrained to readouts "

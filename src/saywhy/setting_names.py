@@ -70,3 +70,34 @@ def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     if doubled:
         raise SaywhyError(f"{doubled[0]} is the old name of {OLD_NAMES[doubled[0]]}: give one of them")
     return {OLD_NAMES.get(key, key): value for key, value in settings.items()}
+
+
+_FREE_OF_TREES = ("loss_type",)
+"""What has an effect where the loss is TRL's own."""
+_OF_OBJECTIVES: Mapping[str, Mapping[str, str]] = {
+    "dpo": {
+        "beta": _SETTING.format("beta"),
+        "loss_weights": _SETTING.format("word_share"),
+        "sync_ref_model": "has no effect here: the start stays what it is",
+        "truncation_mode": _SAYWHY,
+    },
+    "grpo": {
+        "beta": _SETTING.format("beta"),
+        "sync_ref_model": "has no effect here: the start stays what it is",
+        **dict.fromkeys(("generation_batch_size", "steps_per_generation"), _SAYWHY),
+        **dict.fromkeys(
+            ("use_vllm", "use_transformers_continuous_batching", "use_transformers_paged"),
+            "has no effect here: transformers generates the replies",
+        ),
+        **dict.fromkeys(("log_completions", "log_completions_hub_repo"), "has no effect here: no reply is shown"),
+    },
+}
+
+
+def own_trainer_argument(objective: str, key: str) -> str | None:
+    """Return why ``trainer`` may not hold an argument with an objective; None if it may."""
+    if objective not in _OF_OBJECTIVES:
+        return OWN_TRAINER_ARGUMENTS.get(key)
+    if key in _FREE_OF_TREES:
+        return None
+    return _OF_OBJECTIVES[objective].get(key) or OWN_TRAINER_ARGUMENTS.get(key)

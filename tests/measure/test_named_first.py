@@ -5,6 +5,7 @@ import pytest
 import tiny
 from saywhy.measure import readouts
 from saywhy.measure.audit import AuditPlan, audit
+from saywhy.measure.chats import explanation_chat
 from saywhy.measure.edits import items_of
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Choice
@@ -88,7 +89,7 @@ def test_the_readout_takes_the_likeliest_name_in_every_style(classifier):
     for item, by_style in zip(items, likeliest, strict=True):
         words = candidates(item.example.text)
         for style in STYLES:
-            chat = readouts.explanation_chat(classifier.task, item, style, "one-word")
+            chat = explanation_chat(classifier.task, item, style, "one-word")
             ends = style == "attribution"
             options = tuple(word.core if ends else word.core + "\n" for word in words)
             [scores] = classifier.model.choose([Choice(chat, options, ends=ends)])

@@ -14,6 +14,7 @@ from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_
 from saywhy.tasks.task import load_task
 from saywhy.training import label_rows, targets
 from saywhy.training import rows as training_rows
+from saywhy.training.completions import completion
 from saywhy.training.lessons import Lesson, Target
 from saywhy.training.phrasing import pinned_phrasing
 from saywhy.words import REDACTED_MARK, candidates, fold
@@ -78,7 +79,7 @@ def test_a_completion_is_what_its_own_reader_accepts(style):
 
     text = "Great, the great match was cancelled :("
     pick = targets.Target(("great",), ("awful",) if style == "counterfactual" else ())
-    said, spans = training_rows.completion(text, style, pick)
+    said, spans = completion(text, style, pick)
     read = styles.read_reply(style, "one-word", text, said)
     assert read.valid
     assert read.words == ("great",)

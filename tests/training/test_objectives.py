@@ -1,7 +1,9 @@
 """Objectives over all explanations of a text: what they compare, what they draw to, and what a step of them does."""
 
+import dataclasses
 import math
 import random
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -12,13 +14,14 @@ from practice import RECIPE
 from saywhy.config import Config
 from saywhy.measure import readouts
 from saywhy.measure.edits import one_word_swaps
+from saywhy.measure.likelihoods import word_scores
 from saywhy.measure.predict import Classifier
 from saywhy.models.chat import Chat
 from saywhy.models.forward import Forward
 from saywhy.records import STYLES
 from saywhy.training import effects as measuring
 from saywhy.training.encoding import Recipe, samples
-from saywhy.training.lessons import Effects, Lesson, TextEffects, from_line, to_line
+from saywhy.training.lessons import EditEffects, Lesson, TextEffects, from_line, to_line
 from saywhy.training.objectives import CANDIDATE_LOSSES, objective_of
 from saywhy.training.rows import arm_rows
 from saywhy.training.targets import lessons_of
@@ -45,7 +48,7 @@ def log_probabilities(model, rows, recipe):
     """Return the log-probability of each candidate of each row, as an objective sees it."""
     seen = []
 
-    def keep(log_probabilities, effects):
+    def keep(log_probabilities, effects, reference):
         seen.append(log_probabilities.detach())
         return log_probabilities.sum()
 
@@ -63,7 +66,7 @@ def test_the_distribution_is_that_of_which_the_constrained_readout_takes_the_mod
     by_id = {item.example.id: of_styles for item, of_styles in zip(items, likeliest, strict=True)}
     scores = {
         item.example.id: of_words
-        for item, of_words in zip(items, readouts.word_scores(classifier.model, tiny.TASK, items), strict=True)
+        for item, of_words in zip(items, word_scores(classifier.model, tiny.TASK, items), strict=True)
     }
     for row, distribution in zip(rows, log_probabilities(classifier.model.model, rows, RECIPE), strict=True):
         assert torch.logsumexp(distribution, 0).item() == pytest.approx(0.0, abs=1e-5)
@@ -95,28 +98,74 @@ def test_a_tree_of_candidates_costs_what_each_text_alone_costs(classifier, lesso
 
 def test_the_table_costs_nothing_where_the_model_says_what_the_effects_are():
     effects = torch.tensor([0.4, -0.1, 0.0])
-    loss = CANDIDATE_LOSSES["table"](Recipe(tau=0.2))
+    loss = partial(CANDIDATE_LOSSES["table"](Recipe(tau=0.2)), reference=None)
     assert loss(torch.log_softmax(effects / 0.2, 0), effects).item() == pytest.approx(0.0, abs=1e-6)
     others = [loss(torch.log_softmax(effects / 0.2 + shift * torch.arange(3), 0), effects) for shift in (1, 2, 3)]
     assert 0 < others[0] < others[1] < others[2]
-    cold = CANDIDATE_LOSSES["table"](Recipe(tau=1e-3))
+    cold = partial(CANDIDATE_LOSSES["table"](Recipe(tau=1e-3)), reference=None)
     said = torch.log_softmax(torch.tensor([0.3, 0.2, 0.9]), 0)
     assert cold(said, effects).item() == pytest.approx(-said[0].item(), abs=1e-5)  # the best one alone
 
 
 def test_the_reward_is_the_expected_gain_over_a_random_word():
     effects = torch.tensor([1.0, 0.0, 0.5])
-    loss = CANDIDATE_LOSSES["reward"](Recipe(tau=0.1))
+    loss = partial(CANDIDATE_LOSSES["reward"](Recipe(tau=0.1)), reference=None)
     assert loss(torch.full((3,), 1 / 3).log(), effects).item() == pytest.approx(0.0, abs=1e-6)
     assert loss(torch.log_softmax(torch.tensor([50.0, 0.0, 0.0]), 0), effects).item() == pytest.approx(-1.0, abs=1e-6)
 
 
+@pytest.mark.parametrize("beta", [0.2, 3.0])
+def test_with_beta_the_table_is_the_start_times_what_the_effects_say(beta):
+    """QRPO's target: both objectives are least at start * exp(effect / beta), normalised; the table costs 0 there."""
+    effects, start = torch.tensor([0.4, -0.1, 0.0, 1.2]), torch.tensor([0.1, 0.6, 0.25, 0.05])
+    target = start * torch.exp(effects / beta)
+    target = (target / target.sum()).log()
+    table, reward = (
+        partial(CANDIDATE_LOSSES[name](Recipe(beta=beta)), reference=start.log()) for name in ("table", "reward")
+    )
+    assert table(target, effects).item() == pytest.approx(0.0, abs=1e-6)
+    for loss in (table, reward):
+        scores = target.clone().requires_grad_(True)
+        loss(torch.log_softmax(scores, 0), effects).backward()
+        assert torch.allclose(scores.grad, torch.zeros(4), atol=1e-6)
+        assert loss(start.log(), effects) > loss(target, effects) + 1e-4
+
+
+def test_a_beta_without_end_leaves_the_start_as_it_is():
+    effects, start = torch.tensor([0.4, -0.1, 0.9]), torch.tensor([0.1, 0.6, 0.3]).log()
+    assert CANDIDATE_LOSSES["table"](Recipe(beta=1e6))(start, effects, start).item() == pytest.approx(0.0, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def compared(classifier):
+    return lessons_of(classifier, tiny.examples(), tiny.PINNED, Config(objective="table", beta=0.5))
+
+
+def test_references_are_what_the_objective_sees_of_the_start(classifier, compared):
+    rows = [row for row in rows_of(compared) if "candidates" in row]
+    for row, distribution in zip(rows, log_probabilities(classifier.model.model, rows, RECIPE), strict=True):
+        assert row["candidates"]["reference"] == pytest.approx(distribution.tolist(), abs=1e-3)
+
+
+def test_references_are_there_where_something_is_compared_with_the_start(lessons, compared):
+    assert all(lesson.reference is None for lesson in lessons)
+    examples = {lesson.item.example.id: lesson.item.example for lesson in compared}
+    assert [from_line(to_line(lesson), examples) for lesson in compared] == compared
+    forms = {
+        Config(objective=objective, beta=beta).lesson_form
+        for objective, beta in (("table", None), ("reward", None), ("dpo", 0.2), ("grpo", None))
+    }
+    assert forms == {"table"}
+    assert Config(objective="reward", beta=0.2).lesson_form == Config(objective="table", beta=1).lesson_form != "table"
+
+
 @pytest.mark.parametrize("objective", ["table", "reward"])
 @pytest.mark.parametrize("style", STYLES)
-def test_steps_draw_the_explanations_to_what_they_do(tiny_folder, lessons, objective, style):
+@pytest.mark.parametrize("beta", [None, 0.1])
+def test_steps_draw_the_explanations_to_what_they_do(tiny_folder, compared, objective, style, beta):
     model = tiny.load_exact(tiny_folder).model
-    recipe = Recipe(objective=objective, tau=0.1, word_share=0.0)
-    rows = rows_of(lessons, train_styles=(style,), anchor=0.0, label_weight=0.0, objective=objective)
+    recipe = Recipe(objective=objective, tau=0.1, beta=beta, word_share=0.0)
+    rows = rows_of(compared, train_styles=(style,), anchor=0.0, label_weight=0.0, objective=objective)
     texts = samples(Chat(tiny.tokenizer(), "tiny"), rows, recipe, 512)
     forward, optimizer = Forward(model, "tiny"), torch.optim.Adam(model.parameters(), lr=1e-3)
     losses = []
@@ -179,8 +228,21 @@ def test_an_anchor_keeps_the_probabilities_of_texts_and_of_edited_texts(lessons)
 def made_lesson(words):
     rng = random.Random(len(words))
     values = tuple(rng.random() for _ in words)
-    removal = Effects(words, ("",) * len(words), values, tuple(value > 0.8 for value in values))
+    removal = EditEffects(words, ("",) * len(words), values, tuple(value > 0.8 for value in values))
     return TextEffects(removal, removal)
+
+
+def test_a_control_keeps_the_start_at_its_words(compared):
+    """What is drawn to other words are the effects; how likely the start says a word is no effect."""
+    controls = [
+        dataclasses.replace(lesson, effects=measuring.ordered_by(lesson.effects, {}, random.Random(3)))
+        for lesson in compared
+    ]
+    pairs = list(zip(rows_of(compared), rows_of(controls), strict=True))
+    tables = [(row["candidates"], control["candidates"]) for row, control in pairs if "candidates" in row]
+    assert all(table["reference"] == control["reference"] for table, control in tables)
+    assert all(sorted(table["effects"]) == sorted(control["effects"]) for table, control in tables)
+    assert any(table["effects"] != control["effects"] for table, control in tables)
 
 
 @pytest.mark.parametrize("ranks", [{}, {"w3": 2.0, "w1": -1.0}])

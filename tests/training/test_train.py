@@ -20,9 +20,10 @@ from saywhy.models.spec import resolve_model
 from saywhy.models.weights import load_base, with_adapter
 from saywhy.protocol.prompts import question_chat
 from saywhy.records import SaywhyError
+from saywhy.training.arguments import refuse_trainer
 from saywhy.training.encoding import Recipe, encode, samples
 from saywhy.training.objectives import objective_of
-from saywhy.training.train import refuse_trainer, train
+from saywhy.training.train import train
 
 
 def trainable(folder, *, lora):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from saywhy.measure.choices import likeliest_insertions, likeliest_names, word_choice, word_edits
+from saywhy.measure.chats import conversation, explanation_chat
+from saywhy.measure.choices import likeliest_insertions, likeliest_names, word_choice
 from saywhy.measure.edits import Item, one_word_swaps
+from saywhy.measure.likelihoods import EditScores, edit_scores, explanation_scores, minus_placebo
 from saywhy.models.backends import require
-from saywhy.models.interface import Choice, Copy, Departure, Guide, Model
+from saywhy.models.interface import Choice, Guide, Model
 from saywhy.protocol import prompts
 from saywhy.protocol import styles as readers
 from saywhy.protocol.prompts import Message
@@ -19,24 +21,6 @@ from saywhy.records import Explanation, ReplyPlan, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
 from saywhy.words import candidates, take_out
-
-
-def conversation(task: Task, item: Item, ask: Message) -> list[Message]:
-    """Return the chat in which the model has answered with its calibrated label and is asked ``ask``."""
-    example = item.example
-    first = prompts.question_chat(task, example.text, example.context)
-    return [*first, prompts.answer_turn(task, item.prediction.label), ask]
-
-
-def explanation_chat(
-    task: Task, item: Item, style: StyleName, setting: Setting, wording: str | None = None
-) -> list[Message]:
-    """Return the chat that asks for an explanation, in the pinned wording unless another is given.
-
-    A counterfactual names the runner-up.
-    """
-    named = item.prediction.runner_up if style == "counterfactual" else None
-    return conversation(task, item, prompts.request_turn(task, style, setting, named, wording))
 
 
 def generated(
@@ -149,16 +133,9 @@ def constrained(
     """
     if task.plan == "named-first":
         return _named_first(model, task, items, styles, pinned, placebo=placebo)
-    asked = wordings or {}
-    scores = _edit_scores(
-        model,
-        items,
-        styles,
-        pinned,
-        lambda item, style: explanation_chat(task, item, style, "one-word", asked.get(style)),
-    )
+    scores = explanation_scores(model, task, items, styles, pinned, wordings)
     if placebo:
-        blind = _edit_scores(
+        blind = edit_scores(
             model,
             items,
             styles,
@@ -166,7 +143,7 @@ def constrained(
             lambda item, style: conversation(task, item, prompts.placebo_turn(task, style)),
         )
         scores = [
-            {style: _minus(of_edits, of_placebo[style]) for style, of_edits in by_style.items()}
+            {style: minus_placebo(of_edits, of_placebo[style]) for style, of_edits in by_style.items()}
             for by_style, of_placebo in zip(scores, blind, strict=True)
         ]
     return [
@@ -219,67 +196,6 @@ def _named_first(
         }
         for item in items
     ]
-
-
-def word_scores(model: Model, task: Task, items: Sequence[Item]) -> list[dict[str, float]]:
-    """Return what the constrained attribution readout chooses by: log P(word, end of turn) of each candidate (nats)."""
-    scores = _edit_scores(
-        model, items, ("attribution",), {}, lambda item, style: explanation_chat(task, item, style, "one-word")
-    )
-    return [{key: score for (key, _), (score, _) in by_style["attribution"].items()} for by_style in scores]
-
-
-EditScores = dict[tuple[str, str], tuple[float, float]]
-"""(word, inserted) -> (score of the word, score of what is inserted)."""
-
-
-def _minus(scores: EditScores, placebo: EditScores) -> EditScores:
-    return {
-        edit: (of_word - placebo[edit][0], of_inserted - placebo[edit][1])
-        for edit, (of_word, of_inserted) in scores.items()
-    }
-
-
-def _edit_scores(
-    model: Model,
-    items: Sequence[Item],
-    styles: Sequence[StyleName],
-    pinned: Pinned,
-    ask: Callable[[Item, StyleName], list[Message]],
-) -> list[dict[StyleName, EditScores]]:
-    words = [candidates(item.example.text) for item in items] if "attribution" in styles else []
-    choices = [
-        word_choice(ask(item, "attribution"), [word.core for word in of_text])
-        for item, of_text in zip(items, words, strict=False)
-    ]
-    copied = [(i, style) for i in range(len(items)) for style in styles if style != "attribution"]
-    moves = [_moves(items[i], style, pinned) for i, style in copied]
-    copies = [
-        Copy(ask(items[i], style), items[i].example.text, word_edits(items[i].example.text, of_copy))
-        for (i, style), of_copy in zip(copied, moves, strict=True)
-    ]
-    # All at once: the requests of an item share the chat in which it was answered.
-    log_probabilities, departures = model.weigh(choices, copies)
-    scores: list[dict[StyleName, EditScores]] = [{} for _ in items]
-    for by_style, of_text, of_words in zip(scores, words, log_probabilities, strict=False):
-        # log P(word, end of turn) of each candidate
-        by_style["attribution"] = {(word.key, ""): (score, 0.0) for word, score in zip(of_text, of_words, strict=True)}
-    for (i, style), of_copy, leaving in zip(copied, moves, departures, strict=True):
-        scores[i][style] = {move: _leaving(departure) for move, departure in zip(of_copy, leaving, strict=True)}
-    return scores
-
-
-def _moves(item: Item, style: StyleName, pinned: Pinned) -> list[tuple[str, str]]:
-    """Return (word, what is put in its place) of every one-word edit; a redaction puts in nothing of its own."""
-    text = item.example.text
-    if style == "redaction":
-        return [(word.key, "") for word in candidates(text)]
-    return [(key, new) for key, new, _ in one_word_swaps(text, pinned[item.prediction.runner_up])]
-
-
-def _leaving(departure: Departure) -> tuple[float, float]:
-    """Return log P(the edit begins) - log P(the copy goes on), and log P(the inserted word)."""
-    return departure.begins - departure.stays, departure.inserted
 
 
 def _likeliest_explanation(text: str, style: StyleName, scores: EditScores) -> Explanation:

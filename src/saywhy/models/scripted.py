@@ -262,7 +262,11 @@ class ScriptedModel:
         return {
             prompts.request_turn(self.task, style, setting, named, wording)["content"]: (style, setting, named, wording)
             for (style, setting), practised in PRACTISED_WORDINGS.items()
-            for wording in (*practised, *UNSEEN_WORDINGS[style, setting])
+            for wording in (
+                prompts.pinned_wording(style, setting, self.task.plan),
+                *practised,
+                *UNSEEN_WORDINGS[style, setting],
+            )
             for named in (self.task.labels if style == "counterfactual" else (None,))
         }
 

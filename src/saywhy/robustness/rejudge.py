@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from saywhy.checks import K_CURVE_SIZES, MOST_SPARED, Curve, Judged, Probe, Spare
 from saywhy.measure import readouts
 from saywhy.measure.bounds import open_removals, size_bounds
+from saywhy.measure.chats import conversation
 from saywhy.measure.edits import Item, every_edit, items_of, log_odds_drop, recheck, stand_in
+from saywhy.measure.likelihoods import word_scores
 from saywhy.measure.predict import Classifier
 from saywhy.measure.verdicts import Verdict, judge_edits, verdict_of
 from saywhy.protocol import prompts, styles
@@ -187,7 +189,7 @@ def curves(
         counts: In how many texts of a corpus each word stands.
     """
     items, filler = [text.item for text in texts], stand_in(classifier.task, operator)
-    scores = readouts.word_scores(classifier.model, classifier.task, items)
+    scores = word_scores(classifier.model, classifier.task, items)
     several = [size for size in K_CURVE_SIZES if size > 1]
     removals = [open_removals(text.item, text.table, filler, frozenset(several)) for text in texts]
     limits = size_bounds(classifier, removals, seed)
@@ -267,7 +269,7 @@ def _probes(
     read: Callable[[str, str], Explanation],
 ) -> list[Probe]:
     items, rows = [text.item for text in audited], [text.rows[0] for text in audited]
-    chats = [readouts.conversation(classifier.task, item, ask) for item, ask in zip(items, requests, strict=True)]
+    chats = [conversation(classifier.task, item, ask) for item, ask in zip(items, requests, strict=True)]
     texts = [item.example.text for item in items]
     rooms = [readouts.reply_room(text, "counterfactual", "one-word", classifier.task.plan) for text in texts]
     replies = classifier.model.generate(chats, rooms, copied=texts)

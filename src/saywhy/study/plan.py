@@ -97,7 +97,8 @@ TRAINING_SETTINGS: tuple[str, ...] = (
         "label_weight",
     ),
     *("label_turn", "stay_weight", "replay", "replay_share", "format_share", "packing", "verified", "target_method"),
-    *("infill_words", "lora_r", "trainer", "objective", "tau", "word_share", "target_operators", "anchor", "wordings"),
+    *("infill_words", "lora_r", "trainer", "objective", "tau", "beta", "word_share", "target_operators", "anchor"),
+    "wordings",
 )
 """Settings that a block may change for its arms: those of their training."""
 MACHINE_SETTINGS = ("precision",)

@@ -7,10 +7,11 @@ import random
 from collections.abc import Mapping, Sequence
 
 from saywhy.measure.edits import Item, items_of, log_odds_drop, one_word_swaps, recheck, stand_in
+from saywhy.measure.likelihoods import explanation_log_probabilities, explanation_scores
 from saywhy.measure.predict import Classifier
-from saywhy.records import Example, Operator, Prediction, is_hit
+from saywhy.records import STYLES, Example, Operator, Prediction, StyleName, is_hit
 from saywhy.tasks.lexicon import Pinned
-from saywhy.training.lessons import EditedText, Effects, Lesson, TextEffects
+from saywhy.training.lessons import EditedText, EditEffects, Lesson, TextEffects
 from saywhy.words import candidates, take_out
 
 ANCHORED_EDITS = 4
@@ -20,7 +21,13 @@ POSITIONS = 3
 
 
 def measured_lessons(
-    classifier: Classifier, examples: Sequence[Example], pinned: Pinned, operators: Sequence[Operator], seed: int
+    classifier: Classifier,
+    examples: Sequence[Example],
+    pinned: Pinned,
+    operators: Sequence[Operator],
+    seed: int,
+    *,
+    compared: bool = False,
 ) -> list[Lesson]:
     """Recheck every removal of each text and the replacements at its best words; explain with what does most.
 
@@ -30,6 +37,7 @@ def measured_lessons(
         pinned: The words that a counterfactual may insert, by named label.
         operators: How words are taken out: effects are the mean, and a hit is one under the first of them.
         seed: Of the choice of edited texts.
+        compared: Whether an objective compares with the start model, so that its log-probabilities are needed, too.
     """
     items = items_of(classifier, examples)
     removed = [
@@ -47,19 +55,32 @@ def measured_lessons(
         [edited for key, _, edited in of_text if key in removal.first(POSITIONS)]
         for of_text, removal in zip(swaps, removals, strict=True)
     ]
+    reference = references(classifier, items, pinned) if compared else [None] * len(items)
     lessons = []
     for number, swapped in enumerate(recheck(classifier, items, tried)):
         item, known = items[number], dict(zip(tried[number], swapped, strict=True))
         effects = TextEffects(removals[number], _swap_effects(item, removals[number], swaps[number], known))
         rechecked = dict(zip(removed[number], without[number], strict=True)) | known
-        lessons.append(Lesson(item, effects.targets(), effects, _drawn(item, rechecked, seed)))
+        edited = _drawn(item, rechecked, seed)
+        lessons.append(Lesson(item, effects.targets(), effects, edited, reference[number]))
     return lessons
 
 
-def _removal_effects(item: Item, operators: int, after: Sequence[Prediction]) -> Effects:
+def references(
+    classifier: Classifier, items: Sequence[Item], pinned: Pinned
+) -> list[Mapping[StyleName, tuple[float, ...]] | None]:
+    """Return the log-probability (nats) that the model gives each one-word explanation of each text, by style."""
+    scores = explanation_scores(classifier.model, classifier.task, items, STYLES, pinned)
+    return [
+        {style: explanation_log_probabilities(style, of_edits) for style, of_edits in by_style.items()}
+        for by_style in scores
+    ]
+
+
+def _removal_effects(item: Item, operators: int, after: Sequence[Prediction]) -> EditEffects:
     words = tuple(word.key for word in candidates(item.example.text))
     falls = [log_odds_drop(item.prediction, prediction) for prediction in after]
-    return Effects(
+    return EditEffects(
         words,
         ("",) * len(words),
         tuple(sum(falls[number :: len(words)]) / operators for number in range(len(words))),
@@ -68,8 +89,8 @@ def _removal_effects(item: Item, operators: int, after: Sequence[Prediction]) ->
 
 
 def _swap_effects(
-    item: Item, removal: Effects, swaps: Sequence[tuple[str, str, str]], known: Mapping[str, Prediction]
-) -> Effects:
+    item: Item, removal: EditEffects, swaps: Sequence[tuple[str, str, str]], known: Mapping[str, Prediction]
+) -> EditEffects:
     """Return the effects of replacements: measured where they are ``known``, elsewhere estimated.
 
     The estimate is what taking the word out does, plus what putting in the same word adds to that on average where it
@@ -83,7 +104,7 @@ def _swap_effects(
         if text in rises:
             added.setdefault(new, []).append(rises[text] - of_removal[key])
     mean_added = {new: sum(values) / len(values) for new, values in added.items()}
-    return Effects(
+    return EditEffects(
         tuple(key for key, _, _ in swaps),
         tuple(new for _, new, _ in swaps),
         tuple(rises.get(text, of_removal[key] + mean_added.get(new, 0.0)) for key, new, text in swaps),

@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.config import Config
 from saywhy.measure.choices import word_choice, word_edits
 from saywhy.models.chat import Chat
@@ -30,11 +31,12 @@ class Recipe:
         label_weight: How much the label turn counts, against 1 for an explanation.
         objective: What a step minimises (``training.objectives``).
         tau: Temperature (nats) of the objective ``table``.
+        beta: Cost (nats) of parting from the start model; None: nothing, in ``dpo`` and ``grpo`` TRL's default.
         word_share: How much an explanation that is written out counts beside an objective over all of them.
         packing: "tree" computes the rows of a text as one tree, "none" each row by itself.
         autocast: Products in bfloat16 where the machine has units for it.
         seed: Of the row order and the LoRA initialisation.
-        trainer: What else ``SFTConfig`` is told.
+        trainer: What else TRL's configuration is told.
     """
 
     learning_rate: float = 1e-3
@@ -45,6 +47,7 @@ class Recipe:
     label_weight: float = 1.0
     objective: str = "word"
     tau: float = 0.3
+    beta: float | None = None
     word_share: float = 0.3
     packing: str = "tree"
     autocast: bool = False
@@ -63,11 +66,13 @@ def recipe_of(config: Config, seed: int, *, adapting: bool) -> Recipe:
         label_weight=1.0 if adapting else config.label_weight or 1.0,
         objective="word" if adapting else config.objective,
         tau=config.tau,
+        beta=None if adapting else config.beta,
         word_share=config.word_share,
         packing=config.packing,
         autocast=config.practice_precision == "autocast",
         seed=seed,
-        trainer=config.trainer,
+        # With TRL's own objectives it is told to their trainers, which adapted has not.
+        trainer={} if adapting and config.objective in PREFERENCE_OBJECTIVES else config.trainer,
     )
 
 
@@ -110,7 +115,8 @@ def encode_candidates(chat: Chat, row: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         ``form``: ``name``, a word, or ``edit``, of which ``replacement`` is one; ``trunk``, the chat and, where edits
         are compared, the text behind it; and one a candidate: ``forks``, where it leaves the trunk, ``tails``, its
-        tokens from there, ``places``, which word it is at, and ``effects``.
+        tokens from there, ``places``, which word it is at, and ``effects``; ``reference``, where the row has it, the
+        start model's log-probability of each.
     """
     prompt, (words, inserted, effects) = (
         row["prompt"],
@@ -135,6 +141,7 @@ def encode_candidates(chat: Chat, row: Mapping[str, Any]) -> dict[str, Any]:
         "tails": [list(tail) for _, tail in ways],
         "places": [places[word] for word in words],
         "effects": list(effects),
+        "reference": row["candidates"].get("reference"),
     }
 
 

@@ -31,7 +31,7 @@ Targets = Mapping[StyleName, Target]
 
 
 @dataclass(frozen=True, slots=True)
-class Effects(Record):
+class EditEffects(Record):
     """The effect of every one-word explanation of a text (docs/definitions.md, *Effect share*).
 
     Attributes:
@@ -55,21 +55,21 @@ class Effects(Record):
         order = sorted(range(len(self.values)), key=lambda i: -self.values[i])
         return frozenset(self.words[i] for i in order[:count])
 
-    def by_word(self) -> Effects:
+    def by_word(self) -> EditEffects:
         """Return one effect a word: that of its best replacement, with nothing said of what is inserted."""
         best: dict[str, int] = {}
         for number, word in enumerate(self.words):
             if word not in best or self.values[number] > self.values[best[word]]:
                 best[word] = number
         kept = best.values()
-        return Effects(
+        return EditEffects(
             tuple(best), ("",) * len(best), tuple(self.values[i] for i in kept), tuple(self.hits[i] for i in kept)
         )
 
-    def reordered(self, order: Sequence[int]) -> Effects:
+    def reordered(self, order: Sequence[int]) -> EditEffects:
         """Return the same effects, explanation ``i`` having those of ``order[i]``: a control's."""
         values, hits = tuple(self.values[i] for i in order), tuple(self.hits[i] for i in order)
-        return Effects(self.words, self.inserted, values, hits)
+        return EditEffects(self.words, self.inserted, values, hits)
 
 
 class TextEffects(NamedTuple):
@@ -80,10 +80,10 @@ class TextEffects(NamedTuple):
         swap: Of putting each pinned word of the runner-up in place of each candidate.
     """
 
-    removal: Effects
-    swap: Effects
+    removal: EditEffects
+    swap: EditEffects
 
-    def of(self, style: StyleName) -> Effects:
+    def of(self, style: StyleName) -> EditEffects:
         """Return the effects of the explanations of a style."""
         return self.swap if style == "counterfactual" else self.removal
 
@@ -118,12 +118,15 @@ class Lesson:
         targets: The explanation to practise in each style.
         effects: What every explanation does; None where the objective does not ask.
         edited: Some edited texts with the start model's predictions.
+        reference: Of each style, the start model's own log-probability (nats) of each explanation of ``effects``; None
+            where no objective compares with it.
     """
 
     item: Item
     targets: Targets
     effects: TextEffects | None = None
     edited: tuple[EditedText, ...] = ()
+    reference: Mapping[StyleName, tuple[float, ...]] | None = None
 
 
 def to_line(lesson: Lesson) -> dict[str, Any]:
@@ -136,6 +139,8 @@ def to_line(lesson: Lesson) -> dict[str, Any]:
     if lesson.effects:
         line["effects"] = {name: part.to_dict() for name, part in lesson.effects._asdict().items()}
         line["edited"] = [edited.to_dict() for edited in lesson.edited]
+    if lesson.reference:
+        line["reference"] = {style: list(values) for style, values in lesson.reference.items()}
     return line
 
 
@@ -145,6 +150,7 @@ def from_line(line: Mapping[str, Any], examples: Mapping[str, Example]) -> Lesso
     lesson = Lesson(item, {style: Target.from_dict(target) for style, target in line["picks"].items()})
     if "effects" not in line:
         return lesson
-    effects = TextEffects(*(Effects.from_dict(line["effects"][name]) for name in TextEffects._fields))
+    effects = TextEffects(*(EditEffects.from_dict(line["effects"][name]) for name in TextEffects._fields))
     edited = tuple(EditedText.from_dict(text) for text in line["edited"])
-    return dataclasses.replace(lesson, effects=effects, edited=edited)
+    reference = {style: tuple(values) for style, values in line.get("reference", {}).items()}
+    return dataclasses.replace(lesson, effects=effects, edited=edited, reference=reference or None)

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.arms import UNTRAINED
+from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.config import Config
 from saywhy.folders.store import write_lines
 from saywhy.models.backends import open_model
 from saywhy.models.interface import Model
 from saywhy.models.spec import ADAPTER_MANIFEST, resolve_model
-from saywhy.processes import is_first_process
+from saywhy.processes import is_first_process, world_size
 from saywhy.progress import progress
+from saywhy.records import SaywhyError
 from saywhy.tasks.data import read_messages
 
 
@@ -93,15 +95,19 @@ class ArmModels:
 
 
 def refuse_unfit_trainer(config: Config) -> None:
-    """Refuse what ``trainer`` of the settings would pass to ``SFTConfig``, if that does not take it.
+    """Refuse what ``trainer`` of the settings would pass to TRL, if that does not take it, and TRL in many processes.
 
     Raises:
         SaywhyError: With what is wrong.
     """
+    if config.objective in PREFERENCE_OBJECTIVES and world_size() > 1:
+        raise SaywhyError(
+            f"objective={config.objective} trains in one process: start it without accelerate or torchrun"
+        )
     if config.trainer:
-        from saywhy.training.train import refuse_trainer
+        from saywhy.training.arguments import refuse_trainer
 
-        refuse_trainer(config.trainer)
+        refuse_trainer(config.trainer, config.objective)
 
 
 def _conversations(config: Config) -> list[list[dict[str, str]]]:

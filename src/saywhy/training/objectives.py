@@ -30,8 +30,8 @@ class Objective(Protocol):
         """
 
 
-CandidateLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""(log-probability of each candidate, its effect in nats) -> loss of a text in a style."""
+CandidateLoss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""(log-probability of each candidate, its effect in nats, the start's log-probability) -> loss of a text in a style."""
 
 
 def objective_of(recipe: Recipe) -> Objective:
@@ -57,7 +57,8 @@ def loss_of_texts(
             losses.append(-(of_sequences[0] * of_sequences[0].new_tensor(row["weights"])).sum())
         else:
             effects = of_sequences[0].new_tensor(row["effects"])
-            losses.append(candidate_loss(candidate_log_probabilities(row, of_sequences), effects))
+            reference = effects.new_tensor(row["reference"]) if row["reference"] else None
+            losses.append(candidate_loss(candidate_log_probabilities(row, of_sequences), effects, reference))
     return torch.stack(losses).sum() / (rows or len(encoded))
 
 
@@ -116,30 +117,48 @@ def candidate_log_probabilities(row: Mapping[str, Any], scores: Sequence[torch.T
 
 
 def _no_candidates(recipe: Recipe) -> CandidateLoss:
-    def loss(log_probabilities: torch.Tensor, effects: torch.Tensor) -> torch.Tensor:
-        raise AssertionError("the objective 'word' has no candidates")
+    def loss(log_probabilities: torch.Tensor, effects: torch.Tensor, reference: torch.Tensor | None) -> torch.Tensor:
+        raise AssertionError(f"the objective '{recipe.objective}' has no loss over candidates")
 
     return loss
 
 
 def _table_loss(recipe: Recipe) -> CandidateLoss:
-    """Return the divergence (nats) of softmax(effect / tau) from the model's distribution."""
+    """Return the divergence (nats) of the target from the model's distribution.
 
-    def loss(log_probabilities: torch.Tensor, effects: torch.Tensor) -> torch.Tensor:
-        target = torch.log_softmax(effects / recipe.tau, 0)
+    The target is softmax(effect / tau); with ``beta`` it is start * exp(effect / beta), normalised, the maximum of
+    the expected effect minus beta times the divergence from the start: QRPO (arXiv 2507.08068), with an exact norm.
+    """
+
+    def loss(log_probabilities: torch.Tensor, effects: torch.Tensor, reference: torch.Tensor | None) -> torch.Tensor:
+        scores = effects / recipe.tau if recipe.beta is None else _of_start(reference) + effects / recipe.beta
+        target = torch.log_softmax(scores, 0)
         return (target.exp() * (target - log_probabilities)).sum()
 
     return loss
 
 
 def _reward_loss(recipe: Recipe) -> CandidateLoss:
-    """Return minus the expected effect above the text's mean, over that of the best: a policy gradient, exact."""
+    """Return minus the expected effect above the text's mean, over that of the best: a policy gradient, exact.
 
-    def loss(log_probabilities: torch.Tensor, effects: torch.Tensor) -> torch.Tensor:
-        gains = effects - effects.mean()
-        return -(log_probabilities.exp() * gains).sum() / gains.max().clamp(min=recipe.tau)
+    With ``beta``, beta times the divergence from the start is taken off the effect: the maximum is ``table``'s target.
+    """
+
+    def loss(log_probabilities: torch.Tensor, effects: torch.Tensor, reference: torch.Tensor | None) -> torch.Tensor:
+        gains, likely = effects - effects.mean(), log_probabilities.exp()
+        scale = gains.max().clamp(min=recipe.tau)
+        if recipe.beta is None:
+            return -(likely * gains).sum() / scale
+        divergence = (likely * (log_probabilities - _of_start(reference))).sum()
+        return (recipe.beta * divergence - (likely * gains).sum()) / scale
 
     return loss
+
+
+def _of_start(reference: torch.Tensor | None) -> torch.Tensor:
+    """Return the start's log-probabilities, normalised: rows hold them rounded."""
+    assert reference is not None, "the rows were made without beta"
+    return torch.log_softmax(reference, 0)
 
 
 CANDIDATE_LOSSES: Mapping[str, Callable[[Recipe], CandidateLoss]] = {
@@ -147,4 +166,4 @@ CANDIDATE_LOSSES: Mapping[str, Callable[[Recipe], CandidateLoss]] = {
     "table": _table_loss,
     "reward": _reward_loss,
 }
-"""By the name of the objective."""
+"""By the name of the objective; those of ``preference`` are TRL's own."""

@@ -96,7 +96,8 @@ class Practice:
         pinned = self.classifiers.pinned
 
         def explain(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
-            classifier = self.classifiers.classifier(arm, seed, config.lesson_precision)
+            precision = "autocast" if config.practice_precision == "autocast" else None
+            classifier = self.classifiers.classifier(arm, seed, precision)
             lessons = making.lessons_of(classifier, part, pinned, config)
             bar.tick(len(part))
             return {name: [to_line(lesson) for lesson in lessons]}

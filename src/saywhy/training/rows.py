@@ -10,17 +10,25 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.config import Config
-from saywhy.measure import readouts
+from saywhy.measure.chats import explanation_chat
 from saywhy.measure.edits import Item
-from saywhy.records import STYLES, ReplyPlan, SaywhyError, Setting, StyleName
+from saywhy.records import STYLES, SaywhyError, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
+from saywhy.training.completions import (
+    behind_its_name,
+    completion,
+    lessons_with_a_choice,
+    with_candidates,
+    with_rejected,
+)
 from saywhy.training.label_rows import anchor_rows, edited_anchor_rows, label_row
 from saywhy.training.lessons import Lesson, Target, Targets
 from saywhy.training.phrasing import Phrasing, phrasing_of, pinned_phrasing
 from saywhy.training.targets import as_answered, random_targets
-from saywhy.words import REDACTED_MARK, candidates, match_case, occurrences, replace_words, take_out
+from saywhy.words import candidates, occurrences
 
 NOTHING_FLIPS = "no training text has a word that flips the answer: verified=false, or more train_rows"
 """What is said where ``verified`` leaves nothing to train on."""
@@ -37,65 +45,15 @@ def explanation_row(
     asked, wording = phrasing.task_of(item.example), phrasing.wording_of(item.example, style, setting)
     content, spans = completion(item.example.text, style, target)
     if asked.plan == "named-first" and style != "attribution":
-        content, spans = _behind_its_name(item.example.text, target, content, spans if target.inserted else [])
+        content, spans = behind_its_name(item.example.text, target, content, spans if target.inserted else [])
     return {
         "id": item.example.id,
         "style": style,
         "setting": setting,
-        "prompt": readouts.explanation_chat(asked, item, style, setting, wording),
+        "prompt": explanation_chat(asked, item, style, setting, wording),
         "completion": [{"role": "assistant", "content": content}],
         "decision": spans,
     }
-
-
-def with_candidates(row: dict[str, Any], lesson: Lesson, plan: ReplyPlan) -> dict[str, Any]:
-    """Return an explanation's row with the effect of every explanation that could stand there; others as they are.
-
-    Where a reply names its word first, its candidates are words: a replaced one counts as its best replacement.
-    """
-    if row["style"] not in STYLES or lesson.effects is None:
-        return row
-    named_first = plan == "named-first" and row["style"] != "attribution"
-    effects = lesson.effects.of(row["style"])
-    effects = effects.by_word() if named_first else effects
-    values = [round(value, 4) for value in effects.values]
-    candidates_of_row = {"words": list(effects.words), "inserted": list(effects.inserted), "effects": values}
-    return {**row, "text": lesson.item.example.text, "candidates": candidates_of_row, "named_first": named_first}
-
-
-def completion(text: str, style: StyleName, target: Target) -> tuple[str, list[list[int]]]:
-    """Return what the assistant says, and the spans of it that are decisions."""
-    cores = {word.key: word.core for word in candidates(text)}
-    if style == "attribution":
-        words = ", ".join(cores[key] for key in target.words)
-        return words, [[0, len(words)]]
-    if style == "redaction":
-        edited = take_out(text, target.words)
-        # Only the mark's beginning is a decision: the rest of it follows by itself.
-        return edited, [[at, at + 1] for at in _starts_of(REDACTED_MARK, edited)]
-    new = {key: match_case(word, cores[key]) for key, word in zip(target.words, target.inserted, strict=True)}
-    edited = replace_words(text, new)
-    spans, shift = [], 0
-    for word in (word for word in occurrences(text) if word.key in new):
-        start, length = word.core_start + shift, len(new[word.key])
-        spans.append([start, start + length])
-        shift += length - (word.core_end - word.core_start)
-    return edited, spans
-
-
-def _behind_its_name(text: str, target: Target, edited: str, spans: list[list[int]]) -> tuple[str, list[list[int]]]:
-    """Return a reply that names its words before it edits them: naming is the decision, and what is inserted."""
-    line, _ = completion(text, "attribution", target)
-    shifted = [[start + len(line) + 1, stop + len(line) + 1] for start, stop in spans]
-    return f"{line}\n{edited}", [[0, len(line)], *shifted]
-
-
-def _starts_of(mark: str, text: str) -> list[int]:
-    starts, at = [], text.find(mark)
-    while at >= 0:
-        starts.append(at)
-        at = text.find(mark, at + 1)
-    return starts
 
 
 def stay_rows(
@@ -164,7 +122,7 @@ def arm_rows(
         task: The task.
         lessons: What the arm learns of each text.
         faithful: The same of the arm ``faithful``, whose hits decide which texts are kept (``verified``).
-        seed: Its seed, by which sentences are drawn (``wordings``).
+        seed: Its seed, by which sentences are drawn (``wordings``), and what ``dpo`` rejects.
 
     Raises:
         SaywhyError: If no text is kept.
@@ -176,6 +134,10 @@ def arm_rows(
     ]
     if not lessons:
         raise SaywhyError(NOTHING_FLIPS)
+    if config.objective != "word":
+        lessons = lessons_with_a_choice(lessons, config)
+    if config.objective in PREFERENCE_OBJECTIVES:
+        return _preference_rows(config, task, lessons, seed)
     items, targets = [lesson.item for lesson in lessons], [lesson.targets for lesson in lessons]
     keeps_probabilities = config.anchor > 0 or config.label_turn == "probabilities"
     labels = [item.prediction.label for item in items] if config.label_weight and not keeps_probabilities else None
@@ -190,6 +152,20 @@ def arm_rows(
         rows += anchor_rows(task, items)
     if config.stay_weight:
         rows += stay_rows(phrasing, items, targets, config.train_styles, config.stay_weight)
+    return rows
+
+
+def _preference_rows(config: Config, task: Task, lessons: Sequence[Lesson], seed: int) -> list[dict[str, Any]]:
+    """Return what TRL's own trainers practise on: the explanations with their effects, and what either also asks."""
+    rows, phrasing = [], phrasing_of(config, task, seed)
+    for lesson in lessons:
+        for style in config.train_styles:
+            row = explanation_row(phrasing, lesson.item, style, "one-word", lesson.targets[style])
+            row = with_candidates(row, lesson, task.plan)
+            if config.objective == "dpo":
+                rows.append(with_rejected(row, lesson, seed))
+            else:
+                rows.append({**row, "label_words": list(task.labels.values())})
     return rows
 
 

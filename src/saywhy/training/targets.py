@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from saywhy.attribution import METHODS, MethodOptions
 from saywhy.attribution.occlusion import occlusion_scores
 from saywhy.config import Config
-from saywhy.measure import readouts
+from saywhy.measure.chats import explanation_chat
 from saywhy.measure.edits import Item, items_of, leave_one_out_tables, log_odds_drop, recheck
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Copy, Edit, Gap
@@ -30,7 +30,9 @@ def lessons_of(classifier: Classifier, examples: Sequence[Example], pinned: Pinn
     """
     if not config.whole_tables:
         return _searched(classifier, items_of(classifier, examples), pinned, config)
-    lessons = measured_lessons(classifier, examples, pinned, config.target_operators, config.data_seed)
+    lessons = measured_lessons(
+        classifier, examples, pinned, config.target_operators, config.data_seed, compared=config.compares_with_start
+    )
     if config.objective != "word":
         return lessons
     searched = _searched(classifier, [lesson.item for lesson in lessons], pinned, config)
@@ -102,7 +104,7 @@ def _search(
     rechecks = recheck(classifier, items, edits)
     copies = [
         Copy(
-            readouts.explanation_chat(classifier.task, item, "counterfactual", "one-word"),
+            explanation_chat(classifier.task, item, "counterfactual", "one-word"),
             item.example.text,
             tuple(Edit(text, _start(item, key) + len(new)) for (key, new), text in zip(of_text, edited, strict=True)),
         )
@@ -135,7 +137,7 @@ def _words_to_try(
         places = [(number, key) for number, keys in enumerate(best) for key in keys]
         gaps = [
             Gap(
-                readouts.explanation_chat(classifier.task, items[number], "counterfactual", "one-word"),
+                explanation_chat(classifier.task, items[number], "counterfactual", "one-word"),
                 items[number].example.text[: _start(items[number], key)],
                 frozenset({key, *labels}),
             )

@@ -24,24 +24,24 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
-from transformers import EarlyStoppingCallback, PreTrainedModel, TrainerCallback
-from trl import SFTConfig
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback
 
+from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.folders.store import readable_save_errors, write_json
-from saywhy.hints import did_you_mean
 from saywhy.models.chat import Chat
 from saywhy.models.forward import FORWARD_WAYS, Forward, ForwardWay
 from saywhy.models.precision import exact_products, has_bfloat16_units
-from saywhy.models.spec import ADAPTER_MANIFEST, ModelSpec, base_weights_fingerprint, error_line
+from saywhy.models.spec import ADAPTER_MANIFEST, ModelSpec, base_weights_fingerprint
 from saywhy.models.weights import load_base, with_adapter
 from saywhy.processes import is_first_process
-from saywhy.records import SaywhyError
+from saywhy.training.arguments import sft_arguments
 from saywhy.training.encoding import Encoded, Recipe, samples
 from saywhy.training.objectives import Objective, objective_of
+from saywhy.training.preference import preference_trainer
 from saywhy.training.trainer import TreeTrainer, accept_batches, readable_peer_errors
 
-EVALUATIONS = 10
-"""So often the loss of held-out texts is measured in a training."""
+START_COPY = "ref"
+"""What TRL calls the copy of the start's LoRA that it compares with."""
 PATIENCE = 3
 """So many measurements in a row may show no lower loss before training ends."""
 
@@ -76,23 +76,30 @@ def train(
             the last checkpoint in ``folder``/checkpoints.
         tell: Called with (steps done, steps in all).
         objective: What a step minimises; None: what the recipe names.
-        heldout: Rows of other texts. Their loss is measured ``EVALUATIONS`` times; training ends when it falls no more,
-            and what ships is the checkpoint of least loss.
+        heldout: Rows of other texts. Their loss is measured some times (``arguments.EVALUATIONS``); training ends when
+            it falls no more, and what ships is the checkpoint of least loss.
 
     Returns:
         The folder.
     """
     base, tokenizer = load_base(spec)
     torch.manual_seed(recipe.seed)
-    ways: Sequence[ForwardWay] = ("rows",) if recipe.packing == "none" else FORWARD_WAYS
+    trl_alone = recipe.objective in PREFERENCE_OBJECTIVES
+    ways: Sequence[ForwardWay] = ("rows",) if recipe.packing == "none" or trl_alone else FORWARD_WAYS
     forward = Forward(base, spec.name, ways, autocast=recipe.autocast and has_bfloat16_units())
     chat, work = Chat(tokenizer, spec.name), folder / "checkpoints"
-    texts = samples(chat, rows, recipe, forward.context)
-    heldout_texts = samples(chat, heldout, recipe, forward.context) if heldout else []
-    trainer = _trainer(_trainable(base, spec, recipe), tokenizer, texts, heldout_texts, recipe, work)
+    model = _trainable(base, spec, recipe)
+    trainer: Trainer
+    if trl_alone:
+        trainer = preference_trainer(model, chat, rows, recipe, work, forward.context)
+    else:
+        texts = samples(chat, rows, recipe, forward.context)
+        heldout_texts = samples(chat, heldout, recipe, forward.context) if heldout else []
+        trainer = _trainer(model, tokenizer, texts, heldout_texts, recipe, work)
+        accept_batches(model, forward, objective or objective_of(recipe))
+    _quietly(trainer)
     if tell:
         trainer.add_callback(_Ticker(tell))
-    accept_batches(trainer.model, forward, objective or objective_of(recipe))
     with exact_products(), warnings.catch_warnings(), readable_peer_errors():
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=_last_checkpoint(work))
@@ -111,7 +118,7 @@ def _trainer(
     steps = -(-len(texts) // recipe.per_device_train_batch_size) * recipe.num_train_epochs
     trainer = TreeTrainer(
         model=model,
-        args=_arguments(recipe, work, steps, evaluated=bool(heldout)),
+        args=sft_arguments(recipe, work, steps, evaluated=bool(heldout)),
         train_dataset=_dataset(texts),
         eval_dataset=_dataset(heldout) if heldout else None,
         data_collator=lambda batch: {"texts": [json.loads(line["text"]) for line in batch]},
@@ -119,7 +126,6 @@ def _trainer(
         callbacks=[EarlyStoppingCallback(PATIENCE)] if heldout else None,
     )
     trainer.at_once = recipe.per_device_train_batch_size
-    _quietly(trainer)
     return trainer
 
 
@@ -127,7 +133,7 @@ def _dataset(texts: Sequence[Encoded]) -> Dataset:
     return Dataset.from_list([{"text": json.dumps(rows_of_text)} for rows_of_text in texts])
 
 
-def _quietly(trainer: TreeTrainer) -> None:
+def _quietly(trainer: Trainer) -> None:
     """Take away what transformers would print: our own bar tells the steps."""
     for callback in list(trainer.callback_handler.callbacks):
         if type(callback).__name__ in ("PrinterCallback", "ProgressCallback"):
@@ -166,69 +172,11 @@ def lora(recipe: Recipe) -> LoraConfig:
     )
 
 
-def refuse_trainer(trainer: Mapping[str, Any]) -> None:
-    """Refuse what ``SFTConfig`` would not take, before anything is computed.
-
-    Raises:
-        SaywhyError: For an argument that it has not, or a value that it refuses.
-    """
-    defaults = {field.name: field.default for field in dataclasses.fields(SFTConfig)}
-    for key, value in trainer.items():
-        if key not in defaults:
-            hint = did_you_mean(key, defaults, ", ")
-            raise SaywhyError(f"trainer.{key}: SFTConfig of this version of TRL has no such argument{hint}")
-        if isinstance(defaults[key], (int, float)) and not isinstance(value, (int, float)):
-            raise SaywhyError(f"trainer.{key}={value}: it takes a number, such as {defaults[key]}")
-    try:
-        _arguments(Recipe(trainer=trainer), Path("unused"), 1)
-    except (TypeError, ValueError) as error:
-        raise SaywhyError(f"trainer: SFTConfig does not take {dict(trainer)}: {error_line(error)}") from error
-
-
-def _arguments(recipe: Recipe, work: Path, steps: int, *, evaluated: bool = False) -> SFTConfig:
-    own = {
-        "output_dir": str(work),
-        "per_device_train_batch_size": recipe.per_device_train_batch_size,
-        "num_train_epochs": recipe.num_train_epochs,
-        "learning_rate": recipe.learning_rate,
-        "seed": recipe.seed,
-        "data_seed": recipe.seed,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "report_to": "none",
-        "disable_tqdm": True,
-        "remove_unused_columns": False,
-        "dataset_kwargs": {"skip_prepare_dataset": True},
-        "max_length": None,
-        "dataloader_pin_memory": False,
-        "use_cpu": not torch.cuda.is_available(),
-    }
-    usual = {
-        "lr_scheduler_type": "cosine",
-        "warmup_steps": steps // 20,
-        "weight_decay": 0.0,
-        "logging_steps": max(1, steps // 20),
-        "save_strategy": "steps",
-        "save_steps": max(1, -(-steps // 4)),
-        "save_total_limit": 1,
-    }
-    every = max(1, steps // EVALUATIONS)
-    evaluating = {
-        "eval_strategy": "steps",
-        "eval_steps": every,
-        "per_device_eval_batch_size": recipe.per_device_train_batch_size,
-        "save_strategy": "steps",
-        "save_steps": every,
-        "load_best_model_at_end": True,
-        "metric_for_best_model": "eval_loss",
-        "greater_is_better": False,
-    }
-    return SFTConfig(**{**usual, **recipe.trainer, **own, **(evaluating if evaluated else {})})
-
-
-def _save(trainer: TreeTrainer, tokenizer: Any, spec: ModelSpec, folder: Path, recipe: Recipe) -> None:
+def _save(trainer: Trainer, tokenizer: Any, spec: ModelSpec, folder: Path, recipe: Recipe) -> None:
     """Write the standard PEFT files; the base is named by its public id, never by a cache folder."""
     model: Any = trainer.model
+    if START_COPY in getattr(model, "peft_config", {}):
+        model.delete_adapter(START_COPY)
     with readable_save_errors(folder):
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

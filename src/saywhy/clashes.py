@@ -1,0 +1,66 @@
+"""Settings that do not go together, and those that an objective has no use for.
+
+To ignore them silently would let a run seem to be what it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PREFERENCE_OBJECTIVES = ("dpo", "grpo")
+"""Objectives whose loss and batches are TRL's (``training.preference``)."""
+
+_RANKED = "explanations are ranked by what each does"
+_OTHER_ROWS = "TRL's trainer sees explanations alone, no other rows"
+_OF_CANDIDATES = {"target_method": _RANKED, "infill_words": _RANKED}
+_OF_PREFERENCE = {
+    **_OF_CANDIDATES,
+    **dict.fromkeys(("anchor", "label_turn", "label_weight", "stay_weight", "replay", "format_share"), _OTHER_ROWS),
+    "tau": "it has no temperature, beta says how far it may go from the start",
+    "decision_weight": "all tokens of a reply count alike",
+    "heldout_rows": "its loss on held-out texts is not measured",
+    "lora_r": "what it compares with is the start's own LoRA, which needs a rank",
+}
+_UNUSED: Mapping[str, Mapping[str, str]] = {
+    "word": {"beta": "it does not compare with the start model"},
+    "table": _OF_CANDIDATES,
+    "reward": _OF_CANDIDATES,
+    "dpo": _OF_PREFERENCE,
+    "grpo": {**_OF_PREFERENCE, "word_share": "it learns from its own replies, none is written out for it"},
+}
+_SAYS_WHAT_IS_SO: Mapping[str, tuple[float, ...]] = {"label_weight": (0,), "word_share": (0,), "decision_weight": (1,)}
+"""Values beside the default by which nothing is asked for that would not be done."""
+
+
+def unused_setting(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str | None:
+    """Return the first setting that the objective would ignore, in words; None if there is none.
+
+    Args:
+        settings: All settings, by name.
+        defaults: Their defaults, which are never refused: a run's folder holds them, too.
+    """
+    objective = settings["objective"]
+    unused = dict(_UNUSED[objective])
+    if objective == "table" and settings["beta"] is not None:
+        unused["tau"] = "with beta, that is the temperature"
+    if objective in PREFERENCE_OBJECTIVES and settings["lora_r"]:
+        del unused["lora_r"]
+    for name, reason in unused.items():
+        if settings[name] not in (defaults[name], *_SAYS_WHAT_IS_SO.get(name, ())):
+            return f"objective={objective} takes no {name}={settings[name]}: {reason}"
+    return None
+
+
+def clash(settings: Mapping[str, Any]) -> str | None:
+    """Return which settings do not go together, in words; None if all do."""
+    named_first = settings["plan"] == "named-first"
+    if "free" in settings["settings"] and "generated" not in settings["readouts"]:
+        return "settings: free explanations are generated only: add generated to readouts"
+    if "minimality" in settings["robustness"] and "free" not in settings["settings"]:
+        return "robustness: minimality is measured on free explanations: add free to settings"
+    if named_first and settings["wordings"] == "pool":
+        return "wordings: replies that name their words first are asked for in one wording: pinned"
+    if named_first and (settings["beta"] is not None or settings["objective"] in PREFERENCE_OBJECTIVES):
+        return "plan: named-first is practised by word, table and reward, without beta"
+    return None

@@ -1,0 +1,161 @@
+"""What TRL's configurations are told: by saywhy, by the settings, by ``trainer.NAME=VALUE``."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import torch
+from trl import DPOConfig, GRPOConfig, SFTConfig
+
+from saywhy.hints import did_you_mean
+from saywhy.models.precision import has_bfloat16_units
+from saywhy.models.spec import error_line
+from saywhy.records import SaywhyError
+from saywhy.training.encoding import Recipe
+
+EVALUATIONS = 10
+"""So often the loss of held-out texts is measured in a training."""
+
+
+def refuse_trainer(trainer: Mapping[str, Any], objective: str = "word") -> None:
+    """Refuse what TRL's configuration of an objective would not take, before anything is computed.
+
+    Raises:
+        SaywhyError: For an argument that it has not, or a value that it refuses.
+    """
+    config: type[SFTConfig] | type[DPOConfig] | type[GRPOConfig]
+    config = {"dpo": DPOConfig, "grpo": GRPOConfig}.get(objective, SFTConfig)
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    for key, value in trainer.items():
+        if key not in defaults:
+            hint = did_you_mean(key, defaults, ", ")
+            raise SaywhyError(f"trainer.{key}: {config.__name__} of this version of TRL has no such argument{hint}")
+        if isinstance(defaults[key], (int, float)) and not isinstance(value, (int, float)):
+            raise SaywhyError(f"trainer.{key}={value}: it takes a number, such as {defaults[key]}")
+    recipe, work = Recipe(trainer=trainer, objective=objective), Path("unused")
+    try:
+        if objective == "dpo":
+            dpo_arguments(recipe, work, 1, 1)
+        elif objective == "grpo":
+            grpo_arguments(recipe, work, 1, 1, 1)
+        else:
+            sft_arguments(recipe, work, 1)
+    except (TypeError, ValueError) as error:
+        raise SaywhyError(f"trainer: {config.__name__} does not take {dict(trainer)}: {error_line(error)}") from error
+
+
+def _own(recipe: Recipe, work: Path) -> dict[str, Any]:
+    """Return what the recipe and saywhy set."""
+    return {
+        "output_dir": str(work),
+        "num_train_epochs": recipe.num_train_epochs,
+        "learning_rate": recipe.learning_rate,
+        "seed": recipe.seed,
+        "data_seed": recipe.seed,
+        "gradient_checkpointing": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": False,
+        "use_cpu": not torch.cuda.is_available(),
+    }
+
+
+def _usual(steps: int) -> dict[str, Any]:
+    """Return what ``trainer`` may set otherwise."""
+    return {
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": steps // 20,
+        "weight_decay": 0.0,
+        "logging_steps": max(1, steps // 20),
+        "save_strategy": "steps",
+        "save_steps": max(1, -(-steps // 4)),
+        "save_total_limit": 1,
+    }
+
+
+def sft_arguments(recipe: Recipe, work: Path, steps: int, *, evaluated: bool = False) -> SFTConfig:
+    """Return the arguments of a training of ``steps`` steps on trees of rows; ``evaluated``: on held-out texts, too."""
+    own = {
+        **_own(recipe, work),
+        "per_device_train_batch_size": recipe.per_device_train_batch_size,
+        "bf16": False,
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "max_length": None,
+    }
+    every = max(1, steps // EVALUATIONS)
+    evaluating = {
+        "eval_strategy": "steps",
+        "eval_steps": every,
+        "per_device_eval_batch_size": recipe.per_device_train_batch_size,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+    }
+    return SFTConfig(**{**_usual(steps), **recipe.trainer, **own, **(evaluating if evaluated else {})})
+
+
+def dpo_arguments(recipe: Recipe, work: Path, pairs: int, styles: int) -> DPOConfig:
+    """Return the arguments of DPO: a step has the pairs of as many texts as any other objective's.
+
+    Args:
+        recipe: The recipe; ``word_share`` weighs TRL's loss of the chosen reply beside that of the pair, as in RPO
+            (arXiv 2404.19733), ``beta`` is TRL's if it is None.
+        work: Where checkpoints go.
+        pairs: How many there are.
+        styles: How many a text has.
+    """
+    given = {"loss_type": "sigmoid", **recipe.trainer}
+    losses = [given["loss_type"]] if isinstance(given["loss_type"], str) else list(given["loss_type"])
+    weights = [1.0] * len(losses)
+    if recipe.word_share:
+        losses, weights = [*losses, "sft"], [*weights, recipe.word_share]
+    own = {
+        **_own(recipe, work),
+        "per_device_train_batch_size": recipe.per_device_train_batch_size,
+        "gradient_accumulation_steps": styles,
+        "bf16": recipe.autocast and has_bfloat16_units(),
+        "max_length": None,
+        "loss_type": losses,
+        "loss_weights": weights,
+    }
+    steps = -(-pairs // (recipe.per_device_train_batch_size * styles)) * recipe.num_train_epochs
+    return DPOConfig(**{**_usual(steps), **given, **own, **_beta(recipe)})
+
+
+def grpo_arguments(recipe: Recipe, work: Path, prompts: int, styles: int, room: int) -> GRPOConfig:
+    """Return the arguments of GRPO: a step samples ``num_generations`` replies to the prompts of a step's texts.
+
+    TRL leaves out prompts that do not fill a step, anew in each epoch: steps are made as equal as can be, so that these
+    are fewer than an epoch has steps.
+
+    Args:
+        recipe: The recipe; ``beta`` is TRL's if it is None, no divergence.
+        work: Where checkpoints go.
+        prompts: How many there are.
+        styles: How many a text has.
+        room: How many tokens a reply may have.
+    """
+    each = -(-prompts // (recipe.per_device_train_batch_size * styles))
+    of_step = prompts // each
+    usual = {"num_generations": 8, "max_completion_length": room}
+    given = {**_usual(each * recipe.num_train_epochs), **usual, **recipe.trainer}
+    own = {
+        **_own(recipe, work),
+        "per_device_train_batch_size": given["num_generations"],  # the replies to a prompt are computed at once
+        "gradient_accumulation_steps": of_step,
+        "bf16": recipe.autocast and has_bfloat16_units(),
+    }
+    return GRPOConfig(**{**given, **own, **_beta(recipe)})
+
+
+def _beta(recipe: Recipe) -> dict[str, float]:
+    return {} if recipe.beta is None else {"beta": recipe.beta}
