@@ -251,6 +251,17 @@ def test_a_row_that_the_model_does_not_hold_is_one_line(start, lessons, tmp_path
         train(resolve_model(str(start)), [longer, *others], DPO, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "trainer"),
+    [(DPO, {"loss_type": "silly"}), (GRPO, {"loss_type": "silly"}), (GRPO, {"temperature": -1.0})],
+)
+def test_what_trl_refuses_once_it_trains_is_one_line(start, lessons, tmp_path, recipe, trainer):
+    told = dataclasses.replace(recipe, trainer={**recipe.trainer, **trainer})
+    with pytest.raises(SaywhyError, match=f"objective={recipe.objective}: TRL does not train with trainer=") as refused:
+        train(resolve_model(str(start)), rows_of(lessons, recipe.objective), told, tmp_path)
+    assert "\n" not in str(refused.value)
+
+
 def test_the_trainer_of_an_objective_takes_what_trl_names():
     refuse_trainer({"num_generations": 4, "temperature": 0.7, "loss_type": "dr_grpo"}, "grpo")
     refuse_trainer({"loss_type": "ipo", "precompute_ref_log_probs": True}, "dpo")

@@ -129,7 +129,7 @@ def write_card(
 
 def _card_recipe(extras: Mapping[str, Any], arm: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return the recipe of an arm, with the settings that say what its training rows hold."""
-    trained = {key: value for key, value in extras.get("recipe", {}).items() if (key, value) != ("trainer", {})}
+    trained = {key: value for key, value in extras.get("recipe", {}).items() if value not in ({}, None)}
     recipe = {**trained, **({} if kind(arm) in STARTS else unusual_row_settings(manifest))}
     refresh = {REFRESHED: "the model half-way explained the second half of the texts itself"}
     return recipe | (refresh if f"-{REFRESHED}." in arm else {})

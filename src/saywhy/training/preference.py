@@ -21,6 +21,8 @@ from trl import DPOTrainer, GRPOTrainer
 from saywhy.folders.store import readable_save_errors
 from saywhy.measure.readouts import reply_room
 from saywhy.models.chat import Chat
+from saywhy.models.spec import error_line
+from saywhy.objective_settings import PREFERENCE_OBJECTIVES
 from saywhy.protocol.styles import read_reply
 from saywhy.records import SaywhyError
 from saywhy.training.arguments import dpo_arguments, grpo_arguments
@@ -45,7 +47,7 @@ def preference_trainer(
     """
     styles = len({row["style"] for row in rows})
     tokens = [_tokens(chat, row, longest) for row in rows]
-    with _no_bars():
+    with _no_bars(), readable_refusals(recipe):
         if recipe.objective == "dpo":
             pairs = [
                 {"prompt": row["prompt"], "chosen": row["completion"], "rejected": row["rejected"]} for row in rows
@@ -105,6 +107,19 @@ def _tokens(chat: Chat, row: Mapping[str, Any], longest: int) -> int:
     if (tokens := max(len(turn.ids) for turn in turns)) > longest:
         raise SaywhyError(f"training row {row['id']}: {tokens} tokens, the model takes {longest}")
     return turns[0].start
+
+
+@contextmanager
+def readable_refusals(recipe: Recipe) -> Iterator[None]:
+    """Say in one line what TRL refuses only as it trains by an objective of its own, such as an unknown loss."""
+    try:
+        yield
+    except (ValueError, NotImplementedError, ImportError) as error:
+        if recipe.objective not in PREFERENCE_OBJECTIVES:
+            raise
+        raise SaywhyError(
+            f"objective={recipe.objective}: TRL does not train with trainer={dict(recipe.trainer)}: {error_line(error)}"
+        ) from error
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from saywhy.processes import is_first_process
 from saywhy.training.arguments import sft_arguments
 from saywhy.training.encoding import Encoded, Recipe, samples
 from saywhy.training.objectives import Objective, objective_of
-from saywhy.training.preference import preference_trainer
+from saywhy.training.preference import preference_trainer, readable_refusals
 from saywhy.training.trainer import TreeTrainer, accept_batches, readable_peer_errors
 
 START_COPY = "ref"
@@ -93,14 +93,12 @@ def train(
     if trl_alone:
         trainer = preference_trainer(model, chat, rows, recipe, work, forward.context)
     else:
-        texts = samples(chat, rows, recipe, forward.context)
-        heldout_texts = samples(chat, heldout, recipe, forward.context) if heldout else []
-        trainer = _trainer(model, tokenizer, texts, heldout_texts, recipe, work)
+        trainer = _tree_trainer(model, chat, forward.context, rows, heldout, recipe, work)
         accept_batches(model, forward, objective or objective_of(recipe))
     _quietly(trainer)
     if tell:
         trainer.add_callback(_Ticker(tell))
-    with exact_products(), warnings.catch_warnings(), readable_peer_errors():
+    with exact_products(), warnings.catch_warnings(), readable_peer_errors(), readable_refusals(recipe):
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=_last_checkpoint(work))
     if is_first_process():
@@ -112,17 +110,25 @@ def train(
     return folder
 
 
-def _trainer(
-    model: Any, tokenizer: Any, texts: Sequence[Encoded], heldout: Sequence[Encoded], recipe: Recipe, work: Path
+def _tree_trainer(
+    model: Any,
+    chat: Chat,
+    longest: int,
+    rows: Sequence[Mapping[str, Any]],
+    heldout: Sequence[Mapping[str, Any]],
+    recipe: Recipe,
+    work: Path,
 ) -> TreeTrainer:
+    texts = samples(chat, rows, recipe, longest)
+    heldout_texts = samples(chat, heldout, recipe, longest) if heldout else []
     steps = -(-len(texts) // recipe.per_device_train_batch_size) * recipe.num_train_epochs
     trainer = TreeTrainer(
         model=model,
         args=sft_arguments(recipe, work, steps, evaluated=bool(heldout)),
         train_dataset=_dataset(texts),
-        eval_dataset=_dataset(heldout) if heldout else None,
+        eval_dataset=_dataset(heldout_texts) if heldout else None,
         data_collator=lambda batch: {"texts": [json.loads(line["text"]) for line in batch]},
-        processing_class=tokenizer,
+        processing_class=chat.tokenizer,
         callbacks=[EarlyStoppingCallback(PATIENCE)] if heldout else None,
     )
     trainer.at_once = recipe.per_device_train_batch_size
