@@ -18,11 +18,11 @@ import datasets
 from datasets import Dataset
 from trl import DPOTrainer, GRPOTrainer
 
+from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.folders.store import readable_save_errors
 from saywhy.measure.readouts import reply_room
 from saywhy.models.chat import Chat
 from saywhy.models.spec import error_line
-from saywhy.objective_settings import PREFERENCE_OBJECTIVES
 from saywhy.protocol.styles import read_reply
 from saywhy.records import SaywhyError
 from saywhy.training.arguments import dpo_arguments, grpo_arguments
