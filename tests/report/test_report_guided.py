@@ -42,7 +42,8 @@ def test_the_guided_readout_stands_beside_the_others(study: Path, guided_run: Lo
     plain, more = (readout_sheet(summarise(run)) for run in (load_run(study), guided_run))
     assert plain is not None
     assert more is not None
-    assert [title for title in more.header if title not in plain.header] == ["excess, guided", "score, guided"]
+    added = [title for title in more.header if title not in plain.header]
+    assert added == ["excess, guided", "score, guided", "effect share, guided"]
     titles = [sheet.title for sheet in result_sheets(summarise(guided_run))]
     assert "one-word, guided readout, operator redact" in titles
 
