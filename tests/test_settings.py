@@ -51,3 +51,20 @@ def test_what_was_probably_meant_is_said(typed, meant):
 def test_a_mapping_is_no_word():
     with pytest.raises(SaywhyError, match=r"write trainer\.NAME=VALUE"):
         parse(["trainer=x"])
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("settings=free", "add generated to readouts"),
+        ("robustness=minimality", "add free to settings"),
+        ("plan=named-first wordings=pool", "one wording: pinned"),
+        ("plan=named-first objective=dpo", "practised by word, table and reward"),
+        ("plan=named-first objective=table beta=1", "practised by word, table and reward"),
+        ("heldout_rows=8 trainer.save_steps=5", "trainer.save_steps: with heldout_rows"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_one_line(words, reason):
+    with pytest.raises(SaywhyError, match=reason) as refused:
+        parse(words.split())
+    assert "\n" not in str(refused.value)

@@ -63,4 +63,6 @@ def clash(settings: Mapping[str, Any]) -> str | None:
         return "wordings: replies that name their words first are asked for in one wording: pinned"
     if named_first and (settings["beta"] is not None or settings["objective"] in PREFERENCE_OBJECTIVES):
         return "plan: named-first is practised by word, table and reward, without beta"
+    if settings["heldout_rows"] and (owned := {"save_steps", "save_strategy"} & settings["trainer"].keys()):
+        return f"trainer.{min(owned)}: with heldout_rows a checkpoint is kept at each measurement: leave it out"
     return None

@@ -1,5 +1,6 @@
 """An adapter that cannot be used is one line: damaged, incomplete, of another base."""
 
+import dataclasses
 import json
 import shutil
 
@@ -8,9 +9,12 @@ from peft import get_peft_model
 from safetensors.torch import load_file, save_file
 
 import tiny
+from saywhy.cli.explain import explain_text
+from saywhy.config import Config
 from saywhy.models import backends, spec, weights
 from saywhy.records import SaywhyError
 from saywhy.training.encoding import Recipe
+from saywhy.training.models import ArmModels
 from saywhy.training.train import lora
 
 WEIGHTS = "adapter_model.safetensors"
@@ -92,3 +96,15 @@ def test_damaged_constants(adapter, tmp_path, beside, told):
     with pytest.raises(SaywhyError) as refused:
         spec.resolve_model(str(folder)).saved_calibration("sentiment140")
     assert told in str(refused.value)
+
+
+def test_replies_are_asked_for_in_the_plan_that_was_practised(adapter, tmp_path):
+    folder = shutil.copytree(adapter, tmp_path / "adapter")
+    recipe = dataclasses.asdict(Recipe(plan="named-first"))
+    (folder / "saywhy.json").write_text(json.dumps({"recipe": recipe}), "utf-8")
+    config = Config(model=str(folder))
+    for ask in (lambda: ArmModels(config, tmp_path), lambda: explain_text("What a great day", config)):
+        with pytest.raises(SaywhyError, match="give plan=named-first"):
+            ask()
+    ArmModels(Config(model=str(folder), plan="named-first"), tmp_path)
+    ArmModels(Config(model=str(adapter)), tmp_path)  # one of which nothing is known

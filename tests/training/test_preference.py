@@ -17,7 +17,7 @@ from saywhy.models.interface import Choice
 from saywhy.models.spec import resolve_model
 from saywhy.records import STYLES, SaywhyError
 from saywhy.settings import parse
-from saywhy.training.arguments import refuse_trainer
+from saywhy.training.arguments import dpo_arguments, grpo_arguments, refuse_trainer
 from saywhy.training.completions import completion
 from saywhy.training.effects import ordered_by
 from saywhy.training.lessons import Target
@@ -216,10 +216,15 @@ def test_what_an_objective_would_ignore_is_one_line(words, reason):
 
 
 @pytest.mark.parametrize(
-    "words", ["objective=grpo lora_r=8 label_weight=0", "objective=dpo word_share=0 decision_weight=1 packing=none"]
+    ("words", "settings"),
+    [
+        ("objective=grpo lora_r=8 label_weight=0", {"objective": "grpo", "lora_r": 8, "label_weight": 0}),
+        ("objective=dpo word_share=0 decision_weight=1", {"objective": "dpo", "word_share": 0, "decision_weight": 1}),
+    ],
 )
-def test_what_says_no_more_than_what_is_done_is_taken(words):
-    parse(words.split())
+def test_what_says_no_more_than_what_is_done_is_taken(words, settings):
+    config = parse(words.split())
+    assert {name: getattr(config, name) for name in settings} == settings
 
 
 @pytest.mark.parametrize(
@@ -262,6 +267,12 @@ def test_what_trl_refuses_once_it_trains_is_one_line(start, lessons, tmp_path, r
     assert "\n" not in str(refused.value)
 
 
-def test_the_trainer_of_an_objective_takes_what_trl_names():
-    refuse_trainer({"num_generations": 4, "temperature": 0.7, "loss_type": "dr_grpo"}, "grpo")
-    refuse_trainer({"loss_type": "ipo", "precompute_ref_log_probs": True}, "dpo")
+def test_the_trainer_of_an_objective_is_told_what_trl_names(tmp_path):
+    sampled = {"num_generations": 4, "temperature": 0.7, "loss_type": "dr_grpo"}
+    refuse_trainer(sampled, "grpo")
+    arguments = grpo_arguments(dataclasses.replace(GRPO, trainer=sampled), tmp_path, 4, 1, 16)
+    assert {name: getattr(arguments, name) for name in sampled} == sampled
+    paired = {"loss_type": "ipo", "precompute_ref_log_probs": True}
+    refuse_trainer(paired, "dpo")
+    arguments = dpo_arguments(dataclasses.replace(DPO, trainer=paired, word_share=0.0), tmp_path, 4, 1)
+    assert (arguments.loss_type, arguments.precompute_ref_log_probs) == (["ipo"], True)

@@ -326,3 +326,24 @@ def test_the_loss_of_held_out_texts_is_measured_and_the_best_checkpoint_ships(ti
     texts = samples(Chat(tokenizer, "tiny"), heldout, recipe, 512)
     assert in_trees(model, texts, "branches").item() == pytest.approx(min(losses), rel=0.02)
     assert not (folder / "checkpoints").exists()
+
+
+def test_a_killed_training_with_held_out_texts_ends_where_it_would_have_ended(tiny_folder, rows, tmp_path):
+    recipe = dataclasses.replace(RECIPE, num_train_epochs=6, learning_rate=3e-2)
+    contrary = [{"role": "assistant", "content": "nothing of the kind"}]
+    heldout = [{**row, "completion": contrary, "decision": None} for row in rows]
+
+    def kill(done, of):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    straight = train(resolve_model(str(tiny_folder)), rows, recipe, tmp_path / "straight", heldout=heldout)
+    with pytest.raises(KeyboardInterrupt):
+        train(resolve_model(str(tiny_folder)), rows, recipe, tmp_path / "killed", kill, heldout=heldout)
+    resumed = train(resolve_model(str(tiny_folder)), rows, recipe, tmp_path / "killed", heldout=heldout)
+    steps = [
+        [entry["step"] for entry in json.loads((folder / "heldout.json").read_text("utf-8"))]
+        for folder in (straight, resumed)
+    ]
+    assert steps[0] == steps[1]
+    assert all(torch.allclose(weight, weights(resumed)[name], atol=1e-6) for name, weight in weights(straight).items())

@@ -55,7 +55,9 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
         raise SaywhyError(f"task '{task.name}' takes these other fields: {needed}; got: {', '.join(fields) or 'none'}")
     if len(candidates(text)) < 2:
         raise SaywhyError("the text has fewer than two words: nothing to choose between")
-    carried = resolve_model(config.model).saved_calibration(task.name)
+    spec = resolve_model(config.model)
+    spec.refuse_plan(config.plan)
+    carried = spec.saved_calibration(task.name)
     model = open_model(config.model, config.token_budget, config.precision)
     if carried:
         constants, pinned = carried.constants, carried.pinned

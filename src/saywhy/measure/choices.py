@@ -42,7 +42,12 @@ def likeliest_names(
     if less:
         scores = [tuple(a - b for a, b in zip(*pair, strict=True)) for pair in zip(scores, less, strict=True)]
     keys = [[word.key for word in candidates(text)] for text in texts]
-    return [max(zip(of_text, words, strict=True))[1] for of_text, words in zip(scores, keys, strict=True)]
+    return [_likeliest(words, of_text) for words, of_text in zip(keys, scores, strict=True)]
+
+
+def _likeliest(words: Sequence[str], scores: Sequence[float]) -> str:
+    """Return the word of the highest score; the first of equals."""
+    return words[max(range(len(words)), key=scores.__getitem__)]
 
 
 def likeliest_insertions(
@@ -61,6 +66,6 @@ def likeliest_insertions(
         copies.append(Copy(chat, line + text, shifted))
     departures = model.weigh((), copies)[1]
     return [
-        max(zip((departure.inserted for departure in of_text), inserted, strict=True))[1]
+        _likeliest(inserted, [departure.inserted for departure in of_text])
         for of_text, inserted in zip(departures, words, strict=True)
     ]

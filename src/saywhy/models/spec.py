@@ -69,6 +69,16 @@ class ModelSpec:
     note: str = ""
     gguf: str | None = None
 
+    def refuse_plan(self, plan: str) -> None:
+        """Refuse to ask for replies of another plan than the weights have practised.
+
+        Raises:
+            SaywhyError: With the plan that they have practised.
+        """
+        recipe = self.extras.get("recipe")
+        if recipe and (practised := recipe.get("plan", "direct")) != plan:
+            raise SaywhyError(f"plan={plan}: {self.name} has practised replies of another plan: give plan={practised}")
+
     def saved_calibration(self, task: str) -> SavedCalibration | None:
         """Return what was saved beside the weights for ``task``, None if they were never calibrated for it."""
         saved = self.extras.get("tasks", {}).get(task)

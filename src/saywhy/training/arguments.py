@@ -99,6 +99,7 @@ def sft_arguments(recipe: Recipe, work: Path, steps: int, *, evaluated: bool = F
         "load_best_model_at_end": True,
         "metric_for_best_model": "eval_loss",
         "greater_is_better": False,
+        "restore_callback_states_from_checkpoint": True,  # how long the loss has not fallen
     }
     return SFTConfig(**{**_usual(steps), **recipe.trainer, **own, **(evaluating if evaluated else {})})
 

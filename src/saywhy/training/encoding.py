@@ -14,7 +14,7 @@ from saywhy.models.chat import Chat
 from saywhy.models.interface import Copy
 from saywhy.models.sequences import edited_copies, option_sequences
 from saywhy.progress import say
-from saywhy.records import SaywhyError, StyleName
+from saywhy.records import ReplyPlan, SaywhyError, StyleName
 from saywhy.words import candidates
 
 
@@ -33,6 +33,7 @@ class Recipe:
         tau: Temperature (nats) of the objective ``table``.
         beta: Cost (nats) of parting from the start model; None: nothing, in ``dpo`` and ``grpo`` TRL's default.
         word_share: How much an explanation that is written out counts beside an objective over all of them.
+        plan: How replies that edit are practised: what is trained in one is asked in the same.
         packing: "tree" computes the rows of a text as one tree, "none" each row by itself.
         autocast: Products in bfloat16 where the machine has units for it.
         seed: Of the row order and the LoRA initialisation.
@@ -49,6 +50,7 @@ class Recipe:
     tau: float = 0.3
     beta: float | None = None
     word_share: float = 0.3
+    plan: ReplyPlan = "direct"
     packing: str = "tree"
     autocast: bool = False
     seed: int = 0
@@ -68,6 +70,7 @@ def recipe_of(config: Config, seed: int, *, adapting: bool) -> Recipe:
         tau=config.tau,
         beta=None if adapting else config.beta,
         word_share=config.word_share,
+        plan=config.plan,
         packing=config.packing,
         autocast=config.practice_precision == "autocast",
         seed=seed,

@@ -32,6 +32,7 @@ class ArmModels:
         refuse_unfit_trainer(config)
         self.config, self.folder = config, folder
         self.spec = resolve_model(config.model)
+        self.spec.refuse_plan(config.plan)
         self._replay = _conversations(config)
         self._loaded: dict[tuple[str, str], Model] = {}
 

@@ -46,14 +46,14 @@ class Practice:
             config: Its settings.
             faithful: Texts with the predictions of the start model and its pseudo-faithful explanations.
         """
-        rows = self.heldout_rows(kind, seed, config, faithful)
+        rows = self.rows_of_lessons(kind, seed, config, faithful)
         if config.format_share:
             texts = len({row["id"] for row in rows})
             rows += rehearsal_rows(self.adapted_rows(seed), config.train_styles, texts, config.format_share, seed)
         return rows
 
-    def heldout_rows(self, kind: str, seed: int, config: Config, faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
-        """Return the same without rehearsal: of held-out texts, on which the loss is measured."""
+    def rows_of_lessons(self, kind: str, seed: int, config: Config, faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
+        """Return the same without rehearsal: what is measured on held-out texts."""
         self.note_sentences(config)
         return arm_rows(config, self.corpus.task, self._lessons(kind, seed, config, faithful), faithful, seed)
 
