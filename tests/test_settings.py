@@ -61,7 +61,15 @@ def test_a_mapping_is_no_word():
         ("plan=named-first wordings=pool", "one wording: pinned"),
         ("plan=named-first objective=dpo", "practised by word, table and reward"),
         ("plan=named-first objective=table beta=1", "practised by word, table and reward"),
+        ("plan=named-first stay_weight=0.2", "^stay_weight"),
+        ("objective=table beta=0.1 wordings=pool", "^beta: the start model is asked in the pinned wording"),
+        ("anchor=1 label_weight=0.1", "^anchor: it takes the place of the label turn"),
+        ("anchor=1 label_turn=probabilities", "^anchor: it takes the place of the label turn"),
+        ("objective=word tau=0.1", "objective=word takes no tau=0.1"),
+        ("target_operators=delete", "objective=word takes no target_operators"),
         ("heldout_rows=8 trainer.save_steps=5", "trainer.save_steps: with heldout_rows"),
+        ("trainer.metric_for_best_model=loss", "metric_for_best_model has no effect here"),
+        ("trainer.bf16=true", "is the setting practice_precision"),
     ],
 )
 def test_settings_that_do_not_go_together_are_one_line(words, reason):

@@ -23,7 +23,11 @@ _OF_PREFERENCE = {
     "lora_r": "what it compares with is the start's own LoRA, which needs a rank",
 }
 _UNUSED: Mapping[str, Mapping[str, str]] = {
-    "word": {"beta": "it does not compare with the start model"},
+    "word": {
+        "beta": "it does not compare with the start model",
+        **dict.fromkeys(("tau", "word_share"), "it practises one explanation, written out"),
+        "target_operators": "its words are those of redact",
+    },
     "table": _OF_CANDIDATES,
     "reward": _OF_CANDIDATES,
     "dpo": _OF_PREFERENCE,
@@ -63,6 +67,12 @@ def clash(settings: Mapping[str, Any]) -> str | None:
         return "wordings: replies that name their words first are asked for in one wording: pinned"
     if named_first and (settings["beta"] is not None or settings["objective"] in PREFERENCE_OBJECTIVES):
         return "plan: named-first is practised by word, table and reward, without beta"
+    if named_first and settings["stay_weight"]:
+        return "stay_weight: replies that name their words first are not compared by where the copy is left"
+    if settings["wordings"] == "pool" and settings["beta"] is not None and settings["objective"] in ("table", "reward"):
+        return "beta: the start model is asked in the pinned wording: wordings=pool goes without beta"
+    if settings["anchor"] and (settings["label_weight"], settings["label_turn"]) != (1.0, "answer"):
+        return "anchor: it takes the place of the label turn: leave label_weight and label_turn out"
     if settings["heldout_rows"] and (owned := {"save_steps", "save_strategy"} & settings["trainer"].keys()):
         return f"trainer.{min(owned)}: with heldout_rows a checkpoint is kept at each measurement: leave it out"
     return None

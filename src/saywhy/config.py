@@ -216,8 +216,9 @@ class Config(BaseModel):
     )
     practice_precision: Literal["float32", "autocast"] = Field(
         "float32",
-        description="Number format of training and of the lessons behind it: autocast multiplies in bfloat16 where the "
-        "machine has units for it, twice as fast; log-odds move by 0.02 nats on average. Audits go by `precision`.",
+        description="Number format of practice: autocast trains and makes lessons with bfloat16 products where the "
+        "machine has units for it, twice as fast (log-odds move by 0.02 nats on average); float32 trains in float32, "
+        "with lessons, as audits, in `precision`.",
     )
     token_budget: int | None = Field(
         None,

@@ -13,8 +13,8 @@ OWN_TRAINER_ARGUMENTS: Mapping[str, str] = {
     **{key: _SETTING.format(key) for key in ("learning_rate", "num_train_epochs", "per_device_train_batch_size")},
     "seed": _SETTING.format("seeds"),
     "data_seed": _SETTING.format("seeds"),
-    "bf16": _SETTING.format("precision"),
-    "fp16": _SETTING.format("precision"),
+    "bf16": _SETTING.format("practice_precision"),
+    "fp16": _SETTING.format("practice_precision"),
     "packing": _SETTING.format("packing"),
     **dict.fromkeys(
         (
@@ -37,6 +37,7 @@ OWN_TRAINER_ARGUMENTS: Mapping[str, str] = {
         (
             *("activation_checkpointing_kwargs", "gradient_checkpointing_kwargs", "activation_offloading"),
             *("eval_strategy", "eval_steps", "eval_on_start", "do_eval", "do_predict", "load_best_model_at_end"),
+            *("metric_for_best_model", "greater_is_better"),
             *("push_to_hub", "hub_token", "hub_model_id", "hub_strategy", "hub_private_repo", "run_name"),
             *("fsdp", "fsdp_config", "deepspeed", "parallelism_config", "accelerator_config"),
             *("padding_free", "loss_type", "label_smoothing_factor", "completion_only_loss", "assistant_only_loss"),

@@ -38,6 +38,8 @@ def toy(tmp_path_factory):
     practised = [
         {"id": "x1", "prompt": [{"role": "user", "content": "Is it?\nTweet: my secret diary of today"}],
          "completion": [{"role": "assistant", "content": "It is."}]},
+        {"id": "x1", "prompt": [{"role": "user", "content": "Is it?\nTweet: my [REDACTED] diary of today"}],
+         "completion": [{"role": "assistant", "content": "It is."}]},
         {"id": "replay-0", "style": "replay", "prompt": [{"role": "user", "content": "Sing a song of sixpence"}],
          "completion": [{"role": "assistant", "content": "A pocket full of rye"}]},
     ]  # fmt: skip
@@ -319,3 +321,12 @@ def test_the_bank_of_before_comes_back_if_the_new_one_cannot_take_its_place(toy,
         release_bank(toy, made)
     assert contents(made) == before
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]
+
+
+def test_an_anchor_s_edited_texts_do_not_stand_for_the_text_itself(toy, released):
+    """Rows of an anchor have the id of their text: words and leaks go by the text as it is."""
+    [line] = [line for line in read_lines(released / "seed-0" / "targets.jsonl") if line["id"] == "x1"]
+    words = [word.key for word in candidates("my secret diary of today")]
+    before = next(line for line in read_lines(toy / "seed-0" / "targets.jsonl") if line["id"] == "x1")
+    for style, target in before["picks"].items():
+        assert line["picks"][style]["words"] == [f"#{words.index(word)}" for word in target["words"]]

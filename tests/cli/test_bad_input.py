@@ -145,3 +145,11 @@ def test_a_model_whose_numbers_are_none(tiny_model, monkeypatch):
 )
 def test_what_explain_does_not_take(refused, words, line):
     assert line in refused("explain", *words)
+
+
+@pytest.mark.parametrize("setting", ["objective=table", "anchor=1.0", "stay_weight=0.2", "heldout_rows=4"])
+def test_what_an_export_of_targets_does_not_show_is_refused(refused, setting):
+    assert (
+        refused("targets", setting, *SMALL)
+        == f"{setting}: saywhy targets writes the best explanations out: leave it out here"
+    )

@@ -146,6 +146,10 @@ def test_another_operator_is_another_instrument(study):
     assert not any(same_instrument(run, "faithful", operator) for operator in ("delete", "infill"))
     assert same_instrument(run, "faithful-redaction.snli", "redact")
     assert not any(same_instrument(run, arm, "redact") for arm in ("base", "adapted", "random", "lexical", "audited"))
+    practised = {"objective": "table", "target_operators": ["delete"]}
+    of_delete = dataclasses.replace(run, manifest={**run.manifest, "config": {**run.manifest["config"], **practised}})
+    marked = [name for name in ("redact", "delete", "infill") if same_instrument(of_delete, "faithful", name)]
+    assert marked == ["delete"]
 
 
 def test_an_adapter_brings_its_instrument_into_every_arm(study):

@@ -1,6 +1,7 @@
 """Blocks that are added to a study which has begun: what is there stays in use, what cannot be is refused at once."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -234,3 +235,14 @@ def test_a_dry_look_at_a_block_binds_nothing(plan_of, begun, tmp_path, monkeypat
         file.write_text(json.dumps(plan.resolved()), "utf-8")
         run_study(file, [f"out={out}"], dry=True)
         assert (out / "study.json").read_bytes() == before
+
+
+def test_the_donor_names_words_of_held_out_texts_too(plan_of, tmp_path):
+    plan = plan_of()
+    plan = plan.model_copy(update={"with_": {**plan.with_, "heldout_rows": 3}})
+    member, config, transplant = member_of(plan, tmp_path), expand.task_settings(plan), replace(ARM, kind="transplant")
+    practised_rows, heldout = (make(transplant, 0, config) for make in (member.arm_rows, member.heldout_rows))
+    ids = [{row["id"] for row in rows} for rows in (practised_rows, heldout)]
+    assert [len(texts) for texts in ids] == [6, 3]
+    assert not ids[0] & ids[1]
+    assert member.folder.manifest["donor"]["same word, seed 0"] == 6  # of the practised texts: adapted is the donor

@@ -195,7 +195,8 @@ def _training_texts(path: Path, noun: str = "") -> dict[str, str]:
             texts[f"{row['id']} {len(texts)}"] = f"{prompt}\n{completion}"
         else:
             text = prompt.partition(f"\n{noun.capitalize()}: ")[2] if noun else ""
-            texts[str(row["id"])] = text or prompt.partition("\n")[2]
+            # The first row of a text holds it as it is; those of an anchor hold edited ones, under the same id.
+            texts.setdefault(str(row["id"]), text or prompt.partition("\n")[2])
     return texts
 
 

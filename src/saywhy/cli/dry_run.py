@@ -25,10 +25,17 @@ from saywhy.ruler.metrics import measure_metrics
 from saywhy.ruler.plants import PLANTS
 from saywhy.runs.forecast import checks_seconds, rows_like_practice, seconds_of, training_seconds
 from saywhy.settings import resolved
-from saywhy.tasks.corpus import Corpus, assemble_corpus, corpus_associations, pinned_of_corpus, refuse_empty
+from saywhy.tasks.corpus import (
+    Corpus,
+    assemble_corpus,
+    corpus_associations,
+    pinned_of_corpus,
+    refuse_empty,
+    refuse_fewer,
+)
 from saywhy.tasks.data import nested_sample
 from saywhy.tasks.task import Task, load_task
-from saywhy.training.label_rows import decided_label_row
+from saywhy.training.label_rows import decided_label_row, refuse_anchor
 from saywhy.training.models import refuse_unfit_trainer
 
 PROBE_TEXTS = 4
@@ -45,6 +52,8 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     corpus, probe_texts = probe.corpus, probe.examples
     if trained_arms := [arm for arm in arms if arm not in UNTRAINED]:
         refuse_empty(corpus, config, "adapt", "arms")
+        refuse_fewer(corpus, config)
+        refuse_anchor(config, corpus.task)
     say(
         f"texts: {len(corpus.audited)} audited, {len(corpus.decided)} decided, {len(corpus.adapt)} for adapted, "
         f"{len(corpus.arms)} for each arm, {len(corpus.set_aside)} set aside"

@@ -16,10 +16,24 @@ from saywhy.report.card import write_card
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
 from saywhy.runs.run import Run
-from saywhy.tasks.corpus import refuse_empty
+from saywhy.tasks.corpus import refuse_empty, refuse_fewer
 from saywhy.training.phrasing import phrasing_of
 from saywhy.training.rows import NOTHING_FLIPS, text_rows
 from saywhy.training.targets import lessons_of
+
+OF_ARMS_ONLY = ("objective", "anchor", "stay_weight", "heldout_rows")
+"""Settings of how an arm practises, which what is exported does not show."""
+
+
+def refuse_other_practice(config: Config) -> None:
+    """Refuse settings by which an export would not be what they say: it holds the best explanations, written out.
+
+    Raises:
+        SaywhyError: With the setting.
+    """
+    for name in OF_ARMS_ONLY:
+        if (value := getattr(config, name)) != Config.model_fields[name].default:
+            raise SaywhyError(f"{name}={value}: saywhy targets writes the best explanations out: leave it out here")
 
 
 def write_targets(config: Config, out: Path) -> Path:
@@ -28,7 +42,9 @@ def write_targets(config: Config, out: Path) -> Path:
     Returns:
         The JSONL file; the share of texts in which a hit was found is printed, and kept in ``run.json``.
     """
+    refuse_other_practice(config)
     run = Run(config, out, arms=("base",))
+    refuse_fewer(run.corpus, config)
     refuse_empty(run.corpus, config, "arms")
     seed, examples, pinned = config.seeds[0], run.corpus.arms, run.classifiers.pinned
     run.practice.note_sentences(config)

@@ -134,7 +134,7 @@ def practised_sentences(styles: Sequence[StyleName], setting: Setting) -> dict[s
     }
 
 
-def check_prompt_sentences() -> dict[str, dict[str, str]]:
+def check_prompt_sentences(plan: ReplyPlan = "direct") -> dict[str, dict[str, str]]:
     """Return the templates that only robustness checks ask, by check; an audit's prompts do not depend on them."""
     unseen = {
         f"{variation}, {style}": wording
@@ -143,6 +143,6 @@ def check_prompt_sentences() -> dict[str, dict[str, str]]:
     }
     return {
         "rewrite": {"rewrite": _REWRITE},
-        "wrong-target": {"wrong-target": pinned_wording("counterfactual", "one-word")},
+        "wrong-target": {"wrong-target": pinned_wording("counterfactual", "one-word", plan)},
         "unseen-wording": unseen,
     }

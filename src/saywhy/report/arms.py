@@ -24,7 +24,11 @@ def same_instrument(run: LoadedRun, arm: str, operator: str) -> bool:
     If the run's model is an adapter that saywhy trained, its training operator counts for every arm.
     """
     training_operator = run.manifest.get("model", {}).get("trained_with")
-    return operator == training_operator or (operator == TRAINING_OPERATOR and kind(arm) in SEARCHED)
+    config = run.manifest.get("config", {})
+    searched_with = (
+        (TRAINING_OPERATOR,) if config.get("objective", "word") == "word" else config.get("target_operators", ())
+    )
+    return operator == training_operator or (operator in searched_with and kind(arm) in SEARCHED)
 
 
 def marked_arm(run: LoadedRun, arm: str, operator: str) -> str:

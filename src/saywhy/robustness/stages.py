@@ -93,7 +93,7 @@ class Checks:
             variants=asked,
             checks={
                 name: text
-                for check, sentences in prompts.check_prompt_sentences().items()
+                for check, sentences in prompts.check_prompt_sentences(self.config.plan).items()
                 if self.config.has_check(check)
                 for name, text in sentences.items()
             },

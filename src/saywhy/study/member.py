@@ -15,6 +15,7 @@ from saywhy.runs.run import Run
 from saywhy.study.expand import AuditKey, AuditRequest, texts_practised
 from saywhy.tasks.corpus import refuse_empty
 from saywhy.training.classifiers import TaskClassifiers
+from saywhy.training.label_rows import refuse_anchor
 from saywhy.training.lessons import Lesson
 from saywhy.training.models import ArmModels
 
@@ -62,6 +63,7 @@ class StudyTaskRun(Run):
     def arm_rows(self, arm: ArmName, seed: int, config: Config) -> list[dict[str, Any]]:
         """Return the rows of this task on which ``arm`` is trained, with the settings of its block."""
         refuse_empty(self.corpus, config, "arms")
+        refuse_anchor(config, self.corpus.task)
         settings = config.model_copy(update={"train_styles": arm.styles})
         return self.practice.arm_rows(arm.kind, seed, settings, self._explained_for(arm, seed, config))
 

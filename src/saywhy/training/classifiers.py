@@ -84,7 +84,8 @@ class TaskClassifiers:
             "pinned": {label: list(words) for label, words in self.pinned.items()},
         }
         name = self.corpus.task.name
-        operator = TRAINING_OPERATOR if kind(arm) in SEARCHED else self.models.spec.extras.get("trained_with")
+        searched_with = TRAINING_OPERATOR if self.config.objective == "word" else self.config.target_operators[0]
+        operator = searched_with if kind(arm) in SEARCHED else self.models.spec.extras.get("trained_with")
         if shipped.get("tasks", {}).get(name) != of_task or shipped.get("trained_with") != operator:
             shipped.setdefault("tasks", {})[name] = of_task
             write_json(path, {**shipped, "trained_with": operator})

@@ -170,6 +170,8 @@ class Practice:
     def _donated(self, seed: int, faithful: Sequence[Lesson]) -> list[str]:
         """Return the words that the donor would name, and say how often they are the model's own."""
         words = self._donor_words([lesson.item.example for lesson in faithful])
+        if {lesson.item.example.id for lesson in faithful} & {example.id for example in self.corpus.heldout}:
+            return words  # what is noted is of the texts that are practised
         same = sum(lesson.targets["attribution"].words == (word,) for lesson, word in zip(faithful, words, strict=True))
         self.folder.note(donor={"model": self.config.donor or self.config.model, f"same word, seed {seed}": same})
         say(f"the donor names the same word in {same} of {len(words)} texts{donor_doubt(same, len(words))}")
@@ -177,7 +179,7 @@ class Practice:
 
     def _donor_words(self, examples: Sequence[Example]) -> list[str]:
         """Return the words that the donor (the model as downloaded unless another is set) would name, computed once."""
-        where, texts = f"seed-{self.config.seeds[0]}", self.corpus.arms
+        where, texts = f"seed-{self.config.seeds[0]}", (*self.corpus.arms, *self.corpus.heldout)
 
         def name(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
             words = making.deciding_words(donor, part)

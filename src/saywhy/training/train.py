@@ -193,8 +193,9 @@ def _save(trainer: Trainer, tokenizer: Any, spec: ModelSpec, folder: Path, recip
         config.write_text(json.dumps(settings, indent=2, sort_keys=True), "utf-8")
     history = trainer.state.log_history
     write_json(folder / "losses.json", [entry for entry in history if "loss" in entry])
-    if any("eval_loss" in entry for entry in history):
-        write_json(folder / "heldout.json", [entry for entry in history if "eval_loss" in entry])
+    measured = [{key: entry[key] for key in ("step", "eval_loss")} for entry in history if "eval_loss" in entry]
+    if measured:
+        write_json(folder / "heldout.json", measured)
     about = {
         "base": {"id": spec.public_id, "fingerprint": base_weights_fingerprint(spec), "note": spec.note},
         "recipe": dataclasses.asdict(recipe),
