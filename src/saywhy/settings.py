@@ -35,6 +35,19 @@ def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Co
             hint = did_you_mean(key, (*Config.model_fields, *OLD_NAMES), ", ")
             raise SaywhyError(f"no setting '{key}'{hint}: see 'saywhy settings'")
         given[key] = _value(name, value)
+    return _checked(given)
+
+
+def with_changes(config: Config, **changes: Any) -> Config:
+    """Return the settings with some changed, checked together like given ones.
+
+    Raises:
+        SaywhyError: If they do not fit together.
+    """
+    return _checked({**config.model_dump(exclude_unset=True), **changes})
+
+
+def _checked(given: Mapping[str, Any]) -> Config:
     try:
         return Config(**given)
     except ValidationError as error:

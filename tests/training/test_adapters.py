@@ -14,7 +14,7 @@ from saywhy.config import Config
 from saywhy.models import backends, spec, weights
 from saywhy.records import SaywhyError
 from saywhy.training.encoding import Recipe
-from saywhy.training.models import ArmModels
+from saywhy.training.models import ArmModels, in_practised_plan
 from saywhy.training.train import lora
 
 WEIGHTS = "adapter_model.safetensors"
@@ -102,9 +102,13 @@ def test_replies_are_asked_for_in_the_plan_that_was_practised(adapter, tmp_path)
     folder = shutil.copytree(adapter, tmp_path / "adapter")
     recipe = dataclasses.asdict(Recipe(plan="named-first"))
     (folder / "saywhy.json").write_text(json.dumps({"recipe": recipe}), "utf-8")
-    config = Config(model=str(folder))
-    for ask in (lambda: ArmModels(config, tmp_path), lambda: explain_text("What a great day", config)):
+    given, silent = Config(model=str(folder), plan="direct"), Config(model=str(folder))
+    for ask in (lambda: ArmModels(given, tmp_path), lambda: explain_text("What a great day", given)):
         with pytest.raises(SaywhyError, match="give plan=named-first"):
             ask()
-    ArmModels(Config(model=str(folder), plan="named-first"), tmp_path)
-    ArmModels(Config(model=str(adapter)), tmp_path)  # one of which nothing is known
+    assert in_practised_plan(silent) == Config(model=str(folder), plan="named-first")
+    assert in_practised_plan(given) is given
+    unknown = Config(model=str(adapter))
+    assert in_practised_plan(unknown) is unknown
+    with pytest.raises(SaywhyError, match="wordings: replies that name their words first"):
+        in_practised_plan(Config(model=str(folder), wordings="pool"))

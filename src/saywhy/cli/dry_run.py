@@ -36,7 +36,7 @@ from saywhy.tasks.corpus import (
 from saywhy.tasks.data import nested_sample
 from saywhy.tasks.task import Task, load_task
 from saywhy.training.label_rows import decided_label_row, refuse_anchor
-from saywhy.training.models import refuse_unfit_trainer
+from saywhy.training.models import in_practised_plan, refuse_unfit_trainer
 
 PROBE_TEXTS = 4
 """Texts that are computed to measure the rate."""
@@ -46,6 +46,7 @@ CLASSIFIED_TEXTS = 32
 
 def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     """Print what ``saywhy run`` or ``saywhy audit`` would do and about how long it would take."""
+    config = in_practised_plan(config)
     refuse_unfit_trainer(config)
     _say_settings(config, out)
     probe = _Probe(config)

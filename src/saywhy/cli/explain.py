@@ -17,6 +17,7 @@ from saywhy.records import Example, Prediction, Readout, Row, SaywhyError
 from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_corpus, task_of
 from saywhy.tasks.data import example_id
 from saywhy.tasks.task import Task
+from saywhy.training.models import in_practised_plan
 from saywhy.words import candidates
 
 
@@ -48,6 +49,7 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
     Raises:
         SaywhyError: If the text has fewer than two words, or a field is missing or unknown.
     """
+    config = in_practised_plan(config)
     task = task_of(config)
     fields = dict(context or {})
     if set(fields) != set(task.context):

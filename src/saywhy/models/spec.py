@@ -69,14 +69,19 @@ class ModelSpec:
     note: str = ""
     gguf: str | None = None
 
+    @property
+    def practised_plan(self) -> str | None:
+        """The plan of the replies that the weights have practised; None where they have practised none."""
+        recipe = self.extras.get("recipe")
+        return recipe.get("plan", "direct") if recipe else None
+
     def refuse_plan(self, plan: str) -> None:
         """Refuse to ask for replies of another plan than the weights have practised.
 
         Raises:
             SaywhyError: With the plan that they have practised.
         """
-        recipe = self.extras.get("recipe")
-        if recipe and (practised := recipe.get("plan", "direct")) != plan:
+        if (practised := self.practised_plan) not in (None, plan):
             raise SaywhyError(f"plan={plan}: {self.name} has practised replies of another plan: give plan={practised}")
 
     def saved_calibration(self, task: str) -> SavedCalibration | None:

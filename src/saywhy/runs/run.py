@@ -25,7 +25,7 @@ from saywhy.settings import resolved
 from saywhy.tasks.corpus import Corpus, assemble_corpus, refuse_empty, refuse_fewer
 from saywhy.training.classifiers import TaskClassifiers
 from saywhy.training.label_rows import refuse_anchor
-from saywhy.training.models import ArmModels
+from saywhy.training.models import ArmModels, in_practised_plan
 from saywhy.training.practice import Practice
 
 AUDIT_FILES = ("rows", "tables", "grids")
@@ -69,7 +69,7 @@ class Run:
         Raises:
             SaywhyError: If the settings cannot be met, or the folder holds something else.
         """
-        self.config = config
+        self.config = config = config if models else in_practised_plan(config)
         self.arms = tuple(arms or config.arms)
         self.models = models or ArmModels(config, out)
         self.corpus: Corpus = assemble_corpus(config)

@@ -16,6 +16,7 @@ from saywhy.models.spec import ADAPTER_MANIFEST, resolve_model
 from saywhy.processes import is_first_process, world_size
 from saywhy.progress import progress
 from saywhy.records import SaywhyError
+from saywhy.settings import with_changes
 from saywhy.tasks.data import read_messages
 
 
@@ -93,6 +94,14 @@ class ArmModels:
             self._loaded.clear()
             self._loaded[key] = open_model(name, self.config.token_budget, key[1])
         return self._loaded[key]
+
+
+def in_practised_plan(config: Config) -> Config:
+    """Return the settings with the plan that the weights of ``model`` have practised, unless one is given."""
+    practised = resolve_model(config.model).practised_plan
+    if practised in (None, config.plan) or "plan" in config.model_fields_set:
+        return config
+    return with_changes(config, plan=practised)
 
 
 def refuse_unfit_trainer(config: Config) -> None:
