@@ -11,20 +11,23 @@ from saywhy.progress import say
 
 
 def release(
-    folder: Annotated[Path, typer.Argument(help="A run or study folder.")],
-    out: Annotated[Path, typer.Argument(help="Where the bank goes.")],
+    folder: Annotated[Path, typer.Argument(help="A run or study folder, or the adapter of an arm.")],
+    out: Annotated[Path, typer.Argument(help="Where the bank, or the released adapter, goes.")],
 ) -> None:
-    """Write a bank that can be published: every verdict and score, nobody's text.
+    """Write a bank that can be published: every verdict and score, nobody's text; or an adapter, small.
 
     Examples:
     - `saywhy release runs/tweets results/tweets`
     - `saywhy report results/tweets` — the same tables, from the bank
+    - `saywhy release runs/tweets/seed-0/faithful/adapter released/tweets` — with its card, in bfloat16
 
     Words become indices, edited texts and replies hashes; refused if words of a text would still stand in it.
     """
-    from saywhy.bank.release import release_bank as released
+    from saywhy.bank.adapter import is_adapter, release_adapter
+    from saywhy.bank.release import release_bank
 
-    say(f"wrote {released(folder.expanduser(), out.expanduser())}")
+    folder, out = folder.expanduser(), out.expanduser()
+    say(f"wrote {release_adapter(folder, out) if is_adapter(folder) else release_bank(folder, out)}")
 
 
 def join(

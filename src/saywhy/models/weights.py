@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saywhy.models.spec import ModelSpec, base_weights_fingerprint, error_line, read_weights
@@ -11,6 +12,10 @@ from saywhy.records import SaywhyError
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+"""File of an adapter's weights, as PEFT names it."""
 
 
 def with_adapter(model: PreTrainedModel, spec: ModelSpec, *, trainable: bool = False) -> PeftModel:
@@ -55,3 +60,22 @@ def _check_base(spec: ModelSpec) -> None:
             f"adapter {spec.adapter} was trained on another base ({trained_on}) than {spec.public_id} is here "
             f"({present}): use the base that it names"
         )
+
+
+def halve_adapter(folder: Path, out: Path) -> None:
+    """Write the weights of the adapter in ``folder`` into ``out``, in bfloat16.
+
+    Raises:
+        SaywhyError: If they cannot be read or written.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    try:
+        weights = load_file(folder / ADAPTER_WEIGHTS)
+        save_file({name: values.to(torch.bfloat16) for name, values in weights.items()}, out / ADAPTER_WEIGHTS)
+    except Exception as error:  # safetensors raises kinds of its own; the user needs one line
+        raise SaywhyError(
+            f"the weights of adapter {folder} cannot be copied to {out}: {error_line(error)}; check that its files are "
+            "whole"
+        ) from error

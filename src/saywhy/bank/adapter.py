@@ -1,0 +1,47 @@
+"""A released adapter: what practice has added to a public model, small enough to be kept beside code."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from saywhy.folders.store import replacing_folder
+from saywhy.models.spec import ADAPTER_MANIFEST
+from saywhy.models.weights import halve_adapter
+from saywhy.records import SaywhyError
+from saywhy.report.card import CARD_FILE
+
+ADAPTER_CONFIG = "adapter_config.json"
+"""What makes a folder a PEFT adapter."""
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter."""
+    return (folder / ADAPTER_CONFIG).is_file()
+
+
+def release_adapter(folder: Path, out: Path) -> Path:
+    """Write an adapter with its card and constants, the weights in bfloat16: half the size, the same bytes every time.
+
+    The tokenizer is left out: it is the base model's, as the card says.
+
+    Args:
+        folder: The adapter of an arm, with its card (``saywhy report`` writes it).
+        out: The folder of the release: it does not exist, is empty, or holds an adapter, which is replaced.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        SaywhyError: If the adapter has no card or constants, or ``out`` holds something else: nothing is written then.
+    """
+    for name, what in ((CARD_FILE, "model card"), (ADAPTER_MANIFEST, "calibration constants")):
+        if not (folder / name).is_file():
+            raise SaywhyError(f"{folder} has no {what} ({name}): give the adapter of an arm that was audited")
+    out = out.resolve()
+    with replacing_folder(out, "adapter", is_adapter) as part:
+        part.mkdir(parents=True)
+        for name in (ADAPTER_CONFIG, ADAPTER_MANIFEST, CARD_FILE):
+            shutil.copyfile(folder / name, part / name)
+        halve_adapter(folder, part)
+    return out
