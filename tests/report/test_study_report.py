@@ -19,6 +19,7 @@ from saywhy.report.study import load_study, write_study_report
 from saywhy.report.study.ablations import ablations_of, curve_of
 from saywhy.report.study.answer import answer_sentences
 from saywhy.report.study.bars import check_bars, read_bars
+from saywhy.report.study.draw import curve_pictures
 from saywhy.report.study.files import confirmatory_csv, study_markdown
 from saywhy.report.study.frozen import objections
 from saywhy.report.study.gains import axis_of, gains_of
@@ -362,6 +363,23 @@ def test_ablations_and_the_curve(planted_summary):
     assert [point.rows for point in points] == [40, 80, 160]
     assert points[0].score.value < points[-1].score.value
     assert {point.seeds for point in points} == {(0,)}, "the arm without variant has a second one, the others not"
+
+
+def test_each_recipe_has_a_curve_of_its_own(planted_summary):
+    study = planted_summary.study
+    other = {
+        name: dataclasses.replace(arm, settings={**arm.settings, "objective": "word"})
+        for name, arm in study.arms.items()
+        if "train_rows" in arm.settings
+    }
+    summary = dataclasses.replace(planted_summary, study=dataclasses.replace(study, arms={**study.arms, **other}))
+    points = [p for p in curve_of(summary) if (p.kind, p.style) == ("faithful", "attribution")]
+    assert [(point.label, point.rows) for point in points] == [
+        ("faithful, objective=word", 40),
+        ("faithful, objective=word", 80),
+    ], "the arm without variant stands alone"
+    assert all(point.effect_share_start.value is not None for point in points)
+    assert {plan.name for plan in curve_pictures(summary)} == {"curve", "curve-effect-share"}
 
 
 def test_the_curve_has_its_main_point_where_the_plan_takes_the_usual_rows(planted_summary):

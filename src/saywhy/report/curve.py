@@ -9,6 +9,11 @@ from saywhy.checks import Curve
 from saywhy.report.arms import marked_arm
 from saywhy.report.summary import Summary
 
+SEVERAL_WORDS_CAPTION = (
+    "Share of texts whose answer changes when so many words are taken out together: the best ones (greedy), those with "
+    "the highest scores of the constrained attribution readout, random ones."
+)
+
 K_CURVE_LINES = (("best", "best (greedy)", "-", "^", "#222222"), ("named", "named", "--", "o", "#0072B2"),
          ("random", "random", ":", "s", "#888888"))  # fmt: skip
 """Field of ``Curve``, label, line style, marker, colour; without colour, style and marker tell them apart."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from saywhy.checks import Curve, Judged, Probe, Spare
-from saywhy.folders.store import GZIP_SUFFIX, existing_file, read_lines, read_object, read_records
+from saywhy.folders.store import GZIP_SUFFIX, existing_file, read_json, read_lines, read_object, read_records
 from saywhy.records import (
     ROW_SCHEMA,
     CounterfactualGrid,
@@ -29,6 +29,22 @@ AnyRunRecord = TypeVar("AnyRunRecord", bound=Record)
 
 SeedArm = tuple[int, str]
 """(seed, arm)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A point of the loss of a training (nats a row).
+
+    Attributes:
+        step: Behind which step.
+        loss: Of the batches since the point before, or of the held-out texts.
+        heldout: Whether of the latter.
+    """
+
+    step: int
+    loss: float
+    heldout: bool
+
 
 NO_TEXTS = "the texts are not part of a bank"
 """Why a number or a section is missing from the report of a released bank."""
@@ -57,6 +73,7 @@ class LoadedRun:
         spares: For each free explanation the words that it could do without.
         checked: Names of the robustness checks with a file in some arm (``paraphrase-1``, ``noise``, ...).
         counts: Number of candidates of each text of a bank, by id; empty for a run with its texts.
+        losses: How the loss of each trained (seed, arm) went, where its adapter is at hand.
     """
 
     folder: Path
@@ -74,6 +91,7 @@ class LoadedRun:
     spares: tuple[Spare, ...] = ()
     checked: frozenset[str] = frozenset()
     counts: Mapping[str, int] = field(default_factory=dict)
+    losses: Mapping[SeedArm, tuple[Loss, ...]] = field(default_factory=dict)
 
     @property
     def bank(self) -> bool:
@@ -154,12 +172,13 @@ def load_run(folder: Path | str) -> LoadedRun:
     decisions: list[Decision] = []
     tables: dict[SeedArm, tuple[Table, ...]] = {}
     grids: dict[SeedArm, tuple[CounterfactualGrid, ...]] = {}
-    for seed_arm, arm_folder in _seed_arm_folders(folder, manifest):
+    arm_folders = _seed_arm_folders(folder, manifest)
+    for seed_arm, arm_folder in arm_folders:
         decisions += records_of(arm_folder / "decisions.jsonl", Decision)
         tables[seed_arm] = tuple(records_of(arm_folder / "tables.jsonl", Table))
         grids[seed_arm] = with_rises(records_of(arm_folder / "grids.jsonl", CounterfactualGrid), labels)
         rows += with_effects(records_of(arm_folder / "rows.jsonl", Row), tables[seed_arm], grids[seed_arm])
-    check_folders = [arm_folder / "robustness" for _, arm_folder in _seed_arm_folders(folder, manifest)]
+    check_folders = [arm_folder / "robustness" for _, arm_folder in arm_folders]
     target_files = [path for seed_folder in sorted(folder.glob("seed-*/")) for path in target_count_files(seed_folder)]
     targets = {
         path.relative_to(folder).as_posix().removesuffix("/targets.json"): read_object(path) for path in target_files
@@ -181,7 +200,20 @@ def load_run(folder: Path | str) -> LoadedRun:
         spares=_check_records(check_folders, Spare),
         checked=frozenset(_check_name(file) for check_folder in check_folders for file in _check_files(check_folder)),
         counts=counts,
+        losses={seed_arm: losses for seed_arm, where in arm_folders if (losses := _losses(where / "adapter"))},
     )
+
+
+def _losses(adapter: Path) -> tuple[Loss, ...]:
+    """Read how the loss of a training went; nothing if its adapter is not here."""
+    losses = []
+    for name, key in (("losses.json", "loss"), ("heldout.json", "eval_loss")):
+        entries = read_json(adapter / name) if (adapter / name).is_file() else []
+        try:
+            losses += [Loss(int(entry["step"]), float(entry[key]), key == "eval_loss") for entry in entries]
+        except (KeyError, TypeError, ValueError) as error:
+            raise SaywhyError(f"{adapter / name} is damaged: delete it, its picture is left out then") from error
+    return tuple(losses)
 
 
 USUAL_CHECK_RECORD: type[Record] = Judged

@@ -16,9 +16,10 @@ from typing import Any
 from saywhy.records import STYLES
 from saywhy.report.arms import marked_arm
 from saywhy.report.cells import CellKey
-from saywhy.report.curve import draw_k_curve
+from saywhy.report.curve import SEVERAL_WORDS_CAPTION, draw_k_curve
 from saywhy.report.format import SAME_INSTRUMENT_NOTE, counted
 from saywhy.report.looks import BAR_PIECES, FURTHER_BAR_PIECES, RC_PARAMS, look_of
+from saywhy.report.losses import LOSSES_CAPTION, draw_losses
 from saywhy.report.marks import shipped_fooled_metrics
 from saywhy.report.sheets import block_title
 from saywhy.report.summary import Cell, Summary
@@ -82,10 +83,6 @@ RANGE_CAPTION = (
 )
 REPLIES_CAPTION = "What became of generated replies: faithful, valid but not faithful, and why the rest is invalid."
 RETENTION_CAPTION = "Calibrated accuracy on texts of the split, and how often the label is that of the start arm."
-SEVERAL_WORDS_CAPTION = (
-    "Share of texts whose answer changes when so many words are taken out together: the best ones (greedy), those with "
-    "the highest scores of the constrained attribution readout, random ones."
-)
 
 
 def standalone_svg(element: str) -> str:
@@ -114,6 +111,8 @@ def _picture_plans(summary: Summary) -> list[PicturePlan]:
     if any(share.value is not None for share in shares):
         caption = f"{RETENTION_CAPTION} n: {counted(max(share.n for share in shares), 'text')}."
         plans.append(PicturePlan("retention", "Retention", caption, partial(draw_retention, summary)))
+    if summary.run.losses:
+        plans.append(PicturePlan("losses", "Loss of practice", LOSSES_CAPTION, partial(draw_losses, summary)))
     if summary.run.curves:
         cells = [cell for cell in summary.cells if cell.key.operator == summary.run.curves[0].operator]
         caption = _caption_with_n(SEVERAL_WORDS_CAPTION, cells)

@@ -9,9 +9,9 @@ from typing import Any
 from saywhy import stats
 from saywhy.config import Config
 from saywhy.records import STYLES, Row
-from saywhy.report.arms import matched_seeds
+from saywhy.report.arms import matched_seeds, start_graders
 from saywhy.report.cells import CellKey, excesses
-from saywhy.report.study.load import StudyArm
+from saywhy.report.study.load import StudyArm, StudyRun
 from saywhy.report.study.summary import StudySummary
 from saywhy.report.summary import Cell
 from saywhy.stats import Difference, Interval
@@ -51,31 +51,50 @@ class CurvePoint:
         task: The task.
         style: The style.
         kind: Kind of the arm: ``faithful`` or its control, ``random``.
+        recipe: In what its recipe differs from the study's, as in ``objective=word``; empty: in nothing.
         rows: Texts on which the arm was trained.
         seeds: The seeds that all points of the curve share, so that they differ in the number of rows only.
         excess: Mean excess on the test texts.
         score: Score on the test texts.
         effect_share: Effect share on the test texts, by the arm's own tables.
+        effect_share_start: The same by the tables of the start arm.
     """
 
     task: str
     style: str
     kind: str
+    recipe: str
     rows: int
     seeds: tuple[int, ...]
     excess: Interval
     score: Interval
     effect_share: Interval
+    effect_share_start: Interval
+
+    @property
+    def label(self) -> str:
+        """Kind and recipe in words."""
+        return f"{self.kind}, {self.recipe}" if self.recipe else self.kind
 
 
-def is_shorter(arm: StudyArm) -> bool:
-    """Whether an arm differs from the one without variant in the number of training rows only."""
-    return bool(arm.variant) and set(arm.settings) == {TRAIN_ROWS_SETTING}
+def arms_in_curves(study: StudyRun) -> dict[str, int]:
+    """Return the arms that differ from another one in the number of training rows only, each with that number."""
+    curves: dict[tuple[Any, ...], dict[str, int]] = {}
+    for arm in study.arms.values():
+        if arm.settings or not arm.variant:  # a variant without settings is built in: it learns in another way
+            rows = _training_row_count(arm.settings, study.plan.get("with", {}))
+            curves.setdefault((arm.kind, _recipe(arm), arm.practice), {})[arm.name] = rows
+    return {name: rows for curve in curves.values() if len({*curve.values()}) > 1 for name, rows in curve.items()}
+
+
+def _recipe(arm: StudyArm) -> str:
+    """Say in what an arm's recipe differs from the study's, but for the number of texts."""
+    return _in_words({key: value for key, value in arm.settings.items() if key != TRAIN_ROWS_SETTING})
 
 
 def ablations_of(summary: StudySummary, readout: str = "constrained") -> list[Ablation]:
     """Return every faithful variant in its one-word cells, in the order of the study; not those of a learning curve."""
-    ablations = []
+    ablations, in_curves = [], arms_in_curves(summary.study)
     for task, cells in summary.rows.items():
         for key in cells:
             arm = summary.study.arm(key.arm)
@@ -83,7 +102,7 @@ def ablations_of(summary: StudySummary, readout: str = "constrained") -> list[Ab
             if (
                 arm.kind != "faithful"
                 or twin is None
-                or is_shorter(arm)
+                or (arm.name in in_curves and TRAIN_ROWS_SETTING in arm.settings)
                 or not _is_primary_one_word(summary, key, readout)
             ):
                 continue
@@ -121,42 +140,40 @@ def _accuracy_against_twin(summary: StudySummary, task: str, arm: StudyArm, twin
 
 
 def curve_of(summary: StudySummary, readout: str = "constrained") -> list[CurvePoint]:
-    """Return the learning curve, in the practised styles: variants in rows only, and the arms that they vary."""
-    study = summary.study
-    shorter = [arm for arm in study.arms.values() if is_shorter(arm)]
-    twin_names = {twin.name for arm in shorter if (twin := study.plain_twin(arm)) is not None}
-    curves: dict[tuple[str, str], list[tuple[StudyArm, int, Sequence[Row]]]] = {}
-    for task, cells in summary.rows.items():
-        for key, rows in cells.items():
-            arm = study.arm(key.arm)
-            in_curve = arm in shorter or arm.name in twin_names
-            if (
-                in_curve
-                and _is_primary_one_word(summary, key, readout)
-                and key.style in arm.styles
-                and task in arm.tasks
-            ):
-                train_rows = _training_row_count(arm.settings, study.plan.get("with", {}))
-                curves.setdefault((task, key.style), []).append((arm, train_rows, rows))
-    points = [
-        point for (task, style), arms in curves.items() for point in _curve_points(task, style, arms, summary.seed)
-    ]
-    return sorted(points, key=lambda point: (point.task, STYLES.index(point.style), point.kind, point.rows))
-
-
-def _curve_points(
-    task: str, style: str, arms: Sequence[tuple[StudyArm, int, Sequence[Row]]], seed: int
-) -> list[CurvePoint]:
-    """Return the points of one curve, under the seeds that all of them have."""
-    shared_seeds = set.intersection(*({row.seed for row in rows} for _, _, rows in arms))
+    """Return the learning curves, in the practised styles: arms that differ in the number of training rows only."""
+    in_curves = arms_in_curves(summary.study)
     points = []
-    for arm, train_rows, rows in arms:
-        shared_rows = [row for row in rows if row.seed in shared_seeds] or list(rows)
-        excess = stats.mean_interval(stats.per_text(shared_rows, lambda row: row.excess).values(), seed)
-        seeds = tuple(sorted({row.seed for row in shared_rows}))
-        score, effect_share = stats.score(shared_rows, seed), stats.effect_share(stats.own_effects(shared_rows), seed)
-        points.append(CurvePoint(task, style, arm.kind, train_rows, seeds, excess, score, effect_share))
-    return points
+    for task, cells in summary.rows.items():
+        arms: dict[str, list[tuple[StudyArm, CellKey, Sequence[Row]]]] = {}
+        for key, rows in cells.items():
+            arm = summary.study.arm(key.arm)
+            practised = key.style in arm.styles and task in arm.tasks
+            if arm.name in in_curves and practised and _is_primary_one_word(summary, key, readout):
+                arms.setdefault(key.style, []).append((arm, key, rows))
+        for of_style in arms.values():
+            shared_seeds = set.intersection(*({row.seed for row in rows} for _, _, rows in of_style))
+            for arm, key, rows in of_style:
+                shared_rows = [row for row in rows if row.seed in shared_seeds] or list(rows)
+                points.append(_curve_point(summary, task, arm, key, in_curves[arm.name], shared_rows))
+    return sorted(points, key=lambda at: (at.task, STYLES.index(at.style), at.kind, at.recipe, at.rows))
+
+
+def _curve_point(
+    summary: StudySummary, task: str, arm: StudyArm, key: CellKey, train_rows: int, rows: Sequence[Row]
+) -> CurvePoint:
+    seed, grader = summary.seed, start_graders(summary.study.runs[task], (key.operator,))[key.operator]
+    return CurvePoint(
+        task=task,
+        style=key.style,
+        kind=arm.kind,
+        recipe=_recipe(arm),
+        rows=train_rows,
+        seeds=tuple(sorted({row.seed for row in rows})),
+        excess=stats.mean_interval(stats.per_text(rows, lambda row: row.excess).values(), seed),
+        score=stats.score(rows, seed),
+        effect_share=stats.effect_share(stats.own_effects(rows), seed),
+        effect_share_start=stats.effect_share(grader.effects(rows), seed),
+    )
 
 
 def _training_row_count(*settings: Mapping[str, Any]) -> int:
@@ -167,7 +184,11 @@ def _training_row_count(*settings: Mapping[str, Any]) -> int:
 
 def variant_settings(arm: StudyArm) -> str:
     """Say in what a variant differs, e.g. ``rank=0``."""
-    return ", ".join(f"{key}={_setting_in_words(value)}" for key, value in arm.settings.items()) or arm.variant
+    return _in_words(arm.settings) or arm.variant
+
+
+def _in_words(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={_setting_in_words(value)}" for key, value in settings.items())
 
 
 def _setting_in_words(value: Any) -> str:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from saywhy.report.looks import look_of
-from saywhy.report.study.ablations import CurvePoint
+from saywhy.report.plots import PicturePlan
+from saywhy.report.study.ablations import CurvePoint, curve_of
+from saywhy.report.study.summary import StudySummary
 from saywhy.stats import Interval
+
+INTERVAL_NOTE = "Lines are 95 % intervals over texts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +127,37 @@ def _draw_dot_legend(figure: Any, dots: Sequence[EstimateDot]) -> None:
         figure.legend(handles=handles, loc="outside upper center", ncols=min(columns, len(handles)), frameon=False)
 
 
-def draw_curves(points: Sequence[CurvePoint]) -> Any:
-    """Draw the score over the number of training texts, one panel a task and style; the axis doubles."""
+CURVE_MEASURES = {
+    "curve": ("score", "score", "Score", "0 is a random word, 1 the best one"),
+    "curve-effect-share": (
+        "effect_share_start",
+        "effect share",
+        "Effect share as the start arm grades it",
+        "how far the named words move the start arm's answer: 0 as a random word, 1 as the best one",
+    ),
+}
+"""By name of a picture of learning curves: the field of ``CurvePoint``, its axis, what it is, and its scale."""
+
+
+def curve_pictures(summary: StudySummary) -> list[PicturePlan]:
+    """Return the learning curves; none where arms do not differ in the number of training texts."""
+    points = curve_of(summary)
+    seeds = sorted({seed for point in points for seed in point.seeds})
+    plans = []
+    for name, (field, axis, title, scale) in CURVE_MEASURES.items():
+        if len({point.rows for point in points if getattr(point, field).value is not None}) > 1:
+            caption = (
+                f"{title} over the number of training texts (logarithmic axis), in practised styles, one-word, "
+                f"constrained; {scale}. {INTERVAL_NOTE}. Seeds: {', '.join(map(str, seeds))}; exploratory. "
+                f"n: {max(point.excess.n for point in points)} texts."
+            )
+            draw = partial(_draw_curves, points, field, axis)
+            plans.append(PicturePlan(name, f"Learning curve: {title.lower()}", caption, draw))
+    return plans
+
+
+def _draw_curves(points: Sequence[CurvePoint], field: str, name: str) -> Any:
+    """Draw a field of ``points``, called ``name``, over the number of training texts, one panel a task and style."""
     from matplotlib.figure import Figure
 
     panels = list(dict.fromkeys((point.task, point.style) for point in points))
@@ -136,8 +170,8 @@ def draw_curves(points: Sequence[CurvePoint]) -> Any:
     for axes, (task, style) in zip(grid.flat, panels, strict=False):
         panel_points = [point for point in points if (point.task, point.style) == (task, style)]
         axes.axhline(0, color="#333333", linewidth=0.9)
-        for kind in dict.fromkeys(point.kind for point in panel_points):
-            _draw_learning_curve(axes, [point for point in panel_points if point.kind == kind], kind)
+        for label in dict.fromkeys(point.label for point in points):
+            _draw_learning_curve(axes, [point for point in panel_points if point.label == label], field)
         axes.set_title(f"{style}, {task}")
         axes.set_xscale("log", base=2)
         rows = sorted({point.rows for point in panel_points})
@@ -147,22 +181,25 @@ def draw_curves(points: Sequence[CurvePoint]) -> Any:
         axes.set_xlabel("training texts")
         axes.grid(axis="y")
         axes.set_axisbelow(True)
-    grid.flat[0].set_ylabel("score")
+    grid.flat[0].set_ylabel(name)
     handles, labels = _curve_legend_handles(grid.flat)
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     return figure
 
 
-def _draw_learning_curve(axes: Any, points: Sequence[CurvePoint], kind: str) -> None:
-    colour, marker = look_of(kind)
-    scored = [point for point in points if point.score.value is not None]
-    scores = [point.score for point in scored]
-    rows = [point.rows for point in scored]
-    for row, score in zip(rows, scores, strict=True):
-        if score.low is not None and score.high is not None:
-            axes.plot([row, row], [score.low, score.high], color=colour, linewidth=1.4, solid_capstyle="butt")
-    style = "-" if kind == "faithful" else "--"
-    axes.plot(rows, [score.value for score in scores], style, marker=marker, color=colour, label=kind, markersize=6)
+def _draw_learning_curve(axes: Any, points: Sequence[CurvePoint], field: str) -> None:
+    estimates = [(point, getattr(point, field)) for point in points if getattr(point, field).value is not None]
+    if not estimates:
+        return
+    first = points[0]
+    colour, marker = look_of(first.kind)
+    for point, estimate in estimates:
+        if estimate.low is not None and estimate.high is not None:
+            axes.plot([point.rows] * 2, [estimate.low, estimate.high], color=colour, linewidth=1.4)
+    style = ("-" if first.kind == "faithful" else "--") if not first.recipe else ":"
+    rows, values = [point.rows for point, _ in estimates], [estimate.value for _, estimate in estimates]
+    face = "white" if first.recipe else colour
+    axes.plot(rows, values, style, marker=marker, color=colour, markerfacecolor=face, label=first.label, markersize=6)
 
 
 def _curve_legend_handles(grid: Any) -> tuple[list[Any], list[str]]:

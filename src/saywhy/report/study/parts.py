@@ -214,7 +214,7 @@ def _others_part(summary: StudySummary) -> ReportPart:
 def _curve_part(summary: StudySummary) -> ReportPart:
     points_sheet = study_curve_sheet(summary)
     words = () if points_sheet else ("Only one number of training texts was measured.",)
-    return _part("curve", "Learning curve", [points_sheet], ["curve"], words, printed=True)
+    return _part("curve", "Learning curve", [points_sheet], ["curve", "curve-effect-share"], words, printed=True)
 
 
 def _ablations_part(summary: StudySummary) -> ReportPart:

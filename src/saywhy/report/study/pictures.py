@@ -11,8 +11,15 @@ from saywhy.records import STYLES
 from saywhy.report.cells import RESULT_READOUTS
 from saywhy.report.format import counted
 from saywhy.report.plots import Picture, PicturePlan, draw_validity, picture_file, standalone_svg, svg
-from saywhy.report.study.ablations import Ablation, ablations_of, curve_of, variant_settings
-from saywhy.report.study.draw import EstimateDot, EstimateLine, EstimatePanel, draw_curves, draw_panels
+from saywhy.report.study.ablations import Ablation, ablations_of, variant_settings
+from saywhy.report.study.draw import (
+    INTERVAL_NOTE,
+    EstimateDot,
+    EstimateLine,
+    EstimatePanel,
+    curve_pictures,
+    draw_panels,
+)
 from saywhy.report.study.frozen import accepted_losses
 from saywhy.report.study.gains import Gain
 from saywhy.report.study.groups import groups_of
@@ -23,7 +30,6 @@ from saywhy.report.study.summary import StudySummary, main_arms
 from saywhy.stats import Interval
 
 GAIN_LABEL = "difference of mean excess to the matched control"
-INTERVAL_NOTE = "Lines are 95 % intervals over texts"
 
 
 def study_picture_plans(summary: StudySummary) -> list[PicturePlan]:
@@ -33,7 +39,7 @@ def study_picture_plans(summary: StudySummary) -> list[PicturePlan]:
         *_matrix_pictures(summary),
         *_free_picture(summary),
         *_graded_picture(summary),
-        *_curve_picture(summary),
+        *curve_pictures(summary),
         *_ablations_picture(summary),
         *_retention_pictures(summary),
         *_groups_pictures(summary),
@@ -160,19 +166,6 @@ def _graded_picture(summary: StudySummary) -> list[PicturePlan]:
     )
     draw = partial(draw_panels, EstimatePanel(lines, "mean excess"))
     return [PicturePlan("graded", "By the current and by the start model", caption, draw)]
-
-
-def _curve_picture(summary: StudySummary) -> list[PicturePlan]:
-    points = curve_of(summary)
-    if len({point.rows for point in points}) < 2:
-        return []
-    seeds = sorted({seed for point in points for seed in point.seeds})
-    caption = (
-        "Score over the number of training texts (axis doubles), in practised styles, one-word, constrained; 0 is a "
-        f"random word, 1 the best one. {INTERVAL_NOTE}. Seeds: {', '.join(map(str, seeds))}; exploratory. "
-        f"n: {max(point.excess.n for point in points)} texts."
-    )
-    return [PicturePlan("curve", "Learning curve", caption, partial(draw_curves, points))]
 
 
 def _ablations_picture(summary: StudySummary) -> list[PicturePlan]:

@@ -259,15 +259,15 @@ def study_curve_sheet(summary: StudySummary) -> Sheet | None:
         [
             point.task,
             point.style,
-            point.kind,
+            point.label,
             str(point.rows),
             ", ".join(map(str, point.seeds)),
             str(point.excess.n),
-            *map(estimate_cell, (point.excess, point.score, point.effect_share)),
+            *map(estimate_cell, (point.excess, point.score, point.effect_share, point.effect_share_start)),
         ]
         for point in points
     ]
-    header = ("task", "style", "arm", "training texts", "seeds", "n", "excess", "score", SHARE_COLUMNS[0])
+    header = ("task", "style", "arm", "training texts", "seeds", "n", "excess", "score", *SHARE_COLUMNS)
     note = "Exploratory; one-word, constrained, styles that were practised, the seeds that all points have. n: texts."
     return (
         sheet_of("Learning curve", header, rows, note, texts=3) if len({point.rows for point in points}) > 1 else None
