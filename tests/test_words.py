@@ -12,7 +12,9 @@ from saywhy.words import (
     fold,
     free_word_budget,
     is_bare_punctuation,
+    lacks_blanks,
     match_case,
+    most_frequent_candidate,
     occurrences,
     replace_words,
     take_out,
@@ -61,6 +63,19 @@ BARE = st.text("., ;:-\u2014\u2026()[]\"'`\u3002\u00ab\u060c\u200b", max_size=12
         ("R&B", "", "R&B", "", "r&b"),
         ("STRASSE", "", "STRASSE", "", "strasse"),
         ("cafe\u0301!", "", "cafe\u0301", "!", "caf\u00e9"),
+        ("\u0915\u0940,", "", "\u0915\u0940", ",", "\u0915\u0940"),  # a letter with a vowel sign
+        ("\u0e14\u0e35", "", "\u0e14\u0e35", "", "\u0e14\u0e35"),
+        ("co\u00adop", "", "co\u00adop", "", "coop"),
+        ("\uff47\uff52\uff45\uff41\uff54\uff01", "", "\uff47\uff52\uff45\uff41\uff54", "\uff01", "great"),
+        (
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            "",
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            "",
+            "\u0645\u06cc\u062e\u0648\u0627\u0647\u0645",
+        ),
+        ("([redacted]!", "(", "[redacted]", "!", "[redacted]"),
+        ("[REDACTED]'s", "", "[REDACTED]'s", "", "[redacted]'s"),
     ],
 )
 def test_a_run_has_a_core_and_edges(run, lead, core, trail, key):
@@ -124,6 +139,64 @@ def test_bare_punctuation_between_words_changes_neither_candidates_nor_budget(wo
 @given(BARE)
 def test_a_text_of_nothing_but_punctuation_has_no_candidates(text):
     assert candidates(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0930\u093e\u092e \u0915\u0940 \u0915\u093f\u0924\u093e\u092c \u0915\u093e \u0930\u0902\u0917",
+        "\u09ad\u09be\u09b2\u09cb \u09ad\u09be\u09b2 \u09ad\u09be\u09b2\u09be",  # Bengali
+        "\u0ba8\u0bb2\u0bcd\u0bb2 \u0baa\u0b9f\u0bae\u0bbe \u0baa\u0b9f\u0bae\u0bcd",  # Tamil
+        "\u1019\u103c\u1014\u103a\u1019\u102c \u1019\u103c\u1014\u103a\u1019",  # Burmese
+        "\u0e14\u0e35 \u0e21\u0e35 \u0e19\u0e49\u0e33 \u0e14\u0e39",  # Thai, with blanks
+        "\u05e9\u05c1\u05b8\u05dc\u05d5\u05b9\u05dd \u05e9\u05c2\u05b8\u05dc\u05d5\u05b9\u05dd",  # pointed Hebrew
+    ],
+)
+def test_vowel_signs_belong_to_their_words(text):
+    assert [word.key for word in candidates(text)] == [fold(run) for run in text.split()]
+    for word in candidates(text):
+        assert take_out(text, {word.key}).split() == [
+            REDACTED_MARK if run == word.core else run for run in text.split()
+        ]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_undivided"),
+    [
+        ("\u8fd9\u90e8\u7535\u5f71\u771f\u7684\u975e\u5e38\u597d\u770b\u3002", True),
+        ("\u3053\u306e\u30b3\u30f3\u30d4\u30e5\u30fc\u30bf\u30fc\u306f\u6700\u9ad8", True),
+        (
+            "\u0e2b\u0e19\u0e31\u0e07\u0e40\u0e23\u0e37\u0e48\u0e2d\u0e07\u0e19\u0e35\u0e49\u0e2a\u0e19\u0e38\u0e01\u0e21\u0e32\u0e01\u0e08\u0e23\u0e34\u0e07",
+            True,
+        ),
+        ("\u8fd9 \u90e8 \u7535\u5f71 \u771f\u7684 \u597d\u770b", False),
+        ("\u30b3\u30f3\u30d4\u30e5\u30fc\u30bf\u30fc\u30d7\u30ed\u30b0\u30e9\u30e0", False),
+        ("the sign said \u8fd9\u90e8\u7535\u5f71\u771f\u7684\u975e\u5e38\u597d\u770b and nothing else at all", False),
+        ("so late again", False),
+        ("", False),
+    ],
+)
+def test_a_text_without_blanks_between_its_words_is_known(text, is_undivided):
+    assert lacks_blanks(text) == is_undivided
+
+
+def test_a_mark_in_the_text_is_no_candidate_and_stays():
+    text = "It was redacted: [REDACTED] and [redacted]'s"
+    assert [word.key for word in candidates(text)] == ["it", "was", "redacted", "and"]
+    assert [word.key for word in candidates(text, rule=2)] == [
+        "it",
+        "was",
+        "redacted",
+        "[redacted]",
+        "and",
+        "[redacted]'s",
+    ]
+    assert take_out(text, {"redacted"}) == "It was [REDACTED]: [REDACTED] and [redacted]'s"
+
+
+def test_the_most_frequent_candidate_is_told_with_its_count():
+    assert most_frequent_candidate("so . . . good, so GOOD good") == ("good", 3)
+    assert most_frequent_candidate("so good") == ("so", 1)
 
 
 def test_a_folder_without_an_entry_was_made_by_the_first_rule():

@@ -13,6 +13,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,15 +22,23 @@ from typing import Any
 REDACTED_MARK = "[REDACTED]"
 """What stands for a word that was taken out by the ``redact`` operator."""
 
-CANDIDATES_RULE = 2
-"""Which words are candidates: 1, every distinct word; 2, bare punctuation is none. ``run.json`` and ``study.json`` note
-it; one without an entry was made by rule 1."""
+CANDIDATES_RULE = 3
+"""Which words are candidates: 1, every distinct word; 2, bare punctuation is none; 3, nor is a ``[REDACTED]`` that the
+text itself holds, and vowel signs belong to their letters. ``run.json`` and ``study.json`` note it; one without an
+entry was made by rule 1."""
 
 _RUN = re.compile(r"\S+")
 # AG News has lost the ampersand of many entities: "company #39;s", "AT amp;T".
 _BARE = r"(?<![&\w])#\d{2,5};|(?<!&)\b(?:amp|quot|lt|gt|nbsp);"
 _BARE_ENTITY = re.compile(rf"{_BARE}|(?<=\w)#39;")
 _ENTITY = re.compile(rf"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);|{_BARE}|(?<=\w)#39;")
+_REDACTED = re.compile(re.escape(REDACTED_MARK), re.I)
+_INVISIBLE = re.compile(r"[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2060-\u2064\ufeff]")
+_FULL_WIDTH = re.compile(r"[\uff01-\uffee]+")
+_UNDIVIDED = re.compile(  # too long for a word, in scripts that put no blanks between words
+    r"(?=[\u30a0-\u30ff]*[\u3040-\u309f\u3400-\u9fff])[\u3040-\u30ff\u3400-\u9fff]{8,}"  # Chinese, Japanese
+    r"|[\u0e00-\u0eff]{20,}|[\u1000-\u109f\u1780-\u17ff]{20,}"  # Thai and Lao, Burmese and Khmer
+)
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u0060\u00b4", "'''''")
 _QUOTE_MARKS = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb", '"""""')
 
@@ -56,7 +65,7 @@ class Word:
         core_start: Offset of the core in the text.
         core_end: Offset just behind the core.
         core: The run without edge punctuation (or the whole run if nothing else remains).
-        key: The core with case, apostrophes and entities folded: equal keys are equal words.
+        key: The core with case, apostrophes, entities, widths and what is not seen folded: equal keys are equal words.
     """
 
     run: str
@@ -78,30 +87,36 @@ class Word:
 
 
 def fold(text: str) -> str:
-    """Fold case, apostrophes, quotes and HTML entities: what two words, or two texts, are compared by."""
+    """Fold case and what ``fold_marks`` folds: what two words, or two texts, are compared by."""
     return fold_marks(text).casefold()
 
 
 def fold_marks(text: str) -> str:
-    """Fold apostrophes, quotes and HTML entities, but not case."""
-    plain = unicodedata.normalize("NFC", html.unescape(_BARE_ENTITY.sub(r"&\g<0>", text)))
-    return plain.translate(_APOSTROPHES).translate(_QUOTE_MARKS)
+    """Fold apostrophes, quotes, HTML entities and full width, and drop soft hyphens and joiners; keep case."""
+    plain = _INVISIBLE.sub("", html.unescape(_BARE_ENTITY.sub(r"&\g<0>", text)))
+    plain = _FULL_WIDTH.sub(lambda match: unicodedata.normalize("NFKC", match.group()), plain)
+    return unicodedata.normalize("NFC", plain).translate(_APOSTROPHES).translate(_QUOTE_MARKS)
 
 
+@lru_cache(maxsize=100_000)
 def _core_span(run: str) -> tuple[int, int]:
     """Return (start, end) of the core within ``run``; entities such as ``&amp;`` count as punctuation."""
     alphanumeric: list[bool] = []
     for char in run:
-        # A combining accent belongs to its letter.
-        alphanumeric.append(
-            char.isalnum() or (bool(alphanumeric) and alphanumeric[-1] and bool(unicodedata.combining(char)))
-        )
+        # Accents, vowel signs and tone marks (M*) belong to their letter.
+        is_sign = bool(alphanumeric) and alphanumeric[-1] and unicodedata.category(char)[0] == "M"
+        alphanumeric.append(char.isalnum() or is_sign)
+    for match in _REDACTED.finditer(run):
+        alphanumeric[match.start() : match.end()] = [True] * len(REDACTED_MARK)
     for match in _ENTITY.finditer(run):
         if not any(char.isalnum() for char in fold_marks(match.group())):
             alphanumeric[match.start() : match.end()] = [False] * (match.end() - match.start())
     if not any(alphanumeric):
         return 0, len(run)
     return alphanumeric.index(True), len(run) - alphanumeric[::-1].index(True)
+
+
+_folded_core = lru_cache(maxsize=100_000)(fold)
 
 
 def occurrences(text: str) -> list[Word]:
@@ -111,7 +126,7 @@ def occurrences(text: str) -> list[Word]:
         run = match.group()
         start, end = _core_span(run)
         core = run[start:end]
-        words.append(Word(run, match.start(), match.start() + start, match.start() + end, core, fold(core)))
+        words.append(Word(run, match.start(), match.start() + start, match.start() + end, core, _folded_core(core)))
     return words
 
 
@@ -125,7 +140,23 @@ def candidates(text: str, rule: int = CANDIDATES_RULE) -> list[Word]:
     first_by_key: dict[str, Word] = {}
     for word in occurrences(text):
         first_by_key.setdefault(word.key, word)
-    return [word for key, word in first_by_key.items() if rule == 1 or not is_bare_punctuation(key)]
+    return [word for key, word in first_by_key.items() if is_candidate(key, rule)]
+
+
+def is_candidate(key: str, rule: int = CANDIDATES_RULE) -> bool:
+    """Whether an explanation may name a word (folded core) of a text."""
+    return rule == 1 or not (is_bare_punctuation(key) or (rule > 2 and holds_mark(key)))
+
+
+def holds_mark(key: str) -> bool:
+    """Whether a word (folded core) is ``[REDACTED]``, in any case, or has it within."""
+    return REDACTED_MARK.casefold() in key
+
+
+def most_frequent_candidate(text: str) -> tuple[str, int]:
+    """Return the candidate that stands most often in ``text``, the first of equals, and how often that is."""
+    counts = Counter(word.key for word in occurrences(text))
+    return max(((word.key, counts[word.key]) for word in candidates(text)), key=lambda pair: pair[1])
 
 
 def candidates_rule(manifest: Mapping[str, Any]) -> int:
@@ -152,6 +183,16 @@ def _is_mark(char: str) -> bool:
         return False
     category = unicodedata.category(char)
     return category[0] in "PZ" or category in _MARK_CATEGORIES or char in _STROKES
+
+
+def lacks_blanks(text: str) -> bool:
+    """Whether most of a text is written without blanks between words (Chinese, Japanese, Thai, ...): no runs are words.
+
+    >>> [lacks_blanks(text) for text in ("\u8fd9\u90e8\u7535\u5f71\u771f\u7684\u975e\u5e38", "\u7535\u5f71 \u771f")]
+    [True, False]
+    """
+    undivided = sum(len(match.group()) for match in _UNDIVIDED.finditer(text))
+    return 2 * undivided > sum(char.isalnum() for char in text)
 
 
 def replace_words(text: str, by_key: Mapping[str, str]) -> str:

@@ -67,7 +67,7 @@ def test_a_right_guess_saves_steps(tiny_model):
     for drafter in (None, "right"):
         decoder = Decoder(tiny_model.forward, tiny_model.chat.end_of_turn[0], 500, 500)
         guess = drafter and Drafter(tuple(said[0]), frozenset(), [])
-        decoder.decode([DecodeRequest(prompt, 30, guess)], lambda index, ids: said.append(ids))
+        decoder.decode([DecodeRequest(prompt, 30, guess)], lambda index, ids, cut: said.append(ids))
         steps.append(decoder.steps)
     assert said[0] == said[1]
     assert steps == [30, 2]
@@ -108,7 +108,7 @@ def test_prompts_that_are_equal_or_begin_one_another(tiny_model):
         for order in (range(len(prompts)), range(len(prompts) - 1, -1, -1)):
             decoder = Decoder(tiny_model.forward, tiny_model.chat.end_of_turn[0], 60, places)
             requests = [DecodeRequest(prompts[i], rooms[i]) for i in order]
-            decoder.decode(requests, lambda at, found, order=order: said.__setitem__(order[at], found))
+            decoder.decode(requests, lambda at, found, cut, order=order: said.__setitem__(order[at], found))
             for prompt, room, found in zip(prompts, rooms, (said[i] for i in range(len(prompts))), strict=True):
                 assert found == alone(tiny_model, prompt, room)
 
@@ -218,3 +218,20 @@ def test_a_text_that_repeats_itself_is_copied_and_not_taken_for_a_circle():
     drafter = Drafter(source, frozenset(range(6)))
     drafter.follow([3, 3, 3], 0, 0)
     assert drafter.guess(6) == [3, 4, 9]
+
+
+@pytest.mark.parametrize("way", ["branches", "rows"])
+def test_a_reply_knows_whether_it_was_cut_off(loaded, monkeypatch, way):
+    model = loaded("llama")
+    monkeypatch.setattr(model, "forward", Forward(model.model, "tiny", (way,)))
+    end = model.chat.end_of_turn[0]
+    [ids] = model.chat.ids([model.chat.open(CHATS[0])])
+    # The reply ends where the model says the token that it says third, so rooms below, at and above that are known.
+    third = alone(model, ids, 3)[2]
+    assert end != third
+    monkeypatch.setattr(model.chat, "end_of_turn", [third])
+    length = len(alone(model, ids, 30))
+    assert 0 < length < 3
+    for room, cut in ((length, True), (length + 1, False), (length + 9, False)):
+        [reply] = model.generate([CHATS[0]], [room])
+        assert (reply, reply.cut) == (model.chat.reply(alone(model, ids, 30)), cut)

@@ -21,14 +21,22 @@ WORDS = st.sampled_from(["great!", "love", "Love", "it", "don\u2019t", ":(", "#t
 TEXTS = st.lists(WORDS, min_size=2, max_size=9).map(" ".join)
 
 
-def read(style, setting, text, reply, labels=("negative", "positive"), plan="direct"):
-    return styles.read_reply(style, setting, text, reply, labels, plan)
+def read(style, setting, text, reply, labels=("negative", "positive"), plan="direct", cut=False):
+    return styles.read_reply(style, setting, text, reply, labels, plan, cut=cut)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_phrasebook(entry):
     labels = entry.get("labels", ("negative", "positive"))
-    found = read(entry["style"], entry["setting"], entry["text"], entry["reply"], labels, entry.get("plan", "direct"))
+    found = read(
+        entry["style"],
+        entry["setting"],
+        entry["text"],
+        entry["reply"],
+        labels,
+        entry.get("plan", "direct"),
+        entry.get("cut", False),
+    )
     expected = (entry.get("reason"), tuple(entry.get("words", ())), tuple(entry.get("inserted", ())))
     assert (found.reason, found.words, found.inserted) == expected
     if "edited" in entry:

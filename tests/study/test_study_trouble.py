@@ -17,6 +17,7 @@ from saywhy.records import SaywhyError
 from saywhy.study.plan import StudyPlan
 from saywhy.study.read import read_plan
 from saywhy.study.run import StudyRunner
+from saywhy.words import CANDIDATES_RULE
 
 PLAN = {
     "name": "tiny",
@@ -117,12 +118,12 @@ def test_a_study_with_other_candidates_is_one_line_and_stays_as_it_is(call, told
     file, out = told(), tmp_path / "out"
     assert call("study", str(file), f"out={out}").code == 0
     manifest = json.loads((out / "study.json").read_text("utf-8"))
-    assert manifest.pop("candidates_rule") == 2
+    assert manifest.pop("candidates_rule") == CANDIDATES_RULE
     write_json(out / "study.json", manifest)  # as a version before the rule wrote it
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     said = call("study", str(file), f"out={out}")
     assert said.code == 2
-    assert f"{out} was begun with candidates of rule 1, this saywhy goes on by rule 2" in said.problem
+    assert f"{out} was begun with candidates of rule 1, this saywhy goes on by rule {CANDIDATES_RULE}" in said.problem
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     assert call("report", str(out)).code == 0
 

@@ -38,6 +38,7 @@ SET_ASIDE_REASONS = (
     "holds a control token of the model",
     "longer than the model's context",
     "more than # words",
+    "no blanks between its words",
     "the model has no loss for it",
 )
 """Reasons of several words for which texts and instructions are set aside; ``#`` stands for a number."""

@@ -18,7 +18,7 @@ from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_
 from saywhy.tasks.data import example_id
 from saywhy.tasks.task import Task
 from saywhy.training.models import in_practised_plan
-from saywhy.words import candidates
+from saywhy.words import candidates, lacks_blanks
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
         context: The task's other fields.
 
     Raises:
-        SaywhyError: If the text has fewer than two words, or a field is missing or unknown.
+        SaywhyError: If the text has fewer than two words or no blanks between them, or a field is missing or unknown.
     """
     config = in_practised_plan(config)
     task = task_of(config)
@@ -55,6 +55,8 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
     if set(fields) != set(task.context):
         needed = ", ".join(f"{name}=..." for name in task.context) or "none"
         raise SaywhyError(f"task '{task.name}' takes these other fields: {needed}; got: {', '.join(fields) or 'none'}")
+    if lacks_blanks(text):
+        raise SaywhyError("the text has no blanks between its words: put them in, or have a segmenter do it")
     if len(candidates(text)) < 2:
         raise SaywhyError("the text has fewer than two words: nothing to choose between")
     spec = resolve_model(config.model)

@@ -30,6 +30,7 @@ from saywhy.records import (
     is_hit,
 )
 from saywhy.tasks.lexicon import Pinned
+from saywhy.words import most_frequent_candidate, take_out
 
 REPLY_HEADROOM = 256
 """Tokens kept free behind a text for the request and the reply."""
@@ -96,12 +97,13 @@ class Answer:
 def unusable(classifier: Classifier, examples: Sequence[Example]) -> list[SetAside]:
     """Return those of ``examples`` that cannot be put to the model, with the reason.
 
-    A redaction or counterfactual copies the text: there must be room for it twice.
+    A redaction or counterfactual copies the text: there must be room for it twice, and in the copy for the edit that
+    takes the most tokens, that of the most frequent word.
     """
     chats = [
         [
             *prompts.question_chat(classifier.task, example.text, example.context),
-            {"role": "assistant", "content": example.text},
+            {"role": "assistant", "content": take_out(example.text, {most_frequent_candidate(example.text)[0]})},
         ]
         for example in examples
     ]

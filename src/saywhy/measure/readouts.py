@@ -20,7 +20,7 @@ from saywhy.protocol.templates import reply_templates
 from saywhy.records import Explanation, ReplyPlan, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
-from saywhy.words import candidates, take_out
+from saywhy.words import candidates, free_word_budget, most_frequent_candidate, take_out
 
 
 def generated(
@@ -41,7 +41,7 @@ def generated(
     )
     label_words = tuple(task.labels.values())
     readings = iter(
-        (reply, readers.read_reply(style, setting, item.example.text, reply, label_words, task.plan))
+        (reply, readers.read_reply(style, setting, item.example.text, reply, label_words, task.plan, cut=reply.cut))
         for (item, style, setting), reply in zip(requests, replies, strict=True)
     )
     return [[next(readings) for _ in asks] for _ in items]
@@ -99,15 +99,25 @@ def _read(task: Task, text: str, style: StyleName, reply: str) -> Explanation:
 
 
 NAMING_ROOM: Mapping[Setting, int] = {"one-word": 16, "free": 48}
-"""How many tokens a reply may take that names words."""
+"""How many tokens a reply may take that names words; a list of many long words takes more (``_naming_room``)."""
 
 
 def reply_room(text: str, style: StyleName, setting: Setting, plan: ReplyPlan = "direct") -> int:
     """Return how many tokens a reply may take: a word or a list, or a copy and some room for the marks, or both."""
+    naming = _naming_room(text, setting)
     if style == "attribution":
-        return NAMING_ROOM[setting]
+        return naming
     wide = len(text.encode("utf-8", "replace")) - len(text)  # scripts of which a letter may take several tokens
-    return len(text) // 2 + wide + 24 + (NAMING_ROOM[setting] if plan == "named-first" else 0)
+    marks = 6 * max(4, most_frequent_candidate(text)[1])  # tokens of a word edited at each of its places
+    return len(text) // 2 + wide + marks + (naming if plan == "named-first" else 0)
+
+
+def _naming_room(text: str, setting: Setting) -> int:
+    """Return the room of a reply that names words: no token of a word is empty, so its bytes bound its tokens."""
+    if setting == "one-word":
+        return NAMING_ROOM[setting]
+    sizes = sorted((len(word.core.encode("utf-8", "replace")) + 2 for word in candidates(text)), reverse=True)
+    return max(NAMING_ROOM[setting], sum(sizes[: free_word_budget(text)]))
 
 
 def constrained(

@@ -85,6 +85,7 @@ class _DecodingRow:
         guessed: How many tokens of ``feed`` are guessed.
         reply: The reply so far.
         finished: Whether it is complete.
+        cut: Whether it is complete for want of room.
     """
 
     index: int
@@ -94,6 +95,7 @@ class _DecodingRow:
     guessed: int = 0
     reply: list[int] = dataclasses.field(default_factory=list)
     finished: bool = False
+    cut: bool = False
 
     @property
     def remaining(self) -> int:
@@ -123,8 +125,8 @@ class Decoder:
         self.steps = self.drafted = self.accepted = 0
 
     @torch.inference_mode()
-    def decode(self, requests: Sequence[DecodeRequest], done: Callable[[int, list[int]], None]) -> None:
-        """Decode all ``requests``; ``done`` is called with each one's index and reply (without its end)."""
+    def decode(self, requests: Sequence[DecodeRequest], done: Callable[[int, list[int], bool], None]) -> None:
+        """Decode all ``requests``; ``done`` is called with each one's index, reply (without its end), if it was cut."""
         # In dictionary order a prompt has the most in common with the one before it.
         waiting = sorted(range(len(requests)), key=lambda i: requests[i].prompt, reverse=True)
         pool = KeyValuePool(max(self.places, max(len(request.prompt) + 2 * request.room for request in requests)))
@@ -136,7 +138,7 @@ class Decoder:
             for row in [row for row in rows if row.finished]:
                 rows.remove(row)
                 pool.drop(row.places)
-                done(row.index, row.reply)
+                done(row.index, row.reply, row.cut)
 
     def _admit(
         self,
@@ -219,7 +221,7 @@ class Decoder:
             row.reply = row.reply[: row.reply.index(self.end)]
             row.finished = True
         elif row.remaining <= 0:
-            row.finished = True
+            row.finished = row.cut = True
         else:
             self._feed(row, pool, tokens[-1], rows)
 

@@ -74,6 +74,22 @@ class Gap:
     barred: frozenset[str] = frozenset()
 
 
+class Reply(str):
+    """A greedy reply.
+
+    Attributes:
+        cut: Whether it was cut off for want of room, before the model ended it.
+    """
+
+    cut: bool
+
+    def __new__(cls, text: str, cut: bool = False) -> Reply:
+        """Return ``text`` as a reply."""
+        reply = super().__new__(cls, text)
+        reply.cut = cut
+        return reply
+
+
 @dataclass(frozen=True, slots=True)
 class Guide:
     """A chat, and what its next assistant turn may be.
@@ -125,7 +141,7 @@ class Model(Protocol):
         tick: Tick | None = None,
         *,
         copied: Sequence[str | None] = (),
-    ) -> list[str]:
+    ) -> list[Reply]:
         """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long.
 
         ``copied`` may tell the text that each reply is expected to copy, more or less; it changes no reply.

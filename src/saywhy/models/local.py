@@ -13,7 +13,7 @@ from saywhy.models.chat import Chat
 from saywhy.models.forward import Forward, logits
 from saywhy.models.guided import guided_replies
 from saywhy.models.infill import infill
-from saywhy.models.interface import Choice, Copy, Departure, Gap, Guide, Question, Tick
+from saywhy.models.interface import Choice, Copy, Departure, Gap, Guide, Question, Reply, Tick
 from saywhy.models.memory import TokenBudget
 from saywhy.models.replies import greedy_replies
 from saywhy.models.sequences import ScoredSequence, departure_sequences, edited_copies, option_sequences
@@ -197,7 +197,7 @@ class LocalModel:
         tick: Tick | None = None,
         *,
         copied: Sequence[str | None] = (),
-    ) -> list[str]:
+    ) -> list[Reply]:
         """Return the greedy reply to each chat; a reply may be drafted from the text that it copies."""
         return greedy_replies(self, chats, max_new_tokens, copied or [None] * len(chats), tick)
 

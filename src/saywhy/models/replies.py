@@ -10,7 +10,7 @@ import torch
 from saywhy.models.chat import Chat
 from saywhy.models.decode import Decoder, DecodeRequest
 from saywhy.models.draft import Drafter, word_starts
-from saywhy.models.interface import Tick
+from saywhy.models.interface import Reply, Tick
 from saywhy.models.memory import cache_places
 from saywhy.models.tree import TokenIds
 from saywhy.protocol.prompts import Message
@@ -29,7 +29,7 @@ def greedy_replies(
     max_new_tokens: Sequence[int],
     copied: Sequence[str | None],
     tick: Tick | None,
-) -> list[str]:
+) -> list[Reply]:
     """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long, and no longer than the context."""
     rendered = [model.chat.open(messages) for messages in chats]
     prompts = model.chat.ids(rendered)
@@ -39,12 +39,12 @@ def greedy_replies(
     rooms = [min(limit, model.context - len(ids)) for limit, ids in zip(max_new_tokens, prompts, strict=True)]
     if model.forward.way != "branches":
         return _by_transformers(model, prompts, rooms, tick)
-    finished: list[str | None] = [None] * len(chats)
+    finished: list[Reply | None] = [None] * len(chats)
     marks = model.chat.ids([f" {REDACTED_MARK}", REDACTED_MARK])
     places = cache_places(model.model)
 
-    def keep(index: int, ids: list[int]) -> None:
-        finished[waiting[index]] = model.chat.reply(ids)
+    def keep(index: int, ids: list[int], cut: bool) -> None:
+        finished[waiting[index]] = Reply(model.chat.reply(ids), cut)
         if tick:
             tick(1)
 
@@ -59,7 +59,7 @@ def greedy_replies(
         except (MemoryError, RuntimeError) as error:
             model.budget.halve(error)  # replies that were finished stay
             places //= 2
-    return [reply or "" for reply in finished]
+    return [reply for reply in finished if reply is not None]
 
 
 def copy_drafter(chat: Chat, rendered: str, prompt: TokenIds, text: str | None, marks: Sequence[TokenIds]) -> Drafter:
@@ -76,9 +76,9 @@ def copy_drafter(chat: Chat, rendered: str, prompt: TokenIds, text: str | None, 
 
 def _by_transformers(
     model: LocalModel, prompts: Sequence[TokenIds], rooms: Sequence[int], tick: Tick | None
-) -> list[str]:
+) -> list[Reply]:
     """Generate in padded batches, long prompts first."""
-    finished = [""] * len(prompts)
+    finished = [Reply("")] * len(prompts)
     waiting = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
     while waiting:
         batch = waiting[: _batch_size(model, [(len(prompts[i]), rooms[i]) for i in waiting[:PADDED_BATCH]])]
@@ -109,7 +109,7 @@ def _batch_size(model: LocalModel, sizes: Sequence[tuple[int, int]]) -> int:
 
 
 @torch.inference_mode()
-def _generate_batch(model: LocalModel, prompts: Sequence[TokenIds], rooms: Sequence[int]) -> list[str]:
+def _generate_batch(model: LocalModel, prompts: Sequence[TokenIds], rooms: Sequence[int]) -> list[Reply]:
     """Generate one padded batch."""
     end, longest, device = model.chat.end_of_turn[0], max(map(len, prompts)), model.model.device
     padded = [[end] * (longest - len(ids)) + list(ids) for ids in prompts]
@@ -126,9 +126,10 @@ def _generate_batch(model: LocalModel, prompts: Sequence[TokenIds], rooms: Seque
         ),
     )
     model.forward.tokens += out.numel()
-    texts = []
+    replies = []
     for room, row in zip(rooms, out[:, longest:].tolist(), strict=True):
         # A row's own limit, not the batch's: the reply must not depend on its neighbours.
-        tokens = row[: row.index(end)] if end in row else row
-        texts.append(model.chat.reply(tokens[:room]))
-    return texts
+        tokens = row[:room]
+        is_whole = end in tokens
+        replies.append(Reply(model.chat.reply(tokens[: tokens.index(end)] if is_whole else tokens), not is_whole))
+    return replies

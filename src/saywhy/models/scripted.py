@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import takewhile
 from typing import get_args
 
-from saywhy.models.interface import Choice, Copy, Departure, Gap, Guide, Question, Tick
+from saywhy.models.interface import Choice, Copy, Departure, Gap, Guide, Question, Reply, Tick
 from saywhy.protocol import prompts, styles
 from saywhy.protocol.prompts import Message
 from saywhy.protocol.wordings import PRACTISED_WORDINGS, UNSEEN_WORDINGS
@@ -199,9 +199,9 @@ class ScriptedModel:
         tick: Tick | None = None,
         *,
         copied: Sequence[str | None] = (),
-    ) -> list[str]:
+    ) -> list[Reply]:
         """Return the script's replies; to an instruction that is no request of the protocol the reply is empty."""
-        return [self._reply(chat) if len(chat) > 2 else "" for chat in chats]
+        return [Reply(self._reply(chat) if len(chat) > 2 else "") for chat in chats]
 
     def guide(self, guides: Sequence[Guide], tick: Tick | None = None) -> list[str]:
         """Return the allowed reply that follows the script's longest; a gap takes a word that the script may insert."""

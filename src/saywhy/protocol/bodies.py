@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
+from collections.abc import Sequence
+
+from rapidfuzz.distance import Indel
 
 from saywhy.protocol.naming import BULLET_MARK
 from saywhy.words import fold_marks, occurrences
 
 _FORMATTING_MARKS = re.compile(r"\*\*|__|`")
+_FENCE = re.compile(r"^\s*```\w*\s*$", re.M)
+_TAG = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|analysis|reflection|scratchpad)"
+_THOUGHT_BEGINS = re.compile(rf"<{_TAG}>|\[THINK\]|<\|begin_of_thought\|>", re.I)
+_THOUGHT_ENDS = re.compile(rf"</{_TAG}>|\[/THINK\]|<\|end_of_thought\|>", re.I)
 _TRAILING_NOTE = re.compile(r"\s*\([^()]*\)\s*$")
 
 
-def most_similar_body(text: str, reply: str) -> str:
-    """Return a reply without preface and notes: of the texts that it may mean, the one most like ``text``."""
-    old = [word.key for word in occurrences(text)]
+def without_thoughts(text: str, reply: str) -> str | None:
+    """Return a reply without what the model thought before it answered; None if the thought does not end.
 
-    def likeness(body: str) -> float:
-        return SequenceMatcher(a=old, b=[word.key for word in occurrences(body)], autojunk=False).ratio()
+    A thought may have begun in the prompt, so what stands before its end goes in any case. Tags that the explained text
+    has itself are copied.
+    """
+    own = {match.group() for tag in (_THOUGHT_BEGINS, _THOUGHT_ENDS) for match in tag.finditer(text)}
+    ends = [match.end() for match in _THOUGHT_ENDS.finditer(reply) if match.group() not in own]
+    answer = reply[ends[-1] :] if ends else reply
+    is_open = any(match.group() not in own for match in _THOUGHT_BEGINS.finditer(answer))
+    return None if is_open else answer.strip()
 
-    return max(possible_bodies(reply), key=likeness)
+
+def most_similar_body(text: str, bodies: Sequence[str]) -> str:
+    """Return the one of ``bodies`` most like ``text``, the first of equals: the others have a preface or a note."""
+    return max(bodies, key=lambda body: likeness(text, body))
+
+
+def likeness(text: str, body: str) -> float:
+    """Return how alike the words of two texts are, from 0 to 1: the share of them that may stay, in their order."""
+    text_keys, body_keys = ([word.key for word in occurrences(side)] for side in (text, body))
+    return Indel.normalized_similarity(text_keys, body_keys)
 
 
 def possible_bodies(reply: str) -> list[str]:
-    """Return the texts that a reply may mean: whole, without formatting, behind a preface, one of its lines."""
-    whole = reply.strip()
+    """Return the texts that a reply may mean: whole, without formatting, behind a preface, one of its lines.
+
+    They are distinct, and the whole reply is the first.
+    """
+    whole = _FENCE.sub("", reply).strip()
     lines = [line.strip() for line in whole.splitlines() if line.strip()]
     bodies = [whole, *([" ".join(lines[1:]), " ".join(lines[:-1]), *lines] if len(lines) > 1 else [])]
     bodies += [BULLET_MARK.sub("", body) for body in bodies]

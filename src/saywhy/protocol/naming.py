@@ -18,14 +18,14 @@ QUOTED_TEXT = re.compile(_QUOTED_PIECE)
 """A piece in quotes, after ``fold_marks``."""
 
 _QUOTED_LIST = rf"{_QUOTED_PIECE}(?:(?:\s*,)?(?:\s*\b(?:and|or)\b)?\s*{_QUOTED_PIECE})*"
-_BOLD = re.compile(r"(\*\*|__|`|\*)(?=\S)(.+?)(?<=\S)\1")
+_BOLD = re.compile(r"(\*\*|__|`|\*)(?=\S)(.{1,200}?)(?<=\S)\1")
 _NOUN = r"\b(?:words?|terms?|phrases?|adjectives?|nouns?|verbs?|hashtag|emoticon)\b"
 _FRAMES = (
     # the word "love" decided ...
     re.compile(rf"{_NOUN}\s*[:,]?\s*(?P<quoted>{_QUOTED_LIST})", re.I),
     # the word that decided my answer is love
     re.compile(
-        rf"(?P<subject>{_NOUN}|\banswer\b)(?:[^\".,:]|\.(?!\s))*?(?:\b(?:is|was|are|were)\b:?|:)\s*"
+        rf"(?P<subject>{_NOUN}|\banswer\b)(?:[^\".,:]|\.(?!\s)){{0,200}}?(?:\b(?:is|was|are|were)\b:?|:)\s*"
         r"(?:the (?:words?|adjective)\s+)?(?P<predicate>[^\s:].*)$",
         re.I | re.S,
     ),
@@ -39,7 +39,10 @@ _FRAMES = (
 _ASIDE = re.compile(
     r"\s*\(|\s+[-\u2013\u2014=>]+\s|:\s|[.!?]\s|,?\s(?:because|since|as|which|it|it's|due|for)\b|\n", re.I
 )
-_SEPARATOR = re.compile(r"\s*(?:[,;\n]|\s[/&]\s|(?<=\S)\s+and\s+)\s*(?:and\s+)?", re.I)
+_SEPARATOR = re.compile(r"\s*(?:[,;](?!\S)|\n|\s[/&]\s|(?<=\S)\s+and\s+)\s*(?:and\s+)?", re.I)
+_INNER_SEPARATOR = re.compile(r"([,;])")
+_NEGATION = re.compile(r"(?:\bnot|n't|\bnever|\brather than|\binstead of)\s+(?:\w+\s+){0,3}$", re.I)
+_CONTRAST = re.compile(r"\b(?:but|however|yet)\b", re.I)
 
 
 def words_named_by_reply(reply: str, text_keys: AbstractSet[str], labels: Collection[str]) -> list[str]:
@@ -63,12 +66,12 @@ def _reply_readings(reply: str, text_keys: AbstractSet[str], labels: Collection[
     if len(lines) > 1 and lines[0].endswith(":"):
         lines = lines[1:]
     unbulleted = [BULLET_MARK.sub("", line) for line in lines]
-    items = _split_items("\n".join(unbulleted))
+    items = _split_items("\n".join(unbulleted), text_keys)
     all_single = all(len(item.split()) == 1 for item in items)
     if _are_text_words(items, text_keys) or (all_single and text_keys & {fold(item) for item in items}):
         yield items
     listed = unbulleted if lines != unbulleted else unbulleted[:1]
-    heads = [item for line in listed for item in _items_before_aside(line)]
+    heads = [item for line in listed for item in _items_before_aside(line, text_keys)]
     if _are_single_text_words(heads, text_keys):
         yield heads
     yield from _sentence_readings(" ".join(unbulleted), text_keys, labels)
@@ -79,17 +82,31 @@ def _sentence_readings(line: str, text_keys: AbstractSet[str], labels: Collectio
     matches = [match for frame in _FRAMES for match in frame.finditer(line)]
     for match in sorted(matches, key=lambda match: match.start()):
         parts = match.groupdict()
+        if _is_negated(line, match):
+            continue
         if parts.get("quoted"):
-            yield QUOTED_TEXT.findall(parts["quoted"])
+            # 'I thought of the word "love", but "hate" decided': which of them it is, is not for the reader to say.
+            contrast = _CONTRAST.search(line, match.end())
+            behind = _quoted_items(line[contrast.end() :]) if contrast else []
+            yield [*QUOTED_TEXT.findall(parts["quoted"]), *behind]
         elif parts.get("predicate"):
             yield from _predicate_items(parts["subject"], parts["predicate"], text_keys, labels)
         elif _are_single_text_words([parts["bare"]], text_keys):
             yield [parts["bare"]]
-    if quoted := [piece for piece in QUOTED_TEXT.findall(line) if not _repeats_answer([piece], labels)]:
+    if quoted := [piece for piece in _quoted_items(line) if not _repeats_answer([piece], labels)]:
         yield quoted
-    last_items = _split_items(line.rsplit(": ", 1)[-1])
+    last_items = _split_items(line.rsplit(": ", 1)[-1], text_keys)
     if ": " in line and _are_single_text_words(last_items, text_keys):
         yield last_items
+
+
+def _quoted_items(line: str) -> list[str]:
+    """Return the pieces in quotes that are not negated: 'not "love" but "hate"' names the second."""
+    return [match.group() for match in QUOTED_TEXT.finditer(line) if not _is_negated(line, match)]
+
+
+def _is_negated(line: str, match: re.Match[str]) -> bool:
+    return bool(_NEGATION.search(line[max(match.start() - 60, 0) : match.start()]))
 
 
 def _predicate_items(
@@ -98,7 +115,7 @@ def _predicate_items(
     """Yield the items behind each "is" of a sentence: 'the one that is important is love'."""
     for part in re.split(r"\b(?:is|was)\s+", predicate):
         start = re.match(_QUOTED_LIST, part)
-        items = QUOTED_TEXT.findall(start.group()) if start else _items_before_aside(part + " ")
+        items = QUOTED_TEXT.findall(start.group()) if start else _items_before_aside(part + " ", text_keys)
         echo = subject.casefold() == "answer" and _repeats_answer(items, labels)
         if not echo and (start or _are_single_text_words(items, text_keys)):
             yield items
@@ -109,13 +126,25 @@ def _repeats_answer(items: Sequence[str], labels: Collection[str]) -> bool:
     return all(fold(item.strip("\"'.,! ")) in labels for item in items)
 
 
-def _items_before_aside(line: str) -> list[str]:
+def _items_before_aside(line: str, text_keys: AbstractSet[str]) -> list[str]:
     """Return the items before an aside: 'love (positive)', 'love because ...'."""
-    return _split_items(_ASIDE.split(line, maxsplit=1)[0])
+    return _split_items(_ASIDE.split(line, maxsplit=1)[0], text_keys)
 
 
-def _split_items(line: str) -> list[str]:
-    return [item for item in _SEPARATOR.split(line.strip().removesuffix(".")) if item.strip()]
+def _split_items(line: str, text_keys: AbstractSet[str]) -> list[str]:
+    """Return the items of a list; a comma within a word of the text ("1,000") parts none."""
+    items = _SEPARATOR.split(line.strip().removesuffix("."))
+    return [part for item in items for part in _parted_at_commas(item, text_keys) if part.strip()]
+
+
+def _parted_at_commas(item: str, text_keys: AbstractSet[str]) -> Iterator[str]:
+    """Yield the parts of 'love,1,000': the longest that are words of the text, else what stands between commas."""
+    pieces = _INNER_SEPARATOR.split(item)  # part, comma, part, ...
+    while pieces:
+        ends = (end for end in range(len(pieces), 1, -2) if fold("".join(pieces[:end])) in text_keys)
+        end = next(ends, 1)
+        yield "".join(pieces[:end])
+        pieces = pieces[end + 1 :]
 
 
 def _are_text_words(items: Sequence[str], text_keys: AbstractSet[str]) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, cast, get_args
 from saywhy.hints import did_you_mean
 from saywhy.records import Example, SaywhyError, SetAside
 from saywhy.tasks.task import Hub, Split, Task
-from saywhy.words import candidates
+from saywhy.words import candidates, lacks_blanks
 
 POCKET_DATA = "pocket"  # the ``data`` that names the built-in texts
 SPLITS: tuple[str, ...] = get_args(Split)
@@ -158,6 +158,8 @@ def _unusable(example: Example) -> str | None:
         return "empty"
     if _SURROGATE.search(" ".join((example.text, *example.context.values()))):
         return "broken Unicode"
+    if lacks_blanks(example.text):
+        return "no blanks between its words"
     opening = " ".join(example.text.split(maxsplit=3)[:3])  # enough for nearly all texts, and much faster
     has_two_words = len(candidates(opening)) > 1 or len(candidates(example.text)) > 1
     return None if has_two_words else "fewer than two words"
