@@ -167,7 +167,7 @@ class Config(BaseModel):
         description="How much it counts, against 1 for an explanation, that the label probabilities stay as they were, "
         "on each text and on four edited texts of it; 0: the label turn of label_turn.",
     )
-    verified: bool = Field(False, description="Train only on texts in which the best word hits.")
+    verified: bool = Field(False, description="Train only on texts in which the best edit of each style hits.")
     adapt_num_train_epochs: int = Field(1, ge=1, description="Passes of `adapted` over its rows.")
     num_train_epochs: int = Field(2, ge=1, description="Passes of each arm over its rows.")
     adapt_learning_rate: float = Field(1e-3, gt=0, description="Learning rate of `adapted`.")

@@ -173,3 +173,13 @@ def test_a_bad_name_is_one_line(words, told):
 
 def test_none_is_no_check():
     assert parse(["robustness=none"]).robustness == parse([]).robustness == ()
+
+
+def test_label_words_are_swapped_in_any_case():
+    new_words = {"positive": "glad", "negative": "sad"}
+    question = "Positive or negative? Say POSITIVE or Negative, not negatively."
+    verbaliser = {label: new_words[word] for label, word in TASK.labels.items()}
+    task = TASK.model_copy(update={"question": question, "verbaliser": verbaliser})
+    assert variants(task, ["verbaliser"])["verbaliser"].question == "Glad or sad? Say GLAD or Sad, not negatively."
+    once = task.model_copy(update={"question": "Positive or negative?"})
+    assert variants(once, ["labels-reversed"])["labels-reversed"].question == "Negative or positive?"

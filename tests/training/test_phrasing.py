@@ -1,5 +1,6 @@
 """How training rows ask: with the audit's sentences, or with sentences that are drawn for each text."""
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -190,3 +191,14 @@ def test_a_run_practises_the_pool_and_lists_it(tiny_folder, tmp_path):
     again = Run(config, tmp_path / "run", arms=("faithful",))
     with pytest.raises(SaywhyError, match="practises other sentences \\('Another one\\?'\\)"):
         again.practice.note_sentences(config)
+
+
+def test_a_verified_text_hits_in_every_style_that_is_practised():
+    lesson = lessons_of_moods(1)[0]
+    targets = {
+        style: dataclasses.replace(target, hit=style != "counterfactual") for style, target in lesson.targets.items()
+    }
+    lesson = dataclasses.replace(lesson, targets=targets)
+    assert lesson.hits(("attribution", "redaction"))
+    assert not lesson.hits(("counterfactual",))
+    assert not lesson.hits(STYLES)

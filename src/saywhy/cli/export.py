@@ -54,7 +54,7 @@ def write_targets(config: Config, out: Path) -> Path:
     def explain(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
         lessons = lessons_of(classifier, part, pinned, config)
         bar.tick(len(part))
-        kept = [lesson for lesson in lessons if lesson.targets["attribution"].hit or not config.verified]
+        kept = [lesson for lesson in lessons if not config.verified or lesson.hits(config.train_styles)]
         items, targets = [lesson.item for lesson in kept], [lesson.targets for lesson in kept]
         rows = text_rows(run.corpus.task, items, targets, config.train_styles, phrasing=phrasing)
         hits: list[dict[str, Any]] = [{style: lesson.targets[style].hit for style in STYLES} for lesson in lessons]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from saywhy.checks import ALL_CHECKS, REPHRASED_CHECKS
 from saywhy.records import SaywhyError
 from saywhy.tasks.task import Task
+from saywhy.words import match_case
 
 
 def variants(task: Task, checks: Sequence[str]) -> dict[str, Task]:
@@ -64,13 +65,24 @@ def _listed(task: Task) -> list[str] | None:
 
 
 def _swap(question: str, words: Mapping[str, str]) -> str:
-    """Replace whole words, all at once."""
+    """Replace whole words, all at once; a word in other case than the label's is replaced by one in that case."""
+    by_folded = {word.casefold(): (word, new) for word, new in words.items()}
+
+    def new_word(match: re.Match[str]) -> str:
+        written = match.group()
+        word, new = by_folded[written.casefold()]
+        if written == word:
+            return new
+        if written.islower():
+            return new.lower()
+        return new.upper() if written.isupper() and len(written) > 1 else match_case(new, written)
+
     longest = sorted(words, key=len, reverse=True)
-    return re.sub("|".join(_whole_word(word).pattern for word in longest), lambda match: words[match[0]], question)
+    return re.sub("|".join(_whole_word(word).pattern for word in longest), new_word, question, flags=re.I)
 
 
 def _whole_word(word: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.I)
 
 
 def variant_sentences(tasks: Mapping[str, Task]) -> dict[str, dict[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -127,6 +127,10 @@ class Lesson:
     effects: TextEffects | None = None
     edited: tuple[EditedText, ...] = ()
     reference: Mapping[StyleName, tuple[float, ...]] | None = None
+
+    def hits(self, styles: Iterable[StyleName]) -> bool:
+        """Whether the explanation to practise is a hit in each of ``styles``."""
+        return all(self.targets[style].hit for style in styles)
 
 
 def to_line(lesson: Lesson) -> dict[str, Any]:

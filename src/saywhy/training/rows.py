@@ -130,7 +130,7 @@ def arm_rows(
     lessons = [
         lesson
         for lesson, of_faithful in zip(lessons, faithful, strict=True)
-        if of_faithful.targets["attribution"].hit or not config.verified
+        if not config.verified or of_faithful.hits(config.train_styles)
     ]
     if not lessons:
         raise SaywhyError(NOTHING_FLIPS)
