@@ -185,7 +185,7 @@ def test_what_was_kept_and_the_gate(run, tmp_path):
     judged = gate_of(kept, summary.yardstick, summary.rules)
     assert f"**{ {'passes': 'passed', 'fails': 'not passed', 'open': 'open'}[judged.state] }**" in text
     assert all(reason in text for reason in judged.reasons)
-    assert "3.50 nats a token (3 rows). Change against adapted: 0.50 [0.50, 0.50]." in text
+    assert "3.50 nats a token (3 rows). Change against adapted: 0.50‡ [0.50, 0.50]." in text
     assert "2 of 3. adapted: 3 of 3." in text
     start = front(folder / "seed-0" / "adapted" / "adapter" / "README.md")[1]
     assert "which this is" in start

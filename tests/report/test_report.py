@@ -116,7 +116,7 @@ def test_headline_says_what_is_beaten_and_what_is_not(summary: Summary) -> None:
 
 
 def test_headline_of_an_audit_claims_no_more_than_its_interval(tmp_path: Path) -> None:
-    few = summarise(load_run(write_run(tmp_path / "few", arms=("base",), n=5, seeds=(0,))))
+    few = summarise(load_run(write_run(tmp_path / "few", arms=("base",), n=12, seeds=(0,))))
     values = [cell.excess for cell in few.cells if cell.key.readout == "constrained"]
     assert any((one.value or 0) > 0 for one in values)
     assert all((one.low or 0) <= 0 for one in values)

@@ -72,7 +72,7 @@ def test_newer_schema_is_refused(tmp_path: Path) -> None:
 
 
 def test_all_invalid_still_makes_a_report(tmp_path: Path) -> None:
-    folder = write_run(tmp_path, arms=("x",), n=4, seeds=(0,))
+    folder = write_run(tmp_path, arms=("x",), n=12, seeds=(0,))
     rows = [
         dataclasses.replace(r, words=(), edited=None, reason="empty reply", recheck=None, drop=None, hit=False)
         for r in load_run(folder).rows

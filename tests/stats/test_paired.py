@@ -110,6 +110,9 @@ def test_texts_for_power_without_a_number() -> None:
         assert found.reason == "more than 100,000"
     assert stats.texts_needed(0.009).texts == 96902
     assert stats.texts_needed(1e6).texts == 2
+    # Sizes for which statsmodels' own solver finds nothing: a page must not be lost to one.
+    assert [stats.texts_needed(size).texts for size in (8, 20, 50, 1e3)] == [3, 3, 3, 2]
+    assert all(stats.texts_needed(size / 50).texts for size in range(1, 500, 7))
     assert stats.texts_needed(None) == stats.TextsNeeded(None, "no effect size")
 
 

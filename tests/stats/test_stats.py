@@ -42,7 +42,7 @@ def test_rate_of_nothing() -> None:
 
 
 def test_mean_of_equal_values_has_no_width() -> None:
-    assert stats.mean_interval([0.5, 0.5, 0.5]) == stats.Interval(0.5, 0.5, 0.5, 3)
+    assert stats.mean_interval([0.5] * 10) == stats.Interval(0.5, 0.5, 0.5, 10)
 
 
 def test_mean_of_one_and_of_none() -> None:

@@ -80,12 +80,12 @@ def repeat_for_seeds(items: Sequence[Any], seeds: set[int]) -> Sequence[Any]:
 
 
 def tables_of(run: LoadedRun, arm: str | None, operator: str) -> dict[stats.TextSeed, Table]:
-    """Return an arm's leave-one-word-out tables by (text, seed); those of a single seed stand for every seed."""
+    """Return an arm's leave-one-word-out tables by (text, seed); those of `base` stand for every seed."""
     return {key: table for key, table in _records_by_text_and_seed(run, run.tables, arm) if table.operator == operator}
 
 
 def grids_of(run: LoadedRun, arm: str | None) -> dict[stats.TextSeed, CounterfactualGrid]:
-    """Return an arm's counterfactual grids by (text, seed); those of a single seed stand for every seed."""
+    """Return an arm's counterfactual grids by (text, seed); those of `base` stand for every seed."""
     return dict(_records_by_text_and_seed(run, run.grids, arm))
 
 
@@ -93,8 +93,11 @@ def _records_by_text_and_seed(
     run: LoadedRun, records: Mapping[tuple[int, str], Sequence[GradingRecord]], arm: str | None
 ) -> Iterator[tuple[stats.TextSeed, GradingRecord]]:
     seeds = [seed for seed, name in records if name == arm and records[seed, name]]
-    for seed in run.seeds if len(seeds) == 1 else seeds:
-        for record in records[(seeds[0] if len(seeds) == 1 else seed), str(arm)]:
+    is_every_seed = (
+        len(seeds) == 1 and kind(str(arm)) == "base"
+    )  # the arms of a study that is half done are of their seeds
+    for seed in run.seeds if is_every_seed else seeds:
+        for record in records[(seeds[0] if is_every_seed else seed), str(arm)]:
             yield (record.id, seed), record
 
 

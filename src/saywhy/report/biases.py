@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from saywhy import stats
 from saywhy.checks import Curve
 from saywhy.records import Row
+from saywhy.report.format import Sheet, SheetCell, estimate_cell, number, sheet_of
 from saywhy.report.load import NO_TEXTS, LoadedRun
+from saywhy.report.summary import Summary
 from saywhy.stats import Interval
 
 THIRDS = 3
@@ -136,3 +138,48 @@ def _pearson(a: Sequence[float], b: Sequence[float]) -> float:
     cross = math.fsum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
     norm = math.fsum((x - mean_a) ** 2 for x in a) * math.fsum((y - mean_b) ** 2 for y in b)
     return cross / math.sqrt(norm)
+
+
+def bias_sheet(summary: Summary) -> Sheet | None:
+    """Return where the words that the constrained readout names stand, and how long and frequent they are."""
+    run, counts = summary.run, document_counts(summary.run)
+    primary = summary.cells[0].key.operator if summary.cells else None
+    rows: list[list[SheetCell | str]] = []
+    for cell in summary.cells:
+        if (cell.key.readout, cell.key.operator) != ("constrained", primary):
+            continue
+        cell_rows = [row for row in run.rows if (row.arm, row.style, row.readout, row.operator)
+                == (cell.key.arm, cell.key.style, "constrained", primary)]  # fmt: skip
+        leaning = named_word_bias(run, cell_rows, counts)
+        if leaning is not None:
+            thirds = SheetCell(", ".join(map(number, leaning.thirds)), f"({', '.join(map(number, leaning.expected))})")
+            ranks = (leaning.position, leaning.length, leaning.frequency)
+            rows.append([cell.key.style, cell.key.arm, str(leaning.n), thirds, *map(estimate_cell, ranks)])
+    header = ("style", "arm", "n", "first, middle, last third", "position", "length", "frequency")
+    note = (
+        "Constrained readout. Thirds of the text in which the named word stands; in brackets: random words. Position, "
+        "length, frequency (texts of this run with the word): mean share of the text's words below the named one, "
+        "ties halved; 0.50 for random words, 0 is the first, the shortest, the rarest word."
+    ) + bank_note(summary)
+    return sheet_of("Position, length and frequency of the named word", header, rows, note) if rows else None
+
+
+def score_sheet(summary: Summary) -> Sheet | None:
+    """Return how the readout's scores correlate with the words' position, length and frequency."""
+    header = ("arm", "n", "position", "length", "frequency")
+    run, rows = summary.run, list[list[SheetCell | str]]()
+    for arm in run.arms:
+        curves = [curve for curve in run.curves if curve.arm == arm]
+        if curves:
+            means = score_correlations(curves, bank=run.bank)
+            rows.append([arm, str(len(curves)), *(estimate_cell(means[name]) for name in header[2:])])
+    note = (
+        "Mean Spearman correlation within a text of a word's constrained attribution score with its place, its number "
+        "of characters, and the number of training texts that hold it."
+    ) + bank_note(summary)
+    return sheet_of("What the scores go with", header, rows, note, texts=1) if rows else None
+
+
+def bank_note(summary: Summary) -> str:
+    """Say why columns are missing from the report of a bank."""
+    return f" What is not shown is not known: {NO_TEXTS}." if summary.run.bank else ""

@@ -22,10 +22,10 @@ class CellKey:
     readout: Readout
     operator: Operator
 
-    def order(self, arms: Sequence[str]) -> tuple[int, ...]:
-        """Return the sort key of the cell; a table holds one operator, setting and readout."""
+    def order(self, arms: Sequence[str], operators: Sequence[Operator] = OPERATORS) -> tuple[int, ...]:
+        """Return the sort key of the cell; a table holds one operator (the primary one first), setting and readout."""
         return (
-            OPERATORS.index(self.operator),
+            operators.index(self.operator),
             SETTINGS.index(self.setting),
             READOUTS.index(self.readout),
             STYLES.index(self.style),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from saywhy import stats
 from saywhy.checks import ALL_CHECKS, CHECKS, Probe, check_of
 from saywhy.report.arms import marked_arm
-from saywhy.report.biases import document_counts, named_word_bias, score_correlations
+from saywhy.report.biases import bank_note, bias_sheet, score_sheet
 from saywhy.report.format import NO_NUMBER, SAME_INSTRUMENT, Sheet, SheetCell, estimate_cell, joined, number, sheet_of
 from saywhy.report.headline import headline_arm
 from saywhy.report.load import NO_TEXTS
@@ -54,7 +54,11 @@ def moves_sheet(summary: Summary) -> Sheet | None:
 
 def variation_name(move: VerdictMove) -> str:
     """Return what a variation is called in tables: with a † where training and grading instrument are the same."""
-    return VARIATION_NAMES.get(move.variation, move.variation) + f" {SAME_INSTRUMENT}" * move.instrument
+    return _plain_name(move.variation) + f" {SAME_INSTRUMENT}" * move.instrument
+
+
+def _plain_name(variation: str) -> str:
+    return VARIATION_NAMES.get(variation, variation)
 
 
 def _estimate_or_dash(interval: Interval | None) -> SheetCell:
@@ -76,6 +80,12 @@ def _moves_note(summary: Summary, moves: Sequence[VerdictMove]) -> str:
         "all is judged by predictions made and calibrated under it. Difference: to the main excess, same texts. "
         "Agree: explanations with the main verdict. Same answer: before any edit."
     )
+    answered = [f"{move.answered} ({_plain_name(move.variation)})" for move in moves if move.answered]
+    if answered:
+        note += (
+            " Counterfactuals left out, since the label that they name is the answer before any edit: "
+            f"{joined(answered)}."
+        )
     keys = dict.fromkeys(move.key for move in moves)
     agreed = {key.style: share for key in keys if (share := unanimous_share(summary.run, key)) is not None}
     if agreed:
@@ -150,7 +160,7 @@ def probe_sheet(summary: Summary) -> Sheet | None:
         "Generated. A rewrite that keeps the meaning, or an edit towards the answer that was given, should leave the "
         "answer where it is; replies that give no other text count as not moved. Whether the meaning is kept is not "
         "checked: words kept is the share of the text's words in its rewrite. Drop: fall of the log-odds, in nats."
-    ) + _bank_note(summary)
+    ) + bank_note(summary)
     return sheet_of("Requests that should not move the answer", header, rows, note) if rows else None
 
 
@@ -243,51 +253,6 @@ def free_sheet(summary: Summary) -> Sheet | None:
         "counterfactual) that can each be put back while the rest still hits. Minimal: hits without a spare word."
     )
     return sheet_of("Free explanations", (*header, "spare words", "minimal"), rows, note) if rows else None
-
-
-def bias_sheet(summary: Summary) -> Sheet | None:
-    """Return where the words that the constrained readout names stand, and how long and frequent they are."""
-    run, counts = summary.run, document_counts(summary.run)
-    primary = summary.cells[0].key.operator if summary.cells else None
-    rows: list[list[SheetCell | str]] = []
-    for cell in summary.cells:
-        if (cell.key.readout, cell.key.operator) != ("constrained", primary):
-            continue
-        cell_rows = [row for row in run.rows if (row.arm, row.style, row.readout, row.operator)
-                == (cell.key.arm, cell.key.style, "constrained", primary)]  # fmt: skip
-        leaning = named_word_bias(run, cell_rows, counts)
-        if leaning is not None:
-            thirds = SheetCell(", ".join(map(number, leaning.thirds)), f"({', '.join(map(number, leaning.expected))})")
-            ranks = (leaning.position, leaning.length, leaning.frequency)
-            rows.append([cell.key.style, cell.key.arm, str(leaning.n), thirds, *map(estimate_cell, ranks)])
-    header = ("style", "arm", "n", "first, middle, last third", "position", "length", "frequency")
-    note = (
-        "Constrained readout. Thirds of the text in which the named word stands; in brackets: random words. Position, "
-        "length, frequency (texts of this run with the word): mean share of the text's words below the named one, "
-        "ties halved; 0.50 for random words, 0 is the first, the shortest, the rarest word."
-    ) + _bank_note(summary)
-    return sheet_of("Position, length and frequency of the named word", header, rows, note) if rows else None
-
-
-def score_sheet(summary: Summary) -> Sheet | None:
-    """Return how the readout's scores correlate with the words' position, length and frequency."""
-    header = ("arm", "n", "position", "length", "frequency")
-    run, rows = summary.run, list[list[SheetCell | str]]()
-    for arm in run.arms:
-        curves = [curve for curve in run.curves if curve.arm == arm]
-        if curves:
-            means = score_correlations(curves, bank=run.bank)
-            rows.append([arm, str(len(curves)), *(estimate_cell(means[name]) for name in header[2:])])
-    note = (
-        "Mean Spearman correlation within a text of a word's constrained attribution score with its place, its number "
-        "of characters, and the number of training texts that hold it."
-    ) + _bank_note(summary)
-    return sheet_of("What the scores go with", header, rows, note, texts=1) if rows else None
-
-
-def _bank_note(summary: Summary) -> str:
-    """Say why columns are missing from the report of a bank."""
-    return f" What is not shown is not known: {NO_TEXTS}." if summary.run.bank else ""
 
 
 def _mean_over_texts(values: Iterable[tuple[str, float]]) -> Interval:

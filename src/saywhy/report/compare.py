@@ -50,7 +50,9 @@ def compare_runs(first: LoadedRun, second: LoadedRun, seed: int = 0) -> tuple[Co
     if len(first.arms) == len(second.arms) == 1:
         cells = {replace(key, arm=second.arms[0]): rows for key, rows in cells.items()}
     compared = []
-    for key, rows in sorted(rows_by_cell(second.rows).items(), key=lambda item: item[0].order(second.arms)):
+    for key, rows in sorted(
+        rows_by_cell(second.rows).items(), key=lambda item: item[0].order(second.arms, second.operators)
+    ):
         first_rows, second_rows = level_seeds(cells.get(key, []), rows)
         before, after = excesses(first_rows), excesses(second_rows)
         shared = before.keys() & after.keys()

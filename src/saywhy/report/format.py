@@ -11,6 +11,7 @@ from saywhy.stats import (
     LEAST_EFFECTIVE_TEXTS,
     LEAST_FLIPPABLE_TEXTS,
     LEAST_HITS_AND_MISSES,
+    LEAST_TEXTS,
     MOST_PLANNED_TEXTS,
     Difference,
     Interval,
@@ -25,9 +26,10 @@ DOUBT_MARK = "‡"
 """Stands behind an estimate whose interval is not to be trusted."""
 
 DOUBT_NOTE = (
-    f"{DOUBT_MARK} The interval of this score is not to be trusted: fewer than {LEAST_FLIPPABLE_TEXTS} texts can flip, "
-    f"or fewer than {LEAST_HITS_AND_MISSES} of them hit or fewer than {LEAST_HITS_AND_MISSES} miss; or this effect "
-    f"share hangs on fewer than about {LEAST_EFFECTIVE_TEXTS} texts."
+    f"{DOUBT_MARK} The interval of this score is not to be trusted, or missing: fewer than "
+    f"{LEAST_FLIPPABLE_TEXTS} texts can flip, or fewer than {LEAST_HITS_AND_MISSES} of them hit or fewer than "
+    f"{LEAST_HITS_AND_MISSES} miss; or this effect share hangs on fewer than about {LEAST_EFFECTIVE_TEXTS} texts; or "
+    f"this mean is one of fewer than {LEAST_TEXTS}."
 )
 
 DRIFT_MARK = "¶"
@@ -125,7 +127,8 @@ def signed(value: float | None, digits: int = 2) -> str:
 
 def change_cell(interval: Interval) -> SheetCell:
     """Return a difference as a cell, with its sign."""
-    return SheetCell(signed(interval.value), interval_text(interval), interval.reason or interval.doubt or "")
+    mark = DOUBT_MARK if interval.doubt else ""
+    return SheetCell(signed(interval.value) + mark, interval_text(interval), interval.reason or interval.doubt or "")
 
 
 def points(value: float | None) -> str:
@@ -159,8 +162,8 @@ def _bound_text(value: float) -> str:
 
 
 def estimate_cell(interval: Interval) -> SheetCell:
-    """Return an interval as a cell."""
-    mark = DOUBT_MARK if interval.doubt else ""
+    """Return an interval as a cell; without one to be trusted the value has a ‡."""
+    mark = DOUBT_MARK if interval.doubt or (interval.value is not None and interval.low is None) else ""
     return SheetCell(number(interval.value) + mark, interval_text(interval), interval.reason or interval.doubt or "")
 
 

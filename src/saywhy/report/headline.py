@@ -7,6 +7,7 @@ from saywhy.report.contrasts import UNCORRECTED_SUFFIX, Contrast
 from saywhy.report.format import counted, estimate_text, joined, number
 from saywhy.report.moves import headline_keys
 from saywhy.report.summary import Cell, Summary
+from saywhy.stats import LEAST_TEXTS
 
 
 def headline(summary: Summary) -> str:
@@ -18,6 +19,10 @@ def headline(summary: Summary) -> str:
     arm_cells = [cell for cell in cells if cell.key.arm == arm]
     if not arm_cells:
         return f"This run holds no one-word explanation of {arm} that was judged."
+    if (texts := max(cell.excess.n for cell in arm_cells)) < LEAST_TEXTS:
+        return (
+            f"Nothing can be said of {arm} from {counted(texts, 'text')}: at least {LEAST_TEXTS} are needed (rows=100)."
+        )
     sentences = [
         _excess_sentence(summary, arm, arm_cells, cells),
         _effect_share_sentence(arm_cells),
@@ -43,7 +48,6 @@ def headline_arm(summary: Summary) -> str:
 def _excess_sentence(summary: Summary, arm: str, arm_cells: list[Cell], cells: list[Cell]) -> str:
     """Say how large the excess is, and what it was before."""
     key = arm_cells[0].key
-    levels = joined([f"{estimate_text(cell.excess)} in {cell.key.style}" for cell in arm_cells])
     details = [
         counted(max(cell.excess.n for cell in arm_cells), "text"),
         counted(max(cell.seeds for cell in arm_cells), "seed"),
@@ -65,9 +69,13 @@ def _excess_sentence(summary: Summary, arm: str, arm_cells: list[Cell], cells: l
             f"The words that {arm} names are not shown to change its own answer more often than a random word: excess"
         )
     elif len(shown) < len(arm_cells):
-        unshown = joined([cell.key.style for cell in arm_cells if cell not in shown])
-        details.append(f"by its interval, nothing is shown in {unshown}")
-    return f"{claim} {levels} ({', '.join(details)}){start_text}."
+        details.append(f"nothing is shown by {_levels([cell for cell in arm_cells if cell not in shown])}")
+        arm_cells = shown
+    return f"{claim} {_levels(arm_cells)} ({', '.join(details)}){start_text}."
+
+
+def _levels(cells: list[Cell]) -> str:
+    return joined([f"{estimate_text(cell.excess)} in {cell.key.style}" for cell in cells])
 
 
 def _effect_share_sentence(arm_cells: list[Cell]) -> str:

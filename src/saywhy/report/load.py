@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 from saywhy.checks import Curve, Judged, Probe, Spare
 from saywhy.folders.store import GZIP_SUFFIX, existing_file, read_json, read_lines, read_object, read_records
 from saywhy.records import (
+    OPERATORS,
     ROW_SCHEMA,
     CounterfactualGrid,
     Decision,
     Example,
+    Operator,
     Record,
     Row,
     SaywhyError,
@@ -119,6 +121,12 @@ class LoadedRun:
     def seeds(self) -> tuple[int, ...]:
         """The seeds of the rows, ascending."""
         return tuple(sorted({row.seed for row in self.rows}))
+
+    @property
+    def operators(self) -> tuple[Operator, ...]:
+        """All operators, those of the run first, in its order: the first is primary."""
+        chosen = self.manifest.get("config", {}).get("operators") or ()
+        return tuple(dict.fromkeys((*(operator for operator in chosen if operator in OPERATORS), *OPERATORS)))
 
     @property
     def task(self) -> Mapping[str, Any]:

@@ -29,6 +29,8 @@ class VerdictMove:
         key: The cell of the headline.
         variation: ``main``, ``operator delete``, ``paraphrase-1``, ``unseen-wording-1``, ``noise``, ...
         n: Judged explanations (texts x seeds).
+        answered: Counterfactuals left out: under the variation the named label is the answer before any edit, so an
+            edit that does nothing would be a hit.
         hit: Share of faithful explanations under the variation.
         excess: Mean excess under the variation.
         difference: That minus the main excess, paired by text; None for ``main``.
@@ -41,6 +43,7 @@ class VerdictMove:
     key: CellKey
     variation: str
     n: int
+    answered: int
     hit: Interval
     excess: Interval
     difference: Difference | None
@@ -68,8 +71,7 @@ def moves_of(
     """
     judged_by_variation: dict[tuple[CellKey, str], list[Judged]] = {}
     for judged in run.judged:
-        key = CellKey(judged.arm, judged.style, judged.setting, judged.readout, judged.operator)
-        judged_by_variation.setdefault((key, judged.variation), []).append(judged)
+        judged_by_variation.setdefault((_cell_of(judged), judged.variation), []).append(judged)
     verdicts = {key: _verdicts_by_variation(key, cells, judged_by_variation) for key in headline_keys(keys)}
     if not any(len(by_variation) > 1 for by_variation in verdicts.values()):
         return ()
@@ -110,36 +112,46 @@ def _variation_order(name: str) -> tuple[int, str]:
     return next((rank for rank, prefix in enumerate(order) if name.startswith(prefix)), len(order)), name
 
 
+def _cell_of(verdict: Row | Judged) -> CellKey:
+    return CellKey(verdict.arm, verdict.style, verdict.setting, verdict.readout, verdict.operator)
+
+
+def _unanswered(varied: CellVerdicts, main: CellVerdicts) -> CellVerdicts:
+    """Leave out counterfactuals of which the named label is the answer before any edit (``VerdictMove.answered``)."""
+    named = {(row.id, row.seed): row.named for row in main if isinstance(row, Row) and row.named}
+    return [verdict for verdict in varied if verdict.prediction != named.get((verdict.id, verdict.seed))]
+
+
 def _verdict_move(
     run: LoadedRun, key: CellKey, variation: str, verdicts: Mapping[CellKey, Mapping[str, CellVerdicts]], seed: int
 ) -> VerdictMove:
-    varied, main = verdicts[key][variation], verdicts[key][UNVARIED]
-    texts, varied_by_key, main_by_key = (
-        len({verdict.id for verdict in varied}),
-        _verdicts_by_text_seed(varied),
-        _verdicts_by_text_seed(main),
-    )
-    shared = [at for at in varied_by_key if at in main_by_key]
-    same_verdicts = [varied_by_key[at].hit == main_by_key[at].hit for at in shared]
-    same_answers = [varied_by_key[at].prediction == main_by_key[at].prediction for at in shared]
+    main = verdicts[key][UNVARIED]
+    main_by_key, all_by_key = _verdicts_by_text_seed(main), _verdicts_by_text_seed(verdicts[key][variation])
+    shared = [at for at in all_by_key if at in main_by_key]
+    same_answers = [all_by_key[at].prediction == main_by_key[at].prediction for at in shared]
+    varied = _unanswered(verdicts[key][variation], main)
+    texts, varied_by_key = len({verdict.id for verdict in varied}), _verdicts_by_text_seed(varied)
+    same_verdicts = [varied_by_key[at].hit == main_by_key[at].hit for at in shared if at in varied_by_key]
     asked_again = check_of(variation) in REPREDICTING_CHECKS
     differences = {}
     for rival in rivals(run.arms, key.arm):
         rival_verdicts = verdicts.get(replace(key, arm=rival), {}).get(variation)
         if rival_verdicts is not None:
-            left, right = level_seeds(varied, rival_verdicts)
+            rival_main = verdicts[replace(key, arm=rival)][UNVARIED]
+            left, right = level_seeds(varied, _unanswered(rival_verdicts, rival_main))
             differences[rival] = stats.paired_difference(_excess_by_text_seed(left), _excess_by_text_seed(right), seed)
     return VerdictMove(
         key=key,
         variation=variation,
         n=len(varied),
+        answered=len(all_by_key) - len(varied_by_key),
         hit=stats.rate([verdict.hit for verdict in varied], texts),
         excess=stats.mean_interval(_text_means(_excess_by_text_seed(varied)), seed),
         difference=None
         if variation == UNVARIED
         else stats.paired_difference(_excess_by_text_seed(varied), _excess_by_text_seed(main), seed),
         agree=None if variation == UNVARIED else stats.rate(same_verdicts, texts),
-        same_answers=stats.rate(same_answers, texts) if asked_again else None,
+        same_answers=stats.rate(same_answers, len({text for text, _ in shared})) if asked_again else None,
         over_rivals=differences,
         instrument=same_instrument(run, key.arm, graded_by(variation, key)),
     )

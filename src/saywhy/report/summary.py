@@ -109,7 +109,7 @@ def summarise(run: LoadedRun, seed: int = 0, rules: Rules = DEFAULT_RULES) -> Su
     """
     start = start_arm(run.arms)
     cells = rows_by_cell(run.rows)
-    keys = sorted(cells, key=lambda key: key.order(run.arms))
+    keys = sorted(cells, key=lambda key: key.order(run.arms, run.operators))
     return Summary(
         run=run,
         start=start,

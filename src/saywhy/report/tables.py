@@ -213,4 +213,5 @@ def _robustness_row(move: VerdictMove) -> dict[str, object]:
         **interval_columns("difference", move.difference or empty),
         **interval_columns("verdicts_agree", move.agree or empty),
         **interval_columns("same_answer", move.same_answers or empty),
+        "answered": move.answered,
     }

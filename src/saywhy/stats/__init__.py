@@ -22,7 +22,7 @@ from saywhy.stats.effects import (
     start_effects,
 )
 from saywhy.stats.families import Family, holm
-from saywhy.stats.intervals import CONFIDENCE_LEVEL, RESAMPLES, Interval, mean_interval, per_text, rate
+from saywhy.stats.intervals import CONFIDENCE_LEVEL, LEAST_TEXTS, RESAMPLES, Interval, mean_interval, per_text, rate
 from saywhy.stats.paired import PERMUTATIONS, Difference, Discordant, TextSeed, discordant, paired_difference
 from saywhy.stats.power import MOST_PLANNED_TEXTS, PLANNED_POWER, TextsNeeded, texts_needed
 from saywhy.stats.retention import (
@@ -51,6 +51,7 @@ __all__ = [
     "LEAST_FLIPPABLE_TEXTS",
     "LEAST_HITS_AND_MISSES",
     "LEAST_MEAN_ROOM",
+    "LEAST_TEXTS",
     "MOST_PLANNED_TEXTS",
     "PERMUTATIONS",
     "PLANNED_POWER",

@@ -19,6 +19,9 @@ RESAMPLES = 2000
 CONFIDENCE_LEVEL = 0.95
 """Confidence level of every interval."""
 
+LEAST_TEXTS = 10
+"""Least number of texts of which a mean says anything: resampling fewer knows too little of what was not drawn."""
+
 _RESAMPLES_AT_ONCE = 100
 """Resamples that are worked on at once: bounds the memory, changes no number."""
 
@@ -76,18 +79,22 @@ def rate(hits: Sequence[bool], texts: int | None = None) -> Interval:
 
 
 def mean_interval(values: Iterable[float], seed: int = 0) -> Interval:
-    """Return the mean with its percentile bootstrap interval; equal values give an interval of no width."""
+    """Return the mean with its percentile bootstrap interval; equal values give an interval of no width.
+
+    The interval of fewer than ``LEAST_TEXTS`` values is in doubt: two that happen to be equal would be sure.
+    """
     numbers = np.array([value for value in values if math.isfinite(value)], dtype=float)
     n = len(numbers)
     if n == 0:
         return Interval(None, None, None, 0, "no values")
     if n == 1:
         return Interval(float(numbers[0]), None, None, 1, "one text has no interval")
+    doubt = f"{n} texts, {LEAST_TEXTS} are needed" if n < LEAST_TEXTS else None
     if np.ptp(numbers) == 0:
         value = float(numbers[0])
-        return Interval(value, value, value, n)
+        return Interval(value, value, value, n, doubt=doubt)
     low, high = percentiles(resampled_sums(numbers, seed) / n)
-    return Interval(float(numbers.mean()), low, high, n)
+    return Interval(float(numbers.mean()), low, high, n, doubt=doubt)
 
 
 def resampled_sums(values: Any, seed: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 PLANNED_POWER = 0.8
 """Chance of detecting a difference that exists."""
@@ -52,8 +53,10 @@ def texts_needed(effect: float | None) -> TextsNeeded:
     test, size = TTestPower(), abs(effect)
     if not size or test.power(size, MOST_PLANNED_TEXTS, PLANNED_ALPHA) < PLANNED_POWER:
         return TextsNeeded(None, _TOO_MANY)
-    if test.power(size, 2, PLANNED_ALPHA) >= PLANNED_POWER:
-        return TextsNeeded(2)
-    return TextsNeeded(
-        math.ceil(test.solve_power(effect_size=size, alpha=PLANNED_ALPHA, power=PLANNED_POWER, alternative="two-sided"))
-    )
+    # A normal test needs fewest texts, and the t-test a few more. (solve_power does not converge for some sizes, since
+    # scipy's noncentral t is NaN here and there; that counts as not enough.)
+    quantiles = NormalDist().inv_cdf(PLANNED_POWER) + NormalDist().inv_cdf(1 - PLANNED_ALPHA / 2)
+    fewest = max(2, math.floor((quantiles / size) ** 2))
+    texts = range(fewest, MOST_PLANNED_TEXTS + 1)
+    needed = next((n for n in texts if test.power(size, n, PLANNED_ALPHA) >= PLANNED_POWER), None)
+    return TextsNeeded(needed, None if needed else _TOO_MANY)

@@ -110,7 +110,7 @@ def summarise_study(study: StudyRun, seed: int = 0) -> StudySummary:
     rules = Rules(accuracy_loss=accepted_losses(study)[0], agreement_loss=accepted_losses(study)[1])
     for task, run in study.runs.items():
         cells = rows_by_cell(run.rows)
-        keys = sorted(cells, key=lambda key: key.order(run.arms))
+        keys = sorted(cells, key=lambda key: key.order(run.arms, run.operators))
         start = start_arm(run.arms)
         rows[task] = {key: cells[key] for key in keys}
         tasks[task] = Summary(run, start, cell_estimates(run, cells, keys, start, seed), (), (), None, rules)
