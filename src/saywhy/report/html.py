@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from saywhy.report.answers import answers_sheets, answers_warning
 from saywhy.report.checked import robustness_sheets
 from saywhy.report.examples import example_cards, examples_run
 from saywhy.report.headline import headline
@@ -64,6 +65,7 @@ def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0
             seeds=summary.run.seeds,
             arms=summary.run.arms,
             headline=headline(summary),
+            warning=answers_warning(summary),
             legend=RESULTS_LEGEND,
             footnote=shipped_fooled_metrics().footnote(),
             main=result_sheets(summary),
@@ -84,6 +86,7 @@ def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0
             readout=readout_sheet(summary),
             reasons=reason_sheet(summary),
             retention=retention_sheet(summary),
+            answers=answers_sheets(summary),
             aside=set_aside_sheet(summary),
             targets=run_targets_sheet(summary),
             provenance=run_provenance_sheets(summary),

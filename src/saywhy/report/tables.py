@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from saywhy.report.answers import answers_sheets, answers_warning
 from saywhy.report.arms import same_instrument
 from saywhy.report.checked import robustness_sheets
 from saywhy.report.contrasts import Contrast
@@ -50,6 +51,7 @@ def run_report_markdown(summary: Summary) -> str:
     """Return the report as Markdown."""
     task = summary.run.task.get("name", "run")
     parts = [f"# saywhy: {escaped_markdown(str(task))}", escaped_markdown(headline(summary))]
+    parts += [f"**{escaped_markdown(warning)}**" for warning in [answers_warning(summary)] if warning]
     legend = "\n\n".join(
         f"_{escaped_markdown(text)}_" for text in (RESULTS_LEGEND, shipped_fooled_metrics().footnote()) if text
     )
@@ -59,7 +61,7 @@ def run_report_markdown(summary: Summary) -> str:
         ("How far the verdict moves", robustness_sheets(summary)),
         ("Generated and constrained", [readout_sheet(summary)]),
         ("What failed", [reason_sheet(summary)]),
-        ("Retention", [retention_sheet(summary)]),
+        ("Retention", [retention_sheet(summary), *answers_sheets(summary)]),
         ("Robustness: results", result_sheets(summary, primary=False)),
         ("Robustness: against the other arms", contrast_sheets(summary, primary=False)),
         ("Set aside", [set_aside_sheet(summary)]),

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from saywhy.report.answers import answers_warning
 from saywhy.report.checked import moves_sheet
 from saywhy.report.format import Sheet, SheetCell
 from saywhy.report.headline import headline
@@ -57,6 +58,8 @@ def show_run_summary(summary: Summary, console: Console | None = None) -> None:
     """Print the headline, the tables and what was set aside."""
     console = console or Console()
     console.print(escape(headline(summary)))
+    if warning := answers_warning(summary):
+        console.print(escape(warning))
     details = [
         sheet
         for sheet in (moves_sheet(summary), retention_sheet(summary), set_aside_sheet(summary))

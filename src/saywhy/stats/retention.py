@@ -16,10 +16,13 @@ FEW_CHANGED_TEXTS = 10
 """Below so many texts that changed, a bootstrap of the change is too narrow to show that nothing was lost."""
 
 
-def correctness(decisions: Iterable[Decision]) -> dict[TextSeed, float]:
-    """Return 1 or 0 for each labelled (text, seed): whether its calibrated label is the gold label."""
+def correctness(decisions: Iterable[Decision], *, raw: bool = False) -> dict[TextSeed, float]:
+    """Return 1 or 0 for each labelled (text, seed): whether its calibrated (or raw) label is the gold one."""
     labelled = (decision for decision in decisions if decision.gold is not None)
-    return {(decision.id, decision.seed): float(decision.label == decision.gold) for decision in labelled}
+    return {
+        (decision.id, decision.seed): float((decision.raw_label if raw else decision.label) == decision.gold)
+        for decision in labelled
+    }
 
 
 def accuracy(decisions: Sequence[Decision], *, raw: bool = False) -> Interval:
