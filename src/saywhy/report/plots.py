@@ -273,7 +273,9 @@ def _reply_legend(figure: Any, names: Sequence[str]) -> None:
         Patch(facecolor=fill, hatch=hatch, edgecolor="#555555", linewidth=0.5, label=name)
         for name, (fill, hatch) in zip(names, (*BAR_PIECES, *FURTHER_BAR_PIECES), strict=False)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, handlelength=2.4)
+    columns = int(figure.get_figwidth() // 3.2)  # inches that the longest reason takes
+    figure.set_figheight(figure.get_figheight() + 0.2 * -(-len(handles) // columns))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=2.4)
 
 
 def draw_retention(summary: Summary) -> Any:
