@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from saywhy.folders.store import replacing_folder
-from saywhy.models.spec import ADAPTER_MANIFEST
+from saywhy.models.shipped import ADAPTER_MANIFEST
 from saywhy.models.weights import halve_adapter
 from saywhy.records import SaywhyError
 from saywhy.report.card import CARD_FILE

@@ -13,7 +13,8 @@ from typing import Any
 
 from saywhy import __version__
 from saywhy.config import Config
-from saywhy.models.spec import ModelSpec, adapter_fingerprint, base_weights_fingerprint
+from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
+from saywhy.models.spec import ModelSpec
 from saywhy.protocol import prompts
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.data import read_messages
