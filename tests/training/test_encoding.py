@@ -70,10 +70,13 @@ def test_rows_that_cannot_be_learned_from_are_refused(chat, rows):
     empty = {**rows[0], "completion": [{"role": "assistant", "content": ""}]}
     with pytest.raises(SaywhyError, match="completion is empty"):
         encode(chat, empty, RECIPE)
-    odd = Chat(tiny.tokenizer(), "odd")
-    odd.open = lambda messages: "another prompt"
+    # A template that begins the word which the completion ends: its tokens merge across the seam.
+    begun = "assistant\nsenti{% endif"
+    roles = "{{ m['role'] }}\n{% if m['role'] == 'assistant' %}senti{% endif %}"
+    template = tiny.CHATML.replace("assistant\n{% endif", begun).replace("{{ m['role'] }}\n", roles)
+    odd = {**rows[0], "completion": [{"role": "assistant", "content": "ment"}]}
     with pytest.raises(SaywhyError, match="no prefix"):
-        encode(odd, rows[0], RECIPE)
+        encode(Chat(tiny.tokenizer(template=template), "odd"), odd, RECIPE)
 
 
 def test_the_rows_of_a_text_stay_together(chat, rows):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def read_shipped(folder: Path) -> dict[str, Any]:
     return shipped
 
 
-def saved_calibration(folder: Path, task: str, key: CalibrationKey) -> SavedCalibration | None:
+def saved_calibration(folder: Path, task: str, key: Callable[[], CalibrationKey]) -> SavedCalibration | None:
     """Return what was saved in ``folder`` for a task; None if the weights were never calibrated for it as it is asked.
 
     Constants of an older version do not say what they belong to, and are taken by the task's name.
@@ -55,7 +55,7 @@ def saved_calibration(folder: Path, task: str, key: CalibrationKey) -> SavedCali
     Args:
         folder: The folder of an adapter, or of a model that was trained whole.
         task: The task's name.
-        key: What constants must belong to.
+        key: Returns what constants must belong to; called if there are some that say so.
 
     Raises:
         SaywhyError: If the file is damaged.
@@ -63,10 +63,11 @@ def saved_calibration(folder: Path, task: str, key: CalibrationKey) -> SavedCali
     saved = read_shipped(folder).get("tasks", {}).get(task)
     if not saved:
         return None
-    belongs = saved.get("belongs", {})
-    if changed := [name for name, value in key.items() if belongs.get(name, value) != value]:
-        say(f"constants of task {task} in {folder} are of another {' and '.join(changed)}: measured anew")
-        return None
+    if belongs := saved.get("belongs"):
+        changed = [name for name, value in key().items() if belongs.get(name) != value]
+        if changed:
+            say(f"constants of task {task} in {folder} are of other {' and '.join(changed)}: measured anew")
+            return None
     return SavedCalibration(dict(saved["constants"]), {label: tuple(words) for label, words in saved["pinned"].items()})
 
 

@@ -43,7 +43,9 @@ def run_facts(config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[st
 
 def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
     """Return the facts of a model: its name, weights, adapter, precision and device."""
+    from saywhy.models.chat import template_fingerprint
     from saywhy.models.precision import choose_precision
+    from saywhy.models.template import TEMPLATE_DATE
 
     precision = choose_precision(config.precision)
     return {
@@ -53,6 +55,8 @@ def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
         "adapter": adapter_fingerprint(spec),
         "trained_with": spec.extras.get("trained_with"),
         "note": spec.note,
+        "template": template_fingerprint(spec),
+        "template_date": TEMPLATE_DATE.date().isoformat(),
         "dtype": str(precision.dtype).removeprefix("torch."),
         "products": precision.products,
         "device": precision.device,

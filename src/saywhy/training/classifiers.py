@@ -10,15 +10,10 @@ from saywhy.arms import SEARCHED, kind
 from saywhy.config import Config
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import read_json, write_json
-from saywhy.measure.calibration import ensure_constants
+from saywhy.measure.calibration import calibration_key, carried_calibration, ensure_constants
 from saywhy.measure.predict import Classifier
-from saywhy.models.shipped import (
-    ADAPTER_MANIFEST,
-    SavedCalibration,
-    calibration_entry,
-    read_shipped,
-    saved_calibration,
-)
+from saywhy.models.shipped import ADAPTER_MANIFEST, SavedCalibration, calibration_entry, read_shipped
+from saywhy.models.spec import resolve_model
 from saywhy.processes import is_first_process
 from saywhy.records import TRAINING_OPERATOR, Example
 from saywhy.tasks.corpus import Corpus, corpus_associations, pinned_of_corpus
@@ -84,7 +79,8 @@ class TaskClassifiers:
         if not is_first_process():
             return
         shipped = read_shipped(adapter)
-        of_task = calibration_entry(SavedCalibration(dict(constants), dict(self.pinned)), {})
+        key = calibration_key(resolve_model(str(adapter)), self.corpus.task)
+        of_task = calibration_entry(SavedCalibration(dict(constants), dict(self.pinned)), key)
         name = self.corpus.task.name
         searched_with = TRAINING_OPERATOR if self.config.objective == "word" else self.config.target_operators[0]
         operator = searched_with if kind(arm) in SEARCHED else self.models.spec.extras.get("trained_with")
@@ -95,7 +91,7 @@ class TaskClassifiers:
     @cached_property
     def _travelled(self) -> SavedCalibration | None:
         """What came with an adapter that is audited or gone on from, None if nothing did for this task."""
-        return saved_calibration(self.models.spec.folder, self.corpus.task.name, {})
+        return carried_calibration(self.models.spec, self.corpus.task)
 
     @cached_property
     def pinned(self) -> Pinned:
