@@ -6,6 +6,7 @@ import pytest
 
 import families
 import tiny
+from practice import made_rows
 from problems import fails
 from saywhy.folders.store import read_records
 from saywhy.models import template
@@ -14,11 +15,21 @@ from saywhy.models.chat import Chat
 from saywhy.models.interface import Choice, Copy, Edit
 from saywhy.protocol.prompts import question_chat
 from saywhy.records import Row
+from saywhy.training.encoding import Recipe, encode
 
 QUESTION = [{"role": "user", "content": "Which word?"}]
 ANSWERED = [*QUESTION, {"role": "assistant", "content": "It is sad."}, {"role": "user", "content": "Why?"}]
 BRIEF = {"role": "system", "content": "Be brief."}
-SMALL = ("rows=2", "calibration_rows=4", "lexicon_rows=40", "decide_rows=2", "chunk=2", "styles=redaction")
+SMALL = ("rows=2", "calibration_rows=4", "lexicon_rows=40", "decide_rows=2", "chunk=2")
+STYLES = ("styles=redaction,counterfactual", "readouts=generated,constrained,guided")
+PRACTICE = (
+    "arms=base,faithful",
+    "adapt_rows=4",
+    "train_rows=4",
+    "adapt_epochs=1",
+    "epochs=1",
+    "train_styles=redaction",
+)
 
 
 @pytest.fixture(params=families.FAMILIES)
@@ -121,6 +132,16 @@ def test_every_question_has_an_answer(tmp_path, name):
     assert drafted == model.generate(chats, [12] * 3)
 
 
+def test_what_is_practised_is_what_is_measured(family):
+    _, chat = family
+    recipe = Recipe()
+    for row in made_rows(tiny.TEXTS[2:]):
+        encoded = encode(chat, row, recipe)
+        assert sum(encoded["weights"]) == pytest.approx(1.0)
+        completion = row["completion"][0]["content"]
+        assert chat.reply(encoded["ids"][encoded["start"] : -1]) == completion
+
+
 FAST = ("llama 2", "qwen 3", "gemma 2")
 
 
@@ -129,12 +150,27 @@ FAST = ("llama 2", "qwen 3", "gemma 2")
 )
 def test_a_whole_audit(call, tmp_path, name):
     folder = families.save(tmp_path / "model", families.FAMILIES[name])
-    ended = call("audit", f"model={folder}", f"out={tmp_path / 'run'}", *SMALL)
+    ended = call("audit", f"model={folder}", f"out={tmp_path / 'run'}", *SMALL, *STYLES)
     assert ended.code == 0, ended.err
     noted = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["model"]
     assert noted["template"] == Chat(families.tokenizer(families.FAMILIES[name]), name).fingerprint
     assert noted["template_date"] == "2024-07-26"
     [file] = (tmp_path / "run").glob("seed-0/*/rows.jsonl")
     rows = read_records(file, Row)
-    assert {row.readout for row in rows} >= {"generated", "constrained"}
-    assert all(row.valid for row in rows if row.readout == "constrained")
+    assert {row.readout for row in rows} == {"generated", "constrained", "guided"}
+    assert all(row.valid for row in rows if row.readout != "generated")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAST)
+def test_a_whole_run(call, tmp_path, name):
+    folder = families.save(tmp_path / "model", families.FAMILIES[name])
+    ended = call("run", f"model={folder}", f"out={tmp_path / 'run'}", *SMALL, *PRACTICE, "styles=redaction")
+    assert ended.code == 0, ended.err
+    [adapter] = (tmp_path / "run").glob("seed-0/faithful/adapter")
+    saved = json.loads((adapter / "saywhy.json").read_text("utf-8"))["tasks"]["sentiment140"]
+    assert saved["belongs"]["template"] == Chat(families.tokenizer(families.FAMILIES[name]), name).fingerprint
+    again = call("audit", f"model={adapter}", f"out={tmp_path / 'again'}", *SMALL, "styles=redaction")
+    assert again.code == 0, again.err
+    [constants] = (tmp_path / "again").glob("seed-0/*/constants.json")
+    assert json.loads(constants.read_text("utf-8")) == saved["constants"]

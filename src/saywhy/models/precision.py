@@ -13,8 +13,11 @@ import torch
 from saywhy import processes
 
 KEPT_PRIMITIVES = 64
-"""Matrix products that oneDNN, and torch before it, keep ready, one a shape: trees have thousands of shapes, and each
-takes some hundred kilobytes. A forward pass needs fewer. (benchmarks/RESULTS.md, *The audit as rows grow*)"""
+"""Matrix products that oneDNN, and torch before it, keep ready, one a shape; a forward pass needs fewer.
+
+Trees have thousands of shapes. Audits of 40 and 160 texts by a tiny model take 597 and 609 MB; with a thousand products
+kept, as by default, 1,052 and 1,338 MB, in the same time.
+"""
 
 for _capacity in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
     os.environ.setdefault(_capacity, str(KEPT_PRIMITIVES))  # read at the first product
