@@ -60,15 +60,23 @@ def saved_calibration(folder: Path, task: str, key: Callable[[], CalibrationKey]
     Raises:
         SaywhyError: If the file is damaged.
     """
-    saved = read_shipped(folder).get("tasks", {}).get(task)
-    if not saved:
-        return None
-    if belongs := saved.get("belongs"):
+    shipped = read_shipped(folder)
+    belongs = (shipped.get("tasks", {}).get(task) or {}).get("belongs")
+    if belongs:
         changed = [name for name, value in key().items() if belongs.get(name) != value]
         if changed:
             say(f"constants of task {task} in {folder} are of other {' and '.join(changed)}: measured anew")
             return None
-    return SavedCalibration(dict(saved["constants"]), {label: tuple(words) for label, words in saved["pinned"].items()})
+    return shipped_calibration(shipped, task)
+
+
+def shipped_calibration(shipped: Mapping[str, Any], task: str) -> SavedCalibration | None:
+    """Return what the content of ``saywhy.json`` holds of a task, whatever it belongs to; None if nothing."""
+    saved = shipped.get("tasks", {}).get(task)
+    if not saved:
+        return None
+    pinned = {label: tuple(words) for label, words in saved["pinned"].items()}
+    return SavedCalibration(dict(saved["constants"]), pinned)
 
 
 def calibration_entry(saved: SavedCalibration, key: CalibrationKey) -> dict[str, Any]:

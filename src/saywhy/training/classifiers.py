@@ -12,7 +12,13 @@ from saywhy.folders.run import RunFolder
 from saywhy.folders.store import read_json, write_json
 from saywhy.measure.calibration import calibration_key, carried_calibration, ensure_constants
 from saywhy.measure.predict import Classifier
-from saywhy.models.shipped import ADAPTER_MANIFEST, SavedCalibration, calibration_entry, read_shipped
+from saywhy.models.shipped import (
+    ADAPTER_MANIFEST,
+    SavedCalibration,
+    calibration_entry,
+    read_shipped,
+    shipped_calibration,
+)
 from saywhy.models.spec import resolve_model
 from saywhy.processes import is_first_process
 from saywhy.records import TRAINING_OPERATOR, Example
@@ -78,14 +84,15 @@ class TaskClassifiers:
         """Write what travels with the adapter: constants and pinned words by task, the operator of its targets."""
         if not is_first_process():
             return
-        shipped = read_shipped(adapter)
-        key = calibration_key(resolve_model(str(adapter)), self.corpus.task)
-        of_task = calibration_entry(SavedCalibration(dict(constants), dict(self.pinned)), key)
-        name = self.corpus.task.name
+        shipped, task = read_shipped(adapter), self.corpus.task
         searched_with = TRAINING_OPERATOR if self.config.objective == "word" else self.config.target_operators[0]
         operator = searched_with if kind(arm) in SEARCHED else self.models.spec.extras.get("trained_with")
-        if shipped.get("tasks", {}).get(name) != of_task or shipped.get("trained_with") != operator:
-            shipped.setdefault("tasks", {})[name] = of_task
+        saved = SavedCalibration(dict(constants), {label: tuple(words) for label, words in self.pinned.items()})
+        is_new = shipped_calibration(shipped, task.name) != saved
+        if is_new:
+            key = calibration_key(resolve_model(str(adapter)), task)
+            shipped.setdefault("tasks", {})[task.name] = calibration_entry(saved, key)
+        if is_new or shipped.get("trained_with") != operator:
             write_json(adapter / ADAPTER_MANIFEST, {**shipped, "trained_with": operator})
 
     @cached_property
