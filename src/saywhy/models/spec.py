@@ -51,7 +51,8 @@ class ModelSpec:
         adapter: Folder of a PEFT adapter on top of the base, or None.
         note: What a reader of the report should know about the weights.
         gguf: Name of the GGUF file within ``base``, if it is one.
-        inner: An adapter on ``base`` that is merged into it before ``adapter`` is put on; None: there is none.
+        inner: An adapter on ``base`` that is merged into it before ``adapter`` is put on; None: there is none. (PEFT's
+            ``AutoPeftModelForCausalLM`` leaves such an adapter out, and says nothing.)
     """
 
     name: str

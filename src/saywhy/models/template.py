@@ -24,7 +24,7 @@ _DATES = "".join(f" | replace('%{code}', '{TEMPLATE_DATE.strftime(f'%{code}')}')
 _FIXED = (
     "{% set enable_thinking = false %}{% set thinking = false %}"
     f"{{% set date_string = '{TEMPLATE_DATE.strftime('%d %b %Y')}' %}}"
-    f"{{% macro strftime_now(form) %}}{{{{ form{_DATES} }}}}{{% endmacro %}}{{{{ '' }}}}"
+    f"{{% macro strftime_now(format) %}}{{{{ format{_DATES} }}}}{{% endmacro %}}{{{{ '' }}}}"
 )
 """Stands before every template, in its own language: no thoughts where it has a switch for them, and the day."""
 THOUGHT_BEGINS, THOUGHT_ENDS = "<think>", "</think>"
