@@ -11,6 +11,7 @@ hardly more than the smallest.
 Examples:
   python -m benchmarks.growth
   python -m benchmarks.growth --sizes 20,40,80
+  python -m benchmarks.growth --precision float32
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +39,7 @@ def straight_line(rows: Sequence[int], seconds: Sequence[float]) -> tuple[float,
     return float(slope), float(start), max(misses)
 
 
-def measure(rows: int, settings: Sequence[str], vocabulary: int, threads: int) -> dict[str, float]:
+def measure(rows: int, settings: Sequence[str], vocabulary: int, threads: int) -> dict[str, Any]:
     """Audit ``rows`` texts in a process of its own; a folder left by an interrupted audit is begun anew."""
     out: Path = STATE / "growth" / str(rows)
     shutil.rmtree(out, ignore_errors=True)
@@ -52,10 +54,11 @@ def measure(rows: int, settings: Sequence[str], vocabulary: int, threads: int) -
         "peak": used.peak,
         "tokens": used.tokens,
         "heads": used.heads,
+        "products": used.manifest["model"]["products"],
     }
 
 
-def section(sizes: Sequence[int], found: Sequence[dict[str, float]], source: str, machine: Machine) -> str:
+def section(sizes: Sequence[int], found: Sequence[dict[str, Any]], source: str, machine: Machine) -> str:
     """Return the section of RESULTS.md."""
     rows = []
     for size, one in zip(sizes, found, strict=True):
@@ -92,13 +95,14 @@ def section(sizes: Sequence[int], found: Sequence[dict[str, float]], source: str
             f"Processor time, which other work on the machine hardly touches: {before:.1f} s + {used:.3f} s a text, no "
             f"size off by more than {off:.0%}. Peak memory of {most} texts is {grown:.2f} times that of {sizes[0]}."
         )
-    note = f"Texts: {TASK}, {source}, at most {WORDS} distinct words; one audit a size.{told}"
+    products = f"one audit a size, {found[0]['products']} products"
+    note = f"Texts: {TASK}, {source}, at most {WORDS} distinct words; {products}.{told}"
     return f"## The audit as rows grow\n\n{machine.facts()}\n\n{note}\n\n{grid(header, rows)}"
 
 
-def once(ledger: Ledger, rows: int, settings: Sequence[str], vocabulary: int, threads: int) -> dict[str, float]:
+def once(ledger: Ledger, rows: int, settings: Sequence[str], vocabulary: int, threads: int) -> dict[str, Any]:
     """Return what an audit of ``rows`` texts used; one that is already in the ledger is not run again."""
-    found: dict[str, float] = ledger.once(str(rows), lambda: measure(rows, settings, vocabulary, threads))
+    found: dict[str, Any] = ledger.once(str(rows), lambda: measure(rows, settings, vocabulary, threads))
     return found
 
 
@@ -113,6 +117,9 @@ def main() -> None:
     parser.add_argument(
         "--sizes", type=listed, default="50,100,200,400", help="texts of each audit (default %(default)s)"
     )
+    parser.add_argument(
+        "--precision", choices=("auto", "float32", "mixed"), default="auto", help="as of saywhy; default %(default)s"
+    )
     options = parser.parse_args()
     if options.quick:
         options.sizes = [2, 4]
@@ -121,6 +128,7 @@ def main() -> None:
     folder = source_of(TASK, options.data)
     settings = [
         f"model={options.model}",
+        f"precision={options.precision}",
         f"task={TASK}",
         f"data={folder or 'pocket'}",
         "split=train",

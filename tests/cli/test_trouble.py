@@ -15,7 +15,7 @@ import tiny
 from problems import fill_disk
 from saywhy.cli.app import main
 from saywhy.folders.store import readable_save_errors, write_json
-from saywhy.models import spec, weights
+from saywhy.models import shipped, spec, weights
 from saywhy.records import SaywhyError
 
 FEW = ["rows=4", "adapt_rows=4", "train_rows=4", "decide_rows=6", "calibration_rows=8", "chunk=2", "pinned_words=2"]
@@ -73,7 +73,7 @@ def test_missing_data_is_said_before_anything_is_computed(words, told, capsys, m
 def test_an_adapter_of_another_base_is_refused(capsys, monkeypatch, tmp_path):
     model, adapter = tiny.save(tmp_path / "model"), tmp_path / "adapter"
     write_json(adapter / "adapter_config.json", {"base_model_name_or_path": str(model)})
-    write_json(adapter / spec.ADAPTER_MANIFEST, {"base": {"fingerprint": "sha256:0123456789abcdef"}})
+    write_json(adapter / shipped.ADAPTER_MANIFEST, {"base": {"fingerprint": "sha256:0123456789abcdef"}})
     code, line = call(capsys, monkeypatch, "audit", f"model={adapter}", *FEW, f"out={tmp_path / 'run'}")
     assert code == 2
     assert "was trained on another base (sha256:0123456789abcdef)" in line

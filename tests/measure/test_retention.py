@@ -40,8 +40,8 @@ CHATS = [
 
 def by_transformers(model, chat):
     """The loss of the assistant's turns, computed whole and by hand; their ends count."""
-    ids = model.chat.ids([model.chat.close(chat)])[0]
-    text = model.chat.close(chat)
+    ids = model.chat.ids([model.chat.tokenizer.apply_chat_template(chat, tokenize=False)])[0]
+    text = model.chat.tokenizer.apply_chat_template(chat, tokenize=False)
     offsets = model.chat.ids_and_offsets([text])[0][1]
     spans, at = [], 0
     for turn in chat:

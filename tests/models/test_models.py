@@ -6,7 +6,7 @@ import pytest
 
 import tiny
 from problems import fails
-from saywhy.models import backends, spec
+from saywhy.models import backends, fingerprints, spec
 from saywhy.models.chat import Chat
 
 CHATS = [
@@ -30,10 +30,28 @@ def test_a_folder_is_loaded(tiny_folder):
     assert model.objections([[{"role": "user", "content": "a text with <|im end|> in it"}]], 10) == [None]
 
 
-def test_a_hub_id_is_kept_as_it_is():
-    assert spec.resolve_model("allenai/tulu-2-7b") == spec.ModelSpec(
-        "allenai/tulu-2-7b", "allenai/tulu-2-7b", "allenai/tulu-2-7b"
-    )
+HUB_IDS = (
+    "allenai/tulu-2-7b",
+    "Qwen/Qwen2.5-0.5B-Instruct",
+    "meta-llama/Llama-3.2-1B",
+    "mistralai/Mistral-7B-Instruct-v0.3",
+    "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
+    "owner/name.py",
+    "01-ai/Yi-1.5-6B-Chat",
+    "owner_1/a.b.c",
+)
+
+
+@pytest.mark.parametrize("name", HUB_IDS)
+def test_a_hub_id_is_kept_as_it_is(name, tmp_path):
+    assert spec.resolve_model(name) == spec.ModelSpec(name, name, name)
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": name}), "utf-8")
+    assert spec.resolve_model(str(tmp_path)).base == name
+
+
+def test_a_folder_is_no_file_whatever_it_is_called(tmp_path):
+    folder = tiny.save(tmp_path / "model.gguf")
+    assert spec.resolve_model(str(folder)).base == str(folder)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +60,11 @@ def test_a_hub_id_is_kept_as_it_is():
         ("smollm2-135n", "did you mean 'smollm2-135m'?"),
         ("xyzzy", "use one of smollm2-135m, a folder, a .gguf file or a hub id (owner/name)"),
         ("missing.gguf", "model file missing.gguf does not exist: check the path"),
+        ("owner/missing.GGUF", "model file owner/missing.GGUF does not exist: check the path"),
+        ("owner/model.safetensors", "a folder, a .gguf file or a hub id (owner/name)"),
+        ("~nobody/model-1.5", "no model '~nobody/model-1.5'"),
+        ("../Qwen2.5", "no model '../Qwen2.5'"),
+        ("a/b/c-1.5", "no model 'a/b/c-1.5'"),
         ("./no/such/folder", "no model './no/such/folder'"),
     ],
 )
@@ -163,8 +186,8 @@ def test_an_adapter_names_its_base(tmp_path, tiny_folder):
 
 def test_the_fingerprint_is_that_of_the_weights(tmp_path):
     prints = [
-        spec.base_weights_fingerprint(spec.resolve_model(str(tiny.save(tmp_path / name, seed=seed))))
+        fingerprints.base_weights_fingerprint(spec.resolve_model(str(tiny.save(tmp_path / name, seed=seed))))
         for name, seed in (("a", 0), ("b", 0), ("c", 1))
     ]
     assert prints[0] == prints[1] != prints[2]
-    assert spec.base_weights_fingerprint(spec.resolve_model("owner/name")) == "hub:owner/name"
+    assert fingerprints.base_weights_fingerprint(spec.resolve_model("owner/name")) == "hub:owner/name"

@@ -1,6 +1,8 @@
 """The number format: chosen once, its reason said once by every command and kept in ``run.json``."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -18,7 +20,7 @@ TRAINING = ("adapt_rows=4", "train_rows=4", "adapt_epochs=1", "epochs=1")
 
 @pytest.mark.parametrize("able", [False, True])
 def test_the_precision_is_chosen_with_a_reason(monkeypatch, able):
-    monkeypatch.setattr(precision, "has_bfloat16_units", lambda: able)
+    monkeypatch.setattr(precision, "shortens_products", lambda: able)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     found = {wanted: precision.choose_precision(wanted) for wanted in ("auto", "float32", "mixed", "bfloat16")}
     tiny.exact_products()
@@ -26,7 +28,43 @@ def test_the_precision_is_chosen_with_a_reason(monkeypatch, able):
     assert found["bfloat16"].dtype == torch.bfloat16
     assert all(one.dtype == torch.float32 for name, one in found.items() if name != "bfloat16")
     assert found["auto"].products == found["mixed"].products == ("bfloat16" if able else "float32")
-    assert ("no bfloat16 units" in found["mixed"].reason) != able
+    assert ("no shorter products" in found["mixed"].reason) != able
+
+
+def test_what_is_printed_is_what_torch_multiplies_in(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    chosen = precision.choose_precision("auto")
+    generator = torch.Generator().manual_seed(0)
+    values, weights = (torch.randn(size, 576, generator=generator) for size in (300, 500))
+    exact = values.double() @ weights.double().T
+    off = (torch.nn.functional.linear(values, weights) - exact).abs().max().item()
+    tiny.exact_products()
+    assert ("float32" if off < 1e-2 else "bfloat16") == chosen.products  # rounded operands are off by 0.3
+
+
+MANY_SHAPES = """
+import psutil, torch
+from saywhy.models import precision
+torch.set_num_threads(1)
+torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # by oneDNN, whatever it then multiplies in
+weights = [torch.randn(64, 32), torch.randn(32, 64), torch.randn(32, 32)]
+def compute(rows):
+    values = torch.randn(rows, 32)
+    for weight in weights:
+        values = torch.nn.functional.linear(values, weight)
+with torch.inference_mode():
+    for rows in range(50, 150):
+        compute(rows)
+    before = psutil.Process().memory_info().rss
+    for rows in range(150, 500):
+        compute(rows)
+print((psutil.Process().memory_info().rss - before) >> 20)
+"""
+
+
+def test_memory_does_not_grow_with_the_shapes_of_trees():
+    ended = subprocess.run([sys.executable, "-c", MANY_SHAPES], capture_output=True, text=True, check=True)
+    assert int(ended.stdout) < 100  # MB; without a bound 400
 
 
 @pytest.fixture
@@ -74,10 +112,13 @@ def test_every_command_says_the_reason_once_and_the_run_keeps_it(told, words):
 
 def test_what_is_chosen_by_itself_is_kept_as_it_is_said(told, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(precision, "has_bfloat16_units", lambda: False)
+    monkeypatch.setattr(precision, "shortens_products", lambda: False)
     line, out = told("attribute", *SMALL, "methods=random")
-    assert line == "cpu, float32 weights, float32 products: this CPU has no bfloat16 units"
-    assert json.loads((out / "run.json").read_text("utf-8"))["model"]["reason"] == "this CPU has no bfloat16 units"
+    assert line == "cpu, float32 weights, float32 products: torch has no shorter products on this CPU"
+    assert (
+        json.loads((out / "run.json").read_text("utf-8"))["model"]["reason"]
+        == "torch has no shorter products on this CPU"
+    )
 
 
 def test_a_run_that_goes_on_with_another_format_says_so_and_keeps_both(tmp_path, capsys):

@@ -10,7 +10,7 @@ from saywhy.protocol import prompts
 from saywhy.protocol.wordings import PRACTISED_WORDINGS, UNSEEN_WORDINGS
 from saywhy.records import SETTINGS, STYLES
 from saywhy.tasks.data import load_examples
-from saywhy.tasks.task import catalog, load_task
+from saywhy.tasks.task import Task, catalog, load_task
 
 
 def test_sentences(snapshot):
@@ -97,3 +97,20 @@ def test_the_explained_field_comes_last_and_can_be_read_back(name):
         chat = prompts.question_chat(task, example.text, example.context)
         assert chat[0]["content"].endswith(example.text)
         assert prompts.explained_text(task, chat) == example.text
+
+
+@pytest.mark.parametrize(
+    ("labels", "compared"),
+    [
+        ({"a": "1", "b": "12", "c": "5"}, ["1.", "12.", "5."]),
+        ({"a": "not sure", "b": "Not", "c": "yes"}, ["not sure.", "Not.", "yes."]),
+        ({"a": "good", "b": "goodish"}, ["good.", "goodish."]),
+        ({"a": "positive", "b": "negative"}, ["positive", "negative"]),
+        ({"a": "very good", "b": "very bad"}, ["very good", "very bad"]),
+    ],
+)
+def test_answers_are_told_apart_by_the_whole_label(labels, compared):
+    task = Task(name="x", question="Which?", lead_in="It is", labels=labels)
+    assert list(prompts.answers(task).values()) == compared
+    for label, answer in zip(labels, compared, strict=True):
+        assert prompts.answer_turn(task, label)["content"].rstrip(".") == f"It is {answer}".rstrip(".")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from saywhy.models.spec import ADAPTER_MANIFEST
+from saywhy.models.shipped import ADAPTER_MANIFEST
 from saywhy.report.study import load_study
 from saywhy.report.study.cards import write_study_cards
 from saywhy.report.study.summary import summarise_study

@@ -12,7 +12,7 @@ import tiny
 from problems import fill_disk
 from saywhy.folders import store
 from saywhy.folders.store import write_json
-from saywhy.models import spec
+from saywhy.models import shipped, spec
 from saywhy.records import SaywhyError
 from saywhy.study.plan import StudyPlan
 from saywhy.study.read import read_plan
@@ -100,7 +100,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(call, told, tmp_path):
 
 def test_an_adapter_of_another_base_is_refused(call, told, tiny_folder, tmp_path):
     write_json(tmp_path / "adapter" / "adapter_config.json", {"base_model_name_or_path": str(tiny_folder)})
-    write_json(tmp_path / "adapter" / spec.ADAPTER_MANIFEST, {"base": {"fingerprint": "sha256:0123456789abcdef"}})
+    write_json(tmp_path / "adapter" / shipped.ADAPTER_MANIFEST, {"base": {"fingerprint": "sha256:0123456789abcdef"}})
     said = call("study", str(told(model=str(tmp_path / "adapter"))), f"out={tmp_path / 'out'}")
     assert said.code == 2
     assert "was trained on another base (sha256:0123456789abcdef)" in said.problem

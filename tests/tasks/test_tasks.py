@@ -119,7 +119,7 @@ def test_unknown_names(name, expected):
         ("[good, bad]", "good or bad", "'labels' must be a list of words, or a mapping"),
         ("[good, bad]", "{a: good, b: ' GOOD '}", "cannot be told apart"),
         ("[good, bad]", "{a: so  good, b: So good}", "cannot be told apart"),
-        ("[good, bad]", "{a: good, b: fine, c: goodish}", "'goodish' (of 'c') begins with 'good' (of 'a')"),
+        ("[good, bad]", "{a: good, b: fine, c: Good.}", "'Good.' (of 'c') is 'good' (of 'a'); choose others"),
         ("[good, bad]", "{a: good, b: ''}", "'labels.b' is empty"),
         ("[good, bad]", "{a: good, b: bad, a: fine}", ":4: not valid YAML: key 'a' stands twice"),
         ("Is this review good or bad?", "''", "'question' is empty: What the model is asked"),
@@ -200,7 +200,7 @@ def test_files_that_are_no_task(write, source, expected):
     ("more", "expected"),
     [
         ("verbaliser: {a: one}", "verbaliser must have one word for each label: a, b"),
-        ("verbaliser: {a: one, b: oneself}", "cannot be told apart"),
+        ("verbaliser: {a: one, b: One}", "cannot be told apart"),
         ("paraphrases: [{question: What}]", "'paraphrases.0.lead_in' is missing: How its answer begins"),
         ("paraphrases: [{question: What, lead_in: It is, leadin: x}]", "did you mean 'lead_in'"),
     ],

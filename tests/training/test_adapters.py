@@ -5,17 +5,19 @@ import json
 import shutil
 
 import pytest
-from peft import get_peft_model
+import torch
+from peft import PeftModel, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 import tiny
 from saywhy.cli.explain import explain_text
 from saywhy.config import Config
-from saywhy.models import backends, spec, weights
+from saywhy.models import backends, fingerprints, shipped, spec, weights
 from saywhy.records import SaywhyError
 from saywhy.training.encoding import Recipe
 from saywhy.training.models import ArmModels, in_practised_plan
-from saywhy.training.train import lora
+from saywhy.training.train import lora, train
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -83,19 +85,38 @@ def test_a_configuration_that_names_no_base(tmp_path, config, told):
 
 
 @pytest.mark.parametrize(
-    ("beside", "told"),
+    ("beside", "problem"),
     [
         ("{", "saywhy.json is damaged ("),
-        ('{"tasks": {"sentiment140": {"constants": {"negative": 0.1}}}}', "of task sentiment140): delete it"),
-        ('{"tasks": {"sentiment140": {"constants": {}, "pinned": 3}}}', "of task sentiment140): delete it"),
+        ("[]", "no JSON object"),
+        ('{"tasks": []}', "tasks is no JSON object"),
+        ('{"base": ["x"]}', "base is no JSON object"),
+        ('{"base": {"fingerprint": ["x"]}}', "base.fingerprint is no text"),
+        ('{"recipe": "direct"}', "recipe is no JSON object"),
+        ('{"recipe": {"plan": 3}}', "recipe.plan is no text"),
+        *(
+            (json.dumps({"tasks": {"sentiment140": entry}}), "of task sentiment140): delete it")
+            for entry in (
+                ["a"],
+                {"constants": {"negative": 0.1}},
+                {"constants": {}, "pinned": 3},
+                {"constants": [0.1], "pinned": {}},
+                {"constants": {"negative": "x"}, "pinned": {}},
+                {"constants": {"negative": True}, "pinned": {}},
+                {"constants": {"negative": float("nan")}, "pinned": {}},
+                {"constants": {}, "pinned": {"negative": "word"}},
+                {"constants": {}, "pinned": {"negative": [3]}},
+                {"constants": {}, "pinned": {}, "belongs": ["x"]},
+            )
+        ),
     ],
 )
-def test_damaged_constants(adapter, tmp_path, beside, told):
+def test_what_lies_beside_the_weights_is_read_strictly(adapter, tmp_path, call, beside, problem):
     folder = shutil.copytree(adapter, tmp_path / "adapter")
-    (folder / spec.ADAPTER_MANIFEST).write_text(beside, "utf-8")
-    with pytest.raises(SaywhyError) as refused:
-        spec.resolve_model(str(folder)).saved_calibration("sentiment140")
-    assert told in str(refused.value)
+    (folder / shipped.ADAPTER_MANIFEST).write_text(beside, "utf-8")
+    ended = call("explain", "What a great day at sea", f"model={folder}", "task=sentiment140")
+    assert ended.code == 2
+    assert problem in ended.problem
 
 
 def test_replies_are_asked_for_in_the_plan_that_was_practised(adapter, tmp_path):
@@ -112,3 +133,76 @@ def test_replies_are_asked_for_in_the_plan_that_was_practised(adapter, tmp_path)
     assert in_practised_plan(unknown) is unknown
     with pytest.raises(SaywhyError, match="wordings: replies that name their words first"):
         in_practised_plan(Config(model=str(folder), wordings="pool"))
+
+
+def adapter_on(base, folder, seed):
+    """Write a LoRA of random weights that names ``base`` as its base; return its folder."""
+    torch.manual_seed(seed)
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), lora(Recipe(lora_r=2)))
+    for name, weight in model.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(weight, std=0.2)
+    model.save_pretrained(folder)
+    return folder
+
+
+def named_as_base(folder, base):
+    config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+    (folder / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": str(base)}), "utf-8")
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """Return the folders of a base, of an adapter on it, and of an adapter on that adapter."""
+    folder = tmp_path_factory.mktemp("chain")
+    base = tiny.save(folder / "base")
+    inner, outer = (adapter_on(base, folder / name, seed) for seed, name in enumerate(("inner", "outer"), 1))
+    named_as_base(outer, inner)
+    return base, inner, outer
+
+
+def test_an_adapter_on_an_adapter_has_the_numbers_of_peft(chain):
+    base, inner, outer = chain
+    adapted = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), inner).merge_and_unload()
+    expected = PeftModel.from_pretrained(adapted, outer)
+    opened = backends.open_model(str(outer))
+    tiny.exact_products()
+    ids = torch.tensor([list(range(5, 40))])
+    with torch.no_grad():
+        torch.testing.assert_close(opened.model(ids).logits, expected(ids).logits, rtol=1e-4, atol=1e-4)
+        alone = backends.open_model(str(inner)).model(ids).logits
+    assert (alone - opened.model(ids).logits).abs().max() > 0.1
+    resolved = spec.resolve_model(str(outer))
+    assert (resolved.base, resolved.public_id, resolved.adapter) == (str(base), str(inner), outer)
+    told_apart = {fingerprints.base_weights_fingerprint(spec.resolve_model(str(folder))) for folder in chain}
+    assert len(told_apart) == 2  # the base is that of the inner adapter, and with it that of the outer
+
+
+def test_an_adapter_goes_on_to_learn_on_its_adapter(chain, tmp_path, rows):
+    _, inner, outer = chain
+    folder = train(spec.resolve_model(str(outer)), rows[:2], Recipe(lora_r=2, num_train_epochs=1), tmp_path / "more")
+    assert spec.resolve_model(str(folder)).inner.adapter == inner
+    assert backends.open_model(str(folder)).name == str(folder)
+    other = shutil.copytree(inner, tmp_path / "other")
+    weights_of = load_file(other / WEIGHTS)
+    save_file({name: 2 * values for name, values in weights_of.items()}, other / WEIGHTS)
+    named_as_base(folder, other)
+    assert "was trained on another base" in fails(folder)
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b"], ["a", "b", "c"]], ids=len)
+def test_adapters_that_name_each_other(adapter, tmp_path, call, names):
+    for name, base in zip(names, [*names[1:], names[0]], strict=True):
+        named_as_base(shutil.copytree(adapter, tmp_path / name), tmp_path / base)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    for folder in ("a", "link"):
+        ended = call("audit", f"model={tmp_path / folder}", f"out={tmp_path / 'run'}")
+        assert ended.code == 2
+        assert f"is its own base ({' -> '.join([*names, 'a'])}): write the model" in ended.problem
+
+
+def test_an_adapter_that_is_not_added_to_weights(adapter, tmp_path):
+    base = json.loads((adapter / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"]
+    prompts = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
+    get_peft_model(AutoModelForCausalLM.from_pretrained(base), prompts).save_pretrained(tmp_path)
+    assert "is a PROMPT_TUNING, which is not added to weights: use a LoRA" in fails(tmp_path)

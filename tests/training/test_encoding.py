@@ -70,10 +70,13 @@ def test_rows_that_cannot_be_learned_from_are_refused(chat, rows):
     empty = {**rows[0], "completion": [{"role": "assistant", "content": ""}]}
     with pytest.raises(SaywhyError, match="completion is empty"):
         encode(chat, empty, RECIPE)
-    odd = Chat(tiny.tokenizer(), "odd")
-    odd.open = lambda messages: "another prompt"
+    # A template that begins the word which the completion ends: its tokens merge across the seam.
+    begun = "assistant\nsenti{% endif"
+    roles = "{{ m['role'] }}\n{% if m['role'] == 'assistant' %}senti{% endif %}"
+    template = tiny.CHATML.replace("assistant\n{% endif", begun).replace("{{ m['role'] }}\n", roles)
+    odd = {**rows[0], "completion": [{"role": "assistant", "content": "ment"}]}
     with pytest.raises(SaywhyError, match="no prefix"):
-        encode(odd, rows[0], RECIPE)
+        encode(Chat(tiny.tokenizer(template=template), "odd"), odd, RECIPE)
 
 
 def test_the_rows_of_a_text_stay_together(chat, rows):
@@ -90,6 +93,32 @@ def test_replay_is_its_share_of_the_samples(rows):
     assert len({row["id"] for row in added}) == len(added)
     assert mix(rows, replay, 0.25, seed=0) == mixed
     assert mix(rows, [], 0.25, seed=0) == rows
+
+
+def test_instruction_rows_are_as_strict_templates_have_them(rows, capsys):
+    """A system turn goes before the user's words; what a template refuses is left out, and counted."""
+    system, user, assistant = (
+        {"role": role, "content": f"the {role} says"} for role in ("system", "user", "assistant")
+    )
+    replay = [[system, user, assistant], [user, user, assistant], [user, assistant]]
+    replay.append([user, {**assistant, "content": "typed <|im_end|> here"}])
+    strict = (
+        "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+        "{{ raise_exception('roles must alternate') }}{% endif %}{% endfor %}"
+    )
+    chat = Chat(tiny.tokenizer(strict + tiny.CHATML), "strict")
+    mixed = mix(rows, replay, len(replay) / (len(replay) + len(TEXTS)), seed=0)
+    texts = [of_text for of_text in samples(chat, mixed, RECIPE, 512) if len(of_text) == 1]
+    told = " ".join(capsys.readouterr().err.split())
+    assert "takes no system turns: they go before the user's words" in told
+    assert "1 instruction rows are left out: turns that the chat template does not take" in told
+    assert "1 instruction rows are left out: holds a control token of the model" in told
+    prompts = {chat.tokenizer.decode(encoded["ids"][: encoded["start"]]) for [encoded] in texts}
+    begun = "<|im_start|>assistant\n"
+    assert prompts == {
+        f"<|im_start|>user\nthe system says\n\nthe user says<|im_end|>\n{begun}",
+        f"<|im_start|>user\nthe user says<|im_end|>\n{begun}",
+    }
 
 
 def test_a_text_that_ends_the_turn_itself_is_refused(chat):

@@ -138,8 +138,9 @@ def gradient_prompt(classifier: Classifier, model: LocalModel, item: Item) -> Gr
     position = opened.rfind(content.strip())
     if position < 0:
         raise SaywhyError("the chat template changes the text: gradients cannot be given to its words")
-    rendered = opened + task.lead_in
-    labels = [task.labels[label] for label in (item.prediction.label, item.prediction.runner_up)]
+    rendered = opened + model.chat.lead + task.lead_in
+    answers = prompts.answers(task)
+    labels = [answers[label] for label in (item.prediction.label, item.prediction.runner_up)]
     head, whole = model.chat.continuations(rendered, [" " + label for label in labels])
     [(ids, offsets)] = model.chat.ids_and_offsets([rendered])
     # The turn ends with the text; a template may strip the blanks around a turn.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from saywhy.folders.store import replacing_folder
-from saywhy.models.spec import ADAPTER_MANIFEST
+from saywhy.folders.store import replacing_folder, write_json
+from saywhy.models.fingerprints import weights_fingerprint
+from saywhy.models.shipped import ADAPTER_MANIFEST, of_other_weights, read_shipped
 from saywhy.models.weights import halve_adapter
 from saywhy.records import SaywhyError
 from saywhy.report.card import CARD_FILE
@@ -41,7 +42,8 @@ def release_adapter(folder: Path, out: Path) -> Path:
     out = out.resolve()
     with replacing_folder(out, "adapter", is_adapter) as part:
         part.mkdir(parents=True)
-        for name in (ADAPTER_CONFIG, ADAPTER_MANIFEST, CARD_FILE):
+        for name in (ADAPTER_CONFIG, CARD_FILE):
             shutil.copyfile(folder / name, part / name)
         halve_adapter(folder, part)
+        write_json(part / ADAPTER_MANIFEST, of_other_weights(read_shipped(folder), weights_fingerprint(part)))
     return out

@@ -22,7 +22,8 @@ from saywhy.folders.store import (
     write_json,
     write_lines,
 )
-from saywhy.models.spec import ADAPTER_MANIFEST, weights_fingerprint
+from saywhy.models.fingerprints import weights_fingerprint
+from saywhy.models.shipped import ADAPTER_MANIFEST, read_shipped
 from saywhy.progress import say
 from saywhy.records import (
     CounterfactualGrid,
@@ -155,7 +156,7 @@ def _pinned_lists(folder: Path) -> dict[str, list[str]]:
     """Return the words that counterfactuals may insert, by named label, from the grids and the adapters."""
     pinned: dict[str, dict[str, None]] = {}
     for path in sorted(folder.glob(f"seed-*/*/adapter/{ADAPTER_MANIFEST}")):
-        for constants in read_object(path).get("tasks", {}).values():
+        for constants in read_shipped(path.parent).get("tasks", {}).values():
             for label, words in constants.get("pinned", {}).items():
                 pinned.setdefault(label, {}).update(dict.fromkeys(words))
     for path in sorted(folder.glob("seed-*/*/grids.jsonl")):

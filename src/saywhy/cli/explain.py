@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from saywhy.config import Config
 from saywhy.measure import audit
 from saywhy.measure.audit import AuditPlan
-from saywhy.measure.calibration import calibrate
+from saywhy.measure.calibration import calibrate, carried_calibration
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.models.spec import resolve_model
@@ -61,7 +61,7 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
         raise SaywhyError("the text has fewer than two words: nothing to choose between")
     spec = resolve_model(config.model)
     spec.refuse_plan(config.plan)
-    carried = spec.saved_calibration(task.name)
+    carried = carried_calibration(spec, task)
     model = open_model(config.model, config.token_budget, config.precision)
     if carried:
         constants, pinned = carried.constants, carried.pinned

@@ -67,7 +67,8 @@ class RunFolder(SharedFolder):
         for fact in ("task", "prompts", "data"):
             changed += differences(self.manifest.get(fact, {}), facts.get(fact, {}))
         recorded, current = self.manifest.get("model", {}), facts.get("model", {})
-        for key in ("fingerprint", "adapter"):
+        # The chat template is not noted by older versions.
+        for key in ("fingerprint", "adapter", *({"template"} & recorded.keys() & current.keys())):
             changed += differences({key: recorded.get(key)}, {key: current.get(key)})
         if changed:
             raise SaywhyError(

@@ -6,14 +6,22 @@ an average text.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import read_json
 from saywhy.measure.predict import label_scores
+from saywhy.models.chat import template_fingerprint
+from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
 from saywhy.models.interface import Model, Tick
+from saywhy.models.shipped import CalibrationKey, SavedCalibration, saved_calibration
+from saywhy.models.spec import ModelSpec
 from saywhy.progress import progress
+from saywhy.protocol.prompts import PROMPTS_VERSION
 from saywhy.records import Example, SaywhyError
 from saywhy.tasks.task import Task
 
@@ -39,6 +47,26 @@ def calibration_constants(task: Task, scores: Sequence[Mapping[str, float]]) -> 
     if not scores:
         raise SaywhyError(f"no texts to calibrate '{task.name}' on: the training split is empty")
     return {label: math.fsum(of_text[label] for of_text in scores) / len(scores) for label in task.labels}
+
+
+def calibration_key(spec: ModelSpec, task: Task) -> CalibrationKey:
+    """Return what constants belong to: the weights that gave them, the chat template, and what was asked."""
+    asked = [task.question, task.lead_in, task.noun, list(task.context), task.labels]
+    return {
+        "weights": adapter_fingerprint(spec) or base_weights_fingerprint(spec),
+        "template": template_fingerprint(spec),
+        "prompts": str(PROMPTS_VERSION),
+        "task": f"sha256:{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}",
+    }
+
+
+def carried_calibration(spec: ModelSpec, task: Task) -> SavedCalibration | None:
+    """Return the constants and pinned words that travel with a model for a task as it is asked; None if none do.
+
+    Raises:
+        SaywhyError: If they are damaged.
+    """
+    return saved_calibration(spec.folder, task.name, partial(calibration_key, spec, task))
 
 
 def ensure_constants(

@@ -10,7 +10,7 @@ import functools
 
 from saywhy.models.interface import Model, Question
 from saywhy.models.spec import resolve_model
-from saywhy.models.weights import load_base, with_adapter
+from saywhy.models.weights import load_base, merged
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 
@@ -32,7 +32,7 @@ def open_model(name: str, token_budget: int | None = None, precision: str = "aut
     _say_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
     model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
     if spec.adapter:
-        model = with_adapter(model, spec).merge_and_unload()
+        model = merged(model, spec)
     return LocalModel(name, model, tokenizer, token_budget, autocast=chosen.autocast)
 
 

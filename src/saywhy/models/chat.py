@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from saywhy.models.spec import ModelSpec, read_tokenizer
+from saywhy.models.template import ChatTemplate
 from saywhy.models.tree import TokenIds
 from saywhy.protocol.prompts import Message
 from saywhy.records import SaywhyError
@@ -35,44 +37,48 @@ class Chat:
 
     Attributes:
         tokenizer: The tokenizer.
-        end_of_turn: What the template writes behind an assistant's turn, as ids; its first token ends the turn.
-        control_tokens: The tokenizer's special tokens, which it reads as such in any text: no text may hold one.
+        template: The chat template, told the day and to write no thoughts.
+        lead: Blanks between an opened chat and the assistant's first word; mostly none.
+        end_of_turn: What is written behind an assistant's turn, as ids; its first token ends the turn.
+        control_tokens: The tokenizer's special tokens and what the template writes around turns, which are read as
+            such in any text: no text may hold one.
+        fingerprint: A hash of what the template writes.
 
     Raises:
-        SaywhyError: If there is no chat template, or it does not write an assistant's turn verbatim.
+        SaywhyError: If there is no chat template, it does not write an assistant's turn verbatim, or nothing ends one.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-        if not tokenizer.chat_template:
-            raise SaywhyError(f"model '{name}' has no chat template: use an instruction-tuned model")
         self.tokenizer = tokenizer
+        self._template = ChatTemplate(tokenizer, name)
+        self.template = self._template.source
+        self.lead, self.fingerprint = self._template.lead, self._template.fingerprint
         # A special token need not have a name such as eos_token: the other marks of a template have none.
         special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
-        self.control_tokens = tuple(
-            sorted(token for token in {*special, *tokenizer.all_special_tokens} if token.strip())
-        )
-        probe: list[Message] = [{"role": "user", "content": "Which word?"}]
-        opened = self.open(probe)
-        closed = self.close([*probe, {"role": "assistant", "content": "The word is it."}])
-        if not closed.startswith(opened + "The word is it."):
-            raise SaywhyError(f"model '{name}': its chat template does not write the assistant's turn as it is given")
-        tail = closed[len(opened + "The word is it.") :]
-        self.end_of_turn: TokenIds = self.ids([tail])[0] if tail else ()
-        if not self.end_of_turn and tokenizer.eos_token_id is not None:
-            self.end_of_turn = (cast(int, tokenizer.eos_token_id),)
-        if not self.end_of_turn:
+        special = {token for token in {*special, *tokenizer.all_special_tokens} if token.strip()}
+        self.control_tokens = tuple(sorted(special | self._template.marks))
+        self._ending = _ending(self._template.tail, special) or cast(str, tokenizer.eos_token or "")
+        if not self._ending:
             raise SaywhyError(f"model '{name}': neither its chat template nor its tokenizer ends a turn")
+        self.end_of_turn: TokenIds = self.ids([self._ending])[0]
 
     def open(self, messages: Sequence[Message]) -> str:
-        """Render ``messages`` up to the beginning of the assistant's next turn."""
-        return cast(
-            str,
-            self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True),
-        )
+        """Render ``messages`` up to the beginning of the assistant's next turn.
 
-    def close(self, messages: Sequence[Message]) -> str:
-        """Render finished ``messages``."""
-        return cast(str, self.tokenizer.apply_chat_template(list(messages), tokenize=False))
+        Raises:
+            SaywhyError: If the template does not take these turns.
+        """
+        return self._template.open(messages)
+
+    def begin(self, messages: Sequence[Message], beginning: str) -> str:
+        """Render ``messages`` and the beginning of the assistant's next turn; what it begins with may be nothing."""
+        return self.open(messages) + (self.lead + beginning if beginning else "")
+
+    def refusal(self, messages: Sequence[Message]) -> str | None:
+        """Return why a chat cannot be rendered as it is, None if it can."""
+        if any(token in turn["content"] for turn in messages for token in self.control_tokens):
+            return "holds a control token of the model"
+        return self._template.refusal(messages)
 
     def ids(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of rendered texts; no special tokens are added."""
@@ -113,17 +119,19 @@ class Chat:
             SaywhyError: If the ids before the turn are no prefix of the whole, if the turn is empty, or if it holds
                 the end of a turn.
         """
-        before = self.open(messages[:-1])
-        ids, offsets = self.ids_and_offsets([self.close(messages)])[0]
+        before, content = self.open(messages[:-1]), messages[-1]["content"]
+        begun = len(before) + len(self.lead)
+        written = content.strip() if self._template.trims else content
+        ids, offsets = self.ids_and_offsets([before + self.lead + written + self._ending])[0]
         head = self.ids([before])[0]
         if ids[: len(head)] != head:
             raise SaywhyError(f"{subject}: the prompt's ids are no prefix: the tokenizer merges across the seam")
         end = ids.index(self.end_of_turn[0], len(head)) if self.end_of_turn[0] in ids[len(head) :] else -1
-        if end >= 0 and offsets[end][0] < len(before) + len(messages[-1]["content"].strip()):
+        if end >= 0 and offsets[end][0] < begun + len(content.strip()):
             raise SaywhyError(f"{subject}: the completion contains the chat template's end of turn")
         if end <= len(head):
             raise SaywhyError(f"{subject}: the completion is empty or its end of turn is not supervised")
-        spans = [(start - len(before), stop - len(before)) for start, stop in offsets[len(head) : end + 1]]
+        spans = [(max(0, start - begun), max(0, stop - begun)) for start, stop in offsets[len(head) : end + 1]]
         return Turn(ids[: end + 1], len(head), spans)
 
     @functools.cached_property
@@ -142,3 +150,21 @@ class Chat:
     def reply(self, ids: Sequence[int]) -> str:
         """Return the text of generated ids."""
         return cast(str, self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+
+def template_fingerprint(spec: ModelSpec) -> str:
+    """Return a hash of what the chat template of a model writes around texts.
+
+    Raises:
+        SaywhyError: If there is no tokenizer, or its template cannot be used.
+    """
+    return Chat(read_tokenizer(spec), spec.name).fingerprint
+
+
+def _ending(tail: str, special: Collection[str]) -> str:
+    """Return what ends a turn of what a template writes behind it: from the first special token on, where it has any.
+
+    Blanks before it are no part of a turn, and blanks alone end none.
+    """
+    begins = min((tail.index(token) for token in special if token in tail), default=0)
+    return tail[begins:] if tail.strip() else ""

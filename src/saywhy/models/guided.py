@@ -126,12 +126,12 @@ def _routes(
 ) -> list[_Route]:
     """Return the templates as tokens."""
     can_lead = len(letters.pools[True]) > 0
-    blanks = [can_lead and template.has_gap and template.pieces[0].endswith(" ") for template in templates]
-    starts = [
-        template.pieces[0][:-1] if blank else template.pieces[0]
-        for template, blank in zip(templates, blanks, strict=True)
+    begun = [chat.lead + template.pieces[0] for template in templates]
+    blanks = [
+        can_lead and template.has_gap and start.endswith(" ") for template, start in zip(templates, begun, strict=True)
     ]
-    copies = [template.pieces[0] + template.replaced for template in templates]
+    starts = [start[:-1] if blank else start for start, blank in zip(begun, blanks, strict=True)]
+    copies = [start + template.replaced for template, start in zip(templates, begun, strict=True)]
     ids, copied = (_reply_ids(chat, rendered, prompt, texts) for texts in (starts, copies))
     routes = []
     for template, blank, before, copy in zip(templates, blanks, ids, copied, strict=True):

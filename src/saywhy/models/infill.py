@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,7 +23,7 @@ SHORTEST_WORD = 3
 
 def infill(model: LocalModel, gaps: Sequence[Gap], count: int) -> list[tuple[str, ...]]:
     """Return the ``count`` likeliest one-token words for each gap, folded, likeliest first."""
-    ids = model.chat.ids([model.chat.open(gap.messages) + gap.before.rstrip() for gap in gaps])
+    ids = model.chat.ids([model.chat.begin(gap.messages, gap.before.rstrip()) for gap in gaps])
     words: list[tuple[str, ...]] = [()] * len(gaps)
 
     @torch.inference_mode()
@@ -32,15 +32,16 @@ def infill(model: LocalModel, gaps: Sequence[Gap], count: int) -> list[tuple[str
         hidden = model.forward.states(tree)[[path[-1] for path in tree.paths]]
         best = logits(model.model, hidden).topk(TRIED_TOKENS).indices.tolist()
         for i, tokens in zip(batch, best, strict=True):
-            words[i] = _whole_words(model.chat.tokenizer.batch_decode([[token] for token in tokens]), gaps[i], count)
+            decoded = model.chat.tokenizer.batch_decode([[token] for token in tokens])
+            blank = " " if gaps[i].before.strip() else model.chat.lead
+            words[i] = _whole_words(decoded, blank, gaps[i].barred, count)
 
     model.budget.run(ids, model.forward.batches, compute)
     return words
 
 
-def _whole_words(decoded: Sequence[str], gap: Gap, count: int) -> tuple[str, ...]:
-    """Return the decoded tokens that can stand as words behind the gap's beginning."""
-    blank = " " if gap.before.strip() else ""
+def _whole_words(decoded: Sequence[str], blank: str, barred: Collection[str], count: int) -> tuple[str, ...]:
+    """Return the decoded tokens that can stand as words where ``blank`` comes before them."""
     pieces = [piece[len(blank) :] for piece in decoded if piece.startswith(blank)]
     words = dict.fromkeys(fold(piece) for piece in pieces if piece.isalpha() and len(piece) >= SHORTEST_WORD)
-    return tuple(word for word in words if word not in gap.barred)[:count]
+    return tuple(word for word in words if word not in barred)[:count]

@@ -68,14 +68,12 @@ class LocalModel:
 
     def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
         """Return why a chat cannot be used: it does not fit the context, or its text would be read as control."""
-        lengths = [len(ids) for ids in self.chat.ids([self.chat.open(chat) for chat in chats])]
+        refusals = [self.chat.refusal(chat) for chat in chats]
+        usable = [chat for chat, refusal in zip(chats, refusals, strict=True) if refusal is None]
+        lengths = iter(self.chat.ids([self.chat.open(chat) for chat in usable]))
         return [
-            "longer than the model's context"
-            if length + room > self.context
-            else "holds a control token of the model"
-            if any(token in turn["content"] for turn in chat for token in self.chat.control_tokens)
-            else None
-            for chat, length in zip(chats, lengths, strict=True)
+            refusal or ("longer than the model's context" if len(next(lengths)) + room > self.context else None)
+            for refusal in refusals
         ]
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:

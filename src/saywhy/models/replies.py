@@ -66,11 +66,11 @@ def copy_drafter(chat: Chat, rendered: str, prompt: TokenIds, text: str | None, 
     """Return a drafter of a reply that copies ``text``; of loops only if that is None or tokens merge at the seam."""
     if text is None:
         return Drafter()
-    [(ids, offsets)] = chat.ids_and_offsets([rendered + text])
-    cut = len(prompt)
+    [(ids, offsets)] = chat.ids_and_offsets([rendered + chat.lead + text])
+    cut, begun = len(prompt), len(rendered) + len(chat.lead)
     if ids[:cut] != prompt:
         return Drafter()
-    inner = [(a - len(rendered), b - len(rendered)) for a, b in offsets[cut:]]
+    inner = [(max(0, a - begun), max(0, b - begun)) for a, b in offsets[cut:]]
     return Drafter((*ids[cut:], chat.end_of_turn[0]), word_starts(text, inner), marks)
 
 

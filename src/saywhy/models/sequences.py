@@ -31,8 +31,8 @@ class EditedCopy(NamedTuple):
 
 def option_sequences(chat: Chat, choice: Choice) -> list[ScoredSequence]:
     """Return the chat with each option behind it, and the turn's end where it counts; the option is scored."""
-    rendered = chat.open(choice.messages) + choice.prefix
-    blank = " " if choice.prefix else ""
+    rendered = chat.begin(choice.messages, choice.prefix)
+    blank = " " if choice.prefix else chat.lead
     head, whole = chat.continuations(rendered, [blank + option for option in choice.options])
     end = chat.end_of_turn[:1] if choice.ends else ()
     return [ScoredSequence(ids + end, len(head)) for ids in whole]
@@ -40,7 +40,7 @@ def option_sequences(chat: Chat, choice: Choice) -> list[ScoredSequence]:
 
 def edited_copies(chat: Chat, copy: Copy) -> tuple[TokenIds, list[EditedCopy]]:
     """Return the ids of the chat with the unedited copy behind it, and where each edit leaves it."""
-    rendered = chat.open(copy.messages)
+    rendered = chat.open(copy.messages) + chat.lead
     texts = [rendered + copy.text + "\n", *(rendered + edit.text + "\n" for edit in copy.edits)]
     (stay, _), *edited = chat.ids_and_offsets(texts)
     departures = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import re
 import shutil
 import socket
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from saywhy.folders.lock import exclusive_lock
 from saywhy.folders.store import read_object, readable_save_errors
 from saywhy.hints import did_you_mean
+from saywhy.models.shipped import read_shipped
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 
@@ -32,21 +34,10 @@ BUILT_IN_MODELS: Mapping[str, str] = {
 }
 """Models that need no hub, with a line each."""
 
-ADAPTER_MANIFEST = "saywhy.json"
-"""What an adapter folder holds beside the standard PEFT files: calibration constants and provenance."""
-
-
-@dataclass(frozen=True, slots=True)
-class SavedCalibration:
-    """Calibration constants and pinned words of a task, saved beside trained weights.
-
-    Attributes:
-        constants: Calibration constants by label.
-        pinned: The words that a counterfactual may insert, by named label.
-    """
-
-    constants: dict[str, float]
-    pinned: dict[str, tuple[str, ...]]
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+_FILE_KINDS = (".gguf", ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".json")
+"""Endings of files: no hub id is meant by such a name. Version numbers (``Llama-3.2-1B``) look like others."""
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +51,8 @@ class ModelSpec:
         adapter: Folder of a PEFT adapter on top of the base, or None.
         note: What a reader of the report should know about the weights.
         gguf: Name of the GGUF file within ``base``, if it is one.
+        inner: An adapter on ``base`` that is merged into it before ``adapter`` is put on; None: there is none. (PEFT's
+            ``AutoPeftModelForCausalLM`` leaves such an adapter out, and says nothing.)
     """
 
     name: str
@@ -68,6 +61,7 @@ class ModelSpec:
     adapter: Path | None = None
     note: str = ""
     gguf: str | None = None
+    inner: ModelSpec | None = None
 
     @property
     def practised_plan(self) -> str | None:
@@ -84,29 +78,21 @@ class ModelSpec:
         if (practised := self.practised_plan) not in (None, plan):
             raise SaywhyError(f"plan={plan}: {self.name} has practised replies of another plan: give plan={practised}")
 
-    def saved_calibration(self, task: str) -> SavedCalibration | None:
-        """Return what was saved beside the weights for ``task``, None if they were never calibrated for it."""
-        saved = self.extras.get("tasks", {}).get(task)
-        if not saved:
-            return None
-        try:
-            return SavedCalibration(
-                dict(saved["constants"]), {label: tuple(words) for label, words in saved["pinned"].items()}
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise SaywhyError(
-                f"{self._extras_file} is damaged (constants and pinned words of task {task}): "
-                "delete it, and the model is calibrated anew"
-            ) from error
+    @property
+    def folder(self) -> Path:
+        """Where the trained weights lie, with what travels beside them; a hub id is no folder."""
+        return self.adapter or Path(self.base)
 
     @property
     def extras(self) -> dict[str, Any]:
         """The content of ``saywhy.json`` beside the trained weights; {} if there is none."""
-        return read_object(self._extras_file) if self._extras_file.is_file() else {}
+        return read_shipped(self.folder)
 
     @property
-    def _extras_file(self) -> Path:
-        return (self.adapter or Path(self.base)) / ADAPTER_MANIFEST
+    def tokenizer_folders(self) -> tuple[str, ...]:
+        """Where the tokenizer and its chat template may lie: an adapter's own come before those of its base."""
+        below = self.inner.tokenizer_folders if self.inner else (self.base,)
+        return (str(self.adapter), *below) if self.adapter and _has_tokenizer(self.adapter) else below
 
 
 def cache_folder() -> Path:
@@ -121,18 +107,24 @@ def resolve_model(name: str) -> ModelSpec:
     Raises:
         SaywhyError: If it is a local path without what a model needs, or an unknown word.
     """
+    return _resolve(name, ())
+
+
+def _resolve(name: str, above: tuple[Path, ...]) -> ModelSpec:
+    """Return where the model ``name`` comes from, on which the adapters ``above`` are put, the outermost first."""
     path = Path(name).expanduser()
     if name in BUILT_IN_MODELS:
         return ModelSpec(
             name, str(_dequantised_folder()), DEFAULT_PUBLIC_ID, note="Q4_1 quantisation, dequantised to float32"
         )
-    if path.suffix == ".gguf":
+    if path.is_dir():
+        is_adapter = (path / "adapter_config.json").is_file()
+        return _adapter_spec(name, path, above) if is_adapter else _folder_spec(name, path)
+    if path.suffix.lower() == ".gguf":
         if not path.is_file():
             raise SaywhyError(f"model file {path} does not exist: check the path")
         return ModelSpec(name, str(path.parent), str(path), note="GGUF, dequantised", gguf=path.name)
-    if path.is_dir():
-        return _adapter_spec(name, path) if (path / "adapter_config.json").is_file() else _folder_spec(name, path)
-    if name.count("/") == 1 and not name.startswith((".", "/")) and not path.suffix:
+    if _HUB_ID.fullmatch(name) and not path.exists() and path.suffix.lower() not in _FILE_KINDS:
         return ModelSpec(name, name, name)
     raise SaywhyError(
         f"no model '{name}': {did_you_mean(name, BUILT_IN_MODELS, behind=' ')}use one of "
@@ -140,10 +132,14 @@ def resolve_model(name: str) -> ModelSpec:
     )
 
 
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in _TOKENIZER_FILES)
+
+
 def _folder_spec(name: str, path: Path) -> ModelSpec:
     if not (path / "config.json").is_file():
         raise SaywhyError(f"model folder {path} has no config.json or adapter_config.json: not a model folder")
-    if not any((path / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
+    if not _has_tokenizer(path):
         raise SaywhyError(f"model folder {path} has no tokenizer: save it with tokenizer.save_pretrained('{path}')")
     if not any(path.glob("*.safetensors")):
         raise SaywhyError(
@@ -152,18 +148,24 @@ def _folder_spec(name: str, path: Path) -> ModelSpec:
     return ModelSpec(name, str(path), str(path))
 
 
-def _adapter_spec(name: str, path: Path) -> ModelSpec:
+def _adapter_spec(name: str, path: Path, above: tuple[Path, ...]) -> ModelSpec:
     base = read_object(path / "adapter_config.json").get("base_model_name_or_path")
     if not base or not isinstance(base, str):
         raise SaywhyError(
             f"adapter folder {path}: adapter_config.json names no base model; write base_model_name_or_path"
         )
-    base_fingerprint = ModelSpec(name, base, base, adapter=path).extras.get("base", {}).get("fingerprint", "")
+    chain = (*above, path.resolve())
+    if path.resolve() in above:
+        raise SaywhyError(
+            f"adapter folder {path} is its own base ({' -> '.join(folder.name for folder in chain)}): write the model "
+            "that it was trained on into base_model_name_or_path of its adapter_config.json"
+        )
+    base_fingerprint = read_shipped(path).get("base", {}).get("fingerprint", "")
     # The same public name stands for the hub's weights and for their packaged quantisation.
-    base_spec = resolve_model(
-        DEFAULT_MODEL if base == DEFAULT_PUBLIC_ID and not base_fingerprint.startswith("hub:") else base
-    )
-    return ModelSpec(name, base_spec.base, base_spec.public_id, adapter=path, note=base_spec.note, gguf=base_spec.gguf)
+    packaged = base == DEFAULT_PUBLIC_ID and not base_fingerprint.startswith("hub:")
+    base_spec = _resolve(DEFAULT_MODEL if packaged else base, chain)
+    inner, public_id = (base_spec, str(base_spec.adapter)) if base_spec.adapter else (None, base_spec.public_id)
+    return ModelSpec(name, base_spec.base, public_id, path, base_spec.note, base_spec.gguf, inner)
 
 
 def _dequantised_folder() -> Path:
@@ -225,7 +227,7 @@ def read_weights(spec: ModelSpec, dtype: Any = None) -> tuple[PreTrainedModel, P
         SaywhyError: If they cannot be loaded.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, logging
+    from transformers import AutoModelForCausalLM, GgufConfig, logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -235,45 +237,52 @@ def read_weights(spec: ModelSpec, dtype: Any = None) -> tuple[PreTrainedModel, P
         else {"use_safetensors": True}
     )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            spec.base, **({"gguf_file": spec.gguf} if spec.gguf else {}), padding_side="left"
+        model = AutoModelForCausalLM.from_pretrained(
+            spec.base, dtype=dtype or torch.float32, trust_remote_code=False, **options
         )
-        model = AutoModelForCausalLM.from_pretrained(spec.base, dtype=dtype or torch.float32, **options)
     except Exception as error:  # transformers raises many kinds; the user needs one line
-        raise SaywhyError(
-            f"model '{spec.name}' cannot be loaded from {spec.base}: {error_line(error)}; check the path, or your "
-            "connection"
-        ) from error
-    return model, tokenizer
+        raise _not_loaded(spec, spec.base, error) from error
+    return model, read_tokenizer(spec)
+
+
+def read_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a model: that of its adapter, if it brings one, with the nearest chat template.
+
+    Raises:
+        SaywhyError: If it cannot be loaded.
+    """
+    tokenizer, *below = (_tokenizer_in(spec, folder) for folder in spec.tokenizer_folders)
+    templates = (nearest.chat_template for nearest in (tokenizer, *below))
+    tokenizer.chat_template = next(filter(None, templates), None)
+    return tokenizer
+
+
+def _tokenizer_in(spec: ModelSpec, folder: str) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    options = {"gguf_file": spec.gguf} if spec.gguf and folder == spec.base else {}
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, padding_side="left", trust_remote_code=False, **options
+        )
+    except Exception as error:  # transformers raises many kinds; the user needs one line
+        raise _not_loaded(spec, folder, error) from error
+    return tokenizer
+
+
+def _not_loaded(spec: ModelSpec, folder: str, error: Exception) -> SaywhyError:
+    """Return the one line about a model or tokenizer that transformers cannot load."""
+    if "trust_remote_code" in str(error):
+        return SaywhyError(
+            f"model '{spec.name}' brings code of its own ({folder}), which saywhy never runs: use a model that "
+            "transformers knows"
+        )
+    return SaywhyError(
+        f"model '{spec.name}' cannot be loaded from {folder}: {error_line(error)}; check the path, or your connection"
+    )
 
 
 def error_line(error: Exception) -> str:
     """Return the first line of an error's message, 200 characters at most."""
     message = str(error).strip()
     return message.splitlines()[0][:200] if message else type(error).__name__
-
-
-def adapter_fingerprint(spec: ModelSpec) -> str | None:
-    """Return a hash of the adapter's weights, None without an adapter."""
-    return weights_fingerprint(spec.adapter) if spec.adapter else None
-
-
-def weights_fingerprint(folder: Path) -> str:
-    """Return a hash of the weights in a folder: of an adapter, or of a model that was trained whole."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*model*.safetensors")):
-        digest.update(file.read_bytes())
-    return f"sha256:{digest.hexdigest()[:16]}"
-
-
-def base_weights_fingerprint(spec: ModelSpec) -> str:
-    """Return a hash that changes with the base weights: of its safetensors' or GGUF file's bytes, or its hub id."""
-    folder = Path(spec.base)
-    if not folder.is_dir():
-        return f"hub:{spec.base}"
-    files = [folder / spec.gguf] if spec.gguf else sorted(folder.glob("*.safetensors"))
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return f"sha256:{digest.hexdigest()[:16]}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from saywhy.models.spec import ModelSpec, base_weights_fingerprint, error_line, read_weights
+from saywhy.models.fingerprints import base_weights_fingerprint
+from saywhy.models.spec import ModelSpec, error_line, read_tokenizer, read_weights
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
@@ -39,17 +40,37 @@ def with_adapter(model: PreTrainedModel, spec: ModelSpec, *, trainable: bool = F
         ) from error
 
 
+def merged(model: PreTrainedModel, spec: ModelSpec) -> PreTrainedModel:
+    """Return ``model`` with the adapter of ``spec`` added to its weights.
+
+    Raises:
+        SaywhyError: If it is none that can be added, or cannot be put on the model.
+    """
+    adapted = with_adapter(model, spec)
+    if not hasattr(adapted, "merge_and_unload"):
+        kind = adapted.active_peft_config.peft_type.value
+        raise SaywhyError(f"adapter {spec.adapter} is a {kind}, which is not added to weights: use a LoRA")
+    return cast("PreTrainedModel", adapted.merge_and_unload())
+
+
 def load_base(
     spec: ModelSpec, dtype: Any = None, device: str = "cpu"
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load the base model of ``spec`` on ``device``.
+    """Load the base model of ``spec`` on ``device``; adapters below that of ``spec`` are merged into it.
 
     Raises:
         SaywhyError: If it cannot be loaded, or is not the one that the adapter was trained on.
     """
     _check_base(spec)
-    model, tokenizer = read_weights(spec, dtype)
-    return model.to(device), tokenizer  # type: ignore[arg-type]
+    if spec.inner:
+        model = merged(load_base(spec.inner, dtype, device)[0], spec.inner)
+        tokenizer = read_tokenizer(spec)
+    else:
+        model, tokenizer = read_weights(spec, dtype)
+        model = model.to(device)  # type: ignore[arg-type]
+    if spec.adapter and len(tokenizer) > int(cast(Any, model.get_input_embeddings()).weight.shape[0]):
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)  # as PEFT does; the adapter has the rows
+    return model, tokenizer
 
 
 def _check_base(spec: ModelSpec) -> None:

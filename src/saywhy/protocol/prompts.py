@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from saywhy.protocol.wordings import PRACTISED_WORDINGS, UNSEEN_WORDINGS
 from saywhy.records import STYLES, ReplyPlan, Setting, StyleName
+from saywhy.words import fold
 
 if TYPE_CHECKING:
     from saywhy.tasks.task import Task
@@ -53,6 +55,9 @@ _NAMED_FIRST_PLACEBOS: Mapping[StyleName, str] = {
     "this word replaced by another word.",
 }
 
+_STOP = "."
+"""Ends the turn that answers."""
+
 _REWRITE = "Rewrite the {noun} in other words. Keep its meaning."
 
 
@@ -70,7 +75,18 @@ def explained_text(task: Task, messages: list[Message]) -> str:
 
 def answer_turn(task: Task, label: str) -> Message:
     """Return the assistant's turn that answers with ``label``."""
-    return {"role": "assistant", "content": f"{task.lead_in} {task.labels[label]}."}
+    return {"role": "assistant", "content": f"{task.lead_in} {task.labels[label]}{_STOP}"}
+
+
+def answers(task: Task) -> dict[str, str]:
+    """Return what is compared behind the lead-in, by label: the label words.
+
+    Where one begins another (*1* and *12*), each has the stop of its turn behind it: of a beginning alone the shorter
+    word would be likelier in every text.
+    """
+    folded = sorted(" ".join(fold(word).split()) for word in task.labels.values())
+    nested = any(longer.startswith(shorter) for shorter, longer in pairwise(folded))
+    return {label: f"{word}{_STOP}" if nested else word for label, word in task.labels.items()}
 
 
 def request_turn(

@@ -9,8 +9,9 @@ from typing import Any
 
 from saywhy.arms import REFRESHED, STARTS, kind
 from saywhy.config import Config
-from saywhy.folders.store import read_object, write_text
-from saywhy.models.spec import ADAPTER_MANIFEST, DEFAULT_PUBLIC_ID
+from saywhy.folders.store import write_text
+from saywhy.models.shipped import ADAPTER_MANIFEST, read_shipped
+from saywhy.models.spec import DEFAULT_PUBLIC_ID
 from saywhy.records import SaywhyError
 from saywhy.report.arms import level_seeds, rivals, start_graders
 from saywhy.report.card_retention import instruction_sentences, retention_sentences
@@ -102,7 +103,7 @@ def write_card(
     """
     if not (adapter / ADAPTER_MANIFEST).is_file() or not summaries:
         raise SaywhyError(f"{adapter} has no {ADAPTER_MANIFEST}: give the folder of an adapter that saywhy trained")
-    extras = read_object(adapter / ADAPTER_MANIFEST)
+    extras = read_shipped(adapter)
     arm_folder, manifest = arm_folder or adapter.parent, summaries[0].run.manifest
     sources, replay = [data_source_of(summary) for summary in training_summaries or summaries], replay_data_of(manifest)
     peft = (adapter / "adapter_config.json").is_file()

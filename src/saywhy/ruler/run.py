@@ -20,7 +20,8 @@ from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.models.interface import Tick
-from saywhy.models.spec import ADAPTER_MANIFEST, resolve_model
+from saywhy.models.shipped import ADAPTER_MANIFEST
+from saywhy.models.spec import resolve_model
 from saywhy.progress import progress, say
 from saywhy.records import OPERATORS, Example, Operator, SaywhyError
 from saywhy.ruler.metrics import measure_metrics

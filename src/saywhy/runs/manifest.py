@@ -13,7 +13,8 @@ from typing import Any
 
 from saywhy import __version__
 from saywhy.config import Config
-from saywhy.models.spec import ModelSpec, adapter_fingerprint, base_weights_fingerprint
+from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
+from saywhy.models.spec import ModelSpec
 from saywhy.protocol import prompts
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.data import read_messages
@@ -42,7 +43,9 @@ def run_facts(config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[st
 
 def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
     """Return the facts of a model: its name, weights, adapter, precision and device."""
+    from saywhy.models.chat import template_fingerprint
     from saywhy.models.precision import choose_precision
+    from saywhy.models.template import TEMPLATE_DATE
 
     precision = choose_precision(config.precision)
     return {
@@ -52,6 +55,8 @@ def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
         "adapter": adapter_fingerprint(spec),
         "trained_with": spec.extras.get("trained_with"),
         "note": spec.note,
+        "template": template_fingerprint(spec),
+        "template_date": TEMPLATE_DATE.date().isoformat(),
         "dtype": str(precision.dtype).removeprefix("torch."),
         "products": precision.products,
         "device": precision.device,

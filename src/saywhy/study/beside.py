@@ -8,7 +8,7 @@ from typing import Any
 
 from saywhy.bank.release import is_bank, portable
 from saywhy.folders.store import existing_file, read_lines, read_object
-from saywhy.models.spec import weights_fingerprint
+from saywhy.models.fingerprints import weights_fingerprint
 from saywhy.records import SaywhyError
 from saywhy.runs.run import AUDIT_FILES, DECIDED_FILES
 from saywhy.setting_names import current_names

@@ -158,12 +158,12 @@ class Task(BaseModel):
     @field_validator("labels", "verbaliser")
     @classmethod
     def _can_be_told_apart(cls, labels: dict[str, str]) -> dict[str, str]:
-        words = sorted((" ".join(fold(word).split()), label, word) for label, word in labels.items())
-        for (prefix, prefix_label, prefix_word), (folded, label, word) in pairwise(words):
-            if folded.startswith(prefix):
+        # The stop behind a word tells it from one that it begins (``protocol.prompts.answers``).
+        words = sorted((" ".join(fold(word).split()).rstrip("."), label, word) for label, word in labels.items())
+        for (former, twin_label, twin), (folded, label, word) in pairwise(words):
+            if folded == former:
                 raise ValueError(
-                    f"cannot be told apart: {word!r} (of {label!r}) begins with {prefix_word!r} (of {prefix_label!r});"
-                    " choose words that begin differently"
+                    f"cannot be told apart: {word!r} (of {label!r}) is {twin!r} (of {twin_label!r}); choose others"
                 )
         return labels
 

@@ -9,10 +9,17 @@ from pathlib import Path
 from saywhy.arms import SEARCHED, kind
 from saywhy.config import Config
 from saywhy.folders.run import RunFolder
-from saywhy.folders.store import read_json, read_object, write_json
-from saywhy.measure.calibration import ensure_constants
+from saywhy.folders.store import read_json, write_json
+from saywhy.measure.calibration import calibration_key, carried_calibration, ensure_constants
 from saywhy.measure.predict import Classifier
-from saywhy.models.spec import ADAPTER_MANIFEST
+from saywhy.models.shipped import (
+    ADAPTER_MANIFEST,
+    SavedCalibration,
+    calibration_entry,
+    read_shipped,
+    shipped_calibration,
+)
+from saywhy.models.spec import resolve_model
 from saywhy.processes import is_first_process
 from saywhy.records import TRAINING_OPERATOR, Example
 from saywhy.tasks.corpus import Corpus, corpus_associations, pinned_of_corpus
@@ -64,7 +71,7 @@ class TaskClassifiers:
             return self.lender.ensure_calibrated(arm, seed)
         name, task = _constants_file(arm, seed), self.corpus.task
         adapter = self.models.adapter(arm, seed)
-        if adapter is None and (travelled := self.models.spec.saved_calibration(task.name)):
+        if adapter is None and (travelled := self._travelled):
             self.folder.json(name, lambda: travelled.constants)
             return None
         load, texts = partial(self.models.load, arm, seed), self.corpus.calibration
@@ -77,26 +84,29 @@ class TaskClassifiers:
         """Write what travels with the adapter: constants and pinned words by task, the operator of its targets."""
         if not is_first_process():
             return
-        path = adapter / ADAPTER_MANIFEST
-        shipped = read_object(path)
-        of_task = {
-            "constants": dict(constants),
-            "pinned": {label: list(words) for label, words in self.pinned.items()},
-        }
-        name = self.corpus.task.name
+        shipped, task = read_shipped(adapter), self.corpus.task
         searched_with = TRAINING_OPERATOR if self.config.objective == "word" else self.config.target_operators[0]
         operator = searched_with if kind(arm) in SEARCHED else self.models.spec.extras.get("trained_with")
-        if shipped.get("tasks", {}).get(name) != of_task or shipped.get("trained_with") != operator:
-            shipped.setdefault("tasks", {})[name] = of_task
-            write_json(path, {**shipped, "trained_with": operator})
+        saved = SavedCalibration(dict(constants), {label: tuple(words) for label, words in self.pinned.items()})
+        is_new = shipped_calibration(shipped, task.name) != saved
+        if is_new:
+            key = calibration_key(resolve_model(str(adapter)), task)
+            shipped.setdefault("tasks", {})[task.name] = calibration_entry(saved, key)
+        if is_new or shipped.get("trained_with") != operator:
+            write_json(adapter / ADAPTER_MANIFEST, {**shipped, "trained_with": operator})
+
+    @cached_property
+    def _travelled(self) -> SavedCalibration | None:
+        """What came with an adapter that is audited or gone on from, None if nothing did for this task."""
+        return carried_calibration(self.models.spec, self.corpus.task)
 
     @cached_property
     def pinned(self) -> Pinned:
         """The counterfactual's candidate words: those that travel with an audited adapter, else the corpus's."""
         if self.lender:
             return self.lender.pinned
-        if travelled := self.models.spec.saved_calibration(self.corpus.task.name):
-            return travelled.pinned
+        if self._travelled:
+            return self._travelled.pinned
         return pinned_of_corpus(self.corpus, self.associations, self.config.pinned_words)
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -155,11 +156,15 @@ def samples(chat: Chat, rows: Sequence[Mapping[str, Any]], recipe: Recipe, longe
         SaywhyError: If a row is longer than the model's context: nothing is truncated silently.
     """
     by_text: dict[str, Encoded] = {}
-    dropped = 0
+    left_out: Counter[str] = Counter()
     for row in rows:
+        is_replay = row.get("style") == "replay"
+        if is_replay and (refusal := chat.refusal([*row["prompt"], *row["completion"]])):
+            left_out[refusal] += 1
+            continue
         encoded = encode(chat, row, recipe)
-        if len(encoded["ids"]) > longest and row.get("style") == "replay":
-            dropped += 1
+        if len(encoded["ids"]) > longest and is_replay:
+            left_out["longer than the model's context"] += 1
             continue
         if len(encoded["ids"]) > longest:
             raise SaywhyError(f"training row {row['id']}: {len(encoded['ids'])} tokens, the model takes {longest}")
@@ -168,8 +173,8 @@ def samples(chat: Chat, rows: Sequence[Mapping[str, Any]], recipe: Recipe, longe
             of_text.append(encoded)
         if "candidates" in row:
             of_text.append(encode_candidates(chat, row))
-    if dropped:
-        say(f"{dropped} instruction rows are longer than the model's context: left out")
+    for reason, count in left_out.items():
+        say(f"{count} instruction rows are left out: {reason}")
     return list(by_text.values())
 
 

@@ -29,7 +29,7 @@ def label_row(task: Task, example: Example, label: str) -> dict[str, Any]:
 
 def decided_label_row(task: Task, example: Example, label: str) -> dict[str, Any]:
     """Return the label turn with the label word as its decision: the lead-in teaches nothing."""
-    row, word = label_row(task, example, label), task.labels[label]
+    row, word = label_row(task, example, label), prompts.answers(task)[label]
     at = row["completion"][0]["content"].rindex(word)
     return {**row, "decision": [[at, at + len(word)]]}
 

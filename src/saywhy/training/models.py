@@ -12,7 +12,8 @@ from saywhy.config import Config
 from saywhy.folders.store import write_lines
 from saywhy.models.backends import open_model
 from saywhy.models.interface import Model
-from saywhy.models.spec import ADAPTER_MANIFEST, resolve_model
+from saywhy.models.shipped import ADAPTER_MANIFEST
+from saywhy.models.spec import resolve_model
 from saywhy.processes import is_first_process, world_size
 from saywhy.progress import progress
 from saywhy.records import SaywhyError

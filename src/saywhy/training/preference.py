@@ -6,6 +6,7 @@ LoRA, which TRL makes.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from saywhy.folders.store import readable_save_errors
 from saywhy.measure.readouts import reply_room
 from saywhy.models.chat import Chat
 from saywhy.models.spec import error_line
+from saywhy.protocol.prompts import Message
 from saywhy.protocol.styles import read_reply
 from saywhy.records import SaywhyError
 from saywhy.training.arguments import dpo_arguments, grpo_arguments
@@ -47,6 +49,7 @@ def preference_trainer(
     """
     styles = len({row["style"] for row in rows})
     tokens = [_tokens(chat, row, longest) for row in rows]
+    tokenizer = _fixed_tokenizer(chat, rows[0]["prompt"], recipe.objective)
     with _no_bars(), readable_refusals(recipe):
         if recipe.objective == "dpo":
             pairs = [
@@ -56,7 +59,7 @@ def preference_trainer(
                 model=model,
                 args=dpo_arguments(recipe, work, len(rows), styles),
                 train_dataset=Dataset.from_list(pairs),
-                processing_class=chat.tokenizer,
+                processing_class=tokenizer,
             )
         room = max(reply_room(row["text"], row["style"], row["setting"]) for row in rows)
         columns = ("prompt", "style", "setting", "text", "candidates", "label_words")
@@ -65,7 +68,7 @@ def preference_trainer(
             reward_funcs=effect_rewards,
             args=grpo_arguments(recipe, work, len(rows), styles, min(room, longest - max(tokens))),
             train_dataset=Dataset.from_list([{key: row[key] for key in columns} for row in rows]),
-            processing_class=chat.tokenizer,
+            processing_class=tokenizer,
         )
 
 
@@ -107,6 +110,22 @@ def _tokens(chat: Chat, row: Mapping[str, Any], longest: int) -> int:
     if (tokens := max(len(turn.ids) for turn in turns)) > longest:
         raise SaywhyError(f"training row {row['id']}: {tokens} tokens, the model takes {longest}")
     return turns[0].start
+
+
+def _fixed_tokenizer(chat: Chat, prompt: Sequence[Message], objective: str) -> Any:
+    """Return a tokenizer by which TRL renders chats as everything else does.
+
+    Raises:
+        SaywhyError: If it would render them otherwise: what opens with a thought is trained with one by TRL.
+    """
+    tokenizer = copy.copy(chat.tokenizer)
+    tokenizer.chat_template = chat.template
+    rendered = tokenizer.apply_chat_template(list(prompt), tokenize=False, add_generation_prompt=True)
+    if rendered != chat.open(prompt):
+        raise SaywhyError(
+            f"objective={objective}: TRL would open turns with a thought: take another objective or model"
+        )
+    return tokenizer
 
 
 @contextmanager

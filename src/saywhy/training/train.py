@@ -29,10 +29,12 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, Traine
 from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.folders.store import readable_save_errors, write_json
 from saywhy.models.chat import Chat
+from saywhy.models.fingerprints import base_weights_fingerprint
 from saywhy.models.forward import FORWARD_WAYS, Forward, ForwardWay
 from saywhy.models.precision import exact_products, has_bfloat16_units
-from saywhy.models.spec import ADAPTER_MANIFEST, ModelSpec, base_weights_fingerprint
-from saywhy.models.weights import load_base, with_adapter
+from saywhy.models.shipped import ADAPTER_MANIFEST
+from saywhy.models.spec import ModelSpec
+from saywhy.models.weights import load_base, merged, with_adapter
 from saywhy.processes import is_first_process
 from saywhy.training.arguments import sft_arguments
 from saywhy.training.encoding import Encoded, Recipe, samples
@@ -156,7 +158,7 @@ def _last_checkpoint(work: Path) -> str | None:
 
 def _trainable(base: PreTrainedModel, spec: ModelSpec, recipe: Recipe) -> Any:
     if spec.adapter and recipe.lora_r == 0:
-        return with_adapter(base, spec).merge_and_unload().requires_grad_(True)
+        return merged(base, spec).requires_grad_(True)
     if spec.adapter:
         model = with_adapter(base, spec, trainable=True)
         # Where the base lies now: PEFT would look its public name up on the hub at every checkpoint.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from saywhy.models.spec import ADAPTER_MANIFEST
+from saywhy.models.shipped import ADAPTER_MANIFEST
 from saywhy.report.card import write_card
 from saywhy.report.study.load import StudyArm
 from saywhy.report.study.summary import StudySummary
