@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import tiny
+from saywhy.folders.store import write_lines
 from saywhy.models.interface import Choice
 from saywhy.models.scripted import ScriptedModel, parrot
 from saywhy.records import SaywhyError
@@ -153,3 +154,66 @@ def test_what_an_export_of_targets_does_not_show_is_refused(refused, setting):
         refused("targets", setting, *SMALL)
         == f"{setting}: saywhy targets writes the best explanations out: leave it out here"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "data=~nosuchuser/rows.jsonl"),
+        ("run", "task=~nosuchuser/task.yaml"),
+        ("run", "out=~nosuchuser/run"),
+        ("run", "model=~nosuchuser/model"),
+        ("report", "~nosuchuser/run"),
+        ("study", "~nosuchuser/study.yaml"),
+        ("join", "~nosuchuser/a", "b", "c"),
+        ("release", "a", "~nosuchuser/b"),
+    ],
+)
+def test_a_home_folder_that_does_not_exist(call, words):
+    said = call(*words)
+    assert said.code == 2
+    assert "there is no home folder of that name" in said.problem
+
+
+@pytest.mark.parametrize("words", [("explain", "caf\udce9 is good"), ("run", "data=caf\udce9"), ("report", "\udce9")])
+def test_bytes_that_are_no_utf8(call, words):
+    said = call(*words)
+    assert said.code == 2
+    assert "is not UTF-8: rename the file" in said.problem
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"WORLD_SIZE": "x"}, "WORLD_SIZE=x, which is no whole number from 1 on"),
+        ({"WORLD_SIZE": "-2"}, "WORLD_SIZE=-2"),
+        ({"WORLD_SIZE": "2", "RANK": "7"}, "RANK=7, which is no whole number from 0 to 1"),
+        ({"WORLD_SIZE": "2", "RANK": "\x1b[31m"}, "RANK=\ufffd[31m"),
+    ],
+)
+def test_a_launch_that_cannot_be(call, monkeypatch, variables, problem):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    said = call("report", "nowhere")
+    assert said.code == 2
+    assert problem in said.problem
+
+
+def test_what_explain_prints_is_no_markup(call, tiny_folder, tmp_path):
+    (tmp_path / "odd.yaml").write_text(
+        "name: odd\nquestion: Is it bad[/x] or [red]good?\nlead_in: It is\n"
+        "labels: {negative: 'bad[/x]', positive: '[red]good'}\n"
+    )
+    rows = [
+        {"text": f"a {word} day \x1b[31m number {n}", "label": label}
+        for n in range(40)
+        for word, label in (("sad", "negative"), ("great", "positive"), ("cold", "negative"), ("warm", "positive"))
+    ]
+    write_lines(tmp_path / "rows.jsonl", rows)
+    words = (f"task={tmp_path / 'odd.yaml'}", f"data={tmp_path / 'rows.jsonl'}", "calibration_rows=8")
+    said = call("explain", "a \x1b[31mgreat day\u202e [/b] [link=x]here[/link]", *words, f"model={tiny_folder}")
+    assert said.code == 0, said.err
+    assert "bad[/x]" in said.out or "[red]good" in said.out
+    assert "[link=x]" in said.out
+    assert "task odd" in said.out
+    assert not set(said.out) & set("\x1b\u202e")

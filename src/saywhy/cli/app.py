@@ -13,6 +13,8 @@ import typer
 from saywhy.arms import AUDITED
 from saywhy.cli import banks, listings
 from saywhy.config import Config
+from saywhy.paths import user_path
+from saywhy.printable import in_one_line
 from saywhy.processes import is_first_process, process_rank, world_size
 from saywhy.progress import say, speak_plainly
 from saywhy.records import NON_INFERIORITY_MARGIN, SaywhyError
@@ -167,7 +169,7 @@ def study(
     """
     from saywhy.study.command import run_study as studied
 
-    if folder := studied(file, pairs or [], dry=dry):
+    if folder := studied(user_path(file), pairs or [], dry=dry):
         _say_report(folder, cards=True)
 
 
@@ -219,7 +221,7 @@ def report(
     """Rebuild table and pages of a run, or of a study of many arms and tasks, from its rows; no model is loaded."""
     from saywhy.report.rules import rules_of
 
-    _say_report(folder, png=png, rules=rules_of(confirmatory, accuracy_loss, agreement_loss))
+    _say_report(user_path(folder), png=png, rules=rules_of(confirmatory, accuracy_loss, agreement_loss))
 
 
 @app.command()
@@ -230,6 +232,7 @@ def compare(
     """Compare two runs cell by cell on the texts that they share."""
     from saywhy.report import show_comparison, write_comparison
 
+    first, second = user_path(first), user_path(second)
     show_comparison(first, second)
     say(f"wrote {write_comparison(first, second)}")
 
@@ -244,7 +247,7 @@ def _config_and_out(
     all_pairs = list(pairs or [])
     out_folders = [pair.removeprefix("out=") for pair in all_pairs if pair.startswith("out=")]
     config = parse([pair for pair in all_pairs if not pair.startswith("out=")], defaults)
-    return config, Path(out_folders[-1] if out_folders else default_out).expanduser()
+    return config, user_path(out_folders[-1] if out_folders else default_out)
 
 
 def _run_or_plan(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None = None) -> None:
@@ -267,23 +270,37 @@ def _say_report(folder: Path, *, png: bool = False, rules: Rules | None = None, 
         say(f"wrote {show_any_report(folder, png=png, rules=rules, cards=cards)}")
 
 
+def _refuse_undecodable(words: Sequence[str]) -> None:
+    """Refuse words that are no UTF-8 text: bytes of another encoding, in a path or a text."""
+    for word in words:
+        if any("\ud800" <= sign <= "\udfff" for sign in word):
+            raise SaywhyError(
+                f"'{in_one_line(word, 160)}' is not UTF-8: rename the file, or write the word in a UTF-8 terminal"
+            )
+
+
 def main() -> None:
     """Run the command line, in one process or several; what a user can mend is one line and exit code 2."""
-    if not is_first_process() and not set(sys.argv[1:2]) & set(LAUNCHED_VERBS):
-        return
     speak_plainly(sys.stdout, sys.stderr)
-    name = f"saywhy (process {process_rank()} of {world_size()})" if world_size() > 1 else "saywhy"
     # Libraries warning each other of their own changes are nothing that a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
+    name = "saywhy"
     try:
-        app()
-        return
+        if not is_first_process() and not set(sys.argv[1:2]) & set(LAUNCHED_VERBS):
+            return
+        _refuse_undecodable(sys.argv[1:])
+        name += f" (process {process_rank()} of {world_size()})" if world_size() > 1 else ""
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except SaywhyError as error:
         problem = str(error)
+    except typer.TyperException as error:  # words that typer does not understand
+        context = getattr(error, "ctx", None)
+        verb = f"{context.info_name} " if context and context.parent else ""
+        problem = f"{error.format_message().rstrip('.')}: see 'saywhy {verb}--help'"
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         problem = f"{error.strerror or error}{where}: what was computed is kept; mend it and run again"
-    print(f"{name}: {problem}", file=sys.stderr)
+    print(f"{name}: {in_one_line(problem)}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -12,7 +12,7 @@ from saywhy.measure.calibration import calibrate
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.models.spec import resolve_model
-from saywhy.progress import progress
+from saywhy.progress import PlainConsole, progress
 from saywhy.records import Example, Prediction, Readout, Row, SaywhyError
 from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_corpus, task_of
 from saywhy.tasks.data import example_id
@@ -84,26 +84,31 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
 
 def print_explained(explained: ExplainedText) -> None:
     """Print prediction, explanations and verdicts."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
-    prediction = explained.prediction
-    console.print(f"[bold]{escape(explained.task.labels[prediction.label])}[/]  (log-odds {prediction.margin:+.2f})")
+    console = PlainConsole()
+    words, prediction = explained.task.labels, explained.prediction
+    raw = "" if prediction.raw_label == prediction.label else f"; before calibration: {words[prediction.raw_label]}"
+    answer = Text(words[prediction.label], "bold")
+    console.print(answer.append(f"  (log-odds {prediction.margin:+.2f}{raw}; task {explained.task.name})", "not bold"))
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("style", "readout", "explanation", "faithful?", "recheck", "drop"):
         table.add_column(column, no_wrap=column != "explanation", overflow="fold")
     for row in explained.rows:
         explanation = row.edited if row.style != "attribution" else ", ".join(row.words)
         if row.valid:
-            verdict = "[green]yes[/]" if row.hit else "[red]no[/]"
-            cells = [escape(explanation or ""), verdict, explained.task.labels[str(row.recheck)], f"{row.drop:+.2f}"]
+            verdict = Text("yes", "green") if row.hit else Text("no", "red")
+            cells = [Text(explanation or ""), verdict, Text(words[str(row.recheck)]), Text(f"{row.drop:+.2f}")]
         else:
-            cells = [f"[dim]{escape(row.reply or '')}[/] [red]({row.reason})[/]", "[red]invalid[/]", "", ""]
+            reply = Text(row.reply or "", "dim").append(f" ({row.reason})", "not dim red")
+            cells = [reply, Text("invalid", "red"), Text(), Text()]
         table.add_row(row.style, row.readout, *cells)
     console.print(table)
     console.print(
-        "[dim]faithful: acting on the explanation changes the model's own answer, as a recheck in a fresh chat shows; "
-        "drop: by how much the answer's log-odds fall (nats)[/]"
+        Text(
+            "faithful: acting on the explanation changes the model's own answer, as a recheck in a fresh chat shows; "
+            "drop: by how much the answer's log-odds fall (nats)",
+            "dim",
+        )
     )

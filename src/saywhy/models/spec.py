@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from saywhy.folders.lock import exclusive_lock
 from saywhy.folders.store import read_object, readable_save_errors
 from saywhy.hints import did_you_mean
+from saywhy.paths import user_path
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 
@@ -121,7 +122,7 @@ def resolve_model(name: str) -> ModelSpec:
     Raises:
         SaywhyError: If it is a local path without what a model needs, or an unknown word.
     """
-    path = Path(name).expanduser()
+    path = user_path(name)
     if name in BUILT_IN_MODELS:
         return ModelSpec(
             name, str(_dequantised_folder()), DEFAULT_PUBLIC_ID, note="Q4_1 quantisation, dequantised to float32"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from saywhy.hints import did_you_mean
+from saywhy.paths import user_path
 from saywhy.records import Example, SaywhyError, SetAside
 from saywhy.tasks.task import Hub, Split, Task
 from saywhy.words import candidates
@@ -52,7 +53,7 @@ def load_examples(task: Task, split: str, data: str | None = None) -> LoadedSpli
         rows = _pocket_rows(task, split)
     else:
         rows = _local_rows(data, split)
-        split_by_id = None if Path(data).expanduser().is_dir() else split
+        split_by_id = None if user_path(data).is_dir() else split
     where = f"{data or 'hub data'} ({task.name}, {split})"
     return _usable_and_set_aside(task, rows, where, split_by_id)
 
@@ -171,7 +172,7 @@ def _one_line(value: object) -> str:
 
 def _local_rows(data: str | Path, split: str) -> Iterator[_LocatedRow]:
     """Yield the rows of a file, or of the file of ``split`` in a folder."""
-    path = Path(data).expanduser()
+    path = user_path(data)
     if path.is_dir():
         split_files = [file for ending in _FILE_READERS if (file := path / (split + ending)).is_file()]
         if len(split_files) > 1:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import resources
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -24,6 +23,7 @@ from pydantic import (
 )
 
 from saywhy.hints import did_you_mean
+from saywhy.paths import user_path
 from saywhy.records import ReplyPlan, SaywhyError
 from saywhy.words import fold
 
@@ -210,7 +210,7 @@ def load_task(name_or_path: str) -> Task:
         SaywhyError: If there is no such task, or its file does not describe one.
     """
     if str(name_or_path).lower().endswith(TASK_SUFFIXES):
-        path = Path(name_or_path).expanduser()
+        path = user_path(name_or_path)
         return _parse_task(_read_task_file(path.read_bytes, str(path)), str(path))
     names = catalog()
     if name_or_path not in names:
