@@ -30,6 +30,7 @@ _RUN = re.compile(r"\S+")
 _BARE = r"(?<![&\w])#\d{2,5};|(?<!&)\b(?:amp|quot|lt|gt|nbsp);"
 _BARE_ENTITY = re.compile(rf"{_BARE}|(?<=\w)#39;")
 _ENTITY = re.compile(rf"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);|{_BARE}|(?<=\w)#39;")
+_ENDLESS_NUMBER = re.compile(r"&#\d{4000,};?")  # of no character, and longer than a number that Python reads
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u0060\u00b4", "'''''")
 _QUOTE_MARKS = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb", '"""""')
 
@@ -84,7 +85,8 @@ def fold(text: str) -> str:
 
 def fold_marks(text: str) -> str:
     """Fold apostrophes, quotes and HTML entities, but not case."""
-    plain = unicodedata.normalize("NFC", html.unescape(_BARE_ENTITY.sub(r"&\g<0>", text)))
+    finite = _ENDLESS_NUMBER.sub("\ufffd", _BARE_ENTITY.sub(r"&\g<0>", text))
+    plain = unicodedata.normalize("NFC", html.unescape(finite))
     return plain.translate(_APOSTROPHES).translate(_QUOTE_MARKS)
 
 

@@ -172,7 +172,9 @@ class Run:
 
         set_aside = [SetAside.from_dict(line) for line in self.folder.json("screened.json", objections)]
         self.corpus = self.corpus.without(set_aside)
-        self.folder.note(counts={name: len(pool) for name, pool in self.corpus.pools().items()})
+        counts = {name: len(pool) for name, pool in self.corpus.pools().items()}
+        unlabelled = sum(example.label is None for example in self.corpus.audited)
+        self.folder.note(counts={**counts, "unlabelled": unlabelled} if unlabelled else counts)
         refuse_empty(self.corpus, self.config, "calibration", *self.practised_pools())
 
     def _refuse_unfit_practice(self) -> None:
