@@ -6,7 +6,10 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from jinja2 import TemplateError
+
 from saywhy.models.tree import TokenIds
+from saywhy.printable import in_one_line
 from saywhy.protocol.prompts import Message
 from saywhy.records import SaywhyError
 
@@ -65,14 +68,31 @@ class Chat:
 
     def open(self, messages: Sequence[Message]) -> str:
         """Render ``messages`` up to the beginning of the assistant's next turn."""
-        return cast(
-            str,
-            self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True),
-        )
+        return self._rendered(messages, add_generation_prompt=True)
 
     def close(self, messages: Sequence[Message]) -> str:
         """Render finished ``messages``."""
-        return cast(str, self.tokenizer.apply_chat_template(list(messages), tokenize=False))
+        return self._rendered(messages, add_generation_prompt=False)
+
+    def _rendered(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
+        """Render ``messages``.
+
+        Raises:
+            SaywhyError: If the chat template refuses them, or is broken.
+        """
+        try:
+            return cast(
+                str,
+                self.tokenizer.apply_chat_template(
+                    list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+                ),
+            )
+        except (TemplateError, TypeError, KeyError) as error:  # a template may call anything on what it is given
+            roles = ", ".join(message["role"] for message in messages)
+            raise SaywhyError(
+                f"the model's chat template does not take a chat of {roles} ({in_one_line(error, 160)}): leave such "
+                "chats out, or mend the template"
+            ) from error
 
     def ids(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of rendered texts; no special tokens are added."""

@@ -67,16 +67,23 @@ class LocalModel:
         return self.forward.tokens
 
     def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
-        """Return why a chat cannot be used: it does not fit the context, or its text would be read as control."""
-        lengths = [len(ids) for ids in self.chat.ids([self.chat.open(chat) for chat in chats])]
-        return [
-            "longer than the model's context"
-            if length + room > self.context
-            else "holds a control token of the model"
-            if any(token in turn["content"] for turn in chat for token in self.chat.control_tokens)
-            else None
-            for chat, length in zip(chats, lengths, strict=True)
-        ]
+        """Return why a chat cannot be used: it does not fit the context, or its text would be read as another."""
+        return [self._objection(chat, room) for chat in chats]
+
+    def _objection(self, chat: list[Message], room: int) -> str | None:
+        try:
+            rendered = self.chat.open(chat)
+        except SaywhyError:
+            return "refused by the model's chat template"
+        contents = [turn["content"] for turn in chat]
+        whole, *pieces = self.chat.ids([rendered, *contents])
+        if len(whole) + room > self.context:
+            return "longer than the model's context"
+        if any(token in content for content in contents for token in self.chat.control_tokens):
+            return "holds a control token of the model"
+        if any(self.chat.tokenizer.unk_token_id in ids for ids in pieces):
+            return "holds signs that the model's tokenizer does not have"
+        return None
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
         """Return log P(option), and of the turn's end where asked, for each option of each choice."""

@@ -157,19 +157,22 @@ def samples(chat: Chat, rows: Sequence[Mapping[str, Any]], recipe: Recipe, longe
     by_text: dict[str, Encoded] = {}
     dropped = 0
     for row in rows:
-        encoded = encode(chat, row, recipe)
-        if len(encoded["ids"]) > longest and row.get("style") == "replay":
-            dropped += 1
+        try:
+            encoded = encode(chat, row, recipe)
+            if (tokens := len(encoded["ids"])) > longest:
+                raise SaywhyError(f"training row {row['id']}: {tokens} tokens, the model takes {longest}")
+        except SaywhyError:
+            if row.get("style") != "replay":
+                raise
+            dropped += 1  # one odd row of foreign data
             continue
-        if len(encoded["ids"]) > longest:
-            raise SaywhyError(f"training row {row['id']}: {len(encoded['ids'])} tokens, the model takes {longest}")
         of_text = by_text.setdefault(str(row["id"]), [])
         if any(encoded["weights"]):
             of_text.append(encoded)
         if "candidates" in row:
             of_text.append(encode_candidates(chat, row))
     if dropped:
-        say(f"{dropped} instruction rows are longer than the model's context: left out")
+        say(f"{dropped} instruction rows are longer than the model's context, or cannot be put to it: left out")
     return list(by_text.values())
 
 
