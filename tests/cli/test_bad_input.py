@@ -141,7 +141,14 @@ def test_a_model_whose_numbers_are_none(tiny_model, monkeypatch):
     ("words", "line"),
     [
         (("What a day", "calibration_rows"), "'calibration_rows' is not key=value"),
-        (("What a day", "premise=x"), "takes these other fields: none; got: premise"),
+        (("What a day", "premise=x"), "no setting or field 'premise'"),
+        (("What a day", "premise=x"), "The task takes these other fields: none"),
+        (("What a day", "modle=x"), "no setting or field 'modle', did you mean 'model'?"),
+        (("What a day", "taks=snli"), "did you mean 'task'?"),
+        (("taks=snli",), "did you mean 'task'?"),
+        (("No one sleeps.", "task=snli", "premis=Two sleep."), "did you mean 'premise'?"),
+        (("task=sentiment140",), "explain takes one text, in quotes"),
+        (("What a day", "--dry"), "not 2: ['What a day', '--dry']"),
     ],
 )
 def test_what_explain_does_not_take(refused, words, line):
@@ -217,3 +224,39 @@ def test_what_explain_prints_is_no_markup(call, tiny_folder, tmp_path):
     assert "[link=x]" in said.out
     assert "task odd" in said.out
     assert not set(said.out) & set("\x1b\u202e")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "rate=inf",
+        "rate=nan",
+        "adapt_rate=100",
+        "decision_weight=inf",
+        "label_weight=1e300",
+        "tau=inf",
+        "beta=nan",
+        "anchor=inf",
+        "word_share=inf",
+        "stay_weight=inf",
+        "epochs=1000000000000",
+        "plant_epochs=100001",
+        "rows=100000000000000000000",
+        "train_rows=100000000000000000000",
+        "lora_r=1000000000",
+        "chunk=100000000000",
+        "token_budget=100000000000000000000",
+        "seeds=99999999999999999999",
+        "data_seed=99999999999999999999",
+        "trainer.weight_decay=inf",
+        "trainer.max_grad_norm=nan",
+        "trainer.max_steps=99999999999999999999",
+    ],
+)
+def test_a_number_beyond_all_sense(refused, setting):
+    assert setting.partition("=")[2] in refused("run", setting, "--dry").replace("1e+300", "1e300").replace(",", "")
+
+
+@pytest.mark.parametrize("loss", ["inf", "nan", "-0.1", "2"])
+def test_a_margin_is_a_share(call, loss):
+    assert "it takes a share, from 0 to 1" in call("report", "nowhere", f"--accuracy-loss={loss}").problem

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from saywhy.arms import AUDITED
-from saywhy.cli import banks, listings
+from saywhy.cli import banks, listings, reports
+from saywhy.cli.reports import say_report
 from saywhy.config import Config
 from saywhy.paths import user_path
 from saywhy.printable import in_one_line
 from saywhy.processes import is_first_process, process_rank, world_size
 from saywhy.progress import say, speak_plainly
-from saywhy.records import NON_INFERIORITY_MARGIN, SaywhyError
-from saywhy.setting_names import OLD_NAMES
-from saywhy.settings import parse, switched
+from saywhy.records import SaywhyError
+from saywhy.settings import parse, switched, with_joined_lists
 
 if TYPE_CHECKING:
-    from saywhy.report.rules import Rules
+    pass
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,12 +37,17 @@ Start with `saywhy run` (built-in model and texts, some minutes), or ask one que
 )
 
 SettingPairs = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.", callback=with_joined_lists
+    ),
 ]
 STUDY_WORDS = (
     "out=FOLDER, hours=N (stop before), seeds=0,1 (only these), blocks=NAME,NAME (only these, in this order), "
     "beside=BANK (what it has is not done again), precision=, and model=, data= in place of the file's."
 )
+LONGEST_PROBLEM = 4000
+"""Characters of what is printed of a problem."""
 LAUNCHED_VERBS = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
 """Verbs whose work the processes of a launch share; the others are the first one's alone."""
 DryOption = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
@@ -76,27 +81,29 @@ def audit(pairs: SettingPairs = None, dry: DryOption = False) -> None:
     _run_or_plan(settings, out, dry=dry, arms=(AUDITED,))
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # a text may begin with a dash
 def explain(
-    text: Annotated[str, typer.Argument(help="The text to classify and explain.")],
-    pairs: SettingPairs = None,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TEXT [KEY=VALUE]...",
+            help="The text to classify and explain, the task's other fields, and settings, in any order.",
+            callback=with_joined_lists,
+        ),
+    ],
 ) -> None:
     """Classify one text and show three explanations, each with its verdict.
 
     Examples:
     - `saywhy explain "the queue was awful but the show was superb"`
     - `saywhy explain "Nobody sleeps." task=snli premise="Two dogs sleep." model=path/to/adapter`
+
+    A field that is called like a setting is written context.NAME=VALUE.
     """
     from saywhy.cli.explain import explain_text as explained
-    from saywhy.cli.explain import print_explained
+    from saywhy.cli.explain import print_explained, text_and_pairs
 
-    value_by_key = dict(pair.split("=", 1) for pair in pairs or [] if "=" in pair)
-    fields = {
-        key: value
-        for key, value in value_by_key.items()
-        if key not in {*Config.model_fields, *OLD_NAMES} and not key.startswith("trainer.")
-    }
-    setting_pairs = [pair for pair in pairs or [] if pair.partition("=")[0] not in fields]
+    text, setting_pairs, fields = text_and_pairs(words)
     print_explained(explained(text, parse(setting_pairs), fields))
 
 
@@ -119,7 +126,7 @@ def attribute(pairs: SettingPairs = None, dry: DryOption = False) -> None:
         return
     from saywhy.cli.attribute import attribute_texts as attributed
 
-    _say_report(attributed(settings, out))
+    say_report(attributed(settings, out))
 
 
 @app.command()
@@ -149,13 +156,15 @@ def calibrate(
 
         plan_calibration(settings, out)
         return
-    _say_report(calibrate_ruler(settings, out))
+    say_report(calibrate_ruler(settings, out))
 
 
 @app.command()
 def study(
     file: Annotated[Path, typer.Argument(help="A study file (YAML).")],
-    pairs: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=STUDY_WORDS)] = None,
+    pairs: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=STUDY_WORDS, callback=with_joined_lists)
+    ] = None,
     dry: Annotated[bool, typer.Option("--dry", help="Print the plan and its time here; compute no more.")] = False,
 ) -> None:
     """Run a whole grid of arms, tasks, styles and seeds from one file, and report it.
@@ -170,7 +179,7 @@ def study(
     from saywhy.study.command import run_study as studied
 
     if folder := studied(user_path(file), pairs or [], dry=dry):
-        _say_report(folder, cards=True)
+        say_report(folder, cards=True)
 
 
 @app.command()
@@ -203,41 +212,15 @@ def train(pairs: SettingPairs = None) -> None:
     say(f"wrote {train_adapter(settings, out)}")
 
 
-@app.command()
-def report(
-    folder: Annotated[Path, typer.Argument(help="A run folder, a study folder, or a released bank.")],
-    png: Annotated[bool, typer.Option("--png", help="Also write the pictures as PNG files.")] = False,
-    confirmatory: Annotated[
-        str | None,
-        typer.Option(help="The comparisons that Holm corrects together, e.g. 'style=attribution against=random,base'."),
-    ] = None,
-    accuracy_loss: Annotated[
-        float | None, typer.Option(min=0, help=f"Loss of accuracy that is none ({NON_INFERIORITY_MARGIN}).")
-    ] = None,
-    agreement_loss: Annotated[
-        float | None, typer.Option(min=0, help=f"Loss of agreement that is none ({NON_INFERIORITY_MARGIN}).")
-    ] = None,
-) -> None:
-    """Rebuild table and pages of a run, or of a study of many arms and tasks, from its rows; no model is loaded."""
-    from saywhy.report.rules import rules_of
-
-    _say_report(user_path(folder), png=png, rules=rules_of(confirmatory, accuracy_loss, agreement_loss))
-
-
-@app.command()
-def compare(
-    first: Annotated[Path, typer.Argument(help="A run folder.")],
-    second: Annotated[Path, typer.Argument(help="Another run folder of the same task.")],
-) -> None:
-    """Compare two runs cell by cell on the texts that they share."""
-    from saywhy.report import show_comparison, write_comparison
-
-    first, second = user_path(first), user_path(second)
-    show_comparison(first, second)
-    say(f"wrote {write_comparison(first, second)}")
-
-
-for _verb in (banks.release, banks.join, listings.tasks, listings.models, listings.settings):
+for _verb in (
+    reports.report,
+    reports.compare,
+    banks.release,
+    banks.join,
+    listings.tasks,
+    listings.models,
+    listings.settings,
+):
     app.command()(_verb)
 
 
@@ -259,15 +242,7 @@ def _run_or_plan(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] 
         return
     from saywhy.runs.run import Run
 
-    _say_report(Run(config, out, arms=arms).run(), cards=True)
-
-
-def _say_report(folder: Path, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> None:
-    """Report what a folder holds; of several processes, the first one does."""
-    from saywhy.report import show_any_report
-
-    if is_first_process():
-        say(f"wrote {show_any_report(folder, png=png, rules=rules, cards=cards)}")
+    say_report(Run(config, out, arms=arms).run(), cards=True)
 
 
 def _refuse_undecodable(words: Sequence[str]) -> None:
@@ -300,7 +275,7 @@ def main() -> None:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         problem = f"{error.strerror or error}{where}: what was computed is kept; mend it and run again"
-    print(f"{name}: {in_one_line(problem)}", file=sys.stderr)
+    print(f"{name}: {in_one_line(problem, LONGEST_PROBLEM)}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from saywhy.config import Config
+from saywhy.hints import did_you_mean
 from saywhy.measure import audit
 from saywhy.measure.audit import AuditPlan
 from saywhy.measure.calibration import calibrate
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.models.spec import resolve_model
+from saywhy.printable import in_one_line
 from saywhy.progress import PlainConsole, progress
 from saywhy.records import Example, Prediction, Readout, Row, SaywhyError
+from saywhy.setting_names import OLD_NAMES
 from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_corpus, task_of
 from saywhy.tasks.data import example_id
-from saywhy.tasks.task import Task
+from saywhy.tasks.task import Task, load_task
 from saywhy.training.models import in_practised_plan
 from saywhy.words import candidates
 
@@ -36,6 +40,43 @@ class ExplainedText:
     text: str
     prediction: Prediction
     rows: tuple[Row, ...]
+
+
+_PAIR = re.compile(r"(?:context\.)?[A-Za-z_][\w.]*=")
+
+
+def text_and_pairs(words: Sequence[str]) -> tuple[str, list[str], dict[str, str]]:
+    """Return the text, the settings and the task's other fields among the words of ``saywhy explain``.
+
+    Raises:
+        SaywhyError: If there is not one text, or if a word is neither a setting nor a field.
+    """
+    settings = [word for word in words if (key := word.partition("=")[0]) in _SETTINGS or key.startswith("trainer.")]
+    named_task = [word.removeprefix("task=") for word in settings if word.startswith("task=")]
+    context = load_task(named_task[-1] if named_task else Config.model_fields["task"].default).context
+    fields, texts, unknown = dict[str, str](), list[str](), list[str]()
+    for word in words:
+        key, equals, value = word.partition("=")
+        if word in settings:
+            continue
+        if equals and key.removeprefix("context.") in context:
+            fields[key.removeprefix("context.")] = value
+        else:
+            (unknown if _PAIR.match(word) else texts).append(word)
+    if not texts and len(unknown) == 1 and " " in unknown[0]:
+        texts, unknown = unknown, []  # a text that begins like a setting
+    if unknown:
+        key = unknown[0].partition("=")[0]
+        hint = did_you_mean(key, (*_SETTINGS, *context), ", ") or "."
+        others = ", ".join(f"{name}=..." for name in context) or "none"
+        raise SaywhyError(f"no setting or field '{key}'{hint} The task takes these other fields: {others}")
+    if len(texts) != 1:
+        shown = f", not {len(texts)}: {in_one_line(texts, 160)}" if texts else ""
+        raise SaywhyError(f"explain takes one text, in quotes{shown}")
+    return texts[0], settings, fields
+
+
+_SETTINGS = (*Config.model_fields, *OLD_NAMES)
 
 
 def explain_text(text: str, config: Config, context: Mapping[str, str] | None = None) -> ExplainedText:

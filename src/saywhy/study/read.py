@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from saywhy.printable import in_one_line
 from saywhy.records import SaywhyError
 from saywhy.study.plan import StudyPlan, first_problem
 from saywhy.yaml_files import UniqueKeyLoader, parse_yaml
@@ -48,4 +49,4 @@ def read_plan(path: Path, overrides: Mapping[str, str] | None = None) -> StudyPl
         plan = StudyPlan(**{**content, **replacements})
         return plan if data is None else plan.with_data(data)
     except ValidationError as error:
-        raise SaywhyError(f"{path}: {first_problem(error)}") from None
+        raise SaywhyError(f"{path}: {in_one_line(first_problem(error), 800)}") from None

@@ -262,7 +262,9 @@ def _parse_task(source: str, where: str) -> Task:
     except ValidationError as error:
         problems = list(dict.fromkeys(_task_problem(dict(details)) for details in error.errors()))
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-        raise SaywhyError(f"{where}: {'; '.join(problems[:3])}{more}. Keys: docs/tasks.md") from error
+        raise SaywhyError(
+            f"{where}: {'; '.join(in_one_line(problem, 400) for problem in problems[:3])}{more}. Keys: docs/tasks.md"
+        ) from error
 
 
 def _task_problem(details: dict[str, Any]) -> str:
