@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import ValidationError
@@ -52,6 +53,20 @@ def _checked(given: Mapping[str, Any]) -> Config:
         return Config(**given)
     except ValidationError as error:
         raise SaywhyError(_first_line(error)) from None
+
+
+def default_out(verb: str, config: Config) -> Path:
+    """Return where a verb puts what it makes: ``runs/VERB``, with the names of task and data that are not the default.
+
+    >>> str(default_out("audit", Config())), str(default_out("audit", Config(task="my/stars.yaml", data="a b.csv")))
+    ('runs/audit', 'runs/audit-stars-a_b')
+    """
+    names = [
+        re.sub(r"[^\w.-]", "_", PurePath(str(value)).stem)
+        for name in ("task", "data")
+        if (value := getattr(config, name)) != Config.model_fields[name].default
+    ]
+    return Path("runs", "-".join([verb, *names]))
 
 
 COUNTS_OF_TEXTS = ("rows", "train_rows", "decide_rows")

@@ -19,7 +19,7 @@ from saywhy.printable import in_one_line
 from saywhy.processes import is_first_process, process_rank, world_size
 from saywhy.progress import say, speak_plainly
 from saywhy.records import SaywhyError
-from saywhy.settings import parse, switched, with_joined_lists
+from saywhy.settings import default_out, parse, switched, with_joined_lists
 
 if TYPE_CHECKING:
     pass
@@ -64,7 +64,7 @@ def run(pairs: SettingPairs = None, dry: DryOption = False) -> None:
 
     The same command again goes on where a killed run was.
     """
-    settings, out = _config_and_out(pairs, "runs/run")
+    settings, out = _config_and_out(pairs, "run")
     _run_or_plan(settings, out, dry=dry)
 
 
@@ -77,7 +77,7 @@ def audit(pairs: SettingPairs = None, dry: DryOption = False) -> None:
     - `saywhy audit task=snli data=FOLDER rows=100 settings=one-word,free`
     """
     readouts = {"readouts": ("constrained", "generated"), "arms": ("base",)}
-    settings, out = _config_and_out(pairs, "runs/audit", readouts)
+    settings, out = _config_and_out(pairs, "audit", readouts)
     _run_or_plan(settings, out, dry=dry, arms=(AUDITED,))
 
 
@@ -118,7 +118,7 @@ def attribute(pairs: SettingPairs = None, dry: DryOption = False) -> None:
 
     Scores go to OUT/attribution/METHOD.jsonl, shaded texts to OUT/attribution.html.
     """
-    settings, out = _config_and_out(pairs, "runs/attribute")
+    settings, out = _config_and_out(pairs, "attribute")
     if dry:
         from saywhy.cli.dry_run import plan_attribution
 
@@ -150,7 +150,7 @@ def calibrate(
     from saywhy.ruler.run import FULL_CALIBRATION, calibrate_ruler
 
     full_setting, setting_pairs = switched("full", pairs)
-    settings, out = _config_and_out(setting_pairs, "runs/calibrate", FULL_CALIBRATION if full or full_setting else None)
+    settings, out = _config_and_out(setting_pairs, "calibrate", FULL_CALIBRATION if full or full_setting else None)
     if dry:
         from saywhy.cli.dry_run import plan_calibration
 
@@ -192,7 +192,7 @@ def targets(pairs: SettingPairs = None) -> None:
     """
     from saywhy.cli.export import write_targets
 
-    settings, out = _config_and_out(pairs, "runs/targets", {"arms": ("base",)})
+    settings, out = _config_and_out(pairs, "targets", {"arms": ("base",)})
     say(f"wrote {write_targets(settings, out)}")
 
 
@@ -208,7 +208,7 @@ def train(pairs: SettingPairs = None) -> None:
     """
     from saywhy.cli.export import train_adapter
 
-    settings, out = _config_and_out(pairs, "runs/train", {"arms": ("adapted", "faithful")})
+    settings, out = _config_and_out(pairs, "train", {"arms": ("adapted", "faithful")})
     say(f"wrote {train_adapter(settings, out)}")
 
 
@@ -225,12 +225,13 @@ for _verb in (
 
 
 def _config_and_out(
-    pairs: Sequence[str] | None, default_out: str, defaults: Mapping[str, Any] | None = None
+    pairs: Sequence[str] | None, verb: str, defaults: Mapping[str, Any] | None = None
 ) -> tuple[Config, Path]:
+    """Return the settings, and the folder for what ``verb`` makes of them."""
     all_pairs = list(pairs or [])
     out_folders = [pair.removeprefix("out=") for pair in all_pairs if pair.startswith("out=")]
     config = parse([pair for pair in all_pairs if not pair.startswith("out=")], defaults)
-    return config, user_path(out_folders[-1] if out_folders else default_out)
+    return config, user_path(out_folders[-1]) if out_folders else default_out(verb, config)
 
 
 def _run_or_plan(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None = None) -> None:

@@ -101,15 +101,16 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
     spec = resolve_model(config.model)
     spec.refuse_plan(config.plan)
     carried = spec.saved_calibration(task.name)
-    model = open_model(config.model, config.token_budget, config.precision)
     if carried:
         constants, pinned = carried.constants, carried.pinned
+        model = open_model(config.model, config.token_budget, config.precision)
     else:
-        corpus = assemble_corpus(config)
+        corpus = assemble_corpus(config)  # before the model: loading that takes longer
         labels = [example.label for example in corpus.lexicon]
         if any(label is None for label in labels):
             raise SaywhyError("explain needs labelled data, or an adapter that brings its words: model=ADAPTER")
         pinned = dict(pinned_of_corpus(corpus, corpus_associations(corpus, labels), config.pinned_words))
+        model = open_model(config.model, config.token_budget, config.precision)
         with progress("calibrate", len(corpus.calibration)) as bar:
             constants = calibrate(model, task, corpus.calibration, bar.tick)
     classifier = Classifier(model, task, constants)

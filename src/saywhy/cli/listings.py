@@ -34,4 +34,6 @@ def settings() -> None:
         default = field.default or None if key in FileFormat.model_fields else field.default
         default_text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
         say(f"{key}={default_text}\n    {field.description}")
-    say("out=FOLDER\n    Where the run goes; the default is runs/VERB.")
+    say(
+        "out=FOLDER\n    Where the run goes; the default is runs/VERB, or runs/VERB-TASK-DATA with those that are not built in."
+    )

@@ -71,8 +71,8 @@ class Run:
         """
         self.config = config = config if models else in_practised_plan(config)
         self.arms = tuple(arms or config.arms)
+        self.corpus: Corpus = assemble_corpus(config)  # before the model: loading that takes longer
         self.models = models or ArmModels(config, out)
-        self.corpus: Corpus = assemble_corpus(config)
         self._refuse_unlabelled()
         self._refuse_unfit_practice()
         refuse_checks(config, self.corpus.task)
