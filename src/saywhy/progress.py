@@ -78,6 +78,7 @@ class ProgressBar:
             console.print(
                 f"{self.title}: {done}/{self.total} {self.unit}, {rate:.1f}/s, {remaining:.0f} s left",
                 highlight=False,
+                markup=False,
             )
 
 
@@ -97,7 +98,7 @@ def progress(title: str, total: int, unit: str = "texts", *, shared: bool = Fals
         return
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),

@@ -62,7 +62,7 @@ def default_out(verb: str, config: Config) -> Path:
     ('runs/audit', 'runs/audit-stars-a_b')
     """
     names = [
-        re.sub(r"[^\w.-]", "_", PurePath(str(value)).stem)
+        re.sub(r"[^\w.-]", "_", PurePath(str(value or "hub")).stem)
         for name in ("task", "data")
         if (value := getattr(config, name)) != Config.model_fields[name].default
     ]

@@ -34,6 +34,4 @@ def settings() -> None:
         default = field.default or None if key in FileFormat.model_fields else field.default
         default_text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
         say(f"{key}={default_text}\n    {field.description}")
-    say(
-        "out=FOLDER\n    Where the run goes; the default is runs/VERB, or runs/VERB-TASK-DATA with those that are not built in."
-    )
+    say("out=FOLDER\n    Where the run goes; the default is runs/VERB, with task and data if they are not built in.")
