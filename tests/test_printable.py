@@ -13,7 +13,8 @@ from rich.text import Text
 import saywhy
 from saywhy.printable import in_one_line, printable
 from saywhy.progress import PlainConsole, say
-from saywhy.report.study.latex import escape
+from saywhy.report.format import sheet_of
+from saywhy.report.study.latex import escape, latex_table
 from saywhy.report.tables import code_span, csv_text, escaped_markdown, fenced_block
 
 OBEYED = "\x1b\x07\x9b\r\u202e\u2066\u2069\x08\U000e0041"
@@ -143,3 +144,10 @@ def test_latex_sets_what_was_written(text):
     escaped = escape(text)
     for command in (r"\input", r"\write", r"\end", "^", "\n"):
         assert command not in escaped.replace(r"\textasciicircum{}", "").replace(r"\textbackslash{}", "")
+
+
+def test_no_table_of_latex_is_left_by_a_name():
+    hostile = r"x}\input{/etc/passwd}\write18{ls}"
+    table = latex_table(sheet_of(hostile, (hostile,), [[hostile]], hostile, texts=1), f"tab:{hostile}", hostile)
+    assert r"\input{/" not in table
+    assert r"\write18" not in table
