@@ -102,8 +102,9 @@ def test_without_words_the_help_is_shown(call):
 @pytest.mark.parametrize(
     ("text", "escaped"),
     [
-        ("![x](http://evil.example/a.png)", r"!\[x](http:\//evil.example/a.png)"),
-        ("[x][1] [1]: www.evil.example", r"\[x]\[1] \[1]: www\.evil.example"),
+        ("![x](http://evil.example/a.png)", r"![x\](http:\//evil.example/a.png)"),
+        ("[x][1] [1]: www.evil.example", r"[x\][1] [1\]: www\.evil.example"),
+        ("[a [b]](x) [REDACTED]", r"[a [b]\](x) [REDACTED]"),
         ("# head", r"\# head"),
         ("- item", r"\- item"),
         ("1. item", r"1\. item"),
@@ -113,8 +114,8 @@ def test_without_words_the_help_is_shown(call):
         ("&lt;b&gt; R&D", "&amp;lt;b&amp;gt; R&D"),
         ("a $x^2$", r"a \$x^2\$"),
         ("0.20 [0.15, 0.27] and +4.8 [-1.2, +9.1]", "0.20 [0.15, 0.27] and +4.8 [-1.2, +9.1]"),
-        ("[1, 2](http://a.b)", r"\[1, 2](http:\//a.b)"),
-        ("\x1b[31m", "\ufffd\\[31m"),
+        ("[1, 2](http://a.b)", r"[1, 2\](http:\//a.b)"),
+        ("\x1b[31m", "\ufffd[31m"),
         ("-0.15", "-0.15"),
     ],
 )

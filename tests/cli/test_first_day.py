@@ -119,4 +119,4 @@ def test_the_commands_of_a_card_name_the_task(tmp_path):
     assert "`saywhy audit model=path/to/this/folder data=yours.jsonl task=snli`" in card
     body = card.split("---", 2)[2]
     assert "<img" not in re.sub(r"```python.*?```", "", body, flags=re.S)
-    assert r"\[a](http:\//b)" in body
+    assert r"[a\](http:\//b)" in body

@@ -89,12 +89,9 @@ def markdown_table(sheet: Sheet) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-_INTERVAL = r"[-+]?[\d.]+, [-+]?[\d.]+\](?![(\[:])"
-# Emphasis, code, cells, strokes, formulas; links and images; addresses that pages make links of; entities; and what
-# makes a heading, a list or a rule where it stands first. The brackets of an interval are no link.
-_MARKUP = re.compile(
-    rf"[\\`*_|~$<>]|\[(?!{_INTERVAL})|://|\bwww\.|&(?=#?\w+;)|\A[#+=-](?=[-#+=\s]|\Z)|\A\d+[.)](?=\s|\Z)"
-)
+# Emphasis, code, cells, strokes, formulas; what makes a link or an image of brackets, or defines one; addresses that
+# pages make links of; entities; and what makes a heading, a list or a rule where it stands first.
+_MARKUP = re.compile(r"[\\`*_|~$<>]|\](?=[(\[:])|://|\bwww\.|&(?=#?\w+;)|\A[#+=-](?=[-#+=\s]|\Z)|\A\d+[.)](?=\s|\Z)")
 _ENTITY_OF_SIGN = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
@@ -102,7 +99,7 @@ def escaped_markdown(text: str) -> str:
     r"""Return text for a Markdown cell or paragraph: no line breaks, no markup.
 
     >>> print(escaped_markdown("![x](http://a.b) *0.2* [-0.1, +0.3]"))
-    !\[x](http:\//a.b) \*0.2\* [-0.1, +0.3]
+    ![x\](http:\//a.b) \*0.2\* [-0.1, +0.3]
     """
     flat = " ".join(printable(text).split())
     return _MARKUP.sub(lambda match: _escaped_sign(match.group()), flat)
