@@ -1,12 +1,16 @@
-"""The README's Python, replayed on a tiny model; its commands exist."""
+"""The README's Python, replayed on a tiny model; the commands of all pages, read as they are printed."""
 
+import importlib
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
 
 import tiny
+from saywhy.cli.app import app
+from saywhy.records import SaywhyError
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -27,20 +31,79 @@ def test_the_ten_lines_of_python(tmp_path, monkeypatch, capsys):
     assert (tmp_path / told[-1]).read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
-def test_every_command_and_setting_in_the_readme_exists():
-    from typer.main import get_command
+TAKING_WORDS = ("explain", "study", "report", "compare", "release", "join")
+"""Verbs that do nothing by themselves."""
 
-    from saywhy.cli.app import app
-    from saywhy.config import Config
 
-    verbs = set(get_command(app).commands)
-    lines = re.findall(r"(?:^|`)saywhy (\w+)((?: \S+=\S+)*)", README, re.M)
-    assert len(lines) > 8
-    for verb, pairs in lines:
-        assert verb in verbs, verb
-        for pair in pairs.split():
-            key = pair.strip("`.,").split("=")[0]
-            assert key in {*Config.model_fields, "out"}, pair
+def commands_in(text):
+    """Return the commands that a page shows, in blocks and within sentences, without what it leaves open (``...``)."""
+    blocks = re.findall(r"```(?:bash|sh)?\n(.*?)```", text, re.S)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    lines += re.findall(r"(?<!`)`([^`]+)`(?!`)", re.sub(r"```.*?```", "", text, flags=re.S))
+    shown = [re.search(r"(?:^|-m |/)saywhy ([a-z-].*)", " ".join(line.split())) for line in lines]
+    return [[word for word in shlex.split(command[1], comments=True) if word != "..."] for command in shown if command]
+
+
+def shown_commands():
+    """Yield every example of README, docs and ``--help``, with where it stands."""
+    pages = {path.name: path.read_text("utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+    pages |= {f"{verb.callback.__name__} --help": verb.callback.__doc__ for verb in app.registered_commands}
+    pages["--help"] = app.info.help
+    for name, text in pages.items():
+        for words in commands_in(text):
+            if len(words) > 1 or words[0] not in TAKING_WORDS:  # else it only names the verb
+                yield pytest.param(words, id=f"{name}: {' '.join(words)}")
+
+
+@pytest.fixture
+def parsed_only(monkeypatch, tmp_path):
+    """Let every verb stop where its work would begin: all words were understood."""
+    reached = []
+
+    def stop(name):
+        def work(*given, **named):
+            reached.append((name, given))
+            raise SaywhyError("understood")
+
+        return work
+
+    places = (
+        "runs.run.Run",
+        "cli.dry_run.plan_run",
+        "cli.explain.explain_text",
+        "cli.attribute.attribute_texts",
+        "ruler.run.calibrate_ruler",
+        "study.command.StudyRunner",
+        "cli.export.write_targets",
+        "cli.export.train_adapter",
+        "report.show_any_report",
+        "report.show_comparison",
+        "bank.release.release_bank",
+        "study.join.join_banks",
+    )
+    modules = [importlib.import_module(f"saywhy.{place.rpartition('.')[0]}") for place in places]
+    for place, module in zip(places, modules, strict=True):
+        monkeypatch.setattr(module, place.rpartition(".")[2], stop(place))
+    [task] = re.findall(r"```yaml\n(.*?)```", README, re.S)
+    (tmp_path / "reviews.yaml").write_text(task, "utf-8")
+    (tmp_path / "studies").symlink_to(ROOT / "studies")
+    monkeypatch.chdir(tmp_path)
+    return reached
+
+
+@pytest.mark.parametrize("words", shown_commands())
+def test_every_example_is_understood_as_it_is_printed(words, call, parsed_only):
+    said = call(*words)
+    if said.code == 0:  # lists, and help
+        assert said.out or said.err
+    else:
+        assert said.problem == "understood"
+        assert len(parsed_only) == 1
+
+
+def test_there_are_many_examples():
+    verbs = {param.values[0][0] for param in shown_commands()}
+    assert {verb.callback.__name__ for verb in app.registered_commands} - {"models", "tasks"} <= verbs
 
 
 def test_the_yaml_is_a_task(tmp_path):

@@ -1,4 +1,4 @@
-"""Settings that do not go together, and those that an objective has no use for.
+"""Settings beyond all sense, those that do not go together, and those that an objective has no use for.
 
 To ignore them silently would let a run seem to be what it is not.
 """
@@ -35,6 +35,28 @@ _UNUSED: Mapping[str, Mapping[str, str]] = {
 }
 _SAYS_WHAT_IS_SO: Mapping[str, tuple[float, ...]] = {"label_weight": (0,), "word_share": (0,), "decision_weight": (1,)}
 """Values beside the default by which nothing is asked for that would not be done."""
+
+
+MOST: Mapping[str, float] = {
+    **dict.fromkeys(("learning_rate", "adapt_learning_rate"), 10.0),
+    **dict.fromkeys(("num_train_epochs", "adapt_num_train_epochs", "plant_epochs"), 10_000),
+    **dict.fromkeys(("tau", "beta"), 1_000.0),
+    **dict.fromkeys(("decision_weight", "label_weight", "stay_weight", "anchor", "word_share"), 1_000_000.0),
+    **dict.fromkeys(("steps", "samples", "per_device_train_batch_size", "chunk"), 1_000_000),
+    **dict.fromkeys(("lora_r", "pinned_words", "infill_words", "most_words"), 100_000),
+}
+"""The largest value of a number; of those that are not here it is ``MOST_OF_ANY``."""
+MOST_OF_ANY = 1_000_000_000
+
+
+def beyond_sense(settings: Mapping[str, Any]) -> str | None:
+    """Return the first number that is not finite or larger than any that could be meant, in words; None if none is."""
+    numbers = {**settings, **{f"trainer.{name}": value for name, value in settings["trainer"].items()}}
+    for name, value in numbers.items():
+        most = MOST.get(name, 2**32 if name.startswith(("data_seed", "trainer.")) else MOST_OF_ANY)
+        if isinstance(value, int | float) and not -most <= value <= most:
+            return f"{name}={value}: it takes a finite number, at most {most:,}"
+    return None
 
 
 def unused_setting(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from saywhy.checks import ALL_CHECKS, CHECKS, unknown_check_name
-from saywhy.clashes import clash, unused_setting
+from saywhy.clashes import beyond_sense, clash, unused_setting
+from saywhy.file_format import FileFormat
 from saywhy.records import Operator, Readout, ReplyPlan, Setting, StyleName
 from saywhy.setting_names import current_names, own_trainer_argument
 
@@ -27,10 +28,8 @@ QUICK_WORDS = 9
 """Longest built-in text, in distinct words, of the job that is to end within minutes."""
 
 
-class Config(BaseModel):
+class Config(FileFormat):
     """Every setting, with its default: the built-in job that ``make run`` does."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     model: str = Field(
         "smollm2-135m", description="Model: a built-in name, a folder, a .gguf file, an adapter, a hub id."
@@ -287,10 +286,9 @@ class Config(BaseModel):
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name}: at least one, none twice")
         defaults = {name: field.default for name, field in type(self).model_fields.items()}
-        if unused := unused_setting(dict(self), defaults):
-            raise ValueError(unused)
-        if problem := clash(dict(self)):
-            raise ValueError(problem)
+        for problem in (beyond_sense(dict(self)), unused_setting(dict(self), defaults), clash(dict(self))):
+            if problem:
+                raise ValueError(problem)
         if "unseen-wording" in self.robustness and not self.has_check("unseen-wording"):
             raise ValueError(
                 "robustness: unseen wordings ask for constrained one-word explanations: add constrained to readouts "

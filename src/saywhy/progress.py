@@ -5,10 +5,10 @@ from __future__ import annotations
 import codecs
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,10 +17,25 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 
+from saywhy.printable import printable
 from saywhy.processes import is_first_process, world_size
 
-console = Console(stderr=True)
+
+class PlainConsole(Console):
+    """A console on which no text is obeyed: colours are those of its own styles alone, whatever it is given to show.
+
+    Everything that saywhy prints goes through one.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render what is to be shown, each piece of text made printable."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
+console = PlainConsole(stderr=True)
 SECONDS_BETWEEN_LINES = 15.0
 """Seconds between two plain lines."""
 
@@ -63,6 +78,7 @@ class ProgressBar:
             console.print(
                 f"{self.title}: {done}/{self.total} {self.unit}, {rate:.1f}/s, {remaining:.0f} s left",
                 highlight=False,
+                markup=False,
             )
 
 
@@ -82,7 +98,7 @@ def progress(title: str, total: int, unit: str = "texts", *, shared: bool = Fals
         return
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import ValidationError
@@ -54,6 +55,46 @@ def _checked(given: Mapping[str, Any]) -> Config:
         raise SaywhyError(_first_line(error)) from None
 
 
+def default_out(verb: str, config: Config) -> Path:
+    """Return where a verb puts what it makes: ``runs/VERB``, with the names of task and data that are not the default.
+
+    >>> str(default_out("audit", Config())), str(default_out("audit", Config(task="my/stars.yaml", data="a b.csv")))
+    ('runs/audit', 'runs/audit-stars-a_b')
+    """
+    names = [
+        re.sub(r"[^\w.-]", "_", PurePath(str(value or "hub")).stem)
+        for name in ("task", "data")
+        if (value := getattr(config, name)) != Config.model_fields[name].default
+    ]
+    return Path("runs", "-".join([verb, *names]))
+
+
+COUNTS_OF_TEXTS = ("rows", "train_rows", "decide_rows")
+"""Settings of how many texts are taken, of which ``all`` is none."""
+
+
+def with_joined_lists(words: Sequence[str] | None) -> list[str]:
+    """Return words in which a list that was written with blanks behind its commas is one word again.
+
+    >>> with_joined_lists(["arms=base,", "faithful", "rows=8"])
+    ['arms=base,faithful', 'rows=8']
+    """
+    joined: list[str] = []
+    for word in words or ():
+        in_list = joined and "=" not in word and _is_list(joined[-1].partition("=")[0])
+        if in_list and (joined[-1].endswith(",") or word.startswith(",")):
+            joined[-1] += word
+        else:
+            joined.append(word)
+    return joined
+
+
+def _is_list(key: str) -> bool:
+    """Whether a setting, or an option of a study, takes several values."""
+    field = Config.model_fields.get(OLD_NAMES.get(key, key))
+    return key in ("label_map", "blocks") if field is None or key == "label_map" else "tuple" in str(field.annotation)
+
+
 def switched(name: str, pairs: Sequence[str] | None) -> tuple[bool, list[str]]:
     """Return whether an option is also switched on among the pairs (``name=true``), and the other pairs."""
     given, start = list(pairs or []), f"{name}="
@@ -86,6 +127,8 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], unbound: Iter
 
 def _value(key: str, text: str) -> Any:
     if text.lower() in ("none", "null") and key not in ("packing",):
+        return None
+    if text.lower() == "all" and key in COUNTS_OF_TEXTS:
         return None
     if "tuple" in str(Config.model_fields[key].annotation):
         return tuple(part.strip() for part in text.split(",") if part.strip())

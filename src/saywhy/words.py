@@ -39,6 +39,7 @@ _UNDIVIDED = re.compile(  # too long for a word, in scripts that put no blanks b
     r"(?=[\u30a0-\u30ff]*[\u3040-\u309f\u3400-\u9fff])[\u3040-\u30ff\u3400-\u9fff]{8,}"  # Chinese, Japanese
     r"|[\u0e00-\u0eff]{20,}|[\u1000-\u109f\u1780-\u17ff]{20,}"  # Thai and Lao, Burmese and Khmer
 )
+_ENDLESS_NUMBER = re.compile(r"&#\d{4000,};?")  # of no character, and longer than a number that Python reads
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u0060\u00b4", "'''''")
 _QUOTE_MARKS = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb", '"""""')
 
@@ -93,7 +94,8 @@ def fold(text: str) -> str:
 
 def fold_marks(text: str) -> str:
     """Fold apostrophes, quotes, HTML entities and full width, and drop soft hyphens and joiners; keep case."""
-    plain = _INVISIBLE.sub("", html.unescape(_BARE_ENTITY.sub(r"&\g<0>", text)))
+    finite = _ENDLESS_NUMBER.sub("\ufffd", _BARE_ENTITY.sub(r"&\g<0>", text))
+    plain = _INVISIBLE.sub("", html.unescape(finite))
     plain = _FULL_WIDTH.sub(lambda match: unicodedata.normalize("NFKC", match.group()), plain)
     return unicodedata.normalize("NFC", plain).translate(_APOSTROPHES).translate(_QUOTE_MARKS)
 

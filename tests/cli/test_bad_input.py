@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import tiny
+from saywhy.folders.store import write_lines
 from saywhy.models.interface import Choice
 from saywhy.models.scripted import ScriptedModel, parrot
 from saywhy.records import SaywhyError
@@ -140,7 +141,14 @@ def test_a_model_whose_numbers_are_none(tiny_model, monkeypatch):
     ("words", "line"),
     [
         (("What a day", "calibration_rows"), "'calibration_rows' is not key=value"),
-        (("What a day", "premise=x"), "takes these other fields: none; got: premise"),
+        (("What a day", "premise=x"), "no setting or field 'premise'"),
+        (("What a day", "premise=x"), "The task takes these other fields: none"),
+        (("What a day", "modle=x"), "no setting or field 'modle', did you mean 'model'?"),
+        (("What a day", "taks=snli"), "did you mean 'task'?"),
+        (("taks=snli",), "did you mean 'task'?"),
+        (("No one sleeps.", "task=snli", "premis=Two sleep."), "did you mean 'premise'?"),
+        (("task=sentiment140",), "explain takes one text, in quotes"),
+        (("What a day", "--dry"), "not 2: ['What a day', '--dry']"),
     ],
 )
 def test_what_explain_does_not_take(refused, words, line):
@@ -153,3 +161,102 @@ def test_what_an_export_of_targets_does_not_show_is_refused(refused, setting):
         refused("targets", setting, *SMALL)
         == f"{setting}: saywhy targets writes the best explanations out: leave it out here"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "data=~nosuchuser/rows.jsonl"),
+        ("run", "task=~nosuchuser/task.yaml"),
+        ("run", "out=~nosuchuser/run"),
+        ("run", "model=~nosuchuser/model"),
+        ("report", "~nosuchuser/run"),
+        ("study", "~nosuchuser/study.yaml"),
+        ("join", "~nosuchuser/a", "b", "c"),
+        ("release", "a", "~nosuchuser/b"),
+    ],
+)
+def test_a_home_folder_that_does_not_exist(call, words):
+    said = call(*words)
+    assert said.code == 2
+    assert "there is no home folder of that name" in said.problem
+
+
+@pytest.mark.parametrize("words", [("explain", "caf\udce9 is good"), ("run", "data=caf\udce9"), ("report", "\udce9")])
+def test_bytes_that_are_no_utf8(call, words):
+    said = call(*words)
+    assert said.code == 2
+    assert "is not UTF-8: rename the file" in said.problem
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"WORLD_SIZE": "x"}, "WORLD_SIZE=x, which is no whole number from 1 on"),
+        ({"WORLD_SIZE": "-2"}, "WORLD_SIZE=-2"),
+        ({"WORLD_SIZE": "2", "RANK": "7"}, "RANK=7, which is no whole number from 0 to 1"),
+        ({"WORLD_SIZE": "2", "RANK": "\x1b[31m"}, "RANK=\ufffd[31m"),
+    ],
+)
+def test_a_launch_that_cannot_be(call, monkeypatch, variables, problem):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    said = call("report", "nowhere")
+    assert said.code == 2
+    assert problem in said.problem
+
+
+def test_what_explain_prints_is_no_markup(call, tiny_folder, tmp_path):
+    (tmp_path / "odd.yaml").write_text(
+        "name: odd\nquestion: Is it bad[/x] or [red]good?\nlead_in: It is\n"
+        "labels: {negative: 'bad[/x]', positive: '[red]good'}\n"
+    )
+    rows = [
+        {"text": f"a {word} day \x1b[31m number {n}", "label": label}
+        for n in range(40)
+        for word, label in (("sad", "negative"), ("great", "positive"), ("cold", "negative"), ("warm", "positive"))
+    ]
+    write_lines(tmp_path / "rows.jsonl", rows)
+    words = (f"task={tmp_path / 'odd.yaml'}", f"data={tmp_path / 'rows.jsonl'}", "calibration_rows=8")
+    said = call("explain", "a \x1b[31mgreat day\u202e [/b] [link=x]here[/link]", *words, f"model={tiny_folder}")
+    assert said.code == 0, said.err
+    assert "bad[/x]" in said.out or "[red]good" in said.out
+    assert "[link=x]" in said.out
+    assert "task odd" in said.out
+    assert not set(said.out) & set("\x1b\u202e")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "rate=inf",
+        "rate=nan",
+        "adapt_rate=100",
+        "decision_weight=inf",
+        "label_weight=1e300",
+        "tau=inf",
+        "beta=nan",
+        "anchor=inf",
+        "word_share=inf",
+        "stay_weight=inf",
+        "epochs=1000000000000",
+        "plant_epochs=100001",
+        "rows=100000000000000000000",
+        "train_rows=100000000000000000000",
+        "lora_r=1000000000",
+        "chunk=100000000000",
+        "token_budget=100000000000000000000",
+        "seeds=99999999999999999999",
+        "data_seed=99999999999999999999",
+        "trainer.weight_decay=inf",
+        "trainer.max_grad_norm=nan",
+        "trainer.max_steps=99999999999999999999",
+    ],
+)
+def test_a_number_beyond_all_sense(refused, setting):
+    assert setting.partition("=")[2] in refused("run", setting, "--dry").replace("1e+300", "1e300").replace(",", "")
+
+
+@pytest.mark.parametrize("loss", ["inf", "nan", "-0.1", "2"])
+def test_a_margin_is_a_share(call, loss):
+    assert "it takes a share, from 0 to 1" in call("report", "nowhere", f"--accuracy-loss={loss}").problem

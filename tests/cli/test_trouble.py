@@ -56,7 +56,7 @@ def test_a_model_that_the_hub_does_not_give_is_one_line(capsys, monkeypatch, tmp
     ("words", "told"),
     [
         (("data=MISSING",), "no such file or folder; pass a file, or a folder with one file a split"),
-        (("data=EMPTY",), "no test.jsonl, test.csv or test.parquet; there: none"),
+        (("data=EMPTY",), "no test.jsonl, test.csv, test.tsv or test.parquet; there: none"),
         (("replay=MISSING",), "no such file or folder"),
     ],
 )

@@ -83,7 +83,7 @@ def test_system_turns_are_kept_or_go_before_the_users_words(family, capsys):
 def test_turns_that_a_template_does_not_take_are_told():
     chat = Chat(families.tokenizer(families.FAMILIES["mistral"]), "strict")
     twice = [*QUESTION, *QUESTION]
-    assert chat.refusal(twice) == "turns that the chat template does not take"
+    assert chat.refusal(twice) == "refused by the model's chat template"
     assert fails(chat.open, twice) == (
         "model 'strict': its chat template does not take these turns (user, user): roles must alternate"
     )

@@ -75,7 +75,7 @@ def test_study_has_every_section(study: Path) -> None:
     for part in [*first, "robustness", "aside", "examples", "made"]:
         assert f'id="{part}"' in page
     assert "Q4_1 quantisation" in page
-    assert f"saywhy report {study.name}" in page
+    assert f"saywhy report {study}" in page
     for picture in ("excess-redact", "range-redact", "validity", "retention"):
         assert f'id="figure-{picture}"' in page
 

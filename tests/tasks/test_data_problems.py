@@ -43,7 +43,7 @@ def test_a_bad_line_is_named(jsonl, bad, expected):
         ("", "is empty"),
         ("text,label\n", "is empty"),
         ("txt,label\na b,good\n", ":2: no column 'text'; there: txt, label"),
-        ("text;label\na b;good\n", ":2: no column 'text'; there: text;label"),
+        ("txt;label\na b;good\n", ":2: no column 'text'; there: txt;label"),
         ('text,label\n"a\nb",good\na, b,good\n', ":4: 3 cells, the header has 2; put texts with commas"),
         ("text,label\na b\n", ":2: 1 cells, the header has 2"),
         ('text,label\na b,good\n"a open,good\nc d,bad\n', ":3: broken CSV (unexpected end of data)"),
@@ -78,7 +78,9 @@ def test_what_is_not_there_is_named_with_what_is(jsonl, tmp_path):
     folder = jsonl(ROWS[:3]).parent
     jsonl(ROWS[:3], "dev.jsonl")
     line = fails(load_examples, TASK, "test", str(folder))
-    assert line.startswith(f"{folder}: no test.jsonl, test.csv or test.parquet; there: dev.jsonl, train.jsonl.")
+    assert line.startswith(
+        f"{folder}: no test.jsonl, test.csv, test.tsv or test.parquet; there: dev.jsonl, train.jsonl."
+    )
     assert fails(load_examples, TASK, "tset", str(folder)) == (
         "no split 'tset': did you mean 'test'? Splits: train, validation, test"
     )
@@ -88,7 +90,7 @@ def test_what_is_not_there_is_named_with_what_is(jsonl, tmp_path):
     assert fails(load_examples, TASK, "test", str(none)).startswith(f"{none}: no such file or folder; pass a file")
     other = tmp_path / "rows.xlsx"
     other.write_bytes(b"x")
-    assert "cannot read '.xlsx' files; use .jsonl, .json-lines, .csv, .parquet" in fails(
+    assert "cannot read '.xlsx' files; use .jsonl, .json-lines, .csv, .tsv, .parquet" in fails(
         load_examples, TASK, "test", str(other)
     )
     empty = tmp_path / "empty.jsonl"

@@ -41,6 +41,7 @@ def test_messages_are_read_from_a_file_or_a_folder(jsonl):
         ({"messages": CHAT[:1]}, ":2: the last message is the user's, not the assistant's"),
         ({"messages": [{"role": "system", "content": "x"}]}, ":2: the last message is the system's"),
         (b"{", ":2: broken JSON"),
+        ({"messages": [{"role": "user", "content": "\ud83d"}, CHAT[1]]}, ":2: message 1 holds half of a character"),
     ],
 )
 def test_a_bad_conversation_is_named(jsonl, row, expected):

@@ -1,6 +1,7 @@
 """Tasks: what a YAML may say, and what is said about one that is wrong."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from pydantic import ValidationError
 
 from problems import fails
 from saywhy.protocol import prompts
+from saywhy.records import SaywhyError
+from saywhy.study.read import read_plan
 from saywhy.tasks.task import Hub, Paraphrase, Task, catalog, load_task
 
 ROOT = Path(__file__).parents[2]
@@ -242,3 +245,52 @@ def test_label_words_of_shipped_tasks_part_at_their_first_token(name):
     task = load_task(name)
     for words in (task.labels, task.verbaliser):
         assert len({tokenizer(" " + word)["input_ids"][0] for word in words.values()}) == len(words)
+
+
+NINE = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{below}: &{below} [{', '.join([f'*{above}'] * 9)}]\n" for above, below in pairwise("abcdefghijk")
+)
+
+
+@pytest.mark.parametrize("read", [load_task, lambda path: read_plan(Path(path))])
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (NINE, "aliases repeat too much"),
+        ("a: &a [*a, *a]\n", "aliases repeat too much"),
+        ("name: " + "[" * 60 + "]" * 60 + "\n", "nested too deeply"),
+        ("name: " + "[" * 20_000, "nested too deeply"),
+        ("name: " + "{a: " * 5_000, "nested too deeply"),
+        ('name: "half \\ud83d"\n', "half of a character"),
+        ("name: " + "x" * 100_000 + ": y: z\n", "not valid YAML"),
+    ],
+    ids=["repeated", "endless", "deep", "deeper", "mappings", "surrogate", "long"],
+)
+def test_yaml_without_end_is_one_short_line(tmp_path, read, content, problem):
+    path = tmp_path / "odd.yaml"
+    path.write_text(content)
+    line = fails(read, str(path))
+    assert problem in line
+    assert len(line) < 600
+
+
+def test_values_that_python_cannot_make_are_one_line(tmp_path):
+    for value in ("2024-99-99", "9" * 5000):
+        path = tmp_path / "study.yaml"
+        path.write_text(f"name: {value}\n")
+        assert "holds a value that cannot be" in fails(read_plan, path)
+
+
+@pytest.mark.parametrize("key", ["name", "question", "noun", "stand_in", "context", "labels", "hub"])
+def test_a_value_of_any_size_is_told_in_a_short_line(tmp_path, key):
+    mapping = ", ".join(f"k{n}: v" for n in range(9999))
+    for value in ("x " * 10_000, f"[{', '.join(['y'] * 5_000)}]", f"{{{mapping}}}"):
+        path = tmp_path / "long.yaml"
+        lines = {"name": "long", "question": "Is it?", "lead_in": "It is", "labels": "[good, bad]"} | {key: value}
+        path.write_text("".join(f"{name}: {text}\n" for name, text in lines.items()))
+        problem = ""
+        try:
+            load_task(str(path))
+        except SaywhyError as error:
+            problem = str(error)
+        assert len(problem) < 2000, problem[:300]

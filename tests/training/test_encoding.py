@@ -111,7 +111,7 @@ def test_instruction_rows_are_as_strict_templates_have_them(rows, capsys):
     texts = [of_text for of_text in samples(chat, mixed, RECIPE, 512) if len(of_text) == 1]
     told = " ".join(capsys.readouterr().err.split())
     assert "takes no system turns: they go before the user's words" in told
-    assert "1 instruction rows are left out: turns that the chat template does not take" in told
+    assert "1 instruction rows are left out: refused by the model's chat template" in told
     assert "1 instruction rows are left out: holds a control token of the model" in told
     prompts = {chat.tokenizer.decode(encoded["ids"][: encoded["start"]]) for [encoded] in texts}
     begun = "<|im_start|>assistant\n"

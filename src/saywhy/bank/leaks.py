@@ -36,6 +36,8 @@ SET_ASIDE_REASONS = (
     "broken Unicode",
     "fewer than two words",
     "holds a control token of the model",
+    "holds signs that the model's tokenizer does not have",
+    "refused by the model's chat template",
     "longer than the model's context",
     "more than # words",
     "no blanks between its words",

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from saywhy.arms import AUDITED
-from saywhy.cli import banks, listings
+from saywhy.cli import banks, listings, reports
+from saywhy.cli.reports import say_report
 from saywhy.config import Config
+from saywhy.paths import user_path
+from saywhy.printable import in_one_line
 from saywhy.processes import is_first_process, process_rank, world_size
 from saywhy.progress import say, speak_plainly
-from saywhy.records import NON_INFERIORITY_MARGIN, SaywhyError
-from saywhy.setting_names import OLD_NAMES
-from saywhy.settings import parse, switched
+from saywhy.records import SaywhyError
+from saywhy.settings import default_out, parse, switched, with_joined_lists
 
 if TYPE_CHECKING:
-    from saywhy.report.rules import Rules
+    pass
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,12 +37,17 @@ Start with `saywhy run` (built-in model and texts, some minutes), or ask one que
 )
 
 SettingPairs = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...", help="Settings; `saywhy settings` lists them.", callback=with_joined_lists
+    ),
 ]
 STUDY_WORDS = (
     "out=FOLDER, hours=N (stop before), seeds=0,1 (only these), blocks=NAME,NAME (only these, in this order), "
     "beside=BANK (what it has is not done again), precision=, and model=, data= in place of the file's."
 )
+LONGEST_PROBLEM = 4000
+"""Characters of what is printed of a problem."""
 LAUNCHED_VERBS = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
 """Verbs whose work the processes of a launch share; the others are the first one's alone."""
 DryOption = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
@@ -57,7 +64,7 @@ def run(pairs: SettingPairs = None, dry: DryOption = False) -> None:
 
     The same command again goes on where a killed run was.
     """
-    settings, out = _config_and_out(pairs, "runs/run")
+    settings, out = _config_and_out(pairs, "run")
     _run_or_plan(settings, out, dry=dry)
 
 
@@ -70,31 +77,33 @@ def audit(pairs: SettingPairs = None, dry: DryOption = False) -> None:
     - `saywhy audit task=snli data=FOLDER rows=100 settings=one-word,free`
     """
     readouts = {"readouts": ("constrained", "generated"), "arms": ("base",)}
-    settings, out = _config_and_out(pairs, "runs/audit", readouts)
+    settings, out = _config_and_out(pairs, "audit", readouts)
     _run_or_plan(settings, out, dry=dry, arms=(AUDITED,))
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # a text may begin with a dash
 def explain(
-    text: Annotated[str, typer.Argument(help="The text to classify and explain.")],
-    pairs: SettingPairs = None,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TEXT [KEY=VALUE]...",
+            help="The text to classify and explain, the task's other fields, and settings, in any order.",
+            callback=with_joined_lists,
+        ),
+    ],
 ) -> None:
     """Classify one text and show three explanations, each with its verdict.
 
     Examples:
     - `saywhy explain "the queue was awful but the show was superb"`
     - `saywhy explain "Nobody sleeps." task=snli premise="Two dogs sleep." model=path/to/adapter`
+
+    A field that is called like a setting is written context.NAME=VALUE.
     """
     from saywhy.cli.explain import explain_text as explained
-    from saywhy.cli.explain import print_explained
+    from saywhy.cli.explain import print_explained, text_and_pairs
 
-    value_by_key = dict(pair.split("=", 1) for pair in pairs or [] if "=" in pair)
-    fields = {
-        key: value
-        for key, value in value_by_key.items()
-        if key not in {*Config.model_fields, *OLD_NAMES} and not key.startswith("trainer.")
-    }
-    setting_pairs = [pair for pair in pairs or [] if pair.partition("=")[0] not in fields]
+    text, setting_pairs, fields = text_and_pairs(words)
     print_explained(explained(text, parse(setting_pairs), fields))
 
 
@@ -109,7 +118,7 @@ def attribute(pairs: SettingPairs = None, dry: DryOption = False) -> None:
 
     Scores go to OUT/attribution/METHOD.jsonl, shaded texts to OUT/attribution.html.
     """
-    settings, out = _config_and_out(pairs, "runs/attribute")
+    settings, out = _config_and_out(pairs, "attribute")
     if dry:
         from saywhy.cli.dry_run import plan_attribution
 
@@ -117,7 +126,7 @@ def attribute(pairs: SettingPairs = None, dry: DryOption = False) -> None:
         return
     from saywhy.cli.attribute import attribute_texts as attributed
 
-    _say_report(attributed(settings, out))
+    say_report(attributed(settings, out))
 
 
 @app.command()
@@ -141,19 +150,21 @@ def calibrate(
     from saywhy.ruler.run import FULL_CALIBRATION, calibrate_ruler
 
     full_setting, setting_pairs = switched("full", pairs)
-    settings, out = _config_and_out(setting_pairs, "runs/calibrate", FULL_CALIBRATION if full or full_setting else None)
+    settings, out = _config_and_out(setting_pairs, "calibrate", FULL_CALIBRATION if full or full_setting else None)
     if dry:
         from saywhy.cli.dry_run import plan_calibration
 
         plan_calibration(settings, out)
         return
-    _say_report(calibrate_ruler(settings, out))
+    say_report(calibrate_ruler(settings, out))
 
 
 @app.command()
 def study(
     file: Annotated[Path, typer.Argument(help="A study file (YAML).")],
-    pairs: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=STUDY_WORDS)] = None,
+    pairs: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=STUDY_WORDS, callback=with_joined_lists)
+    ] = None,
     dry: Annotated[bool, typer.Option("--dry", help="Print the plan and its time here; compute no more.")] = False,
 ) -> None:
     """Run a whole grid of arms, tasks, styles and seeds from one file, and report it.
@@ -167,8 +178,8 @@ def study(
     """
     from saywhy.study.command import run_study as studied
 
-    if folder := studied(file, pairs or [], dry=dry):
-        _say_report(folder, cards=True)
+    if folder := studied(user_path(file), pairs or [], dry=dry):
+        say_report(folder, cards=True)
 
 
 @app.command()
@@ -181,7 +192,7 @@ def targets(pairs: SettingPairs = None) -> None:
     """
     from saywhy.cli.export import write_targets
 
-    settings, out = _config_and_out(pairs, "runs/targets", {"arms": ("base",)})
+    settings, out = _config_and_out(pairs, "targets", {"arms": ("base",)})
     say(f"wrote {write_targets(settings, out)}")
 
 
@@ -197,54 +208,30 @@ def train(pairs: SettingPairs = None) -> None:
     """
     from saywhy.cli.export import train_adapter
 
-    settings, out = _config_and_out(pairs, "runs/train", {"arms": ("adapted", "faithful")})
+    settings, out = _config_and_out(pairs, "train", {"arms": ("adapted", "faithful")})
     say(f"wrote {train_adapter(settings, out)}")
 
 
-@app.command()
-def report(
-    folder: Annotated[Path, typer.Argument(help="A run folder, a study folder, or a released bank.")],
-    png: Annotated[bool, typer.Option("--png", help="Also write the pictures as PNG files.")] = False,
-    confirmatory: Annotated[
-        str | None,
-        typer.Option(help="The comparisons that Holm corrects together, e.g. 'style=attribution against=random,base'."),
-    ] = None,
-    accuracy_loss: Annotated[
-        float | None, typer.Option(min=0, help=f"Loss of accuracy that is none ({NON_INFERIORITY_MARGIN}).")
-    ] = None,
-    agreement_loss: Annotated[
-        float | None, typer.Option(min=0, help=f"Loss of agreement that is none ({NON_INFERIORITY_MARGIN}).")
-    ] = None,
-) -> None:
-    """Rebuild table and pages of a run, or of a study of many arms and tasks, from its rows; no model is loaded."""
-    from saywhy.report.rules import rules_of
-
-    _say_report(folder, png=png, rules=rules_of(confirmatory, accuracy_loss, agreement_loss))
-
-
-@app.command()
-def compare(
-    first: Annotated[Path, typer.Argument(help="A run folder.")],
-    second: Annotated[Path, typer.Argument(help="Another run folder of the same task.")],
-) -> None:
-    """Compare two runs cell by cell on the texts that they share."""
-    from saywhy.report import show_comparison, write_comparison
-
-    show_comparison(first, second)
-    say(f"wrote {write_comparison(first, second)}")
-
-
-for _verb in (banks.release, banks.join, listings.tasks, listings.models, listings.settings):
+for _verb in (
+    reports.report,
+    reports.compare,
+    banks.release,
+    banks.join,
+    listings.tasks,
+    listings.models,
+    listings.settings,
+):
     app.command()(_verb)
 
 
 def _config_and_out(
-    pairs: Sequence[str] | None, default_out: str, defaults: Mapping[str, Any] | None = None
+    pairs: Sequence[str] | None, verb: str, defaults: Mapping[str, Any] | None = None
 ) -> tuple[Config, Path]:
+    """Return the settings, and the folder for what ``verb`` makes of them."""
     all_pairs = list(pairs or [])
     out_folders = [pair.removeprefix("out=") for pair in all_pairs if pair.startswith("out=")]
     config = parse([pair for pair in all_pairs if not pair.startswith("out=")], defaults)
-    return config, Path(out_folders[-1] if out_folders else default_out).expanduser()
+    return config, user_path(out_folders[-1]) if out_folders else default_out(verb, config)
 
 
 def _run_or_plan(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None = None) -> None:
@@ -256,34 +243,40 @@ def _run_or_plan(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] 
         return
     from saywhy.runs.run import Run
 
-    _say_report(Run(config, out, arms=arms).run(), cards=True)
+    say_report(Run(config, out, arms=arms).run(), cards=True)
 
 
-def _say_report(folder: Path, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> None:
-    """Report what a folder holds; of several processes, the first one does."""
-    from saywhy.report import show_any_report
-
-    if is_first_process():
-        say(f"wrote {show_any_report(folder, png=png, rules=rules, cards=cards)}")
+def _refuse_undecodable(words: Sequence[str]) -> None:
+    """Refuse words that are no UTF-8 text: bytes of another encoding, in a path or a text."""
+    for word in words:
+        if any("\ud800" <= sign <= "\udfff" for sign in word):
+            raise SaywhyError(
+                f"'{in_one_line(word, 160)}' is not UTF-8: rename the file, or write the word in a UTF-8 terminal"
+            )
 
 
 def main() -> None:
     """Run the command line, in one process or several; what a user can mend is one line and exit code 2."""
-    if not is_first_process() and not set(sys.argv[1:2]) & set(LAUNCHED_VERBS):
-        return
     speak_plainly(sys.stdout, sys.stderr)
-    name = f"saywhy (process {process_rank()} of {world_size()})" if world_size() > 1 else "saywhy"
     # Libraries warning each other of their own changes are nothing that a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
+    name = "saywhy"
     try:
-        app()
-        return
+        if not is_first_process() and not set(sys.argv[1:2]) & set(LAUNCHED_VERBS):
+            return
+        _refuse_undecodable(sys.argv[1:])
+        name += f" (process {process_rank()} of {world_size()})" if world_size() > 1 else ""
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except SaywhyError as error:
         problem = str(error)
+    except typer.TyperException as error:  # words that typer does not understand
+        context = getattr(error, "ctx", None)
+        verb = f"{context.info_name} " if context and context.parent else ""
+        problem = f"{error.format_message().rstrip('.')}: see 'saywhy {verb}--help'"
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         problem = f"{error.strerror or error}{where}: what was computed is kept; mend it and run again"
-    print(f"{name}: {problem}", file=sys.stderr)
+    print(f"{name}: {in_one_line(problem, LONGEST_PROBLEM)}", file=sys.stderr)
     sys.exit(2)
 
 

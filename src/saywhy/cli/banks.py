@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from saywhy.paths import user_path
 from saywhy.progress import say
 
 
@@ -26,7 +27,7 @@ def release(
     from saywhy.bank.adapter import is_adapter, release_adapter
     from saywhy.bank.release import release_bank
 
-    folder, out = folder.expanduser(), out.expanduser()
+    folder, out = user_path(folder), user_path(out)
     say(f"wrote {release_adapter(folder, out) if is_adapter(folder) else release_bank(folder, out)}")
 
 
@@ -43,5 +44,5 @@ def join(
     """
     from saywhy.study.join import join_banks as joined
 
-    *banks, out = (folder.expanduser() for folder in folders)
+    *banks, out = map(user_path, folders)
     say(f"wrote {joined(banks, out)}")

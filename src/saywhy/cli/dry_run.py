@@ -19,6 +19,7 @@ from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.progress import say
 from saywhy.records import Example
+from saywhy.report.format import counted
 from saywhy.robustness import rejudge
 from saywhy.ruler import run as ruler
 from saywhy.ruler.metrics import measure_metrics
@@ -40,6 +41,8 @@ from saywhy.training.models import in_practised_plan, refuse_unfit_trainer
 
 PROBE_TEXTS = 4
 """Texts that are computed to measure the rate."""
+SLOW_TEXT = 5.0
+"""Seconds for the audit of a text from which on it stands for all: a plan is not to take as long as the run."""
 CLASSIFIED_TEXTS = 32
 """Texts that are classified to measure the rate."""
 
@@ -65,13 +68,16 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
         return
     words = pinned_of_corpus(corpus, corpus_associations(corpus, labels), config.pinned_words)
     audit_plan = audit.AuditPlan("dry", words, config.styles, config.settings, config.readouts, config.operators)
-    started = time.monotonic()
-    result = audit.audit(probe.classifier, probe_texts, audit_plan)
-    per_text = (time.monotonic() - started) / len(probe_texts)
+    result, per_text = _timed_audit(probe.classifier, probe_texts[:1], audit_plan)
+    if per_text < SLOW_TEXT:
+        result, per_text = _timed_audit(probe.classifier, probe_texts, audit_plan)
+    else:
+        probe_texts = probe_texts[:1]
+    items = probe.items[: len(probe_texts)]
     per_trained = 0.0
     if trained_arms:
-        rows = rows_like_practice(config, corpus.task, probe.items, words)
-        per_trained = probe.training_seconds(rows) / len(probe.items)
+        rows = rows_like_practice(config, corpus.task, items, words)
+        per_trained = probe.training_seconds(rows) / len(items)
     checks: dict[str, float] = {}
     if config.robustness:
         audited = rejudge.audited_texts(probe_texts, result.rows, result.tables, result.grids, config.operators[0])
@@ -86,8 +92,18 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
             "decide and calibrate": probe.per_decision * (len(corpus.decided) + len(corpus.calibration)) * audits,
             "train": per_trained * trained_rows * seeds,
             **{f"robustness={check}": seconds * audits for check, seconds in checks.items()},
-        }
+        },
+        len(probe_texts),
     )
+
+
+def _timed_audit(
+    classifier: Classifier, texts: Sequence[Example], plan: audit.AuditPlan
+) -> tuple[audit.AuditRecords, float]:
+    """Return what the audit of texts gives, and the seconds of each."""
+    started = time.monotonic()
+    records = audit.audit(classifier, texts, plan)
+    return records, (time.monotonic() - started) / len(texts)
 
 
 def audits_of(arms: Sequence[str], seeds: int) -> int:
@@ -216,8 +232,8 @@ def _seconds_per_text(classifier: Classifier, items: Sequence[Item], method: str
     return seconds_of(lambda: METHODS[method](classifier, items, options)) / len(items)
 
 
-def _say_seconds(seconds: Mapping[str, float]) -> None:
+def _say_seconds(seconds: Mapping[str, float], texts: int = PROBE_TEXTS) -> None:
     """Print the seconds of each stage."""
     for stage, stage_seconds in seconds.items():
         say(f"about {stage_seconds / 60:.1f} min: {stage}")
-    say(f"about {sum(seconds.values()) / 60:.0f} min in all, measured on {PROBE_TEXTS} texts here")
+    say(f"about {sum(seconds.values()) / 60:.0f} min in all, measured on {counted(texts, 'text')} here")

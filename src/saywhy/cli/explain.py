@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from saywhy.config import Config
+from saywhy.hints import did_you_mean
 from saywhy.measure import audit
 from saywhy.measure.audit import AuditPlan
 from saywhy.measure.calibration import calibrate, carried_calibration
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.models.spec import resolve_model
-from saywhy.progress import progress
+from saywhy.printable import in_one_line
+from saywhy.progress import PlainConsole, progress
 from saywhy.records import Example, Prediction, Readout, Row, SaywhyError
+from saywhy.setting_names import OLD_NAMES
 from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_corpus, task_of
 from saywhy.tasks.data import example_id
-from saywhy.tasks.task import Task
+from saywhy.tasks.task import Task, load_task
 from saywhy.training.models import in_practised_plan
 from saywhy.words import candidates, lacks_blanks
 
@@ -36,6 +40,43 @@ class ExplainedText:
     text: str
     prediction: Prediction
     rows: tuple[Row, ...]
+
+
+_PAIR = re.compile(r"(?:context\.)?[A-Za-z_][\w.]*=")
+
+
+def text_and_pairs(words: Sequence[str]) -> tuple[str, list[str], dict[str, str]]:
+    """Return the text, the settings and the task's other fields among the words of ``saywhy explain``.
+
+    Raises:
+        SaywhyError: If there is not one text, or if a word is neither a setting nor a field.
+    """
+    settings = [word for word in words if (key := word.partition("=")[0]) in _SETTINGS or key.startswith("trainer.")]
+    named_task = [word.removeprefix("task=") for word in settings if word.startswith("task=")]
+    context = load_task(named_task[-1] if named_task else Config.model_fields["task"].default).context
+    fields, texts, unknown = dict[str, str](), list[str](), list[str]()
+    for word in words:
+        key, equals, value = word.partition("=")
+        if word in settings:
+            continue
+        if equals and key.removeprefix("context.") in context:
+            fields[key.removeprefix("context.")] = value
+        else:
+            (unknown if _PAIR.match(word) else texts).append(word)
+    if not texts and len(unknown) == 1 and " " in unknown[0]:
+        texts, unknown = unknown, []  # a text that begins like a setting
+    if unknown:
+        key = unknown[0].partition("=")[0]
+        hint = did_you_mean(key, (*_SETTINGS, *context), ", ") or "."
+        others = ", ".join(f"{name}=..." for name in context) or "none"
+        raise SaywhyError(f"no setting or field '{key}'{hint} The task takes these other fields: {others}")
+    if len(texts) != 1:
+        shown = f", not {len(texts)}: {in_one_line(texts, 160)}" if texts else ""
+        raise SaywhyError(f"explain takes one text, in quotes{shown}")
+    return texts[0], settings, fields
+
+
+_SETTINGS = (*Config.model_fields, *OLD_NAMES)
 
 
 def explain_text(text: str, config: Config, context: Mapping[str, str] | None = None) -> ExplainedText:
@@ -62,15 +103,16 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
     spec = resolve_model(config.model)
     spec.refuse_plan(config.plan)
     carried = carried_calibration(spec, task)
-    model = open_model(config.model, config.token_budget, config.precision)
     if carried:
         constants, pinned = carried.constants, carried.pinned
+        model = open_model(config.model, config.token_budget, config.precision)
     else:
-        corpus = assemble_corpus(config)
+        corpus = assemble_corpus(config)  # before the model: loading that takes longer
         labels = [example.label for example in corpus.lexicon]
         if any(label is None for label in labels):
             raise SaywhyError("explain needs labelled data, or an adapter that brings its words: model=ADAPTER")
         pinned = dict(pinned_of_corpus(corpus, corpus_associations(corpus, labels), config.pinned_words))
+        model = open_model(config.model, config.token_budget, config.precision)
         with progress("calibrate", len(corpus.calibration)) as bar:
             constants = calibrate(model, task, corpus.calibration, bar.tick)
     classifier = Classifier(model, task, constants)
@@ -86,26 +128,31 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
 
 def print_explained(explained: ExplainedText) -> None:
     """Print prediction, explanations and verdicts."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
-    prediction = explained.prediction
-    console.print(f"[bold]{escape(explained.task.labels[prediction.label])}[/]  (log-odds {prediction.margin:+.2f})")
+    console = PlainConsole()
+    words, prediction = explained.task.labels, explained.prediction
+    raw = "" if prediction.raw_label == prediction.label else f"; before calibration: {words[prediction.raw_label]}"
+    answer = Text(words[prediction.label], "bold")
+    console.print(answer.append(f"  (log-odds {prediction.margin:+.2f}{raw}; task {explained.task.name})", "not bold"))
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("style", "readout", "explanation", "faithful?", "recheck", "drop"):
         table.add_column(column, no_wrap=column != "explanation", overflow="fold")
     for row in explained.rows:
         explanation = row.edited if row.style != "attribution" else ", ".join(row.words)
         if row.valid:
-            verdict = "[green]yes[/]" if row.hit else "[red]no[/]"
-            cells = [escape(explanation or ""), verdict, explained.task.labels[str(row.recheck)], f"{row.drop:+.2f}"]
+            verdict = Text("yes", "green") if row.hit else Text("no", "red")
+            cells = [Text(explanation or ""), verdict, Text(words[str(row.recheck)]), Text(f"{row.drop:+.2f}")]
         else:
-            cells = [f"[dim]{escape(row.reply or '')}[/] [red]({row.reason})[/]", "[red]invalid[/]", "", ""]
+            reply = Text(row.reply or "", "dim").append(f" ({row.reason})", "not dim red")
+            cells = [reply, Text("invalid", "red"), Text(), Text()]
         table.add_row(row.style, row.readout, *cells)
     console.print(table)
     console.print(
-        "[dim]faithful: acting on the explanation changes the model's own answer, as a recheck in a fresh chat shows; "
-        "drop: by how much the answer's log-odds fall (nats)[/]"
+        Text(
+            "faithful: acting on the explanation changes the model's own answer, as a recheck in a fresh chat shows; "
+            "drop: by how much the answer's log-odds fall (nats)",
+            "dim",
+        )
     )

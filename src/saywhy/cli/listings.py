@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from saywhy.config import Config
+from saywhy.file_format import FileFormat
 from saywhy.progress import say
 
 
@@ -28,8 +29,9 @@ def models() -> None:
 
 def settings() -> None:
     """List every KEY=VALUE with its default and what it means."""
-    for key, field in Config.model_fields.items():
-        default = field.default
+    # How a file is read stands last: few need it.
+    for key, field in sorted(Config.model_fields.items(), key=lambda item: item[0] in FileFormat.model_fields):
+        default = field.default or None if key in FileFormat.model_fields else field.default
         default_text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
         say(f"{key}={default_text}\n    {field.description}")
-    say("out=FOLDER\n    Where the run goes; the default is runs/VERB.")
+    say("out=FOLDER\n    Where the run goes; the default is runs/VERB, with task and data if they are not built in.")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from saywhy import pocket
 from saywhy.models.interface import Model, Tick
+from saywhy.paths import user_path
 from saywhy.progress import say
 from saywhy.protocol.prompts import Message
 from saywhy.tasks.data import read_messages
@@ -68,7 +69,7 @@ def held_out_instructions(
     Raises:
         SaywhyError: If the file is there, and cannot be read.
     """
-    root = Path(data).expanduser() if data else None
+    root = user_path(data) if data else None
     for folder in (root / REPLAY_FOLDER, root.parent / REPLAY_FOLDER) if root else ():
         if (path := folder / f"{split}.jsonl").is_file():
             return read_messages(path), f"{REPLAY_FOLDER}/{split}.jsonl"

@@ -67,14 +67,18 @@ class LocalModel:
         return self.forward.tokens
 
     def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
-        """Return why a chat cannot be used: it does not fit the context, or its text would be read as control."""
-        refusals = [self.chat.refusal(chat) for chat in chats]
-        usable = [chat for chat, refusal in zip(chats, refusals, strict=True) if refusal is None]
-        lengths = iter(self.chat.ids([self.chat.open(chat) for chat in usable]))
-        return [
-            refusal or ("longer than the model's context" if len(next(lengths)) + room > self.context else None)
-            for refusal in refusals
-        ]
+        """Return why a chat cannot be used: it does not fit the context, or its text would be read as another."""
+        return [self._objection(chat, room) for chat in chats]
+
+    def _objection(self, chat: list[Message], room: int) -> str | None:
+        if refusal := self.chat.refusal(chat):
+            return refusal
+        whole, *pieces = self.chat.ids([self.chat.open(chat), *(turn["content"] for turn in chat)])
+        if len(whole) + room > self.context:
+            return "longer than the model's context"
+        if any(self.chat.tokenizer.unk_token_id in ids for ids in pieces):
+            return "holds signs that the model's tokenizer does not have"
+        return None
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
         """Return log P(option), and of the turn's end where asked, for each option of each choice."""

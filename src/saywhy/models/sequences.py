@@ -8,6 +8,8 @@ from typing import NamedTuple
 from saywhy.models.chat import Chat
 from saywhy.models.interface import Choice, Copy
 from saywhy.models.tree import TokenIds
+from saywhy.printable import in_one_line
+from saywhy.records import SaywhyError
 
 
 class ScoredSequence(NamedTuple):
@@ -39,13 +41,22 @@ def option_sequences(chat: Chat, choice: Choice) -> list[ScoredSequence]:
 
 
 def edited_copies(chat: Chat, copy: Copy) -> tuple[TokenIds, list[EditedCopy]]:
-    """Return the ids of the chat with the unedited copy behind it, and where each edit leaves it."""
+    """Return the ids of the chat with the unedited copy behind it, and where each edit leaves it.
+
+    Raises:
+        SaywhyError: If the tokenizer does not tell an edit from the text.
+    """
     rendered = chat.open(copy.messages) + chat.lead
     texts = [rendered + copy.text + "\n", *(rendered + edit.text + "\n" for edit in copy.edits)]
     (stay, _), *edited = chat.ids_and_offsets(texts)
     departures = []
     for edit, (ids, offsets) in zip(copy.edits, edited, strict=True):
-        fork = next(i for i, (a, b) in enumerate(zip(stay, ids, strict=False)) if a != b)
+        fork = next((i for i, (a, b) in enumerate(zip(stay, ids, strict=False)) if a != b), None)
+        if fork is None:
+            raise SaywhyError(
+                f"the model's tokenizer reads {in_one_line(edit.text, 80)!r} and the text it is an edit of alike: use "
+                "a model whose tokenizer keeps every sign"
+            )
         until = len(rendered) + edit.until
         last = max(fork, *(i for i, (start, _) in enumerate(offsets) if start < until))
         departures.append(EditedCopy(fork, ids[fork : last + 1]))

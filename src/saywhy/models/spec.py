@@ -17,6 +17,7 @@ from saywhy.folders.lock import exclusive_lock
 from saywhy.folders.store import read_object, readable_save_errors
 from saywhy.hints import did_you_mean
 from saywhy.models.shipped import read_shipped
+from saywhy.paths import user_path
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 
@@ -112,7 +113,7 @@ def resolve_model(name: str) -> ModelSpec:
 
 def _resolve(name: str, above: tuple[Path, ...]) -> ModelSpec:
     """Return where the model ``name`` comes from, on which the adapters ``above`` are put, the outermost first."""
-    path = Path(name).expanduser()
+    path = user_path(name)
     if name in BUILT_IN_MODELS:
         return ModelSpec(
             name, str(_dequantised_folder()), DEFAULT_PUBLIC_ID, note="Q4_1 quantisation, dequantised to float32"

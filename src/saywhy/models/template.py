@@ -78,7 +78,7 @@ class ChatTemplate:
         try:
             self._rendered(messages)
         except SaywhyError:
-            return "turns that the chat template does not take"
+            return "refused by the model's chat template"
         return None
 
     @property

@@ -138,14 +138,13 @@ def show_report(folder: Path | str, rules: Rules | None = None) -> None:
 
 def show_comparison(first_folder: Path | str, second_folder: Path | str) -> None:
     """Print the comparison of two run folders in the terminal."""
-    from rich.console import Console
-
+    from saywhy.progress import PlainConsole
     from saywhy.report.compare import compare_runs, comparison_sheets
     from saywhy.report.load import load_run
     from saywhy.report.terminal import show_sheets
 
     first, second = load_run(first_folder), load_run(second_folder)
-    show_sheets(comparison_sheets(first, second, compare_runs(first, second)), Console())
+    show_sheets(comparison_sheets(first, second, compare_runs(first, second)), PlainConsole())
 
 
 def _write_table(path: Path, text: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from saywhy.folders.store import existing_file, read_lines, read_records
 from saywhy.records import Example, Prediction, Record, SaywhyError, WordScores
 from saywhy.report.format import Sheet, SheetCell, estimate_cell, number, sheet_of
 from saywhy.report.load import load_run
+from saywhy.report.tables import csv_text
 from saywhy.stats import Interval, mean_interval, rate
 
 LineRecord = TypeVar("LineRecord", bound=Record)
@@ -182,16 +182,18 @@ def gap_sheet(attributions: Attributions) -> Sheet | None:
 
 def agreement_csv(attributions: Attributions) -> str:
     """Return the agreements as CSV, in full precision."""
-    lines = ["first,second,n,top1,top1_low,top1_high,rank,rank_low,rank_high"]
-    for agreement in agreements(attributions):
-        values = (
-            agreement.top.value,
-            agreement.top.low,
-            agreement.top.high,
-            agreement.rank.value,
-            agreement.rank.low,
-            agreement.rank.high,
-        )
-        cells = ["" if value is None else json.dumps(value) for value in values]
-        lines.append(",".join([agreement.first, agreement.second, str(agreement.top.n), *cells]))
-    return "\n".join(lines) + "\n"
+    return csv_text(
+        [
+            {
+                "first": agreement.first,
+                "second": agreement.second,
+                "n": agreement.top.n,
+                **{
+                    f"{name}{bound}": getattr(interval, bound.strip("_") or "value")
+                    for name, interval in (("top1", agreement.top), ("rank", agreement.rank))
+                    for bound in ("", "_low", "_high")
+                },
+            }
+            for agreement in agreements(attributions)
+        ]
+    )

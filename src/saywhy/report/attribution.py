@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from saywhy.folders.store import write_text
+from saywhy.progress import PlainConsole
 from saywhy.records import WordScores
 from saywhy.report.agreement import Attributions, agreement_csv, agreement_sheet, gap_sheet, load_scores
 from saywhy.report.format import counted
@@ -138,7 +139,7 @@ def terminal_shading(pieces: tuple[Shade, ...]) -> Text:
 
 def show_attribution(folder: Path, console: Console | None = None) -> None:
     """Print the agreement between methods and some shaded texts."""
-    attributions, console = load_scores(folder), console or Console()
+    attributions, console = load_scores(folder), console or PlainConsole()
     console.print(Text(attribution_facts(attributions)))
     show_sheets([sheet for sheet in (agreement_sheet(attributions), gap_sheet(attributions)) if sheet], console)
     for text_id in sampled_text_ids(attributions, TEXTS_IN_TERMINAL):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from saywhy.folders.store import write_json, write_text
+from saywhy.progress import PlainConsole
 from saywhy.report.calibration import (
     Calibration,
     explainers_sheet,
@@ -27,7 +26,7 @@ from saywhy.report.format import Sheet, counted, joined
 from saywhy.report.html import jinja_environment
 from saywhy.report.marks import FOOLED_FILE
 from saywhy.report.plots import svg
-from saywhy.report.tables import markdown_table
+from saywhy.report.tables import csv_text, escaped_markdown, markdown_table
 from saywhy.report.terminal import show_sheets
 from saywhy.ruler.metrics import METRICS
 from saywhy.stats import Interval
@@ -65,7 +64,7 @@ def calibration_facts(calibration: Calibration) -> str:
 
 def show_calibration(folder: Path, console: Console | None = None) -> None:
     """Print the tables and the verdict on each metric."""
-    calibration, console = load_calibration(folder), console or Console()
+    calibration, console = load_calibration(folder), console or PlainConsole()
     show_sheets(calibration_sheets(calibration), console)
     console.print()
     for line in metric_verdicts(calibration):
@@ -76,7 +75,7 @@ def write_calibration(folder: Path) -> Path:
     """Write ``calibration.md``, ``.csv``, ``.html`` and what ``marks`` ships into a run folder; return the page."""
     calibration = load_calibration(folder)
     lines = [
-        f"# How far to trust the ruler\n\n{calibration_facts(calibration)}.\n\n{CALIBRATION_ABOUT}",
+        f"# How far to trust the ruler\n\n{escaped_markdown(calibration_facts(calibration))}.\n\n{CALIBRATION_ABOUT}",
         *(f"- {line}" for line in metric_verdicts(calibration)),
     ]
     write_text(
@@ -95,12 +94,18 @@ def _sheet_section(sheet: Sheet) -> str:
 
 def _calibration_csv(calibration: Calibration) -> str:
     """Return the AUROC of every metric as CSV, a line a plant, operator and metric."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("plant", "operator", "metric", "auroc", "low", "high", "n", "fooled_by"))
-    for cell, auroc in calibration.aurocs.items():
-        writer.writerow((*cell, auroc.value, auroc.low, auroc.high, auroc.n, " ".join(calibration.fooled[cell])))
-    return out.getvalue()
+    return csv_text(
+        [
+            {
+                **dict(zip(("plant", "operator", "metric"), cell, strict=True)),
+                **{
+                    name: getattr(auroc, name if name != "auroc" else "value") for name in ("auroc", "low", "high", "n")
+                },
+                "fooled_by": " ".join(calibration.fooled[cell]),
+            }
+            for cell, auroc in calibration.aurocs.items()
+        ]
+    )
 
 
 def _calibration_html(calibration: Calibration) -> str:

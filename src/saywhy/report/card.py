@@ -46,7 +46,8 @@ from saywhy.report.shares import (
 )
 from saywhy.report.sheets import is_primary_cell
 from saywhy.report.summary import Summary
-from saywhy.report.tables import escaped_markdown, markdown_table
+from saywhy.report.tables import code_span, escaped_markdown, markdown_table
+from saywhy.tasks.task import catalog
 
 CARD_FILE = "README.md"
 """File name of a model card, beside the weights."""
@@ -114,18 +115,27 @@ def write_card(
         control=kind(arm) in CONTROL_KINDS,
         peft=peft,
         base=base_model_of(extras),
-        recipe=[(name.replace("_", " "), value) for name, value in _card_recipe(extras, arm, manifest).items()],
+        recipe=[(name.replace("_", " "), str(value)) for name, value in _card_recipe(extras, arm, manifest).items()],
         practised=training_row_counts(arm_folder / "training.jsonl"),
         sources=sources,
+        of_tasks=[_task_words(summary.run.task) for summary in training_summaries or summaries],
         replay=replay,
         tables=_card_tables(summaries, arm, control),
         kept=[(str(summary.run.task.get("name", "run")), retention_sentences(summary, arm)) for summary in summaries],
         instructions=instruction_sentences(arm_folder, summaries[0].start),
         manifest=manifest,
         md=escaped_markdown,
+        code=code_span,
     )  # fmt: skip
     write_text(adapter / CARD_FILE, text)
     return adapter / CARD_FILE
+
+
+def _task_words(task: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a command is told of a task: its name or a file of that name, and its other fields."""
+    name = str(task.get("name", "run"))
+    fields = "".join(f' {field}="..."' for field in task.get("context") or ())
+    return f"task={name if name in catalog() else f'{name}.yaml'}", fields
 
 
 def _card_recipe(extras: Mapping[str, Any], arm: str, manifest: Mapping[str, Any]) -> dict[str, Any]:

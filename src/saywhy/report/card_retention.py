@@ -12,6 +12,7 @@ from saywhy.report.format import estimate_cell, number
 from saywhy.report.gate import gate_of
 from saywhy.report.retention import Retention
 from saywhy.report.summary import Summary
+from saywhy.report.tables import escaped_markdown
 
 INSTRUCTION_RETENTION_FILE = "retention.json"
 """What an arm kept of its instructions (``saywhy.measure.retention``), beside its adapter's folder."""
@@ -22,12 +23,13 @@ def retention_sentences(summary: Summary, arm: str) -> list[str]:
     retention = next((retention for retention in summary.retention if retention.arm == arm), None)
     if retention is None:
         return []
+    start = escaped_markdown(str(summary.start))
     sentences = [f"Accuracy {estimate_cell(retention.accuracy)} on {retention.accuracy.n} texts."]
     if retention.accuracy_change is not None:
-        sentences.append(f"Change of accuracy against {summary.start}: {estimate_cell(retention.accuracy_change)}.")
-        sentences.append(f"Agreement with {summary.start}: {estimate_cell(retention.agreement)}.")
+        sentences.append(f"Change of accuracy against {start}: {estimate_cell(retention.accuracy_change)}.")
+        sentences.append(f"Agreement with {start}: {estimate_cell(retention.agreement)}.")
     if summary.yardstick is not None:
-        sentences.append(f"Two seeds of {summary.start} agree on {estimate_cell(summary.yardstick)}.")
+        sentences.append(f"Two seeds of {start} agree on {estimate_cell(summary.yardstick)}.")
     return [*sentences, _gate_sentence(summary, retention)]
 
 
@@ -37,7 +39,7 @@ def _gate_sentence(summary: Summary, retention: Retention) -> str:
         return "The gate compares with the start arm, which this is." if summary.start == retention.arm else "No gate."
     rules, gate = summary.rules, gate_of(retention, summary.yardstick, summary.rules)
     verdict = {"passes": "passed", "fails": "not passed", "open": "open"}[gate.state]
-    reasons = f" ({'; '.join(gate.reasons)})" if gate.reasons else ""
+    reasons = f" ({escaped_markdown('; '.join(gate.reasons))})" if gate.reasons else ""
     return (
         f"Gate (lower bound of the change of accuracy above -{rules.accuracy_loss:g}; agreement not more than "
         f"{rules.agreement_loss:g} below that of two seeds of the start arm): **{verdict}**{reasons}."
@@ -71,8 +73,9 @@ def instruction_sentences(arm_folder: Path, start: str | None) -> list[str]:
         shared = [row_id for row_id in losses if row_id in losses_before]
         if shared:
             change = stats.mean_interval([losses[row_id] - losses_before[row_id] for row_id in shared])
-            sentences[0] += f" Change against {start}: {estimate_cell(change)}."
-        sentences[-1] += f" {start}: {sum(before['plain']['plain'])} of {len(before['plain']['plain'])}."
+            sentences[0] += f" Change against {escaped_markdown(str(start))}: {estimate_cell(change)}."
+        plain_before = before["plain"]["plain"]
+        sentences[-1] += f" {escaped_markdown(str(start))}: {sum(plain_before)} of {len(plain_before)}."
     return sentences
 
 

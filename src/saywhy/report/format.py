@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 from saywhy.stats import (
@@ -203,6 +205,20 @@ def joined(parts: Sequence[str], last: str = "and") -> str:
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+
+
+def report_command(folder: Path, *, published: bool) -> str:
+    """Return the command that writes a folder's report again, from where the user stands.
+
+    Args:
+        folder: The folder, as the user named it.
+        published: Whether others read the report: then it tells of no folder outside the one that the user is in.
+    """
+    path = folder
+    if folder.is_absolute():
+        inside = folder.is_relative_to(Path.cwd())
+        path = folder.relative_to(Path.cwd()) if inside else Path(folder.name) if published else folder
+    return f"saywhy report {shlex.quote(str(path))}"
 
 
 def counted(count: int, noun: str) -> str:

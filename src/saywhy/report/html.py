@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from saywhy.report.answers import answers_sheets, answers_warning
 from saywhy.report.checked import robustness_sheets
 from saywhy.report.examples import example_cards, examples_run
+from saywhy.report.format import report_command
 from saywhy.report.headline import headline
 from saywhy.report.marks import shipped_fooled_metrics
 from saywhy.report.sheets import (
@@ -64,6 +65,7 @@ def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0
             folder=summary.run.folder.resolve().name,
             seeds=summary.run.seeds,
             arms=summary.run.arms,
+            command=report_command(summary.run.folder, published=summary.run.bank),
             headline=headline(summary),
             warning=answers_warning(summary),
             legend=RESULTS_LEGEND,

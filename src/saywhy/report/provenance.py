@@ -9,8 +9,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from saywhy.folders.store import read_lines
+from saywhy.paths import user_path
+from saywhy.records import SaywhyError
 from saywhy.report.format import joined
 from saywhy.report.summary import Summary
+from saywhy.report.tables import code_span, escaped_markdown
 from saywhy.tasks.task import catalog, load_task
 
 BUILT_IN_ROWS = "built-in"
@@ -59,7 +62,7 @@ def data_source_of(summary: Summary) -> TaskDataSource:
     hub = (task.get("hub") or {}).get("id")
     # A folder with the task's name, or with such a folder in it, holds its data set; any other may hold anything.
     is_task_data = data == "hub" or name in (PurePath(data).stem, *(child.name for child in _subfolders(data)))
-    rows = "the Hugging Face hub" if data == "hub" else f"`{PurePath(data).stem}`" if data else "not recorded"
+    rows = "the Hugging Face hub" if data == "hub" else code_span(PurePath(data).stem) if data else "not recorded"
     if not is_task_data:
         return TaskDataSource(name, "rows of the user's own", "not known to saywhy", None, rows, labels)
     licence = str(task.get("licence") or "") or "not named"
@@ -68,7 +71,10 @@ def data_source_of(summary: Summary) -> TaskDataSource:
 
 def _subfolders(data: str) -> list[Path]:
     """Return the folders in a data folder; empty where there is no such folder."""
-    path = Path(data).expanduser()
+    try:
+        path = user_path(data)
+    except SaywhyError:  # a run of another machine
+        return []
     return [child for child in path.iterdir() if child.is_dir()] if data and path.is_dir() else []
 
 
@@ -78,7 +84,8 @@ def replay_data_of(manifest: Mapping[str, Any]) -> str:
     if not config.get("replay"):
         return ""
     path = PurePath(str(config["replay"]))
-    return f"`{'/'.join(path.parts[-2:]) if not path.is_absolute() else path.name}` (sha256 {data.get('replay')})"
+    name = path.name if path.is_absolute() else "/".join(path.parts[-2:])
+    return f"{code_span(name)} (sha256 {escaped_markdown(str(data.get('replay')))})"
 
 
 def _training_row_kind(row: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saywhy.records import NON_INFERIORITY_MARGIN, TRAINING_OPERATOR
+from saywhy.records import NON_INFERIORITY_MARGIN, TRAINING_OPERATOR, SaywhyError
 from saywhy.stats import Family
 
 PRIMARY_FAMILY = Family(
@@ -34,8 +34,11 @@ def rules_of(confirmatory: str | None, accuracy_loss: float | None, agreement_lo
     """Return the rules of the given options, defaults in place of those that are None; None if all are.
 
     Raises:
-        SaywhyError: If ``confirmatory`` names no comparisons.
+        SaywhyError: If ``confirmatory`` names no comparisons, or a loss is no share.
     """
+    for name, loss in (("accuracy-loss", accuracy_loss), ("agreement-loss", agreement_loss)):
+        if loss is not None and not 0 <= loss <= 1:
+            raise SaywhyError(f"--{name} {loss}: it takes a share, from 0 to 1")
     if (confirmatory, accuracy_loss, agreement_loss) == (None, None, None):
         return None
     defaults = Rules()

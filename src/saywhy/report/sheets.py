@@ -209,8 +209,8 @@ def reason_sheet(summary: Summary) -> Sheet | None:
 
 def retention_sheet(summary: Summary) -> Sheet | None:
     """Return what each arm kept of the classifier."""
-    if not summary.retention:
-        return None
+    if all(max(retention.accuracy.n, retention.agreement.n) == 0 for retention in summary.retention):
+        return None  # no gold label, and no arm to compare with
     header = ("arm", "n", "accuracy", "accuracy, raw", "change", "agreement", "kept")
     note = "On the texts of the split that were classified for this (n; all of them unless decide_rows says less)."
     if len(summary.retention) > 1:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 
+from saywhy.printable import in_one_line, printable
 from saywhy.report.answers import answers_sheets, answers_warning
 from saywhy.report.arms import same_instrument
 from saywhy.report.checked import robustness_sheets
@@ -89,12 +91,38 @@ def markdown_table(sheet: Sheet) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+# Emphasis, code, cells, strokes, formulas; what makes a link or an image of brackets, or defines one; addresses that
+# pages make links of; entities; and what makes a heading, a list or a rule where it stands first.
+_MARKUP = re.compile(r"[\\`*_|~$<>]|\](?=[(\[:])|://|\bwww\.|&(?=#?\w+;)|\A[#+=-](?=[-#+=\s]|\Z)|\A\d+[.)](?=\s|\Z)")
+_ENTITY_OF_SIGN = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+
+
 def escaped_markdown(text: str) -> str:
-    """Return text for a Markdown cell: no line breaks, no markup."""
-    escaped = " ".join(text.split())
-    for sign in "\\`*_|<>":
-        escaped = escaped.replace(sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign])
-    return escaped
+    r"""Return text for a Markdown cell or paragraph: no line breaks, no markup.
+
+    >>> print(escaped_markdown("![x](http://a.b) *0.2* [-0.1, +0.3]"))
+    ![x\](http:\//a.b) \*0.2\* [-0.1, +0.3]
+    """
+    flat = " ".join(printable(text).split())
+    return _MARKUP.sub(lambda match: _escaped_sign(match.group()), flat)
+
+
+def _escaped_sign(sign: str) -> str:
+    if sign in _ENTITY_OF_SIGN:
+        return _ENTITY_OF_SIGN[sign]
+    # Of several signs the last one makes the markup, but for the colon of an address.
+    return ":\\//" if sign == "://" else f"{sign[:-1]}\\{sign[-1]}"
+
+
+def code_span(text: str) -> str:
+    """Return text as code within a line; what would end the code, or the cell it stands in, is escaped instead."""
+    return escaped_markdown(text) if set(text) & set("`|") else f"`{in_one_line(text)}`"
+
+
+def fenced_block(text: str, language: str) -> str:
+    """Return lines as a block of code that nothing in them ends."""
+    fence = max(["```", *(f"{run}`" for run in re.findall("`{3,}", text))], key=len)
+    return f"{fence}{language}\n{printable(text)}{fence}"
 
 
 def interval_columns(name: str, interval: Interval) -> dict[str, float | int | None]:
@@ -108,8 +136,27 @@ def csv_text(rows: list[dict[str, object]]) -> str:
     if rows:
         writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
     return buffer.getvalue()
+
+
+_FORMULA = re.compile(r"\t|\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")  # also in full width
+
+
+def _csv_cell(value: object) -> object:
+    """Return a value for a cell; text that a spreadsheet would compute is quoted, numbers stay numbers."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _values_by_seed_text(values: Mapping[int, float]) -> str:

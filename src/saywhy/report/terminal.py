@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from saywhy.progress import PlainConsole
 from saywhy.report.answers import answers_warning
 from saywhy.report.checked import moves_sheet
 from saywhy.report.format import Sheet, SheetCell
@@ -56,7 +57,7 @@ FOLD_WIDTH = 32
 
 def show_run_summary(summary: Summary, console: Console | None = None) -> None:
     """Print the headline, the tables and what was set aside."""
-    console = console or Console()
+    console = console or PlainConsole()
     console.print(escape(headline(summary)))
     if warning := answers_warning(summary):
         console.print(escape(warning))

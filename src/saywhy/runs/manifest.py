@@ -29,7 +29,7 @@ def run_facts(config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[st
     task = corpus.task
     return {
         # The questions of robustness checks are noted when they are asked: a run may get checks later.
-        "task": task.model_dump(mode="json", exclude={"paraphrases", "verbaliser", "source"}),
+        "task": task.model_dump(mode="json", exclude={"paraphrases", "verbaliser", "source", "label_map"}),
         "source": task.source,  # beside the task, so that a run of a version without it can be gone on with
         "model": model_facts(config, spec),
         "arms": list(arms),

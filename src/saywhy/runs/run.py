@@ -71,8 +71,8 @@ class Run:
         """
         self.config = config = config if models else in_practised_plan(config)
         self.arms = tuple(arms or config.arms)
+        self.corpus: Corpus = assemble_corpus(config)  # before the model: loading that takes longer
         self.models = models or ArmModels(config, out)
-        self.corpus: Corpus = assemble_corpus(config)
         self._refuse_unlabelled()
         self._refuse_unfit_practice()
         refuse_checks(config, self.corpus.task)
@@ -172,7 +172,9 @@ class Run:
 
         set_aside = [SetAside.from_dict(line) for line in self.folder.json("screened.json", objections)]
         self.corpus = self.corpus.without(set_aside)
-        self.folder.note(counts={name: len(pool) for name, pool in self.corpus.pools().items()})
+        counts = {name: len(pool) for name, pool in self.corpus.pools().items()}
+        unlabelled = sum(example.label is None for example in self.corpus.audited)
+        self.folder.note(counts={**counts, "unlabelled": unlabelled} if unlabelled else counts)
         refuse_empty(self.corpus, self.config, "calibration", *self.practised_pools())
 
     def _refuse_unfit_practice(self) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from saywhy.paths import user_path
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 from saywhy.study.expand import audit_requests, recipes_of_arms
@@ -36,9 +37,9 @@ def run_study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | 
     plan = read_plan(file, {key: value for key, value in options.items() if key in PLAN_OVERRIDES})
     machine_settings = {key: value for key, value in options.items() if key in MACHINE_SETTINGS}
     plan = plan.model_copy(update={"with_": {**plan.with_, **machine_settings}})
-    out = Path(options.get("out", f"runs/{plan.name}")).expanduser()
+    out = user_path(options.get("out", f"runs/{plan.name}"))
     hours = _parse_hours(options.get("hours"))
-    beside = Path(options["beside"]).expanduser() if "beside" in options else None
+    beside = user_path(options["beside"]) if "beside" in options else None
     study_run = StudyRunner(
         plan, out, _parse_seeds(options.get("seeds"), plan), beside, _parse_blocks(options.get("blocks"), plan)
     )

@@ -15,7 +15,7 @@ from saywhy.records import STYLES, Readout, Setting, StyleName
 from saywhy.report.study.bars import StudyBar
 from saywhy.setting_names import current_names
 
-_PLAN_MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+_PLAN_MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
 OWN_TASKS, TRAINED_TASKS, UNSEEN_TASKS = "own", "trained", "unseen"
 """Which tasks an arm is tested on: its own, all that are trained on, those that none is trained on."""

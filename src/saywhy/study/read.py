@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from saywhy.printable import in_one_line
 from saywhy.records import SaywhyError
 from saywhy.study.plan import StudyPlan, first_problem
-from saywhy.tasks.task import UniqueKeyLoader
+from saywhy.yaml_files import UniqueKeyLoader, parse_yaml
 
 
 class _PlanLoader(UniqueKeyLoader):
@@ -34,15 +35,12 @@ def read_plan(path: Path, overrides: Mapping[str, str] | None = None) -> StudyPl
         SaywhyError: If it is no study file, with the place and what to do.
     """
     try:
-        content = yaml.load(path.read_text("utf-8"), Loader=_PlanLoader)  # a SafeLoader
+        source = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SaywhyError(
             f"the study file {path} cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from error
-    except yaml.YAMLError as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or error
-        line = f":{mark.line + 1}" if mark else ""
-        raise SaywhyError(f"{path}{line}: no YAML of a study: {' '.join(str(problem).split())}") from error
+    content = parse_yaml(source, _PlanLoader, str(path))
     if not isinstance(content, dict):
         raise SaywhyError(f"{path} is no study: write name:, tasks: and blocks: (docs/study.md)")
     try:
@@ -51,4 +49,4 @@ def read_plan(path: Path, overrides: Mapping[str, str] | None = None) -> StudyPl
         plan = StudyPlan(**{**content, **replacements})
         return plan if data is None else plan.with_data(data)
     except ValidationError as error:
-        raise SaywhyError(f"{path}: {first_problem(error)}") from None
+        raise SaywhyError(f"{path}: {in_one_line(first_problem(error), 800)}") from None

@@ -130,9 +130,12 @@ def task_of(config: Config) -> Task:
 def assemble_corpus(config: Config) -> Corpus:
     """Load and sample everything that ``config`` asks for."""
     task = task_of(config)
-    loaded = load_examples(task, config.split, data_argument(config))
+    loaded = load_examples(task, config.split, data_argument(config), config)
     usable, set_aside = _without_long_texts(loaded, task, config.most_words)
-    training = _without_long_texts(load_examples(task, "train", data_argument(config)), task, config.most_words)[0]
+    loaded_training = load_examples(task, "train", data_argument(config), config)
+    _say_unlabelled(task, config.split, loaded)
+    _say_unlabelled(task, "train", loaded_training)
+    training = _without_long_texts(loaded_training, task, config.most_words)[0]
     audited = nested_sample(usable, config.rows, config.data_seed)
     decided = nested_sample(loaded.examples, config.decide_rows, config.data_seed)
     if config.decontaminate:
@@ -147,6 +150,8 @@ def assemble_corpus(config: Config) -> Corpus:
     def draw(name: str, count: int | None) -> tuple[Example, ...]:
         return tuple(nested_sample(pools[name], count, config.data_seed))
 
+    if config.adapt_labels == "gold":
+        pools["adapt"] = _labelled(pools["adapt"])
     practised = nested_sample(pools["arms"], None, config.data_seed)
     heldout, practised = practised[: config.heldout_rows], practised[config.heldout_rows :]
 
@@ -157,10 +162,22 @@ def assemble_corpus(config: Config) -> Corpus:
         arms=tuple(practised[: config.train_rows]),
         audited=tuple(audited),
         decided=tuple(decided),
-        lexicon=tuple(nested_sample(training, config.lexicon_rows, config.data_seed)),
+        lexicon=tuple(nested_sample(_labelled(training), config.lexicon_rows, config.data_seed)),
         set_aside=set_aside,
         heldout=tuple(heldout),
     )
+
+
+def _labelled(examples: Sequence[Example]) -> list[Example]:
+    """Return the examples that have a gold label, where at least half have one; else all."""
+    labelled = [example for example in examples if example.label is not None]
+    return labelled if 2 * len(labelled) >= len(examples) else list(examples)
+
+
+def _say_unlabelled(task: Task, split: str, loaded: LoadedSplit) -> None:
+    """Print how many texts have no label, where others have one."""
+    if 0 < loaded.unlabelled < len(loaded.examples):
+        say(f"{loaded.unlabelled} of {len(loaded.examples)} {split} texts of {task.name} have no label (-1 or empty)")
 
 
 def _without_long_texts(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import resources
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -24,8 +23,11 @@ from pydantic import (
 )
 
 from saywhy.hints import did_you_mean
+from saywhy.paths import user_path
+from saywhy.printable import in_one_line
 from saywhy.records import ReplyPlan, SaywhyError
 from saywhy.words import fold
+from saywhy.yaml_files import UniqueKeyLoader, parse_yaml
 
 Split = Literal["train", "validation", "test"]
 
@@ -108,6 +110,9 @@ class Task(BaseModel):
     paraphrases: tuple[Paraphrase, ...] = Field(
         (), description="Other ways to ask: a list of `question` and `lead_in` (`robustness=paraphrases`)."
     )
+    label_map: dict[FilledText, FilledText | None] = Field(
+        {}, description="What values of the label column mean in a file: value to our label; `null`: no label."
+    )
     verbaliser: dict[FilledText, FilledText] = Field(
         {}, description="Other label words: data label to word (`robustness=verbaliser`)."
     )
@@ -184,12 +189,17 @@ class Task(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _labels_are_mapped(self) -> Self:
+        for key, label_map in (("label_map", self.label_map), ("hub.labels", self.hub.labels if self.hub else {})):
+            for value, label in label_map.items():
+                if label is not None and label not in self.labels:
+                    raise ValueError(f"{key} maps {value!r} to {label!r}, which is no label: {', '.join(self.labels)}")
+        return self
+
+    @model_validator(mode="after")
     def _hub_fits(self) -> Self:
         if self.hub is None:
             return self
-        for value, label in self.hub.labels.items():
-            if label is not None and label not in self.labels:
-                raise ValueError(f"hub.labels maps {value!r} to {label!r}, which is no label: {', '.join(self.labels)}")
         for column in self.hub.columns:
             if column not in (*self.fields, self.label):
                 used = ", ".join((*self.fields, self.label))
@@ -210,7 +220,7 @@ def load_task(name_or_path: str) -> Task:
         SaywhyError: If there is no such task, or its file does not describe one.
     """
     if str(name_or_path).lower().endswith(TASK_SUFFIXES):
-        path = Path(name_or_path).expanduser()
+        path = user_path(name_or_path)
         return _parse_task(_read_task_file(path.read_bytes, str(path)), str(path))
     names = catalog()
     if name_or_path not in names:
@@ -218,19 +228,6 @@ def load_task(name_or_path: str) -> Task:
         raise SaywhyError(f"no task {name_or_path!r}{hint} Tasks: {', '.join(names)}; or a path to a .yaml")
     file = resources.files("saywhy").joinpath("catalog", f"{name_or_path}.yaml")
     return _parse_task(_read_task_file(file.read_bytes, str(file)), str(file))
-
-
-class UniqueKeyLoader(yaml.SafeLoader):
-    """YAML in which no key stands twice: the second would silently take the place of the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping, refusing a key that stands twice."""
-        seen: set[object] = set()
-        for key, _ in node.value:
-            if str(key.value) in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep=deep)
 
 
 class _TextLoader(UniqueKeyLoader):
@@ -256,13 +253,7 @@ def _read_task_file(read_bytes: Callable[[], bytes], where: str) -> str:
 
 def _parse_task(source: str, where: str) -> Task:
     """Return the task that YAML ``source`` describes."""
-    try:
-        data = yaml.load(source, Loader=_TextLoader)  # a SafeLoader
-    except yaml.YAMLError as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or error
-        line = f":{mark.line + 1}" if mark else ""
-        hint = "mend the line; texts that hold ': ' or ' #' go in quotes"
-        raise SaywhyError(f"{where}{line}: not valid YAML: {' '.join(str(problem).split())}; {hint}") from error
+    data = parse_yaml(source, _TextLoader, where)
     if not isinstance(data, dict):
         content = "empty" if data is None else f"a {type(data).__name__}"
         raise SaywhyError(f"{where}: is {content}, not a task; write 'key: value' lines as in docs/tasks.md")
@@ -271,7 +262,9 @@ def _parse_task(source: str, where: str) -> Task:
     except ValidationError as error:
         problems = list(dict.fromkeys(_task_problem(dict(details)) for details in error.errors()))
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-        raise SaywhyError(f"{where}: {'; '.join(problems[:3])}{more}. Keys: docs/tasks.md") from error
+        raise SaywhyError(
+            f"{where}: {'; '.join(in_one_line(problem, 400) for problem in problems[:3])}{more}. Keys: docs/tasks.md"
+        ) from error
 
 
 def _task_problem(details: dict[str, Any]) -> str:
@@ -296,4 +289,4 @@ def _task_problem(details: dict[str, Any]) -> str:
     if details["type"] in ("string_too_short", "too_short"):
         return f"{key!r} is empty: {meaning}"
     problem = details["msg"].removeprefix("Input ")
-    return f"{key!r} {problem}, got {details['input']!r}: {meaning}"
+    return f"{key!r} {problem}, got {in_one_line(repr(details['input']), 80)}: {meaning}"

@@ -158,14 +158,10 @@ def samples(chat: Chat, rows: Sequence[Mapping[str, Any]], recipe: Recipe, longe
     by_text: dict[str, Encoded] = {}
     left_out: Counter[str] = Counter()
     for row in rows:
-        is_replay = row.get("style") == "replay"
-        if is_replay and (refusal := chat.refusal([*row["prompt"], *row["completion"]])):
-            left_out[refusal] += 1
+        if row.get("style") == "replay" and (reason := _why_left_out(chat, row, recipe, longest)):
+            left_out[reason] += 1
             continue
         encoded = encode(chat, row, recipe)
-        if len(encoded["ids"]) > longest and is_replay:
-            left_out["longer than the model's context"] += 1
-            continue
         if len(encoded["ids"]) > longest:
             raise SaywhyError(f"training row {row['id']}: {len(encoded['ids'])} tokens, the model takes {longest}")
         of_text = by_text.setdefault(str(row["id"]), [])
@@ -176,6 +172,17 @@ def samples(chat: Chat, rows: Sequence[Mapping[str, Any]], recipe: Recipe, longe
     for reason, count in left_out.items():
         say(f"{count} instruction rows are left out: {reason}")
     return list(by_text.values())
+
+
+def _why_left_out(chat: Chat, row: Mapping[str, Any], recipe: Recipe, longest: int) -> str | None:
+    """Return why a row of instruction data, which is other people's, is not practised; None if it is."""
+    if refusal := chat.refusal([*row["prompt"], *row["completion"]]):
+        return refusal
+    try:
+        tokens = len(encode(chat, row, recipe)["ids"])
+    except SaywhyError:
+        return "cannot be put to the model"
+    return "longer than the model's context" if tokens > longest else None
 
 
 def mix(

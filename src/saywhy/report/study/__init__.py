@@ -53,15 +53,15 @@ def write_study_report(folder: Path | str, png: bool = False, *, summary: StudyS
 
 def show_study_report(folder: Path | str, console: Console | None = None) -> StudySummary:
     """Print the five sentences and the confirmatory table in the terminal; return the numbers for the page."""
-    from rich.console import Console
     from rich.text import Text
 
+    from saywhy.progress import PlainConsole
     from saywhy.report.study.answer import answer_sentences
     from saywhy.report.study.sheets import confirmatory_sheet
     from saywhy.report.study.summary import missing_from_study, summarise_study
     from saywhy.report.terminal import show_sheets
 
-    console = console or Console()
+    console = console or PlainConsole()
     summary = summarise_study(load_study(folder))
     for number, sentence in enumerate(answer_sentences(summary), start=1):
         console.print(Text(f"{number}. {sentence}"))

@@ -15,10 +15,12 @@ from saywhy.report.study.sheets import gain_result
 from saywhy.report.study.summary import StudySummary, missing_from_study
 from saywhy.report.tables import (
     cell_row,
+    code_span,
     contrast_row,
     csv_text,
     effect_columns,
     escaped_markdown,
+    fenced_block,
     interval_columns,
     markdown_table,
 )
@@ -154,7 +156,7 @@ def study_markdown(summary: StudySummary, parts: Sequence[ReportPart], drawn: Se
     )
     paragraphs += [
         "## The plan",
-        *(f"`{command}`" for command in repeat_commands(study)),
-        f"```yaml\n{plan_yaml(study)}```",
+        *map(code_span, repeat_commands(study)),
+        fenced_block(plan_yaml(study), "yaml"),
     ]
     return "\n\n".join(line for line in paragraphs if line) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from saywhy.printable import printable
 from saywhy.report.format import Sheet, SheetCell
 from saywhy.report.study.parts import ReportPart
 
@@ -27,7 +28,7 @@ def escape(text: str) -> str:
     >>> print(escape("50 % of a_b [-0.1]"))
     50 \% of a\_b [$-$0.1]
     """
-    flat = " ".join(text.split())
+    flat = " ".join(printable(text).split())
     escaped = "".join(LATEX_SIGNS.get(sign, sign) for sign in flat)
     return re.sub(r"(?<![\w\\])-(?=\d)", "$-$", escaped)
 
@@ -47,6 +48,7 @@ def tables_tex(parts: Iterable[ReportPart]) -> str:
 def latex_table(sheet: Sheet, label: str, part_title: str = "") -> str:
     """Return one table; ``part_title`` is the title of the part of the report that it belongs to."""
     columns = "l" * sheet.texts + "r" * (len(sheet.header) - sheet.texts)
+    label = re.sub(r"[^\w:.-]", "-", label, flags=re.ASCII)
     title = (
         sheet.title if not part_title or part_title.lower() == sheet.title.lower() else f"{part_title}: {sheet.title}"
     )

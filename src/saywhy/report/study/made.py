@@ -9,7 +9,7 @@ import yaml
 
 from saywhy.arms import STARTS
 from saywhy.records import STYLES
-from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, number, sheet_of
+from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, number, report_command, sheet_of
 from saywhy.report.load import LoadedRun
 from saywhy.report.sheets import dotted_pairs
 from saywhy.report.study.ablations import TRAIN_ROWS_SETTING, variant_settings
@@ -26,9 +26,12 @@ def plan_yaml(study: StudyRun) -> str:
 
 def repeat_commands(study: StudyRun) -> list[str]:
     """Return the commands that make the study again, and this report."""
-    folder, data = study.folder.resolve().name, study.plan.get("data", "pocket")
+    data = study.plan.get("data", "pocket")
     where = "" if data in ("pocket", "hub") else " data=FOLDER"
-    return [f"saywhy study {study.name}.yaml{where} out=runs/{study.name}", f"saywhy report {folder}"]
+    return [
+        f"saywhy study {study.name}.yaml{where} out=runs/{study.name}",
+        report_command(study.folder, published=study.bank),
+    ]
 
 
 def computing_hours(study: StudyRun) -> float | None:
