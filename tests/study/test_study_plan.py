@@ -187,7 +187,7 @@ def test_two_recipes_under_one_name_are_refused():
 
 def test_no_yaml_and_no_file_are_told(tmp_path):
     (tmp_path / "a.yaml").write_text("a: [", "utf-8")
-    with pytest.raises(SaywhyError, match="no YAML"):
+    with pytest.raises(SaywhyError, match="not valid YAML"):
         read_plan(tmp_path / "a.yaml")
     with pytest.raises(SaywhyError, match="cannot be read"):
         read_plan(tmp_path / "b.yaml")

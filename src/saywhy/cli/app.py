@@ -266,7 +266,7 @@ def main() -> None:
             return
         _refuse_undecodable(sys.argv[1:])
         name += f" (process {process_rank()} of {world_size()})" if world_size() > 1 else ""
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0)
     except SaywhyError as error:
         problem = str(error)
     except typer.TyperException as error:  # words that typer does not understand

@@ -117,15 +117,12 @@ def write_card(
         base=base_model_of(extras),
         recipe=[(name.replace("_", " "), str(value)) for name, value in _card_recipe(extras, arm, manifest).items()],
         practised=training_row_counts(arm_folder / "training.jsonl"),
-        sources=sources,
-        of_tasks=[_task_words(summary.run.task) for summary in training_summaries or summaries],
+        sources=sources, of_tasks=[_task_words(summary.run.task) for summary in training_summaries or summaries],
         replay=replay,
         tables=_card_tables(summaries, arm, control),
         kept=[(str(summary.run.task.get("name", "run")), retention_sentences(summary, arm)) for summary in summaries],
         instructions=instruction_sentences(arm_folder, summaries[0].start),
-        manifest=manifest,
-        md=escaped_markdown,
-        code=code_span,
+        manifest=manifest, md=escaped_markdown, code=code_span,
     )  # fmt: skip
     write_text(adapter / CARD_FILE, text)
     return adapter / CARD_FILE
