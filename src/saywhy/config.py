@@ -112,6 +112,9 @@ class Config(FileFormat):
         ge=1,
         description="Texts of the split on which accuracy and agreement are measured; none: all (built-in texts: 100).",
     )
+    calibration: Literal["batch"] | None = Field(
+        "batch", description="Labels less those of an average text; none: raw."
+    )
     calibration_rows: int = Field(
         256, ge=2, description="Unlabelled training texts for the calibration constants; 128 on built-in texts."
     )

@@ -10,7 +10,7 @@ from saywhy.config import Config
 from saywhy.hints import did_you_mean
 from saywhy.measure import audit
 from saywhy.measure.audit import AuditPlan
-from saywhy.measure.calibration import calibrate, carried_calibration
+from saywhy.measure.calibration import calibrate, carried_calibration, no_calibration
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.models.spec import resolve_model
@@ -113,9 +113,11 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
             raise SaywhyError("explain needs labelled data, or an adapter that brings its words: model=ADAPTER")
         pinned = dict(pinned_of_corpus(corpus, corpus_associations(corpus, labels), config.pinned_words))
         model = open_model(config.model, config.token_budget, config.precision)
-        with progress("calibrate", len(corpus.calibration)) as bar:
-            constants = calibrate(model, task, corpus.calibration, bar.tick)
-    classifier = Classifier(model, task, constants)
+        constants = no_calibration(task)
+        if config.calibration:
+            with progress("calibrate", len(corpus.calibration)) as bar:
+                constants = calibrate(model, task, corpus.calibration, bar.tick)
+    classifier = Classifier(model, task, constants if config.calibration else no_calibration(task))
     example = Example(example_id(task, text, fields), text, fields)
     # A valid explanation of every text, where the model can be held to it.
     written: Readout = "guided" if "guide" in model.answers else "generated"
@@ -124,6 +126,21 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
         raise SaywhyError(f"the text cannot be used: {set_aside[0].reason}")
     result = audit.audit(classifier, [example], plan)
     return ExplainedText(task, text, classifier.predict_examples([example])[0], tuple(result.rows))
+
+
+MOST_FLOOR = 0.5
+"""Share of a text's words from which on a word that changes the answer is no better than another."""
+
+
+def verdict(row: Row) -> tuple[str, str]:
+    """Return what a recheck says of an explanation, beside what other words of the text would have done; its colour."""
+    if not row.valid:
+        return "invalid", "red"
+    if row.hit and row.floor < MOST_FLOOR:
+        return "holds", "green"
+    if row.hit:
+        return f"too close ({100 * row.floor:.0f} % of the words would do)", "yellow"
+    return ("does not hold", "red") if row.ceiling else ("no single word can", "yellow")
 
 
 def print_explained(explained: ExplainedText) -> None:
@@ -137,22 +154,21 @@ def print_explained(explained: ExplainedText) -> None:
     answer = Text(words[prediction.label], "bold")
     console.print(answer.append(f"  (log-odds {prediction.margin:+.2f}{raw}; task {explained.task.name})", "not bold"))
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("style", "readout", "explanation", "faithful?", "recheck", "drop"):
-        table.add_column(column, no_wrap=column != "explanation", overflow="fold")
+    for column in ("style", "readout", "explanation", "verdict", "recheck", "drop"):
+        table.add_column(column, no_wrap=column not in ("explanation", "verdict"), overflow="fold")
     for row in explained.rows:
         explanation = row.edited if row.style != "attribution" else ", ".join(row.words)
         if row.valid:
-            verdict = Text("yes", "green") if row.hit else Text("no", "red")
-            cells = [Text(explanation or ""), verdict, Text(words[str(row.recheck)]), Text(f"{row.drop:+.2f}")]
+            cells = [Text(explanation or ""), Text(words[str(row.recheck)]), Text(f"{row.drop:+.2f}")]
         else:
-            reply = Text(row.reply or "", "dim").append(f" ({row.reason})", "not dim red")
-            cells = [reply, Text("invalid", "red"), Text(), Text()]
-        table.add_row(row.style, row.readout, *cells)
+            cells = [Text(row.reply or "", "dim").append(f" ({row.reason})", "not dim red"), Text(), Text()]
+        table.add_row(row.style, row.readout, cells[0], Text(*verdict(row)), *cells[1:])
     console.print(table)
     console.print(
         Text(
-            "faithful: acting on the explanation changes the model's own answer, as a recheck in a fresh chat shows; "
-            "drop: by how much the answer's log-odds fall (nats)",
+            "holds: acting on the explanation changes the model's own answer, as a recheck in a fresh chat shows, and "
+            f"less than {100 * MOST_FLOOR:.0f} % of the text's words would; drop: by how much the answer's log-odds "
+            "fall (nats)",
             "dim",
         )
     )

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from saywhy.config import Config
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import read_json
 from saywhy.measure.predict import label_scores
@@ -49,6 +50,11 @@ def calibration_constants(task: Task, scores: Sequence[Mapping[str, float]]) -> 
     return {label: math.fsum(of_text[label] for of_text in scores) / len(scores) for label in task.labels}
 
 
+def no_calibration(task: Task) -> dict[str, float]:
+    """Return constants that leave the labels as the model gives them."""
+    return dict.fromkeys(task.labels, 0.0)
+
+
 def calibration_key(spec: ModelSpec, task: Task) -> CalibrationKey:
     """Return what constants belong to: the weights that gave them, the chat template, and what was asked."""
     asked = [task.question, task.lead_in, task.noun, list(task.context), task.labels]
@@ -75,7 +81,7 @@ def ensure_constants(
     task: Task,
     texts: Sequence[Example],
     model: Callable[[], Model],
-    size: int,
+    config: Config,
     stage: str,
 ) -> dict[str, float]:
     """Return the calibration constants in the JSON file ``name``, measured by all processes if it is not there.
@@ -86,13 +92,16 @@ def ensure_constants(
         task: What is asked.
         texts: Calibration texts.
         model: Loads who answers; called only if something is left to compute.
-        size: Texts a chunk.
+        config: Texts a chunk (``chunk``), and whether there is a calibration at all (``calibration``).
         stage: What this is called in the progress and among the seconds of the run.
     """
     path = folder.path / name
     if path.is_file():
         constants: dict[str, float] = read_json(path)
         return constants
+
+    if config.calibration is None:
+        return dict(folder.json(name, lambda: no_calibration(task)))
 
     def scores(part: Sequence[Example]) -> list[dict[str, float]]:
         return calibration_scores(model(), task, part, bar.tick)
@@ -101,5 +110,5 @@ def ensure_constants(
         return calibration_constants(task, [of_text for part in parts for of_text in part])
 
     with folder.timed(stage), progress(stage, len(texts), shared=True) as bar:
-        measured: dict[str, float] = folder.json_over(name, texts, size, scores, join)
+        measured: dict[str, float] = folder.json_over(name, texts, config.chunk, scores, join)
     return measured

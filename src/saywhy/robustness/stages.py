@@ -142,9 +142,7 @@ class Checks:
         """Return the calibration constants of the task asked another way."""
         path, texts = f"{self.where}/robustness/{name}-constants.json", self.corpus.calibration
         stage = f"calibrate {self.arm} on {name}"
-        return ensure_constants(
-            self.folder, path, task, texts, lambda: self.classifier().model, self.config.chunk, stage
-        )
+        return ensure_constants(self.folder, path, task, texts, lambda: self.classifier().model, self.config, stage)
 
     def asked_anew(self, texts: Sequence[AuditedText]) -> list[Judged]:
         """Ask for the explanations again, in wordings that are never practised."""

@@ -126,9 +126,9 @@ class _RulerRun:
         if self.folder.done(where, PLANT_FILES):
             return True
         model = open_model(str(adapter), self.config.token_budget, self.config.precision)
-        calibration_texts, size = self._texts(plant, "train", self.config.calibration_rows), self.config.chunk
+        texts = self._texts(plant, "train", self.config.calibration_rows)
         stage, name = f"calibrate plant {plant.name}", f"{where}/constants.json"
-        constants = ensure_constants(self.folder, name, self.task, calibration_texts, lambda: model, size, stage)
+        constants = ensure_constants(self.folder, name, self.task, texts, lambda: model, self.config, stage)
         classifier = Classifier(model, self.task, constants)
         followed = self._rule_followed(classifier, plant, f"{where}/followed.json")
         followed_share = followed["right"] / followed["n"]

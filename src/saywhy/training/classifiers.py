@@ -71,11 +71,11 @@ class TaskClassifiers:
             return self.lender.ensure_calibrated(arm, seed)
         name, task = _constants_file(arm, seed), self.corpus.task
         adapter = self.models.adapter(arm, seed)
-        if adapter is None and (travelled := self._travelled):
+        if adapter is None and self.config.calibration and (travelled := self._travelled):
             self.folder.json(name, lambda: travelled.constants)
             return None
         load, texts = partial(self.models.load, arm, seed), self.corpus.calibration
-        constants = ensure_constants(self.folder, name, task, texts, load, self.config.chunk, f"calibrate {arm}")
+        constants = ensure_constants(self.folder, name, task, texts, load, self.config, f"calibrate {arm}")
         if adapter:
             self._ship(arm, adapter, constants)
         return None

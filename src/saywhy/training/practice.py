@@ -199,8 +199,8 @@ class Practice:
             self.classifiers.ensure_calibrated("base", self.config.seeds[0])
             return self.classifiers.classifier("base", self.config.seeds[0])
         model, task = self.classifiers.models.load_named(self.config.donor), self.corpus.task
-        name, texts, size = f"{where}/donor-constants.json", self.corpus.calibration, self.config.chunk
-        constants = ensure_constants(self.folder, name, task, texts, lambda: model, size, "calibrate donor")
+        name, texts = f"{where}/donor-constants.json", self.corpus.calibration
+        constants = ensure_constants(self.folder, name, task, texts, lambda: model, self.config, "calibrate donor")
         return Classifier(model, task, constants)
 
 
