@@ -69,6 +69,27 @@ def test_an_arm_that_was_asked_more_counts_before_one_that_was_asked_less(whole,
     assert read_lines(join_banks(parts, tmp_path / "joint") / arm / "rows.jsonl") == rows
 
 
+def test_only_the_files_of_a_bank_are_copied_and_links_are_refused(parts, tmp_path):
+    for place in ("models/seed-0/adapted/notes.json", "tasks/films/seed-0/adapted/notes.txt", "tasks/films/seed-0/x"):
+        (parts[0] / place).parent.mkdir(parents=True, exist_ok=True)
+        (parts[0] / place).write_text("a text of somebody")
+    out = join_banks(parts, tmp_path / "joint")
+    assert not [file for file in out.rglob("*") if file.name in ("notes.json", "notes.txt", "x")]
+    (tmp_path / "secret").write_text("a secret")
+    (parts[0] / "tasks/films/seed-0/adapted/rows.jsonl").symlink_to(tmp_path / "secret")
+    with pytest.raises(SaywhyError, match=r"rows\.jsonl is a link"):
+        join_banks(parts, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_bank_that_a_killed_join_moved_aside_is_found_again(parts, tmp_path):
+    joint = join_banks(parts, tmp_path / "joint")
+    joint.rename(tmp_path / ".joint.old")
+    join_banks([joint, parts[0]], joint)
+    assert (joint / "study.json").is_file()
+    assert not (tmp_path / ".joint.old").exists()
+
+
 def test_examples_of_all_banks_are_kept(parts, tmp_path):
     for part, task in zip(parts, ("films", "meals"), strict=True):
         shutil.copytree(part / "tasks" / task, part / "examples" / task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import replacing_folder
 from saywhy.models.spec import ADAPTER_MANIFEST
 from saywhy.models.weights import halve_adapter
@@ -35,6 +36,7 @@ def release_adapter(folder: Path, out: Path) -> Path:
     Raises:
         SaywhyError: If the adapter has no card or constants, or ``out`` holds something else: nothing is written then.
     """
+    refuse_links(folder)
     for name, what in ((CARD_FILE, "model card"), (ADAPTER_MANIFEST, "calibration constants")):
         if not (folder / name).is_file():
             raise SaywhyError(f"{folder} has no {what} ({name}): give the adapter of an arm that was audited")

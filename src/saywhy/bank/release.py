@@ -13,6 +13,7 @@ from typing import Any
 
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER, leaks
 from saywhy.bank.mask import Mask, MaskedLine, short_reason
+from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import (
     GZIP_SUFFIX,
     existing_file,
@@ -63,9 +64,10 @@ def release_bank(folder: Path, out: Path) -> Path:
         ``out``.
 
     Raises:
-        SaywhyError: If ``folder`` is neither, ``out`` holds something else, or a sequence of words of a text would be
-            in the bank: nothing is written then.
+        SaywhyError: If ``folder`` is neither, or holds a link, ``out`` holds something else, or a sequence of words of
+            a text would be in the bank: nothing is written then.
     """
+    refuse_links(folder)
     writers: dict[str, Callable[[Path, Path], list[str]]] = {"study.json": _release_study, "run.json": _release_run}
     write_bank = next((write for name, write in writers.items() if (folder / name).is_file()), None)
     if write_bank is None:
@@ -166,16 +168,25 @@ def _pinned_lists(folder: Path) -> dict[str, list[str]]:
 
 def _release_arm(arm_folder: Path, out: Path, masks: Mapping[str, Mask]) -> None:
     """Release the records, robustness checks and calibration constants of one arm."""
-    files: list[tuple[Path, type[Record]]] = [(arm_folder / f"{name}.jsonl", kind) for name, kind in ARM_FILES.items()]
-    checks = sorted((arm_folder / "robustness").glob("*.jsonl"))
-    files += [(path, CHECK_RECORDS.get(path.stem, USUAL_CHECK_RECORD)) for path in checks]
-    for path, kind in files:
-        if path.is_file():
-            where = out / path.relative_to(arm_folder)
+    for path in arm_files(arm_folder):
+        where = out / path.relative_to(arm_folder)
+        if path.suffix == ".jsonl":
+            kind = ARM_FILES.get(path.stem) or CHECK_RECORDS.get(path.stem, USUAL_CHECK_RECORD)
             write_lines(where.with_name(where.name + GZIP_SUFFIX), _masked_lines(path, kind, masks))
-    for path in sorted(arm_folder.glob("**/*constants.json")):
-        if "adapter" not in path.parts:
-            write_json(out / path.relative_to(arm_folder), read_object(path))
+        elif path not in target_count_files(arm_folder):
+            write_json(where, read_object(path))
+
+
+def arm_files(arm_folder: Path) -> list[Path]:
+    """Return the files of an arm, in a run or in a bank, that are part of a bank; the order is always the same."""
+    records = [existing_file(arm_folder / f"{name}.jsonl") for name in ARM_FILES]
+    checks = arm_folder / "robustness"
+    return [
+        *(path for path in records if path),
+        *sorted(path for ending in ("", GZIP_SUFFIX) for path in checks.glob(f"*.jsonl{ending}")),
+        *sorted(path for folder in (arm_folder, checks) for path in folder.glob("*constants.json")),
+        *target_count_files(arm_folder),
+    ]
 
 
 def _masked_lines(path: Path, kind: type[Record], masks: Mapping[str, Mask]) -> Iterator[MaskedLine]:

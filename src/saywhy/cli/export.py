@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from saywhy.bank.adapter import is_adapter
 from saywhy.config import Config
-from saywhy.folders.store import read_lines
+from saywhy.folders.store import read_lines, replacing_folder
 from saywhy.processes import is_first_process
 from saywhy.progress import progress, say
 from saywhy.records import STYLES, Example, SaywhyError
@@ -79,9 +80,7 @@ def train_adapter(config: Config, out: Path) -> Path:
     adapter = run.models.adapter("faithful", seed)
     shipped = out / "adapter"
     if adapter and is_first_process() and not shipped.exists():
-        part = shipped.with_name(".adapter.part")
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(adapter, part)
-        write_card(part, [summarise(load_run(out))], "faithful", arm_folder=adapter.parent)
-        part.rename(shipped)
+        with replacing_folder(shipped.resolve(), "adapter", is_adapter) as part:
+            shutil.copytree(adapter, part)
+            write_card(part, [summarise(load_run(out))], "faithful", arm_folder=adapter.parent)
     return shipped

@@ -15,14 +15,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from saywhy.folders.entries import refuse_links
 from saywhy.folders.lock import FolderLock
-from saywhy.folders.store import read_json, read_object, write_json, write_lines
+from saywhy.folders.store import read_json, read_object, remove_parts, write_json, write_lines
 from saywhy.processes import is_first_process, process_rank, world_size
 
 ChunkItem = TypeVar("ChunkItem")
 
 ChunkLines = Mapping[str, Sequence[Mapping[str, Any]]]
 """File stem -> the lines that a chunk adds to it."""
+
+_MERGED_SUFFIX = "-merged"
 
 
 class SharedFolder:
@@ -37,11 +40,14 @@ class SharedFolder:
         """Take the lock on the folder.
 
         Raises:
-            SaywhyError: If another process, of another launch, holds it.
+            SaywhyError: If another process, of another launch, holds it, or the folder holds a link.
         """
         self.path = path
+        refuse_links(path)
         self.lock = FolderLock(path)
         self._in_chunk = False
+        if is_first_process():
+            _clear_left_files(path)
 
     def keep_json(self, name: str, data: Any) -> None:
         """Write the JSON file ``name``; of several processes, which must agree on it, the first one does."""
@@ -178,11 +184,18 @@ def _chunk_files(directory: Path, name: str, chunks: int) -> list[Path]:
     return [_chunk_folder(directory, name) / f"{number:05d}.json" for number in range(chunks)]
 
 
+def _clear_left_files(folder: Path) -> None:
+    """Remove what killed processes left: merged chunks and half-written files."""
+    for merged in list(folder.rglob(f".*-parts{_MERGED_SUFFIX}")):
+        shutil.rmtree(merged, ignore_errors=True)
+    remove_parts(folder)
+
+
 def _remove_chunks(directory: Path, name: str) -> None:
     """Remove all merged chunks at once: another process must see all of them or none."""
     chunk_folder = _chunk_folder(directory, name)
     if chunk_folder.exists():
-        merged = chunk_folder.with_name(f"{chunk_folder.name}-merged")
+        merged = chunk_folder.with_name(f"{chunk_folder.name}{_MERGED_SUFFIX}")
         shutil.rmtree(merged, ignore_errors=True)
         chunk_folder.rename(merged)
         shutil.rmtree(merged, ignore_errors=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
 import io
 import json
 import os
+import secrets
 import shutil
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from saywhy.processes import process_rank
 from saywhy.records import Record, SaywhyError
 
 Parsed = TypeVar("Parsed")
@@ -21,26 +23,60 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 GZIP_SUFFIX = ".gz"
 """Behind the name of a file that is compressed (released banks)."""
+PART_SUFFIX = ".part"
+"""Behind the name of what is being written."""
+LONGEST_WRITE = 600.0
+"""Seconds after which a file that is being written counts as left by a killed process."""
+_FRESH_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all; compressed if its name ends in ``.gz``.
 
     Raises:
+        OSError: As ``write_bytes``.
+    """
+    write_bytes(path, _gzipped(text) if path.suffix == GZIP_SUFFIX else text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    It is written under a name that nobody can foresee, and takes the place of what stands at ``path``: a link that
+    somebody left there is replaced, never followed.
+
+    Raises:
         OSError: If it cannot be written, as on a full disk; it names the file, and no half-written file is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{process_rank()}.part")
+    part = _fresh_path(path)
     try:
-        with part.open("wb") as stream:
-            stream.write(_gzipped(text) if path.suffix == GZIP_SUFFIX else text.encode("utf-8"))
+        with os.fdopen(os.open(part, _FRESH_FILE, 0o666), "wb") as stream:
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
-    except OSError as error:
+    except BaseException as error:  # an interrupt, too
         part.unlink(missing_ok=True)
-        error.filename = error.filename or str(path)
+        if isinstance(error, OSError):
+            error.filename = str(path) if error.filename in (None, str(part)) else error.filename
         raise
+
+
+def _fresh_path(path: Path) -> Path:
+    """Return a path beside ``path`` under which nothing can be yet."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}{PART_SUFFIX}")
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the half-written files that killed processes left in a folder, at any depth.
+
+    Those of the last minutes stay: another process may be writing one just now.
+    """
+    for path in folder.rglob(f".*{PART_SUFFIX}"):
+        with suppress(FileNotFoundError):
+            if path.is_file() and time.time() - path.stat().st_mtime > LONGEST_WRITE:
+                path.unlink()
 
 
 @contextmanager
@@ -114,10 +150,14 @@ def replacing_folder(out: Path, kind: str, is_kind: Callable[[Path], bool]) -> I
     Raises:
         SaywhyError: If ``out`` is something else than nothing, an empty folder, or a ``kind``, as ``is_kind`` says.
     """
+    restore_replaced(out)
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not is_kind(out))):
         raise SaywhyError(f"{out} is no {kind} and not empty: give another folder")
-    part, old = (out.with_name(f".{out.name}.{ending}") for ending in ("part", "old"))
-    shutil.rmtree(part, ignore_errors=True)
+    part, old = _fresh_path(out), _replaced_path(out)
+    if out.exists():
+        shutil.rmtree(old, ignore_errors=True)
+    for killed in out.parent.glob(f".{glob.escape(out.name)}.*{PART_SUFFIX}"):
+        shutil.rmtree(killed, ignore_errors=True)
     try:
         yield part
         _swap_folders(part, out, old)
@@ -125,6 +165,19 @@ def replacing_folder(out: Path, kind: str, is_kind: Callable[[Path], bool]) -> I
         shutil.rmtree(part, ignore_errors=True)
         if out.exists():
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _replaced_path(folder: Path) -> Path:
+    """Return where a folder lies while another takes its place."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def restore_replaced(folder: Path) -> None:
+    """Put a folder back that a process killed between two renames had moved aside (``replacing_folder``)."""
+    folder = folder.resolve()
+    old = _replaced_path(folder) if folder.name else folder
+    if not folder.exists() and old.is_dir() and not old.is_symlink():
+        old.rename(folder)
 
 
 def _swap_folders(part: Path, out: Path, old: Path) -> None:

@@ -88,7 +88,8 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
     from saywhy.report.card import write_cards
     from saywhy.report.html import run_report_page
     from saywhy.report.load import load_run
-    from saywhy.report.plots import figures, write_png
+    from saywhy.report.picture_files import write_png
+    from saywhy.report.plots import figures
     from saywhy.report.summary import DEFAULT_RULES, summarise
     from saywhy.report.tables import contrasts_csv, robustness_csv, run_report_markdown, table_csv
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from saywhy.checks import Curve, Judged, Probe, Spare
+from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import GZIP_SUFFIX, existing_file, read_json, read_lines, read_object, read_records
 from saywhy.records import (
     ROW_SCHEMA,
@@ -131,8 +132,9 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     """Read ``run.json``.
 
     Raises:
-        SaywhyError: If the folder is no run, or has another schema.
+        SaywhyError: If the folder is no run, has another schema, or holds a link.
     """
+    refuse_links(folder)
     if not (folder / "run.json").is_file():
         raise SaywhyError(f"{folder} is no run: it has no run.json; give the folder that a run wrote")
     manifest = read_object(folder / "run.json")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.bank.release import is_bank, portable
+from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import existing_file, read_lines, read_object
 from saywhy.models.spec import weights_fingerprint
 from saywhy.records import SaywhyError
@@ -83,8 +84,9 @@ def read_bank(bank: Path) -> dict[str, Any]:
     """Return the ``study.json`` of a bank; under ``frozen`` the hash of its confirmatory part.
 
     Raises:
-        SaywhyError: If it is no bank of a study in which something was frozen, or is damaged.
+        SaywhyError: If it is no bank of a study in which something was frozen, is damaged, or holds a link.
     """
+    refuse_links(bank)
     if not is_bank(bank) or not (bank / "study.json").is_file():
         raise SaywhyError(f"{bank} is no bank of a study: give what saywhy release wrote")
     if not (bank / "frozen.json").is_file():

@@ -27,7 +27,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback
 
 from saywhy.clashes import PREFERENCE_OBJECTIVES
-from saywhy.folders.store import readable_save_errors, write_json
+from saywhy.folders.store import readable_save_errors, write_json, write_text
 from saywhy.models.chat import Chat
 from saywhy.models.forward import FORWARD_WAYS, Forward, ForwardWay
 from saywhy.models.precision import exact_products, has_bfloat16_units
@@ -190,7 +190,7 @@ def _save(trainer: Trainer, tokenizer: Any, spec: ModelSpec, folder: Path, recip
     if config.is_file():
         settings = json.loads(config.read_text("utf-8"))
         settings["base_model_name_or_path"] = spec.public_id
-        config.write_text(json.dumps(settings, indent=2, sort_keys=True), "utf-8")
+        write_text(config, json.dumps(settings, indent=2, sort_keys=True))
     history = trainer.state.log_history
     write_json(folder / "losses.json", [entry for entry in history if "loss" in entry])
     measured = [{key: entry[key] for key in ("step", "eval_loss")} for entry in history if "eval_loss" in entry]
