@@ -15,6 +15,7 @@ from saywhy.bank.leaks import leaks
 from saywhy.bank.release import Mask, release_bank
 from saywhy.checks import Judged
 from saywhy.cli import app as cli
+from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import read_lines, read_text, write_json, write_lines
 from saywhy.models.scripted import honest
@@ -281,10 +282,16 @@ def test_what_is_no_run_or_no_place_is_said_in_one_line(toy, released, tmp_path)
         RunFolder(released, {}, {})
     shutil.copytree(toy, tmp_path / "lost")
     (tmp_path / "lost" / "texts.jsonl").unlink()
+    with pytest.raises(SaywhyError, match=r"texts\.jsonl is missing: run the same command again"):
+        release_bank(tmp_path / "lost", tmp_path / "bank")
+    (tmp_path / "lost" / CHECKSUMS_FILE).unlink()  # an older folder
     with pytest.raises(SaywhyError, match=r"not in texts\.jsonl"):
         release_bank(tmp_path / "lost", tmp_path / "bank")
     broken = shutil.copytree(released, tmp_path / "broken")
     (broken / "texts.jsonl.gz").write_bytes(b"not packed")
+    with pytest.raises(SaywhyError, match=r"texts\.jsonl\.gz is damaged .*: restore it"):
+        load_run(broken)
+    (broken / CHECKSUMS_FILE).unlink()
     with pytest.raises(SaywhyError, match="is damaged"):
         load_run(broken)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import read_lines, write_json
 from saywhy.records import ROW_SCHEMA, SaywhyError
@@ -95,6 +96,7 @@ def test_a_damaged_manifest_and_another_schema_are_said(tmp_path):
     (tmp_path / "run/run.json").write_text('{"schema": ')
     with pytest.raises(SaywhyError, match="damaged"):
         RunFolder(tmp_path / "run", {}, {})
+    (tmp_path / "run" / CHECKSUMS_FILE).unlink()
     write_json(tmp_path / "run/run.json", {"schema": ROW_SCHEMA + 1, "config": {}})
     with pytest.raises(SaywhyError, match="schema"):
         RunFolder(tmp_path / "run", {}, {})

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from saywhy.bank.release import release_bank
+from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.store import read_lines, write_lines
 from saywhy.records import SaywhyError
 from saywhy.report.study import load_study
@@ -26,7 +27,7 @@ def whole(planted, tmp_path_factory):
 
 def part_of(whole, out, *, without):
     """Return a bank of what a machine has that was given all seeds but one."""
-    shutil.copytree(whole, out, ignore=shutil.ignore_patterns(f"seed-{without}"))
+    shutil.copytree(whole, out, ignore=shutil.ignore_patterns(f"seed-{without}", CHECKSUMS_FILE))
     edit(out / "study.json", lambda told: told.update(git=f"no-{without}"))
     return out
 

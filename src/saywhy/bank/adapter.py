@@ -6,14 +6,11 @@ import shutil
 from pathlib import Path
 
 from saywhy.folders.entries import refuse_links
-from saywhy.folders.store import replacing_folder
+from saywhy.folders.store import read_object, replacing_folder, write_json
 from saywhy.models.spec import ADAPTER_MANIFEST
-from saywhy.models.weights import halve_adapter
+from saywhy.models.weights import ADAPTER_CONFIG, halve_adapter, refuse_damaged_weights, weight_checksums
 from saywhy.records import SaywhyError
 from saywhy.report.card import CARD_FILE
-
-ADAPTER_CONFIG = "adapter_config.json"
-"""What makes a folder a PEFT adapter."""
 
 
 def is_adapter(folder: Path) -> bool:
@@ -34,16 +31,19 @@ def release_adapter(folder: Path, out: Path) -> Path:
         ``out``.
 
     Raises:
-        SaywhyError: If the adapter has no card or constants, or ``out`` holds something else: nothing is written then.
+        SaywhyError: If the adapter has no card or constants, or is damaged, or ``out`` holds something else: nothing is
+            written then.
     """
     refuse_links(folder)
     for name, what in ((CARD_FILE, "model card"), (ADAPTER_MANIFEST, "calibration constants")):
         if not (folder / name).is_file():
             raise SaywhyError(f"{folder} has no {what} ({name}): give the adapter of an arm that was audited")
+    refuse_damaged_weights(folder)
     out = out.resolve()
     with replacing_folder(out, "adapter", is_adapter) as part:
         part.mkdir(parents=True)
-        for name in (ADAPTER_CONFIG, ADAPTER_MANIFEST, CARD_FILE):
+        for name in (ADAPTER_CONFIG, CARD_FILE):
             shutil.copyfile(folder / name, part / name)
         halve_adapter(folder, part)
+        write_json(part / ADAPTER_MANIFEST, read_object(folder / ADAPTER_MANIFEST) | {"files": weight_checksums(part)})
     return out

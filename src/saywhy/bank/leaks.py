@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.checks import Curve, Judged, Probe, Spare
+from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.store import GZIP_SUFFIX, read_object, read_text
 from saywhy.measure import retention as retained
 from saywhy.protocol import styles
 from saywhy.records import CounterfactualGrid, Decision, Example, Prediction, Row, SetAside, Table, WordScores
 from saywhy.words import occurrences
 
-MANIFEST_FILES = ("run.json", "study.json", "frozen.json")
-"""Files that hold sentences of the project itself: settings, questions, prompts."""
+MANIFEST_FILES = ("run.json", "study.json", "frozen.json", CHECKSUMS_FILE)
+"""Files that hold sentences of the project itself: settings, questions, prompts, names of files."""
 
 EXAMPLES_SUBFOLDER = "examples"
 """Folder of a bank with runs on built-in texts, which may be shown."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER, leaks
 from saywhy.bank.mask import Mask, MaskedLine, short_reason
+from saywhy.folders.checksums import refuse_damage, seal
 from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import (
     GZIP_SUFFIX,
@@ -79,6 +80,7 @@ def release_bank(folder: Path, out: Path) -> Path:
     out = out.resolve()  # so that '.' has a name, also when its folder was replaced
     with replacing_folder(out, "bank", is_bank) as part:
         texts = write_bank(folder, part)
+        seal(part)
         if leaked := leaks(part, texts):
             more = f" (and {len(leaked) - 1} more)" if len(leaked) > 1 else ""
             raise SaywhyError(f"words of a text would be in the bank, nothing was released: {leaked[0]!r}{more}")
@@ -93,6 +95,7 @@ def is_bank(folder: Path) -> bool:
 
 def _release_study(folder: Path, out: Path) -> list[str]:
     """Release a study: its plan, the runs of its tasks, and the retention of its models; return all texts behind it."""
+    refuse_damage(folder / "study.json")
     adapter_folders = [path.parent for path in sorted(folder.glob(f"models/seed-*/*/adapter/{ADAPTER_MANIFEST}"))]
     adapters = {
         f"{adapter.parent.name}, {adapter.parent.parent.name.replace('-', ' ')}": weights_fingerprint(adapter)
@@ -116,6 +119,7 @@ def _release_study(folder: Path, out: Path) -> list[str]:
 
 def _release_run(folder: Path, out: Path) -> list[str]:
     """Release a run; return the texts behind it."""
+    refuse_damage(folder / "run.json")
     manifest = read_object(folder / "run.json")
     pinned_lists = _pinned_lists(folder)
     pinned = frozenset(word for words in pinned_lists.values() for word in words)
@@ -144,6 +148,7 @@ def _release_run(folder: Path, out: Path) -> list[str]:
         _release_targets(seed_folder, out / seed_folder.name, training_masks | masks)
     _release_scores(folder / "attribution", out / "attribution", masks)
     _copy_examples(folder, out)
+    seal(out)
     return texts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import math
 import os
 import shutil
 import socket
@@ -91,7 +92,7 @@ class ModelSpec:
             return None
         try:
             return SavedCalibration(
-                dict(saved["constants"]), {label: tuple(words) for label, words in saved["pinned"].items()}
+                finite_constants(saved["constants"]), {label: tuple(words) for label, words in saved["pinned"].items()}
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SaywhyError(
@@ -102,11 +103,22 @@ class ModelSpec:
     @property
     def extras(self) -> dict[str, Any]:
         """The content of ``saywhy.json`` beside the trained weights; {} if there is none."""
-        return read_object(self._extras_file) if self._extras_file.is_file() else {}
+        extras = read_object(self._extras_file) if self._extras_file.is_file() else None
+        if extras == {}:
+            raise SaywhyError(f"{self._extras_file} is damaged (it is empty): restore it, or delete it")
+        return extras or {}
 
     @property
     def _extras_file(self) -> Path:
         return (self.adapter or Path(self.base)) / ADAPTER_MANIFEST
+
+
+def finite_constants(constants: Mapping[str, float]) -> dict[str, float]:
+    """Return calibration constants by label as finite numbers; else ValueError, TypeError or AttributeError."""
+    finite = {label: float(constant) for label, constant in constants.items()}
+    if not all(map(math.isfinite, finite.values())):
+        raise ValueError("a constant is no number")
+    return finite
 
 
 def cache_folder() -> Path:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from saywhy.checks import Curve, Judged, Probe, Spare
+from saywhy.folders.checksums import refuse_damage, remedy_of
 from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import GZIP_SUFFIX, existing_file, read_json, read_lines, read_object, read_records
 from saywhy.records import (
@@ -24,6 +25,7 @@ from saywhy.records import (
     Table,
 )
 from saywhy.report.effects import with_effects, with_rises
+from saywhy.report.gaps import refuse_check_gaps, refuse_gaps
 from saywhy.words import candidates, candidates_rule
 
 AnyRunRecord = TypeVar("AnyRunRecord", bound=Record)
@@ -137,7 +139,8 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     refuse_links(folder)
     if not (folder / "run.json").is_file():
         raise SaywhyError(f"{folder} is no run: it has no run.json; give the folder that a run wrote")
-    manifest = read_object(folder / "run.json")
+    refuse_damage(folder / "run.json")
+    manifest = read_object(folder / "run.json", remedy=remedy_of(folder / "run.json"))
     schema = manifest.get("schema", ROW_SCHEMA)
     if schema != ROW_SCHEMA:
         raise SaywhyError(f"{folder} has row schema {schema}, this saywhy reads {ROW_SCHEMA}; install its version")
@@ -147,12 +150,10 @@ def load_manifest(folder: Path) -> dict[str, Any]:
 def records_of(path: Path, record_type: type[AnyRunRecord]) -> list[AnyRunRecord]:
     """Read the records of a file, one a line, compressed or not; empty if there is no such file.
 
-    An incomplete last line, of a run that was killed, is left out.
-
     Raises:
         SaywhyError: If a line is no such record.
     """
-    return read_records(path, record_type, unfinished=True) if existing_file(path) else []
+    return read_records(path, record_type) if existing_file(path) else []
 
 
 def target_count_files(seed_folder: Path) -> list[Path]:
@@ -170,16 +171,10 @@ def load_run(folder: Path | str) -> LoadedRun:
     folder = Path(folder)
     manifest = load_manifest(folder)
     labels = len((manifest.get("task") or {}).get("labels") or ())
-    rows: list[Row] = []
-    decisions: list[Decision] = []
-    tables: dict[SeedArm, tuple[Table, ...]] = {}
-    grids: dict[SeedArm, tuple[CounterfactualGrid, ...]] = {}
+    texts = {example.id: example for example in records_of(folder / "texts.jsonl", Example)}
     arm_folders = _seed_arm_folders(folder, manifest)
-    for seed_arm, arm_folder in arm_folders:
-        decisions += records_of(arm_folder / "decisions.jsonl", Decision)
-        tables[seed_arm] = tuple(records_of(arm_folder / "tables.jsonl", Table))
-        grids[seed_arm] = with_rises(records_of(arm_folder / "grids.jsonl", CounterfactualGrid), labels)
-        rows += with_effects(records_of(arm_folder / "rows.jsonl", Row), tables[seed_arm], grids[seed_arm])
+    arms = {seed_arm: _load_arm(arm_folder, set(texts), labels) for seed_arm, arm_folder in arm_folders}
+    checks = [record for arm in arms.values() for record in arm.checks]
     check_folders = [arm_folder / "robustness" for _, arm_folder in arm_folders]
     target_files = [path for seed_folder in sorted(folder.glob("seed-*/")) for path in target_count_files(seed_folder)]
     targets = {
@@ -189,21 +184,44 @@ def load_run(folder: Path | str) -> LoadedRun:
     return LoadedRun(
         folder=folder,
         manifest=manifest,
-        texts={example.id: example for example in records_of(folder / "texts.jsonl", Example)},
-        rows=tuple(rows),
-        tables=tables,
-        grids=grids,
-        decisions=tuple(decisions),
+        texts=texts,
+        rows=tuple(row for arm in arms.values() for row in arm.rows),
+        tables={seed_arm: arm.tables for seed_arm, arm in arms.items()},
+        grids={seed_arm: arm.grids for seed_arm, arm in arms.items()},
+        decisions=tuple(decision for arm in arms.values() for decision in arm.decisions),
         set_aside=tuple(records_of(folder / "set_aside.jsonl", SetAside)),
         targets=targets,
-        judged=_check_records(check_folders, Judged),
-        probes=_check_records(check_folders, Probe),
-        curves=_check_records(check_folders, Curve),
-        spares=_check_records(check_folders, Spare),
+        judged=tuple(record for record in checks if isinstance(record, Judged)),
+        probes=tuple(record for record in checks if isinstance(record, Probe)),
+        curves=tuple(record for record in checks if isinstance(record, Curve)),
+        spares=tuple(record for record in checks if isinstance(record, Spare)),
         checked=frozenset(_check_name(file) for check_folder in check_folders for file in _check_files(check_folder)),
         counts=counts,
         losses={seed_arm: losses for seed_arm, where in arm_folders if (losses := _losses(where / "adapter"))},
     )
+
+
+class _ArmRecords(NamedTuple):
+    """What an arm's folder holds."""
+
+    rows: tuple[Row, ...]
+    tables: tuple[Table, ...]
+    grids: tuple[CounterfactualGrid, ...]
+    decisions: tuple[Decision, ...]
+    checks: list[Record]
+
+
+def _load_arm(arm_folder: Path, texts: set[str], labels: int) -> _ArmRecords:
+    """Read the records of an arm; refuse files that are not whole by their shape."""
+    rows = records_of(arm_folder / "rows.jsonl", Row)
+    tables = tuple(records_of(arm_folder / "tables.jsonl", Table))
+    grids = records_of(arm_folder / "grids.jsonl", CounterfactualGrid)
+    decisions = records_of(arm_folder / "decisions.jsonl", Decision)
+    files: dict[str, Sequence[Record]] = {"rows": rows, "tables": tables, "grids": grids, "decisions": decisions}
+    refuse_gaps(arm_folder, texts, files)
+    checks = _check_records(arm_folder / "robustness", rows)
+    raised = with_rises(grids, labels)
+    return _ArmRecords(tuple(with_effects(rows, tables, raised)), tables, raised, tuple(decisions), checks)
 
 
 def _losses(adapter: Path) -> tuple[Loss, ...]:
@@ -230,11 +248,14 @@ CHECK_RECORDS: Mapping[str, type[Record]] = {
 """Type of the records of each check that judges no explanation again."""
 
 
-def _check_records(folders: Sequence[Path], record_type: type[AnyRunRecord]) -> tuple[AnyRunRecord, ...]:
-    """Read the records of the robustness checks whose files hold ``record_type``."""
-    files = [file for folder in folders for file in _check_files(folder)]
-    files_of_type = [file for file in files if CHECK_RECORDS.get(_check_name(file), USUAL_CHECK_RECORD) is record_type]
-    return tuple(record for file in files_of_type for record in records_of(file, record_type))
+def _check_records(check_folder: Path, rows: Sequence[Row]) -> list[Record]:
+    """Read the records of the robustness checks of an arm with these rows."""
+    records: list[Record] = []
+    for file in _check_files(check_folder):
+        of_file = records_of(file, CHECK_RECORDS.get(_check_name(file), USUAL_CHECK_RECORD))
+        refuse_check_gaps(file, of_file, rows)
+        records += of_file
+    return records
 
 
 def _check_files(folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.bank.release import is_bank, portable
+from saywhy.folders.checksums import refuse_damage
 from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import existing_file, read_lines, read_object
 from saywhy.models.spec import weights_fingerprint
@@ -91,20 +92,21 @@ def read_bank(bank: Path) -> dict[str, Any]:
         raise SaywhyError(f"{bank} is no bank of a study: give what saywhy release wrote")
     if not (bank / "frozen.json").is_file():
         raise SaywhyError(f"{bank} has no frozen.json: nothing was audited in it yet")
+    refuse_damage(bank / "study.json")
     return read_objects(bank / "study.json", "plan", "arms", "seconds", "model") | {
         "frozen": settled_hash(read_frozen(bank / "frozen.json"))
     }
 
 
-def read_objects(path: Path, *keys: str) -> dict[str, Any]:
-    """Read a JSON object that holds objects under ``keys``.
+def read_objects(path: Path, *keys: str, remedy: str = "restore it") -> dict[str, Any]:
+    """Read a JSON object that holds objects under ``keys``; ``remedy``: what to do if it is damaged.
 
     Raises:
         SaywhyError: If it does not.
     """
-    manifest = read_object(path, *keys)
+    manifest = read_object(path, *keys, remedy=remedy)
     if damaged := [key for key in keys if not isinstance(manifest[key], dict)]:
-        raise SaywhyError(f"{path} is damaged ('{damaged[0]}' is no object): restore it")
+        raise SaywhyError(f"{path} is damaged ('{damaged[0]}' is no object): {remedy}")
     return manifest
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.bank.release import arm_files, is_bank
+from saywhy.folders.checksums import seal
 from saywhy.folders.store import existing_file, read_lines, replacing_folder, restore_replaced, write_json
 from saywhy.records import SaywhyError
 from saywhy.report.load import target_count_files
@@ -53,6 +54,8 @@ def join_banks(banks: Sequence[Path], out: Path) -> Path:
             _join_runs([bank / run for bank in banks if (bank / run / "run.json").is_file()], folder / run)
         for bank in banks:
             _copy_missing_files(bank.glob("models/seed-*/*/retention.json"), bank, folder)
+        for finished in (*(run.parent for run in folder.glob("tasks/*/run.json")), folder):
+            seal(finished)
     return out
 
 
