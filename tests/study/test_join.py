@@ -43,11 +43,11 @@ def parts(whole, tmp_path):
     return [part_of(whole, tmp_path / f"without-{seed}", without=seed) for seed in (1, 0)]
 
 
-def test_joined_banks_give_the_numbers_of_one(parts, planted_summary, tmp_path):
+def test_joined_banks_give_the_numbers_of_one(whole, parts, tmp_path):
     out = join_banks(parts, tmp_path / "joint")
-    found = summarise_study(load_study(out))
+    found, of_one = (summarise_study(load_study(folder)) for folder in (out, whole))
     for made in (cells_csv, confirmatory_csv, retention_csv):
-        assert made(found) == made(planted_summary)
+        assert made(found) == made(of_one)
     told = "\n".join(map(str, study_provenance_sheets(found)))
     assert "revision no-1; seed 0: " in told
     assert "revision no-0; seed 1: " in told

@@ -17,6 +17,12 @@ from saywhy.records import ROW_SCHEMA, SaywhyError
 from saywhy.settings import differences, with_defaults
 from saywhy.words import candidates_rule
 
+TEXT_ORDER = "listed"
+"""``text_order`` of ``run.json``: statistics take the texts in the order of ``texts.jsonl``, not of their ids.
+
+So a bank, whose ids are others, gives the same resamples.
+"""
+
 
 class RunFolder(SharedFolder):
     """A run on disk.

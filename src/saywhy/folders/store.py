@@ -43,8 +43,8 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, _gzipped(text) if path.suffix == GZIP_SUFFIX else text.encode("utf-8"))
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
+def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file so that it is there whole or not at all, with the rights ``mode``.
 
     It is written under a name that nobody can foresee, and takes the place of what stands at ``path``: a link that
     somebody left there is replaced, never followed.
@@ -55,7 +55,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _fresh_path(path)
     try:
-        with os.fdopen(os.open(part, _FRESH_FILE, 0o666), "wb") as stream:
+        with os.fdopen(os.open(part, _FRESH_FILE, mode), "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 from saywhy.checks import Curve, Judged, Probe, Spare
 from saywhy.folders.checksums import refuse_damage, remedy_of
 from saywhy.folders.entries import refuse_links
-from saywhy.folders.store import GZIP_SUFFIX, existing_file, read_json, read_lines, read_object, read_records
+from saywhy.folders.run import TEXT_ORDER
+from saywhy.folders.store import existing_file, read_json, read_lines, read_object
 from saywhy.records import (
     ROW_SCHEMA,
     CounterfactualGrid,
     Decision,
     Example,
-    Record,
     Row,
     SaywhyError,
     SetAside,
     Table,
 )
-from saywhy.report.effects import with_effects, with_rises
-from saywhy.report.gaps import refuse_check_gaps, refuse_gaps
+from saywhy.report.arm_records import AnyRunRecord, check_files, check_name, load_arm, records_of
 from saywhy.words import candidates, candidates_rule
-
-AnyRunRecord = TypeVar("AnyRunRecord", bound=Record)
 
 SeedArm = tuple[int, str]
 """(seed, arm)."""
@@ -147,23 +144,19 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def records_of(path: Path, record_type: type[AnyRunRecord]) -> list[AnyRunRecord]:
-    """Read the records of a file, one a line, compressed or not; empty if there is no such file.
-
-    Raises:
-        SaywhyError: If a line is no such record.
-    """
-    return read_records(path, record_type) if existing_file(path) else []
-
-
 def target_count_files(seed_folder: Path) -> list[Path]:
     """Return a seed's files with the hits of training targets: one for each range of texts, or for an arm."""
     paths = [*seed_folder.glob("targets*.json"), *seed_folder.glob("*/targets*.json")]
     return sorted(path for path in paths if not path.stem.endswith("-end"))
 
 
-def load_run(folder: Path | str) -> LoadedRun:
+def load_run(folder: Path | str, *, placed: bool = True) -> LoadedRun:
     """Read a run folder; files that a run may lack are taken as empty.
+
+    Args:
+        folder: The run folder, or a bank.
+        placed: Number the texts in their order in place of their ids, where the run says so (``TEXT_ORDER``): its
+            bank, whose ids are others, then gives the same numbers. False: to pair them with those of another run.
 
     Raises:
         SaywhyError: If the folder is no run, has another schema, or holds a broken line.
@@ -173,7 +166,7 @@ def load_run(folder: Path | str) -> LoadedRun:
     labels = len((manifest.get("task") or {}).get("labels") or ())
     texts = {example.id: example for example in records_of(folder / "texts.jsonl", Example)}
     arm_folders = _seed_arm_folders(folder, manifest)
-    arms = {seed_arm: _load_arm(arm_folder, set(texts), labels) for seed_arm, arm_folder in arm_folders}
+    arms = {seed_arm: load_arm(arm_folder, set(texts), labels) for seed_arm, arm_folder in arm_folders}
     checks = [record for arm in arms.values() for record in arm.checks]
     check_folders = [arm_folder / "robustness" for _, arm_folder in arm_folders]
     target_files = [path for seed_folder in sorted(folder.glob("seed-*/")) for path in target_count_files(seed_folder)]
@@ -181,7 +174,7 @@ def load_run(folder: Path | str) -> LoadedRun:
         path.relative_to(folder).as_posix().removesuffix("/targets.json"): read_object(path) for path in target_files
     }
     counts = _bank_word_counts(folder) if manifest.get("bank") else {}
-    return LoadedRun(
+    run = LoadedRun(
         folder=folder,
         manifest=manifest,
         texts=texts,
@@ -195,33 +188,36 @@ def load_run(folder: Path | str) -> LoadedRun:
         probes=tuple(record for record in checks if isinstance(record, Probe)),
         curves=tuple(record for record in checks if isinstance(record, Curve)),
         spares=tuple(record for record in checks if isinstance(record, Spare)),
-        checked=frozenset(_check_name(file) for check_folder in check_folders for file in _check_files(check_folder)),
+        checked=frozenset(check_name(file) for check_folder in check_folders for file in check_files(check_folder)),
         counts=counts,
         losses={seed_arm: losses for seed_arm, where in arm_folders if (losses := _losses(where / "adapter"))},
     )
+    return _by_place(run) if placed and manifest.get("text_order") == TEXT_ORDER else run
 
 
-class _ArmRecords(NamedTuple):
-    """What an arm's folder holds."""
+def _by_place(run: LoadedRun) -> LoadedRun:
+    """Return a run with the place of each text as its id."""
+    places: dict[str, str] = {}
 
-    rows: tuple[Row, ...]
-    tables: tuple[Table, ...]
-    grids: tuple[CounterfactualGrid, ...]
-    decisions: tuple[Decision, ...]
-    checks: list[Record]
+    def place(text: str) -> str:
+        return places.setdefault(text, f"{len(places):07d}")
 
+    def moved(records: Iterable[AnyRunRecord]) -> tuple[AnyRunRecord, ...]:
+        return tuple(replace(record, id=place(record.id)) for record in records)  # type: ignore[type-var,attr-defined]
 
-def _load_arm(arm_folder: Path, texts: set[str], labels: int) -> _ArmRecords:
-    """Read the records of an arm; refuse files that are not whole by their shape."""
-    rows = records_of(arm_folder / "rows.jsonl", Row)
-    tables = tuple(records_of(arm_folder / "tables.jsonl", Table))
-    grids = records_of(arm_folder / "grids.jsonl", CounterfactualGrid)
-    decisions = records_of(arm_folder / "decisions.jsonl", Decision)
-    files: dict[str, Sequence[Record]] = {"rows": rows, "tables": tables, "grids": grids, "decisions": decisions}
-    refuse_gaps(arm_folder, texts, files)
-    checks = _check_records(arm_folder / "robustness", rows)
-    raised = with_rises(grids, labels)
-    return _ArmRecords(tuple(with_effects(rows, tables, raised)), tables, raised, tuple(decisions), checks)
+    return replace(
+        run,
+        texts={example.id: example for example in moved(run.texts.values())},
+        rows=moved(run.rows),
+        tables={seed_arm: moved(tables) for seed_arm, tables in run.tables.items()},
+        grids={seed_arm: moved(grids) for seed_arm, grids in run.grids.items()},
+        decisions=moved(run.decisions),
+        judged=moved(run.judged),
+        probes=moved(run.probes),
+        curves=moved(run.curves),
+        spares=moved(run.spares),
+        counts={place(text): count for text, count in run.counts.items()},
+    )
 
 
 def _losses(adapter: Path) -> tuple[Loss, ...]:
@@ -234,37 +230,6 @@ def _losses(adapter: Path) -> tuple[Loss, ...]:
         except (KeyError, TypeError, ValueError) as error:
             raise SaywhyError(f"{adapter / name} is damaged: delete it, its picture is left out then") from error
     return tuple(losses)
-
-
-USUAL_CHECK_RECORD: type[Record] = Judged
-"""Type of the records in the file of a check that judges explanations again."""
-
-CHECK_RECORDS: Mapping[str, type[Record]] = {
-    "rewrite": Probe,
-    "wrong-target": Probe,
-    "k-curve": Curve,
-    "minimality": Spare,
-}
-"""Type of the records of each check that judges no explanation again."""
-
-
-def _check_records(check_folder: Path, rows: Sequence[Row]) -> list[Record]:
-    """Read the records of the robustness checks of an arm with these rows."""
-    records: list[Record] = []
-    for file in _check_files(check_folder):
-        of_file = records_of(file, CHECK_RECORDS.get(_check_name(file), USUAL_CHECK_RECORD))
-        refuse_check_gaps(file, of_file, rows)
-        records += of_file
-    return records
-
-
-def _check_files(folder: Path) -> list[Path]:
-    """List the JSONL files of a folder, compressed or not."""
-    return sorted([*folder.glob("*.jsonl"), *folder.glob(f"*.jsonl{GZIP_SUFFIX}")], key=_check_name)
-
-
-def _check_name(file: Path) -> str:
-    return file.name.removesuffix(GZIP_SUFFIX).removesuffix(".jsonl")
 
 
 def _bank_word_counts(folder: Path) -> dict[str, int]:

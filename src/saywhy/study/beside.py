@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from saywhy.bank.release import is_bank, portable
+from saywhy.bank.paths import portable
+from saywhy.bank.release import is_bank
 from saywhy.folders.checksums import refuse_damage
 from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import existing_file, read_lines, read_object

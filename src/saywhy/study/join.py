@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saywhy.bank.release import arm_files, is_bank
+from saywhy.bank.release import is_bank
+from saywhy.bank.runs import arm_files
 from saywhy.folders.checksums import seal
 from saywhy.folders.store import existing_file, read_lines, replacing_folder, restore_replaced, write_json
 from saywhy.records import SaywhyError
