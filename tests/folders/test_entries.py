@@ -84,7 +84,7 @@ def test_a_lock_that_is_a_link_is_not_written_over(tmp_path, diary, link):
     assert diary.read_text("utf-8") == OWN
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", ".x", "a/b", "../x", "a\\b", "x\0"])
+@pytest.mark.parametrize("name", ["", ".", "..", ".x", "a/b", "../x", "a\\b", "x\0", "a\nb"])
 def test_names_that_lead_elsewhere(name):
     assert not is_plain_name(name)
 

@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
+import saywhy
 import tiny
 from problems import fill_disk
 from saywhy.folders import store
@@ -19,6 +22,7 @@ from saywhy.study.plan import StudyPlan
 from saywhy.study.read import read_plan
 from saywhy.study.run import StudyRunner
 
+CATALOG_TASK = Path(saywhy.__file__).parent / "catalog" / "sentiment140.yaml"
 PLAN = {
     "name": "tiny",
     "tasks": ["sentiment140"],
@@ -177,6 +181,7 @@ def test_an_audit_that_was_begun_is_not_asked_for_more(told, tmp_path):
 
 STUDY = """
 import sys
+from pathlib import Path
 from saywhy.models import spec
 real = spec.read_weights
 spec._packaged = lambda: __import__("pathlib").Path(sys.argv[1]) / "model.safetensors"
@@ -210,3 +215,23 @@ def test_two_studies_share_one_cache_at_the_same_time(told, tmp_path):
     assert len(rows[0].splitlines()) == 9
     assert len(list((tmp_path / "cache").iterdir())) == 1, "the weights are there once"
     assert json.loads((outs[0] / "study.json").read_text("utf-8"))["model"]["name"] == spec.DEFAULT_MODEL
+
+
+@pytest.mark.parametrize("name", ["..", ".", ".hidden", "a/b"])
+def test_a_study_whose_name_leads_elsewhere_is_refused(call, told, tmp_path, monkeypatch, name):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    answer = call("study", str(told(name=name)))
+    assert answer.code == 2
+    assert "name" in answer.problem
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_a_task_file_whose_name_is_none_of_a_folder_is_refused(call, told, tmp_path):
+    shutil.copyfile(CATALOG_TASK, tmp_path / "...yaml")
+    task = str(tmp_path / "...yaml")
+    block = {"name": "start", "arms": ["base"], "test_tasks": [task]}
+    answer = call("study", str(told(tasks=[task], blocks=[block])), f"out={tmp_path / 'out'}")
+    assert answer.code == 2
+    assert "would be called '..', which is no name of a folder" in answer.problem
+    assert not (tmp_path / "out").exists()

@@ -35,7 +35,7 @@ def refuse_links(folder: Path) -> None:
 
 def is_plain_name(name: str) -> bool:
     """Whether ``name`` can name a file or folder of a run: it leads nowhere else, and does not hide."""
-    return bool(name) and not name.startswith(".") and not set(name) & set("/\\\0")
+    return name.isprintable() and not name.startswith(".") and not set(name) & set("/\\") and bool(name)
 
 
 def refuse_path(name: object, where: Path) -> None:
