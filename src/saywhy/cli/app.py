@@ -12,10 +12,11 @@ import typer
 
 from saywhy.arms import AUDITED
 from saywhy.cli import banks, listings
+from saywhy.cli.ending import call_to_clear_end
 from saywhy.config import Config
 from saywhy.processes import is_first_process, process_rank, world_size
-from saywhy.progress import say, speak_plainly
-from saywhy.records import NON_INFERIORITY_MARGIN, SaywhyError
+from saywhy.progress import outlasting, say, speak_plainly
+from saywhy.records import NON_INFERIORITY_MARGIN
 from saywhy.setting_names import OLD_NAMES
 from saywhy.settings import parse, switched
 
@@ -272,19 +273,11 @@ def main() -> None:
     if not is_first_process() and not set(sys.argv[1:2]) & set(LAUNCHED_VERBS):
         return
     speak_plainly(sys.stdout, sys.stderr)
+    sys.stdout, sys.stderr = outlasting(sys.stdout, BrokenPipeError), outlasting(sys.stderr, OSError)
     name = f"saywhy (process {process_rank()} of {world_size()})" if world_size() > 1 else "saywhy"
     # Libraries warning each other of their own changes are nothing that a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
-    try:
-        app()
-        return
-    except SaywhyError as error:
-        problem = str(error)
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        problem = f"{error.strerror or error}{where}: what was computed is kept; mend it and run again"
-    print(f"{name}: {problem}", file=sys.stderr)
-    sys.exit(2)
+    call_to_clear_end(app, name)
 
 
 if __name__ == "__main__":
