@@ -223,7 +223,8 @@ def _save(trainer: Trainer, tokenizer: Any, spec: ModelSpec, folder: Path, recip
             if isinstance(value, list) and all(isinstance(module, str) for module in value):
                 settings[name] = sorted(value)
         write_text(config, json.dumps(settings, indent=2, sort_keys=True))
-    history = trainer.state.log_history
+    # A checkpoint keeps its entries with sorted keys: so a training that went on from one writes the same.
+    history = [dict(sorted(entry.items())) for entry in trainer.state.log_history]
     write_json(folder / "losses.json", [entry for entry in history if "loss" in entry])
     measured = [{key: entry[key] for key in ("step", "eval_loss")} for entry in history if "eval_loss" in entry]
     if measured:
