@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from saywhy.folders.entries import is_plain_name
-from saywhy.folders.store import DELETE_AND_REPEAT, read_object, write_bytes, write_json
+from saywhy.folders.store import DELETE_AND_REPEAT, json_text, read_object, write_bytes, write_json
 from saywhy.records import SaywhyError
 
 CHECKSUMS_FILE = "checksums.json"
@@ -37,6 +37,8 @@ def read_checksums(folder: Path) -> dict[str, str]:
     """
     path = folder / CHECKSUMS_FILE
     by_name = read_object(path) if path.is_file() else {}
+    if by_name and by_name.pop(CHECKSUMS_FILE, None) != checksum(json_text(by_name).encode()):
+        raise SaywhyError(f"{path} is damaged (other content than when it was written): delete it")
     for name, sums in by_name.items():
         if not isinstance(sums, str) or not all(map(is_plain_name, name.split("/"))):
             raise SaywhyError(f"{path} is damaged ({name[:80]!r} has no checksum): delete it")
@@ -84,7 +86,12 @@ def refuse_damage(manifest: Path) -> None:
 def seal(folder: Path) -> None:
     """Write the checksums of all files of a folder that is finished."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != CHECKSUMS_FILE]
-    write_json(folder / CHECKSUMS_FILE, checksums_of(folder, files))
+    _write_checksums(folder, checksums_of(folder, files))
+
+
+def _write_checksums(folder: Path, by_name: Mapping[str, str]) -> None:
+    """Write the checksums of a folder, and that of themselves."""
+    write_json(folder / CHECKSUMS_FILE, {**by_name, CHECKSUMS_FILE: checksum(json_text(by_name).encode())})
 
 
 class Checksums:
@@ -135,4 +142,4 @@ class Checksums:
     def _keep(self, by_name: dict[str, str]) -> None:
         if by_name != self._by_name:
             self._by_name = dict(sorted(by_name.items()))
-            write_json(self.folder / CHECKSUMS_FILE, self._by_name)
+            _write_checksums(self.folder, self._by_name)
