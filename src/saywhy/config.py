@@ -115,9 +115,7 @@ class Config(FileFormat):
     calibration: Literal["batch"] | None = Field(
         "batch", description="Labels less those of an average text; none: raw."
     )
-    calibration_rows: int = Field(
-        256, ge=2, description="Unlabelled training texts for the calibration constants; 128 on built-in texts."
-    )
+    calibration_rows: int = Field(256, ge=2, description="Unlabelled training texts for it; 128 on built-in texts.")
     lexicon_rows: int = Field(4000, ge=2, description="Training texts from which words' associations are counted.")
     pinned_words: int = Field(2, ge=2, description="Words a label that a counterfactual may insert.")
     target_method: TargetMethod = Field(

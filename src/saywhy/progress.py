@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
@@ -125,6 +127,46 @@ def speak_plainly(*streams: object) -> None:
     for stream in streams:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="plain")
+
+
+class _OutlastingStream:
+    """A text stream that goes on into nowhere where it cannot be written to."""
+
+    def __init__(self, stream: io.TextIOWrapper, endured: type[OSError]) -> None:
+        self._stream, self._endured = stream, endured
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write; return how many signs."""
+        try:
+            return self._stream.write(text)
+        except self._endured:
+            self._go_nowhere()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        try:
+            self._stream.flush()
+        except self._endured:
+            self._go_nowhere()
+
+    def _go_nowhere(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+
+def outlasting(stream: TextIO, endured: type[OSError]) -> TextIO:
+    """Return ``stream`` such that the work behind it goes on when nobody reads it any more, or it is full.
+
+    Args:
+        stream: Standard output or error; any other stream is returned as it is.
+        endured: The errors after which what is written goes nowhere.
+    """
+    return cast(TextIO, _OutlastingStream(stream, endured)) if isinstance(stream, io.TextIOWrapper) else stream
 
 
 def _plain_sign_handler(error: UnicodeError) -> tuple[str, int]:

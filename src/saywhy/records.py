@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
+from saywhy.record_fields import fitting_fields
+
 ROW_SCHEMA = 1
 """Version of the row schema (``docs/rows.md``). Raised whenever a field changes its meaning."""
-
 StyleName = Literal["attribution", "redaction", "counterfactual"]
 Setting = Literal["one-word", "free"]
 Readout = Literal["generated", "guided", "constrained", "placebo"]
@@ -49,9 +50,8 @@ class Record:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Build the record from its dict form; lists become tuples again."""
-        names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in data.items() if key in names})
+        """Build the record from its dict form, lists as tuples; TypeError if a value is of another type."""
+        return cls(**fitting_fields(cls, data))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A released bank: every table can be rebuilt from it, and nobody's text can."""
 
 import hashlib
+import hmac
 import json
 import re
 import shutil
@@ -10,19 +11,25 @@ from pathlib import Path
 import pytest
 
 from moods import FULL, TEXTS, study_of
-from saywhy.bank import release as bank
 from saywhy.bank.leaks import leaks
-from saywhy.bank.release import Mask, release_bank
+from saywhy.bank.mask import BankKey, Mask
+from saywhy.bank.paths import portable
+from saywhy.bank.release import KEY_FILE, release_bank
 from saywhy.checks import Judged
 from saywhy.cli import app as cli
-from saywhy.folders.run import RunFolder
-from saywhy.folders.store import read_lines, read_text, write_json, write_lines
+from saywhy.folders.checksums import CHECKSUMS_FILE
+from saywhy.folders.run import TEXT_ORDER, RunFolder
+from saywhy.folders.store import read_json, read_lines, read_text, write_json, write_lines
 from saywhy.models.scripted import honest
-from saywhy.records import SaywhyError
+from saywhy.records import Example, SaywhyError, SetAside
 from saywhy.report import html, show_report, write_report
 from saywhy.report.checked import bias_sheet, probe_sheet, score_sheet
 from saywhy.report.load import load_run
+from saywhy.report.study.frozen import frozen_digest
 from saywhy.report.summary import summarise
+from saywhy.study.frozen import settled_hash
+from saywhy.tasks.data import example_id
+from saywhy.tasks.task import load_task
 from saywhy.words import candidates
 from written_runs import write_run
 
@@ -76,6 +83,8 @@ def arms(tmp_path_factory):
         rows = read_lines(place / "rows.jsonl")
         lines = [{**{k: v for k, v in row.items() if k in fields}, "variation": "paraphrase-1"} for row in rows]
         write_lines(place / "robustness" / "paraphrase-1.jsonl", lines)
+    manifest = json.loads((folder / "run.json").read_text("utf-8"))
+    write_json(folder / "run.json", manifest | {"text_order": TEXT_ORDER})
     write_report(folder)
     return folder
 
@@ -120,22 +129,24 @@ def test_nothing_of_a_text_is_in_the_bank(released):
 
 
 def test_the_indices_are_those_of_the_words(toy, released):
-    texts = {one["id"]: one for one in read_lines(toy / "texts.jsonl")}
-    shown = {one["id"]: one for one in read_lines(released / "texts.jsonl")}
+    key = BankKey.at(toy / KEY_FILE)
+    texts = {line["id"]: line for line in read_lines(toy / "texts.jsonl")}
+    shown = {line["id"]: line for line in read_lines(released / "texts.jsonl")}
     before, after = (read_lines(folder / "seed-0/audited/rows.jsonl") for folder in (toy, released))
     named = 0
     for old, new in zip(before, after, strict=True):
         keys = [word.key for word in candidates(texts[old["id"]]["text"])]
         assert [keys[int(place[1:])] for place in new["words"]] == old["words"]
         named += len(new["words"])
-        assert {k: v for k, v in new.items() if k not in ("words", "inserted", "reply", "edited")} == {
-            k: v for k, v in old.items() if k not in ("words", "inserted", "reply", "edited")
+        assert {k: v for k, v in new.items() if k not in ("id", "words", "inserted", "reply", "edited")} == {
+            k: v for k, v in old.items() if k not in ("id", "words", "inserted", "reply", "edited")
         }
+        assert new["id"] == key.id(old["id"]) != old["id"]
         if old["edited"]:
             both = f"{texts[old['id']]['text']}\0{old['edited']}".encode()
-            assert new["edited"] == f"sha256:{hashlib.sha256(both).hexdigest()[:16]}"
+            assert new["edited"] == f"sha256:{hmac.new(key.secret, both, 'sha256').hexdigest()[:16]}"
         assert (new["reply"] is None) == (old["reply"] is None)
-        assert shown[old["id"]] | {"words": len(keys)} == shown[old["id"]]
+        assert shown[new["id"]] | {"words": len(keys)} == shown[new["id"]]
     assert named > 50
     for table in read_lines(released / "seed-0/audited/tables.jsonl"):
         assert list(table["words"]) == [f"#{at}" for at in range(shown[table["id"]]["words"])]
@@ -147,15 +158,17 @@ def test_the_indices_are_those_of_the_words(toy, released):
 
 
 def test_what_was_put_in_stays_if_it_is_pinned_and_is_hashed_if_not():
-    mask = Mask.of("a sunny day", frozenset({"awful"}))
+    key = BankKey(b"secret")
+    mask = Mask.of("a sunny day", frozenset({"awful"}), key)
     line = mask.line({"words": ["sunny", "noon"], "inserted": ["awful", "stormy"], "reason": "refusal: I hate it"})
     assert line["words"][0] == "#1"
     assert re.fullmatch(r"sha256:[0-9a-f]{16}", line["words"][1])
     assert line["inserted"][0] == "awful"
     assert re.fullmatch(r"sha256:[0-9a-f]{16}", line["inserted"][1])
     assert line["reason"] == "refusal"
-    # A short reply cannot be guessed from its hash: the text goes into it.
-    assert mask.hashed("sunny") != Mask.of("another day", frozenset()).hashed("sunny")
+    # A short reply cannot be guessed from its hash: the text and the key go into it.
+    assert mask.hashed("sunny") != Mask.of("a sunny day", frozenset(), BankKey(b"another")).hashed("sunny")
+    assert mask.hashed("sunny") != Mask.of("another day", frozenset(), key).hashed("sunny")
 
 
 @pytest.mark.parametrize(
@@ -246,21 +259,22 @@ def test_a_study_is_released_with_its_plan_and_what_its_models_retained(toy, arm
     said = [{"role": "assistant", "content": "It is."}]
     write_lines(place / "training.jsonl", [{"id": "r", "prompt": asked, "completion": said}])
     made = release_bank(folder, tmp_path / "bank")
-    assert json.loads((made / "study.json").read_text("utf-8"))["plan"]["data"] == "data"
-    assert (made / "frozen.json").read_bytes() == (folder / "frozen.json").read_bytes()
+    assert json.loads((made / "study.json").read_text("utf-8"))["plan"]["data"] == "local data"
+    assert read_json(made / "frozen.json") == read_json(folder / "frozen.json")
     there = {path.relative_to(made).as_posix() for path in (made / "models").rglob("*") if path.is_file()}
     assert there == {"models/seed-0/faithful.all.toys/retention.json"}
-    assert json.loads((made / min(there)).read_text("utf-8")) == retained
+    kept = retained | {"replay": retained["replay"] | {"ids": [BankKey.at(folder / KEY_FILE).id("ab")]}}
+    assert json.loads((made / min(there)).read_text("utf-8")) == kept
     for name, run in (("toys", toy), ("tweets", arms)):
-        assert contents(made / "tasks" / name) == contents(release_bank(run, tmp_path / name))
+        assert contents(made / "tasks" / name) == contents(release_bank(run, tmp_path / name, folder / KEY_FILE))
     write_json(place / "retention.json", retained | {"note": "oh my days"})
     with pytest.raises(SaywhyError, match=r"nothing was released.*oh my"):
         release_bank(folder, tmp_path / "bank")
-    assert json.loads((made / min(there)).read_text("utf-8")) == retained  # the bank of before stays
+    assert json.loads((made / min(there)).read_text("utf-8")) == kept  # the bank of before stays
 
 
 def test_a_bank_that_would_leak_is_not_written(toy, tmp_path, monkeypatch):
-    monkeypatch.setattr(bank.Mask, "hashed", lambda self, said: said)
+    monkeypatch.setattr(Mask, "hashed", lambda self, said: said)
     with pytest.raises(SaywhyError, match=r"nothing was released: 'seed-0/audited/") as error:
         release_bank(toy, tmp_path / "bank")
     assert "\n" not in str(error.value)
@@ -281,10 +295,16 @@ def test_what_is_no_run_or_no_place_is_said_in_one_line(toy, released, tmp_path)
         RunFolder(released, {}, {})
     shutil.copytree(toy, tmp_path / "lost")
     (tmp_path / "lost" / "texts.jsonl").unlink()
+    with pytest.raises(SaywhyError, match=r"texts\.jsonl is missing: run the same command again"):
+        release_bank(tmp_path / "lost", tmp_path / "bank")
+    (tmp_path / "lost" / CHECKSUMS_FILE).unlink()  # an older folder
     with pytest.raises(SaywhyError, match=r"not in texts\.jsonl"):
         release_bank(tmp_path / "lost", tmp_path / "bank")
     broken = shutil.copytree(released, tmp_path / "broken")
     (broken / "texts.jsonl.gz").write_bytes(b"not packed")
+    with pytest.raises(SaywhyError, match=r"texts\.jsonl\.gz is damaged .*: restore it"):
+        load_run(broken)
+    (broken / CHECKSUMS_FILE).unlink()
     with pytest.raises(SaywhyError, match="is damaged"):
         load_run(broken)
 
@@ -297,7 +317,7 @@ def test_the_verb(toy, tmp_path, monkeypatch, capsys):
     assert f"wrote {tmp_path / 'bank'}" in capsys.readouterr().err
     told = json.loads((tmp_path / "bank" / "run.json").read_text("utf-8"))
     assert told["bank"] == 1
-    assert told["config"]["data"] == toy.parent.name  # no path of this machine
+    assert told["config"]["data"] == "local data"  # no path of this machine, no name of a file
     assert str(toy.parent) not in json.dumps(told)
 
 
@@ -325,8 +345,91 @@ def test_the_bank_of_before_comes_back_if_the_new_one_cannot_take_its_place(toy,
 
 def test_an_anchor_s_edited_texts_do_not_stand_for_the_text_itself(toy, released):
     """Rows of an anchor have the id of their text: words and leaks go by the text as it is."""
-    [line] = [line for line in read_lines(released / "seed-0" / "targets.jsonl") if line["id"] == "x1"]
+    name = BankKey.at(toy / KEY_FILE).id("x1")
+    [line] = [line for line in read_lines(released / "seed-0" / "targets.jsonl") if line["id"] == name]
     words = [word.key for word in candidates("my secret diary of today")]
     before = next(line for line in read_lines(toy / "seed-0" / "targets.jsonl") if line["id"] == "x1")
     for style, target in before["picks"].items():
         assert line["picks"][style]["words"] == [f"#{words.index(word)}" for word in target["words"]]
+
+
+def plain_hashes(guesses):
+    """The hashes that anybody can compute of guessed texts: ids, and those of versions before."""
+    task = load_task("sentiment140")
+    for text in guesses:
+        yield example_id(task, text, {})
+        yield hashlib.sha256(text.encode()).hexdigest()[:16]
+        yield from (hashlib.sha256(f"{text}\0{other}".encode()).hexdigest()[:16] for other in guesses)
+
+
+def test_a_dictionary_does_not_find_short_texts_again(tmp_path):
+    folder, guesses = write_run(tmp_path / "run", arms=("base",), n=3, seeds=(0,)), ("yes", "no", "great day")
+    names = [example_id(load_task("sentiment140"), text, {}) for text in guesses]
+    records = [Example(name, text, {}, "good") for name, text in zip(names, guesses, strict=True)]
+    write_lines(folder / "texts.jsonl", [record.to_dict() for record in records])
+    write_lines(folder / "set_aside.jsonl", [SetAside(names[0], "tweets", "fewer than two words").to_dict()])
+    for path in folder.glob("seed-0/base/*.jsonl"):
+        lines = [{**line, "id": names[int(line["id"][1:])]} for line in read_lines(path)]
+        if path.stem == "rows":
+            lines = [{**line, "edited": line["edited"] and "no", "reply": "yes"} for line in lines]
+        if path.stem in ("tables", "grids", "rows"):
+            lines = [{**line, "words": ["yes"] * len(line["words"])} for line in lines]
+        write_lines(path, lines)
+    shown = "".join(contents(release_bank(folder, tmp_path / "bank")).values())
+    assert not [plain for plain in plain_hashes(guesses) if plain in shown]
+    assert (folder / KEY_FILE).stat().st_mode & 0o077 == 0
+    assert not list((tmp_path / "bank").rglob(KEY_FILE))
+    write_lines(tmp_path / "bank" / "more.jsonl", [{"id": names[1]}])
+    assert leaks(tmp_path / "bank", guesses, names) == [f"more.jsonl: plain hash {names[1]}"]
+
+
+def test_banks_of_one_key_have_the_same_ids_and_of_another_key_others(arms, tmp_path, call):
+    for name, key in (("one", "shared"), ("two", "shared"), ("three", "other")):
+        assert call("release", arms, tmp_path / name, "--key", tmp_path / key).code == 0
+    ids = {
+        name: {line["id"] for line in read_lines(tmp_path / name / "texts.jsonl")} for name in ("one", "two", "three")
+    }
+    assert ids["one"] == ids["two"]
+    assert not ids["one"] & ids["three"]
+    (tmp_path / "shared").write_text("no key")
+    assert "holds no key of a bank" in call("release", arms, tmp_path / "four", "--key", tmp_path / "shared").problem
+
+
+PATHS = {"data": "/home/someone/tweets of mine.jsonl", "replay": "~/chats.jsonl", "model": "file:///home/someone/models/tuned",
+         "donor": "../someone/other", "task": "/home/someone/mood.yaml"}  # fmt: skip
+
+
+def test_paths_are_left_out_and_words_are_not(tmp_path):
+    task = {
+        "name": "mood",
+        "labels": {"/r/science": "/r/science", "~x": "~x"},
+        "question": "/s Is this",
+        "lead_in": "C:\\ is",
+    }
+    manifest = {
+        "config": PATHS,
+        "task": task,
+        "model": {"name": "runs/someone/adapter", "public_id": "C:\\Users\\someone\\base"},
+    }
+    shown = portable(manifest)
+    assert shown["task"] == task
+    assert shown["config"] == {"data": "local data", "replay": "local data", "model": "tuned", "donor": "other",
+                               "task": "mood.yaml"}  # fmt: skip
+    assert shown["model"] == {"name": "adapter", "public_id": "base"}
+    assert "someone" not in json.dumps(shown)
+    public = {"data": "hub", "model": "allenai/tulu-2-7b", "task": "snli", "replay": None}
+    assert portable({"config": public, "plan": {**public, "tasks": ["snli"], "blocks": [{"with": public}]}}) == {
+        "config": public,
+        "plan": {**public, "tasks": ["snli"], "blocks": [{"with": public}]},
+    }
+
+
+def test_a_frozen_part_that_names_a_folder_is_released_without_it(arms, tmp_path):
+    shutil.copytree(arms, tmp_path / "study" / "tasks" / "tweets")
+    write_json(tmp_path / "study" / "study.json", {"schema": 1, "plan": {"name": "small", "tasks": ["tweets"]}})
+    part = {"cells": [], "model": "/home/someone/models/tuned"}
+    write_json(tmp_path / "study" / "frozen.json", {"hash": frozen_digest(part), **part})
+    frozen = read_json(release_bank(tmp_path / "study", tmp_path / "bank") / "frozen.json")
+    assert frozen["model"] == "tuned"
+    assert frozen["hash"] == frozen_digest(frozen)
+    assert settled_hash(frozen) == settled_hash({"hash": frozen_digest(part), **part})

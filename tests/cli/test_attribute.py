@@ -10,6 +10,7 @@ from rich.console import Console
 import tiny
 from saywhy.cli import attribute as module
 from saywhy.cli.attribute import attribute_texts, planned_passes
+from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.store import read_json, read_lines, write_lines
 from saywhy.records import Example, Prediction, SaywhyError, WordScores
 from saywhy.report.agreement import Attributions, agreement_csv, agreement_sheet, agreements, gap_sheet, load_scores
@@ -138,6 +139,7 @@ def test_a_run_that_lacks_a_later_setting_had_its_default(monkeypatch, tmp_path,
     folder = attribute_texts(config, tmp_path / "run")
     told = read_json(folder / "run.json")
     del told["config"]["packing"], told["config"]["chunk"]
+    (folder / CHECKSUMS_FILE).unlink()
     (folder / "run.json").write_text(json.dumps(told))
     with pytest.raises(SaywhyError, match=r"holds another run \(chunk: 20 -> 2\)"):
         attribute_texts(config, folder)

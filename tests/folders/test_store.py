@@ -1,9 +1,13 @@
 """The run folder: what exists is never computed again, what is half there is."""
 
+import gzip
+
 import pytest
 
+from problems import fails
+from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.run import RunFolder
-from saywhy.folders.store import read_lines, write_json
+from saywhy.folders.store import read_lines, write_json, write_lines
 from saywhy.records import ROW_SCHEMA, SaywhyError
 
 
@@ -95,6 +99,7 @@ def test_a_damaged_manifest_and_another_schema_are_said(tmp_path):
     (tmp_path / "run/run.json").write_text('{"schema": ')
     with pytest.raises(SaywhyError, match="damaged"):
         RunFolder(tmp_path / "run", {}, {})
+    (tmp_path / "run" / CHECKSUMS_FILE).unlink()
     write_json(tmp_path / "run/run.json", {"schema": ROW_SCHEMA + 1, "config": {}})
     with pytest.raises(SaywhyError, match="schema"):
         RunFolder(tmp_path / "run", {}, {})
@@ -105,3 +110,11 @@ def test_seconds_add_up_over_sittings(tmp_path):
     run = RunFolder(tmp_path / "run", {}, {})
     run.spent("audit", 2.0)
     assert run.manifest["seconds"]["audit"] == pytest.approx(3.25, abs=0.1)
+
+
+def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path):
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(gzip.compress(b" " * 2**25))
+    assert "expands to more than" in fails(read_lines, tmp_path / "rows.jsonl")
+    write_lines(path, [{"text": "a" * 2**20}])  # small, and honest
+    assert len(read_lines(path)) == 1

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from pages import holes, holes_of
 from saywhy.cli import attribute as attributing
+from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.store import read_lines, read_records, write_json, write_lines, write_text
 from saywhy.models.scripted import ScriptedModel, honest
 from saywhy.records import Decision, Prediction, Row, SaywhyError, WordScores
@@ -120,6 +121,7 @@ def test_a_calibration_of_hardly_any_text(calibrated, rows):
 
 def test_a_calibration_with_plants_that_were_not_learned_or_not_finished(calibrated):
     folder = calibrated("rows=6", "plants=keyword,trigger,negation")
+    (folder / CHECKSUMS_FILE).unlink()  # an older folder
     write_json(folder / "plants/keyword/followed.json", {"right": 101, "n": 200})
     for name in ("keyword", "trigger"):
         for stem in calibration.PLANT_FILES:
@@ -146,7 +148,8 @@ def attributed(tiny_folder, tmp_path_factory):
 @pytest.mark.parametrize("texts", [1, 3])
 @pytest.mark.parametrize("methods", [["random"], ["lexical", "random"]])
 def test_an_attribution_with_little_in_it(attributed, tmp_path, texts, methods):
-    folder = shutil.copytree(attributed, tmp_path / "run", ignore=shutil.ignore_patterns("*.csv", "*.html"))
+    ignored = shutil.ignore_patterns("*.csv", "*.html", CHECKSUMS_FILE)
+    folder = shutil.copytree(attributed, tmp_path / "run", ignore=ignored)
     told = read_lines(folder / SCORES_FOLDER / f"{PREDICTIONS_STEM}.jsonl")[:texts]
     write_lines(folder / SCORES_FOLDER / f"{PREDICTIONS_STEM}.jsonl", told)
     manifest = load_run(folder).manifest

@@ -13,6 +13,7 @@ from saywhy.arms import ArmName
 from saywhy.config import Config
 from saywhy.records import STYLES, SaywhyError
 from saywhy.report.gate import gate_of
+from saywhy.report.picture_files import write_pictures
 from saywhy.report.retention import Retention
 from saywhy.report.rules import Rules
 from saywhy.report.study import load_study, write_study_report
@@ -28,7 +29,7 @@ from saywhy.report.study.groups import groups_of
 from saywhy.report.study.made import study_targets_sheet
 from saywhy.report.study.matrices import style_matrices, task_matrices
 from saywhy.report.study.parts import parts_of
-from saywhy.report.study.pictures import study_picture_plans, write_pictures
+from saywhy.report.study.pictures import study_picture_plans
 from saywhy.report.study.pooled import rival_gains
 from saywhy.report.study.sheets import gain_result
 from saywhy.report.study.summary import missing_from_study, summarise_study

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from saywhy.bank.release import release_bank
+from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.store import read_lines, write_lines
 from saywhy.records import SaywhyError
 from saywhy.report.study import load_study
@@ -26,7 +27,7 @@ def whole(planted, tmp_path_factory):
 
 def part_of(whole, out, *, without):
     """Return a bank of what a machine has that was given all seeds but one."""
-    shutil.copytree(whole, out, ignore=shutil.ignore_patterns(f"seed-{without}"))
+    shutil.copytree(whole, out, ignore=shutil.ignore_patterns(f"seed-{without}", CHECKSUMS_FILE))
     edit(out / "study.json", lambda told: told.update(git=f"no-{without}"))
     return out
 
@@ -42,11 +43,11 @@ def parts(whole, tmp_path):
     return [part_of(whole, tmp_path / f"without-{seed}", without=seed) for seed in (1, 0)]
 
 
-def test_joined_banks_give_the_numbers_of_one(parts, planted_summary, tmp_path):
+def test_joined_banks_give_the_numbers_of_one(whole, parts, tmp_path):
     out = join_banks(parts, tmp_path / "joint")
-    found = summarise_study(load_study(out))
+    found, of_one = (summarise_study(load_study(folder)) for folder in (out, whole))
     for made in (cells_csv, confirmatory_csv, retention_csv):
-        assert made(found) == made(planted_summary)
+        assert made(found) == made(of_one)
     told = "\n".join(map(str, study_provenance_sheets(found)))
     assert "revision no-1; seed 0: " in told
     assert "revision no-0; seed 1: " in told
@@ -67,6 +68,27 @@ def test_an_arm_that_was_asked_more_counts_before_one_that_was_asked_less(whole,
     rows = read_lines(whole / arm / "rows.jsonl")
     write_lines(parts[0] / arm / "rows.jsonl.gz", [row for row in rows if row["setting"] == "one-word"])
     assert read_lines(join_banks(parts, tmp_path / "joint") / arm / "rows.jsonl") == rows
+
+
+def test_only_the_files_of_a_bank_are_copied_and_links_are_refused(parts, tmp_path):
+    for place in ("models/seed-0/adapted/notes.json", "tasks/films/seed-0/adapted/notes.txt", "tasks/films/seed-0/x"):
+        (parts[0] / place).parent.mkdir(parents=True, exist_ok=True)
+        (parts[0] / place).write_text("a text of somebody")
+    out = join_banks(parts, tmp_path / "joint")
+    assert not [file for file in out.rglob("*") if file.name in ("notes.json", "notes.txt", "x")]
+    (tmp_path / "secret").write_text("a secret")
+    (parts[0] / "tasks/films/seed-0/adapted/rows.jsonl").symlink_to(tmp_path / "secret")
+    with pytest.raises(SaywhyError, match=r"rows\.jsonl is a link"):
+        join_banks(parts, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_bank_that_a_killed_join_moved_aside_is_found_again(parts, tmp_path):
+    joint = join_banks(parts, tmp_path / "joint")
+    joint.rename(tmp_path / ".joint.old")
+    join_banks([joint, parts[0]], joint)
+    assert (joint / "study.json").is_file()
+    assert not (tmp_path / ".joint.old").exists()
 
 
 def test_examples_of_all_banks_are_kept(parts, tmp_path):

@@ -160,13 +160,13 @@ def test_what_two_machines_did_is_what_one_does(plan, tmp_path, capsys):
     run_study(file_of(tmp_path, plan, seeds=[0, 1], blocks=[main, few]), [f"out={tmp_path / 'whole'}"])
     run_study(file_of(tmp_path, plan, seeds=[0, 1], blocks=[main]), [f"out={tmp_path / 'here'}", "seeds=0"])
     assert not list((tmp_path / "here").glob("tasks/*/seed-1")), "the other seed is left to the other machine"
-    here = release_bank(tmp_path / "here", tmp_path / "bank-here")
+    here = release_bank(tmp_path / "here", tmp_path / "bank-here", tmp_path / "key")
     more = file_of(tmp_path, plan, seeds=[0, 1], blocks=[main, few])
     run_study(more, [f"out={tmp_path / 'there'}", f"beside={here}"])
     audited = {place.parent.name for place in (tmp_path / "there").glob("tasks/*/seed-0/*/rows.jsonl")}
     assert audited == {"faithful-few.all.sentiment140", "random-few.all.sentiment140"}, "the rest is in the bank"
     assert "not bit for bit" not in capsys.readouterr().err, "adapted is the same, trained again"
-    there = release_bank(tmp_path / "there", tmp_path / "bank-there")
+    there = release_bank(tmp_path / "there", tmp_path / "bank-there", tmp_path / "key")
     joint = join_banks([there, here], tmp_path / "joint")
     of_joint, of_whole = (summarise_study(load_study(one)) for one in (joint, tmp_path / "whole"))
     for made in (cells_csv, confirmatory_csv, retention_csv):

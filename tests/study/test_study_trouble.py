@@ -2,15 +2,19 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
+import saywhy
 import tiny
 from problems import fill_disk
 from saywhy.folders import store
+from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.store import write_json
 from saywhy.models import shipped, spec
 from saywhy.records import SaywhyError
@@ -19,6 +23,7 @@ from saywhy.study.read import read_plan
 from saywhy.study.run import StudyRunner
 from saywhy.words import CANDIDATES_RULE
 
+CATALOG_TASK = Path(saywhy.__file__).parent / "catalog" / "sentiment140.yaml"
 PLAN = {
     "name": "tiny",
     "tasks": ["sentiment140"],
@@ -119,6 +124,7 @@ def test_a_study_with_other_candidates_is_one_line_and_stays_as_it_is(call, told
     assert call("study", str(file), f"out={out}").code == 0
     manifest = json.loads((out / "study.json").read_text("utf-8"))
     assert manifest.pop("candidates_rule") == CANDIDATES_RULE
+    (out / CHECKSUMS_FILE).unlink()
     write_json(out / "study.json", manifest)  # as a version before the rule wrote it
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     said = call("study", str(file), f"out={out}")
@@ -176,6 +182,7 @@ def test_an_audit_that_was_begun_is_not_asked_for_more(told, tmp_path):
 
 STUDY = """
 import sys
+from pathlib import Path
 from saywhy.models import spec
 real = spec.read_weights
 spec._packaged = lambda: __import__("pathlib").Path(sys.argv[1]) / "model.safetensors"
@@ -209,3 +216,23 @@ def test_two_studies_share_one_cache_at_the_same_time(told, tmp_path):
     assert len(rows[0].splitlines()) == 9
     assert len(list((tmp_path / "cache").iterdir())) == 1, "the weights are there once"
     assert json.loads((outs[0] / "study.json").read_text("utf-8"))["model"]["name"] == spec.DEFAULT_MODEL
+
+
+@pytest.mark.parametrize("name", ["..", ".", ".hidden", "a/b"])
+def test_a_study_whose_name_leads_elsewhere_is_refused(call, told, tmp_path, monkeypatch, name):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    answer = call("study", str(told(name=name)))
+    assert answer.code == 2
+    assert "name" in answer.problem
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_a_task_file_whose_name_is_none_of_a_folder_is_refused(call, told, tmp_path):
+    shutil.copyfile(CATALOG_TASK, tmp_path / "...yaml")
+    task = str(tmp_path / "...yaml")
+    block = {"name": "start", "arms": ["base"], "test_tasks": [task]}
+    answer = call("study", str(told(tasks=[task], blocks=[block])), f"out={tmp_path / 'out'}")
+    assert answer.code == 2
+    assert "would be called '..', which is no name of a folder" in answer.problem
+    assert not (tmp_path / "out").exists()

@@ -12,6 +12,7 @@ import tiny
 from moods import TASK
 from practice import TEXTS
 from saywhy.config import Config
+from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.store import read_lines
 from saywhy.measure.edits import Item
 from saywhy.protocol.prompts import request_turn
@@ -187,6 +188,7 @@ def test_a_run_practises_the_pool_and_lists_it(tiny_folder, tmp_path):
     manifest = json.loads((run.folder.path / "run.json").read_text("utf-8"))
     assert manifest["practised"] == phrasing_sentences(config, run.corpus.task)
     manifest["practised"]["question, paraphrase-1"]["question"] = "Another one?"
+    (run.folder.path / CHECKSUMS_FILE).unlink()
     (run.folder.path / "run.json").write_text(json.dumps(manifest), "utf-8")
     again = Run(config, tmp_path / "run", arms=("faithful",))
     with pytest.raises(SaywhyError, match="practises other sentences \\('Another one\\?'\\)"):

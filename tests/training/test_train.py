@@ -228,6 +228,66 @@ def test_a_killed_training_goes_on_to_the_same_weights(adapter, tiny_folder, row
     assert all(torch.allclose(weight, resumed[name], atol=1e-7) for name, weight in straight.items())
 
 
+def killed_and_resumed(spec, rows, recipe, folder, *, at, damage=None):
+    """Train until a step, damage what was saved, and train on."""
+
+    def kill(done, _):
+        if done == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(spec, rows, recipe, folder, kill)
+    if damage:
+        damage(folder / "checkpoints")
+    steps = []
+    train(spec, rows, recipe, folder, lambda done, _: steps.append(done))
+    return steps
+
+
+def test_a_killed_training_writes_the_same_bytes(tiny_folder, rows, tmp_path):
+    """Also where checkpoints do not fall on logged steps."""
+    spec = resolve_model(str(tiny_folder))
+    recipe = dataclasses.replace(RECIPE, trainer={"logging_steps": 4, "save_steps": 2})
+    train(spec, rows, recipe, tmp_path / "straight")
+    killed_and_resumed(spec, rows, recipe, tmp_path / "killed", at=3)
+    for name in ("losses.json", "adapter_config.json", "saywhy.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
+    assert json.loads((tmp_path / "straight" / "adapter_config.json").read_bytes())["target_modules"] == sorted(
+        json.loads((tmp_path / "straight" / "adapter_config.json").read_bytes())["target_modules"]
+    )
+
+
+def last_checkpoint(checkpoints):
+    return max(checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+CHECKPOINT_DAMAGES = {
+    "no optimizer": lambda checkpoints: (last_checkpoint(checkpoints) / "optimizer.pt").unlink(),
+    "no scheduler": lambda checkpoints: (last_checkpoint(checkpoints) / "scheduler.pt").unlink(),
+    "a flipped bit": lambda checkpoints: flip(last_checkpoint(checkpoints) / "adapter_model.safetensors"),
+    "half a state": lambda checkpoints: (last_checkpoint(checkpoints) / "trainer_state.json").write_text("{"),
+    "half the checksums": lambda checkpoints: (last_checkpoint(checkpoints) / "checksums.json").write_text("{"),
+}
+
+
+@pytest.mark.parametrize("damage", CHECKPOINT_DAMAGES)
+def test_a_damaged_checkpoint_is_passed_over_and_the_one_before_is_taken(
+    adapter, tiny_folder, rows, tmp_path, capsys, damage
+):
+    spec = resolve_model(str(tiny_folder))
+    steps = killed_and_resumed(spec, rows, RECIPE, tmp_path, at=5, damage=CHECKPOINT_DAMAGES[damage])
+    assert capsys.readouterr().err.count("the checkpoint is passed over") == 1
+    assert steps[0] == 3
+    straight, resumed = weights(adapter), weights(tmp_path)
+    assert all(torch.allclose(weight, resumed[name], atol=1e-7) for name, weight in straight.items())
+
+
 def test_an_adapter_is_continued_and_still_names_the_base(adapter, tiny_folder, rows, tmp_path):
     further = train(resolve_model(str(adapter)), rows, dataclasses.replace(RECIPE, num_train_epochs=1), tmp_path)
     config = json.loads((further / "adapter_config.json").read_text("utf-8"))

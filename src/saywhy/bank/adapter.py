@@ -5,15 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import replacing_folder, write_json
 from saywhy.models.fingerprints import weights_fingerprint
 from saywhy.models.shipped import ADAPTER_MANIFEST, of_other_weights, read_shipped
-from saywhy.models.weights import halve_adapter
+from saywhy.models.weights import ADAPTER_CONFIG, halve_adapter, refuse_damaged_weights, weight_checksums
 from saywhy.records import SaywhyError
 from saywhy.report.card import CARD_FILE
-
-ADAPTER_CONFIG = "adapter_config.json"
-"""What makes a folder a PEFT adapter."""
 
 
 def is_adapter(folder: Path) -> bool:
@@ -34,16 +32,20 @@ def release_adapter(folder: Path, out: Path) -> Path:
         ``out``.
 
     Raises:
-        SaywhyError: If the adapter has no card or constants, or ``out`` holds something else: nothing is written then.
+        SaywhyError: If the adapter has no card or constants, or is damaged, or ``out`` holds something else: nothing is
+            written then.
     """
+    refuse_links(folder)
     for name, what in ((CARD_FILE, "model card"), (ADAPTER_MANIFEST, "calibration constants")):
         if not (folder / name).is_file():
             raise SaywhyError(f"{folder} has no {what} ({name}): give the adapter of an arm that was audited")
+    refuse_damaged_weights(folder)
     out = out.resolve()
     with replacing_folder(out, "adapter", is_adapter) as part:
         part.mkdir(parents=True)
         for name in (ADAPTER_CONFIG, CARD_FILE):
             shutil.copyfile(folder / name, part / name)
         halve_adapter(folder, part)
-        write_json(part / ADAPTER_MANIFEST, of_other_weights(read_shipped(folder), weights_fingerprint(part)))
+        shipped = of_other_weights(read_shipped(folder), weights_fingerprint(part))
+        write_json(part / ADAPTER_MANIFEST, shipped | {"files": weight_checksums(part)})
     return out

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from saywhy.checks import Curve, Judged, Probe, Spare
-from saywhy.folders.store import GZIP_SUFFIX, read_object, read_text
+from saywhy.folders.checksums import CHECKSUMS_FILE
+from saywhy.folders.store import GZIP_SUFFIX, parsed_json, read_object, read_text
 from saywhy.measure import retention as retained
 from saywhy.protocol import styles
 from saywhy.records import CounterfactualGrid, Decision, Example, Prediction, Row, SetAside, Table, WordScores
 from saywhy.words import occurrences
 
-MANIFEST_FILES = ("run.json", "study.json", "frozen.json")
-"""Files that hold sentences of the project itself: settings, questions, prompts."""
+MANIFEST_FILES = ("run.json", "study.json", "frozen.json", CHECKSUMS_FILE)
+"""Files that hold sentences of the project itself: settings, questions, prompts, names of files."""
 
 EXAMPLES_SUBFOLDER = "examples"
 """Folder of a bank with runs on built-in texts, which may be shown."""
@@ -73,7 +74,7 @@ FlaggedWord = tuple[str, bool]
 """A word (folded core), and whether its string is one of the pinned words or labels."""
 
 
-def leaks(bank: Path, texts: Iterable[str]) -> list[str]:
+def leaks(bank: Path, texts: Iterable[str], hashes: Collection[str] = ()) -> list[str]:
     """Return where words of ``texts`` stand in a bank in their order: ``FILE: the words``, one a sequence.
 
     In files of data, a leak is two words in a row, in any string, list of strings or names of fields; in manifests and
@@ -82,7 +83,9 @@ def leaks(bank: Path, texts: Iterable[str]) -> list[str]:
     Args:
         bank: The folder; its built-in examples are not looked at.
         texts: The texts that the bank must not leak.
+        hashes: Hashes of texts that anybody can compute, who guesses the text; none may stand in a file of data.
     """
+    plain = frozenset(hashes)
     data_windows, prose_windows = set[tuple[str, ...]](), set[tuple[str, ...]]()
     for text in texts:
         keys = [word.key for word in occurrences(text)]
@@ -97,7 +100,7 @@ def leaks(bank: Path, texts: Iterable[str]) -> list[str]:
         if path.name.removesuffix(GZIP_SUFFIX).endswith((".json", ".jsonl")):
             is_manifest = path.name in MANIFEST_FILES
             windows, size = (prose_windows, LEAK_IN_PROSE) if is_manifest else (data_windows, LEAK_IN_DATA)
-            sequences = _leaked(path, windows, size, allowed)
+            sequences: Iterable[str] = chain(_leaked(path, windows, size, allowed), _plain_hashes(path, plain))
         elif path.suffix in PAGE_SUFFIXES:
             words = occurrences(re.sub(r"<[^<>]*>", " ", path.read_text("utf-8")))
             sequences = _covered_parts([(word.key, False) for word in words], prose_windows, LEAK_IN_PROSE)
@@ -124,12 +127,23 @@ def _allowed_strings(bank: Path) -> frozenset[str]:
 
 def _leaked(path: Path, windows: set[tuple[str, ...]], size: int, allowed: frozenset[str]) -> Iterator[str]:
     """Yield the sequences of ``size`` words of a file of data that are among ``windows``."""
-    content = read_text(path)
-    values = [content] if path.name.endswith(".json") else content.split("\n")
-    for line in values:
-        for strings in _strings(json.loads(line)) if line.strip() else ():
+    for line in _json_texts(path):
+        for strings in _strings(parsed_json(line)):
             for sequence in _word_sequences(strings, allowed):
                 yield from _covered_parts(sequence, windows, size)
+
+
+def _json_texts(path: Path) -> list[str]:
+    """Return the JSON values of a file, as texts: one, or one a line."""
+    content = read_text(path)
+    return [content] if path.name.endswith(".json") else [line for line in content.split("\n") if line.strip()]
+
+
+def _plain_hashes(path: Path, hashes: frozenset[str]) -> Iterator[str]:
+    """Yield the strings of a file of data that are among ``hashes``."""
+    for line in _json_texts(path):
+        for strings in _strings(parsed_json(line)):
+            yield from (f"plain hash {string}" for string in strings if string.removeprefix("sha256:") in hashes)
 
 
 def _covered_parts(sequence: Sequence[FlaggedWord], windows: set[tuple[str, ...]], size: int) -> Iterator[str]:

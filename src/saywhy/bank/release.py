@@ -1,73 +1,62 @@
 """A released bank: a run or a study without anyone's text, from which every table can be rebuilt (``docs/rows.md``).
 
-Ids, labels, verdicts and scores stay. Words become indices into their text's candidates, edited texts and replies
-become hashes. Adapters and training rows are not copied.
+Labels, verdicts and scores stay. Words become indices into their text's candidates; ids, edited texts and replies
+become hashes, keyed with a secret that stays at home. Adapters and training rows are not copied.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER, leaks
-from saywhy.bank.mask import Mask, MaskedLine, short_reason
+from saywhy.bank.mask import BankKey
+from saywhy.bank.paths import portable, portable_model
+from saywhy.bank.runs import BANK_VERSION, copy_examples, release_run, training_texts
+from saywhy.folders.checksums import refuse_damage, seal
+from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import (
-    GZIP_SUFFIX,
-    existing_file,
     read_lines,
     read_object,
     replacing_folder,
     write_json,
-    write_lines,
 )
 from saywhy.models.fingerprints import weights_fingerprint
-from saywhy.models.shipped import ADAPTER_MANIFEST, read_shipped
-from saywhy.progress import say
+from saywhy.models.shipped import ADAPTER_MANIFEST
 from saywhy.records import (
-    CounterfactualGrid,
-    Decision,
-    Example,
-    Prediction,
-    Record,
-    Row,
     SaywhyError,
-    SetAside,
-    Table,
-    WordScores,
 )
-from saywhy.report.load import CHECK_RECORDS, USUAL_CHECK_RECORD, records_of, target_count_files
-from saywhy.training.lessons import Target
-from saywhy.words import candidates_rule
+from saywhy.report.study.frozen import frozen_digest
 
-BANK_VERSION = 1
-"""Version of the form of a bank; ``bank`` in its ``run.json`` and ``study.json``."""
+_HASH = re.compile(r"[0-9a-f]{8,}")
 
-ARM_FILES: Mapping[str, type[Record]] = {
-    "rows": Row,
-    "tables": Table,
-    "grids": CounterfactualGrid,
-    "decisions": Decision,
-}
-"""The files of records in an arm's folder, by name."""
+KEY_FILE = ".bank-key"
+"""The secret of a folder's bank, in that folder: it is never released."""
 
 
-def release_bank(folder: Path, out: Path) -> Path:
-    """Write the bank of a run or a study; the same folder gives the same bytes.
+def release_bank(folder: Path, out: Path, key: Path | None = None) -> Path:
+    """Write the bank of a run or a study; the same folder and key give the same bytes.
 
     Args:
         folder: A run folder or a study folder.
         out: The folder of the bank: it does not exist, is empty, or is a bank, which is replaced.
+        key: File with the secret of its hashes, made if missing; banks that are to be joined or compared share one.
+            None: the one in ``folder`` (``KEY_FILE``).
 
     Returns:
         ``out``.
 
     Raises:
-        SaywhyError: If ``folder`` is neither, ``out`` holds something else, or a sequence of words of a text would be
-            in the bank: nothing is written then.
+        SaywhyError: If ``folder`` is neither, or holds a link, ``out`` holds something else, or a sequence of words of
+            a text would be in the bank: nothing is written then.
     """
-    writers: dict[str, Callable[[Path, Path], list[str]]] = {"study.json": _release_study, "run.json": _release_run}
+    refuse_links(folder)
+    writers: dict[str, Callable[[Path, Path, BankKey], list[str]]] = {
+        "study.json": _release_study,
+        "run.json": release_run,
+    }
     write_bank = next((write for name, write in writers.items() if (folder / name).is_file()), None)
     if write_bank is None:
         raise SaywhyError(f"{folder} is no run and no study: it has no run.json or study.json")
@@ -76,12 +65,23 @@ def release_bank(folder: Path, out: Path) -> Path:
     if (folder / "plants").is_dir():
         raise SaywhyError(f"{folder} is a calibration on built-in texts: nobody's text is in it, share it as it is")
     out = out.resolve()  # so that '.' has a name, also when its folder was replaced
+    bank_key = BankKey.at(key or folder / KEY_FILE)
     with replacing_folder(out, "bank", is_bank) as part:
-        texts = write_bank(folder, part)
-        if leaked := leaks(part, texts):
+        texts = write_bank(folder, part, bank_key)
+        seal(part)
+        if leaked := leaks(part, texts, _plain_ids(folder)):
             more = f" (and {len(leaked) - 1} more)" if len(leaked) > 1 else ""
             raise SaywhyError(f"words of a text would be in the bank, nothing was released: {leaked[0]!r}{more}")
     return out
+
+
+def _plain_ids(folder: Path) -> set[str]:
+    """Return the ids of all texts behind a folder: plain hashes, which who guesses a text can compute."""
+    files = (path for path in folder.rglob("*.jsonl") if EXAMPLES_SUBFOLDER not in path.relative_to(folder).parts)
+    ids = {str(line["id"]) for path in files for line in read_lines(path) if "id" in line}
+    for path in folder.glob("models/seed-*/*/retention.json"):
+        ids.update((read_object(path).get("replay") or {}).get("ids", ()))
+    return {name for name in ids if _HASH.fullmatch(name)}
 
 
 def is_bank(folder: Path) -> bool:
@@ -90,8 +90,9 @@ def is_bank(folder: Path) -> bool:
     return any(file.is_file() and read_object(file).get("bank") for file in files)
 
 
-def _release_study(folder: Path, out: Path) -> list[str]:
+def _release_study(folder: Path, out: Path, key: BankKey) -> list[str]:
     """Release a study: its plan, the runs of its tasks, and the retention of its models; return all texts behind it."""
+    refuse_damage(folder / "study.json")
     adapter_folders = [path.parent for path in sorted(folder.glob(f"models/seed-*/*/adapter/{ADAPTER_MANIFEST}"))]
     adapters = {
         f"{adapter.parent.name}, {adapter.parent.parent.name.replace('-', ' ')}": weights_fingerprint(adapter)
@@ -100,170 +101,32 @@ def _release_study(folder: Path, out: Path) -> list[str]:
     manifest = portable(read_object(folder / "study.json"))
     write_json(out / "study.json", {"bank": BANK_VERSION, **manifest, "adapters": adapters})
     if (folder / "frozen.json").is_file():
-        shutil.copyfile(folder / "frozen.json", out / "frozen.json")  # its hash is over its content
+        _release_frozen(folder / "frozen.json", out / "frozen.json")
     texts: list[str] = []
     for task_manifest in sorted(folder.glob("tasks/*/run.json")):
-        texts += _release_run(task_manifest.parent, out / "tasks" / task_manifest.parent.name)
+        texts += release_run(task_manifest.parent, out / "tasks" / task_manifest.parent.name, key)
     for model_folder in sorted(folder.glob("models/seed-*/*/")):
-        texts += _training_texts(model_folder / "training.jsonl").values()
+        texts += training_texts(model_folder / "training.jsonl").values()
         retention = model_folder / "retention.json"
         if retention.is_file():
-            write_json(out / retention.relative_to(folder), read_object(retention))
-    _copy_examples(folder, out)
+            write_json(out / retention.relative_to(folder), _released_retention(retention, key))
+    copy_examples(folder, out)
     return texts
 
 
-def _release_run(folder: Path, out: Path) -> list[str]:
-    """Release a run; return the texts behind it."""
-    manifest = read_object(folder / "run.json")
-    pinned_lists = _pinned_lists(folder)
-    pinned = frozenset(word for words in pinned_lists.values() for word in words)
-    write_json(out / "run.json", {**portable(manifest), "bank": BANK_VERSION, "pinned": pinned_lists})
-    examples = {example.id: example for example in records_of(folder / "texts.jsonl", Example)}
-    rule = candidates_rule(manifest)
-    masks = {example.id: Mask.of(example.text, pinned, rule) for example in examples.values()}
-    if examples:
-        write_lines(
-            out / f"texts.jsonl{GZIP_SUFFIX}",
-            (_masked_example(example, masks[example.id]) for example in examples.values()),
-        )
-    set_aside = records_of(folder / "set_aside.jsonl", SetAside)
-    if existing_file(folder / "set_aside.jsonl"):
-        lines = ({**record.to_dict(), **short_reason(record.to_dict())} for record in set_aside)
-        write_lines(out / f"set_aside.jsonl{GZIP_SUFFIX}", lines)
-    texts = [text for example in examples.values() for text in (example.text, *example.context.values())]
-    noun = str((manifest.get("task") or {}).get("noun", ""))
-    for seed_folder in sorted(folder.glob("seed-*/")):
-        training_texts: dict[str, str] = {}
-        for arm_folder in sorted(seed_folder.glob("*/")):
-            _release_arm(arm_folder, out / seed_folder.name / arm_folder.name, masks)
-            training_texts |= _training_texts(arm_folder / "training.jsonl", noun)
-        texts += training_texts.values()
-        training_masks = {name: Mask.of(text, pinned, rule) for name, text in training_texts.items()}
-        _release_targets(seed_folder, out / seed_folder.name, training_masks | masks)
-    _release_scores(folder / "attribution", out / "attribution", masks)
-    _copy_examples(folder, out)
-    return texts
+def _release_frozen(path: Path, out: Path) -> None:
+    """Release the frozen part of a study, with its hash; its model may be a path."""
+    frozen = read_object(path, "hash")
+    named = {**frozen, "model": portable_model(frozen["model"])} if "model" in frozen else frozen
+    if named == frozen or frozen_digest(frozen) != frozen["hash"]:  # an edited one must show
+        write_json(out, frozen)
+    else:
+        write_json(out, {**named, "hash": frozen_digest(named)})
 
 
-def _masked_example(example: Example, mask: Mask) -> MaskedLine:
-    """Return the record of a text without its words: its id, its label, and the number of candidates."""
-    masked = {**mask.line(example.to_dict()), "text": "", "context": {}}
-    return {**masked, "words": len(mask.indices)}
-
-
-def _pinned_lists(folder: Path) -> dict[str, list[str]]:
-    """Return the words that counterfactuals may insert, by named label, from the grids and the adapters."""
-    pinned: dict[str, dict[str, None]] = {}
-    for path in sorted(folder.glob(f"seed-*/*/adapter/{ADAPTER_MANIFEST}")):
-        for constants in read_shipped(path.parent).get("tasks", {}).values():
-            for label, words in constants.get("pinned", {}).items():
-                pinned.setdefault(label, {}).update(dict.fromkeys(words))
-    for path in sorted(folder.glob("seed-*/*/grids.jsonl")):
-        for grid in records_of(path, CounterfactualGrid):
-            pinned.setdefault(grid.named, {}).update(dict.fromkeys(grid.inserted))
-    return {label: sorted(words) for label, words in sorted(pinned.items())}
-
-
-def _release_arm(arm_folder: Path, out: Path, masks: Mapping[str, Mask]) -> None:
-    """Release the records, robustness checks and calibration constants of one arm."""
-    files: list[tuple[Path, type[Record]]] = [(arm_folder / f"{name}.jsonl", kind) for name, kind in ARM_FILES.items()]
-    checks = sorted((arm_folder / "robustness").glob("*.jsonl"))
-    files += [(path, CHECK_RECORDS.get(path.stem, USUAL_CHECK_RECORD)) for path in checks]
-    for path, kind in files:
-        if path.is_file():
-            where = out / path.relative_to(arm_folder)
-            write_lines(where.with_name(where.name + GZIP_SUFFIX), _masked_lines(path, kind, masks))
-    for path in sorted(arm_folder.glob("**/*constants.json")):
-        if "adapter" not in path.parts:
-            write_json(out / path.relative_to(arm_folder), read_object(path))
-
-
-def _masked_lines(path: Path, kind: type[Record], masks: Mapping[str, Mask]) -> Iterator[MaskedLine]:
-    for record in records_of(path, kind):
-        line = record.to_dict()
-        if kind is not Decision and line["id"] not in masks:
-            raise SaywhyError(f"{path}: {_missing_text(line['id'])}")
-        yield line if kind is Decision else masks[line["id"]].line(line)
-
-
-def _training_texts(path: Path, noun: str = "") -> dict[str, str]:
-    """Return the texts of training rows by id; without a ``noun``, everything behind the question."""
-    texts: dict[str, str] = {}
-    for row in read_lines(path, "id", "prompt", "completion") if path.is_file() else ():
-        prompt, completion = row["prompt"][0]["content"], row["completion"][0]["content"]
-        if row.get("style") == "replay":
-            texts[f"{row['id']} {len(texts)}"] = f"{prompt}\n{completion}"
-        else:
-            text = prompt.partition(f"\n{noun.capitalize()}: ")[2] if noun else ""
-            # The first row of a text holds it as it is; those of an anchor hold edited ones, under the same id.
-            texts.setdefault(str(row["id"]), text or prompt.partition("\n")[2])
-    return texts
-
-
-def _release_targets(seed_folder: Path, out: Path, masks: Mapping[str, Mask]) -> None:
-    """Release the pseudo-faithful words of the training texts, and how often they hit."""
-    for path in target_count_files(seed_folder):
-        write_json(out / path.relative_to(seed_folder), read_object(path))
-    if not (seed_folder / "targets.jsonl").is_file():
-        return
-    pinned = next((mask.pinned for mask in masks.values()), frozenset[str]())
-    lines = []
-    for line in read_lines(seed_folder / "targets.jsonl", "id", "prediction", "picks"):
-        mask = masks.get(line["id"]) or Mask.of(None, pinned)
-        picks = {style: mask.line(Target.from_dict(pick).to_dict()) for style, pick in line["picks"].items()}
-        prediction = Prediction.from_dict(line["prediction"]).to_dict()
-        lines.append({"id": line["id"], "prediction": prediction, "picks": picks})
-    write_lines(out / f"targets.jsonl{GZIP_SUFFIX}", lines)
-
-
-def _release_scores(folder: Path, out: Path, masks: Mapping[str, Mask]) -> None:
-    """Release word scores (``saywhy attribute``)."""
-    for path in sorted(folder.glob("*.jsonl")):
-        kind: type[Record] = Prediction if path.stem == "predictions" else WordScores
-        lines = [(line["id"], kind.from_dict(line).to_dict()) for line in read_lines(path, "id")]
-        if missing := next((name for name, _ in lines if name not in masks), None):
-            raise SaywhyError(f"{path}: {_missing_text(missing)}")
-        write_lines(out / f"{path.name}{GZIP_SUFFIX}", ({"id": name, **masks[name].line(line)} for name, line in lines))
-
-
-def _missing_text(name: str) -> str:
-    return f"text {name} is not in texts.jsonl; restore it or start the run anew"
-
-
-def _copy_examples(folder: Path, out: Path) -> None:
-    """Copy the runs on built-in texts, from which a bank's page takes its examples, without adapters.
-
-    Raises:
-        SaywhyError: If they are not on built-in texts.
-    """
-    examples_folder = folder / EXAMPLES_SUBFOLDER
-    if not examples_folder.is_dir():
-        return
-    runs = sorted(examples_folder.rglob("run.json"))
-    foreign = [run for run in runs if (read_object(run).get("config") or {}).get("data") != "pocket"]
-    if foreign or not runs:
-        raise SaywhyError(
-            f"{foreign[0] if foreign else examples_folder}: examples of a bank are runs with data=pocket; remove it"
-        )
-    shutil.copytree(examples_folder, out / EXAMPLES_SUBFOLDER, ignore=shutil.ignore_patterns("adapter", ".*"))
-    for run in runs:
-        write_json(out / run.relative_to(folder), portable(read_object(run)))
-    say(f"examples of built-in texts are copied as they are: {', '.join(_run_names(runs, examples_folder))}")
-
-
-def _run_names(runs: Iterable[Path], examples_folder: Path) -> Sequence[str]:
-    return [run.parent.relative_to(examples_folder.parent).as_posix() for run in runs]
-
-
-def portable(value: Any) -> Any:
-    """Return JSON in which absolute paths, which reveal whose machine it was, are cut to their last part."""
-    if isinstance(value, dict):
-        return {key: portable(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [portable(inner) for inner in value]
-    if isinstance(value, str):
-        for kind in (PurePosixPath, PureWindowsPath):
-            if (kind(value).is_absolute() or value.startswith("~")) and kind(value).name:
-                return kind(value).name
-    return value
+def _released_retention(path: Path, key: BankKey) -> dict[str, Any]:
+    """Return what a model kept, without the hashes of the user's instructions; those of the built-in ones stay."""
+    retention = read_object(path)
+    replay = retention.get("replay") or {}
+    ids = [key.id(name) for name in replay.get("ids", ())]
+    return {**retention, "replay": {**replay, "ids": ids}} if ids else retention

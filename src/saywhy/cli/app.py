@@ -12,12 +12,13 @@ import typer
 
 from saywhy.arms import AUDITED
 from saywhy.cli import banks, listings, reports
+from saywhy.cli.ending import call_to_clear_end
 from saywhy.cli.reports import say_report
 from saywhy.config import Config
 from saywhy.paths import user_path
 from saywhy.printable import in_one_line
-from saywhy.processes import is_first_process, process_rank, world_size
-from saywhy.progress import say, speak_plainly
+from saywhy.processes import is_first_process
+from saywhy.progress import outlasting, say, speak_plainly
 from saywhy.records import SaywhyError
 from saywhy.settings import default_out, parse, switched, with_joined_lists
 
@@ -46,8 +47,6 @@ STUDY_WORDS = (
     "out=FOLDER, hours=N (stop before), seeds=0,1 (only these), blocks=NAME,NAME (only these, in this order), "
     "beside=BANK (what it has is not done again), precision=, and model=, data= in place of the file's."
 )
-LONGEST_PROBLEM = 4000
-"""Characters of what is printed of a problem."""
 LAUNCHED_VERBS = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
 """Verbs whose work the processes of a launch share; the others are the first one's alone."""
 DryOption = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
@@ -258,26 +257,16 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
 def main() -> None:
     """Run the command line, in one process or several; what a user can mend is one line and exit code 2."""
     speak_plainly(sys.stdout, sys.stderr)
+    sys.stdout, sys.stderr = outlasting(sys.stdout, BrokenPipeError), outlasting(sys.stderr, OSError)
     # Libraries warning each other of their own changes are nothing that a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
-    name = "saywhy"
-    try:
-        if not is_first_process() and not set(sys.argv[1:2]) & set(LAUNCHED_VERBS):
-            return
+    call_to_clear_end(_run_command)
+
+
+def _run_command() -> None:
+    if is_first_process() or set(sys.argv[1:2]) & set(LAUNCHED_VERBS):
         _refuse_undecodable(sys.argv[1:])
-        name += f" (process {process_rank()} of {world_size()})" if world_size() > 1 else ""
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0)
-    except SaywhyError as error:
-        problem = str(error)
-    except typer.TyperException as error:  # words that typer does not understand
-        context = getattr(error, "ctx", None)
-        verb = f"{context.info_name} " if context and context.parent else ""
-        problem = f"{error.format_message().rstrip('.')}: see 'saywhy {verb}--help'"
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        problem = f"{error.strerror or error}{where}: what was computed is kept; mend it and run again"
-    print(f"{name}: {in_one_line(problem, LONGEST_PROBLEM)}", file=sys.stderr)
-    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,16 @@ import typer
 
 from saywhy.paths import user_path
 from saywhy.progress import say
+from saywhy.records import SaywhyError
 
 
 def release(
     folder: Annotated[Path, typer.Argument(help="A run or study folder, or the adapter of an arm.")],
     out: Annotated[Path, typer.Argument(help="Where the bank, or the released adapter, goes.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(help="File with the secret of its hashes, made if missing: banks to be joined share one."),
+    ] = None,
 ) -> None:
     """Write a bank that can be published: every verdict and score, nobody's text; or an adapter, small.
 
@@ -22,13 +27,19 @@ def release(
     - `saywhy report results/tweets` — the same tables, from the bank
     - `saywhy release runs/tweets/seed-0/faithful/adapter released/tweets` — with its card, in bfloat16
 
-    Words become indices, edited texts and replies hashes; refused if words of a text would still stand in it.
+    Words become indices; ids, edited texts and replies hashes, keyed with a secret that stays in the folder
+    (.bank-key, or --key FILE). Refused if words of a text would still stand in it.
     """
     from saywhy.bank.adapter import is_adapter, release_adapter
     from saywhy.bank.release import release_bank
 
     folder, out = user_path(folder), user_path(out)
-    say(f"wrote {release_adapter(folder, out) if is_adapter(folder) else release_bank(folder, out)}")
+    if is_adapter(folder):
+        if key:
+            raise SaywhyError(f"{folder} is an adapter: --key is for a bank, leave it out")
+        say(f"wrote {release_adapter(folder, out)}")
+    else:
+        say(f"wrote {release_bank(folder, out, user_path(key) if key else None)}")
 
 
 def join(
@@ -37,7 +48,7 @@ def join(
     """Join the banks of a study that was spread over machines.
 
     Examples:
-    - `saywhy study studies/small.yaml seeds=0` here, `seeds=1,2` there; `saywhy release` on each
+    - `saywhy study studies/small.yaml seeds=0` here, `seeds=1,2` there; `saywhy release --key FILE` on each
     - `saywhy join here there results/small`
 
     Of an arm that several have, the fullest counts; refused if they were not frozen alike, or are of other texts.

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.config import Config
-from saywhy.folders.store import read_lines
+from saywhy.folders.store import read_lines, replacing_folder
+from saywhy.models.shipped import ADAPTER_MANIFEST
+from saywhy.models.weights import has_weights, refuse_damaged_weights
 from saywhy.processes import is_first_process
 from saywhy.progress import progress, say
 from saywhy.records import STYLES, Example, SaywhyError
@@ -78,10 +80,12 @@ def train_adapter(config: Config, out: Path) -> Path:
     run.classifiers.ensure_calibrated("faithful", seed)  # its constants travel with it
     adapter = run.models.adapter("faithful", seed)
     shipped = out / "adapter"
-    if adapter and is_first_process() and not shipped.exists():
-        part = shipped.with_name(".adapter.part")
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(adapter, part)
-        write_card(part, [summarise(load_run(out))], "faithful", arm_folder=adapter.parent)
-        part.rename(shipped)
+    if adapter and is_first_process() and not has_weights(shipped):
+        refuse_damaged_weights(adapter)
+        with replacing_folder(
+            shipped.resolve(), "adapter", lambda folder: (folder / ADAPTER_MANIFEST).is_file()
+        ) as part:
+            shutil.copytree(adapter, part)
+            write_card(part, [summarise(load_run(out))], "faithful", arm_folder=adapter.parent)
+    refuse_damaged_weights(shipped)
     return shipped

@@ -15,6 +15,7 @@ import json
 import math
 import os
 import socket
+import stat
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -63,7 +64,7 @@ def _take_lock(path: Path, patience: float) -> tuple[int, bool]:
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + patience
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = _open_lock(path)
         locked = _try_lock(handle)
         # The former holder may have removed the file: then the others no longer find the file that is locked here.
         if locked is not False and path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
@@ -76,6 +77,25 @@ def _take_lock(path: Path, patience: float) -> tuple[int, bool]:
                 "wait until it has ended, or choose another folder with out=FOLDER"
             )
         time.sleep(0.05)
+
+
+def _open_lock(path: Path) -> int:
+    """Open the file ``path``, made if missing: a file of its own, since the holder's name is written over its content.
+
+    Raises:
+        SaywhyError: If it is a link to another file.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise SaywhyError(f"{path} is a link: delete it, or choose another folder with out=FOLDER") from None
+        raise
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(handle)
+        raise SaywhyError(f"{path} is no lock, or a link: delete it, or choose another folder with out=FOLDER")
+    return handle
 
 
 def _try_lock(handle: int, *, shared: bool = False) -> bool | None:
@@ -203,7 +223,7 @@ def _is_holder_alive(path: Path) -> bool | None:
     if holder.get("host") != socket.gethostname():
         return True
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return None
     try:

@@ -8,14 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from saywhy.folders.checksums import is_begun, remedy_of
 from saywhy.folders.lock import LOCK_FILE
 from saywhy.folders.shared import SharedFolder
-from saywhy.folders.store import object_problem, read_object, write_json
-from saywhy.processes import is_first_process
+from saywhy.folders.store import object_problem, read_object
 from saywhy.progress import say
 from saywhy.records import ROW_SCHEMA, SaywhyError
 from saywhy.settings import differences, with_defaults
 from saywhy.words import candidates_rule
+
+TEXT_ORDER = "listed"
+"""``text_order`` of ``run.json``: statistics take the texts in the order of ``texts.jsonl``, not of their ids.
+
+So a bank, whose ids are others, gives the same resamples.
+"""
 
 
 class RunFolder(SharedFolder):
@@ -42,20 +48,21 @@ class RunFolder(SharedFolder):
         file = path / "run.json"
         # The folder is listed first: another process of this launch may be writing the manifest just now.
         names = [entry.name for entry in path.iterdir()] if path.exists() else []
-        if any(not name.startswith((LOCK_FILE, f".{file.name}.")) for name in names) and not file.is_file():
+        if any(not name.startswith((LOCK_FILE, f".{file.name}.")) for name in names) and not is_begun(file):
             raise SaywhyError(f"{path} is no run folder and not empty: choose another with out=FOLDER")
-        super().__init__(path)
-        if is_first_process() and not file.is_file():
-            write_json(file, {"schema": ROW_SCHEMA, "config": dict(config), **facts, "seconds": {}, "counts": {}})
+        super().__init__(path, file.name)
+        if not file.is_file():
+            new = {"schema": ROW_SCHEMA, "config": dict(config), **facts, "seconds": {}, "counts": {}}
+            self.keep_manifest(file.name, new)
         self.lock.wait(file.is_file, file.name)
-        self.manifest = read_object(file)
+        self.manifest = read_object(file, remedy=remedy_of(file))
         if self.manifest.get("bank"):
             raise SaywhyError(f"{path} is a released bank, without its texts: choose another with out=FOLDER")
         self._check(config, facts, unbound)
         self._compare_formats(facts)
-        new = {key: config[key] for key in unbound}
-        if new != {key: self.manifest["config"].get(key) for key in new}:
-            self.note(config=new)
+        free = {key: config[key] for key in unbound}
+        if free != {key: self.manifest["config"].get(key) for key in free}:
+            self.note(config=free)
 
     def _check(self, config: Mapping[str, Any], facts: Mapping[str, Any], unbound: Sequence[str]) -> None:
         if self.manifest.get("schema") != ROW_SCHEMA:
@@ -89,7 +96,7 @@ class RunFolder(SharedFolder):
         for key, value in facts.items():
             old = self.manifest.get(key)
             self.manifest[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
-        self.keep_json("run.json", self.manifest)
+        self.keep_manifest("run.json", self.manifest)
 
     def spent(self, stage: str, seconds: float) -> None:
         """Add computing time to a stage."""

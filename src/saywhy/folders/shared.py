@@ -15,14 +15,32 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from saywhy.folders.checksums import Checksums, checksum, manifest_copy
+from saywhy.folders.entries import refuse_links
 from saywhy.folders.lock import FolderLock
-from saywhy.folders.store import read_json, read_object, write_json, write_lines
+from saywhy.folders.store import (
+    DELETE_AND_REPEAT,
+    json_text,
+    lines_text,
+    object_problem,
+    parsed_json,
+    read_json,
+    read_text,
+    remove_parts,
+    write_bytes,
+    write_json,
+    write_lines,
+    write_text,
+)
 from saywhy.processes import is_first_process, process_rank, world_size
+from saywhy.records import SaywhyError
 
 ChunkItem = TypeVar("ChunkItem")
 
 ChunkLines = Mapping[str, Sequence[Mapping[str, Any]]]
 """File stem -> the lines that a chunk adds to it."""
+
+_MERGED_SUFFIX, _CHECKSUM_SIGN = "-merged", "# sha256 "
 
 
 class SharedFolder:
@@ -33,25 +51,54 @@ class SharedFolder:
         lock: This process's lock on it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, manifest: str) -> None:
         """Take the lock on the folder.
 
+        Args:
+            path: The folder.
+            manifest: The file that says what it is: ``run.json`` or ``study.json``.
+
         Raises:
-            SaywhyError: If another process, of another launch, holds it.
+            SaywhyError: If another process, of another launch, holds it, the folder holds a link, or a finished file
+                in it was changed.
         """
         self.path = path
+        refuse_links(path)
         self.lock = FolderLock(path)
         self._in_chunk = False
+        if is_first_process():
+            _clear_left_files(path)
+            self._checksums = Checksums(path, manifest)
+
+    def keep_manifest(self, name: str, data: Any) -> None:
+        """Write the manifest ``name``, and a copy of it, from which it is restored if it is damaged and deleted."""
+        if is_first_process():
+            text = json_text(data)
+            self._write(name, text)
+            write_text(manifest_copy(self.path / name), text)
 
     def keep_json(self, name: str, data: Any) -> None:
         """Write the JSON file ``name``; of several processes, which must agree on it, the first one does."""
         if is_first_process():
-            write_json(self.path / name, data)
+            self._write(name, json_text(data))
 
     def keep_lines(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write the JSONL file ``name``; of several processes, which must agree on it, the first one does."""
         if is_first_process():
-            write_lines(self.path / name, rows)
+            self._write(name, lines_text(rows))
+
+    def _write(self, name: str, text: str) -> None:
+        """Write a file, over what may be there, so that its checksum is right at any moment."""
+        content = text.encode("utf-8")
+        if (self.path / name).is_file():
+            self._checksums.expect(name, content)
+        write_bytes(self.path / name, content)
+        self._finish(name)
+
+    def _finish(self, *names: str) -> None:
+        """Keep the checksums of files that are finished."""
+        if is_first_process():
+            self._checksums.add(*(name for name in names if not self._checksums.has(name)))
 
     def json(self, name: str, make: Callable[[], Any]) -> Any:
         """Return the content of the JSON file ``name``, made once: by the first process, for which the others wait.
@@ -64,6 +111,7 @@ class SharedFolder:
             if not path.is_file():
                 write_json(path, content)
         self.lock.wait(path.is_file, name)
+        self._finish(name)
         return read_json(path)
 
     def json_over(
@@ -89,10 +137,11 @@ class SharedFolder:
         self._compute(chunk_files, lambda number: compute(chunks[number]), path.is_file)
         if is_first_process() and not path.is_file():
             self._wait_for(chunk_files)
-            write_json(path, join([read_json(chunk_file) for chunk_file in chunk_files]))
+            write_json(path, join([_read_chunk(chunk_file) for chunk_file in chunk_files]))
         if is_first_process():
             _remove_chunks(path.parent, path.stem)
         self.lock.wait(path.is_file, name)
+        self._finish(name)
         return read_json(path)
 
     def stage_over(
@@ -125,13 +174,12 @@ class SharedFolder:
         self._compute(chunk_files, lines_of, done)
         if is_first_process() and not done():
             self._wait_for(chunk_files)
-            contents = [read_object(chunk_file) for chunk_file in chunk_files]
+            contents = [_read_chunk(chunk_file, files) for chunk_file in chunk_files]
             for name in files:
-                write_lines(
-                    directory / f"{name}.jsonl", (line for content in contents for line in content.get(name, []))
-                )
+                write_lines(directory / f"{name}.jsonl", (line for content in contents for line in content[name]))
             _remove_chunks(directory, files[0])
         self.lock.wait(done, f"{folder}/{files[0]}.jsonl")
+        self._finish(*((directory / f"{name}.jsonl").relative_to(self.path).as_posix() for name in files))
 
     def done(self, folder: str, files: Sequence[str]) -> bool:
         """Whether a stage is complete."""
@@ -156,7 +204,7 @@ class SharedFolder:
             if not chunk_files[number].is_file() and not done():
                 self._in_chunk = True
                 try:
-                    write_json(chunk_files[number], compute(number))
+                    _write_chunk(chunk_files[number], compute(number))
                 finally:
                     self._in_chunk = False
 
@@ -178,11 +226,42 @@ def _chunk_files(directory: Path, name: str, chunks: int) -> list[Path]:
     return [_chunk_folder(directory, name) / f"{number:05d}.json" for number in range(chunks)]
 
 
+def _write_chunk(path: Path, content: Any) -> None:
+    """Write a chunk, with its checksum in a last line."""
+    text = json_text(content)
+    write_text(path, f"{text}{_CHECKSUM_SIGN}{checksum(text.encode())}\n")
+
+
+def _read_chunk(path: Path, keys: Sequence[str] = ()) -> Any:
+    """Read a chunk; one of an older version has no checksum.
+
+    Raises:
+        SaywhyError: If it is damaged, or lacks one of ``keys``.
+    """
+    text, sign, noted = read_text(path).partition(_CHECKSUM_SIGN)
+    try:
+        if sign and noted.strip() != checksum(text.encode()):
+            raise ValueError("other content than when it was finished")
+        content = parsed_json(text)
+        if keys and (problem := object_problem(content, keys)):
+            raise ValueError(problem)
+    except ValueError as error:
+        raise SaywhyError(f"{path} is damaged ({error}): {DELETE_AND_REPEAT}") from error
+    return content
+
+
+def _clear_left_files(folder: Path) -> None:
+    """Remove what killed processes left: merged chunks and half-written files."""
+    for merged in list(folder.rglob(f".*-parts{_MERGED_SUFFIX}")):
+        shutil.rmtree(merged, ignore_errors=True)
+    remove_parts(folder)
+
+
 def _remove_chunks(directory: Path, name: str) -> None:
     """Remove all merged chunks at once: another process must see all of them or none."""
     chunk_folder = _chunk_folder(directory, name)
     if chunk_folder.exists():
-        merged = chunk_folder.with_name(f"{chunk_folder.name}-merged")
+        merged = chunk_folder.with_name(f"{chunk_folder.name}{_MERGED_SUFFIX}")
         shutil.rmtree(merged, ignore_errors=True)
         chunk_folder.rename(merged)
         shutil.rmtree(merged, ignore_errors=True)

@@ -42,6 +42,8 @@ def read_shipped(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     shipped = read_object(file)
+    if not shipped:
+        raise SaywhyError(f"{file} is damaged (it is empty): restore it, or delete it")
     if problem := _problem(shipped):
         raise SaywhyError(f"{file} is damaged ({problem}): delete it, and the model is calibrated anew")
     return shipped
@@ -79,6 +81,14 @@ def shipped_calibration(shipped: Mapping[str, Any], task: str) -> SavedCalibrati
     return SavedCalibration(dict(saved["constants"]), pinned)
 
 
+def finite_constants(constants: Mapping[str, float]) -> dict[str, float]:
+    """Return calibration constants by label as finite numbers; else ValueError, TypeError or AttributeError."""
+    finite = {label: float(constant) for label, constant in constants.items()}
+    if not all(map(math.isfinite, finite.values())):
+        raise ValueError("a constant is no number")
+    return finite
+
+
 def calibration_entry(saved: SavedCalibration, key: CalibrationKey) -> dict[str, Any]:
     """Return what ``saywhy.json`` holds of a task: the inverse of ``saved_calibration``."""
     pinned = {label: list(words) for label, words in saved.pinned.items()}
@@ -96,7 +106,7 @@ def of_other_weights(shipped: Mapping[str, Any], fingerprint: str) -> dict[str, 
 
 def _problem(shipped: Mapping[str, Any]) -> str | None:
     """Return what is wrong with the content of ``saywhy.json``, None if nothing is."""
-    for name in ("base", "recipe", "tasks"):
+    for name in ("base", "recipe", "tasks", "files"):
         if not isinstance(shipped.get(name, {}), dict):
             return f"{name} is no JSON object"
     texts = {

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from saywhy.folders.checksums import checksum, checksums_of
+from saywhy.folders.store import read_object
 from saywhy.models.fingerprints import base_weights_fingerprint
+from saywhy.models.shipped import ADAPTER_MANIFEST
 from saywhy.models.spec import ModelSpec, error_line, read_tokenizer, read_weights
 from saywhy.records import SaywhyError
 
@@ -15,8 +20,57 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
+ADAPTER_CONFIG = "adapter_config.json"
+"""What makes a folder a PEFT adapter."""
+
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 """File of an adapter's weights, as PEFT names it."""
+
+
+CHECKPOINTS = "checkpoints"
+"""Folder beside the weights from which a killed training goes on."""
+
+_BASE_KEY = "base_model_name_or_path"
+"""The entry of an adapter's configuration that a user may change: where the base lies."""
+
+
+def weight_checksums(folder: Path) -> dict[str, str]:
+    """Return the checksums of the trained weights in ``folder`` and of their configuration, by file."""
+    checksums = checksums_of(folder, folder.glob("*.safetensors"))
+    for name in ("config.json", ADAPTER_CONFIG):
+        if (folder / name).is_file():
+            settings = {key: value for key, value in read_object(folder / name).items() if key != _BASE_KEY}
+            checksums[name] = checksum(json.dumps(settings, sort_keys=True).encode())
+    return checksums
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether ``folder`` has all files of a training that is finished; ``saywhy.json``, written last, names them."""
+    manifest = folder / ADAPTER_MANIFEST
+    return manifest.is_file() and all((folder / name).is_file() for name in read_object(manifest).get("files", ()))
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a finished training: what ships is ``folder``, they were for a killed one."""
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def refuse_damaged_weights(folder: Path) -> None:
+    """Refuse trained weights of which ``saywhy.json`` says that they were others; older ones are not known.
+
+    Raises:
+        SaywhyError: With the file.
+    """
+    manifest = folder / ADAPTER_MANIFEST
+    finished = read_object(manifest).get("files", {}) if manifest.is_file() else {}
+    if not finished:
+        return
+    present = weight_checksums(folder)
+    if damaged := next((name for name, noted in finished.items() if present.get(name) != noted), None):
+        problem = "damaged (other content than when it was finished)" if damaged in present else "missing"
+        raise SaywhyError(
+            f"{folder / damaged} is {problem}: restore it, or delete {folder} and run the same command again"
+        )
 
 
 def with_adapter(model: PreTrainedModel, spec: ModelSpec, *, trainable: bool = False) -> PeftModel:
@@ -59,9 +113,11 @@ def load_base(
     """Load the base model of ``spec`` on ``device``; adapters below that of ``spec`` are merged into it.
 
     Raises:
-        SaywhyError: If it cannot be loaded, or is not the one that the adapter was trained on.
+        SaywhyError: If it cannot be loaded, is not the one that the adapter was trained on, or was damaged since its
+            training.
     """
     _check_base(spec)
+    refuse_damaged_weights(spec.folder)
     if spec.inner:
         model = merged(load_base(spec.inner, dtype, device)[0], spec.inner)
         tokenizer = read_tokenizer(spec)

@@ -88,7 +88,8 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
     from saywhy.report.card import write_cards
     from saywhy.report.html import run_report_page
     from saywhy.report.load import load_run
-    from saywhy.report.plots import figures, write_png
+    from saywhy.report.picture_files import write_png
+    from saywhy.report.plots import figures
     from saywhy.report.summary import DEFAULT_RULES, summarise
     from saywhy.report.tables import contrasts_csv, robustness_csv, run_report_markdown, table_csv
 
@@ -120,7 +121,7 @@ def write_comparison(first_folder: Path | str, second_folder: Path | str) -> Pat
     from saywhy.report.compare import compare_runs, comparison_markdown, comparison_sheets
     from saywhy.report.load import load_run
 
-    first, second = load_run(first_folder), load_run(second_folder)
+    first, second = (load_run(folder, placed=False) for folder in (first_folder, second_folder))
     path = Path(second_folder) / "compare.md"
     sheets = comparison_sheets(first, second, compare_runs(first, second))
     _write(path, comparison_markdown(first, second, sheets))
@@ -143,7 +144,7 @@ def show_comparison(first_folder: Path | str, second_folder: Path | str) -> None
     from saywhy.report.load import load_run
     from saywhy.report.terminal import show_sheets
 
-    first, second = load_run(first_folder), load_run(second_folder)
+    first, second = (load_run(folder, placed=False) for folder in (first_folder, second_folder))
     show_sheets(comparison_sheets(first, second, compare_runs(first, second)), PlainConsole())
 
 

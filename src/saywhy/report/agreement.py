@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeVar
 
+from saywhy.folders.entries import refuse_path
 from saywhy.folders.store import existing_file, read_lines, read_records
 from saywhy.records import Example, Prediction, Record, SaywhyError, WordScores
 from saywhy.report.format import Sheet, SheetCell, estimate_cell, number, sheet_of
@@ -73,11 +74,12 @@ def load_scores(folder: Path) -> Attributions:
     Raises:
         SaywhyError: If there are none, or a method has not been finished.
     """
-    run = load_run(folder)
+    run = load_run(folder, placed=False)
     scores_folder = folder / SCORES_FOLDER
     remedy = "run the same 'saywhy attribute' again to finish it"
     methods = run.manifest.get("methods", [])
     for name in (PREDICTIONS_STEM, *methods):
+        refuse_path(name, folder / "run.json")
         if existing_file(scores_folder / f"{name}.jsonl") is None:
             raise SaywhyError(f"{folder} has no {name}.jsonl: {remedy}")
     scores = {name: _records_by_text(scores_folder / f"{name}.jsonl", WordScores) for name in methods}

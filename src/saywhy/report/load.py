@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from saywhy.checks import Curve, Judged, Probe, Spare
-from saywhy.folders.store import GZIP_SUFFIX, existing_file, read_json, read_lines, read_object, read_records
+from saywhy.folders.checksums import refuse_damage, remedy_of
+from saywhy.folders.entries import refuse_links
+from saywhy.folders.run import TEXT_ORDER
+from saywhy.folders.store import existing_file, read_json, read_lines, read_object
 from saywhy.records import (
     OPERATORS,
     ROW_SCHEMA,
@@ -18,16 +21,13 @@ from saywhy.records import (
     Decision,
     Example,
     Operator,
-    Record,
     Row,
     SaywhyError,
     SetAside,
     Table,
 )
-from saywhy.report.effects import with_effects, with_rises
+from saywhy.report.arm_records import AnyRunRecord, check_files, check_name, load_arm, records_of
 from saywhy.words import candidates, candidates_rule
-
-AnyRunRecord = TypeVar("AnyRunRecord", bound=Record)
 
 SeedArm = tuple[int, str]
 """(seed, arm)."""
@@ -139,26 +139,17 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     """Read ``run.json``.
 
     Raises:
-        SaywhyError: If the folder is no run, or has another schema.
+        SaywhyError: If the folder is no run, has another schema, or holds a link.
     """
+    refuse_links(folder)
     if not (folder / "run.json").is_file():
         raise SaywhyError(f"{folder} is no run: it has no run.json; give the folder that a run wrote")
-    manifest = read_object(folder / "run.json")
+    refuse_damage(folder / "run.json")
+    manifest = read_object(folder / "run.json", remedy=remedy_of(folder / "run.json"))
     schema = manifest.get("schema", ROW_SCHEMA)
     if schema != ROW_SCHEMA:
         raise SaywhyError(f"{folder} has row schema {schema}, this saywhy reads {ROW_SCHEMA}; install its version")
     return manifest
-
-
-def records_of(path: Path, record_type: type[AnyRunRecord]) -> list[AnyRunRecord]:
-    """Read the records of a file, one a line, compressed or not; empty if there is no such file.
-
-    An incomplete last line, of a run that was killed, is left out.
-
-    Raises:
-        SaywhyError: If a line is no such record.
-    """
-    return read_records(path, record_type, unfinished=True) if existing_file(path) else []
 
 
 def target_count_files(seed_folder: Path) -> list[Path]:
@@ -167,8 +158,13 @@ def target_count_files(seed_folder: Path) -> list[Path]:
     return sorted(path for path in paths if not path.stem.endswith("-end"))
 
 
-def load_run(folder: Path | str) -> LoadedRun:
+def load_run(folder: Path | str, *, placed: bool = True) -> LoadedRun:
     """Read a run folder; files that a run may lack are taken as empty.
+
+    Args:
+        folder: The run folder, or a bank.
+        placed: Number the texts in their order in place of their ids, where the run says so (``TEXT_ORDER``): its
+            bank, whose ids are others, then gives the same numbers. False: to pair them with those of another run.
 
     Raises:
         SaywhyError: If the folder is no run, has another schema, or holds a broken line.
@@ -176,39 +172,59 @@ def load_run(folder: Path | str) -> LoadedRun:
     folder = Path(folder)
     manifest = load_manifest(folder)
     labels = len((manifest.get("task") or {}).get("labels") or ())
-    rows: list[Row] = []
-    decisions: list[Decision] = []
-    tables: dict[SeedArm, tuple[Table, ...]] = {}
-    grids: dict[SeedArm, tuple[CounterfactualGrid, ...]] = {}
+    texts = {example.id: example for example in records_of(folder / "texts.jsonl", Example)}
     arm_folders = _seed_arm_folders(folder, manifest)
-    for seed_arm, arm_folder in arm_folders:
-        decisions += records_of(arm_folder / "decisions.jsonl", Decision)
-        tables[seed_arm] = tuple(records_of(arm_folder / "tables.jsonl", Table))
-        grids[seed_arm] = with_rises(records_of(arm_folder / "grids.jsonl", CounterfactualGrid), labels)
-        rows += with_effects(records_of(arm_folder / "rows.jsonl", Row), tables[seed_arm], grids[seed_arm])
+    arms = {seed_arm: load_arm(arm_folder, set(texts), labels) for seed_arm, arm_folder in arm_folders}
+    checks = [record for arm in arms.values() for record in arm.checks]
     check_folders = [arm_folder / "robustness" for _, arm_folder in arm_folders]
     target_files = [path for seed_folder in sorted(folder.glob("seed-*/")) for path in target_count_files(seed_folder)]
     targets = {
         path.relative_to(folder).as_posix().removesuffix("/targets.json"): read_object(path) for path in target_files
     }
     counts = _bank_word_counts(folder) if manifest.get("bank") else {}
-    return LoadedRun(
+    run = LoadedRun(
         folder=folder,
         manifest=manifest,
-        texts={example.id: example for example in records_of(folder / "texts.jsonl", Example)},
-        rows=tuple(rows),
-        tables=tables,
-        grids=grids,
-        decisions=tuple(decisions),
+        texts=texts,
+        rows=tuple(row for arm in arms.values() for row in arm.rows),
+        tables={seed_arm: arm.tables for seed_arm, arm in arms.items()},
+        grids={seed_arm: arm.grids for seed_arm, arm in arms.items()},
+        decisions=tuple(decision for arm in arms.values() for decision in arm.decisions),
         set_aside=tuple(records_of(folder / "set_aside.jsonl", SetAside)),
         targets=targets,
-        judged=_check_records(check_folders, Judged),
-        probes=_check_records(check_folders, Probe),
-        curves=_check_records(check_folders, Curve),
-        spares=_check_records(check_folders, Spare),
-        checked=frozenset(_check_name(file) for check_folder in check_folders for file in _check_files(check_folder)),
+        judged=tuple(record for record in checks if isinstance(record, Judged)),
+        probes=tuple(record for record in checks if isinstance(record, Probe)),
+        curves=tuple(record for record in checks if isinstance(record, Curve)),
+        spares=tuple(record for record in checks if isinstance(record, Spare)),
+        checked=frozenset(check_name(file) for check_folder in check_folders for file in check_files(check_folder)),
         counts=counts,
         losses={seed_arm: losses for seed_arm, where in arm_folders if (losses := _losses(where / "adapter"))},
+    )
+    return _by_place(run) if placed and manifest.get("text_order") == TEXT_ORDER else run
+
+
+def _by_place(run: LoadedRun) -> LoadedRun:
+    """Return a run with the place of each text as its id."""
+    places: dict[str, str] = {}
+
+    def place(text: str) -> str:
+        return places.setdefault(text, f"{len(places):07d}")
+
+    def moved(records: Iterable[AnyRunRecord]) -> tuple[AnyRunRecord, ...]:
+        return tuple(replace(record, id=place(record.id)) for record in records)  # type: ignore[type-var,attr-defined]
+
+    return replace(
+        run,
+        texts={example.id: example for example in moved(run.texts.values())},
+        rows=moved(run.rows),
+        tables={seed_arm: moved(tables) for seed_arm, tables in run.tables.items()},
+        grids={seed_arm: moved(grids) for seed_arm, grids in run.grids.items()},
+        decisions=moved(run.decisions),
+        judged=moved(run.judged),
+        probes=moved(run.probes),
+        curves=moved(run.curves),
+        spares=moved(run.spares),
+        counts={place(text): count for text, count in run.counts.items()},
     )
 
 
@@ -222,34 +238,6 @@ def _losses(adapter: Path) -> tuple[Loss, ...]:
         except (KeyError, TypeError, ValueError) as error:
             raise SaywhyError(f"{adapter / name} is damaged: delete it, its picture is left out then") from error
     return tuple(losses)
-
-
-USUAL_CHECK_RECORD: type[Record] = Judged
-"""Type of the records in the file of a check that judges explanations again."""
-
-CHECK_RECORDS: Mapping[str, type[Record]] = {
-    "rewrite": Probe,
-    "wrong-target": Probe,
-    "k-curve": Curve,
-    "minimality": Spare,
-}
-"""Type of the records of each check that judges no explanation again."""
-
-
-def _check_records(folders: Sequence[Path], record_type: type[AnyRunRecord]) -> tuple[AnyRunRecord, ...]:
-    """Read the records of the robustness checks whose files hold ``record_type``."""
-    files = [file for folder in folders for file in _check_files(folder)]
-    files_of_type = [file for file in files if CHECK_RECORDS.get(_check_name(file), USUAL_CHECK_RECORD) is record_type]
-    return tuple(record for file in files_of_type for record in records_of(file, record_type))
-
-
-def _check_files(folder: Path) -> list[Path]:
-    """List the JSONL files of a folder, compressed or not."""
-    return sorted([*folder.glob("*.jsonl"), *folder.glob(f"*.jsonl{GZIP_SUFFIX}")], key=_check_name)
-
-
-def _check_name(file: Path) -> str:
-    return file.name.removesuffix(GZIP_SUFFIX).removesuffix(".jsonl")
 
 
 def _bank_word_counts(folder: Path) -> dict[str, int]:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from saywhy.records import STYLES
@@ -52,25 +51,11 @@ class PicturePlan:
 
 
 def figures(summary: Summary) -> list[Picture]:
-    """Draw every picture for which the run has data."""
+    """Draw every picture of a run."""
     return [
         Picture(plan.name, plan.title, plan.caption, svg(plan.name, plan.draw), plan.primary)
-        for plan in _picture_plans(summary)
+        for plan in run_picture_plans(summary)
     ]
-
-
-def write_png(summary: Summary, folder: Path) -> list[Path]:
-    """Write every picture as ``figure-NAME.png`` (200 dots an inch)."""
-    return [picture_file(plan, folder / f"figure-{plan.name}.png") for plan in _picture_plans(summary)]
-
-
-def picture_file(plan: PicturePlan, path: Path) -> Path:
-    """Write a picture as a PNG file (200 dots an inch), the same bytes every time."""
-    import matplotlib as mpl
-
-    with mpl.rc_context({**RC_PARAMS, "svg.hashsalt": plan.name}):
-        plan.draw().savefig(path, dpi=200, metadata={"Software": None})
-    return path
 
 
 EXCESS_CAPTION = (
@@ -85,12 +70,8 @@ REPLIES_CAPTION = "What became of generated replies: faithful, valid but not fai
 RETENTION_CAPTION = "Calibrated accuracy on texts of the split, and how often the label is that of the start arm."
 
 
-def standalone_svg(element: str) -> str:
-    """Return an element that ``svg`` drew as the content of an SVG file: with its namespaces declared."""
-    return element.replace("<svg", "<svg" + "".join(SVG_NAMESPACES), 1) + "\n"
-
-
-def _picture_plans(summary: Summary) -> list[PicturePlan]:
+def run_picture_plans(summary: Summary) -> list[PicturePlan]:
+    """Return every picture for which the run has data."""
     operators = list(dict.fromkeys(cell.key.operator for cell in summary.cells))
     plans = []
     for operator in operators:

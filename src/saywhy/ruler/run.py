@@ -20,8 +20,8 @@ from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.models.interface import Tick
-from saywhy.models.shipped import ADAPTER_MANIFEST
 from saywhy.models.spec import resolve_model
+from saywhy.models.weights import has_weights, remove_checkpoints
 from saywhy.progress import progress, say
 from saywhy.records import OPERATORS, Example, Operator, SaywhyError
 from saywhy.ruler.metrics import measure_metrics
@@ -144,7 +144,8 @@ class _RulerRun:
         from saywhy.training.train import train
 
         adapter = self.folder.path / where / "adapter"
-        if (adapter / ADAPTER_MANIFEST).is_file():
+        if has_weights(adapter):
+            remove_checkpoints(adapter)
             return adapter
         planted = self._texts(plant, "train", plant.training_factor * self.config.plant_rows)
         edited = partly_edited_texts(plant, self.task, planted, self.seed)

@@ -13,6 +13,7 @@ from typing import Any
 
 from saywhy import __version__
 from saywhy.config import Config
+from saywhy.folders.run import TEXT_ORDER
 from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
 from saywhy.models.spec import ModelSpec
 from saywhy.protocol import prompts
@@ -38,6 +39,7 @@ def run_facts(config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[st
         "git": git_revision(),
         "prompts": {"version": str(prompts.PROMPTS_VERSION), **prompts.prompt_sentences(task.plan)},
         "candidates_rule": CANDIDATES_RULE,
+        "text_order": TEXT_ORDER,
     }
 
 

@@ -79,6 +79,7 @@ class Run:
         check_methods((config.target_method,), "target_method")
         about = run_facts(config, self.models.spec, self.corpus, self.arms)
         self.folder = RunFolder(out, resolved(config), about, self.unbound)
+        self.models.clear_checkpoints()
         self._screen()
         untrained = AUDITED if self.arms[0] == AUDITED else "base"
         self.classifiers = TaskClassifiers(self.models, config, self.corpus, self.folder, untrained, lender)

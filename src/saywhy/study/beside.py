@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from saywhy.bank.release import is_bank, portable
+from saywhy.bank.paths import portable
+from saywhy.bank.release import is_bank
+from saywhy.folders.checksums import refuse_damage
+from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import existing_file, read_lines, read_object
 from saywhy.models.fingerprints import weights_fingerprint
 from saywhy.records import SaywhyError
@@ -83,26 +86,28 @@ def read_bank(bank: Path) -> dict[str, Any]:
     """Return the ``study.json`` of a bank; under ``frozen`` the hash of its confirmatory part.
 
     Raises:
-        SaywhyError: If it is no bank of a study in which something was frozen, or is damaged.
+        SaywhyError: If it is no bank of a study in which something was frozen, is damaged, or holds a link.
     """
+    refuse_links(bank)
     if not is_bank(bank) or not (bank / "study.json").is_file():
         raise SaywhyError(f"{bank} is no bank of a study: give what saywhy release wrote")
     if not (bank / "frozen.json").is_file():
         raise SaywhyError(f"{bank} has no frozen.json: nothing was audited in it yet")
+    refuse_damage(bank / "study.json")
     return read_objects(bank / "study.json", "plan", "arms", "seconds", "model") | {
         "frozen": settled_hash(read_frozen(bank / "frozen.json"))
     }
 
 
-def read_objects(path: Path, *keys: str) -> dict[str, Any]:
-    """Read a JSON object that holds objects under ``keys``.
+def read_objects(path: Path, *keys: str, remedy: str = "restore it") -> dict[str, Any]:
+    """Read a JSON object that holds objects under ``keys``; ``remedy``: what to do if it is damaged.
 
     Raises:
         SaywhyError: If it does not.
     """
-    manifest = read_object(path, *keys)
+    manifest = read_object(path, *keys, remedy=remedy)
     if damaged := [key for key in keys if not isinstance(manifest[key], dict)]:
-        raise SaywhyError(f"{path} is damaged ('{damaged[0]}' is no object): restore it")
+        raise SaywhyError(f"{path} is damaged ('{damaged[0]}' is no object): {remedy}")
     return manifest
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.arms import task_name
+from saywhy.bank.paths import portable_model
 from saywhy.folders.store import read_object, write_json
 from saywhy.processes import is_first_process
 from saywhy.records import NON_INFERIORITY_MARGIN, SaywhyError
@@ -37,7 +38,7 @@ def frozen_part(plan: StudyPlan) -> dict[str, Any]:
             "most_words": {task: task_config.most_words for task, task_config in config_of_task.items()},
             "set_aside": "texts that do not fit the context or have fewer than two words; the same in every arm",
         },
-        "model": plan.model,
+        "model": portable_model(plan.model),
         "settings": {key: value for key, value in plan.with_.items() if key not in MACHINE_SETTINGS},
         "texts": {
             "split": config.split,
@@ -54,11 +55,12 @@ def frozen_part(plan: StudyPlan) -> dict[str, Any]:
 def settled_hash(frozen: Mapping[str, Any]) -> str:
     """Return the hash of a frozen part with its settings under the names of today.
 
-    Settings of how a machine computes, which an older version froze too, are left out.
+    Settings of how a machine computes, and the folder of the model, which an older version froze too, are left out.
     """
     settings = current_names(frozen.get("settings") or {})
     hashed = {key: value for key, value in settings.items() if key not in MACHINE_SETTINGS}
-    return frozen_digest({**frozen, "settings": hashed} if "settings" in frozen else frozen)
+    named = {**frozen, "model": portable_model(frozen["model"])} if "model" in frozen else frozen
+    return frozen_digest({**named, "settings": hashed} if "settings" in frozen else named)
 
 
 def read_frozen(path: Path) -> dict[str, Any]:

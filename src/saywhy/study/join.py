@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.bank.release import is_bank
-from saywhy.folders.store import existing_file, read_lines, replacing_folder, write_json
+from saywhy.bank.runs import arm_files
+from saywhy.folders.checksums import seal
+from saywhy.folders.store import existing_file, read_lines, replacing_folder, restore_replaced, write_json
 from saywhy.records import SaywhyError
+from saywhy.report.load import target_count_files
 from saywhy.settings import differences, with_defaults
 from saywhy.study.beside import StudyManifest, read_bank, read_objects, refuse_other_study
 from saywhy.study.plan import MACHINE_SETTINGS
@@ -25,6 +28,7 @@ def join_banks(banks: Sequence[Path], out: Path) -> Path:
     """Write one bank with all that ``banks`` have.
 
     Of an arm that several have, the fullest is taken, of equals the first; the joint plan is that of the first bank.
+    Only the files of a bank are copied, whatever else lies beside them.
 
     Args:
         banks: Released banks of one study, two or more.
@@ -39,6 +43,8 @@ def join_banks(banks: Sequence[Path], out: Path) -> Path:
     """
     banks, out = [bank.resolve() for bank in banks], out.resolve()
     _refuse_bank_folders(banks, out)
+    for bank in banks:
+        restore_replaced(bank)
     manifests = [read_bank(bank) for bank in banks]
     for bank, manifest in zip(banks[1:], manifests[1:], strict=True):
         refuse_other_study(manifests[0], manifest, banks[0], bank)
@@ -48,7 +54,9 @@ def join_banks(banks: Sequence[Path], out: Path) -> Path:
         for run in sorted({file.parent.relative_to(bank) for bank in banks for file in bank.rglob("run.json")}):
             _join_runs([bank / run for bank in banks if (bank / run / "run.json").is_file()], folder / run)
         for bank in banks:
-            _copy_missing_files(bank.glob("models/seed-*/*/*.json"), bank, folder)
+            _copy_missing_files(bank.glob("models/seed-*/*/retention.json"), bank, folder)
+        for finished in (*(run.parent for run in folder.glob("tasks/*/run.json")), folder):
+            seal(finished)
     return out
 
 
@@ -126,9 +134,13 @@ def _join_runs(runs: Sequence[Path], out: Path) -> None:
             _copy_missing_files([file], runs[0], out)
     for arm in sorted({folder.relative_to(run) for run in runs for folder in run.glob("seed-*/*/")}):
         arm_folders = [run / arm for run in runs if (run / arm).is_dir()]
-        shutil.copytree(max(arm_folders, key=_arm_fullness), out / arm)
+        fullest = max(arm_folders, key=_arm_fullness)
+        _copy_missing_files(arm_files(fullest), fullest, out / arm)
     for run in runs:
-        _copy_missing_files((file for file in run.glob("seed-*/*") if file.is_file()), run, out)
+        for seed_folder in run.glob("seed-*/"):
+            counts = (file for file in target_count_files(seed_folder) if file.parent == seed_folder)
+            targets = existing_file(seed_folder / "targets.jsonl")
+            _copy_missing_files([*counts, *([targets] if targets else ())], run, out)
 
 
 def _refuse_other_run(first_run: Path, first_manifest: StudyManifest, run: Path, manifest: StudyManifest) -> None:
@@ -164,7 +176,7 @@ def _lines_if_any(path: Path) -> list[dict[str, Any]]:
 
 
 def _copy_missing_files(files: Iterable[Path], base: Path, out: Path) -> None:
-    """Copy those of ``files``, which lie below ``base``, that ``out`` does not have."""
+    """Copy those of ``files``, which lie below ``base``, that ``out`` does not have; banks hold no links."""
     for file in sorted(files):
         to = out / file.relative_to(base)
         if not to.exists():

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from saywhy.arms import ArmName, task_name
 from saywhy.config import Config
+from saywhy.folders.checksums import remedy_of
 from saywhy.folders.lock import LOCK_FILE
 from saywhy.folders.run import refuse_other_candidates
 from saywhy.folders.shared import SharedFolder
-from saywhy.folders.store import read_object, write_json
+from saywhy.folders.store import read_object
 from saywhy.models.spec import ModelSpec
 from saywhy.processes import is_first_process
 from saywhy.protocol import prompts
@@ -24,6 +24,8 @@ from saywhy.study.expand import audit_requests, task_settings
 from saywhy.study.plan import StudyPlan
 from saywhy.study.steps import StudyStep, folder_of_step
 from saywhy.words import CANDIDATES_RULE
+
+STUDY_FILE = "study.json"
 
 SHARED_BY_BLOCKS = ("train_rows", "settings")
 """Settings that all blocks share: by them texts are drawn, and ``adapted``, from which all arms go on, is trained."""
@@ -40,22 +42,23 @@ class StudyJournal:
 
     def __init__(
         self,
-        out: Path,
+        folder: SharedFolder,
         plan: StudyPlan,
         recipes: Mapping[str, Mapping[str, Any]],
         facts: Callable[[], Mapping[str, Any]],
     ) -> None:
-        """Open the study in ``out`` or begin one; nothing is written yet.
+        """Open the study in ``folder`` or begin one; nothing is written yet.
 
         Raises:
             SaywhyError: If the folder holds another study, this one with other cells or candidates, or something else.
         """
-        self.path = out / "study.json"
+        out, self._folder = folder.path, folder
+        self.path = out / STUDY_FILE
         self.manifest: dict[str, Any] = {"schema": ROW_SCHEMA, "seconds": {}}
         self.earlier_plan: Mapping[str, Any] | None = None
         resolved = plan.resolved()
         if self.path.is_file():
-            self.manifest = read_objects(self.path, "plan", "seconds")
+            self.manifest = read_objects(self.path, "plan", "seconds", remedy=remedy_of(self.path))
             if self.manifest.get("bank"):
                 raise SaywhyError(f"{out} is a released bank: say beside={out}, and another folder with out=FOLDER")
             refuse_other_candidates(out, self.manifest, CANDIDATES_RULE)
@@ -101,8 +104,7 @@ class StudyJournal:
 
     def write(self) -> None:
         """Write the file."""
-        if is_first_process():
-            write_json(self.path, self.manifest)
+        self._folder.keep_manifest(STUDY_FILE, self.manifest)
 
 
 def study_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from saywhy.arms import ALL_NAME, HALF, KINDS, REFRESHED, STARTS, task_name
 from saywhy.config import Seed
+from saywhy.folders.entries import is_plain_name
 from saywhy.hints import did_you_mean
 from saywhy.records import STYLES, Readout, Setting, StyleName
 from saywhy.report.study.bars import StudyBar
@@ -126,7 +127,7 @@ class StudyPlan(BaseModel):
 
     model_config = _PLAN_MODEL
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="Name of the study.")
+    name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", description="Name of the study.")
     about: str = Field("", description="What it asks, for the report's first lines.")
     model: str = Field("smollm2-135m", description="As model= of saywhy.")
     data: str = Field("pocket", description="pocket, hub, or a folder with one folder a task.")
@@ -235,6 +236,8 @@ def _task_without_name(tasks: tuple[str, ...]) -> str | None:
         name = task_name(task)
         if taken.setdefault(name, task) != task:
             return f"'{taken[name]}' and '{task}' are both called {name}: rename one of the files"
+        if not is_plain_name(name):
+            return f"'{task}' would be called {name!r}, which is no name of a folder: rename the file"
         if name == ALL_NAME or "+" in name:
             return f"'{task}' would be called {name}, which arms of several tasks are: rename the file"
     return None

@@ -31,7 +31,7 @@ from saywhy.study.expand import (
     texts_practised,
 )
 from saywhy.study.frozen import freeze_plan, frozen_part
-from saywhy.study.journal import StudyJournal, refuse_larger, study_facts
+from saywhy.study.journal import STUDY_FILE, StudyJournal, refuse_larger, study_facts
 from saywhy.study.member import StudyTaskRun
 from saywhy.study.plan import StudyPlan
 from saywhy.study.rates import RateSeconds, duration_in_words, measure_rates, seconds_of_work
@@ -90,8 +90,11 @@ class StudyRunner:
         refuse_bars(plan)
         self.models = ArmModels(task_settings(plan), out / "models")
         self._members: dict[str, StudyTaskRun] = {}
-        self.folder = SharedFolder(out)
-        self.journal = StudyJournal(out, plan, self.recipes, lambda: study_facts(task_settings(plan), self.models.spec))
+        self.folder = SharedFolder(out, STUDY_FILE)
+        self.models.clear_checkpoints()
+        self.journal = StudyJournal(
+            self.folder, plan, self.recipes, lambda: study_facts(task_settings(plan), self.models.spec)
+        )
         frozen = frozen_part(plan)["hash"]
         self.beside = BankBeside(beside, self.journal.manifest, frozen, self.requests) if beside else None
         refuse_larger(plan, self.journal.earlier_plan, self.folder)

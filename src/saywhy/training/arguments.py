@@ -76,7 +76,7 @@ def _usual(steps: int) -> dict[str, Any]:
         "logging_steps": max(1, steps // 20),
         "save_strategy": "steps",
         "save_steps": max(1, -(-steps // 4)),
-        "save_total_limit": 1,
+        "save_total_limit": 2,  # one more, should the last be damaged
     }
 
 

@@ -9,19 +9,20 @@ from pathlib import Path
 from saywhy.arms import SEARCHED, kind
 from saywhy.config import Config
 from saywhy.folders.run import RunFolder
-from saywhy.folders.store import read_json, write_json
+from saywhy.folders.store import DELETE_AND_REPEAT, read_object, write_json
 from saywhy.measure.calibration import calibration_key, carried_calibration, ensure_constants
 from saywhy.measure.predict import Classifier
 from saywhy.models.shipped import (
     ADAPTER_MANIFEST,
     SavedCalibration,
     calibration_entry,
+    finite_constants,
     read_shipped,
     shipped_calibration,
 )
 from saywhy.models.spec import resolve_model
 from saywhy.processes import is_first_process
-from saywhy.records import TRAINING_OPERATOR, Example
+from saywhy.records import TRAINING_OPERATOR, Example, SaywhyError
 from saywhy.tasks.corpus import Corpus, corpus_associations, pinned_of_corpus
 from saywhy.tasks.lexicon import Associations, Pinned
 from saywhy.training.models import ArmModels
@@ -59,8 +60,12 @@ class TaskClassifiers:
         """Return the calibration constants of an arm, which is calibrated."""
         if self.lender:
             return self.lender.constants(arm, seed)
-        constants: dict[str, float] = read_json(self.folder.path / _constants_file(arm, seed))
-        return constants
+        path = self.folder.path / _constants_file(arm, seed)
+        constants = read_object(path, *self.corpus.task.labels)
+        try:
+            return finite_constants(constants)
+        except (TypeError, ValueError) as error:
+            raise SaywhyError(f"{path} is damaged ({error}): {DELETE_AND_REPEAT}") from error
 
     def ensure_calibrated(self, arm: str, seed: int) -> None:
         """Measure the calibration constants of a trained arm, once, by all processes together.

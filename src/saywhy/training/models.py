@@ -12,8 +12,8 @@ from saywhy.config import Config
 from saywhy.folders.store import write_lines
 from saywhy.models.backends import open_model
 from saywhy.models.interface import Model
-from saywhy.models.shipped import ADAPTER_MANIFEST
 from saywhy.models.spec import resolve_model
+from saywhy.models.weights import has_weights, remove_checkpoints
 from saywhy.processes import is_first_process, world_size
 from saywhy.progress import progress
 from saywhy.records import SaywhyError
@@ -45,7 +45,14 @@ class ArmModels:
     def is_trained(self, arm: str, seed: int) -> bool:
         """Whether an arm has nothing left to learn."""
         adapter = self.adapter(arm, seed)
-        return adapter is None or (adapter / ADAPTER_MANIFEST).is_file()
+        return adapter is None or has_weights(adapter)
+
+    def clear_checkpoints(self) -> None:
+        """Remove the checkpoints of finished trainings, which a process that was killed then left."""
+        if is_first_process():
+            for adapter in self.folder.glob("seed-*/*/adapter/"):
+                if has_weights(adapter):
+                    remove_checkpoints(adapter)
 
     def train(
         self,

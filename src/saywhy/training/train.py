@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,20 +21,24 @@ from typing import Any
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import torch
+from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback
 
 from saywhy.clashes import PREFERENCE_OBJECTIVES
-from saywhy.folders.store import readable_save_errors, write_json
+from saywhy.folders.checksums import first_damage, read_checksums, seal
+from saywhy.folders.store import readable_save_errors, write_json, write_text
 from saywhy.models.chat import Chat
 from saywhy.models.fingerprints import base_weights_fingerprint
 from saywhy.models.forward import FORWARD_WAYS, Forward, ForwardWay
 from saywhy.models.precision import exact_products, has_bfloat16_units
 from saywhy.models.shipped import ADAPTER_MANIFEST
 from saywhy.models.spec import ModelSpec
-from saywhy.models.weights import load_base, merged, with_adapter
+from saywhy.models.weights import CHECKPOINTS, load_base, merged, remove_checkpoints, weight_checksums, with_adapter
 from saywhy.processes import is_first_process
+from saywhy.progress import say
+from saywhy.records import SaywhyError
 from saywhy.training.arguments import sft_arguments
 from saywhy.training.encoding import Encoded, Recipe, samples
 from saywhy.training.objectives import Objective, objective_of
@@ -89,7 +92,7 @@ def train(
     trl_alone = recipe.objective in PREFERENCE_OBJECTIVES
     ways: Sequence[ForwardWay] = ("rows",) if recipe.packing == "none" or trl_alone else FORWARD_WAYS
     forward = Forward(base, spec.name, ways, autocast=recipe.autocast and has_bfloat16_units())
-    chat, work = Chat(tokenizer, spec.name), folder / "checkpoints"
+    chat, work = Chat(tokenizer, spec.name), folder / CHECKPOINTS
     model = _trainable(base, spec, recipe)
     trainer: Trainer
     if trl_alone:
@@ -98,6 +101,7 @@ def train(
         trainer = _tree_trainer(model, chat, forward.context, rows, heldout, recipe, work)
         accept_batches(model, forward, objective or objective_of(recipe))
     _quietly(trainer)
+    trainer.add_callback(_CheckpointSealer())
     if tell:
         trainer.add_callback(_Ticker(tell))
     with exact_products(), warnings.catch_warnings(), readable_peer_errors(), readable_refusals(recipe):
@@ -108,7 +112,7 @@ def train(
     with readable_peer_errors():
         trainer.accelerator.wait_for_everyone()
     if is_first_process():
-        shutil.rmtree(work, ignore_errors=True)  # what ships is the adapter; the checkpoints were for a killed training
+        remove_checkpoints(folder)
     return folder
 
 
@@ -148,12 +152,37 @@ def _quietly(trainer: Trainer) -> None:
             trainer.remove_callback(callback)
 
 
+class _CheckpointSealer(TrainerCallback):
+    """Keeps the checksums of each checkpoint, and logs the loss up to it: a resumed training logs the same numbers."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Log where a checkpoint is saved."""
+        control.should_log = control.should_log or control.should_save
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Log where a checkpoint is saved."""
+        control.should_log = control.should_log or control.should_save
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Seal the checkpoint, to which every process adds its random state."""
+        PartialState().wait_for_everyone()
+        if is_first_process():
+            seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+
 def _last_checkpoint(work: Path) -> str | None:
-    """Return the last whole checkpoint in ``work``, None if there is none."""
-    # The state is written last: a checkpoint without it was killed half-way.
-    whole = [state.parent for state in work.glob("checkpoint-*/trainer_state.json")]
-    last = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]), default=None)
-    return str(last) if last else None
+    """Return the last whole checkpoint in ``work``, None if there is none; say which ones are passed over."""
+    checkpoints = [path for path in work.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
+    for checkpoint in sorted(checkpoints, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
+        try:
+            finished = read_checksums(checkpoint)
+            damage = first_damage(checkpoint, finished) if finished else f"{checkpoint} is half-written"
+        except SaywhyError as error:
+            damage = str(error)
+        if damage is None:
+            return str(checkpoint)
+        say(f"{damage}: the checkpoint is passed over")
+    return None
 
 
 def _trainable(base: PreTrainedModel, spec: ModelSpec, recipe: Recipe) -> Any:
@@ -192,8 +221,12 @@ def _save(trainer: Trainer, tokenizer: Any, spec: ModelSpec, folder: Path, recip
     if config.is_file():
         settings = json.loads(config.read_text("utf-8"))
         settings["base_model_name_or_path"] = spec.public_id
-        config.write_text(json.dumps(settings, indent=2, sort_keys=True), "utf-8")
-    history = trainer.state.log_history
+        for name, value in settings.items():  # PEFT keeps names of modules as sets, in any order
+            if isinstance(value, list) and all(isinstance(module, str) for module in value):
+                settings[name] = sorted(value)
+        write_text(config, json.dumps(settings, indent=2, sort_keys=True))
+    # A checkpoint keeps its entries with sorted keys: so a training that went on from one writes the same.
+    history = [dict(sorted(entry.items())) for entry in trainer.state.log_history]
     write_json(folder / "losses.json", [entry for entry in history if "loss" in entry])
     measured = [{key: entry[key] for key in ("step", "eval_loss")} for entry in history if "eval_loss" in entry]
     if measured:
@@ -201,5 +234,6 @@ def _save(trainer: Trainer, tokenizer: Any, spec: ModelSpec, folder: Path, recip
     about = {
         "base": {"id": spec.public_id, "fingerprint": base_weights_fingerprint(spec), "note": spec.note},
         "recipe": dataclasses.asdict(recipe),
+        "files": weight_checksums(folder),
     }
     write_json(folder / ADAPTER_MANIFEST, about)  # last: an adapter without it is not whole

@@ -31,11 +31,12 @@ def write_study_report(folder: Path | str, png: bool = False, *, summary: StudyS
         SaywhyError: If the folder is no study, or holds a broken file.
     """
     from saywhy.folders.store import write_text
+    from saywhy.report.picture_files import write_pictures
     from saywhy.report.study.files import cells_csv, confirmatory_csv, retention_csv, study_markdown
     from saywhy.report.study.latex import tables_tex
     from saywhy.report.study.page import study_page
     from saywhy.report.study.parts import last_parts, parts_of
-    from saywhy.report.study.pictures import study_picture_plans, write_pictures
+    from saywhy.report.study.pictures import study_picture_plans
     from saywhy.report.study.summary import summarise_study
 
     folder = Path(folder)

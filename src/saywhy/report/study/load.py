@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.arms import ALL_NAME, STARTS, task_name
+from saywhy.folders.checksums import refuse_damage
+from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import read_json
 from saywhy.records import STYLES, SaywhyError
 from saywhy.report.examples import BUILT_IN_EXAMPLES
@@ -171,6 +173,8 @@ def load_study(folder: Path | str) -> StudyRun:
     folder = Path(folder)
     if not is_study(folder):
         raise SaywhyError(f"{folder} is no study: it has no study.json; give the folder that a study wrote")
+    refuse_links(folder)
+    refuse_damage(folder / "study.json")
     manifest = _json_object(folder / "study.json")
     if manifest.get("schema", STUDY_SCHEMA) != STUDY_SCHEMA:
         raise SaywhyError(f"{folder} has study schema {manifest.get('schema')}, this saywhy reads {STUDY_SCHEMA}")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from pathlib import Path
 
-from saywhy.folders.store import write_text
 from saywhy.records import STYLES
 from saywhy.report.cells import RESULT_READOUTS
 from saywhy.report.format import counted
-from saywhy.report.plots import Picture, PicturePlan, draw_validity, picture_file, standalone_svg, svg
+from saywhy.report.plots import PicturePlan, draw_validity
 from saywhy.report.study.ablations import Ablation, ablations_of, variant_settings
 from saywhy.report.study.draw import (
     INTERVAL_NOTE,
@@ -45,17 +43,6 @@ def study_picture_plans(summary: StudySummary) -> list[PicturePlan]:
         *_groups_pictures(summary),
         *_replies_pictures(summary),
     ]
-
-
-def write_pictures(plans: Sequence[PicturePlan], folder: Path, *, png: bool) -> list[Picture]:
-    """Draw every picture and write it as ``NAME.svg``, with ``png``, or where it is there, also as ``NAME.png``."""
-    drawn = [Picture(plan.name, plan.title, plan.caption, svg(plan.name, plan.draw)) for plan in plans]
-    for picture in drawn:
-        write_text(folder / f"{picture.name}.svg", standalone_svg(picture.svg))
-    for plan in plans:
-        if png or (folder / f"{plan.name}.png").is_file():
-            picture_file(plan, folder / f"{plan.name}.png")
-    return drawn
 
 
 def counts_behind_gains(gains: Sequence[Gain]) -> str:

@@ -1,0 +1,68 @@
+"""How a command ends: in one line, with exit code 2 where a user can mend it, 128 more than its number for a signal."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import typer
+
+from saywhy.printable import in_one_line
+from saywhy.processes import process_rank, world_size
+from saywhy.records import SaywhyError
+
+
+class Stopped(BaseException):
+    """A signal that ends the command: none of the exceptions that libraries handle.
+
+    Attributes:
+        number: Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+LONGEST_PROBLEM = 4000
+"""Characters of what is printed of a problem."""
+
+
+def call_to_clear_end(command: Callable[[], object]) -> None:
+    """Call a command; end the process clearly if the command does not end as it should."""
+    handlers = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        command()
+        return
+    except Stopped as stopped:
+        problem, code = "stopped; what was computed is kept, the same command goes on from there", 128 + stopped.number
+    except SaywhyError as error:
+        problem, code = str(error), 2
+    except typer.TyperException as error:  # words that typer does not understand
+        context = getattr(error, "ctx", None)
+        verb = f"{context.info_name} " if context and context.parent else ""
+        problem, code = f"{error.format_message().rstrip('.')}: see 'saywhy {verb}--help'", 2
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        problem, code = f"{error.strerror or error}{where}: what was computed is kept; mend it and run again", 2
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    print(f"{_name()}: {in_one_line(problem, LONGEST_PROBLEM)}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _name() -> str:
+    """Return how the process calls itself in its last line."""
+    try:
+        return f"saywhy (process {process_rank()} of {world_size()})" if world_size() > 1 else "saywhy"
+    except SaywhyError:  # what says so is what is wrong
+        return "saywhy"
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.SIG_DFL)  # a second one ends at once
+    raise Stopped(number)
