@@ -23,7 +23,7 @@ def saywhy(*words, **options):
 def test_a_signal_ends_in_one_line_and_its_exit_code(capsys, number, code):
     before = signal.getsignal(number)
     with pytest.raises(SystemExit) as stop:
-        call_to_clear_end(lambda: signal.raise_signal(number), "saywhy")
+        call_to_clear_end(lambda: signal.raise_signal(number))
     assert stop.value.code == code
     assert capsys.readouterr().err == LAST_LINE
     assert signal.getsignal(number) == before

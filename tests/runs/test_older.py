@@ -79,7 +79,7 @@ def test_one_with_the_candidates_of_then_is_refused_as_it_is_and_reported(begun,
     before = content(begun)
     said = call("run", *SETTINGS, *NEW_NAMES, f"out={begun}")
     assert said.code == 2
-    assert f"{begun} was begun with candidates of rule 1, this saywhy goes on by rule 2" in said.problem
+    assert f"{begun} was begun with candidates of rule 1, this saywhy goes on by rule {CANDIDATES_RULE}" in said.problem
     assert content(begun) == before
     assert call("report", str(begun)).code == 0
     assert (begun / "report.html").is_file()

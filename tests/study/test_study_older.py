@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.store import write_json
 from saywhy.records import SaywhyError
 from saywhy.study.beside import read_bank, refuse_other_study
@@ -64,6 +65,7 @@ def test_a_study_begun_under_the_old_names_goes_on(tiny_folder, tmp_path):
         else:
             content = digest_of({**content, "settings": OLD["with"]})
         write_json(tmp_path / "out" / name, content)
+    (tmp_path / "out" / CHECKSUMS_FILE).unlink()  # that version wrote none
     StudyRunner(plan, tmp_path / "out")
     freeze_plan(plan, tmp_path / "out")
     changed = StudyPlan(**{**OLD, "with": {**OLD["with"], "epochs": 4}}, model=str(tiny_folder))

@@ -6,6 +6,7 @@ import pytest
 
 from plans import SMALL, file_of, plan
 from saywhy.arms import ArmName
+from saywhy.folders.shared import SharedFolder
 from saywhy.records import SaywhyError
 from saywhy.report.study.bars import read_bars
 from saywhy.report.study.frozen import frozen_cells_of, objections
@@ -136,7 +137,7 @@ def test_arms_of_tasks_in_files_are_called_by_the_file(tmp_path):
 
 def test_the_report_knows_the_arms_of_tasks_in_files(tmp_path):
     mine = filed(tmp_path)
-    journal = StudyJournal(tmp_path / "out", mine, expand.recipes_of_arms(mine), dict)
+    journal = StudyJournal(SharedFolder(tmp_path / "out", "study.json"), mine, expand.recipes_of_arms(mine), dict)
     journal.write()
     frozen.freeze_plan(mine, tmp_path / "out")
     study = load_study(tmp_path / "out")

@@ -94,6 +94,7 @@ def test_a_configuration_that_names_no_base(tmp_path, config, told):
         ('{"base": {"fingerprint": ["x"]}}', "base.fingerprint is no text"),
         ('{"recipe": "direct"}', "recipe is no JSON object"),
         ('{"recipe": {"plan": 3}}', "recipe.plan is no text"),
+        ('{"tasks": {"sentiment140": {"constants": {"negative": NaN}, "pinned": {}}}}', "NaN is no number"),
         *(
             (json.dumps({"tasks": {"sentiment140": entry}}), "of task sentiment140): delete it")
             for entry in (
@@ -103,7 +104,6 @@ def test_a_configuration_that_names_no_base(tmp_path, config, told):
                 {"constants": [0.1], "pinned": {}},
                 {"constants": {"negative": "x"}, "pinned": {}},
                 {"constants": {"negative": True}, "pinned": {}},
-                {"constants": {"negative": float("nan")}, "pinned": {}},
                 {"constants": {}, "pinned": {"negative": "word"}},
                 {"constants": {}, "pinned": {"negative": [3]}},
                 {"constants": {}, "pinned": {}, "belongs": ["x"]},

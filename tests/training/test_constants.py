@@ -34,7 +34,6 @@ def adapter(tmp_path, tiny_folder):
     torch.manual_seed(1)
     get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_folder), lora(Recipe(lora_r=2))).save_pretrained(folder)
     tiny.tokenizer(OTHER).save_pretrained(folder)
-    write_json(folder / "saywhy.json", {})
     entry = calibration_entry(SAVED, calibration_key(resolve_model(str(folder)), TASK))
     write_json(folder / "saywhy.json", {"tasks": {TASK.name: entry}})
     return folder

@@ -48,7 +48,7 @@ def join(
     """Join the banks of a study that was spread over machines.
 
     Examples:
-    - `saywhy study studies/small.yaml seeds=0` here, `seeds=1,2` there; `saywhy release --key FILE` on each
+    - `saywhy study studies/small.yaml seeds=0` here, `seeds=1,2` there; `saywhy release OUT BANK --key FILE` on each
     - `saywhy join here there results/small`
 
     Of an arm that several have, the fullest counts; refused if they were not frozen alike, or are of other texts.

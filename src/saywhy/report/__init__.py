@@ -121,7 +121,7 @@ def write_comparison(first_folder: Path | str, second_folder: Path | str) -> Pat
     from saywhy.report.compare import compare_runs, comparison_markdown, comparison_sheets
     from saywhy.report.load import load_run
 
-    first, second = (load_run(folder, placed=False) for folder in (first_folder, second_folder))
+    first, second = (load_run(folder) for folder in (first_folder, second_folder))
     path = Path(second_folder) / "compare.md"
     sheets = comparison_sheets(first, second, compare_runs(first, second))
     _write(path, comparison_markdown(first, second, sheets))
@@ -144,7 +144,7 @@ def show_comparison(first_folder: Path | str, second_folder: Path | str) -> None
     from saywhy.report.load import load_run
     from saywhy.report.terminal import show_sheets
 
-    first, second = (load_run(folder, placed=False) for folder in (first_folder, second_folder))
+    first, second = (load_run(folder) for folder in (first_folder, second_folder))
     show_sheets(comparison_sheets(first, second, compare_runs(first, second)), PlainConsole())
 
 

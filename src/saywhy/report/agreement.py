@@ -74,7 +74,7 @@ def load_scores(folder: Path) -> Attributions:
     Raises:
         SaywhyError: If there are none, or a method has not been finished.
     """
-    run = load_run(folder, placed=False)
+    run = load_run(folder)
     scores_folder = folder / SCORES_FOLDER
     remedy = "run the same 'saywhy attribute' again to finish it"
     methods = run.manifest.get("methods", [])

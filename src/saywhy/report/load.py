@@ -158,13 +158,11 @@ def target_count_files(seed_folder: Path) -> list[Path]:
     return sorted(path for path in paths if not path.stem.endswith("-end"))
 
 
-def load_run(folder: Path | str, *, placed: bool = True) -> LoadedRun:
+def load_run(folder: Path | str) -> LoadedRun:
     """Read a run folder; files that a run may lack are taken as empty.
 
     Args:
         folder: The run folder, or a bank.
-        placed: Number the texts in their order in place of their ids, where the run says so (``TEXT_ORDER``): its
-            bank, whose ids are others, then gives the same numbers. False: to pair them with those of another run.
 
     Raises:
         SaywhyError: If the folder is no run, has another schema, or holds a broken line.
@@ -182,7 +180,7 @@ def load_run(folder: Path | str, *, placed: bool = True) -> LoadedRun:
         path.relative_to(folder).as_posix().removesuffix("/targets.json"): read_object(path) for path in target_files
     }
     counts = _bank_word_counts(folder) if manifest.get("bank") else {}
-    run = LoadedRun(
+    return LoadedRun(
         folder=folder,
         manifest=manifest,
         texts=texts,
@@ -200,11 +198,15 @@ def load_run(folder: Path | str, *, placed: bool = True) -> LoadedRun:
         counts=counts,
         losses={seed_arm: losses for seed_arm, where in arm_folders if (losses := _losses(where / "adapter"))},
     )
-    return _by_place(run) if placed and manifest.get("text_order") == TEXT_ORDER else run
 
 
-def _by_place(run: LoadedRun) -> LoadedRun:
-    """Return a run with the place of each text as its id."""
+def by_place(run: LoadedRun) -> LoadedRun:
+    """Return a run with the place of each text as its id; one of an older version as it is (``TEXT_ORDER``).
+
+    Texts are resampled in the order of their ids, and those of a bank are others: so both give the same numbers.
+    """
+    if run.manifest.get("text_order") != TEXT_ORDER:
+        return run
     places: dict[str, str] = {}
 
     def place(text: str) -> str:

@@ -12,7 +12,7 @@ from saywhy.records import Row
 from saywhy.report.arms import StartGrader, matched_seeds, same_instrument, start_arm, start_graders
 from saywhy.report.cells import CellKey, rows_by_cell
 from saywhy.report.contrasts import Contrast, contrasts_of
-from saywhy.report.load import LoadedRun
+from saywhy.report.load import LoadedRun, by_place
 from saywhy.report.moves import VerdictMove, moves_of
 from saywhy.report.retention import Retention, retention_of_arms, yardstick_of
 from saywhy.report.rules import Rules
@@ -107,6 +107,7 @@ def summarise(run: LoadedRun, seed: int = 0, rules: Rules = DEFAULT_RULES) -> Su
         seed: Seed of the resampling.
         rules: Which contrasts are confirmatory, and how much may be lost.
     """
+    run = by_place(run)
     start = start_arm(run.arms)
     cells = rows_by_cell(run.rows)
     keys = sorted(cells, key=lambda key: key.order(run.arms, run.operators))

@@ -14,7 +14,7 @@ from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import read_json
 from saywhy.records import STYLES, SaywhyError
 from saywhy.report.examples import BUILT_IN_EXAMPLES
-from saywhy.report.load import LoadedRun, load_run
+from saywhy.report.load import LoadedRun, by_place, load_run
 
 STUDY_SCHEMA = 1
 """Version of ``study.json`` that is read here."""
@@ -220,7 +220,7 @@ def _task_runs(folder: Path, manifest: Mapping[str, Any]) -> dict[str, LoadedRun
     arms = list(dict.fromkeys([*STARTS, *manifest.get("arms", {})]))
     runs = {}
     for name in names:
-        run = load_run(folders[name])
+        run = by_place(load_run(folders[name]))
         runs[name] = replace(run, manifest={**run.manifest, "arms": arms})
     return runs
 
