@@ -90,8 +90,7 @@ def train(
     base, tokenizer = load_base(spec)
     torch.manual_seed(recipe.seed)
     trl_alone = recipe.objective in PREFERENCE_OBJECTIVES
-    ways: Sequence[ForwardWay] = ("rows",) if recipe.packing == "none" or trl_alone else FORWARD_WAYS
-    forward = Forward(base, spec.name, ways, autocast=recipe.autocast and has_bfloat16_units())
+    forward = _forward(base, spec, recipe, trl_alone)
     chat, work = Chat(tokenizer, spec.name), folder / CHECKPOINTS
     model = _trainable(base, spec, recipe)
     trainer: Trainer
@@ -114,6 +113,11 @@ def train(
     if is_first_process():
         remove_checkpoints(folder)
     return folder
+
+
+def _forward(base: Any, spec: ModelSpec, recipe: Recipe, trl_alone: bool) -> Forward:
+    ways: Sequence[ForwardWay] = ("rows",) if recipe.packing == "none" or trl_alone else FORWARD_WAYS
+    return Forward(base, spec.name, ways, autocast=recipe.autocast and has_bfloat16_units())
 
 
 def _tree_trainer(
