@@ -191,7 +191,9 @@ def _unknown_labels(task: Task, location_by_label: Mapping[str, str]) -> SaywhyE
     problem += f"{hint or '.'} Column {task.label!r} holds {in_one_line(', '.join(task.labels), LONGEST_VALUE)}"
     values = sorted(location_by_label, key=lambda value: (len(value), value))[: len(task.labels)]
     if not hint and max(map(len, values)) <= _LONGEST_CODE and not any(set(value) & set(",:\n") for value in values):
-        pairs = ",".join(f"{value}:{name}" for value, name in zip(values, task.labels, strict=False))
+        # Where not every label was seen, which of them a value means is not to be guessed.
+        names = task.labels if len(values) == len(task.labels) else ["LABEL"] * len(values)
+        pairs = ",".join(f"{value}:{name}" for value, name in zip(values, names, strict=True))
         problem += f"; or say which value means which, such as label_map={pairs}, here or in the task's YAML"
     return SaywhyError(f"{location}: {problem}")
 
