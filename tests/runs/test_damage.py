@@ -124,6 +124,10 @@ def test_every_report_of_a_damaged_run_or_bank_is_refused_or_the_same(call, fini
             check_report(call, folder, path, how)
 
 
+ONCE_USED = ("predictions.jsonl", "constants.json", "screened.json", "targets.json", "targets.jsonl", "training.jsonl")
+"""Files that only a training, or an arm that is audited, asks for: where that is finished nobody does."""
+
+
 def check_remade(call, command, finished, folder, path, how):
     """Damage a file of a run and run it again: refused by its name or not; once deleted, all is as it was."""
     if not damage(path, how):
@@ -136,9 +140,15 @@ def check_remade(call, command, finished, folder, path, how):
         answer = call(*command, f"out={folder}")
         assert answer.code == 0, (path, how, answer.err)
     assert tables(folder) == tables(finished)
+    # A flipped byte may hit what may change (where the base lies, whose weights have a hash), or what is said of it.
+    unknown = ("adapter_config.json", "saywhy.json") if how == "a flipped byte" else ()
     for file in data_files(finished):
-        if file.name not in ("run.json", CHECKSUMS_FILE, manifest_copy(file).name, ".run.json.copy"):
-            assert (folder / file.relative_to(finished)).read_bytes() == file.read_bytes(), (path, how, file)
+        if file.name in ("run.json", CHECKSUMS_FILE, manifest_copy(file).name, ".run.json.copy", *unknown):
+            continue
+        remade = folder / file.relative_to(finished)
+        if remade == path and not path.exists() and file.name in ONCE_USED:
+            continue
+        assert remade.read_bytes() == file.read_bytes(), (path, how, file)
 
 
 @pytest.mark.parametrize(

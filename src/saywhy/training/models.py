@@ -13,7 +13,7 @@ from saywhy.folders.store import write_lines
 from saywhy.models.backends import open_model
 from saywhy.models.interface import Model
 from saywhy.models.spec import resolve_model
-from saywhy.models.weights import has_weights, remove_checkpoints
+from saywhy.models.weights import has_weights, refuse_damaged_weights, remove_checkpoints
 from saywhy.processes import is_first_process, world_size
 from saywhy.progress import progress
 from saywhy.records import SaywhyError
@@ -37,15 +37,26 @@ class ArmModels:
         self.spec.refuse_plan(config.plan)
         self._replay = _conversations(config)
         self._loaded: dict[tuple[str, str], Model] = {}
+        self._whole: set[Path] = set()  # adapters whose files were looked at
 
     def adapter(self, arm: str, seed: int) -> Path | None:
         """Return where the adapter of an arm is or will be; None for the model as downloaded."""
         return None if arm in UNTRAINED else self.folder / f"seed-{seed}" / arm / "adapter"
 
     def is_trained(self, arm: str, seed: int) -> bool:
-        """Whether an arm has nothing left to learn."""
+        """Whether an arm has nothing left to learn.
+
+        Raises:
+            SaywhyError: If it was trained, and its weights were damaged since.
+        """
         adapter = self.adapter(arm, seed)
-        return adapter is None or has_weights(adapter)
+        if adapter is None or adapter in self._whole:
+            return True
+        if not has_weights(adapter):
+            return False
+        refuse_damaged_weights(adapter)
+        self._whole.add(adapter)
+        return True
 
     def clear_checkpoints(self) -> None:
         """Remove the checkpoints of finished trainings, which a process that was killed then left."""
