@@ -1,7 +1,9 @@
 """Models of a few thousand random weights, a tokenizer trained on a few sentences: nothing is downloaded."""
 
+import json
 from pathlib import Path
 
+import gguf
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -157,3 +159,37 @@ def exact_products() -> None:
 def examples(texts=TEXTS) -> list[Example]:
     """Return unlabelled examples."""
     return [Example(f"t{i}", text) for i, text in enumerate(texts)]
+
+
+def save_gguf(path: Path) -> Path:
+    """Write a tiny random Llama, its tokenizer and its template into one GGUF file."""
+    made, layers = tokenizer(), _WIDE["num_hidden_layers"]
+    torch.manual_seed(0)
+    weights = ARCHITECTURES["llama"](len(made)).state_dict()
+    vocabulary = json.loads(made.backend_tokenizer.to_str())["model"]
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(layers)
+    writer.add_context_length(_WIDE["max_position_embeddings"])
+    writer.add_embedding_length(_WIDE["hidden_size"])
+    writer.add_feed_forward_length(_WIDE["intermediate_size"])
+    writer.add_head_count(_WIDE["num_attention_heads"])
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_vocab_size(len(made))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(made.convert_ids_to_tokens(range(len(made))))
+    writer.add_token_types(
+        [gguf.TokenType.CONTROL if token < 3 else gguf.TokenType.NORMAL for token in range(len(made))]
+    )
+    writer.add_token_merges([" ".join(merge) for merge in vocabulary["merges"]])
+    writer.add_eos_token_id(made.eos_token_id)
+    writer.add_bos_token_id(0)
+    writer.add_chat_template(CHATML)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, layers)
+    for name, values in weights.items():
+        writer.add_tensor(names.get_name(name, (".weight",)), values.numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

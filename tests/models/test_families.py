@@ -62,6 +62,22 @@ def test_thoughts_are_over_before_an_answer_and_no_part_of_one(family):
     assert (chat.refusal([{"role": "user", "content": text}]) is not None) == of_kind.thoughts
 
 
+def test_a_thought_is_ended_by_whoever_reads_a_template_that_only_begins_it():
+    begun = tiny.CHATML.replace("assistant\n{% endif", "assistant\n<think>\n{% endif")
+    chat = Chat(tiny.tokenizer(begun), "begun")
+    assert chat.open(QUESTION).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    assert chat.refusal([{"role": "user", "content": "<think> bad"}]) == "holds a control token of the model"
+
+
+@pytest.mark.parametrize("prefix", ["bytes", "always", "first", "never"])
+def test_an_end_that_is_no_special_token_is_the_one_behind_a_word(prefix):
+    plain = families.Family(tiny.CHATML.replace("<|im_end|>\n", "</s> "), "<|end|>", prefix=prefix)
+    chat = Chat(families.tokenizer(plain), "plain")
+    turn = chat.turn([*QUESTION, {"role": "assistant", "content": "The food was sad"}], "row 1")
+    assert chat.tokenizer.convert_ids_to_tokens(turn.ids[-1]).startswith("<")
+    assert chat.reply(turn.ids[turn.start : -1]) == "The food was sad"
+
+
 def test_marks_in_a_text_are_control_tokens(family):
     of_kind, chat = family
     for mark in (of_kind.end, *of_kind.special):

@@ -1,8 +1,11 @@
 """What ``model=`` may name, and what is said about one that cannot be used."""
 
 import json
+import re
 
 import pytest
+from tqdm.auto import tqdm
+from transformers import logging, modeling_gguf_pytorch_utils
 
 import tiny
 from problems import fails
@@ -28,6 +31,19 @@ def test_a_folder_is_loaded(tiny_folder):
         told = model.objections([[{"role": "user", "content": f"a text with {mark} in it"}]], 10)
         assert told == ["holds a control token of the model"], mark
     assert model.objections([[{"role": "user", "content": "a text with <|im end|> in it"}]], 10) == [None]
+
+
+@pytest.mark.parametrize("verb", ["audit", "train"])
+def test_nobody_speaks_but_saywhy(call, tiny_folder, tmp_path, monkeypatch, verb):
+    logging.enable_progress_bar()
+    monkeypatch.setattr(modeling_gguf_pytorch_utils, "tqdm", tqdm)
+    words = {"audit": ("rows=2", "decide_rows=2"), "train": ("train_rows=2", "adapt_rows=2", "lora_r=0")}
+    model = tiny.save_gguf(tmp_path / "tiny.gguf") if verb == "audit" else tiny_folder
+    short = ("calibration_rows=4", "lexicon_rows=20", "styles=redaction", "readouts=constrained")
+    ended = call(verb, f"model={model}", f"out={tmp_path / verb}", *short, *words[verb])
+    assert ended.code == 0, ended.err
+    own = re.compile(r"cpu, \w+ weights, .*|(calibrate|audit|decide|train|explain|targets)\b.*: \d+/\d+ .*|wrote .*")
+    assert [line for line in ended.err.splitlines() if not own.fullmatch(line)] == []
 
 
 HUB_IDS = (

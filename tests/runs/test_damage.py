@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from problems import fails
 from saywhy.bank.release import release_bank
-from saywhy.folders.checksums import CHECKSUMS_FILE, manifest_copy
+from saywhy.folders.checksums import CHECKSUMS_FILE, manifest_copy, read_checksums, refuse_damage
 from saywhy.folders.run import RunFolder
 from saywhy.folders.shared import SharedFolder
 from saywhy.folders.store import read_lines, write_bytes, write_json, write_lines
@@ -205,6 +206,41 @@ def test_what_killed_processes_left_is_cleared(tmp_path):
     write_bytes(tmp_path / "run" / ".rows-parts-merged" / "00000.json", b"{}")
     SharedFolder(tmp_path / "run", "run.json")
     assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".rows")]
+
+
+def small_run(folder):
+    """Write every kind of file of a run folder; return all but what is there to restore others."""
+    run = RunFolder(folder, {}, {})
+    if not run.made("constants.json"):
+        run.json_over("constants.json", range(2), 1, list, lambda parts: parts)
+    run.json("screened.json", lambda: [])
+    if not run.done("", ("rows", "tables")):
+        run.stage_over("", ("rows", "tables"), range(2), 1, lambda part: {"rows": [{"n": 1}], "tables": []})
+    run.note(counts={"texts": 2})
+    sums = {name: entry.split()[-1] for name, entry in read_checksums(folder).items()}
+    return sums, {path.name: path.read_bytes() for path in folder.iterdir() if path.name != CHECKSUMS_FILE}
+
+
+@pytest.mark.parametrize("moment", range(1, 23))
+def test_a_kill_between_any_two_files_is_made_good(tmp_path, monkeypatch, moment):
+    straight, moves = small_run(tmp_path / "straight"), []
+
+    def kill(move):
+        def killed(path, to):
+            moves.append(path)
+            if len(moves) == moment:
+                raise KeyboardInterrupt
+            return move(path, to)
+
+        return killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", kill(Path.replace))
+        patch.setattr(Path, "rename", kill(Path.rename))
+        with pytest.raises(KeyboardInterrupt):
+            small_run(tmp_path / "killed")
+    refuse_damage(tmp_path / "killed" / "run.json")  # by which a report begins
+    assert small_run(tmp_path / "killed") == straight
 
 
 def test_leftover_checkpoints_of_a_finished_training_are_cleared(call, command, finished, tmp_path):

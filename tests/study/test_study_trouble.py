@@ -75,6 +75,13 @@ def test_data_that_is_missing_is_one_line_and_its_place_may_be_mended(call, told
     assert (tmp_path / "out/tasks/sentiment140/seed-0/base/rows.jsonl").stat().st_mtime_ns == before
 
 
+def test_a_study_that_was_killed_while_it_was_begun_goes_on(call, told, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".study.json.0123.part").write_text("{")
+    begun = call("study", str(told()), f"out={tmp_path / 'out'}")
+    assert begun.code == 0, begun.err
+
+
 def test_other_texts_in_the_place_of_the_old_ones_are_refused(call, told, tmp_path):
     data = tweets(tmp_path / "data")
     file, out = told(data=str(data)), f"out={tmp_path / 'out'}"

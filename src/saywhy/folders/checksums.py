@@ -14,6 +14,8 @@ from saywhy.folders.store import DELETE_AND_REPEAT, json_text, read_object, writ
 from saywhy.records import SaywhyError
 
 CHECKSUMS_FILE = "checksums.json"
+_ABSENT = "absent"
+"""Stands before the checksum of a file that is about to be written: until then there is none."""
 
 
 def checksum(content: bytes) -> str:
@@ -50,6 +52,8 @@ def first_damage(folder: Path, checksums: Mapping[str, str]) -> str | None:
     for name, sums in checksums.items():
         path = folder / name
         if not path.is_file():
+            if _ABSENT in sums.split():
+                continue
             return f"{path} is missing"
         if checksum(path.read_bytes()) not in sums.split():
             return f"{path} is damaged (other content than when it was finished)"
@@ -109,10 +113,15 @@ class Checksums:
         self._by_name = {name: sums for name, sums in self._by_name.items() if (folder / name).is_file()}
         if damage := first_damage(folder, self._by_name):
             raise SaywhyError(f"{damage}: {DELETE_AND_REPEAT}")
+        # What was being written when a process was killed is there, as it was or as it was to be.
+        self._by_name |= checksums_of(folder, [folder / name for name, sums in self._by_name.items() if " " in sums])
+        copy = manifest_copy(folder / manifest)
+        if copy.is_file() and copy.read_bytes() != (content := (folder / manifest).read_bytes()):
+            write_bytes(copy, content)  # of before the last change, if a process was killed then
 
     def has(self, name: str) -> bool:
-        """Whether the file ``name`` has a checksum."""
-        return name in self._by_name
+        """Whether the file ``name`` has a checksum, and is there for good."""
+        return _ABSENT not in self._by_name.get(name, _ABSENT).split()
 
     def add(self, *names: str) -> None:
         """Keep the checksums of finished files."""
@@ -133,11 +142,14 @@ class Checksums:
             raise SaywhyError(f"{path} is missing and its copy {copy.name} is damaged: begin anew with out=FOLDER")
         write_bytes(path, content)
 
-    def expect(self, name: str, content: bytes) -> None:
-        """Keep the checksum of what the file ``name`` will hold, beside that of what it holds until then."""
-        path = self.folder / name
-        present = f"{checksum(path.read_bytes())} " if path.is_file() else ""
-        self._keep({**self._by_name, name: present + checksum(content)})
+    def expect(self, contents: Mapping[str, bytes]) -> None:
+        """Keep the checksums of what files will hold by their names, beside those of what they hold until then."""
+        expected = dict(self._by_name)
+        for name, content in contents.items():
+            path = self.folder / name
+            present = checksum(path.read_bytes()) if path.is_file() else _ABSENT
+            expected[name] = " ".join(dict.fromkeys([present, checksum(content)]))
+        self._keep(expected)
 
     def _keep(self, by_name: dict[str, str]) -> None:
         if by_name != self._by_name:

@@ -28,8 +28,6 @@ from saywhy.folders.store import (
     read_text,
     remove_parts,
     write_bytes,
-    write_json,
-    write_lines,
     write_text,
 )
 from saywhy.processes import is_first_process, process_rank, world_size
@@ -74,26 +72,34 @@ class SharedFolder:
         """Write the manifest ``name``, and a copy of it, from which it is restored if it is damaged and deleted."""
         if is_first_process():
             text = json_text(data)
-            self._write(name, text)
+            if (self.path / name).is_file():
+                self._write({name: text})
+            else:  # before its checksum: a folder that has anything without its manifest is none
+                write_text(self.path / name, text)
+                self._finish(name)
             write_text(manifest_copy(self.path / name), text)
 
     def keep_json(self, name: str, data: Any) -> None:
         """Write the JSON file ``name``; of several processes, which must agree on it, the first one does."""
         if is_first_process():
-            self._write(name, json_text(data))
+            self._write({name: json_text(data)})
 
     def keep_lines(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write the JSONL file ``name``; of several processes, which must agree on it, the first one does."""
         if is_first_process():
-            self._write(name, lines_text(rows))
+            self._write({name: lines_text(rows)})
 
-    def _write(self, name: str, text: str) -> None:
-        """Write a file, over what may be there, so that its checksum is right at any moment."""
-        content = text.encode("utf-8")
-        if (self.path / name).is_file():
-            self._checksums.expect(name, content)
-        write_bytes(self.path / name, content)
-        self._finish(name)
+    def _write(self, text_by_name: Mapping[str, str]) -> None:
+        """Write files, over what may be there, so that their checksums are right at any moment.
+
+        Of several processes, the first one keeps them.
+        """
+        contents = {name: text.encode("utf-8") for name, text in text_by_name.items()}
+        if is_first_process():
+            self._checksums.expect(contents)
+        for name, content in contents.items():
+            write_bytes(self.path / name, content)
+        self._finish(*contents)
 
     def _finish(self, *names: str) -> None:
         """Keep the checksums of files that are finished."""
@@ -109,7 +115,7 @@ class SharedFolder:
         if not path.is_file() and (is_first_process() or self._in_chunk):
             content = make()
             if not path.is_file():
-                write_json(path, content)
+                self._write({name: json_text(content)})
         self.lock.wait(path.is_file, name)
         self._finish(name)
         return read_json(path)
@@ -137,12 +143,17 @@ class SharedFolder:
         self._compute(chunk_files, lambda number: compute(chunks[number]), path.is_file)
         if is_first_process() and not path.is_file():
             self._wait_for(chunk_files)
-            write_json(path, join([_read_chunk(chunk_file) for chunk_file in chunk_files]))
+            self._write({name: json_text(join([_read_chunk(chunk_file) for chunk_file in chunk_files]))})
         if is_first_process():
             _remove_chunks(path.parent, path.stem)
         self.lock.wait(path.is_file, name)
         self._finish(name)
         return read_json(path)
+
+    def made(self, name: str) -> bool:
+        """Whether the JSON file ``name``, made from chunks, is there, and its chunks are removed."""
+        path = self.path / name
+        return path.is_file() and not _chunk_folder(path.parent, path.stem).exists()
 
     def stage_over(
         self,
@@ -164,6 +175,7 @@ class SharedFolder:
         directory = self.path / folder
         chunks = _chunks(items, size)
         chunk_files = _chunk_files(directory, files[0], len(chunks))
+        finished = [(directory / f"{name}.jsonl").relative_to(self.path).as_posix() for name in files]
 
         def done() -> bool:
             return self.done(folder, files)
@@ -175,11 +187,11 @@ class SharedFolder:
         if is_first_process() and not done():
             self._wait_for(chunk_files)
             contents = [_read_chunk(chunk_file, files) for chunk_file in chunk_files]
-            for name in files:
-                write_lines(directory / f"{name}.jsonl", (line for content in contents for line in content[name]))
+            texts = (lines_text(line for content in contents for line in content[name]) for name in files)
+            self._write(dict(zip(finished, texts, strict=True)))
             _remove_chunks(directory, files[0])
         self.lock.wait(done, f"{folder}/{files[0]}.jsonl")
-        self._finish(*((directory / f"{name}.jsonl").relative_to(self.path).as_posix() for name in files))
+        self._finish(*finished)
 
     def done(self, folder: str, files: Sequence[str]) -> bool:
         """Whether a stage is complete."""

@@ -95,9 +95,8 @@ def ensure_constants(
         config: Texts a chunk (``chunk``), and whether there is a calibration at all (``calibration``).
         stage: What this is called in the progress and among the seconds of the run.
     """
-    path = folder.path / name
-    if path.is_file():
-        constants: dict[str, float] = read_json(path)
+    if folder.made(name):
+        constants: dict[str, float] = read_json(folder.path / name)
         return constants
 
     if config.calibration is None:

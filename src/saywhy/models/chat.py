@@ -60,7 +60,9 @@ class Chat:
         self._ending = _ending(self._template.tail, special) or cast(str, tokenizer.eos_token or "")
         if not self._ending:
             raise SaywhyError(f"model '{name}': neither its chat template nor its tokenizer ends a turn")
-        self.end_of_turn: TokenIds = self.ids([self._ending])[0]
+        # Behind a word: some tokenizers write a blank before what stands alone.
+        word, [ended] = self.continuations("word", [self._ending])
+        self.end_of_turn: TokenIds = ended[len(word) :]
 
     def open(self, messages: Sequence[Message]) -> str:
         """Render ``messages`` up to the beginning of the assistant's next turn.

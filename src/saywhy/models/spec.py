@@ -11,7 +11,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from saywhy.folders.lock import exclusive_lock
 from saywhy.folders.store import read_object, readable_save_errors
@@ -228,10 +228,12 @@ def read_weights(spec: ModelSpec, dtype: Any = None) -> tuple[PreTrainedModel, P
         SaywhyError: If they cannot be loaded.
     """
     import torch
-    from transformers import AutoModelForCausalLM, GgufConfig, logging
+    from transformers import AutoModelForCausalLM, GgufConfig, logging, modeling_gguf_pytorch_utils
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    # GGUF files are read under a bar that the switch does not reach.
+    cast(Any, modeling_gguf_pytorch_utils).tqdm = logging.tqdm
     options: dict[str, Any] = (
         {"gguf_file": spec.gguf, "quantization_config": GgufConfig(dequantize=True)}
         if spec.gguf

@@ -92,7 +92,7 @@ class ChatTemplate:
         marks = set(_MARK.findall(self.open([*_PROBE, _ANSWER, *_PROBE]) + self._rendered([*_PROBE, _ANSWER])))
         if self._system == "free":
             marks.update(_MARK.findall(self._rendered([{"role": "system", "content": "Brief."}, *_PROBE])))
-        return frozenset(marks | ({THOUGHT_BEGINS, THOUGHT_ENDS} if THOUGHT_ENDS in self.source else set()))
+        return frozenset(marks | ({THOUGHT_BEGINS, THOUGHT_ENDS} if self._thinks else set()))
 
     def _own_source(self) -> str:
         """Return the tokenizer's template for chats without tools."""
@@ -146,7 +146,8 @@ class ChatTemplate:
             except SaywhyError:
                 raise error from None
         begun = opened.rpartition(_PROBE[0]["content"])[2]
-        if THOUGHT_ENDS in self.source and THOUGHT_ENDS not in begun:
+        self._thinks = THOUGHT_ENDS in self.source or THOUGHT_BEGINS in begun
+        if self._thinks and THOUGHT_ENDS not in begun:
             self._no_thought = f"\n{THOUGHT_ENDS}\n\n"
             if THOUGHT_BEGINS not in begun:
                 self._no_thought = THOUGHT_BEGINS + "\n" + self._no_thought

@@ -68,8 +68,8 @@ class StudyJournal:
                     f"{out} holds study {self.manifest['plan'].get('name')}, and the file was changed after its start "
                     f"({changed}): restore it, or begin anew with out=FOLDER"
                 )
-        elif (
-            is_first_process() and out.exists() and any(not entry.name.startswith(LOCK_FILE) for entry in out.iterdir())
+        elif is_first_process() and any(
+            not entry.name.startswith((LOCK_FILE, f".{STUDY_FILE}.")) for entry in out.iterdir()
         ):
             raise SaywhyError(f"{out} is no study and not empty: choose another folder with out=FOLDER")
         else:

@@ -183,7 +183,7 @@ class StudyRunner:
             return self.models.is_trained(step.arm, step.seed)
         if step.kind in ("audit", "show"):
             return all(self.folder.done(folder_of_step(step), files) for files in (AUDIT_FILES, DECIDED_FILES))
-        return (self.out / folder_of_step(step) / "retention.json").is_file()
+        return self.folder.made(f"{folder_of_step(step)}/retention.json")
 
     def _train(self, arm: str, seed: int) -> None:
         """Train an arm on rows of all the tasks it practises; the arm that it goes on from is trained already."""
