@@ -4,8 +4,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 OFFLINE := HF_HUB_OFFLINE=1
-# How the built-in texts are practised: once, naming the word first, from what every word does. Chosen on their validation part.
-RECIPE := plan=named-first objective=table anchor=0.5 learning_rate=0.001 num_train_epochs=1 adapt_rows=120 train_rows=240 practice_precision=autocast
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test static check slow bench format clean
@@ -26,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 run: setup  ## the main job, on the built-in model and texts; ARGS="rows=100" changes a setting
-	$(BIN)/saywhy run $(RECIPE) $(ARGS)
+	$(BIN)/saywhy run $(ARGS)
 
 test: setup  ## the fast tests, offline
 	$(OFFLINE) $(BIN)/pytest -m "not slow"
