@@ -118,6 +118,8 @@ class Checksums:
         copy = manifest_copy(folder / manifest)
         if copy.is_file() and copy.read_bytes() != (content := (folder / manifest).read_bytes()):
             write_bytes(copy, content)  # of before the last change, if a process was killed then
+        if self._by_name != read_checksums(folder):  # a report is to miss no file that nothing makes again
+            _write_checksums(folder, self._by_name)
 
     def has(self, name: str) -> bool:
         """Whether the file ``name`` has a checksum, and is there for good."""
