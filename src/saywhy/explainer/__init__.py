@@ -1,0 +1,1 @@
+"""One decision at a time, with a reason that was rechecked before it is shown."""
