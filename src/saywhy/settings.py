@@ -36,7 +36,7 @@ def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Co
             hint = did_you_mean(key, (*Config.model_fields, *OLD_NAMES), ", ")
             raise SaywhyError(f"no setting '{key}'{hint}: see 'saywhy settings'")
         given[key] = _value(name, value)
-    return _checked(given)
+    return checked_config(given)
 
 
 def with_changes(config: Config, **changes: Any) -> Config:
@@ -45,10 +45,18 @@ def with_changes(config: Config, **changes: Any) -> Config:
     Raises:
         SaywhyError: If they do not fit together.
     """
-    return _checked({**config.model_dump(exclude_unset=True), **changes})
+    return checked_config({**config.model_dump(exclude_unset=True), **changes})
 
 
-def _checked(given: Mapping[str, Any]) -> Config:
+def checked_config(given: Mapping[str, Any]) -> Config:
+    """Return settings by name as a configuration.
+
+    Raises:
+        SaywhyError: If one is unknown, has a value that does not fit, or they do not fit together.
+    """
+    if unknown := [name for name in given if OLD_NAMES.get(name, name) not in Config.model_fields]:
+        hint = did_you_mean(unknown[0], (*Config.model_fields, *OLD_NAMES), ", ")
+        raise SaywhyError(f"no setting '{unknown[0]}'{hint}: see 'saywhy settings'")
     try:
         return Config(**given)
     except ValidationError as error:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from saywhy.holding import CheckStatus
-from saywhy.records import Record, SaywhyError, StyleName
-from saywhy.words import occurrences
+from saywhy.records import STYLES, Record, SaywhyError, StyleName
 
 DECISION_SCHEMA = 1
 """Version of ``ExplainedDecision.to_dict()`` (docs/explainer.md). Raised whenever a field changes its meaning."""
 
 Effort = Literal["self", "repair", "search"]
-"""How far a reason is looked for: what the model says; the next words that it finds likeliest; every word, and pairs."""
-EFFORTS: tuple[Effort, ...] = ("self", "repair", "search")
+"""How far a reason is looked for: what the model says, the next words that it finds likeliest, every word and pairs."""
+BUDGETS: Mapping[Effort, int] = {"self": 40, "repair": 60, "search": 600}
+"""Efforts, and how many edited texts of a text each may recheck."""
 
 Span = tuple[int, int]
 """Where a word stands in a text: the offset of its first character, and that behind its last one."""
@@ -34,8 +34,10 @@ class ExplainRequest(Record):
         context: The task's other fields.
         answer: A label that was decided elsewhere, which is to be explained; None: the model decides.
         effort: How far a reason is looked for.
-        styles: What is asked for; the reason is an attribution where that is among them, else of the first style.
-        budget: Edited texts that may be rechecked, at most; None: that of the effort (``steps.BUDGETS``).
+        styles: What is asked for; the reason is an attribution where that is among them, else a redaction, else a
+            counterfactual.
+        budget: Edited texts that may be rechecked, at most; None: that of the effort (``BUDGETS``).
+        seconds: Time from which on nothing more is looked for; None: no limit.
     """
 
     text: str
@@ -44,6 +46,17 @@ class ExplainRequest(Record):
     effort: Effort = "repair"
     styles: tuple[StyleName, ...] = ("attribution",)
     budget: int | None = None
+    seconds: float | None = None
+
+    @property
+    def reason_style(self) -> StyleName:
+        """The style of the reason."""
+        return next(style for style in STYLES if style in self.styles)
+
+    @property
+    def most_rechecks(self) -> int:
+        """How many edited texts may be rechecked."""
+        return BUDGETS[self.effort] if self.budget is None else self.budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,7 @@ class Check(Record):
         text_without: The text as it was rechecked; None if nothing was.
         label_without: Its label.
         drop: Fall (nats) of the answer's log-odds; of a counterfactual the rise of the named label's.
-        chance: Share of the rechecked explanations of that size that would do.
+        chance: Share of the explanations of that size that would do; None where too few were rechecked to tell.
         chance_of: How many that share is of: all of the text, or a sample.
         possible: Whether any of them does; None: none of those that were rechecked does, and not all were.
         problem: Why there was nothing to recheck; None where there was.
@@ -179,7 +192,10 @@ class ExplainedDecision(Record):
         probability: Calibrated probability of ``label``.
         margin: Its log-odds (nats) against the best other label.
         probabilities: Calibrated probability of each label.
-        words: Label to label word, as the model says it.
+        label_words: The word of each label, as the model says it.
+        effort: How far a reason was looked for.
+        rechecks: How many edited texts were rechecked.
+        message: What can be said of the reason, in one line.
         reason: The model's own reason; None where it gave none that can be read, or none can be.
         check: What the recheck says of it.
         confidence: How likely it was to hold; None where that was never fitted for the model and task.
@@ -187,9 +203,6 @@ class ExplainedDecision(Record):
         counterfactual: The edited text that the model gives, if it was asked for.
         redaction: The redacted text that the model gives, if it was asked for.
         effects: What taking out each word does, of those that were rechecked by themselves.
-        message: What can be said of the reason, in one line.
-        effort: How far a reason was looked for.
-        rechecks: How many edited texts were rechecked.
         seconds: How long the decision took, with those that were made together with it.
         made_with: Hashes of the weights, chat template, prompts and task.
         schema: Version of this schema.
@@ -203,22 +216,17 @@ class ExplainedDecision(Record):
     probability: float
     margin: float
     probabilities: Mapping[str, float]
-    words: Mapping[str, str]
-    reason: Reason | None
-    check: Check
-    confidence: Confidence | None
-    fallback: FoundReason | None
-    counterfactual: EditedReply | None
-    redaction: EditedReply | None
-    effects: tuple[WordEffect, ...]
-    message: str
+    label_words: Mapping[str, str]
     effort: Effort
     rechecks: int
-    seconds: float
-    made_with: Mapping[str, str]
+    message: str
+    reason: Reason | None
+    check: Check
+    confidence: Confidence | None = None
+    fallback: FoundReason | None = None
+    counterfactual: EditedReply | None = None
+    redaction: EditedReply | None = None
+    effects: tuple[WordEffect, ...] = ()
+    seconds: float = 0.0
+    made_with: Mapping[str, str] = field(default_factory=dict)
     schema: int = DECISION_SCHEMA
-
-
-def spans_of(text: str, keys: tuple[str, ...]) -> tuple[Span, ...]:
-    """Return where all occurrences of the words ``keys`` (folded cores) stand in ``text``."""
-    return tuple((word.core_start, word.core_end) for word in occurrences(text) if word.key in keys)

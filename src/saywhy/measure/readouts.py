@@ -83,6 +83,22 @@ def guided(
     return results
 
 
+def guided_alone(
+    model: Model, task: Task, items: Sequence[Item], styles: Sequence[Sequence[StyleName]]
+) -> list[dict[StyleName, tuple[str, Explanation]]]:
+    """Return the greedy one-word replies among the valid ones, and their readings, in the styles asked of each item.
+
+    ``guided`` without the generated replies, which costs one pass over the copies in their place. A reply that is
+    valid in another form than the templates' (in quotes, say) is given in theirs.
+    """
+    asked = [(item, style) for item, of_item in zip(items, styles, strict=True) for style in of_item]
+    replies = iter(model.guide([_guide(task, item, style) for item, style in asked]))
+    return [
+        {style: (reply := next(replies), _read(task, item.example.text, style, reply)) for style in of_item}
+        for item, of_item in zip(items, styles, strict=True)
+    ]
+
+
 def _guide(task: Task, item: Item, style: StyleName) -> Guide:
     """Return what a reply about ``item`` may be."""
     text = item.example.text

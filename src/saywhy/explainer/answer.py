@@ -1,0 +1,165 @@
+"""What is known of an inquiry, as the decision that is given; a reason that does not hold is said not to."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from saywhy.explainer.decision import (
+    Check,
+    EditedReply,
+    ExplainedDecision,
+    FoundReason,
+    Reason,
+    WordEffect,
+)
+from saywhy.explainer.inquiry import Inquiry
+from saywhy.explainer.steps import best_removal
+from saywhy.records import StyleName
+from saywhy.tasks.lexicon import Pinned
+from saywhy.tasks.task import Task
+
+
+def unexplainable_decision(inquiry: Inquiry, task: Task, problem: str) -> ExplainedDecision:
+    """Return a decision of which nothing can be explained."""
+    check = Check("not_explainable", problem=problem)
+    return ExplainedDecision(**_of_prediction(inquiry, task), reason=None, check=check, message=problem)
+
+
+def explained_decision(inquiry: Inquiry, task: Task, pinned: Pinned) -> ExplainedDecision:
+    """Return the decision with its reason, and with what the ruler found where that does not hold."""
+    reason, check = _reason(inquiry), _reason_check(inquiry, pinned)
+    found = None if check.status == "holds" else _found(inquiry)
+    return ExplainedDecision(
+        **_of_prediction(inquiry, task),
+        reason=reason,
+        check=check,
+        fallback=found,
+        counterfactual=_edited_reply(inquiry, "counterfactual", pinned),
+        redaction=_edited_reply(inquiry, "redaction", pinned),
+        effects=_effects(inquiry),
+        message=_message(inquiry, task, reason, check, found),
+    )
+
+
+def _of_prediction(inquiry: Inquiry, task: Task) -> dict[str, Any]:
+    prediction = inquiry.item.prediction
+    probabilities = {label: math.exp(score) for label, score in prediction.scores.items()}
+    return {
+        "text": inquiry.text,
+        "context": dict(inquiry.request.context),
+        "task": task.name,
+        "label": prediction.label,
+        "raw_label": prediction.raw_label,
+        "probability": probabilities[prediction.label],
+        "margin": prediction.margin,
+        "probabilities": probabilities,
+        "label_words": dict(task.labels),
+        "effort": inquiry.request.effort,
+        "rechecks": len(inquiry.after),
+    }
+
+
+def _reason(inquiry: Inquiry) -> Reason | None:
+    keys, style = inquiry.reason_keys, inquiry.request.reason_style
+    if not keys:
+        return None
+    reply = inquiry.replies.get(style)
+    is_replied = reply is not None and reply.explanation.words == keys
+    return Reason(
+        words=inquiry.cores(keys),
+        spans=inquiry.spans(keys),
+        style=style,
+        reply=reply.text if reply and is_replied else None,
+        rank=1 if is_replied else 1 + inquiry.ranked().index(keys[0]),
+    )
+
+
+def _reason_check(inquiry: Inquiry, pinned: Pinned) -> Check:
+    style, keys = inquiry.request.reason_style, inquiry.reason_keys
+    if not keys:
+        return Check("invalid", problem=inquiry.replies[style].explanation.reason)
+    if style == "counterfactual":
+        return inquiry.check_swap(str(inquiry.replies[style].explanation.edited), pinned)
+    return inquiry.check_removal(keys)
+
+
+def _found(inquiry: Inquiry) -> FoundReason | None:
+    keys = best_removal(inquiry) if inquiry.request.effort == "search" else None
+    if not keys:
+        return None
+    others = inquiry.sampled_sets(2) if len(keys) == 2 else None
+    return FoundReason(inquiry.cores(keys), inquiry.spans(keys), inquiry.check_removal(keys, others))
+
+
+def _edited_reply(inquiry: Inquiry, style: StyleName, pinned: Pinned) -> EditedReply | None:
+    reply = inquiry.replies.get(style)
+    if reply is None:
+        return None
+    explanation = reply.explanation
+    named = inquiry.item.prediction.runner_up if style == "counterfactual" else None
+    if not explanation.valid:
+        check = Check("invalid", problem=explanation.reason)
+        return EditedReply((), (), (), None, reply.text, named, check)
+    if style == "counterfactual":
+        check = inquiry.check_swap(str(explanation.edited), pinned)
+    else:
+        check = inquiry.check_removal(explanation.words)
+    keys = explanation.words
+    return EditedReply(
+        inquiry.cores(keys),
+        inquiry.spans(keys),
+        explanation.inserted,
+        explanation.edited,
+        reply.text,
+        named,
+        check,
+    )
+
+
+def _effects(inquiry: Inquiry) -> tuple[WordEffect, ...]:
+    effects = []
+    for key in inquiry.known_words():
+        (core,) = inquiry.cores({key})
+        label = inquiry.after[inquiry.without({key})].label
+        effects.append(WordEffect(core, inquiry.spans({key}), inquiry.drop((key,)), label))
+    return tuple(effects)
+
+
+def _message(inquiry: Inquiry, task: Task, reason: Reason | None, check: Check, found: FoundReason | None) -> str:
+    """Return what can be said of the reason, in one line."""
+    answer = task.labels[inquiry.item.prediction.label]
+    named = _quoted(reason.words) if reason else ""
+    other = task.labels[check.label_without] if check.label_without else ""
+    if check.status == "holds":
+        if reason and reason.style == "counterfactual":
+            return f"{named} decides: with another word in its place the answer is {other}, not {answer}"
+        return f"{named} decides: without it the answer is {other}, not {answer}"
+    if check.status == "too_close":
+        if check.chance is None:
+            return f"without {named} the answer is {other}; what other words would do was not rechecked"
+        share = f"{100 * check.chance:.0f} % of {check.chance_of} words that were tried"
+        return f"without {named} the answer is {other}, but so it is without {share}: no word decides by itself"
+    elif reason is None:
+        said = f"the model gives no reason that can be read: {check.problem}"
+    elif check.status == "invalid":
+        said = f"the model names {named}: {check.problem}"
+    else:
+        said = f"the model names {named}, but without it the answer stays {answer}"
+    return f"{said}; {_beyond(inquiry, check, found)}"
+
+
+def _beyond(inquiry: Inquiry, check: Check, found: FoundReason | None) -> str:
+    """Return what the ruler knows of other reasons."""
+    if found:
+        verb, pronoun = ("decides", "it") if len(found.words) == 1 else ("together decide", "them")
+        return f"found by the ruler, not said by the model: {_quoted(found.words)} {verb}, without {pronoun} it changes"
+    if inquiry.request.effort != "search":
+        return "no other reason was looked for" if inquiry.request.effort == "self" else "nor do its next words hold"
+    if len(inquiry.known_words()) < len(inquiry.keys):
+        return f"{len(inquiry.known_words())} of {len(inquiry.keys)} words were tried within the budget, none holds"
+    return "no reason of up to two words holds"
+
+
+def _quoted(words: tuple[str, ...]) -> str:
+    return " and ".join(f'"{word}"' for word in words)

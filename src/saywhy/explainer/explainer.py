@@ -1,0 +1,196 @@
+"""``Explainer``: decisions with reasons that were rechecked; the one path of Python, command line, service and page."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from saywhy.config import Config
+from saywhy.explainer.answer import explained_decision, unexplainable_decision
+from saywhy.explainer.calibrated import calibration_of
+from saywhy.explainer.decision import BUDGETS, ExplainedDecision, ExplainRequest, UnusableTextError
+from saywhy.explainer.inquiry import Inquiry
+from saywhy.explainer.steps import look_for_reasons
+from saywhy.hints import did_you_mean
+from saywhy.measure.audit import REPLY_HEADROOM
+from saywhy.measure.edits import Item
+from saywhy.measure.predict import Classifier
+from saywhy.models.backends import open_model
+from saywhy.models.interface import Model
+from saywhy.models.spec import resolve_model
+from saywhy.protocol import prompts
+from saywhy.records import STYLES, Example, Prediction, SaywhyError
+from saywhy.settings import checked_config
+from saywhy.tasks.corpus import task_of
+from saywhy.tasks.data import example_id
+from saywhy.tasks.lexicon import Pinned
+from saywhy.training.models import in_practised_plan
+from saywhy.words import candidates, lacks_blanks, most_frequent_candidate, take_out
+
+
+class Explainer:
+    """Decides texts of a task, and explains each decision with a reason that was rechecked.
+
+    Attributes:
+        classifier: The model, the task and its calibration constants.
+        pinned: The words that a counterfactual may insert, by named label.
+        made_with: Hashes of what decisions depend on, by name.
+    """
+
+    def __init__(self, classifier: Classifier, pinned: Pinned, made_with: Mapping[str, str] | None = None) -> None:
+        self.classifier, self.pinned, self.made_with = classifier, pinned, dict(made_with or {})
+
+    @classmethod
+    def load(cls, model: str | None = None, task: str | None = None, **settings: Any) -> Self:
+        """Open a model as an explainer of a task; it is calibrated once, and that is kept in the cache folder.
+
+        Args:
+            model: As ``model=`` on the command line: a built-in name, an adapter, a folder, a hub id.
+            task: A name of ``saywhy tasks``, or a path to a task file.
+            **settings: Other settings of ``saywhy settings``, such as ``data``: texts to calibrate on, labelled or not.
+
+        Raises:
+            SaywhyError: If the model, the task or the data cannot be used.
+        """
+        named = {name: value for name, value in (("model", model), ("task", task)) if value is not None}
+        return cls.of(checked_config({**settings, **named}))
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """Open the model of ``config`` as an explainer of its task."""
+        config = in_practised_plan(config)
+        task, spec = task_of(config), resolve_model(config.model)
+        spec.refuse_plan(config.plan)
+        opened: list[Model] = []
+
+        def model() -> Model:
+            if not opened:
+                opened.append(open_model(config.model, config.token_budget, config.precision))
+            return opened[0]
+
+        saved, key = calibration_of(spec, task, config, model)
+        return cls(Classifier(model(), task, saved.constants), saved.pinned, key)
+
+    def decide(self, text: str, **asked: Any) -> ExplainedDecision:
+        """Return the decision on a text with its reason.
+
+        Args:
+            text: The explained field.
+            **asked: What else an ``ExplainRequest`` says: context, answer, effort, styles, budget, seconds.
+
+        Raises:
+            UnusableTextError: If the text cannot be put to the model.
+        """
+        return self.decide_many([ExplainRequest(text, **asked)])[0]
+
+    def decide_many(self, rows: Sequence[str | Mapping[str, Any] | ExplainRequest]) -> list[ExplainedDecision]:
+        """Return the decision on each text, computed together: texts, dicts of an ``ExplainRequest``, or these.
+
+        Raises:
+            UnusableTextError: For the first text that cannot be put to the model.
+        """
+        started = time.monotonic()
+        requests = [request_of(row) for row in rows]
+        for number, problem in enumerate(self.problems(requests), start=1):
+            if problem:
+                where = f"text {number} of {len(requests)}: " if len(requests) > 1 else ""
+                raise UnusableTextError(f"{where}{problem}")
+        task = self.classifier.task
+        examples = [Example(example_id(task, ask.text, ask.context), ask.text, ask.context) for ask in requests]
+        predictions = self.classifier.predict_examples(examples)
+        items = [
+            Item(example, explained_prediction(after, ask.answer))
+            for example, after, ask in zip(examples, predictions, requests, strict=True)
+        ]
+        reasons = [_unexplainable(item, after) for item, after in zip(items, predictions, strict=True)]
+        inquiries = [Inquiry(ask, item, started=started) for ask, item in zip(requests, items, strict=True)]
+        look_for_reasons(
+            self.classifier, self.pinned, [ask for ask, reason in zip(inquiries, reasons, strict=True) if not reason]
+        )
+        decisions = [
+            unexplainable_decision(inquiry, task, reason) if reason else explained_decision(inquiry, task, self.pinned)
+            for inquiry, reason in zip(inquiries, reasons, strict=True)
+        ]
+        seconds = time.monotonic() - started
+        return [
+            dataclasses.replace(decision, made_with=self.made_with, seconds=round(seconds, 3)) for decision in decisions
+        ]
+
+    def problems(self, requests: Sequence[ExplainRequest]) -> list[str | None]:
+        """Return why each request cannot be answered, None where it can be; no text of it is repeated."""
+        problems = [_problem(request, self.classifier) for request in requests]
+        fitting = [i for i, problem in enumerate(problems) if problem is None]
+        chats = [_longest_chat(self.classifier, requests[i]) for i in fitting]
+        for i, objection in zip(fitting, self.classifier.model.objections(chats, REPLY_HEADROOM), strict=True):
+            problems[i] = objection and f"the text cannot be used: {objection}"
+        return problems
+
+
+def request_of(row: str | Mapping[str, Any] | ExplainRequest) -> ExplainRequest:
+    """Return a row as a request.
+
+    Raises:
+        SaywhyError: If a field is unknown, or has a value of another type.
+    """
+    if isinstance(row, ExplainRequest):
+        return row
+    try:
+        return ExplainRequest.from_dict({"text": row} if isinstance(row, str) else row)
+    except (TypeError, ValueError) as error:
+        raise SaywhyError(f"no request for an explanation: {error}") from error
+
+
+def explained_prediction(prediction: Prediction, answer: str | None) -> Prediction:
+    """Return the prediction as one of ``answer``, which was decided elsewhere; None: as it is."""
+    if answer is None or answer == prediction.label:
+        return prediction
+    others = {label: score for label, score in prediction.scores.items() if label != answer}
+    runner_up = max(others, key=others.__getitem__)
+    margin = prediction.scores[answer] - others[runner_up]
+    return dataclasses.replace(prediction, label=answer, margin=margin, runner_up=runner_up)
+
+
+def _unexplainable(item: Item, prediction: Prediction) -> str | None:
+    """Return why no single word can explain the answer to a text, before anything is asked."""
+    if item.prediction.label != prediction.label:
+        return f"the model itself answers {prediction.label}: it cannot give reasons for another answer"
+    if lacks_blanks(item.example.text):
+        return "the text has no blanks between its words: put them in, or have a segmenter do it"
+    if len(candidates(item.example.text)) < 2:
+        return "the text has fewer than two words: it is not explainable by one of them"
+    return None
+
+
+def _problem(request: ExplainRequest, classifier: Classifier) -> str | None:
+    """Return what is wrong with a request, apart from what the model can take."""
+    task = classifier.task
+    needed = ", ".join(f"{name}=..." for name in task.context) or "none"
+    if not request.text.strip():
+        return "the text is empty"
+    if set(request.context) != set(task.context):
+        given = ", ".join(request.context) or "none"
+        return f"task '{task.name}' takes these other fields: {needed}; got: {given}"
+    if request.effort not in BUDGETS:
+        return f"effort={request.effort}: it takes {', '.join(BUDGETS)}"
+    if not request.styles or set(request.styles) - set(STYLES):
+        return f"styles: {', '.join(request.styles) or 'none'}: they are {', '.join(STYLES)}"
+    if request.budget is not None and request.budget < 1:
+        return f"budget={request.budget}: at least one edited text has to be rechecked"
+    if request.seconds is not None and not (math.isfinite(request.seconds) and request.seconds > 0):
+        return f"seconds={request.seconds}: give a time above 0"
+    if request.answer is not None and request.answer not in task.labels:
+        hint = did_you_mean(request.answer, task.labels, ", ") or ","
+        return f"no label {request.answer!r}{hint} the labels are {', '.join(task.labels)}"
+    return None
+
+
+def _longest_chat(classifier: Classifier, request: ExplainRequest) -> list[prompts.Message]:
+    """Return the question, and the edited copy that takes the most tokens."""
+    chat = prompts.question_chat(classifier.task, request.text, request.context)
+    if len(candidates(request.text)) < 2:
+        return chat
+    copy = take_out(request.text, {most_frequent_candidate(request.text)[0]})
+    return [*chat, {"role": "assistant", "content": copy}]

@@ -1,0 +1,142 @@
+"""How far a reason is looked for: what the model says, the next words that it finds likeliest, every word and pairs.
+
+Each step takes all texts at once: what they ask of the model is one prefix tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
+
+from saywhy.explainer.inquiry import Inquiry, Reply
+from saywhy.measure.edits import recheck
+from saywhy.measure.likelihoods import word_scores
+from saywhy.measure.predict import Classifier
+from saywhy.measure.readouts import generated, guided_alone
+from saywhy.models.backends import require
+from saywhy.tasks.lexicon import Pinned
+
+NEXT_WORDS = 8
+"""Words that ``repair`` tries behind the one that the model names."""
+PAIRED_WORDS = 6
+"""Words that ``search`` tries in pairs: those whose removal costs the answer most."""
+BLOCK = 32
+"""Words that ``search`` takes out at once, so that a limit of time can end it in between."""
+
+
+def look_for_reasons(classifier: Classifier, pinned: Pinned, inquiries: Sequence[Inquiry]) -> None:
+    """Ask for, recheck and, as far as each request says, repair and search the reasons of all texts."""
+    _ask(classifier, inquiries)
+    _recheck(classifier, inquiries, lambda inquiry: _replied_edits(inquiry))
+    _recheck(classifier, inquiries, lambda inquiry: _sampled_edits(inquiry, pinned))
+    repaired = [inquiry for inquiry in inquiries if inquiry.request.effort != "self" and not holds(inquiry)]
+    _repair(classifier, [inquiry for inquiry in repaired if inquiry.request.reason_style != "counterfactual"])
+    _search(classifier, [inquiry for inquiry in inquiries if inquiry.request.effort == "search"])
+
+
+def holds(inquiry: Inquiry) -> bool:
+    """Whether the reason holds, as far as is known."""
+    keys = inquiry.reason_keys
+    return bool(keys) and inquiry.check_removal(keys).status == "holds"
+
+
+def best_removal(inquiry: Inquiry) -> tuple[str, ...] | None:
+    """Return the words of the strongest removal that was rechecked and holds: a single word, else a pair; else None."""
+    singles = [(key,) for key in inquiry.known_words()]
+    pairs = [pair for pair in _pairs(inquiry) if inquiry.without(pair) in inquiry.after]
+    for sets, others in ((singles, None), (pairs, inquiry.sampled_sets(2) if pairs else ())):
+        held = [keys for keys in sets if inquiry.check_removal(keys, others).status == "holds"]
+        if held:
+            return max(held, key=inquiry.drop)
+    return None
+
+
+def _ask(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
+    """Ask for explanations in every style that is wanted, and how likely the model finds each word."""
+    model, task = classifier.model, classifier.task
+    items = [inquiry.item for inquiry in inquiries]
+    wanted = [inquiry.request.styles for inquiry in inquiries]
+    if "guide" in model.answers:
+        replies = guided_alone(model, task, items, wanted)
+    else:
+        asked = sorted({style for styles in wanted for style in styles})
+        of_texts = generated(model, task, items, [(style, "one-word") for style in asked])
+        replies = [dict(zip(asked, of_text, strict=True)) for of_text in of_texts]
+    for inquiry, by_style in zip(inquiries, replies, strict=True):
+        inquiry.replies = {style: Reply(*by_style[style]) for style in inquiry.request.styles}
+    if "weigh" in model.answers:
+        for inquiry, scores in zip(inquiries, word_scores(model, task, items), strict=True):
+            inquiry.likelihoods = scores
+    elif any(inquiry.request.effort == "repair" for inquiry in inquiries):
+        require(model, "weigh", "effort=repair", "take effort=self or effort=search")
+
+
+def _recheck(
+    classifier: Classifier, inquiries: Sequence[Inquiry], edits_of: Callable[[Inquiry], Iterable[str]]
+) -> None:
+    """Recheck edited texts of all inquiries at once, as far as they are not known and the budget of each allows."""
+    edits = [inquiry.unknown(edits_of(inquiry)) for inquiry in inquiries]
+    if not any(edits):
+        return
+    rechecked = recheck(classifier, [inquiry.item for inquiry in inquiries], edits)
+    for inquiry, texts, after in zip(inquiries, edits, rechecked, strict=True):
+        inquiry.after.update(zip(texts, after, strict=True))
+
+
+def _replied_edits(inquiry: Inquiry) -> list[str]:
+    edits = [reply.explanation.edited for reply in inquiry.replies.values()]
+    return [edited for edited in edits if edited is not None]
+
+
+def _sampled_edits(inquiry: Inquiry, pinned: Pinned) -> list[str]:
+    """Return the edits by chance of what changes the answer: of the rest it is known that it does not hold."""
+    named = inquiry.item.prediction.runner_up
+    changed = {
+        style: inquiry.changes(str(reply.explanation.edited), named if style == "counterfactual" else None)
+        for style, reply in inquiry.replies.items()
+    }
+    edits = [inquiry.without({key}) for key in inquiry.sampled]
+    edits = edits if any(hit for style, hit in changed.items() if style != "counterfactual") else []
+    return [*edits, *(inquiry.sampled_swaps(pinned) if changed.get("counterfactual") else ())]
+
+
+def _repair(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
+    """Try the next likeliest words of the model; the first that holds becomes the reason."""
+    tried = {id(inquiry): inquiry.ranked()[: 1 + NEXT_WORDS] for inquiry in inquiries}
+    _recheck(classifier, inquiries, lambda inquiry: [inquiry.without({key}) for key in tried[id(inquiry)]])
+    _recheck(
+        classifier,
+        [inquiry for inquiry in inquiries if _single_that_changes(inquiry, tried[id(inquiry)])],
+        lambda inquiry: [inquiry.without({key}) for key in inquiry.sampled],
+    )
+    for inquiry in inquiries:
+        held = [key for key in tried[id(inquiry)] if inquiry.check_removal((key,)).status == "holds"]
+        if held:
+            inquiry.chosen = (held[0],)
+
+
+def _single_that_changes(inquiry: Inquiry, keys: Sequence[str]) -> bool:
+    return any(inquiry.changes(inquiry.without({key})) for key in keys)
+
+
+def _search(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
+    """Take out every word, the likeliest first; where none by itself changes the answer, pairs of the strongest."""
+    longest = max((len(inquiry.keys) for inquiry in inquiries), default=0)
+    for start in range(0, longest, BLOCK):
+        _recheck(classifier, inquiries, lambda inquiry, at=start: _block(inquiry, at))  # type: ignore[misc]
+    unexplained = [inquiry for inquiry in inquiries if not _single_that_changes(inquiry, inquiry.keys)]
+    _recheck(classifier, unexplained, lambda inquiry: [inquiry.without(pair) for pair in _pairs(inquiry)])
+    paired = [
+        inquiry for inquiry in unexplained if any(inquiry.changes(inquiry.without(pair)) for pair in _pairs(inquiry))
+    ]
+    _recheck(classifier, paired, lambda inquiry: [inquiry.without(pair) for pair in inquiry.sampled_sets(2)])
+
+
+def _block(inquiry: Inquiry, start: int) -> list[str]:
+    return [inquiry.without({key}) for key in inquiry.ranked()[start : start + BLOCK]]
+
+
+def _pairs(inquiry: Inquiry) -> list[tuple[str, str]]:
+    """Return the pairs of the words whose removal, as far as is known, costs the answer most."""
+    strongest = sorted(inquiry.known_words(), key=lambda key: -inquiry.drop((key,)))[:PAIRED_WORDS]
+    return list(combinations(strongest, 2))

@@ -1,0 +1,1 @@
+"""Explained decisions over HTTP: a service, its page, its log."""
