@@ -7,11 +7,13 @@ import shlex
 import sys
 from itertools import takewhile
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import tiny
 from saywhy.cli.app import app
+from saywhy.holding import CheckStatus
 from saywhy.records import SaywhyError
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +22,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 @pytest.mark.slow
 def test_the_ten_lines_of_python(tmp_path, monkeypatch, capsys):
-    [block] = re.findall(r"```python\n(.*?)```", README, re.S)
+    block, _ = re.findall(r"```python\n(.*?)```", README, re.S)
     assert len([line for line in block.splitlines() if line and not line.startswith(("from", "import"))]) <= 10
     monkeypatch.chdir(tmp_path)
     small = "rows=4, adapt_rows=4, train_rows=4, decide_rows=8, calibration_rows=8, chunk=4"
@@ -31,6 +33,22 @@ def test_the_ten_lines_of_python(tmp_path, monkeypatch, capsys):
     told = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"[+-]\d\.\d\d above a random word", told[-2])
     assert (tmp_path / told[-1]).read_text("utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_the_lines_that_explain_a_decision(tmp_path, monkeypatch, capsys):
+    _, block = re.findall(r"```python\n(.*?)```", README, re.S)
+    [task] = re.findall(r"```yaml\n(.*?)```", README, re.S)
+    (tmp_path / "reviews.yaml").write_text(task, "utf-8")
+    words = {"pos": ("superb", "lovely", "clean"), "neg": ("awful", "dirty", "loud")}
+    rows = [f"the {word} room number {n},{label}" for n in range(30) for label in words for word in words[label]]
+    (tmp_path / "reviews.csv").write_text("\n".join(["review,verdict", *rows]), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    block = block.replace('"runs/mine/adapter"', repr(str(tiny.save(tmp_path / "model"))))
+    exec(compile(block, "README.md", "exec"), {})
+    label, status = capsys.readouterr().out.split()[:2]
+    assert label in words
+    assert status in get_args(CheckStatus)
 
 
 TAKING_WORDS = ("explain", "study", "report", "compare", "release", "join")

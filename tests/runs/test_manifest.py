@@ -14,7 +14,7 @@ CHAT = {"messages": [{"role": "user", "content": "Sing."}, {"role": "assistant",
 def replay_of(tmp_path, monkeypatch, given):
     """Return what is said of the instruction data ``given``."""
     monkeypatch.setattr(manifest, "model_facts", lambda config, spec: {})
-    task = SimpleNamespace(model_dump=lambda **_: {}, source="", plan="direct")
+    task = SimpleNamespace(model_dump=lambda **_: {}, prompt=None, source="", plan="direct")
     corpus = SimpleNamespace(task=task, fingerprint=lambda: "rows")
     told = manifest.run_facts(Config(replay=given), ModelSpec("tiny", str(tmp_path), "tiny"), corpus, ("base",))
     return told["data"]["replay"]

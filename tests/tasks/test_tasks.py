@@ -12,7 +12,8 @@ from problems import fails
 from saywhy.protocol import prompts
 from saywhy.records import SaywhyError
 from saywhy.study.read import read_plan
-from saywhy.tasks.task import Hub, Paraphrase, Task, catalog, load_task
+from saywhy.tasks.parts import Hub, OwnPrompt, Paraphrase
+from saywhy.tasks.task import Task, catalog, load_task
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "tasks.md"
@@ -204,6 +205,13 @@ def test_files_that_are_no_task(write, source, expected):
     [
         ("verbaliser: {a: one}", "verbaliser must have one word for each label: a, b"),
         ("verbaliser: {a: one, b: One}", "cannot be told apart"),
+        ("prompt: {question: 'What'}", "prompt.question must hold the explained field once, as {text}"),
+        ("prompt: {question: '{text} {text}'}", "prompt.question must hold the explained field once"),
+        ("context: [source]\nprompt: {question: 'a {text}'}", "prompt.question lacks {source}"),
+        ("prompt: {question: '{text}', answer: It is}", "the label word stands in it once, as {label}"),
+        ("prompt: {question: '{text}', answer: 'x={label}'}", "put a blank before {label}"),
+        ("prompt: {question: '{text}', sytem: x}", "did you mean 'system'"),
+        ("prompt: {system: x}", "'prompt.question' is missing"),
         ("paraphrases: [{question: What}]", "'paraphrases.0.lead_in' is missing: How its answer begins"),
         ("paraphrases: [{question: What, lead_in: It is, leadin: x}]", "did you mean 'lead_in'"),
     ],
@@ -220,7 +228,7 @@ def test_a_path_that_is_not_there_names_the_catalog(tmp_path):
 
 def test_the_docs_explain_every_key_in_the_words_of_the_code():
     docs = DOCS.read_text("utf-8")
-    for prefix, model in (("", Task), ("paraphrases.", Paraphrase), ("hub.", Hub)):
+    for prefix, model in (("", Task), ("paraphrases.", Paraphrase), ("hub.", Hub), ("prompt.", OwnPrompt)):
         for key, field in model.model_fields.items():
             row = re.search(rf"^\| `{re.escape(prefix + key)}` \| (.+?) \|", docs, re.M)
             assert row, f"docs/tasks.md lacks {prefix + key}"

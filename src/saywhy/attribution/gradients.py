@@ -138,13 +138,15 @@ def gradient_prompt(classifier: Classifier, model: LocalModel, item: Item) -> Gr
     position = opened.rfind(content.strip())
     if position < 0:
         raise SaywhyError("the chat template changes the text: gradients cannot be given to its words")
-    rendered = opened + model.chat.lead + task.lead_in
+    before, _ = prompts.answer_parts(task)
+    rendered = opened + model.chat.lead + before
     answers = prompts.answers(task)
     labels = [answers[label] for label in (item.prediction.label, item.prediction.runner_up)]
-    head, whole = model.chat.continuations(rendered, [" " + label for label in labels])
+    head, whole = model.chat.continuations(rendered, [f" {label}" if before else label for label in labels])
     [(ids, offsets)] = model.chat.ids_and_offsets([rendered])
-    # The turn ends with the text; a template may strip the blanks around a turn.
-    start = position - (len(content) - len(content.lstrip())) + len(content) - len(text)
+    # A template may strip the blanks around a turn.
+    stripped = len(content) - len(content.lstrip())
+    start = position - stripped + prompts.text_offset(task, text, item.example.context)
     return GradientPrompt(
         text, start, offsets, token_embeddings(model, ids), (whole[0][len(head) :], whole[1][len(head) :])
     )

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from saywhy.config import Config
 from saywhy.folders.run import RunFolder
@@ -57,7 +58,9 @@ def no_calibration(task: Task) -> dict[str, float]:
 
 def calibration_key(spec: ModelSpec, task: Task) -> CalibrationKey:
     """Return what constants belong to: the weights that gave them, the chat template, and what was asked."""
-    asked = [task.question, task.lead_in, task.noun, list(task.context), task.labels]
+    asked: list[Any] = [task.question, task.lead_in, task.noun, list(task.context), task.labels]
+    if task.prompt:
+        asked.append([task.text, task.prompt.model_dump()])
     return {
         "weights": adapter_fingerprint(spec) or base_weights_fingerprint(spec),
         "template": template_fingerprint(spec),

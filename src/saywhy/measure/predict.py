@@ -57,7 +57,8 @@ class Classifier:
 def label_scores(model: Model, task: Task, texts: Sequence[Text], tick: Tick | None = None) -> list[dict[str, float]]:
     """Return the log-probability (nats) of each label's answer after the lead-in, normalised over the labels."""
     words = tuple(prompts.answers(task).values())
-    choices = [Choice(prompts.question_chat(task, text, context), words, task.lead_in) for text, context in texts]
+    before, _ = prompts.answer_parts(task)
+    choices = [Choice(prompts.question_chat(task, text, context), words, before) for text, context in texts]
     return [_normalised(dict(zip(task.labels, scores, strict=True))) for scores in model.choose(choices, tick)]
 
 

@@ -62,20 +62,43 @@ _REWRITE = "Rewrite the {noun} in other words. Keep its meaning."
 
 
 def question_chat(task: Task, text: str, context: Mapping[str, str]) -> list[Message]:
-    """Return the chat that asks for the label: the question first, the explained field last."""
+    """Return the chat that asks for the label: the question first, the explained field last.
+
+    A task with a prompt of its own is asked by that.
+    """
+    if task.prompt:
+        system = [{"role": "system", "content": task.prompt.system}] if task.prompt.system else []
+        return [*system, {"role": "user", "content": task.prompt.filled({**context, task.text: text})}]
     fields = [f"{name.capitalize()}: {context[name]}" for name in task.context]
     lines = [task.question, *fields, f"{task.noun.capitalize()}: {text}"]
     return [{"role": "user", "content": "\n".join(lines)}]
 
 
+def text_offset(task: Task, text: str, context: Mapping[str, str]) -> int:
+    """Return where the explained field begins in the turn that asks for the label."""
+    if task.prompt:
+        return task.prompt.text_offset(task.text, {**context, task.text: text})
+    return len(question_chat(task, text, context)[-1]["content"]) - len(text)
+
+
 def explained_text(task: Task, messages: list[Message]) -> str:
     """Return the text that a chat asks about: the inverse of ``question_chat`` (scripted models read with it)."""
-    return messages[0]["content"].split(f"\n{task.noun.capitalize()}: ", 1)[1]
+    turn = next(message["content"] for message in messages if message["role"] == "user")
+    if task.prompt:
+        return task.prompt.read(turn, task.text, task.context)
+    return turn.split(f"\n{task.noun.capitalize()}: ", 1)[1]
+
+
+def answer_parts(task: Task) -> tuple[str, str]:
+    """Return how an answer begins, one blank before its label word, and how it ends."""
+    return task.prompt.answer_parts if task.prompt else (task.lead_in, _STOP)
 
 
 def answer_turn(task: Task, label: str) -> Message:
     """Return the assistant's turn that answers with ``label``."""
-    return {"role": "assistant", "content": f"{task.lead_in} {task.labels[label]}{_STOP}"}
+    before, behind = answer_parts(task)
+    word = f"{task.labels[label]}{behind}"
+    return {"role": "assistant", "content": f"{before} {word}" if before else word}
 
 
 def answers(task: Task) -> dict[str, str]:
@@ -86,7 +109,8 @@ def answers(task: Task) -> dict[str, str]:
     """
     folded = sorted(" ".join(fold(word).split()) for word in task.labels.values())
     nested = any(longer.startswith(shorter) for shorter, longer in pairwise(folded))
-    return {label: f"{word}{_STOP}" if nested else word for label, word in task.labels.items()}
+    stop = answer_parts(task)[1] or _STOP
+    return {label: f"{word}{stop}" if nested else word for label, word in task.labels.items()}
 
 
 def request_turn(

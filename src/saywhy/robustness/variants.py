@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from saywhy.checks import ALL_CHECKS, REPHRASED_CHECKS
+from saywhy.protocol import prompts
 from saywhy.records import SaywhyError
 from saywhy.tasks.task import Task
 from saywhy.words import match_case
@@ -38,27 +39,41 @@ def _variants_of(task: Task, check: str) -> dict[str, Task] | str:
     """Return the variants of one check, or what the task lacks."""
     if check == "paraphrases":
         return {
-            f"paraphrase-{number}": _changed(task, question=paraphrase.question, lead_in=paraphrase.lead_in)
+            f"paraphrase-{number}": _changed(
+                task, question=paraphrase.question, lead_in=paraphrase.lead_in, prompt=None
+            )
             for number, paraphrase in enumerate(task.paraphrases, start=1)
         } or "has no paraphrases: add some to its YAML"
     if check == "verbaliser":
         if not task.verbaliser:
             return "has no verbaliser: add one to its YAML"
         words = {word: task.verbaliser[label] for label, word in task.labels.items()}
-        return {check: _changed(task, question=_swap(task.question, words), labels=dict(task.verbaliser))}
+        return {check: _swapped(task, words, labels=dict(task.verbaliser))}
     order = _listed(task)
     if order is None:
         return "does not list each label word once in its question, so there is no order to reverse"
-    return {check: _changed(task, question=_swap(task.question, dict(zip(order, reversed(order), strict=True))))}
+    return {check: _swapped(task, dict(zip(order, reversed(order), strict=True)))}
 
 
 def _changed(task: Task, **fields: object) -> Task:
     return task.model_copy(update=fields)
 
 
+def _swapped(task: Task, words: Mapping[str, str], **fields: object) -> Task:
+    """Return the task with other words in what asks for the label."""
+    prompt = task.prompt and task.prompt.model_copy(
+        update={
+            "question": _swap(task.prompt.question, words),
+            "system": task.prompt.system and _swap(task.prompt.system, words),
+        }
+    )
+    return _changed(task, question=_swap(task.question, words), prompt=prompt, **fields)
+
+
 def _listed(task: Task) -> list[str] | None:
     """Return the label words in the order of the question; None if one is not there exactly once."""
-    places = {word: [m.start() for m in _whole_word(word).finditer(task.question)] for word in task.labels.values()}
+    question = task.prompt.question if task.prompt else task.question
+    places = {word: [m.start() for m in _whole_word(word).finditer(question)] for word in task.labels.values()}
     if any(len(at) != 1 for at in places.values()):
         return None
     return sorted(places, key=lambda word: places[word])
@@ -82,12 +97,17 @@ def _swap(question: str, words: Mapping[str, str]) -> str:
 
 
 def _whole_word(word: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.I)
+    # A word in braces is the name of a column.
+    return re.compile(rf"(?<![\w{{]){re.escape(word)}(?![\w}}])", re.I)
 
 
 def variant_sentences(tasks: Mapping[str, Task]) -> dict[str, dict[str, str]]:
     """Return what a model reads in each variant: question, lead-in and label words."""
     return {
-        name: {"question": task.question, "lead_in": task.lead_in, "labels": ", ".join(task.labels.values())}
+        name: {
+            "question": task.prompt.question if task.prompt else task.question,
+            "lead_in": prompts.answer_parts(task)[0],
+            "labels": ", ".join(task.labels.values()),
+        }
         for name, task in tasks.items()
     }

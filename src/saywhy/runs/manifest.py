@@ -25,12 +25,16 @@ NOTED_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "dataset
 """Packages whose versions are noted."""
 
 
+_UNNOTED = {"paraphrases", "verbaliser", "source", "label_map"}
+"""Keys of a task on which no row of a run depends, or which came later."""
+
+
 def run_facts(config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[str]) -> dict[str, Any]:
     """Return the facts of a run: how it was made."""
     task = corpus.task
     return {
         # The questions of robustness checks are noted when they are asked: a run may get checks later.
-        "task": task.model_dump(mode="json", exclude={"paraphrases", "verbaliser", "source", "label_map"}),
+        "task": task.model_dump(mode="json", exclude=_UNNOTED if task.prompt else {*_UNNOTED, "prompt"}),
         "source": task.source,  # beside the task, so that a run of a version without it can be gone on with
         "model": model_facts(config, spec),
         "arms": list(arms),

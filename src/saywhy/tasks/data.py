@@ -20,7 +20,8 @@ from saywhy.paths import user_path
 from saywhy.printable import in_one_line
 from saywhy.records import Example, SaywhyError, SetAside
 from saywhy.tasks.files import LONGEST_VALUE, LocatedRow, local_rows, missing_column
-from saywhy.tasks.task import Hub, Split, Task
+from saywhy.tasks.parts import Hub, Split
+from saywhy.tasks.task import Task
 from saywhy.words import candidates, lacks_blanks
 
 POCKET_DATA = "pocket"  # the ``data`` that names the built-in texts

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import resources
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -26,10 +25,9 @@ from saywhy.hints import did_you_mean
 from saywhy.paths import user_path
 from saywhy.printable import in_one_line
 from saywhy.records import ReplyPlan, SaywhyError
+from saywhy.tasks.parts import STRICT_CONFIG, FilledText, Hub, OwnPrompt, Paraphrase
 from saywhy.words import fold
 from saywhy.yaml_files import UniqueKeyLoader, parse_yaml
-
-Split = Literal["train", "validation", "test"]
 
 TASK_SUFFIXES = (".yaml", ".yml")
 """What makes a name a path to a task file."""
@@ -49,38 +47,6 @@ def _word_by_label(value: Any) -> Any:
     return value
 
 
-FilledText = Annotated[str, Field(min_length=1)]
-_STRICT_CONFIG = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
-
-
-class Hub(BaseModel):
-    """Where a task's rows are on the Hugging Face hub, and how they become the task's."""
-
-    model_config = _STRICT_CONFIG
-
-    id: FilledText = Field(description="Data set id on the hub, such as `stanfordnlp/snli` (or a local folder).")
-    config: str | None = Field(None, description="Configuration of the data set, where it has several.")
-    revision: str | None = Field(None, description="Branch, tag or commit; set it to pin the rows of a study.")
-    splits: dict[Split, FilledText] = Field(
-        default={"train": "train", "validation": "validation", "test": "test"},
-        min_length=1,
-        description="Our split to the hub's split expression; `train[90%:]` where one is missing.",
-    )
-    columns: dict[str, FilledText] = Field({}, description="Our column to the hub's column, where the names differ.")
-    labels: dict[str, FilledText | None] = Field(
-        {}, description="The hub's value to our label; rows whose value maps to `null` are left out."
-    )
-
-
-class Paraphrase(BaseModel):
-    """The same question in other words."""
-
-    model_config = _STRICT_CONFIG
-
-    question: FilledText = Field(description="The question in other words; the label words stay.")
-    lead_in: FilledText = Field(description="How its answer begins.")
-
-
 class Task(BaseModel):
     """A classification whose answers are explained.
 
@@ -88,7 +54,7 @@ class Task(BaseModel):
     raises pydantic's ``ValidationError``.
     """
 
-    model_config = _STRICT_CONFIG
+    model_config = STRICT_CONFIG
 
     name: FilledText = Field(description="Name in tables and run folders: letters, digits, `_`, `-` and `.`.")
     question: FilledText = Field(description="What the model is asked. It comes first, the fields follow.")
@@ -115,6 +81,9 @@ class Task(BaseModel):
     )
     verbaliser: dict[FilledText, FilledText] = Field(
         {}, description="Other label words: data label to word (`robustness=verbaliser`)."
+    )
+    prompt: OwnPrompt | None = Field(
+        None, description="The chat as your application has it, in place of `question` and `lead_in`."
     )
     hub: Hub | None = Field(
         None, description="Where the rows are on the Hugging Face hub; without it, pass data=FOLDER_OR_FILE."
@@ -180,6 +149,12 @@ class Task(BaseModel):
                 raise ValueError(f"column {column!r} is used twice: text, label and context must be different columns")
         if fold(self.noun) in map(fold, self.context):
             raise ValueError(f"noun {self.noun!r} is also a context column: the prompt would show two of that name")
+        return self
+
+    @model_validator(mode="after")
+    def _prompt_fits(self) -> Self:
+        if self.prompt and (problem := self.prompt.problem(self.text, self.context)):
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")
@@ -271,7 +246,7 @@ def _task_problem(details: dict[str, Any]) -> str:
     """Return one of pydantic's error details as a sentence."""
     location = [str(part) for part in details["loc"] if part != "[key]"]
     key = ".".join(location)
-    submodels: dict[str, type[BaseModel]] = {"hub": Hub, "paraphrases": Paraphrase}
+    submodels: dict[str, type[BaseModel]] = {"hub": Hub, "paraphrases": Paraphrase, "prompt": OwnPrompt}
     model = submodels.get(location[0], Task) if len(location) > 1 else Task
     if details["type"] == "extra_forbidden":
         hint = did_you_mean(location[-1], model.model_fields, ": ")
