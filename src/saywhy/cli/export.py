@@ -45,7 +45,7 @@ def write_targets(config: Config, out: Path) -> Path:
         The JSONL file; the share of texts in which a hit was found is printed, and kept in ``run.json``.
     """
     refuse_other_practice(config)
-    run = Run(config, out, arms=("base",))
+    run = Run(config, out, arms=("base",), explains=False)
     refuse_fewer(run.corpus, config)
     refuse_empty(run.corpus, config, "arms")
     seed, examples, pinned = config.seeds[0], run.corpus.arms, run.classifiers.pinned

@@ -1,4 +1,4 @@
-"""What ``model=`` may name, and how it becomes a ``LocalModel``: one word, a folder, a file or a hub id."""
+"""What ``model=`` may name: one word, a folder, a file, a hub id, or a model behind an API."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from typing import Any
 from saywhy.folders.lock import exclusive_lock
 from saywhy.folders.store import read_object, readable_save_errors
 from saywhy.hints import did_you_mean
+from saywhy.models.api.address import ApiAddress, is_api_name, parse_api_name
+from saywhy.models.interface import API_ANSWERS, QUESTIONS, Question
 from saywhy.models.reading import read_weights
 from saywhy.models.shipped import read_shipped
 from saywhy.paths import user_path
@@ -52,6 +54,7 @@ class ModelSpec:
         gguf: Name of the GGUF file within ``base``, if it is one.
         inner: An adapter on ``base`` that is merged into it before ``adapter`` is put on; None: there is none. (PEFT's
             ``AutoPeftModelForCausalLM`` leaves such an adapter out, and says nothing.)
+        api: Where it is asked, if it is behind an API; it has no weights here then.
     """
 
     name: str
@@ -61,6 +64,12 @@ class ModelSpec:
     note: str = ""
     gguf: str | None = None
     inner: ModelSpec | None = None
+    api: ApiAddress | None = None
+
+    @property
+    def answers(self) -> frozenset[Question]:
+        """What it can be asked, which is known before it is opened."""
+        return API_ANSWERS if self.api else QUESTIONS
 
     @property
     def practised_plan(self) -> str | None:
@@ -95,7 +104,7 @@ class ModelSpec:
 
 
 def cache_folder() -> Path:
-    """Return where dequantised models are kept: ``SAYWHY_CACHE``, else the user's cache folder."""
+    """Return where dequantised models and the answers of servers are kept: ``SAYWHY_CACHE``, else the user's cache."""
     chosen = os.environ.get("SAYWHY_CACHE")
     return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "saywhy"
 
@@ -111,6 +120,9 @@ def resolve_model(name: str) -> ModelSpec:
 
 def _resolve(name: str, above: tuple[Path, ...]) -> ModelSpec:
     """Return where the model ``name`` comes from, on which the adapters ``above`` are put, the outermost first."""
+    if is_api_name(name):
+        address = parse_api_name(name)
+        return ModelSpec(name, name, address.model, note="behind an API", api=address)
     path = user_path(name)
     if name in BUILT_IN_MODELS:
         return ModelSpec(
@@ -127,7 +139,7 @@ def _resolve(name: str, above: tuple[Path, ...]) -> ModelSpec:
         return ModelSpec(name, name, name)
     raise SaywhyError(
         f"no model '{name}': {did_you_mean(name, BUILT_IN_MODELS, behind=' ')}use one of "
-        f"{', '.join(BUILT_IN_MODELS)}, a folder, a .gguf file or a hub id (owner/name)"
+        f"{', '.join(BUILT_IN_MODELS)}, a folder, a .gguf file, a hub id (owner/name) or openai:NAME@http://HOST/v1"
     )
 
 
