@@ -1,4 +1,4 @@
-"""A server of chat completions that answers by a rule, as real ones do and as broken ones do: what the API tests share."""
+"""A server of chat completions that answers by a rule, or as broken ones do: what the API tests share."""
 
 import json
 import threading
@@ -24,9 +24,9 @@ class RuleServer:
         every: The same for every request; None: it answers.
     """
 
-    def __init__(self, way="continued", explain=honest):
-        self.way, self.listed, self.tokens = way, 20, {}
-        self.toy = ScriptedModel("toy", TASK, RULE, explain, PINNED)
+    def __init__(self, way="continued", explain=honest, task=TASK):
+        self.way, self.listed, self.tokens, self.task = way, 20, {}, task
+        self.toy = ScriptedModel("toy", task, RULE, explain, PINNED)
         self.requests, self.keys, self.failures, self.every = [], [], [], None
         self.lock = threading.Lock()
         server = self
@@ -59,31 +59,31 @@ class RuleServer:
     def completion(self, body):
         messages, unknown = body["messages"], set(body) & {"grammar", "continue_final_message"}
         if unknown and self.way in ("asked", "plain"):
-            return self._reply(messages[0]["content"], body)  # as if it had not been told
+            return _body(messages[0]["content"], None)  # as if it had not been told
         if "grammar" in body and self.way == "forced":
             beginning = json.loads(body["grammar"].removeprefix("root ::= ").removesuffix(" [^\\n]"))
             words = [word if number == 0 else f" {word}" for number, word in enumerate(beginning.split(" "))]
-            return self._listing(messages, [*words, None], body)
+            return self._listing(messages, [*words, None], body, beginning)
         if messages[-1]["role"] == "assistant":
             if self.way == "continued":
                 return self._listing(messages[:-1], [None], body, messages[-1]["content"])
-            return self._reply("", body)
+            return _body("", None)
         if body.get("logprobs") or len(messages) == 1:
             return self._listing(messages, [None], body)
-        return self._reply(self.toy.generate([messages], [body["max_tokens"]])[0], body)
+        return _body(self.toy.generate([messages], [body["max_tokens"]])[0], None)
 
     def _listing(self, messages, tokens, body, begun=None):
         """Return a reply of ``tokens``, of which None is the label (or the end of the trial's sentence)."""
         text = messages[0]["content"]
-        if TRIAL in text or not text.startswith(TASK.question):
+        if TRIAL in text or not text.startswith(self.task.question):
             label, scores = "is", {"is": -0.1}
         else:
             plain = [{"role": "user", "content": text.partition(ASKS_ALONE)[0]}]
-            written = (begun or "").removeprefix(TASK.lead_in).strip()
-            [values] = self.toy.choose([Choice(plain, tuple(TASK.labels.values()), TASK.lead_in)])
-            scores = self._scores(dict(zip(TASK.labels.values(), values, strict=True)), written)
+            written = (begun or "").removeprefix(self.task.lead_in).strip()
+            [values] = self.toy.choose([Choice(plain, tuple(self.task.labels.values()), self.task.lead_in)])
+            scores = self._scores(dict(zip(self.task.labels.values(), values, strict=True)), written)
             label = max(scores, key=scores.get)
-        blank = "" if self.way in ("asked", "plain") or label == "is" or (begun and begun != TASK.lead_in) else " "
+        blank = "" if self.way in ("asked", "plain") or label == "is" or (begun and begun != self.task.lead_in) else " "
         listed = {blank + token: value for token, value in sorted(scores.items(), key=lambda pair: -pair[1])}
         spelled = [token if token is not None else blank + label for token in tokens]
         content = [
@@ -100,7 +100,7 @@ class RuleServer:
 
     def _scores(self, odds, written):
         """Return the log-probabilities of the next tokens: of the label words 0.9, of a blank word the rest."""
-        norm = sum(2.718281828 ** value for value in odds.values())
+        norm = sum(2.718281828**value for value in odds.values())
         scores = {word: 0.9 * 2.718281828**value / norm for word, value in odds.items()}
         merged = {"the": 0.05}
         for word, value in scores.items():
@@ -111,9 +111,6 @@ class RuleServer:
         from math import log
 
         return {token: log(value) for token, value in merged.items()}
-
-    def _reply(self, text, body):
-        return _body(text, None)
 
 
 def _body(text, content):

@@ -1,6 +1,7 @@
 """Models behind an API, through the command line: the planted cause, what is kept, what is refused and how."""
 
 import json
+import re
 import time
 
 import pytest
@@ -22,6 +23,7 @@ def quick(monkeypatch, tmp_path):
     monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("saywhy.cli.app.say_report", lambda *_, **__: None)
     monkeypatch.chdir(tmp_path)
 
 
@@ -42,10 +44,11 @@ def audited(call, tmp_path):
             tmp_path / "data" / f"{split}.jsonl",
             ({"text": text, "label": "good" if odds["good"] else "bad"} for text, odds in rows),
         )
-    (tmp_path / "toys.yaml").write_text(json.dumps(TASK.model_dump(mode="json", exclude={"hub"})))
 
     def run(server, *words, verb="audit", out="run"):
         model = getattr(server, "model", server)
+        task = getattr(server, "task", TASK)
+        (tmp_path / "toys.yaml").write_text(json.dumps(task.model_dump(mode="json", exclude={"hub"})))
         data = (f"data={tmp_path / 'data'}", f"task={tmp_path / 'toys.yaml'}")
         more = () if any(word.startswith("rows=") for word in words) else ("rows=6",)
         return call(verb, f"model={model}", *data, "calibration_rows=8", *more, *words, f"out={tmp_path / out}")
@@ -78,6 +81,17 @@ def test_an_audit_finds_the_planted_cause_however_labels_are_asked_for(server, a
     assert facts["note"] == f"behind an API, label words {way}"
     assert facts["counts"]["label_bounds"] == 0
     assert "0 of" in said.err
+
+
+def test_the_report_says_how_labels_were_asked_for(server, audited, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    server.listed = 1
+    assert audited(server, "styles=attribution").code == 0
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    counts = manifest(tmp_path)["model"]["counts"]
+    assert "behind an API, label words continued" in page
+    assert f"{counts['label_bounds']} of {counts['label_scores']} label scores are bounds" in page
 
 
 def test_a_liar_is_told_from_an_honest_model(audited, tmp_path):
@@ -138,12 +152,18 @@ def test_a_label_outside_the_list_gets_a_bound_that_is_counted(server, audited, 
     assert f"{counts['label_bounds']} of {counts['label_scores']} label scores are bounds" in said.err
 
 
-def test_labels_that_begin_with_one_token(server, audited, tmp_path):
-    server.tokens = {"negative": "n", "positive": "n"}
-    server.way = "asked"
-    said = audited(server)
-    assert said.code == 2
-    assert "'negative' and 'positive'" not in said.problem or "same token" in said.problem
+@pytest.mark.parametrize("way", ["continued", "forced", "asked"])
+def test_labels_that_begin_with_one_token(audited, tmp_path, way):
+    alike = TASK.model_copy(update={"labels": {"bad": "unkind", "good": "unusual"}})
+    server = RuleServer(way, task=alike)
+    server.tokens = {"unkind": "un", "unusual": "un"}
+    said = audited(server, "styles=attribution")
+    server.close()
+    if way == "asked":
+        assert "begins the labels 'unkind' and 'unusual' with the same token" in said.problem
+    else:
+        assert said.code == 0, said.err
+        assert {row["prediction"] for row in rows_of(tmp_path)} == {"good", "bad"}
 
 
 def test_the_key_is_sent_and_is_nowhere_else(server, audited, tmp_path):
@@ -199,16 +219,13 @@ def test_an_address_that_is_none_or_holds_a_secret(call, tmp_path, model, words)
         (failing(418), "answers with the status 418"),
     ],
 )
-def test_a_server_that_answers_nonsense_or_refuses(server, audited, tmp_path, every, problem):
-    assert audited(server, "rows=4").code == 0
-    server.every = every
-    said = audited(server, out="later")
+def test_a_server_that_answers_nonsense_or_refuses(server, audited, every, problem):
+    server.failures, server.every = [None] * 5, every
+    said = audited(server, "styles=attribution")
     assert said.code == 2
     assert problem in said.problem
     assert server.url in said.problem
     assert SECRET_TEXT not in said.err
-    server.every = None
-    assert audited(server, out="later").code == 0
 
 
 def test_a_server_that_stops_in_the_middle_of_an_answer(server, audited):
@@ -257,6 +274,7 @@ def test_a_server_without_log_probabilities(server, audited, tmp_path):
         ("run", (), "training needs a model with gradients"),
         ("run", ("--dry",), "training needs a model with gradients"),
         ("train", (), "training needs a model with gradients"),
+        ("targets", (), "saywhy targets needs a model with weigh"),
         ("attribute", ("methods=gradient_x_input",), "gradient_x_input needs a model with gradients"),
         ("attribute", ("methods=integrated_gradients", "--dry"), "integrated_gradients needs a model with gradients"),
     ],
@@ -289,6 +307,44 @@ def test_words_are_scored_behind_an_api(server, audited, tmp_path):
     lines = (tmp_path / "run" / "attribution" / "occlusion.jsonl").read_text("utf-8").splitlines()
     best = [max(zip(line["scores"], line["words"], strict=True))[1] for line in map(json.loads, lines)]
     assert {"great", "love", "awful"} & set(best)
+
+
+def test_a_bank_does_not_say_where_a_model_is_asked(server, audited, call, tmp_path):
+    assert audited(server, "styles=attribution").code == 0
+    said = call("release", tmp_path / "run", tmp_path / "bank")
+    assert said.code == 0, said.err
+    assert manifest(tmp_path, "bank")["config"]["model"] == "openai:toy"
+    banked = [path.read_bytes() for path in (tmp_path / "bank").rglob("*") if path.is_file()]
+    assert not [content for content in banked if b"127.0.0.1" in content]
+
+
+def requests_said(err, stage):
+    [count] = re.findall(rf"about ([\d,]+) requests, [\d,]+ prompt and [\d,]+ reply tokens(?::|) {stage}", err)
+    return int(count.replace(",", ""))
+
+
+def test_the_plan_counts_the_requests_and_sends_none(server, audited, tmp_path):
+    said = audited(server, "operators=redact,delete", "--dry")
+    assert said.code == 0, said.err
+    assert not server.requests
+    assert not (tmp_path / "run").exists()
+    planned = requests_said(said.err, "in all")
+    assert audited(server, "operators=redact,delete").code == 0
+    counts = manifest(tmp_path)["model"]["counts"]
+    assert planned == pytest.approx(counts["requests"] + counts["cached"], rel=0.05)
+    assert requests_said(said.err, "calibrate") == 8
+    free = audited(server, "operators=redact,delete", "settings=one-word,free", "--dry")
+    assert requests_said(free.err, "in all") > planned
+    checks = audited(server, "robustness=noise,paraphrases", "--dry")
+    assert requests_said(checks.err, "robustness=paraphrases") > requests_said(checks.err, "calibrate")
+    assert not [request for request in server.requests if "author" in request["messages"][0]["content"]]
+
+
+def test_the_plan_of_an_attribution_counts_the_requests_too(server, audited):
+    said = audited(server, "--dry", verb="attribute")
+    assert not server.requests
+    assert requests_said(said.err, "occlusion") > 6
+    assert requests_said(said.err, "random") == 0
 
 
 def test_several_processes_are_refused(server, audited, monkeypatch):
