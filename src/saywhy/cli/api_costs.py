@@ -192,11 +192,11 @@ class ApiForecast:
 def say_api_costs(costs: Mapping[str, ApiCost]) -> None:
     """Print what each stage costs, and all of them."""
     for stage, cost in costs.items():
-        say(f"about {_in_words(cost)}: {stage}")
+        say(f"about {_cost_in_words(cost)}: {stage}")
     total = sum(costs.values(), ApiCost())
-    say(f"about {_in_words(total)} in all, less what the cache has; nothing was sent")
+    say(f"about {_cost_in_words(total)} in all, less what the cache has; nothing was sent")
 
 
-def _in_words(cost: ApiCost) -> str:
+def _cost_in_words(cost: ApiCost) -> str:
     tokens = f"{cost.prompt_tokens:,.0f} prompt and {cost.reply_tokens:,.0f} reply tokens"
     return f"{cost.requests:,.0f} requests, {tokens}"

@@ -11,7 +11,7 @@ from saywhy.records import SaywhyError
 API_PREFIX = "openai:"
 """What the names of models behind an API begin with."""
 
-_NAME = re.compile(rf"{API_PREFIX}(?P<model>\S+?)@(?P<url>https?://\S+)")
+_API_NAME = re.compile(rf"{API_PREFIX}(?P<model>\S+?)@(?P<url>https?://\S+)")
 _EXAMPLE = f"{API_PREFIX}NAME@http://HOST/v1"
 
 
@@ -42,7 +42,7 @@ def parse_api_name(name: str) -> ApiAddress:
     >>> parse_api_name("openai:org/chat-1@http://localhost:8000/v1/")
     ApiAddress(model='org/chat-1', url='http://localhost:8000/v1')
     """
-    parts = _NAME.fullmatch(name)
+    parts = _API_NAME.fullmatch(name)
     if parts is None:
         raise SaywhyError(f"a model behind an API is written model={_EXAMPLE}: give its name and its http address")
     url = _split_url(parts["url"])

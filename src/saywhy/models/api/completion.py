@@ -89,7 +89,7 @@ def parse_completion(body: str | bytes) -> Completion:
     try:
         parsed = _Body.model_validate_json(body)
     except ValidationError as error:
-        raise ValueError(_problem(error)) from None
+        raise ValueError(_body_problem(error)) from None
     if not parsed.choices:
         raise ValueError("choices is empty")
     choice = parsed.choices[0]
@@ -98,13 +98,13 @@ def parse_completion(body: str | bytes) -> Completion:
     return Completion(
         text=choice.message.content or "",
         cut=choice.finish_reason == "length",
-        positions=tuple(Position(position.token, _listed(position)) for position in content or ()),
+        positions=tuple(Position(position.token, _listed_tokens(position)) for position in content or ()),
         prompt_tokens=usage.prompt_tokens,
         reply_tokens=usage.completion_tokens,
     )
 
 
-def _listed(position: _Position) -> dict[str, float]:
+def _listed_tokens(position: _Position) -> dict[str, float]:
     """Return what is listed at a position and can be meant: of what is written twice, the likelier."""
     listed: dict[str, float] = {}
     for entry in (position, *(position.top_logprobs or ())):
@@ -113,7 +113,7 @@ def _listed(position: _Position) -> dict[str, float]:
     return listed
 
 
-def _problem(error: ValidationError) -> str:
+def _body_problem(error: ValidationError) -> str:
     """Return what is wrong with a body, without a word of it."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     if first["type"] == "json_invalid":
