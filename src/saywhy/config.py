@@ -32,7 +32,8 @@ class Config(FileFormat):
     """Every setting, with its default: the built-in job that ``make run`` does."""
 
     model: str = Field(
-        "smollm2-135m", description="Model: a built-in name, a folder, a .gguf file, an adapter, a hub id."
+        "smollm2-135m",
+        description="Model: a built-in name, a folder, .gguf file, adapter, hub id or openai:NAME@URL.",
     )
     task: str = Field("sentiment140", description="Task: a name of `saywhy tasks`, or a path to a .yaml.")
     data: str | None = Field(

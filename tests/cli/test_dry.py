@@ -68,14 +68,14 @@ def test_a_check_costs_what_it_computes_for_every_text_and_way_to_ask(monkeypatc
     toy, texts = audited_toy(honest)
     corpus = SimpleNamespace(task=toy.task, audited=range(12), calibration=range(10))
     config = parse(["robustness=all"])
-    found = forecast.checks_seconds(toy, texts, config, corpus, PINNED, 0.5)
+    found = forecast.checks_cost(toy, texts, config, corpus, PINNED, 0.5, forecast.seconds_of)
     asked = 12 / 6 * 2.0 + 10 * 0.5
     kinds = dict.fromkeys(("unseen-wording", "noise", "k-curve", "minimality", "rewrite", "wrong-target"), 4.0)
     assert found == {"paraphrases": 2 * asked, "labels-reversed": asked, "verbaliser": asked, **kinds}
     assert len(computed) == 1 + len(kinds)
     assert {type(one).__name__ for lines in computed for one in lines} == {"Judged", "Curve", "Probe"}
     config = parse(["robustness=noise"])
-    assert forecast.checks_seconds(toy, texts, config, corpus, PINNED, 0.5) == {"noise": 4.0}
+    assert forecast.checks_cost(toy, texts, config, corpus, PINNED, 0.5, forecast.seconds_of) == {"noise": 4.0}
 
 
 def test_the_plan_of_a_calibration_grows_with_its_plants(call, tiny_folder, nothing_written, monkeypatch):

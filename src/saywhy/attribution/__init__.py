@@ -76,6 +76,9 @@ METHODS: Mapping[str, AttributionMethod] = {
 OPERATOR_METHODS = frozenset({"occlusion", "kernel_shap", "lime"})
 """Methods that take words out, and so have an operator."""
 
+GRADIENT_METHODS = frozenset({"gradient_x_input", "integrated_gradients"})
+"""Methods that need the gradients of a model."""
+
 CAPTUM_METHODS = frozenset({"kernel_shap", "lime"})
 """Methods that come from captum, an extra."""
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
+from saywhy.models.api.address import API_PREFIX, is_api_name, parse_api_name
+
 LOCAL_DATA = "local data"
 """Stands for a file or folder of the user's own, whose name may tell of its texts."""
 
@@ -55,7 +57,12 @@ def _portable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def portable_model(name: Any) -> Any:
-    """Return the name of a model; of a path only the last part. ``owner/name`` is taken for a hub id."""
+    """Return the name of a model; of a path only the last part. ``owner/name`` is taken for a hub id.
+
+    Where a model behind an API is asked is left out.
+    """
+    if isinstance(name, str) and is_api_name(name):
+        return f"{API_PREFIX}{parse_api_name(name).model}"
     return _last_part(name) if isinstance(name, str) and _is_path(name) else name
 
 

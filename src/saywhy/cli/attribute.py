@@ -11,11 +11,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from saywhy.arms import AUDITED
-from saywhy.attribution import METHODS, OPERATOR_METHODS, MethodOptions, check_methods, method_passes
+from saywhy.attribution import (
+    GRADIENT_METHODS,
+    METHODS,
+    OPERATOR_METHODS,
+    MethodOptions,
+    check_methods,
+    method_passes,
+)
 from saywhy.config import Config
 from saywhy.folders.store import read_records
 from saywhy.measure.edits import Item
+from saywhy.models.backends import require
 from saywhy.models.interface import Tick
+from saywhy.models.spec import resolve_model
 from saywhy.progress import progress
 from saywhy.records import Example, Operator, Prediction
 from saywhy.report.agreement import PREDICTIONS_STEM, SCORES_FOLDER
@@ -43,9 +52,11 @@ def planned_passes(config: Config) -> list[MethodPass]:
     """Return the methods and operators to compute.
 
     Raises:
-        SaywhyError: For a method that does not exist or is not installed.
+        SaywhyError: For a method that does not exist, is not installed or cannot be asked of the model.
     """
     check_methods(config.methods)
+    for method in sorted(GRADIENT_METHODS & set(config.methods)):
+        require(resolve_model(config.model), "gradients", method, "leave it out of methods=, or use occlusion")
     return [
         MethodPass(
             method,
@@ -65,12 +76,13 @@ def attribute_texts(config: Config, out: Path) -> Path:
         SaywhyError: For what cannot be computed, or if no text can be used.
     """
     method_passes = planned_passes(config)
-    run = Run(config, out, arms=(AUDITED,))
+    run = Run(config, out, arms=(AUDITED,), explains=False)
     run.write_texts()
     run.folder.note(methods=[method_pass.name for method_pass in method_passes])
-    items = predicted_items(run)
-    for method_pass in method_passes:
-        _score_by_method(run, method_pass, items)
+    with run.models.counting(run.folder):
+        items = predicted_items(run)
+        for method_pass in method_passes:
+            _score_by_method(run, method_pass, items)
     return run.folder.path
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from saywhy.arms import UNTRAINED
 from saywhy.attribution import METHODS, MethodOptions, method_passes
+from saywhy.cli.api_costs import ApiForecast, say_api_costs
 from saywhy.cli.attribute import planned_passes
 from saywhy.config import Config
 from saywhy.measure import audit
@@ -17,6 +18,7 @@ from saywhy.measure.calibration import calibrate
 from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
+from saywhy.models.spec import resolve_model
 from saywhy.progress import say
 from saywhy.records import Example
 from saywhy.report.format import counted
@@ -24,7 +26,8 @@ from saywhy.robustness import rejudge
 from saywhy.ruler import run as ruler
 from saywhy.ruler.metrics import measure_metrics
 from saywhy.ruler.plants import PLANTS
-from saywhy.runs.forecast import checks_seconds, rows_like_practice, seconds_of, training_seconds
+from saywhy.runs.forecast import checks_cost, rows_like_practice, seconds_of, training_seconds
+from saywhy.runs.run import refuse_unanswered
 from saywhy.settings import resolved
 from saywhy.tasks.corpus import (
     Corpus,
@@ -51,7 +54,12 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     """Print what ``saywhy run`` or ``saywhy audit`` would do and about how long it would take."""
     config = in_practised_plan(config)
     refuse_unfit_trainer(config)
+    spec = resolve_model(config.model)
+    refuse_unanswered(spec, arms, config.readouts)
     _say_settings(config, out)
+    if spec.api:
+        say_api_costs(_api_forecast(config).audit())
+        return
     probe = _Probe(config)
     corpus, probe_texts = probe.corpus, probe.examples
     if trained_arms := [arm for arm in arms if arm not in UNTRAINED]:
@@ -81,7 +89,9 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     checks: dict[str, float] = {}
     if config.robustness:
         audited = rejudge.audited_texts(probe_texts, result.rows, result.tables, result.grids, config.operators[0])
-        checks = checks_seconds(probe.classifier, list(audited.values()), config, corpus, words, probe.per_decision)
+        checks = checks_cost(
+            probe.classifier, list(audited.values()), config, corpus, words, probe.per_decision, seconds_of
+        )
     seeds = len(config.seeds)
     audits = audits_of(arms, seeds)
     rows_by_arm = {"adapted": len(corpus.adapt) * config.adapt_num_train_epochs}
@@ -122,7 +132,11 @@ def plan_attribution(config: Config, out: Path) -> None:
         SaywhyError: For a method that does not exist or is not installed, or if no text can be used.
     """
     method_passes = planned_passes(config)
+    spec = resolve_model(config.model)
     _say_settings(config, out)
+    if spec.api:
+        say_api_costs(_api_forecast(config).attribution(method_passes))
+        return
     probe = _Probe(config)
     corpus = probe.corpus
     say(f"texts: {len(corpus.audited)} scored by {len(method_passes)} methods, {len(corpus.set_aside)} set aside")
@@ -184,6 +198,17 @@ def plan_calibration(config: Config, out: Path) -> None:
             "metrics": metrics_seconds / len(probe.items) * measured * plants,
         }
     )
+
+
+def _api_forecast(config: Config) -> ApiForecast:
+    """Return what counts the requests of a run on the texts of ``config``."""
+    corpus = assemble_corpus(config)
+    refuse_empty(corpus, config, "calibration")
+    say(
+        f"texts: {len(corpus.audited)} audited, {len(corpus.decided)} decided, {len(corpus.calibration)} for the "
+        f"calibration constants, {len(corpus.set_aside)} set aside"
+    )
+    return ApiForecast(config, corpus)
 
 
 class _Probe:

@@ -9,7 +9,9 @@ from typing import Any
 
 from saywhy.config import Config
 from saywhy.folders.store import read_lines, replacing_folder
+from saywhy.models.backends import require
 from saywhy.models.shipped import ADAPTER_MANIFEST
+from saywhy.models.spec import resolve_model
 from saywhy.models.weights import has_weights, refuse_damaged_weights
 from saywhy.processes import is_first_process
 from saywhy.progress import progress, say
@@ -45,7 +47,8 @@ def write_targets(config: Config, out: Path) -> Path:
         The JSONL file; the share of texts in which a hit was found is printed, and kept in ``run.json``.
     """
     refuse_other_practice(config)
-    run = Run(config, out, arms=("base",))
+    require(resolve_model(config.model), "weigh", "saywhy targets", "use a model on this machine")
+    run = Run(config, out, arms=("base",), explains=False)
     refuse_fewer(run.corpus, config)
     refuse_empty(run.corpus, config, "arms")
     seed, examples, pinned = config.seeds[0], run.corpus.arms, run.classifiers.pinned

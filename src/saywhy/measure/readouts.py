@@ -11,16 +11,33 @@ from saywhy.measure.chats import conversation, explanation_chat
 from saywhy.measure.choices import likeliest_insertions, likeliest_names, word_choice
 from saywhy.measure.edits import Item, one_word_swaps
 from saywhy.measure.likelihoods import EditScores, edit_scores, explanation_scores, minus_placebo
-from saywhy.models.backends import require
-from saywhy.models.interface import Choice, Guide, Model
+from saywhy.models.backends import HasAnswers, require
+from saywhy.models.interface import Choice, Guide, Model, Question
 from saywhy.protocol import prompts
 from saywhy.protocol import styles as readers
 from saywhy.protocol.prompts import Message
 from saywhy.protocol.templates import reply_templates
-from saywhy.records import Explanation, ReplyPlan, Setting, StyleName
+from saywhy.records import Explanation, Readout, ReplyPlan, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
 from saywhy.words import candidates, free_word_budget, most_frequent_candidate, take_out
+
+_QUESTION_OF_READOUT: Mapping[Readout, Question] = {
+    "generated": "generate",
+    "guided": "guide",
+    "constrained": "weigh",
+    "placebo": "weigh",
+}
+
+
+def refuse_readouts(model: HasAnswers, readouts: Sequence[Readout]) -> None:
+    """Refuse readouts of a model, opened or not, that cannot be asked for them.
+
+    Raises:
+        SaywhyError: With the first that cannot be had.
+    """
+    for readout in readouts:
+        require(model, _QUESTION_OF_READOUT[readout], f"the {readout} readout", "leave it out: readouts=generated")
 
 
 def generated(
@@ -67,7 +84,7 @@ def guided(
     Raises:
         SaywhyError: If the model does not answer ``guide``.
     """
-    require(model, "guide", "the guided readout", "leave it out of readouts=")
+    refuse_readouts(model, ("guided",))
     invalid = [
         (i, style)
         for i, by_style in enumerate(replies)
@@ -156,7 +173,11 @@ def constrained(
         pinned: The words that a counterfactual may insert, by named label.
         placebo: Subtract the same scores after a request for *any* word (robustness).
         wordings: In which words each style is asked for (robustness); None: the pinned ones.
+
+    Raises:
+        SaywhyError: If the model does not answer ``weigh``.
     """
+    refuse_readouts(model, ("constrained",))
     if task.plan == "named-first":
         return _named_first(model, task, items, styles, pinned, placebo=placebo)
     scores = explanation_scores(model, task, items, styles, pinned, wordings)

@@ -1,18 +1,24 @@
 """Backends: what ``model=`` means, opened as something that answers ``models.interface``.
 
-There is one, transformers on this machine. Another (a model behind an API, say) is a class that answers what it can,
-says so in ``answers``, and is chosen here by what ``model=`` means.
+There are two: transformers on this machine, and servers that speak chat completions. Another is a class that answers
+what it can, says so in ``answers``, and is chosen here by what ``model=`` means.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from saywhy.models.interface import Model, Question
-from saywhy.models.spec import resolve_model
+from saywhy.models.spec import ModelSpec, cache_folder, resolve_model
 from saywhy.models.weights import load_base, merged
+from saywhy.processes import world_size
 from saywhy.progress import say
 from saywhy.records import SaywhyError
+
+if TYPE_CHECKING:
+    from saywhy.models.api.model import ApiModel
 
 
 def open_model(name: str, token_budget: int | None = None, precision: str = "auto") -> Model:
@@ -23,10 +29,12 @@ def open_model(name: str, token_budget: int | None = None, precision: str = "aut
         token_budget: Tokens that are computed at once; None: found from the free memory.
         precision: ``auto``, ``float32``, ``mixed``, ``bfloat16`` or ``autocast`` (``models.precision``).
     """
+    spec = resolve_model(name)
+    if spec.api:
+        return open_api_model(spec)
     from saywhy.models.local import LocalModel
     from saywhy.models.precision import choose_precision
 
-    spec = resolve_model(name)
     chosen = choose_precision(precision)
     weights = str(chosen.dtype).removeprefix("torch.")
     _say_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
@@ -36,11 +44,43 @@ def open_model(name: str, token_budget: int | None = None, precision: str = "aut
     return LocalModel(name, model, tokenizer, token_budget, autocast=chosen.autocast)
 
 
-def require(model: Model, question: Question, asker: str, instead: str) -> None:
+def open_api_model(spec: ModelSpec) -> ApiModel:
+    """Open a model behind an API; nothing is sent yet.
+
+    Raises:
+        SaywhyError: If the client is not installed, or several processes were started.
+    """
+    from saywhy.models.api.client import refuse_without_client
+    from saywhy.models.api.model import ApiModel
+    from saywhy.models.api.reply_cache import ReplyCache
+
+    assert spec.api, f"{spec.name} is on this machine"
+    refuse_without_client()
+    if world_size() > 1:
+        raise SaywhyError(
+            f"model='{spec.name}' is asked by one process, which sends its requests side by side: start it without "
+            "accelerate or torchrun"
+        )
+    return ApiModel(spec.name, spec.api, ReplyCache(cache_folder() / "api"))
+
+
+class HasAnswers(Protocol):
+    """A model, or where one comes from."""
+
+    @property
+    def name(self) -> str:
+        """The value of ``model=``."""
+
+    @property
+    def answers(self) -> frozenset[Question]:
+        """Which questions it answers."""
+
+
+def require(model: HasAnswers, question: Question, asker: str, instead: str) -> None:
     """Refuse a model that does not answer a question.
 
     Args:
-        model: The model.
+        model: The model, opened or not.
         question: What is asked of it.
         asker: What asks.
         instead: What the user can do.
@@ -50,6 +90,20 @@ def require(model: Model, question: Question, asker: str, instead: str) -> None:
     """
     if question not in model.answers:
         raise SaywhyError(f"{asker} needs a model with {question}, not '{model.name}': {instead}")
+
+
+def counts_of(model: Model | None) -> dict[str, int]:
+    """Return what a model behind an API has counted since it was opened; of any other, nothing is counted."""
+    from saywhy.models.api.model import ApiModel
+
+    return model.counts if isinstance(model, ApiModel) else {}
+
+
+def say_counts(counts: Mapping[str, int]) -> None:
+    """Print how many requests a run has sent, and how many of its label scores are bounds."""
+    asked = f"{counts.get('requests', 0)} requests sent, {counts.get('cached', 0)} answered from the cache"
+    bounds = f"{counts.get('label_bounds', 0)} of {counts.get('label_scores', 0)} label scores are bounds"
+    say(f"{asked}; {bounds}")
 
 
 @functools.cache

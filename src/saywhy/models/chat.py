@@ -6,7 +6,8 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from saywhy.models.spec import ModelSpec, read_tokenizer
+from saywhy.models.reading import read_tokenizer
+from saywhy.models.spec import ModelSpec
 from saywhy.models.template import ChatTemplate
 from saywhy.models.tree import TokenIds
 from saywhy.protocol.prompts import Message

@@ -22,10 +22,13 @@ def weights_fingerprint(folder: Path) -> str:
 
 
 def base_weights_fingerprint(spec: ModelSpec) -> str:
-    """Return a hash that changes with the base weights: of its safetensors' or GGUF file's bytes, or its hub id.
+    """Return what changes with the base weights: a hash of their files, the hub id, or a hash of the address.
 
     An adapter that is merged into them first belongs to them.
     """
+    if spec.api:
+        address = f"{spec.api.url} {spec.api.model}"  # no weights are seen; runs of two servers are two runs
+        return f"api:{hashlib.sha256(address.encode()).hexdigest()[:16]}"
     if spec.inner:
         merged = f"{base_weights_fingerprint(spec.inner)} {adapter_fingerprint(spec.inner)}"
         return f"sha256:{hashlib.sha256(merged.encode()).hexdigest()[:16]}"

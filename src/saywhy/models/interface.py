@@ -1,13 +1,14 @@
 """What the protocol asks of a model: a few questions about chats, answered in batches.
 
-``LocalModel`` answers them with transformers, ``ScriptedModel`` by a rule: the audit cannot tell them apart.
+``LocalModel`` answers them with transformers, ``ApiModel`` some of them through a server, ``ScriptedModel`` by a rule:
+the audit cannot tell them apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from saywhy.protocol.prompts import Message
 from saywhy.protocol.templates import Template
@@ -107,6 +108,10 @@ class Guide:
 
 Question = Literal["choose", "weigh", "infill", "generate", "guide", "losses", "gradients"]
 """What may be asked of a model: a method of ``Model``, or gradients (``attribution.gradients``)."""
+QUESTIONS: frozenset[Question] = frozenset(get_args(Question))
+"""All questions, which a model on this machine answers."""
+API_ANSWERS: frozenset[Question] = frozenset(("choose", "generate"))
+"""Those that a model behind an API can be asked: labels, and text."""
 
 
 class Model(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast, get_args
+from typing import cast
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -13,7 +13,7 @@ from saywhy.models.chat import Chat
 from saywhy.models.forward import Forward, logits
 from saywhy.models.guided import guided_replies
 from saywhy.models.infill import infill
-from saywhy.models.interface import Choice, Copy, Departure, Gap, Guide, Question, Reply, Tick
+from saywhy.models.interface import QUESTIONS, Choice, Copy, Departure, Gap, Guide, Question, Reply, Tick
 from saywhy.models.memory import TokenBudget
 from saywhy.models.replies import greedy_replies
 from saywhy.models.sequences import ScoredSequence, departure_sequences, edited_copies, option_sequences
@@ -40,7 +40,7 @@ class LocalModel:
         context: The longest sequence it takes, in tokens.
     """
 
-    answers: frozenset[Question] = frozenset(get_args(Question))
+    answers: frozenset[Question] = QUESTIONS
 
     def __init__(
         self,

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
-from typing import get_args
 
-from saywhy.models.interface import Choice, Copy, Departure, Gap, Guide, Question, Reply, Tick
+from saywhy.models.interface import QUESTIONS, Choice, Copy, Departure, Gap, Guide, Question, Reply, Tick
 from saywhy.protocol import prompts, styles
 from saywhy.protocol.prompts import Message
 from saywhy.protocol.wordings import PRACTISED_WORDINGS, UNSEEN_WORDINGS
@@ -143,7 +142,7 @@ def brittle_rule(rule: DecisionRule, falls_to: str) -> DecisionRule:
 class ScriptedModel:
     """A model that decides by a rule and explains by a script; it has neither losses nor gradients."""
 
-    answers: frozenset[Question] = frozenset(get_args(Question)) - {"losses", "gradients"}
+    answers: frozenset[Question] = QUESTIONS - {"losses", "gradients"}
 
     def __init__(
         self,

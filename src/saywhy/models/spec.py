@@ -1,4 +1,4 @@
-"""What ``model=`` may name, and how it becomes a ``LocalModel``: one word, a folder, a file or a hub id."""
+"""What ``model=`` may name: one word, a folder, a file, a hub id, or a model behind an API."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from saywhy.folders.lock import exclusive_lock
 from saywhy.folders.store import read_object, readable_save_errors
 from saywhy.hints import did_you_mean
+from saywhy.models.api.address import ApiAddress, is_api_name, parse_api_name
+from saywhy.models.interface import API_ANSWERS, QUESTIONS, Question
+from saywhy.models.reading import read_weights
 from saywhy.models.shipped import read_shipped
 from saywhy.paths import user_path
 from saywhy.progress import say
 from saywhy.records import SaywhyError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DEFAULT_MODEL = "smollm2-135m"
 DEFAULT_PUBLIC_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -54,6 +54,7 @@ class ModelSpec:
         gguf: Name of the GGUF file within ``base``, if it is one.
         inner: An adapter on ``base`` that is merged into it before ``adapter`` is put on; None: there is none. (PEFT's
             ``AutoPeftModelForCausalLM`` leaves such an adapter out, and says nothing.)
+        api: Where it is asked, if it is behind an API; it has no weights here then.
     """
 
     name: str
@@ -63,6 +64,12 @@ class ModelSpec:
     note: str = ""
     gguf: str | None = None
     inner: ModelSpec | None = None
+    api: ApiAddress | None = None
+
+    @property
+    def answers(self) -> frozenset[Question]:
+        """What it can be asked, which is known before it is opened."""
+        return API_ANSWERS if self.api else QUESTIONS
 
     @property
     def practised_plan(self) -> str | None:
@@ -97,7 +104,7 @@ class ModelSpec:
 
 
 def cache_folder() -> Path:
-    """Return where dequantised models are kept: ``SAYWHY_CACHE``, else the user's cache folder."""
+    """Return where dequantised models and the answers of servers are kept: ``SAYWHY_CACHE``, else the user's cache."""
     chosen = os.environ.get("SAYWHY_CACHE")
     return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "saywhy"
 
@@ -113,6 +120,9 @@ def resolve_model(name: str) -> ModelSpec:
 
 def _resolve(name: str, above: tuple[Path, ...]) -> ModelSpec:
     """Return where the model ``name`` comes from, on which the adapters ``above`` are put, the outermost first."""
+    if is_api_name(name):
+        address = parse_api_name(name)
+        return ModelSpec(name, name, address.model, note="behind an API", api=address)
     path = user_path(name)
     if name in BUILT_IN_MODELS:
         return ModelSpec(
@@ -129,7 +139,7 @@ def _resolve(name: str, above: tuple[Path, ...]) -> ModelSpec:
         return ModelSpec(name, name, name)
     raise SaywhyError(
         f"no model '{name}': {did_you_mean(name, BUILT_IN_MODELS, behind=' ')}use one of "
-        f"{', '.join(BUILT_IN_MODELS)}, a folder, a .gguf file or a hub id (owner/name)"
+        f"{', '.join(BUILT_IN_MODELS)}, a folder, a .gguf file, a hub id (owner/name) or openai:NAME@http://HOST/v1"
     )
 
 
@@ -219,73 +229,3 @@ def _packaged() -> Path:
         if file.name == _GGUF and Path(str(file.locate())).is_file():
             return Path(str(file.locate()))
     raise SaywhyError(f"model '{DEFAULT_MODEL}': {_GGUF} is missing from the installed {_PACKAGE}: {command}")
-
-
-def read_weights(spec: ModelSpec, dtype: Any = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load base weights and tokenizer: safetensors or GGUF only, no remote code.
-
-    Raises:
-        SaywhyError: If they cannot be loaded.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM, GgufConfig, logging, modeling_gguf_pytorch_utils
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    # GGUF files are read under a bar that the switch does not reach.
-    cast(Any, modeling_gguf_pytorch_utils).tqdm = logging.tqdm
-    options: dict[str, Any] = (
-        {"gguf_file": spec.gguf, "quantization_config": GgufConfig(dequantize=True)}
-        if spec.gguf
-        else {"use_safetensors": True}
-    )
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            spec.base, dtype=dtype or torch.float32, trust_remote_code=False, **options
-        )
-    except Exception as error:  # transformers raises many kinds; the user needs one line
-        raise _not_loaded(spec, spec.base, error) from error
-    return model, read_tokenizer(spec)
-
-
-def read_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a model: that of its adapter, if it brings one, with the nearest chat template.
-
-    Raises:
-        SaywhyError: If it cannot be loaded.
-    """
-    tokenizer, *below = (_tokenizer_in(spec, folder) for folder in spec.tokenizer_folders)
-    templates = (nearest.chat_template for nearest in (tokenizer, *below))
-    tokenizer.chat_template = next(filter(None, templates), None)
-    return tokenizer
-
-
-def _tokenizer_in(spec: ModelSpec, folder: str) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
-
-    options = {"gguf_file": spec.gguf} if spec.gguf and folder == spec.base else {}
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            folder, padding_side="left", trust_remote_code=False, **options
-        )
-    except Exception as error:  # transformers raises many kinds; the user needs one line
-        raise _not_loaded(spec, folder, error) from error
-    return tokenizer
-
-
-def _not_loaded(spec: ModelSpec, folder: str, error: Exception) -> SaywhyError:
-    """Return the one line about a model or tokenizer that transformers cannot load."""
-    if "trust_remote_code" in str(error):
-        return SaywhyError(
-            f"model '{spec.name}' brings code of its own ({folder}), which saywhy never runs: use a model that "
-            "transformers knows"
-        )
-    return SaywhyError(
-        f"model '{spec.name}' cannot be loaded from {folder}: {error_line(error)}; check the path, or your connection"
-    )
-
-
-def error_line(error: Exception) -> str:
-    """Return the first line of an error's message, 200 characters at most."""
-    message = str(error).strip()
-    return message.splitlines()[0][:200] if message else type(error).__name__

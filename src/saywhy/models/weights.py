@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 from saywhy.folders.checksums import checksum, checksums_of
 from saywhy.folders.store import read_object
 from saywhy.models.fingerprints import base_weights_fingerprint
+from saywhy.models.reading import error_line, read_tokenizer, read_weights
 from saywhy.models.shipped import ADAPTER_MANIFEST
-from saywhy.models.spec import ModelSpec, error_line, read_tokenizer, read_weights
+from saywhy.models.spec import ModelSpec
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from saywhy.hints import did_you_mean
 from saywhy.measure.calibration import ensure_constants
 from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
-from saywhy.models.backends import open_model
+from saywhy.models.backends import open_model, require
 from saywhy.models.interface import Tick
 from saywhy.models.spec import resolve_model
 from saywhy.models.weights import has_weights, remove_checkpoints
@@ -100,6 +100,7 @@ def refuse_calibration(config: Config) -> None:
             hint = did_you_mean(name, PLANTS, ": ") or "."
             raise SaywhyError(f"plants={name}: no plant{hint} Plants: {', '.join(PLANTS)}")
     check_methods(config.methods)
+    require(resolve_model(config.model), "gradients", "saywhy calibrate", "it trains models of planted rules")
     refuse_unfit_trainer(config)
 
 

@@ -25,15 +25,16 @@ TRAIN_COST = 3.0
 """Seconds of a trained token against a computed one: forward, backward through activations, LoRA's products."""
 
 
-def checks_seconds(
+def checks_cost(
     classifier: Classifier,
     texts: Sequence[AuditedText],
     config: Config,
     corpus: Corpus,
     pinned: Pinned,
     per_decision: float,
+    cost_of: Callable[[Callable[[], object]], float],
 ) -> dict[str, float]:
-    """Return the seconds that each robustness check of the settings will take for one arm.
+    """Return what each robustness check of the settings will cost for one arm.
 
     Another question is computed once, whatever their number: each is calibrated, and predicts texts and edits anew.
 
@@ -43,7 +44,8 @@ def checks_seconds(
         config: The settings.
         corpus: All texts of the run.
         pinned: The counterfactual's words, by named label.
-        per_decision: Seconds of a classified text.
+        per_decision: Cost of a classified text.
+        cost_of: Computes, and returns what that cost: ``seconds_of``, say.
 
     Raises:
         SaywhyError: If a check is named for which the task lacks something.
@@ -65,16 +67,16 @@ def checks_seconds(
         "rewrite": lambda: rejudge.rewrites(classifier, texts),
         "wrong-target": lambda: rejudge.wrong_targets(classifier, texts),
     }
-    seconds: dict[str, float] = {}
+    costs: dict[str, float] = {}
     scale, per_variation = len(corpus.audited) / len(texts), 0.0
     if variations:
-        per_variation = scale * seconds_of(judge_by_a_variation) + per_decision * len(corpus.calibration)
+        per_variation = scale * cost_of(judge_by_a_variation) + per_decision * len(corpus.calibration)
     for check in CHECKS:
         if check in checks_of_variations:
-            seconds[check] = per_variation * checks_of_variations.count(check)
+            costs[check] = per_variation * checks_of_variations.count(check)
         elif check in kinds and config.has_check(check):
-            seconds[check] = scale * seconds_of(kinds[check])
-    return seconds
+            costs[check] = scale * cost_of(kinds[check])
+    return costs
 
 
 def rows_like_practice(config: Config, task: Task, items: Sequence[Item], pinned: Pinned) -> list[dict[str, Any]]:

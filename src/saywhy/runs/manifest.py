@@ -14,6 +14,7 @@ from typing import Any
 from saywhy import __version__
 from saywhy.config import Config
 from saywhy.folders.run import TEXT_ORDER
+from saywhy.models.backends import open_api_model
 from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
 from saywhy.models.spec import ModelSpec
 from saywhy.protocol import prompts
@@ -48,7 +49,13 @@ def run_facts(config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[st
 
 
 def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
-    """Return the facts of a model: its name, weights, adapter, precision and device."""
+    """Return the facts of a model: its name, weights, adapter, precision and device, or how it is asked behind an API.
+
+    Raises:
+        SaywhyError: If it is behind an API and cannot be asked.
+    """
+    if spec.api:
+        return _api_facts(spec)
     from saywhy.models.chat import template_fingerprint
     from saywhy.models.precision import choose_precision
     from saywhy.models.template import TEMPLATE_DATE
@@ -67,6 +74,20 @@ def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
         "products": precision.products,
         "device": precision.device,
         "reason": precision.reason,
+    }
+
+
+def _api_facts(spec: ModelSpec) -> dict[str, Any]:
+    """Return the facts of a model behind an API, whose server is tried."""
+    way = open_api_model(spec).label_way
+    return {
+        "name": spec.name,
+        "public_id": spec.public_id,
+        "fingerprint": base_weights_fingerprint(spec),
+        "adapter": None,
+        "note": f"{spec.note}, label words {way}",
+        "template": f"label words {way}",  # the server has its own; what is known is how it was asked
+        "client": f"openai {importlib.metadata.version('openai')}",
     }
 
 

@@ -17,8 +17,11 @@ from saywhy.folders.run import RunFolder
 from saywhy.folders.store import read_records
 from saywhy.measure.audit import AuditPlan, audit, decide, decision, unusable
 from saywhy.measure.predict import Classifier
+from saywhy.measure.readouts import refuse_readouts
+from saywhy.models.backends import require
+from saywhy.models.spec import ModelSpec
 from saywhy.progress import progress
-from saywhy.records import Example, Row, SaywhyError, SetAside
+from saywhy.records import Example, Readout, Row, SaywhyError, SetAside
 from saywhy.robustness.stages import Checks, refuse_checks
 from saywhy.runs.manifest import run_facts
 from saywhy.settings import resolved
@@ -30,6 +33,17 @@ from saywhy.training.practice import Practice
 
 AUDIT_FILES = ("rows", "tables", "grids")
 DECIDED_FILES = ("decisions",)
+
+
+def refuse_unanswered(spec: ModelSpec, arms: Sequence[str], readouts: Sequence[Readout]) -> None:
+    """Refuse, before anything is computed, arms and readouts for which a model cannot be asked.
+
+    Raises:
+        SaywhyError: With what it cannot be asked for.
+    """
+    if set(arms) - set(UNTRAINED):
+        require(spec, "gradients", "training", "'saywhy audit' measures it as it is")
+    refuse_readouts(spec, readouts)
 
 
 class Run:
@@ -56,6 +70,7 @@ class Run:
         arms: Sequence[str] | None = None,
         models: ArmModels | None = None,
         lender: TaskClassifiers | None = None,
+        explains: bool = True,
     ) -> None:
         """Open or begin a run.
 
@@ -65,6 +80,7 @@ class Run:
             arms: The arms that are audited; None: those of ``config``.
             models: The models of a study that this run is part of; None: its own.
             lender: Classifiers of the same task on other texts, whose constants and pinned words are used.
+            explains: Whether explanations are asked for in the readouts of ``config``.
 
         Raises:
             SaywhyError: If the settings cannot be met, or the folder holds something else.
@@ -73,6 +89,7 @@ class Run:
         self.arms = tuple(arms or config.arms)
         self.corpus: Corpus = assemble_corpus(config)  # before the model: loading that takes longer
         self.models = models or ArmModels(config, out)
+        refuse_unanswered(self.models.spec, self.arms, config.readouts if explains else ())
         self._refuse_unlabelled()
         self._refuse_unfit_practice()
         refuse_checks(config, self.corpus.task)
@@ -88,13 +105,14 @@ class Run:
     def run(self) -> Path:
         """Make and audit every arm, for every seed; return the run folder."""
         self.write_texts()
-        for seed in self.config.seeds:
-            for arm in self.arms:
-                if arm in UNTRAINED and seed != self.config.seeds[0]:
-                    continue  # nothing in it depends on the seed
-                self.ensure_trained(arm, seed)
-                self.audit(arm, seed)
-                self.check(arm, seed)
+        with self.models.counting(self.folder):
+            for seed in self.config.seeds:
+                for arm in self.arms:
+                    if arm in UNTRAINED and seed != self.config.seeds[0]:
+                        continue  # nothing in it depends on the seed
+                    self.ensure_trained(arm, seed)
+                    self.audit(arm, seed)
+                    self.check(arm, seed)
         return self.folder.path
 
     def ensure_trained(self, arm: str, seed: int) -> None:

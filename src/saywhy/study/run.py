@@ -14,6 +14,7 @@ from saywhy.attribution import check_methods
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
 from saywhy.folders.shared import SharedFolder
 from saywhy.measure.retention import label_beginnings, measure_retention
+from saywhy.models.backends import require
 from saywhy.processes import world_size
 from saywhy.progress import progress, say
 from saywhy.records import SaywhyError
@@ -89,6 +90,7 @@ class StudyRunner:
         confirmatory_cells(plan)
         refuse_bars(plan)
         self.models = ArmModels(task_settings(plan), out / "models")
+        require(self.models.spec, "gradients", "a study", "'saywhy audit' measures it as it is")
         self._members: dict[str, StudyTaskRun] = {}
         self.folder = SharedFolder(out, STUDY_FILE)
         self.models.clear_checkpoints()

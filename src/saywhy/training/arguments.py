@@ -15,7 +15,7 @@ from trl import DPOConfig, GRPOConfig, SFTConfig
 
 from saywhy.hints import did_you_mean
 from saywhy.models.precision import has_bfloat16_units
-from saywhy.models.spec import error_line
+from saywhy.models.reading import error_line
 from saywhy.records import SaywhyError
 from saywhy.training.encoding import Recipe
 

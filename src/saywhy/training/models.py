@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from saywhy.arms import UNTRAINED
 from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.config import Config
+from saywhy.folders.run import RunFolder
 from saywhy.folders.store import write_lines
-from saywhy.models.backends import open_model
+from saywhy.models.backends import counts_of, open_model, say_counts
 from saywhy.models.interface import Model
 from saywhy.models.spec import resolve_model
 from saywhy.models.weights import has_weights, refuse_damaged_weights, remove_checkpoints
@@ -113,6 +115,17 @@ class ArmModels:
             self._loaded.clear()
             self._loaded[key] = open_model(name, self.config.token_budget, key[1])
         return self._loaded[key]
+
+    @contextmanager
+    def counting(self, folder: RunFolder) -> Iterator[None]:
+        """Add to ``run.json`` what a model behind an API counts meanwhile: requests, tokens, label scores."""
+        try:
+            yield
+        finally:
+            if counts := counts_of(self._loaded.get((self.config.model, self.config.precision))):
+                before = folder.manifest["model"].get("counts", {})
+                folder.note(model={"counts": {name: before.get(name, 0) + count for name, count in counts.items()}})
+                say_counts(counts)
 
 
 def in_practised_plan(config: Config) -> Config:

@@ -23,7 +23,7 @@ from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.folders.store import readable_save_errors
 from saywhy.measure.readouts import reply_room
 from saywhy.models.chat import Chat
-from saywhy.models.spec import error_line
+from saywhy.models.reading import error_line
 from saywhy.protocol.prompts import Message
 from saywhy.protocol.styles import read_reply
 from saywhy.records import SaywhyError
