@@ -13,7 +13,7 @@ from saywhy.stats import auroc
 from saywhy.stats.confidence import (
     ConfidenceFeatures,
     ConfidenceModel,
-    Outcome,
+    RecheckedReason,
     cross_fitted,
     fit_confidence,
     fitting_problem,
@@ -38,7 +38,7 @@ def planted(count, seed, holds=truth):
         features = ConfidenceFeatures(
             float(-3 * luck.random()), float(luck.exponential(2.0)), int(luck.integers(3, 25))
         )
-        outcomes.append(Outcome(f"t{number:04d}", features, bool(luck.random() < holds(features))))
+        outcomes.append(RecheckedReason(f"t{number:04d}", features, bool(luck.random() < holds(features))))
     return outcomes
 
 
@@ -77,7 +77,7 @@ def test_no_text_is_predicted_by_a_model_that_saw_it():
     probabilities = cross_fitted(twice)
     assert probabilities[:60] == probabilities[60:]
     luck = np.random.default_rng(0)
-    hashes = [Outcome(o.text, ConfidenceFeatures(float(-luck.random()), 1.0, 5), o.held) for o in outcomes]
+    hashes = [RecheckedReason(o.text, ConfidenceFeatures(float(-luck.random()), 1.0, 5), o.held) for o in outcomes]
     many = hashes * 10  # a model that could learn texts by heart would be right
     lists = [[[p] if o.held is kept else [] for p, o in zip(cross_fitted(many)[:60], many[:60], strict=True)]
              for kept in (True, False)]  # fmt: skip
@@ -127,7 +127,7 @@ def test_decisions_like_one_are_those_of_its_bin():
 def test_agreement_is_weighed_where_it_is_known():
     luck = np.random.default_rng(0)
     outcomes = [
-        Outcome(
+        RecheckedReason(
             o.text, dataclasses.replace(o.features, agreement=float(agrees)), bool(luck.random() < 0.2 + 0.6 * agrees)
         )
         for o, agrees in zip(planted(400, 9), luck.integers(0, 2, 400).tolist(), strict=True)
@@ -164,12 +164,17 @@ def test_rows_become_decisions():
         row("a", True, 0.25, style="redaction", words=("good",), **known),
         row("b", True, 0.25, style="redaction", words=("day",), **known),
     ]
-    outcomes = outcomes_of(rows, dict.fromkeys("abcd", 4))
+    words = dict.fromkeys("abcd", 4)
+    outcomes = outcomes_of(rows, words, "attribution")
     assert [(o.text, o.held, o.features.agreement) for o in outcomes] == [
-        ("a", True, 1.0), ("b", False, 0.0), ("c", False, 0.0), ("a", True, 1.0), ("b", True, 0.0)
+        ("a", True, 1.0), ("b", False, 0.0), ("c", False, 0.0)
     ]  # fmt: skip
-    assert {o.features.agreement for o in outcomes_of(rows, dict.fromkeys("abcd", 4), agreement=False)} == {None}
+    assert [(o.text, o.held, o.features.agreement) for o in outcomes_of(rows, words, "redaction")] == [
+        ("a", True, 1.0), ("b", True, 0.0)
+    ]  # fmt: skip
     assert outcomes[0].features == ConfidenceFeatures(-1.0, 2.0, 4, 1.0)
+    alone = outcomes_of([r for r in rows if r.style == "attribution"], words, "attribution")
+    assert {o.features.agreement for o in alone} == {None}
 
 
 @pytest.mark.parametrize(

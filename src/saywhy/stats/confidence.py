@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from saywhy.holding import check_status
-from saywhy.records import Record, Row, SaywhyError
+from saywhy.records import Record, Row, SaywhyError, StyleName
 from saywhy.stats.selective import exact_share
 
 FOLDS = 5
@@ -128,7 +128,7 @@ class ConfidenceModel(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RecheckedReason:
     """A decision whose reason was rechecked.
 
     Attributes:
@@ -142,34 +142,33 @@ class Outcome:
     held: bool
 
 
-def outcomes_of(rows: Sequence[Row], words: Mapping[str, int], *, agreement: bool = True) -> list[Outcome]:
-    """Return the decisions of rows whose word's log-probability is known: valid one-word explanations.
+def outcomes_of(rows: Sequence[Row], words: Mapping[str, int], style: StyleName) -> list[RecheckedReason]:
+    """Return the decisions of a style whose word's log-probability is known: valid one-word explanations.
 
     Args:
-        rows: Rows of one arm under one readout and operator, of one style or several.
+        rows: Rows of one arm under one readout and operator; those of other styles tell the agreement.
         words: Number of candidate words of each text.
-        agreement: Whether the agreement of styles is known, where there are several.
+        style: The style.
     """
     named = {(row.id, row.seed, row.style): row.words for row in rows if row.valid}
-    styles = dict.fromkeys(row.style for row in rows)
+    others = {row.style for row in rows} - {style}
 
     def agreement_of(row: Row) -> float | None:
-        others = [style for style in styles if style != row.style]
-        same = [named.get((row.id, row.seed, style)) == row.words for style in others]
-        return sum(same) / len(same) if same and agreement else None
+        same = [named.get((row.id, row.seed, other)) == row.words for other in others]
+        return sum(same) / len(same) if same else None
 
     return [
-        Outcome(
+        RecheckedReason(
             row.id,
             ConfidenceFeatures(row.log_probability, row.margin, words[row.id], agreement_of(row)),
             check_status(hit=row.hit, chance=row.floor, possible=row.ceiling) == "holds",
         )
         for row in rows
-        if row.log_probability is not None and row.id in words
+        if row.style == style and row.log_probability is not None and row.id in words
     ]
 
 
-def fitting_problem(outcomes: Sequence[Outcome]) -> str | None:
+def fitting_problem(outcomes: Sequence[RecheckedReason]) -> str | None:
     """Return why no confidence can be fitted on these decisions; None if one can."""
     texts = len({outcome.text for outcome in outcomes})
     if texts < LEAST_FITTED_TEXTS:
@@ -181,7 +180,7 @@ def fitting_problem(outcomes: Sequence[Outcome]) -> str | None:
     return None
 
 
-def fit_confidence(outcomes: Sequence[Outcome]) -> ConfidenceModel:
+def fit_confidence(outcomes: Sequence[RecheckedReason]) -> ConfidenceModel:
     """Fit a confidence on decisions whose reasons were rechecked.
 
     Whether an isotonic regression stands on the logistic one is decided by their log loss, cross-validated over texts.
@@ -206,12 +205,14 @@ def fit_confidence(outcomes: Sequence[Outcome]) -> ConfidenceModel:
     )
 
 
-def cross_fitted(outcomes: Sequence[Outcome]) -> list[float]:
+def cross_fitted(outcomes: Sequence[RecheckedReason]) -> list[float]:
     """Return the probability of each decision by a model that was fitted on the other folds of texts."""
     return _over_folds(outcomes, _fitted)
 
 
-def _over_folds(outcomes: Sequence[Outcome], fit: Callable[[Sequence[Outcome]], ConfidenceModel]) -> list[float]:
+def _over_folds(
+    outcomes: Sequence[RecheckedReason], fit: Callable[[Sequence[RecheckedReason]], ConfidenceModel]
+) -> list[float]:
     """Return the probability of each decision by what ``fit`` makes of the decisions of the other folds.
 
     A fold has texts of every kind: those of which few reasons hold are dealt out first, the others after them.
@@ -225,20 +226,20 @@ def _over_folds(outcomes: Sequence[Outcome], fit: Callable[[Sequence[Outcome]], 
     return [models[fold_of[outcome.text]].probability(outcome.features) for outcome in outcomes]
 
 
-def _fitted(outcomes: Sequence[Outcome]) -> ConfidenceModel:
+def _fitted(outcomes: Sequence[RecheckedReason]) -> ConfidenceModel:
     """Fit both kinds of models; return the one of the lower cross-validated log loss."""
     losses = [_log_loss(_over_folds(outcomes, fit), outcomes) for fit in (_logistic, _isotonic)]
     return (_logistic if losses[0] <= losses[1] else _isotonic)(outcomes)
 
 
-def _log_loss(probabilities: Sequence[float], outcomes: Sequence[Outcome]) -> float:
+def _log_loss(probabilities: Sequence[float], outcomes: Sequence[RecheckedReason]) -> float:
     return -math.fsum(
         math.log(probability if outcome.held else 1 - probability)
         for probability, outcome in zip(probabilities, outcomes, strict=True)
     )
 
 
-def _logistic(outcomes: Sequence[Outcome]) -> ConfidenceModel:
+def _logistic(outcomes: Sequence[RecheckedReason]) -> ConfidenceModel:
     """Fit a logistic regression (ridge penalty 1) on standardised features."""
     from sklearn.linear_model import LogisticRegression
 
@@ -253,7 +254,7 @@ def _logistic(outcomes: Sequence[Outcome]) -> ConfidenceModel:
     )
 
 
-def _isotonic(outcomes: Sequence[Outcome]) -> ConfidenceModel:
+def _isotonic(outcomes: Sequence[RecheckedReason]) -> ConfidenceModel:
     """Fit an isotonic regression on what the logistic one gives; it is never quite sure."""
     from sklearn.isotonic import IsotonicRegression
 
