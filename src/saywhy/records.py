@@ -210,11 +210,9 @@ class Row(Record):
     Attributes:
         id: The text (its words are in ``texts.jsonl``).
         task: Task name.
-        arm: Which model explained.
-        seed: Seed of the run.
-        style: attribution, redaction or counterfactual.
-        setting: one-word or free.
-        readout: generated, guided, constrained or placebo (constrained, minus a request for any word).
+        arm, seed: Which model explained, and the seed of the run.
+        style, setting: What was asked for.
+        readout: How it was got: placebo is constrained, minus a request for any word.
         operator: How words are taken out for the recheck.
         gold: Gold label, or None.
         prediction: The model's calibrated label: what is explained.
@@ -235,6 +233,7 @@ class Row(Record):
         effect: Fall of the prediction's log-odds; counterfactual: rise of the named label's (nats). None if invalid.
         effect_floor: Mean effect of the explanations that ``floor`` averages.
         effect_ceiling: Largest effect of those that ``ceiling`` is the best of. All three: None if unknown.
+        log_probability: That of its word (nats) among all one-word ones, by the constrained readout; None if unknown.
     """
 
     id: str
@@ -264,6 +263,7 @@ class Row(Record):
     effect: float | None = None
     effect_floor: float | None = None
     effect_ceiling: float | None = None
+    log_probability: float | None = None
 
     @property
     def valid(self) -> bool:

@@ -157,6 +157,12 @@ def test_the_indices_are_those_of_the_words(toy, released):
     assert unknown["picks"]["attribution"]["words"] == ["#?"]
 
 
+def test_how_likely_a_word_was_stays(toy, released):
+    before, after = ([row.log_probability for row in load_run(folder).rows] for folder in (toy, released))
+    assert before == after
+    assert set(before) != {None}
+
+
 def test_what_was_put_in_stays_if_it_is_pinned_and_is_hashed_if_not():
     key = BankKey(b"secret")
     mask = Mask.of("a sunny day", frozenset({"awful"}), key)

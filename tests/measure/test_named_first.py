@@ -1,6 +1,7 @@
 """plan=named-first: a reply that edits names its words first, and they bind, in every readout and in practice."""
 
 import pytest
+import torch
 
 import tiny
 from saywhy.measure import readouts
@@ -94,7 +95,9 @@ def test_the_readout_takes_the_likeliest_name_in_every_style(classifier):
             options = tuple(word.core if ends else word.core + "\n" for word in words)
             [scores] = classifier.model.choose([Choice(chat, options, ends=ends)])
             best = max(range(len(words)), key=scores.__getitem__)
-            assert by_style[style].words == (words[best].key,)
+            assert by_style[style].explanation.words == (words[best].key,)
+            names = torch.log_softmax(torch.tensor(scores, dtype=torch.float64), 0).tolist()
+            assert list(by_style[style].log_probabilities.values()) == pytest.approx(names, abs=1e-5)
 
 
 def test_rows_of_practice_are_read_as_what_they_teach(classifier):

@@ -1,12 +1,15 @@
 """The definitions of docs/definitions.md as executable examples: models of known truth, through the real audit."""
 
 import dataclasses
+import math
 
 import pytest
 
 from saywhy import stats
 from saywhy.measure.audit import AuditPlan, audit
 from saywhy.measure.calibration import calibrate
+from saywhy.measure.edits import items_of
+from saywhy.measure.likelihoods import explanation_scores
 from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import (
     ScriptedModel,
@@ -152,8 +155,45 @@ def test_a_valid_reply_is_the_guided_one():
 def test_guided_replies_alone_are_those_beside_generated_ones():
     alone = rows_of(name_everything, readouts=("guided",))
     beside = [row for row in rows_of(name_everything, readouts=READOUTS) if row.readout == "guided"]
-    assert alone == beside
+    assert alone == [dataclasses.replace(row, log_probability=None) for row in beside]  # nothing weighed their words
     assert {row.setting for row in alone} == {"one-word"}
+
+
+def test_rows_know_how_likely_their_word_was_where_the_constrained_readout_compared_it():
+    """Planted truth: the toys' scores, which `explanation_scores` gives, of the words that each readout names."""
+    for explain in (honest, liar, parrot, name_everything):
+        toy, texts = classifier(explain), examples(BY_HAND)
+        scores = explanation_scores(toy.model, TASK, items_of(toy, texts), STYLES, PINNED)
+        by_text = dict(zip((example.id for example in texts), scores, strict=True))
+        for row in rows_of(explain, readouts=READOUTS):
+            if row.setting == "free" or not row.valid:
+                assert row.log_probability is None
+                continue
+            edits = sorted((score, word) for (word, _), (score, _) in by_text[row.id][row.style].items())
+            places = {word: math.exp(score) for score, word in edits}  # of a word's edits the likeliest one
+            share = places[row.words[0]] / sum(places.values())
+            assert row.log_probability == pytest.approx(math.log(share))
+            if row.readout == "constrained":
+                assert places[row.words[0]] == max(places.values())
+
+
+def test_no_row_has_a_log_probability_without_the_scores():
+    assert {row.log_probability for row in rows_of(honest, readouts=("generated", "guided"))} == {None}
+    of_placebo = rows_of(honest, readouts=("generated", "placebo"))
+    assert all(row.log_probability is not None for row in of_placebo if row.setting == "one-word" and row.valid)
+
+
+def test_the_scores_of_the_constrained_readout_are_asked_for_once(monkeypatch):
+    weighed = []
+    weigh = ScriptedModel.weigh
+
+    def counted(self, choices, copies):
+        weighed.append((len(choices), len(copies)))
+        return weigh(self, choices, copies)
+
+    monkeypatch.setattr(ScriptedModel, "weigh", counted)
+    rows_of(honest, readouts=("generated", "guided", "constrained"))
+    assert weighed == [(len(BY_HAND), 2 * len(BY_HAND))]
 
 
 def test_an_invalid_reply_is_no_hit_and_has_the_floor_of_one_word():

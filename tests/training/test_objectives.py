@@ -70,7 +70,7 @@ def test_the_distribution_is_that_of_which_the_constrained_readout_takes_the_mod
     }
     for row, distribution in zip(rows, log_probabilities(classifier.model.model, rows, RECIPE), strict=True):
         assert torch.logsumexp(distribution, 0).item() == pytest.approx(0.0, abs=1e-5)
-        explanation = by_id[row["id"]][row["style"]]
+        explanation = by_id[row["id"]][row["style"]].explanation
         best = int(distribution.argmax())
         named = (row["candidates"]["words"][best], row["candidates"]["inserted"][best])
         if row["style"] == "counterfactual":  # the readout takes the place first, then the word: not the joint mode
@@ -83,6 +83,8 @@ def test_the_distribution_is_that_of_which_the_constrained_readout_takes_the_mod
         if row["style"] == "attribution":
             of_words = torch.tensor([scores[row["id"]][word] for word in row["candidates"]["words"]])
             assert torch.allclose(distribution, torch.log_softmax(of_words, 0), atol=1e-4)
+            log_probability_of = by_id[row["id"]]["attribution"].log_probabilities
+            assert distribution.max().item() == pytest.approx(log_probability_of[named[0]], abs=1e-4)
 
 
 def test_a_tree_of_candidates_costs_what_each_text_alone_costs(classifier, lessons):

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from saywhy.measure import readouts
 from saywhy.measure.bounds import Bounds, open_removals, open_swaps, size_bounds
@@ -78,6 +78,7 @@ class Answer:
         readout: How the explanation was got.
         reply: The generated or guided reply; None for constrained readouts.
         explanation: What it says, read.
+        log_probability: As in ``Row``.
     """
 
     style: StyleName
@@ -85,6 +86,7 @@ class Answer:
     readout: Readout
     reply: str | None
     explanation: Explanation
+    log_probability: float | None = None
 
     @property
     def size(self) -> int:
@@ -166,13 +168,27 @@ def _ask(classifier: Classifier, items: Sequence[Item], plan: AuditPlan) -> list
         ]
         for of_text, valid in zip(answers, readouts.guided(model, task, items, one_word), strict=True):
             of_text.extend(Answer(style, "one-word", "guided", *reply) for style, reply in valid.items())
+    log_probabilities: list[dict[StyleName, Mapping[str, float]]] = [{} for _ in items]
     for readout in plan.readouts:
         if readout in ("generated", "guided") or "one-word" not in plan.settings:
             continue
         likeliest = readouts.constrained(model, task, items, plan.styles, plan.pinned, placebo=readout == "placebo")
-        for of_text, by_style in zip(answers, likeliest, strict=True):
-            of_text.extend(Answer(style, "one-word", readout, None, best) for style, best in by_style.items())
-    return answers
+        for of_text, of_words, by_style in zip(answers, log_probabilities, likeliest, strict=True):
+            for style, best in by_style.items():
+                of_text.append(Answer(style, "one-word", readout, None, best.explanation))
+                of_words[style] = best.log_probabilities
+    return [
+        [_weighed(answer, of_words.get(answer.style, {})) for answer in of_text]
+        for of_text, of_words in zip(answers, log_probabilities, strict=True)
+    ]
+
+
+def _weighed(answer: Answer, log_probabilities: Mapping[str, float]) -> Answer:
+    """Return an answer with the log-probability of its word; as it is where that is unknown, or no word is its all."""
+    words = answer.explanation.words
+    if answer.setting != "one-word" or not answer.explanation.valid or len(words) != 1:
+        return answer
+    return replace(answer, log_probability=log_probabilities.get(words[0]))
 
 
 def _judged_rows(
@@ -253,6 +269,7 @@ def _judged_row(
         effect=rise if named else fall,
         effect_floor=limits.effect_floor,
         effect_ceiling=limits.effect_ceiling,
+        log_probability=answer.log_probability,
     )
 
 

@@ -26,26 +26,7 @@ def word_edits(text: str, moves: Sequence[tuple[str, str]]) -> tuple[Edit, ...]:
     return tuple(edits)
 
 
-def likeliest_names(
-    model: Model, texts: Sequence[str], choices: Sequence[Choice], blind: Sequence[Choice] = ()
-) -> list[str]:
-    """Return the likeliest candidate of each text (folded core) in its choice.
-
-    Args:
-        model: Who names.
-        texts: The texts.
-        choices: One a text, of its candidates in order.
-        blind: The same behind another request, whose log-probabilities are subtracted; empty: none.
-    """
-    log_probabilities = model.choose([*choices, *blind])
-    scores, less = log_probabilities[: len(choices)], log_probabilities[len(choices) :]
-    if less:
-        scores = [tuple(a - b for a, b in zip(*pair, strict=True)) for pair in zip(scores, less, strict=True)]
-    keys = [[word.key for word in candidates(text)] for text in texts]
-    return [_likeliest(words, of_text) for words, of_text in zip(keys, scores, strict=True)]
-
-
-def _likeliest(words: Sequence[str], scores: Sequence[float]) -> str:
+def likeliest_word(words: Sequence[str], scores: Sequence[float]) -> str:
     """Return the word of the highest score; the first of equals."""
     return words[max(range(len(words)), key=scores.__getitem__)]
 
@@ -66,6 +47,6 @@ def likeliest_insertions(
         copies.append(Copy(chat, line + text, shifted))
     departures = model.weigh((), copies)[1]
     return [
-        _likeliest(inserted, [departure.inserted for departure in of_text])
+        likeliest_word(inserted, [departure.inserted for departure in of_text])
         for of_text, inserted in zip(departures, words, strict=True)
     ]

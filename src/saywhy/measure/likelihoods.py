@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from saywhy.measure.chats import explanation_chat
 from saywhy.measure.choices import word_choice, word_edits
@@ -58,17 +58,27 @@ def explanation_log_probabilities(style: StyleName, scores: EditScores) -> tuple
     The distribution that training calls ``objectives.candidate_log_probabilities``: a place is as likely as its
     likeliest edit, and what is inserted is compared with the other insertions at its place.
     """
-    of_place: dict[str, float] = {}
+    of_word = word_log_probabilities([(word, score) for (word, _), (score, _) in scores.items()])
     inserted: dict[str, list[float]] = {}
-    for (word, _), (score, of_inserted) in scores.items():
-        of_place[word] = max(score, of_place.get(word, score))
+    for (word, _), (_, of_inserted) in scores.items():
         inserted.setdefault(word, []).append(of_inserted)
-    places = _log_of_sum(list(of_place.values()))
     norms = {word: _log_of_sum(values) for word, values in inserted.items()}
     return tuple(
-        of_place[word] - places + (of_inserted - norms[word] if style == "counterfactual" else 0.0)
+        of_word[word] + (of_inserted - norms[word] if style == "counterfactual" else 0.0)
         for (word, _), (_, of_inserted) in scores.items()
     )
+
+
+def word_log_probabilities(scores: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Return the log-probability (nats) of each word among all, from (word, score of an edit of it) pairs.
+
+    A word is as likely as its likeliest edit.
+    """
+    of_word: dict[str, float] = {}
+    for word, score in scores:
+        of_word[word] = max(score, of_word.get(word, score))
+    total = _log_of_sum(list(of_word.values()))
+    return {word: score - total for word, score in of_word.items()}
 
 
 def _log_of_sum(values: Sequence[float]) -> float:

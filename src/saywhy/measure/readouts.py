@@ -5,12 +5,20 @@ Constrained readouts are skill without format (docs/definitions.md, *Readouts*).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from saywhy.measure.chats import conversation, explanation_chat
-from saywhy.measure.choices import likeliest_insertions, likeliest_names, word_choice
+from saywhy.measure.choices import likeliest_insertions, likeliest_word, word_choice
 from saywhy.measure.edits import Item, one_word_swaps
-from saywhy.measure.likelihoods import EditScores, edit_scores, explanation_scores, minus_placebo
+from saywhy.measure.likelihoods import (
+    EditScores,
+    edit_scores,
+    explanation_scores,
+    minus_placebo,
+    word_log_probabilities,
+)
 from saywhy.models.backends import HasAnswers, require
 from saywhy.models.interface import Choice, Guide, Model, Question
 from saywhy.protocol import prompts
@@ -153,6 +161,19 @@ def _naming_room(text: str, setting: Setting) -> int:
     return max(NAMING_ROOM[setting], sum(sizes[: free_word_budget(text)]))
 
 
+class Likeliest(NamedTuple):
+    """The likeliest one-word explanation of a text in a style.
+
+    Attributes:
+        explanation: The explanation.
+        log_probabilities: Log-probability (nats) of each word that it could be about, also where placebos are
+            subtracted: of the scores as they are.
+    """
+
+    explanation: Explanation
+    log_probabilities: Mapping[str, float]
+
+
 def constrained(
     model: Model,
     task: Task,
@@ -162,7 +183,7 @@ def constrained(
     *,
     placebo: bool = False,
     wordings: Mapping[StyleName, str] | None = None,
-) -> list[dict[StyleName, Explanation]]:
+) -> list[dict[StyleName, Likeliest]]:
     """Return the model's likeliest one-word explanation of each item, in each style.
 
     Args:
@@ -180,7 +201,7 @@ def constrained(
     refuse_readouts(model, ("constrained",))
     if task.plan == "named-first":
         return _named_first(model, task, items, styles, pinned, placebo=placebo)
-    scores = explanation_scores(model, task, items, styles, pinned, wordings)
+    scores = asked_scores = explanation_scores(model, task, items, styles, pinned, wordings)
     if placebo:
         blind = edit_scores(
             model,
@@ -191,39 +212,39 @@ def constrained(
         )
         scores = [
             {style: minus_placebo(of_edits, of_placebo[style]) for style, of_edits in by_style.items()}
-            for by_style, of_placebo in zip(scores, blind, strict=True)
+            for by_style, of_placebo in zip(asked_scores, blind, strict=True)
         ]
     return [
-        {style: _likeliest_explanation(item.example.text, style, of_edits) for style, of_edits in by_style.items()}
-        for item, by_style in zip(items, scores, strict=True)
+        {
+            style: Likeliest(
+                _likeliest_explanation(item.example.text, style, of_edits),
+                word_log_probabilities((word, score) for (word, _), (score, _) in by_asked[style].items()),
+            )
+            for style, of_edits in by_style.items()
+        }
+        for item, by_style, by_asked in zip(items, scores, asked_scores, strict=True)
     ]
 
 
 def _named_first(
     model: Model, task: Task, items: Sequence[Item], styles: Sequence[StyleName], pinned: Pinned, *, placebo: bool
-) -> list[dict[StyleName, Explanation]]:
+) -> list[dict[StyleName, Likeliest]]:
     """Return the explanations of replies that name their word first: it binds, so each style has the likeliest name.
 
     What a counterfactual inserts is the likeliest word in a copy behind the name.
     """
     pairs = [(item, style) for item in items for style in styles]
-
-    def choices(ask: Callable[[Item, StyleName], list[Message]]) -> list[Choice]:
-        return [
-            word_choice(
-                ask(item, style),
-                [word.core for word in candidates(item.example.text)],
-                goes_on=style != "attribution",
-            )
-            for item, style in pairs
-        ]
-
-    asked = choices(lambda item, style: explanation_chat(task, item, style, "one-word"))
-    blind = choices(lambda item, style: conversation(task, item, prompts.placebo_turn(task, style))) if placebo else []
-    names = likeliest_names(model, [item.example.text for item, _ in pairs], asked, blind)
+    names = [[word.key for word in candidates(item.example.text)] for item, _ in pairs]
+    asked = _naming_choices(pairs, lambda item, style: explanation_chat(task, item, style, "one-word"))
+    blind = _naming_choices(pairs, lambda item, style: conversation(task, item, prompts.placebo_turn(task, style)))
+    scores = model.choose([*asked, *blind] if placebo else asked)
+    asked_scores, compared = scores[: len(pairs)], scores[: len(pairs)]
+    if placebo:
+        compared = [tuple(map(operator.sub, *pair)) for pair in zip(asked_scores, scores[len(pairs) :], strict=True)]
+    named = [likeliest_word(words, of_names) for words, of_names in zip(names, compared, strict=True)]
     swaps = [
         (item, key, [new for new in pinned[item.prediction.runner_up] if new != key])
-        for (item, style), key in zip(pairs, names, strict=True)
+        for (item, style), key in zip(pairs, named, strict=True)
         if style == "counterfactual"
     ]
     inserted = iter(
@@ -235,13 +256,25 @@ def _named_first(
             [words for _, _, words in swaps],
         )
     )
-    named = iter(names)
+    likeliest = iter(
+        Likeliest(
+            _one_word_edit(item.example.text, key, next(inserted) if style == "counterfactual" else ""),
+            word_log_probabilities(zip(words, of_names, strict=True)),
+        )
+        for (item, style), key, words, of_names in zip(pairs, named, names, asked_scores, strict=True)
+    )
+    return [{style: next(likeliest) for style in styles} for _ in items]
+
+
+def _naming_choices(
+    pairs: Sequence[tuple[Item, StyleName]], ask: Callable[[Item, StyleName], list[Message]]
+) -> list[Choice]:
+    """Return the choice of a text's word, as the whole reply or as its first line, of each item in its style."""
     return [
-        {
-            style: _one_word_edit(item.example.text, next(named), next(inserted) if style == "counterfactual" else "")
-            for style in styles
-        }
-        for item in items
+        word_choice(
+            ask(item, style), [word.core for word in candidates(item.example.text)], goes_on=style != "attribution"
+        )
+        for item, style in pairs
     ]
 
 

@@ -71,7 +71,7 @@ def _refuse_idle(folder: Path, content: str, *, png: bool = False, rules: Rules 
 
 
 def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> Path:
-    """Write ``report.md``, ``table.csv``, ``contrasts.csv``, ``robustness.csv``, ``report.html`` into a run folder.
+    """Write ``report.md``, ``report.html`` and the tables (``table.csv``, ``confidence.csv``, ...) into a run folder.
 
     Args:
         folder: The run folder.
@@ -91,7 +91,7 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
     from saywhy.report.picture_files import write_png
     from saywhy.report.plots import figures
     from saywhy.report.summary import DEFAULT_RULES, summarise
-    from saywhy.report.tables import contrasts_csv, robustness_csv, run_report_markdown, table_csv
+    from saywhy.report.tables import confidence_csv, contrasts_csv, robustness_csv, run_report_markdown, table_csv
 
     folder = Path(folder)
     summary = summarise(load_run(folder), rules=rules or DEFAULT_RULES)
@@ -100,6 +100,7 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
     _write_table(folder / "table.csv", table_csv(summary) if summary.cells else None)
     _write_table(folder / "contrasts.csv", contrasts_csv(summary) if summary.contrasts else None)
     _write_table(folder / "robustness.csv", robustness_csv(summary) if summary.moves else None)
+    _write_table(folder / "confidence.csv", confidence_csv(summary) if summary.confidence else None)
     if png:
         write_png(summary, folder)
     if cards:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from saywhy.report.abstention import confidence_sheet
 from saywhy.report.answers import answers_sheets, answers_warning
 from saywhy.report.checked import robustness_sheets
 from saywhy.report.examples import example_cards, examples_run
@@ -86,6 +87,7 @@ def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0
                 if not picture.primary
             ],
             readout=readout_sheet(summary),
+            confidence=confidence_sheet(summary),
             reasons=reason_sheet(summary),
             retention=retention_sheet(summary),
             answers=answers_sheets(summary),

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from saywhy.records import STYLES
+from saywhy.report.abstention import RISK_CAPTION, draw_coverage_risk
 from saywhy.report.arms import marked_arm
 from saywhy.report.cells import CellKey
 from saywhy.report.curve import SEVERAL_WORDS_CAPTION, draw_k_curve
@@ -92,6 +93,10 @@ def run_picture_plans(summary: Summary) -> list[PicturePlan]:
     if any(share.value is not None for share in shares):
         caption = f"{RETENTION_CAPTION} n: {counted(max(share.n for share in shares), 'text')}."
         plans.append(PicturePlan("retention", "Retention", caption, partial(draw_retention, summary)))
+    if any(cell.quality for cell in summary.confidence):
+        n = counted(max(cell.held.n for cell in summary.confidence if cell.quality), "text")
+        draw = partial(draw_coverage_risk, summary)
+        plans.append(PicturePlan("confidence", "Confidence and abstention", f"{RISK_CAPTION} n: {n}.", draw))
     if summary.run.losses:
         plans.append(PicturePlan("losses", "Loss of practice", LOSSES_CAPTION, partial(draw_losses, summary)))
     if summary.run.curves:

@@ -11,6 +11,7 @@ from saywhy import stats
 from saywhy.records import Row
 from saywhy.report.arms import StartGrader, matched_seeds, same_instrument, start_arm, start_graders
 from saywhy.report.cells import CellKey, rows_by_cell
+from saywhy.report.confidence import CellConfidence, confidence_of
 from saywhy.report.contrasts import Contrast, contrasts_of
 from saywhy.report.load import LoadedRun, by_place
 from saywhy.report.moves import VerdictMove, moves_of
@@ -82,6 +83,7 @@ class Summary:
         yardstick: Agreement of the start arm's first two seeds; None if it has but one.
         rules: The choices by which it was judged.
         moves: The headline's cells under every variation.
+        confidence: How good a confidence in their reasons is; empty for a run that knows no log-probabilities.
     """
 
     run: LoadedRun
@@ -92,6 +94,7 @@ class Summary:
     yardstick: Interval | None
     rules: Rules = DEFAULT_RULES
     moves: tuple[VerdictMove, ...] = ()
+    confidence: tuple[CellConfidence, ...] = ()
 
     @property
     def tested(self) -> int:
@@ -120,6 +123,7 @@ def summarise(run: LoadedRun, seed: int = 0, rules: Rules = DEFAULT_RULES) -> Su
         yardstick=yardstick_of(run, start),
         rules=rules,
         moves=moves_of(run, cells, keys, seed),
+        confidence=confidence_of(run, cells, keys, seed),
     )
 
 

@@ -1,16 +1,19 @@
-"""Summary -> ``report.md``, ``table.csv``, ``contrasts.csv``: the text of each."""
+"""Summary -> ``report.md``, ``table.csv`` and the other tables of a run: the text of each."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import re
 from collections.abc import Mapping, Sequence
 
 from saywhy.printable import in_one_line, printable
+from saywhy.report.abstention import confidence_sheet
 from saywhy.report.answers import answers_sheets, answers_warning
 from saywhy.report.arms import same_instrument
 from saywhy.report.checked import robustness_sheets
+from saywhy.report.confidence import CellConfidence
 from saywhy.report.contrasts import Contrast
 from saywhy.report.format import Sheet
 from saywhy.report.headline import headline
@@ -62,6 +65,7 @@ def run_report_markdown(summary: Summary) -> str:
         ("Against the other arms", contrast_sheets(summary)),
         ("How far the verdict moves", robustness_sheets(summary)),
         ("Generated and constrained", [readout_sheet(summary)]),
+        ("Confidence and abstention", [confidence_sheet(summary)]),
         ("What failed", [reason_sheet(summary)]),
         ("Retention", [retention_sheet(summary), *answers_sheets(summary)]),
         ("Robustness: results", result_sheets(summary, primary=False)),
@@ -263,4 +267,29 @@ def _robustness_row(move: VerdictMove) -> dict[str, object]:
         **interval_columns("verdicts_agree", move.agree or empty),
         **interval_columns("same_answer", move.same_answers or empty),
         "answered": move.answered,
+    }
+
+
+def confidence_csv(summary: Summary) -> str:
+    """Return how good the confidence of each arm and style is, one row each."""
+    return csv_text([_confidence_csv_row(cell) for cell in summary.confidence])
+
+
+def _confidence_csv_row(cell: CellConfidence) -> dict[str, object]:
+    empty, quality = Interval(None, None, None, 0), cell.quality
+    return {
+        **dataclasses.asdict(cell.key),
+        "rows": cell.rows,
+        **interval_columns("holds", cell.held),
+        **interval_columns("auroc", quality.auroc if quality else empty),
+        "ece": quality.calibration_error if quality else None,
+        "brier": quality.brier if quality else None,
+        **interval_columns("aurc", quality.areas.area if quality else empty),
+        **interval_columns("excess_aurc", quality.areas.excess if quality else empty),
+        "aurc_oracle": quality.areas.oracle if quality else None,
+        "aurc_any": quality.areas.random if quality else None,
+        "holds_at_half": quality.held_at_half if quality else None,
+        "coverage": quality.coverage if quality else None,
+        "guaranteed_coverage": quality.guaranteed if quality else None,
+        "problem": cell.problem,
     }

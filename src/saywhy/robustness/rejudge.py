@@ -159,7 +159,7 @@ def asked_anew(
     for variation, wordings in prompts.unseen_requests().items():
         answers = readouts.constrained(classifier.model, classifier.task, items, asked, pinned, wordings=wordings)
         edits = [
-            [_edited(of_text[row.style], row, item, filler) for row in of_rows]
+            [_edited(of_text[row.style].explanation, row, item, filler) for row in of_rows]
             for of_text, of_rows, item in zip(answers, rows, items, strict=True)
         ]
         verdicts = judge_edits(classifier, items, operator, tables, grids, pinned, edits)

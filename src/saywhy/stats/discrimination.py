@@ -1,12 +1,13 @@
-"""How well a metric separates true from false explanations: the area under the ROC curve, with texts as the unit."""
+"""How well a value separates what is true from what is false: the area under the ROC curve, with texts as the unit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from saywhy.stats.intervals import Interval, bootstrap_draws, percentiles
+from saywhy.stats.intervals import Interval, percentiles, resampled
 
 
 def auroc(true: Sequence[Sequence[float]], false: Sequence[Sequence[float]], seed: int = 0) -> Interval:
@@ -22,19 +23,42 @@ def auroc(true: Sequence[Sequence[float]], false: Sequence[Sequence[float]], see
     n = len(true)
     if not any(map(len, true)) or not any(map(len, false)):
         return Interval(None, None, None, n, "nothing to tell apart")
-    wins = np.array([[_mann_whitney_u(true_values, false_values) for false_values in false] for true_values in true])
-    pairs = np.outer([len(values) for values in true], [len(values) for values in false]).astype(float)
-    value = float(wins.sum() / pairs.sum())
+    marked = [
+        (value, text, mark) for mark, lists in ((1, true), (0, false)) for text in range(n) for value in lists[text]
+    ]
+    values, text_of, marks = map(np.array, zip(*marked, strict=True))
+    sums = summed_by_value(values, text_of, (marks, 1 - marks))
+
+    def wins_and_pairs(counts: Any) -> Any:
+        """Return Mann and Whitney's U and the number of compared pairs, (B, 2)."""
+        of_true, of_false = sums(counts)
+        wins = of_true * (of_false.cumsum(1) - 0.5 * of_false)
+        return np.stack([wins.sum(1), of_true.sum(1) * of_false.sum(1)], axis=1)
+
+    [[wins, pairs]] = wins_and_pairs(np.ones((1, n)))
     if n == 1:
-        return Interval(value, None, None, 1, "one text has no interval")
-    counts = bootstrap_draws(n, seed).astype(float)
-    resampled_wins = np.einsum("bs,st,bt->b", counts, wins, counts, optimize=True)
-    resampled_pairs = np.einsum("bs,st,bt->b", counts, pairs, counts, optimize=True)
-    low, high = percentiles(resampled_wins[resampled_pairs > 0] / resampled_pairs[resampled_pairs > 0])
-    return Interval(value, low, high, n)
+        return Interval(float(wins / pairs), None, None, 1, "one text has no interval")
+    drawn = resampled(wins_and_pairs, n, seed)
+    drawn = drawn[drawn[:, 1] > 0]
+    return Interval(float(wins / pairs), *percentiles(drawn[:, 0] / drawn[:, 1]), n)
 
 
-def _mann_whitney_u(true_values: Sequence[float], false_values: Sequence[float]) -> float:
-    """Return Mann and Whitney's U of two samples."""
-    a, b = np.asarray(true_values, dtype=float)[:, None], np.asarray(false_values, dtype=float)[None]
-    return float((a > b).sum() + 0.5 * (a == b).sum())
+def summed_by_value(values: Any, text_of: Any, marks: Sequence[Any]) -> Callable[[Any], list[Any]]:
+    """Return what sums marks over equal values, ascending, where texts are drawn several times.
+
+    Args:
+        values: One an explanation, (n,).
+        text_of: Index of its text, (n,).
+        marks: What is summed: arrays of one number an explanation, (n,).
+
+    Returns:
+        A function from how often each text is drawn, (B, texts), to the sums of each of ``marks``, (B, groups).
+    """
+    order = np.argsort(values, kind="stable")
+    starts = np.unique(np.asarray(values)[order], return_index=True)[1]
+
+    def sums(counts: Any) -> list[Any]:
+        weights = np.asarray(counts, dtype=float)[:, text_of[order]]
+        return [np.add.reduceat(weights * np.asarray(mark)[order], starts, axis=1) for mark in marks]
+
+    return sums

@@ -110,11 +110,24 @@ def resampled_sums(values: Any, seed: int) -> Any:
     Returns:
         Shape (RESAMPLES,).
     """
-    drawn = bootstrap_draws(len(values), seed)
+    return resampled(lambda counts: counts @ values, len(values), seed)
+
+
+def resampled(statistic: Callable[[Any], Any], n: int, seed: int) -> Any:
+    """Return a statistic of each bootstrap resample of ``n`` texts.
+
+    Args:
+        statistic: From how often each text is drawn, shape (B, n), to the statistic of each resample, shape (B, ...).
+        n: Number of texts.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        Shape (RESAMPLES, ...).
+    """
+    drawn = bootstrap_draws(n, seed)
     # In pieces: the counts are small integers, and all of them as floats at once would take four times the memory.
-    return np.concatenate(
-        [drawn[start : start + _RESAMPLES_AT_ONCE] @ values for start in range(0, len(drawn), _RESAMPLES_AT_ONCE)]
-    )
+    pieces = (drawn[start : start + _RESAMPLES_AT_ONCE] for start in range(0, len(drawn), _RESAMPLES_AT_ONCE))
+    return np.concatenate([statistic(counts) for counts in pieces])
 
 
 def resampled_ratios(numerators: Any, denominators: Any, least_mean: float, seed: int) -> Any:
