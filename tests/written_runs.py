@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from saywhy import words
+from saywhy.folders.run import TEXT_ORDER
+from saywhy.folders.store import read_lines, write_json, write_lines
 from saywhy.records import STYLES, CounterfactualGrid, Decision, Example, Record, Row, SetAside, Table
 
 HOSTILE = "<script>alert(1)</script> I love this & that <b>great</b> day"
@@ -127,3 +129,18 @@ def grid_of(example: Example) -> CounterfactualGrid:
         tuple(table.labels[at] for at, _ in both),
         tuple(table.drops[at] for at, _ in both),
     )
+
+
+def write_known(folder, n=60, arms=("base", "faithful"), knows=("faithful",)):
+    """Write a run whose rows know log-probabilities: those of ``knows`` tell what holds, those of others nothing."""
+    write_run(folder, arms=arms, n=n, seeds=(0,))
+    for arm in arms:
+        place, luck = folder / "seed-0" / arm / "rows.jsonl", random.Random(arm)
+        rows = list(read_lines(place))
+        for row in rows:
+            sure = row["hit"] if arm in knows else luck.random() < 0.5
+            row["log_probability"] = None if row["reason"] else (-0.5 if sure else -2.5) - luck.random()
+        write_lines(place, rows)
+    manifest = json.loads((folder / "run.json").read_text("utf-8"))
+    write_json(folder / "run.json", manifest | {"text_order": TEXT_ORDER})
+    return folder

@@ -6,12 +6,14 @@ import json
 import pytest
 
 from measure.test_toys import CUES, EVEN, PINNED, RULE, TASK
+from saywhy.explainer.confidence import read_confidence
 from saywhy.explainer.decision import BUDGETS, ExplainRequest
 from saywhy.explainer.explainer import Explainer
 from saywhy.explainer.inquiry import SAMPLE
 from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import ScriptedModel, honest, liar, name_everything, parrot
 from saywhy.records import STYLES, SaywhyError
+from saywhy.stats.confidence import ConfidenceFeatures, RecheckedReason, fit_confidence
 from saywhy.words import candidates, take_out
 
 ONE_CAUSE = "What a great sunny day"
@@ -229,3 +231,29 @@ def test_effects_are_those_of_the_rule():
         assert effect.label_without == ("good" if effect.word == "awful" else "bad")
         assert take_out(decision.text, {effect.word.lower()})
     assert set(CUES["bad"]) >= {"awful"}
+
+
+def test_a_confidence_is_that_of_the_word_named_first(tmp_path):
+    """Planted: a word holds where the model is sure of it."""
+    outcomes = [
+        RecheckedReason(f"t{n}", ConfidenceFeatures(-0.1 if n % 2 else -2.5, 2.0, 5), bool(n % 2) ^ (n % 20 < 2))
+        for n in range(200)
+    ]
+    content = {"schema": 1, "belongs": {"weights": "x"}, "threshold": 0.8, "model": fit_confidence(outcomes).to_dict()}
+    (tmp_path / "confidence.json").write_text(json.dumps(content))
+    fitted = read_confidence(tmp_path, {"weights": "x"})
+    model = explainer()
+    model.confidence = fitted
+    sure = model.decide(ONE_CAUSE).confidence
+    assert sure == model.decide(ONE_CAUSE, effort="search", styles=STYLES).confidence
+    assert sure.low <= sure.share <= sure.high
+    assert sure.shown == (sure.probability >= 0.8)
+    assert model.decide("great").confidence is None
+    with pytest.raises(SaywhyError, match="was fitted for other weights"):
+        read_confidence(tmp_path, {"weights": "y"})
+    for damage in ({"model": {}}, {"model": None}, {"schema": 0}, {"threshold": "high"}):
+        (tmp_path / "confidence.json").write_text(json.dumps({**content, **damage}))
+        with pytest.raises(SaywhyError, match=r"confidence\.json is (damaged|of another version)"):
+            read_confidence(tmp_path, {"weights": "x"})
+    with pytest.raises(SaywhyError, match="saywhy confidence"):
+        read_confidence(tmp_path / "none", {})

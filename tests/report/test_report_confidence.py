@@ -3,37 +3,18 @@
 import csv
 import dataclasses
 import io
-import json
-import random
 
 import pytest
 
 from saywhy.bank.release import release_bank
-from saywhy.folders.run import TEXT_ORDER
-from saywhy.folders.store import read_lines, write_json, write_lines
+from saywhy.folders.store import read_lines, write_lines
 from saywhy.report import write_report
 from saywhy.report.load import load_run
 from saywhy.report.plots import run_picture_plans
 from saywhy.report.summary import summarise
-from written_runs import write_run
+from written_runs import write_known, write_run
 
 SECTION = 'id="confidence"'
-
-
-def write_known(folder, n=60, arms=("base", "faithful"), knows=("faithful",)):
-    """Write a run whose rows know log-probabilities: those of ``knows`` tell what holds, those of others nothing."""
-    write_run(folder, arms=arms, n=n, seeds=(0,))
-    for arm in arms:
-        place, luck = folder / "seed-0" / arm / "rows.jsonl", random.Random(arm)
-        rows = list(read_lines(place))
-        for row in rows:
-            sure = row["hit"] if arm in knows else luck.random() < 0.5
-            # In some texts every word would do: what a hit is worth there is nothing.
-            row["log_probability"] = None if row["reason"] else (-0.5 if sure else -2.5) - luck.random()
-        write_lines(place, rows)
-    manifest = json.loads((folder / "run.json").read_text("utf-8"))
-    write_json(folder / "run.json", manifest | {"text_order": TEXT_ORDER})
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -220,6 +220,7 @@ def train(pairs: SettingPairs = None) -> None:
 for _verb in (
     reports.report,
     reports.compare,
+    reports.confidence,
     banks.release,
     banks.join,
     listings.tasks,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from saywhy.config import Config
@@ -15,6 +16,7 @@ from saywhy.explainer.decision import BUDGETS, Check, ExplainedDecision, Explain
 from saywhy.explainer.explainer import Explainer, request_of, request_problem
 from saywhy.hints import did_you_mean
 from saywhy.holding import MOST_CHANCE, CheckStatus
+from saywhy.paths import user_path
 from saywhy.printable import in_one_line
 from saywhy.progress import PlainConsole, progress, say
 from saywhy.records import SaywhyError
@@ -26,8 +28,8 @@ from saywhy.tasks.task import load_task
 _PAIR = re.compile(r"(?:context\.)?[A-Za-z_][\w.]*=")
 _SETTINGS = (*Config.model_fields, *OLD_NAMES)
 _LIMITS = {"budget": int, "seconds": float}
-_ASKED = ("effort", "answer", *_LIMITS)
-"""What is said of a request beside its text: fields of ``ExplainRequest``."""
+_ASKED = ("effort", "answer", "confidence", *_LIMITS)
+"""What is said beside settings: fields of ``ExplainRequest``, and whose confidence is shown."""
 LINES_AT_ONCE = 16
 """Lines that are decided together."""
 
@@ -41,12 +43,14 @@ class ExplainWords:
         settings: Pairs that are settings.
         fields: The task's other fields.
         asked: What else is asked of each text, as ``ExplainRequest`` calls it.
+        confidence: An audit on which a confidence was fitted; None: no confidence is shown.
     """
 
     text: str | None
     settings: list[str]
     fields: dict[str, str] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
+    confidence: Path | None = None
 
 
 def read_words(words: Sequence[str]) -> ExplainWords:
@@ -79,7 +83,8 @@ def read_words(words: Sequence[str]) -> ExplainWords:
         raise SaywhyError(f"no setting or field '{key}'{hint} The task takes these other fields: {others}")
     if len(texts) > 1:
         raise SaywhyError(f"explain takes one text, in quotes, not {len(texts)}: {in_one_line(texts, 160)}")
-    return ExplainWords(texts[0] if texts else None, settings, fields, asked)
+    audited = asked.pop("confidence", None)
+    return ExplainWords(texts[0] if texts else None, settings, fields, asked, audited and user_path(audited))
 
 
 def _asked_value(key: str, value: str) -> Any:
@@ -101,7 +106,7 @@ def explain(words: Sequence[str], *, as_json: bool) -> int:
         request = ExplainRequest(given.text, given.fields, **asked)
         if problem := request_problem(task_of(config), request):  # before the model: loading that takes longer
             raise SaywhyError(problem)
-        (decision,) = Explainer.of(config).decide_many([request])
+        (decision,) = Explainer.of(config, given.confidence).decide_many([request])
         if as_json:
             write_json_line(decision.to_dict())
         else:
@@ -112,7 +117,7 @@ def explain(words: Sequence[str], *, as_json: bool) -> int:
     lines = [line.rstrip("\r\n") for line in sys.stdin]
     if not any(map(str.strip, lines)):
         raise SaywhyError("standard input has no line: give texts, one a line, or objects of JSON with a text")
-    return _explain_lines(Explainer.of(config), lines, {"context": given.fields, **asked})
+    return _explain_lines(Explainer.of(config, given.confidence), lines, {"context": given.fields, **asked})
 
 
 def _explain_lines(explainer: Explainer, lines: Sequence[str], shared: Mapping[str, Any]) -> int:
@@ -196,6 +201,11 @@ def print_decision(decision: ExplainedDecision) -> None:
     answer = Text(words[decision.label], "bold")
     console.print(answer.append(f"  (log-odds {decision.margin:+.2f}{raw}; task {decision.task})", "not bold"))
     console.print(Text(decision.message))
+    if like := decision.confidence:
+        console.print(
+            f"of {like.texts} audited decisions like this one the reason held in {like.share:.2f} "
+            f"[{like.low:.2f}, {like.high:.2f}]"
+        )
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("", "explanation", "verdict", "recheck", "drop"):
         table.add_column(column, no_wrap=column not in ("explanation", "verdict"), overflow="fold")

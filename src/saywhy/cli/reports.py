@@ -1,4 +1,4 @@
-"""The verbs that read what is there: report and compare; no model is loaded."""
+"""The verbs that read what is there: report, compare and confidence; no model is loaded."""
 
 from __future__ import annotations
 
@@ -46,6 +46,29 @@ def compare(
     first, second = user_path(first), user_path(second)
     show_comparison(first, second)
     say(f"wrote {write_comparison(first, second)}")
+
+
+def confidence(
+    folder: Annotated[Path, typer.Argument(help="A finished audit of one model.")],
+    pairs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[share=0.9 delta=0.05]",
+            help="Share of the shown reasons that is to hold, and how likely that may fail.",
+        ),
+    ] = None,
+) -> None:
+    """Fit how likely a reason of the audited model holds, for where nobody rechecks it; no model is loaded.
+
+    Examples:
+    - `saywhy audit model=path/to/adapter data=tweets.jsonl rows=400 out=runs/audit`
+    - `saywhy confidence runs/audit share=0.8` — how good it is, and from which confidence on to show a reason
+
+    Writes RUN/confidence.json; what it holds and promises: docs/confidence.md.
+    """
+    from saywhy.cli.confidence import shown_share_and_delta, write_confidence
+
+    say(f"wrote {write_confidence(user_path(folder), *shown_share_and_delta(pairs or []))}")
 
 
 def say_report(folder: Path, *, png: bool = False, rules: Rules | None = None, cards: bool = False) -> None:

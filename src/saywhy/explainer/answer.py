@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from saywhy.explainer.confidence import FittedConfidence
 from saywhy.explainer.decision import (
     Check,
     EditedReply,
@@ -26,7 +27,9 @@ def unexplainable_decision(inquiry: Inquiry, task: Task, problem: str) -> Explai
     return ExplainedDecision(**_of_prediction(inquiry, task), reason=None, check=check, message=problem)
 
 
-def explained_decision(inquiry: Inquiry, task: Task, pinned: Pinned) -> ExplainedDecision:
+def explained_decision(
+    inquiry: Inquiry, task: Task, pinned: Pinned, confidence: FittedConfidence | None = None
+) -> ExplainedDecision:
     """Return the decision with its reason, and with what the ruler found where that does not hold."""
     reason, check = _reason(inquiry), _reason_check(inquiry, pinned)
     fallback = None if check.status == "holds" else _found(inquiry)
@@ -34,6 +37,7 @@ def explained_decision(inquiry: Inquiry, task: Task, pinned: Pinned) -> Explaine
         **_of_prediction(inquiry, task),
         reason=reason,
         check=check,
+        confidence=confidence.of(inquiry) if confidence else None,
         fallback=fallback,
         counterfactual=_edited_reply(inquiry, "counterfactual", pinned),
         redaction=_edited_reply(inquiry, "redaction", pinned),

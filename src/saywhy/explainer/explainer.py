@@ -6,11 +6,13 @@ import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from saywhy.config import Config
 from saywhy.explainer.answer import explained_decision, unexplainable_decision
 from saywhy.explainer.calibrated import calibration_of
+from saywhy.explainer.confidence import FittedConfidence, read_confidence
 from saywhy.explainer.decision import BUDGETS, ExplainedDecision, ExplainRequest, UnusableTextError
 from saywhy.explainer.inquiry import Inquiry
 from saywhy.explainer.steps import look_for_reasons
@@ -21,6 +23,7 @@ from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.models.interface import Model
 from saywhy.models.spec import resolve_model
+from saywhy.paths import user_path
 from saywhy.protocol import prompts
 from saywhy.records import STYLES, Example, Prediction, SaywhyError
 from saywhy.settings import checked_config
@@ -40,6 +43,7 @@ class Explainer:
         pinned: The words that a counterfactual may insert, by named label.
         made_with: Hashes of what decisions depend on, by name.
         expected_labels: Share of each label among the answers to the calibration texts; None where it is not known.
+        confidence: How likely a reason holds before it is rechecked; None where that was not fitted.
     """
 
     def __init__(
@@ -48,28 +52,36 @@ class Explainer:
         pinned: Pinned,
         made_with: Mapping[str, str] | None = None,
         expected_labels: Mapping[str, float] | None = None,
+        confidence: FittedConfidence | None = None,
     ) -> None:
         self.classifier, self.pinned, self.made_with = classifier, pinned, dict(made_with or {})
-        self.expected_labels = expected_labels
+        self.expected_labels, self.confidence = expected_labels, confidence
 
     @classmethod
-    def load(cls, model: str | None = None, task: str | None = None, **settings: Any) -> Self:
+    def load(
+        cls,
+        model: str | None = None,
+        task: str | None = None,
+        confidence: str | Path | None = None,
+        **settings: Any,
+    ) -> Self:
         """Open a model as an explainer of a task; it is calibrated once, and that is kept in the cache folder.
 
         Args:
             model: As ``model=`` on the command line: a built-in name, an adapter, a folder, a hub id.
             task: A name of ``saywhy tasks``, or a path to a task file.
+            confidence: An audit of the model on which ``saywhy confidence`` fitted how likely a reason holds.
             **settings: Other settings of ``saywhy settings``, such as ``data``: texts to calibrate on, labelled or not.
 
         Raises:
             SaywhyError: If the model, the task or the data cannot be used.
         """
         named = {name: value for name, value in (("model", model), ("task", task)) if value is not None}
-        return cls.of(checked_config({**settings, **named}))
+        return cls.of(checked_config({**settings, **named}), user_path(str(confidence)) if confidence else None)
 
     @classmethod
-    def of(cls, config: Config) -> Self:
-        """Open the model of ``config`` as an explainer of its task."""
+    def of(cls, config: Config, confidence: Path | None = None) -> Self:
+        """Open the model of ``config`` as an explainer of its task, with the confidence of an audit if there is one."""
         config = in_practised_plan(config)
         task, spec = task_of(config), resolve_model(config.model)
         spec.refuse_plan(config.plan)
@@ -84,7 +96,8 @@ class Explainer:
 
         calibration = calibration_of(spec, task, config, model)
         classifier = Classifier(model(), task, calibration.saved.constants)
-        return cls(classifier, calibration.saved.pinned, calibration.key, calibration.label_shares)
+        fitted = read_confidence(confidence, calibration.key) if confidence else None
+        return cls(classifier, calibration.saved.pinned, calibration.key, calibration.label_shares, fitted)
 
     def decide(self, text: str, **asked: Any) -> ExplainedDecision:
         """Return the decision on a text with its reason.
@@ -123,7 +136,9 @@ class Explainer:
             self.classifier, self.pinned, [ask for ask, reason in zip(inquiries, reasons, strict=True) if not reason]
         )
         decisions = [
-            unexplainable_decision(inquiry, task, reason) if reason else explained_decision(inquiry, task, self.pinned)
+            unexplainable_decision(inquiry, task, reason)
+            if reason
+            else explained_decision(inquiry, task, self.pinned, self.confidence)
             for inquiry, reason in zip(inquiries, reasons, strict=True)
         ]
         seconds = time.monotonic() - started

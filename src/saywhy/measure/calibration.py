@@ -58,13 +58,21 @@ def no_calibration(task: Task) -> dict[str, float]:
 
 def calibration_key(spec: ModelSpec, task: Task) -> CalibrationKey:
     """Return what constants belong to: the weights that gave them, the chat template, and what was asked."""
+    weights = adapter_fingerprint(spec) or base_weights_fingerprint(spec)
+    return calibration_key_of(weights, template_fingerprint(spec), task)
+
+
+def calibration_key_of(
+    weights: str, template: str, task: Task, prompts_version: str = str(PROMPTS_VERSION)
+) -> CalibrationKey:
+    """Return ``calibration_key`` from the hashes of weights and chat template, as ``run.json`` records them."""
     asked: list[Any] = [task.question, task.lead_in, task.noun, list(task.context), task.labels]
     if task.prompt:
         asked.append([task.text, task.prompt.model_dump()])
     return {
-        "weights": adapter_fingerprint(spec) or base_weights_fingerprint(spec),
-        "template": template_fingerprint(spec),
-        "prompts": str(PROMPTS_VERSION),
+        "weights": weights,
+        "template": template,
+        "prompts": prompts_version,
         "task": f"sha256:{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}",
     }
 

@@ -40,8 +40,9 @@ class ConfidenceQuality:
         areas: Areas under the coverage-risk curve.
         curve: That curve.
         held_at_half: Share that holds where the surer half is shown.
-        coverage: Largest coverage at which ``WANTED_SHARE`` of the shown reasons held.
-        guaranteed: Coverage at which as many hold in future (``threshold_for``); 0 if nothing may be shown.
+        coverage: Largest coverage at which the wanted share of the shown reasons held.
+        threshold: From which confidence on reasons may be shown so that as many hold in future (``threshold_for``).
+        guaranteed: Coverage there; 0 if nothing may be shown.
     """
 
     auroc: Interval
@@ -51,6 +52,7 @@ class ConfidenceQuality:
     curve: RiskCurve
     held_at_half: float
     coverage: float
+    threshold: float | None
     guaranteed: float
 
 
@@ -103,12 +105,19 @@ def _cell_confidence(key: CellKey, outcomes: Sequence[RecheckedReason], seed: in
     return CellConfidence(key, len(outcomes), share, confidence_quality(outcomes, seed), None)
 
 
-def confidence_quality(outcomes: Sequence[RecheckedReason], seed: int = 0) -> ConfidenceQuality:
+def confidence_quality(
+    outcomes: Sequence[RecheckedReason],
+    seed: int = 0,
+    wanted_share: float = WANTED_SHARE,
+    delta: float = THRESHOLD_DELTA,
+) -> ConfidenceQuality:
     """Return how good the confidence is that is fitted on decisions, each judged by a fit on other texts.
 
     Args:
         outcomes: The decisions; a confidence can be fitted on them (``fitting_problem``).
         seed: Seed of the resampling.
+        wanted_share: Share of the shown reasons that is to hold.
+        delta: How likely the guarantee may fail.
     """
     probabilities = cross_fitted(outcomes)
     held, texts = [outcome.held for outcome in outcomes], [outcome.text for outcome in outcomes]
@@ -117,7 +126,7 @@ def confidence_quality(outcomes: Sequence[RecheckedReason], seed: int = 0) -> Co
     for text, probability, holds in zip(texts, probabilities, held, strict=True):
         (of_held if holds else of_others)[text].append(probability)
     curve = risk_curve(probabilities, held)
-    threshold = threshold_for(probabilities, held, WANTED_SHARE, THRESHOLD_DELTA)
+    threshold = threshold_for(probabilities, held, wanted_share, delta)
     shown = 0 if threshold is None else sum(probability >= threshold for probability in probabilities)
     return ConfidenceQuality(
         auroc=stats.auroc(list(of_held.values()), list(of_others.values()), seed),
@@ -126,6 +135,7 @@ def confidence_quality(outcomes: Sequence[RecheckedReason], seed: int = 0) -> Co
         areas=risk_areas(probabilities, held, texts, seed),
         curve=curve,
         held_at_half=1 - curve.risk_at(0.5),
-        coverage=curve.coverage_at(1 - WANTED_SHARE),
+        coverage=curve.coverage_at(1 - wanted_share),
+        threshold=threshold,
         guaranteed=shown / len(held),
     )
