@@ -30,6 +30,7 @@ CARRIED = (
     "saywhy/catalog/snli.yaml",
     "saywhy/catalog/fooled.json",
     "saywhy/pocket/snli.txt",
+    "saywhy/report/templates/monitoring.html.j2",
     "saywhy/report/templates/report.html.j2",
 )
 
@@ -43,7 +44,7 @@ for task in saywhy.pocket.POCKET_TASKS:
     assert saywhy.tasks.task.load_task(task).name == task
     assert saywhy.pocket.rows(task, "test")
 pages = {name.partition(".")[0] for name in jinja2.PackageLoader("saywhy.report").list_templates()}
-assert pages == {"attribution", "base", "calibration", "card", "parts", "report", "study"}
+assert pages == {"attribution", "base", "calibration", "card", "monitoring", "parts", "report", "study"}
 assert resources.files("saywhy").joinpath("py.typed").is_file()
 assert shipped_fooled_metrics().fooled
 """

@@ -223,6 +223,7 @@ for _verb in (
     banks.release,
     banks.join,
     serving.serve,
+    serving.watch,
     listings.tasks,
     listings.models,
     listings.settings,

@@ -24,15 +24,16 @@ _NO_NUMBER = float("nan")
 class ServiceMetrics:
     """Counters, histograms and gauges on a registry of their own."""
 
-    def __init__(self, expected_labels: Mapping[str, float] | None, queued: Callable[[], int]) -> None:
+    def __init__(self, model: str, expected_labels: Mapping[str, float] | None, queued: Callable[[], int]) -> None:
         """Make them.
 
         Args:
+            model: Name of the usual model, whose shares and drift are told.
             expected_labels: Share of each label among the calibration texts; None: not known, and no drift told.
             queued: Returns how many texts wait.
         """
         self.registry = CollectorRegistry()
-        self._expected = expected_labels
+        self._model, self._expected = model, expected_labels
         self._recent: deque[ExplainedDecision] = deque(maxlen=RECENT)
         self._lock = threading.Lock()
         self.requests = Counter(
@@ -82,7 +83,7 @@ class ServiceMetrics:
         if decision.confidence:
             self.confidence.observe(decision.confidence.probability)
         with self._lock:
-            self._recent.append(decision)
+            self._recent.extend([decision] if model == self._model else [])
 
     def page(self) -> bytes:
         """Return all of them, as Prometheus reads it."""

@@ -57,7 +57,7 @@ class Service:
         self.settings, self._log, self.models = settings, log, tuple(explainers)
         main = explainers[self.models[0]]
         self.task: Task = main.classifier.task
-        self.metrics = ServiceMetrics(getattr(main, "expected_labels", None), lambda: len(self.queue))
+        self.metrics = ServiceMetrics(self.models[0], main.expected_labels, lambda: len(self.queue))
         self._log_failed = False
         self.queue = BatchQueue(explainers, settings.queue, settings.batch, self._note, self.metrics.batch.observe)
 
