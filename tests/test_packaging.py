@@ -30,6 +30,7 @@ CARRIED = (
     "saywhy/catalog/snli.yaml",
     "saywhy/catalog/fooled.json",
     "saywhy/pocket/snli.txt",
+    "saywhy/report/templates/monitoring.html.j2",
     "saywhy/report/templates/report.html.j2",
 )
 
@@ -43,7 +44,7 @@ for task in saywhy.pocket.POCKET_TASKS:
     assert saywhy.tasks.task.load_task(task).name == task
     assert saywhy.pocket.rows(task, "test")
 pages = {name.partition(".")[0] for name in jinja2.PackageLoader("saywhy.report").list_templates()}
-assert pages == {"attribution", "base", "calibration", "card", "parts", "report", "study"}
+assert pages == {"attribution", "base", "calibration", "card", "monitoring", "parts", "report", "study"}
 assert resources.files("saywhy").joinpath("py.typed").is_file()
 assert shipped_fooled_metrics().fooled
 """
@@ -119,12 +120,14 @@ def test_one_version_everywhere() -> None:
 
 def test_lower_bounds_are_the_tested_minor_versions() -> None:
     pins = dict(
-        line.lower().split("==")
+        line.lower().replace("_", "-").split("==")
         for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()
         if "==" in line and not line.startswith("#")
     )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["dev"]]
     bounds = dict(one.lower().split(">=") for one in needed)
+    assert {requirement for extra in extras.values() for requirement in extra} <= set(needed)  # dev has them all
     assert bounds == {name: ".".join(pins[name].split(".")[:2]) for name in bounds}
     assert pins["torch"] == "2.13.0"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A run folder, a study folder, or a released bank.")],
+    folder: Annotated[Path, typer.Argument(help="A run folder, a study folder, a released bank, or a decision log.")],
     png: Annotated[bool, typer.Option("--png", help="Also write the pictures as PNG files.")] = False,
     confirmatory: Annotated[
         str | None,

@@ -18,7 +18,8 @@ def show_any_report(folder: Path | str, *, png: bool = False, rules: Rules | Non
     """Print and write the report of whatever a run folder holds; return the page's path.
 
     Args:
-        folder: What ``saywhy run``, ``audit``, ``attribute``, ``calibrate`` or ``study`` wrote.
+        folder: What ``saywhy run``, ``audit``, ``attribute``, ``calibrate`` or ``study`` wrote, or the decision log of
+            ``serve``.
         png: As in ``write_report``.
         rules: As in ``write_report``.
         cards: As in ``write_report``.
@@ -31,10 +32,14 @@ def show_any_report(folder: Path | str, *, png: bool = False, rules: Rules | Non
     from saywhy.report.attribution import show_attribution, write_attribution
     from saywhy.report.calibration import is_calibration
     from saywhy.report.calibration_page import show_calibration, write_calibration
+    from saywhy.report.monitoring_page import is_decision_log, watch_log
     from saywhy.report.study import is_study, show_study_report, write_study_report
     from saywhy.report.study.cards import write_study_cards
 
     folder = Path(folder)
+    if is_decision_log(folder):
+        _refuse_idle(folder, "decisions", png=png, rules=rules)
+        return watch_log(folder)[0]
     if is_study(folder):  # its frozen.json stands for rules
         _refuse_idle(folder, "a study, whose frozen.json says what is confirmatory and what may be lost", rules=rules)
         summary = show_study_report(folder)

@@ -20,7 +20,7 @@ from saywhy.report.marks import FOOLED_SIGN, shipped_fooled_metrics
 from saywhy.report.sheets import contrast_sheets, result_sheets, retention_sheet, set_aside_sheet
 from saywhy.report.summary import Summary
 
-KEEP_BOUNDS = {"excess", "difference", "accuracy", "change"}
+KEEP_BOUNDS = {"excess", "difference", "accuracy", "change", "holds"}
 """Columns that keep their intervals on a narrow terminal (by name, without a mark)."""
 
 DISPENSABLE = (
@@ -46,6 +46,8 @@ DISPENSABLE = (
     "same answer",
     "floor / ceiling",
     "of the other",
+    "answers",
+    "seconds",
     "against",
     "p (Holm)",
 )
