@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from saywhy.arms import AUDITED
-from saywhy.cli import banks, listings, reports
+from saywhy.cli import banks, listings, reports, serving
 from saywhy.cli.ending import call_to_clear_end
 from saywhy.cli.reports import say_report
 from saywhy.config import Config
@@ -220,6 +220,7 @@ for _verb in (
     reports.compare,
     banks.release,
     banks.join,
+    serving.serve,
     listings.tasks,
     listings.models,
     listings.settings,
