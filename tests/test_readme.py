@@ -1,9 +1,11 @@
 """The README's Python, replayed on a tiny model; the commands of all pages, read as they are printed."""
 
 import importlib
+import io
 import re
 import shlex
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,8 @@ def commands_in(text):
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     lines += re.findall(r"(?<!`)`([^`]+)`(?!`)", re.sub(r"```.*?```", "", text, flags=re.S))
     shown = [re.search(r"(?:^|-m |/)saywhy ([a-z-].*)", " ".join(line.split())) for line in lines]
-    return [[word for word in shlex.split(command[1], comments=True) if word != "..."] for command in shown if command]
+    commands = [shlex.split(command[1], comments=True) for command in shown if command]
+    return [[word for word in takewhile(lambda word: word not in "<>|", words) if word != "..."] for words in commands]
 
 
 def shown_commands():
@@ -65,12 +68,13 @@ def parsed_only(monkeypatch, tmp_path):
             reached.append((name, given))
             raise SaywhyError("understood")
 
+        work.of = work  # a class that is opened
         return work
 
     places = (
         "runs.run.Run",
         "cli.dry_run.plan_run",
-        "cli.explain.explain_text",
+        "cli.explain.Explainer",
         "cli.attribute.attribute_texts",
         "ruler.run.calibrate_ruler",
         "study.command.StudyRunner",
@@ -88,6 +92,7 @@ def parsed_only(monkeypatch, tmp_path):
     (tmp_path / "reviews.yaml").write_text(task, "utf-8")
     (tmp_path / "studies").symlink_to(ROOT / "studies")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO("a text of its own\n"))
     return reached
 
 

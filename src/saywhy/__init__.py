@@ -9,8 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saywhy.cli.explain import ExplainedText, explain_text
     from saywhy.config import Config
+    from saywhy.explainer.decision import ExplainedDecision, ExplainRequest
+    from saywhy.explainer.explainer import Explainer
     from saywhy.records import Row, SaywhyError
     from saywhy.report import write_report
     from saywhy.report.load import LoadedRun, load_run
@@ -25,7 +26,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Config": "saywhy.config",
-    "ExplainedText": "saywhy.cli.explain",
+    "ExplainRequest": "saywhy.explainer.decision",
+    "ExplainedDecision": "saywhy.explainer.decision",
+    "Explainer": "saywhy.explainer.explainer",
     "LoadedRun": "saywhy.report.load",
     "Row": "saywhy.records",
     "Run": "saywhy.runs.run",
@@ -33,7 +36,6 @@ _HOMES = {
     "StudyPlan": "saywhy.study.plan",
     "StudyRunner": "saywhy.study.run",
     "Task": "saywhy.tasks.task",
-    "explain_text": "saywhy.cli.explain",
     "load_run": "saywhy.report.load",
     "load_study": "saywhy.report.study",
     "load_task": "saywhy.tasks.task",
@@ -45,7 +47,9 @@ _HOMES = {
 
 __all__ = [
     "Config",
-    "ExplainedText",
+    "ExplainRequest",
+    "ExplainedDecision",
+    "Explainer",
     "LoadedRun",
     "Row",
     "Run",
@@ -53,7 +57,6 @@ __all__ = [
     "StudyPlan",
     "StudyRunner",
     "Task",
-    "explain_text",
     "load_run",
     "load_study",
     "load_task",

@@ -25,3 +25,8 @@ def check_status(*, hit: bool, chance: float, possible: bool) -> CheckStatus:
     if hit:
         return "holds" if chance < MOST_CHANCE else "too_close"
     return "does_not_hold" if possible else "no_single_word"
+
+
+def was_rechecked(status: CheckStatus) -> bool:
+    """Whether a reason was given that could be rechecked; of the others no share that holds can be told."""
+    return status not in ("invalid", "not_explainable")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from saywhy.config import Config
 from saywhy.hints import did_you_mean
 from saywhy.records import SaywhyError
 from saywhy.setting_names import OLD_NAMES, current_names
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Config:
@@ -57,8 +59,17 @@ def checked_config(given: Mapping[str, Any]) -> Config:
     if unknown := [name for name in given if OLD_NAMES.get(name, name) not in Config.model_fields]:
         hint = did_you_mean(unknown[0], (*Config.model_fields, *OLD_NAMES), ", ")
         raise SaywhyError(f"no setting '{unknown[0]}'{hint}: see 'saywhy settings'")
+    return fitted(Config, given)
+
+
+def fitted(kind: type[Settings], given: Mapping[str, Any]) -> Settings:
+    """Return settings by name as an object of ``kind``.
+
+    Raises:
+        SaywhyError: With the first setting that has a value that does not fit.
+    """
     try:
-        return Config(**given)
+        return kind(**given)
     except ValidationError as error:
         raise SaywhyError(_first_line(error)) from None
 

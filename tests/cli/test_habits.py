@@ -3,7 +3,7 @@
 import pytest
 
 from saywhy.cli import explain
-from saywhy.cli.explain import text_and_pairs
+from saywhy.cli.explain import ExplainWords, read_words
 from saywhy.settings import parse, with_joined_lists
 
 TEXT = "the queue was awful but the show was superb"
@@ -22,16 +22,16 @@ TEXT = "the queue was awful but the show was superb"
     ],
 )  # fmt: skip
 def test_text_settings_and_fields_stand_in_any_order(words, text, settings, fields):
-    assert text_and_pairs(words) == (text, settings, fields)
+    assert read_words(words) == ExplainWords(text, settings, fields)
 
 
 def test_a_field_may_be_called_like_a_setting(tmp_path):
     task = tmp_path / "odd.yaml"
     task.write_text("name: odd\nquestion: Good or bad?\nlead_in: It is\nlabels: [good, bad]\ncontext: [model, rows]\n")
     words = ["a fine day", f"task={task}", "model=folder", "context.model=of a car", "context.rows=two"]
-    text, settings, fields = text_and_pairs(words)
-    assert (text, fields) == ("a fine day", {"model": "of a car", "rows": "two"})
-    assert settings == [f"task={task}", "model=folder"]
+    given = read_words(words)
+    assert (given.text, given.fields) == ("a fine day", {"model": "of a car", "rows": "two"})
+    assert given.settings == [f"task={task}", "model=folder"]
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,11 @@ def test_a_field_may_be_called_like_a_setting(tmp_path):
 )
 def test_the_command_line_passes_them_on(call, monkeypatch, words):
     asked = []
-    monkeypatch.setattr(explain, "explain_text", lambda *given: asked.append(given))
-    monkeypatch.setattr(explain, "print_explained", lambda _: None)
+    monkeypatch.setattr(explain, "explain", lambda given, **_: asked.append(given))
     assert call("explain", *words).code == 0
-    [(text, config, fields)] = asked
-    assert text in words
-    assert (config.model, fields) == ("x", {})
+    [given] = map(read_words, asked)
+    assert given.text in words
+    assert (given.settings, given.fields) == (["model=x"], {})
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 import tiny
-from saywhy.cli.explain import explain_text
 from saywhy.config import Config
+from saywhy.explainer.explainer import Explainer
 from saywhy.models import backends, fingerprints, shipped, spec, weights
 from saywhy.records import SaywhyError
 from saywhy.training.encoding import Recipe
@@ -124,7 +124,7 @@ def test_replies_are_asked_for_in_the_plan_that_was_practised(adapter, tmp_path)
     recipe = dataclasses.asdict(Recipe(plan="named-first"))
     (folder / "saywhy.json").write_text(json.dumps({"recipe": recipe}), "utf-8")
     given, silent = Config(model=str(folder), plan="direct"), Config(model=str(folder))
-    for ask in (lambda: ArmModels(given, tmp_path), lambda: explain_text("What a great day", given)):
+    for ask in (lambda: ArmModels(given, tmp_path), lambda: Explainer.of(given)):
         with pytest.raises(SaywhyError, match="give plan=named-first"):
             ask()
     assert in_practised_plan(silent) == Config(model=str(folder), plan="named-first")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from saywhy.arms import AUDITED
-from saywhy.cli import banks, listings, reports
+from saywhy.cli import banks, listings, reports, serving
 from saywhy.cli.ending import call_to_clear_end
 from saywhy.cli.reports import say_report
 from saywhy.config import Config
@@ -83,27 +83,31 @@ def audit(pairs: SettingPairs = None, dry: DryOption = False) -> None:
 @app.command(context_settings={"ignore_unknown_options": True})  # a text may begin with a dash
 def explain(
     words: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="TEXT [KEY=VALUE]...",
+            metavar="[TEXT] [KEY=VALUE]...",
             help="The text to classify and explain, the task's other fields, and settings, in any order.",
             callback=with_joined_lists,
         ),
-    ],
-) -> None:
-    """Classify one text and show three explanations, each with its verdict.
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the decision as a line of JSON.")] = False,
+) -> int:
+    """Classify a text and give the reason, rechecked before it is shown.
 
     Examples:
     - `saywhy explain "the queue was awful but the show was superb"`
-    - `saywhy explain "Nobody sleeps." task=snli premise="Two dogs sleep." model=path/to/adapter`
+    - `saywhy explain "Nobody sleeps." task=snli premise="Two dogs sleep." model=path/to/adapter effort=search`
+    - `saywhy explain task=reviews.yaml data=reviews.csv < texts.txt > decisions.jsonl`
 
-    A field that is called like a setting is written context.NAME=VALUE.
+    Without a text it reads standard input, a text or a JSON object ({"text": ..., "premise": ...}) a line, and writes
+    JSONL. effort=self takes the model's word for it, repair (the default) tries its next likeliest words where that
+    does not hold, search tries all words, then pairs. answer=LABEL: a decision that was taken elsewhere. budget=N,
+    seconds=N: after how many rechecks, or how long, to stop looking. A field that is called like a setting is written
+    context.NAME=VALUE. The JSON is described in docs/explainer.md.
     """
-    from saywhy.cli.explain import explain_text as explained
-    from saywhy.cli.explain import print_explained, text_and_pairs
+    from saywhy.cli import explain as explaining
 
-    text, setting_pairs, fields = text_and_pairs(words)
-    print_explained(explained(text, parse(setting_pairs), fields))
+    return 2 if explaining.explain(words or (), as_json=as_json) else 0
 
 
 @app.command()
@@ -216,6 +220,7 @@ for _verb in (
     reports.compare,
     banks.release,
     banks.join,
+    serving.serve,
     listings.tasks,
     listings.models,
     listings.settings,

@@ -1,174 +1,232 @@
-"""One text: the prediction and three explanations, each rechecked before it is shown."""
+"""``saywhy explain``: one text shown with its rechecked reason, or many lines as JSONL."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
 from saywhy.config import Config
+from saywhy.explainer.decision import BUDGETS, Check, ExplainedDecision, ExplainRequest
+from saywhy.explainer.explainer import Explainer, request_of, request_problem
 from saywhy.hints import did_you_mean
-from saywhy.measure import audit
-from saywhy.measure.audit import AuditPlan
-from saywhy.measure.calibration import calibrate, carried_calibration, no_calibration
-from saywhy.measure.predict import Classifier
-from saywhy.models.backends import open_model
-from saywhy.models.spec import resolve_model
+from saywhy.holding import MOST_CHANCE, CheckStatus
 from saywhy.printable import in_one_line
-from saywhy.progress import PlainConsole, progress
-from saywhy.records import Example, Prediction, Readout, Row, SaywhyError
+from saywhy.progress import PlainConsole, progress, say
+from saywhy.records import SaywhyError
 from saywhy.setting_names import OLD_NAMES
-from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_corpus, task_of
-from saywhy.tasks.data import example_id
-from saywhy.tasks.task import Task, load_task
-from saywhy.training.models import in_practised_plan
-from saywhy.words import candidates, lacks_blanks
+from saywhy.settings import parse
+from saywhy.tasks.corpus import task_of
+from saywhy.tasks.task import load_task
+
+_PAIR = re.compile(r"(?:context\.)?[A-Za-z_][\w.]*=")
+_SETTINGS = (*Config.model_fields, *OLD_NAMES)
+_LIMITS = {"budget": int, "seconds": float}
+_ASKED = ("effort", "answer", *_LIMITS)
+"""What is said of a request beside its text: fields of ``ExplainRequest``."""
+LINES_AT_ONCE = 16
+"""Lines that are decided together."""
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainedText:
-    """A text with the model's answer and the rechecked explanations.
+class ExplainWords:
+    """The words of ``saywhy explain``, understood.
 
     Attributes:
-        task: The task.
-        text: The text.
-        prediction: The model's answer.
-        rows: One rechecked explanation for each style and readout.
+        text: The text; None: texts come from standard input.
+        settings: Pairs that are settings.
+        fields: The task's other fields.
+        asked: What else is asked of each text, as ``ExplainRequest`` calls it.
     """
 
-    task: Task
-    text: str
-    prediction: Prediction
-    rows: tuple[Row, ...]
+    text: str | None
+    settings: list[str]
+    fields: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, Any] = field(default_factory=dict)
 
 
-_PAIR = re.compile(r"(?:context\.)?[A-Za-z_][\w.]*=")
-
-
-def text_and_pairs(words: Sequence[str]) -> tuple[str, list[str], dict[str, str]]:
-    """Return the text, the settings and the task's other fields among the words of ``saywhy explain``.
+def read_words(words: Sequence[str]) -> ExplainWords:
+    """Return what the words of ``saywhy explain`` mean, in any order.
 
     Raises:
-        SaywhyError: If there is not one text, or if a word is neither a setting nor a field.
+        SaywhyError: If there is more than one text, or if a word is neither a setting nor a field.
     """
-    settings = [word for word in words if (key := word.partition("=")[0]) in _SETTINGS or key.startswith("trainer.")]
+    keys = [word.partition("=")[0] for word in words]
+    settings = [word for word, key in zip(words, keys, strict=True) if key in _SETTINGS or key.startswith("trainer.")]
     named_task = [word.removeprefix("task=") for word in settings if word.startswith("task=")]
     context = load_task(named_task[-1] if named_task else Config.model_fields["task"].default).context
-    fields, texts, unknown = dict[str, str](), list[str](), list[str]()
-    for word in words:
-        key, equals, value = word.partition("=")
+    fields, asked, texts, unknown = dict[str, str](), dict[str, Any](), list[str](), list[str]()
+    for word, key in zip(words, keys, strict=True):
+        value = word.partition("=")[2]
         if word in settings:
             continue
-        if equals and key.removeprefix("context.") in context:
+        if key != word and key.removeprefix("context.") in context:
             fields[key.removeprefix("context.")] = value
+        elif key != word and key in _ASKED:
+            asked[key] = _asked_value(key, value)
         else:
             (unknown if _PAIR.match(word) else texts).append(word)
     if not texts and len(unknown) == 1 and " " in unknown[0]:
         texts, unknown = unknown, []  # a text that begins like a setting
     if unknown:
         key = unknown[0].partition("=")[0]
-        hint = did_you_mean(key, (*_SETTINGS, *context), ", ") or "."
+        hint = did_you_mean(key, (*_SETTINGS, *_ASKED, *context), ", ") or "."
         others = ", ".join(f"{name}=..." for name in context) or "none"
         raise SaywhyError(f"no setting or field '{key}'{hint} The task takes these other fields: {others}")
-    if len(texts) != 1:
-        shown = f", not {len(texts)}: {in_one_line(texts, 160)}" if texts else ""
-        raise SaywhyError(f"explain takes one text, in quotes{shown}")
-    return texts[0], settings, fields
+    if len(texts) > 1:
+        raise SaywhyError(f"explain takes one text, in quotes, not {len(texts)}: {in_one_line(texts, 160)}")
+    return ExplainWords(texts[0] if texts else None, settings, fields, asked)
 
 
-_SETTINGS = (*Config.model_fields, *OLD_NAMES)
+def _asked_value(key: str, value: str) -> Any:
+    if key == "effort" and value not in BUDGETS:
+        hint = did_you_mean(value, BUDGETS, behind=" ")
+        raise SaywhyError(f"effort={value}: {hint}it takes {', '.join(BUDGETS)}")
+    try:
+        return _LIMITS.get(key, str)(value)
+    except ValueError as error:
+        raise SaywhyError(f"{key}={value}: give a number") from error
 
 
-def explain_text(text: str, config: Config, context: Mapping[str, str] | None = None) -> ExplainedText:
-    """Classify ``text``, ask for one-word explanations in every style, and recheck each.
-
-    Args:
-        text: The explained field.
-        config: Model, task and data; the data give calibration texts if the model has no constants of its own.
-        context: The task's other fields.
-
-    Raises:
-        SaywhyError: If the text has fewer than two words or no blanks between them, or a field is missing or unknown.
-    """
-    config = in_practised_plan(config)
-    task = task_of(config)
-    fields = dict(context or {})
-    if set(fields) != set(task.context):
-        needed = ", ".join(f"{name}=..." for name in task.context) or "none"
-        raise SaywhyError(f"task '{task.name}' takes these other fields: {needed}; got: {', '.join(fields) or 'none'}")
-    if lacks_blanks(text):
-        raise SaywhyError("the text has no blanks between its words: put them in, or have a segmenter do it")
-    if len(candidates(text)) < 2:
-        raise SaywhyError("the text has fewer than two words: nothing to choose between")
-    spec = resolve_model(config.model)
-    spec.refuse_plan(config.plan)
-    carried = carried_calibration(spec, task)
-    if carried:
-        constants, pinned = carried.constants, carried.pinned
-        model = open_model(config.model, config.token_budget, config.precision)
-    else:
-        corpus = assemble_corpus(config)  # before the model: loading that takes longer
-        labels = [example.label for example in corpus.lexicon]
-        if any(label is None for label in labels):
-            raise SaywhyError("explain needs labelled data, or an adapter that brings its words: model=ADAPTER")
-        pinned = dict(pinned_of_corpus(corpus, corpus_associations(corpus, labels), config.pinned_words))
-        model = open_model(config.model, config.token_budget, config.precision)
-        constants = no_calibration(task)
-        if config.calibration:
-            with progress("calibrate", len(corpus.calibration)) as bar:
-                constants = calibrate(model, task, corpus.calibration, bar.tick)
-    classifier = Classifier(model, task, constants if config.calibration else no_calibration(task))
-    example = Example(example_id(task, text, fields), text, fields)
-    # A valid explanation of every text, where the model can be held to it.
-    written: Readout = "guided" if "guide" in model.answers else "generated"
-    plan = AuditPlan("asked", pinned, config.styles, ("one-word",), (written, "constrained"))
-    if set_aside := audit.unusable(classifier, [example]):
-        raise SaywhyError(f"the text cannot be used: {set_aside[0].reason}")
-    result = audit.audit(classifier, [example], plan)
-    return ExplainedText(task, text, classifier.predict_examples([example])[0], tuple(result.rows))
+def explain(words: Sequence[str], *, as_json: bool) -> int:
+    """Explain the text among ``words``, or each line of standard input; return how many lines could not be."""
+    given = read_words(words)
+    config = parse(given.settings)
+    asked = {"styles": config.styles, **given.asked}
+    if given.text is not None:
+        request = ExplainRequest(given.text, given.fields, **asked)
+        if problem := request_problem(task_of(config), request):  # before the model: loading that takes longer
+            raise SaywhyError(problem)
+        (decision,) = Explainer.of(config).decide_many([request])
+        if as_json:
+            write_json_line(decision.to_dict())
+        else:
+            print_decision(decision)
+        return 0
+    if sys.stdin is None or sys.stdin.isatty():
+        raise SaywhyError("explain takes one text, in quotes; or give lines on standard input: saywhy explain < FILE")
+    lines = [line.rstrip("\r\n") for line in sys.stdin]
+    if not any(map(str.strip, lines)):
+        raise SaywhyError("standard input has no line: give texts, one a line, or objects of JSON with a text")
+    return _explain_lines(Explainer.of(config), lines, {"context": given.fields, **asked})
 
 
-MOST_FLOOR = 0.5
-"""Share of a text's words from which on a word that changes the answer is no better than another."""
+def _explain_lines(explainer: Explainer, lines: Sequence[str], shared: Mapping[str, Any]) -> int:
+    """Write a decision a line, and an error for a line that cannot be explained; return how many these are."""
+    failed = 0
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    with progress("explain", len(numbered)) as bar:
+        for part in _parts(numbered, LINES_AT_ONCE):
+            answers = _answers(explainer, part, shared)
+            for (number, _), answer in zip(part, answers, strict=True):
+                failed += isinstance(answer, str)
+                write_json_line({"line": number, "error": answer} if isinstance(answer, str) else answer.to_dict())
+            bar.tick(len(part))
+    if failed:
+        say(f"{failed} of {len(numbered)} lines could not be explained: their lines of output say why")
+    return failed
 
 
-def verdict(row: Row) -> tuple[str, str]:
-    """Return what a recheck says of an explanation, beside what other words of the text would have done; its colour."""
-    if not row.valid:
-        return "invalid", "red"
-    if row.hit and row.floor < MOST_FLOOR:
-        return "holds", "green"
-    if row.hit:
-        return f"too close ({100 * row.floor:.0f} % of the words would do)", "yellow"
-    return ("does not hold", "red") if row.ceiling else ("no single word can", "yellow")
+def _parts(lines: Iterable[tuple[int, str]], size: int) -> Iterator[list[tuple[int, str]]]:
+    rest = iter(lines)
+    while part := list(islice(rest, size)):
+        yield part
 
 
-def print_explained(explained: ExplainedText) -> None:
-    """Print prediction, explanations and verdicts."""
+def _answers(
+    explainer: Explainer, lines: Sequence[tuple[int, str]], shared: Mapping[str, Any]
+) -> list[ExplainedDecision | str]:
+    """Return the decision on each line, or why there is none."""
+    requests = [_request_of_line(line, shared) for _, line in lines]
+    readable = [request for request in requests if isinstance(request, ExplainRequest)]
+    problems = iter(explainer.problems(readable))
+    checked = [next(problems) or request if isinstance(request, ExplainRequest) else request for request in requests]
+    decisions = iter(explainer.decide_many([request for request in checked if isinstance(request, ExplainRequest)]))
+    return [next(decisions) if isinstance(request, ExplainRequest) else request for request in checked]
+
+
+def _request_of_line(line: str, shared: Mapping[str, Any]) -> ExplainRequest | str:
+    """Return the request of a line, a text or a JSON object with one; why it is none, if it is none."""
+    if not line.lstrip().startswith("{"):
+        return request_of({**shared, "text": line})
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return request_of({**shared, "text": line})  # a text that begins with a brace
+    context = {**shared.get("context", {}), **{key: value for key, value in row.items() if key not in _REQUEST_FIELDS}}
+    try:
+        return request_of({**shared, "context": context, **{k: v for k, v in row.items() if k in _REQUEST_FIELDS}})
+    except SaywhyError as error:
+        return str(error)
+
+
+_REQUEST_FIELDS = tuple(ExplainRequest.__dataclass_fields__)
+
+
+def write_json_line(content: Mapping[str, Any]) -> None:
+    """Write one line of JSON to standard output; signs that a terminal would obey are escaped."""
+    sys.stdout.write(json.dumps(content) + "\n")
+    sys.stdout.flush()
+
+
+_COLOURS: Mapping[CheckStatus, str] = {"holds": "green", "too_close": "yellow", "no_single_word": "yellow"}
+
+
+def verdict(check: Check) -> tuple[str, str]:
+    """Return what a recheck says, in words, and its colour; red for what neither holds nor is close."""
+    words = check.status.replace("_", " ")
+    if check.status == "too_close" and check.chance is not None:
+        words += f" ({100 * check.chance:.0f} % of the words would do)"
+    if check.status == "no_single_word":
+        words += " can"
+    return words, _COLOURS.get(check.status, "red")
+
+
+def print_decision(decision: ExplainedDecision) -> None:
+    """Print the answer, its reason and the edited texts, each with what its recheck says."""
     from rich.table import Table
     from rich.text import Text
 
-    console = PlainConsole()
-    words, prediction = explained.task.labels, explained.prediction
-    raw = "" if prediction.raw_label == prediction.label else f"; before calibration: {words[prediction.raw_label]}"
-    answer = Text(words[prediction.label], "bold")
-    console.print(answer.append(f"  (log-odds {prediction.margin:+.2f}{raw}; task {explained.task.name})", "not bold"))
+    console, words = PlainConsole(), decision.label_words
+    raw = "" if decision.raw_label == decision.label else f"; before calibration: {words[decision.raw_label]}"
+    answer = Text(words[decision.label], "bold")
+    console.print(answer.append(f"  (log-odds {decision.margin:+.2f}{raw}; task {decision.task})", "not bold"))
+    console.print(Text(decision.message))
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("style", "readout", "explanation", "verdict", "recheck", "drop"):
+    for column in ("", "explanation", "verdict", "recheck", "drop"):
         table.add_column(column, no_wrap=column not in ("explanation", "verdict"), overflow="fold")
-    for row in explained.rows:
-        explanation = row.edited if row.style != "attribution" else ", ".join(row.words)
-        if row.valid:
-            cells = [Text(explanation or ""), Text(words[str(row.recheck)]), Text(f"{row.drop:+.2f}")]
+    for name, explanation, check in _explanations(decision):
+        cells = [Text(explanation), Text(*verdict(check))]
+        if check.drop is None:
+            cells[0].append(f" ({check.problem})", "dim")
         else:
-            cells = [Text(row.reply or "", "dim").append(f" ({row.reason})", "not dim red"), Text(), Text()]
-        table.add_row(row.style, row.readout, cells[0], Text(*verdict(row)), *cells[1:])
-    console.print(table)
-    console.print(
-        Text(
-            "holds: acting on the explanation changes the model's own answer, as a recheck in a fresh chat shows, and "
-            f"less than {100 * MOST_FLOOR:.0f} % of the text's words would; drop: by how much the answer's log-odds "
-            "fall (nats)",
-            "dim",
-        )
-    )
+            cells += [Text(words[str(check.label_without)]), Text(f"{check.drop:+.2f}")]
+        table.add_row(name, *cells)
+    if table.row_count:
+        console.print(table)
+        console.print(Text(_LEGEND, "dim"))
+
+
+_LEGEND = (
+    "holds: acting on the explanation changes the model's own answer, as a recheck in a fresh chat shows, and less "
+    f"than {100 * MOST_CHANCE:.0f} % of the text's words would; drop: by how much the answer's log-odds fall, of a "
+    "counterfactual how much those of the other answer rise (nats)"
+)
+
+
+def _explanations(decision: ExplainedDecision) -> Iterator[tuple[str, str, Check]]:
+    """Yield the name, the text and the check of each explanation."""
+    if decision.reason and decision.reason.style == "attribution":
+        rank = f", its word {decision.reason.rank}" if decision.reason.rank > 1 else ""
+        yield f"attribution{rank}", ", ".join(decision.reason.words), decision.check
+    elif decision.check.status == "invalid":
+        yield "attribution", "", decision.check
+    for name, edited in (("redaction", decision.redaction), ("counterfactual", decision.counterfactual)):
+        if edited:
+            yield name, edited.text or edited.reply or "", edited.check
+    if decision.fallback:
+        yield "found by the ruler", ", ".join(decision.fallback.words), decision.fallback.check

@@ -29,16 +29,16 @@ def unexplainable_decision(inquiry: Inquiry, task: Task, problem: str) -> Explai
 def explained_decision(inquiry: Inquiry, task: Task, pinned: Pinned) -> ExplainedDecision:
     """Return the decision with its reason, and with what the ruler found where that does not hold."""
     reason, check = _reason(inquiry), _reason_check(inquiry, pinned)
-    found = None if check.status == "holds" else _found(inquiry)
+    fallback = None if check.status == "holds" else _found(inquiry)
     return ExplainedDecision(
         **_of_prediction(inquiry, task),
         reason=reason,
         check=check,
-        fallback=found,
+        fallback=fallback,
         counterfactual=_edited_reply(inquiry, "counterfactual", pinned),
         redaction=_edited_reply(inquiry, "redaction", pinned),
         effects=_effects(inquiry),
-        message=_message(inquiry, task, reason, check, found),
+        message=_message(inquiry, task, reason, check, fallback),
     )
 
 
@@ -126,7 +126,7 @@ def _effects(inquiry: Inquiry) -> tuple[WordEffect, ...]:
     return tuple(effects)
 
 
-def _message(inquiry: Inquiry, task: Task, reason: Reason | None, check: Check, found: FoundReason | None) -> str:
+def _message(inquiry: Inquiry, task: Task, reason: Reason | None, check: Check, fallback: FoundReason | None) -> str:
     """Return what can be said of the reason, in one line."""
     answer = task.labels[inquiry.item.prediction.label]
     named = _quoted(reason.words) if reason else ""
@@ -141,19 +141,21 @@ def _message(inquiry: Inquiry, task: Task, reason: Reason | None, check: Check, 
         share = f"{100 * check.chance:.0f} % of {check.chance_of} words that were tried"
         return f"without {named} the answer is {other}, but so it is without {share}: no word decides by itself"
     elif reason is None:
-        said = f"the model gives no reason that can be read: {check.problem}"
+        line = f"the model gives no reason that can be read: {check.problem}"
     elif check.status == "invalid":
-        said = f"the model names {named}: {check.problem}"
+        line = f"the model names {named}: {check.problem}"
     else:
-        said = f"the model names {named}, but without it the answer stays {answer}"
-    return f"{said}; {_beyond(inquiry, check, found)}"
+        line = f"the model names {named}, but without it the answer stays {answer}"
+    return f"{line}; {_beyond(inquiry, check, fallback)}"
 
 
-def _beyond(inquiry: Inquiry, check: Check, found: FoundReason | None) -> str:
+def _beyond(inquiry: Inquiry, check: Check, fallback: FoundReason | None) -> str:
     """Return what the ruler knows of other reasons."""
-    if found:
-        verb, pronoun = ("decides", "it") if len(found.words) == 1 else ("together decide", "them")
-        return f"found by the ruler, not said by the model: {_quoted(found.words)} {verb}, without {pronoun} it changes"
+    if fallback:
+        verb, pronoun = ("decides", "it") if len(fallback.words) == 1 else ("together decide", "them")
+        return (
+            f"found by the ruler, not said by the model: {_quoted(fallback.words)} {verb}, without {pronoun} it changes"
+        )
     if inquiry.request.effort != "search":
         return "no other reason was looked for" if inquiry.request.effort == "self" else "nor do its next words hold"
     if len(inquiry.known_words()) < len(inquiry.keys):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from saywhy.config import Config
 from saywhy.file_format import FileFormat
 from saywhy.folders.store import read_object, write_json
+from saywhy.measure.audit import unusable
 from saywhy.measure.calibration import (
     calibration_constants,
     calibration_key,
@@ -19,8 +22,9 @@ from saywhy.measure.calibration import (
     carried_calibration,
     no_calibration,
 )
+from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Model
-from saywhy.models.shipped import CalibrationKey, SavedCalibration, calibration_entry, shipped_calibration
+from saywhy.models.shipped import CalibrationKey, SavedCalibration, calibration_entry, finite_constants
 from saywhy.models.spec import ModelSpec, cache_folder
 from saywhy.paths import user_path
 from saywhy.progress import progress, say
@@ -37,12 +41,25 @@ _TEXT_SETTINGS = (
 """Settings on which it depends which texts a model is calibrated on, and which words are pinned."""
 
 
-def calibration_of(
-    spec: ModelSpec, task: Task, config: Config, model: Callable[[], Model]
-) -> tuple[SavedCalibration, CalibrationKey]:
-    """Return the constants and pinned words of a model on a task, and what they belong to.
+@dataclass(frozen=True, slots=True)
+class TaskCalibration:
+    """What a model was calibrated to on a task.
 
-    They are measured once for the same weights, chat template, prompts, task and texts, and kept in the cache folder.
+    Attributes:
+        saved: Constants and pinned words.
+        key: What they belong to.
+        label_shares: Share of the calibration texts that the model gives each label; None where that is not known.
+    """
+
+    saved: SavedCalibration
+    key: CalibrationKey
+    label_shares: Mapping[str, float] | None = None
+
+
+def calibration_of(spec: ModelSpec, task: Task, config: Config, model: Callable[[], Model]) -> TaskCalibration:
+    """Return what a model is calibrated to on a task.
+
+    It is measured once for the same weights, chat template, prompts, task and texts, and kept in the cache folder.
 
     Args:
         spec: The model.
@@ -51,13 +68,15 @@ def calibration_of(
         model: Opens the model; called if something is left to measure.
     """
     key = calibration_key(spec, task)
-    saved = carried_calibration(spec, task)
-    if saved is None:
+    if carried := carried_calibration(spec, task):
+        calibration = TaskCalibration(carried, key)
+    else:
         file = _cache_file(key, config)
-        saved = _cached(file, task) or _measured(task, config, model, file, key)
+        calibration = _cached(file, task, key) or _measured(task, config, model, file, key)
     if config.calibration is None:
-        saved = dataclasses.replace(saved, constants=no_calibration(task))
-    return saved, key
+        saved = dataclasses.replace(calibration.saved, constants=no_calibration(task))
+        return TaskCalibration(saved, key)
+    return calibration
 
 
 def _cache_file(key: CalibrationKey, config: Config) -> Path:
@@ -78,39 +97,51 @@ def _data_state(config: Config) -> list[Any]:
     return [str(path.resolve()), *((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)]
 
 
-def _cached(file: Path, task: Task) -> SavedCalibration | None:
+def _cached(file: Path, task: Task, key: CalibrationKey) -> TaskCalibration | None:
     """Return what was kept; None if nothing was, or if it is damaged, which is said."""
     if not file.is_file():
         return None
     try:
-        return shipped_calibration({"tasks": {task.name: _entry(read_object(file))}}, task.name)
+        content = read_object(file)
+        constants, shares = (finite_constants(content[name]) for name in ("constants", "label_shares"))
+        pinned = {str(label): tuple(map(str, words)) for label, words in content["pinned"].items()}
+        if not set(constants) == set(pinned) == set(shares) == set(task.labels):
+            raise ValueError("other labels")
     except (SaywhyError, TypeError, AttributeError, KeyError, ValueError):
         say(f"{file} is damaged: measured anew")
         return None
-
-
-def _entry(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {"constants": {k: float(v) for k, v in content["constants"].items()}, "pinned": dict(content["pinned"])}
+    return TaskCalibration(SavedCalibration(constants, pinned), key, shares)
 
 
 def _measured(
     task: Task, config: Config, model: Callable[[], Model], file: Path, key: CalibrationKey
-) -> SavedCalibration:
+) -> TaskCalibration:
     """Measure constants and pinned words, and keep them."""
     corpus = assemble_corpus(config)  # before the model: loading that takes longer
-    labels: list[str | None] = [example.label for example in corpus.lexicon]
-    texts = corpus.calibration
-    if any(label is None for label in labels):  # no labels: the words are those of the model's own answers
-        corpus = dataclasses.replace(corpus, lexicon=tuple(dict.fromkeys((*corpus.lexicon[: 2 * len(texts)], *texts))))
-        texts = corpus.lexicon
+    texts = {example.id: example for example in corpus.calibration}
+    is_labelled = all(example.label is not None for example in corpus.lexicon)
+    if not is_labelled:  # the words are then those of the model's own answers
+        texts |= {example.id: example for example in corpus.lexicon[: 2 * len(texts)]}
     opened = model()
+    set_aside = unusable(Classifier(opened, task, no_calibration(task)), list(texts.values()))
+    texts = {id_: example for id_, example in texts.items() if id_ not in {record.id for record in set_aside}}
+    corpus = corpus.without(set_aside)
     with progress("calibrate", len(texts)) as bar:
-        scores = calibration_scores(opened, task, texts, bar.tick)
-    constants = calibration_constants(task, scores[-len(corpus.calibration) :])
-    if texts is corpus.lexicon:
-        labels = [max(of_text, key=lambda label: of_text[label] - constants[label]) for of_text in scores]
+        scores = dict(zip(texts, calibration_scores(opened, task, list(texts.values()), bar.tick), strict=True))
+    constants = calibration_constants(task, [scores[example.id] for example in corpus.calibration])
+    answers = {id_: _label(of_text, constants) for id_, of_text in scores.items()}
+    if not is_labelled:
+        corpus = dataclasses.replace(corpus, lexicon=tuple(texts.values()))
+    labels = [example.label if is_labelled else answers[example.id] for example in corpus.lexicon]
     pinned = pinned_of_corpus(corpus, corpus_associations(corpus, labels), config.pinned_words)
+    counts = Counter(answers[example.id] for example in corpus.calibration)
+    shares = {label: counts[label] / len(corpus.calibration) for label in task.labels}
     saved = SavedCalibration(constants, dict(pinned))
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, calibration_entry(saved, key))
-    return saved
+    write_json(file, {**calibration_entry(saved, key), "label_shares": shares})
+    return TaskCalibration(saved, key, shares)
+
+
+def _label(scores: Mapping[str, float], constants: Mapping[str, float]) -> str:
+    """Return the calibrated answer."""
+    return max(scores, key=lambda label: scores[label] - constants[label])

@@ -27,6 +27,7 @@ from saywhy.settings import checked_config
 from saywhy.tasks.corpus import task_of
 from saywhy.tasks.data import example_id
 from saywhy.tasks.lexicon import Pinned
+from saywhy.tasks.task import Task
 from saywhy.training.models import in_practised_plan
 from saywhy.words import candidates, lacks_blanks, most_frequent_candidate, take_out
 
@@ -38,10 +39,18 @@ class Explainer:
         classifier: The model, the task and its calibration constants.
         pinned: The words that a counterfactual may insert, by named label.
         made_with: Hashes of what decisions depend on, by name.
+        expected_labels: Share of each label among the answers to the calibration texts; None where it is not known.
     """
 
-    def __init__(self, classifier: Classifier, pinned: Pinned, made_with: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        pinned: Pinned,
+        made_with: Mapping[str, str] | None = None,
+        expected_labels: Mapping[str, float] | None = None,
+    ) -> None:
         self.classifier, self.pinned, self.made_with = classifier, pinned, dict(made_with or {})
+        self.expected_labels = expected_labels
 
     @classmethod
     def load(cls, model: str | None = None, task: str | None = None, **settings: Any) -> Self:
@@ -69,10 +78,13 @@ class Explainer:
         def model() -> Model:
             if not opened:
                 opened.append(open_model(config.model, config.token_budget, config.precision))
+                fields = [dict.fromkeys(task.context, text) for text in ("a", "b")]
+                opened[0].keep_beginning([prompts.question_chat(task, text, fields[i]) for i, text in enumerate("ab")])
             return opened[0]
 
-        saved, key = calibration_of(spec, task, config, model)
-        return cls(Classifier(model(), task, saved.constants), saved.pinned, key)
+        calibration = calibration_of(spec, task, config, model)
+        classifier = Classifier(model(), task, calibration.saved.constants)
+        return cls(classifier, calibration.saved.pinned, calibration.key, calibration.label_shares)
 
     def decide(self, text: str, **asked: Any) -> ExplainedDecision:
         """Return the decision on a text with its reason.
@@ -121,7 +133,7 @@ class Explainer:
 
     def problems(self, requests: Sequence[ExplainRequest]) -> list[str | None]:
         """Return why each request cannot be answered, None where it can be; no text of it is repeated."""
-        problems = [_problem(request, self.classifier) for request in requests]
+        problems = [request_problem(self.classifier.task, request) for request in requests]
         fitting = [i for i, problem in enumerate(problems) if problem is None]
         chats = [_longest_chat(self.classifier, requests[i]) for i in fitting]
         for i, objection in zip(fitting, self.classifier.model.objections(chats, REPLY_HEADROOM), strict=True):
@@ -137,10 +149,28 @@ def request_of(row: str | Mapping[str, Any] | ExplainRequest) -> ExplainRequest:
     """
     if isinstance(row, ExplainRequest):
         return row
+    given = {"text": row} if isinstance(row, str) else dict(row)
+    names = tuple(ExplainRequest.__dataclass_fields__)
+    if unknown := [name for name in given if name not in names]:
+        hint = did_you_mean(unknown[0], names, ", ") or ","
+        raise SaywhyError(f"a request has no field '{unknown[0]}'{hint} it has {', '.join(names)}")
+    if "text" not in given:
+        raise SaywhyError("a request without a text")
+    if problem := _choice_problem(given.get("effort", "self"), given.get("styles", STYLES)):
+        raise SaywhyError(problem)
     try:
-        return ExplainRequest.from_dict({"text": row} if isinstance(row, str) else row)
+        return ExplainRequest.from_dict(given)
     except (TypeError, ValueError) as error:
         raise SaywhyError(f"no request for an explanation: {error}") from error
+
+
+def _choice_problem(effort: Any, styles: Any) -> str | None:
+    """Return what is wrong with an effort or styles, None if nothing is."""
+    if effort not in tuple(BUDGETS):
+        return f"effort={effort}: it takes {', '.join(BUDGETS)}"
+    if not isinstance(styles, list | tuple) or not styles or any(style not in STYLES for style in styles):
+        return f"styles={styles}: give some of {', '.join(STYLES)}"
+    return None
 
 
 def explained_prediction(prediction: Prediction, answer: str | None) -> Prediction:
@@ -164,19 +194,16 @@ def _unexplainable(item: Item, prediction: Prediction) -> str | None:
     return None
 
 
-def _problem(request: ExplainRequest, classifier: Classifier) -> str | None:
-    """Return what is wrong with a request, apart from what the model can take."""
-    task = classifier.task
+def request_problem(task: Task, request: ExplainRequest) -> str | None:
+    """Return what is wrong with a request, apart from what a model can take; None if nothing is."""
     needed = ", ".join(f"{name}=..." for name in task.context) or "none"
     if not request.text.strip():
         return "the text is empty"
     if set(request.context) != set(task.context):
         given = ", ".join(request.context) or "none"
         return f"task '{task.name}' takes these other fields: {needed}; got: {given}"
-    if request.effort not in BUDGETS:
-        return f"effort={request.effort}: it takes {', '.join(BUDGETS)}"
-    if not request.styles or set(request.styles) - set(STYLES):
-        return f"styles: {', '.join(request.styles) or 'none'}: they are {', '.join(STYLES)}"
+    if problem := _choice_problem(request.effort, request.styles):
+        return problem
     if request.budget is not None and request.budget < 1:
         return f"budget={request.budget}: at least one edited text has to be rechecked"
     if request.seconds is not None and not (math.isfinite(request.seconds) and request.seconds > 0):

@@ -20,7 +20,7 @@ SAMPLE = 16
 
 
 @dataclass(slots=True)
-class Reply:
+class ReadReply:
     """What a model replied in a style.
 
     Attributes:
@@ -48,11 +48,12 @@ class Inquiry:
 
     request: ExplainRequest
     item: Item
-    replies: dict[StyleName, Reply] = field(default_factory=dict)
+    replies: dict[StyleName, ReadReply] = field(default_factory=dict)
     likelihoods: dict[str, float] = field(default_factory=dict)
     after: dict[str, Prediction] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     chosen: tuple[str, ...] | None = None
+    _without: dict[frozenset[str], str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -113,7 +114,10 @@ class Inquiry:
 
     def without(self, keys: Collection[str]) -> str:
         """Return the text without some words."""
-        return take_out(self.text, keys)
+        chosen = frozenset(keys)
+        if chosen not in self._without:
+            self._without[chosen] = take_out(self.text, chosen)
+        return self._without[chosen]
 
     def unknown(self, edits: Iterable[str]) -> list[str]:
         """Return those of the edited texts that are still to be rechecked, as many as the budget leaves."""

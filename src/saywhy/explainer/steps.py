@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
-from saywhy.explainer.inquiry import Inquiry, Reply
+from saywhy.explainer.inquiry import Inquiry, ReadReply
 from saywhy.measure.edits import recheck
 from saywhy.measure.likelihoods import word_scores
 from saywhy.measure.predict import Classifier
@@ -26,18 +26,19 @@ BLOCK = 32
 
 def look_for_reasons(classifier: Classifier, pinned: Pinned, inquiries: Sequence[Inquiry]) -> None:
     """Ask for, recheck and, as far as each request says, repair and search the reasons of all texts."""
-    _ask(classifier, inquiries)
+    _ask_for_reasons(classifier, inquiries)
     _recheck(classifier, inquiries, lambda inquiry: _replied_edits(inquiry))
     _recheck(classifier, inquiries, lambda inquiry: _sampled_edits(inquiry, pinned))
-    repaired = [inquiry for inquiry in inquiries if inquiry.request.effort != "self" and not holds(inquiry)]
-    _repair(classifier, [inquiry for inquiry in repaired if inquiry.request.reason_style != "counterfactual"])
-    _search(classifier, [inquiry for inquiry in inquiries if inquiry.request.effort == "search"])
+    _repair(classifier, [inquiry for inquiry in inquiries if _is_to_repair(inquiry)])
+    _search_words(classifier, [inquiry for inquiry in inquiries if inquiry.request.effort == "search"])
 
 
-def holds(inquiry: Inquiry) -> bool:
-    """Whether the reason holds, as far as is known."""
-    keys = inquiry.reason_keys
-    return bool(keys) and inquiry.check_removal(keys).status == "holds"
+def _is_to_repair(inquiry: Inquiry) -> bool:
+    """Whether the reason does not hold, and the model tells which words it would name next."""
+    ask, keys = inquiry.request, inquiry.reason_keys
+    if ask.effort == "self" or ask.reason_style == "counterfactual" or not inquiry.likelihoods:
+        return False
+    return not keys or inquiry.check_removal(keys).status != "holds"
 
 
 def best_removal(inquiry: Inquiry) -> tuple[str, ...] | None:
@@ -51,7 +52,7 @@ def best_removal(inquiry: Inquiry) -> tuple[str, ...] | None:
     return None
 
 
-def _ask(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
+def _ask_for_reasons(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
     """Ask for explanations in every style that is wanted, and how likely the model finds each word."""
     model, task = classifier.model, classifier.task
     items = [inquiry.item for inquiry in inquiries]
@@ -63,7 +64,7 @@ def _ask(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
         of_texts = generated(model, task, items, [(style, "one-word") for style in asked])
         replies = [dict(zip(asked, of_text, strict=True)) for of_text in of_texts]
     for inquiry, by_style in zip(inquiries, replies, strict=True):
-        inquiry.replies = {style: Reply(*by_style[style]) for style in inquiry.request.styles}
+        inquiry.replies = {style: ReadReply(*by_style[style]) for style in inquiry.request.styles}
     if "weigh" in model.answers:
         for inquiry, scores in zip(inquiries, word_scores(model, task, items), strict=True):
             inquiry.likelihoods = scores
@@ -119,7 +120,7 @@ def _single_that_changes(inquiry: Inquiry, keys: Sequence[str]) -> bool:
     return any(inquiry.changes(inquiry.without({key})) for key in keys)
 
 
-def _search(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
+def _search_words(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
     """Take out every word, the likeliest first; where none by itself changes the answer, pairs of the strongest."""
     longest = max((len(inquiry.keys) for inquiry in inquiries), default=0)
     for start in range(0, longest, BLOCK):

@@ -123,6 +123,9 @@ class Model(Protocol):
     def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
         """Return why each chat, with ``room`` more tokens, cannot be put to the model; None if it can."""
 
+    def keep_beginning(self, chats: Sequence[list[Message]]) -> None:
+        """Expect calls of one text each, whose chats begin as ``chats`` do; changes no answer beyond rounding."""
+
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
         """Return log P(option) in nats for each option of each choice."""
 

@@ -60,11 +60,19 @@ class LocalModel:
         self.budget = TokenBudget(model, token_budget)
         self.context = self.forward.context
         self._prefixes: dict[TokenIds, PrefixCache] = {}
+        self._beginning: TokenIds | None = None
 
     @property
     def tokens(self) -> int:
         """Tokens computed so far: what an estimate and a benchmark divide by."""
         return self.forward.tokens
+
+    def keep_beginning(self, chats: Sequence[list[Message]]) -> None:
+        """Compute what ``chats`` begin with once and for all, and no other beginning by itself.
+
+        For calls that bring one text each: what their prompts share has the text in it and is of no use to the next.
+        """
+        self._beginning = shared_prefix(self.chat.ids([self.chat.open(chat) for chat in chats]))
 
     def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
         """Return why a chat cannot be used: it does not fit the context, or its text would be read as another."""
@@ -144,6 +152,8 @@ class LocalModel:
 
         They are kept for later calls, as many tokens as are computed at once.
         """
+        if self._beginning is not None:
+            shared = self._beginning if shared[: len(self._beginning)] == self._beginning else ()
         if len(shared) < LEAST_PREFIX or self.forward.way != "branches":
             return None
         return self.budget.attempt(lambda: self._kept_prefix(shared[: self.budget.longest]))

@@ -29,6 +29,10 @@ OUT_OF_MEMORY_PHRASES = ("can't allocate memory", "not enough memory", "out of m
 """What errors for want of memory say, on one device or another."""
 
 
+class NotEnoughMemoryError(SaywhyError):
+    """The memory does not hold what has to be computed at once, however little that is made."""
+
+
 class TokenBudget:
     """The number of tokens that are computed at once.
 
@@ -83,7 +87,9 @@ class TokenBudget:
                 compute(slice(start, min(count, start + at_once)))
             except (MemoryError, RuntimeError) as error:
                 if at_once == 1 and is_out_of_memory(error):
-                    raise SaywhyError(f"the memory does not hold {tokens} tokens at once: free some") from error
+                    raise NotEnoughMemoryError(
+                        f"the memory does not hold {tokens} tokens at once: free some"
+                    ) from error
                 self.halve(error)
             else:
                 start += at_once
@@ -101,7 +107,7 @@ class TokenBudget:
         if not is_out_of_memory(error):
             raise error
         if self.tokens // 2 < LEAST_TOKENS:
-            raise SaywhyError(
+            raise NotEnoughMemoryError(
                 f"the memory does not hold {self.tokens} tokens at once: free some, or take a smaller model"
             )
         self.tokens = self.longest = self.tokens // 2
@@ -113,7 +119,7 @@ class TokenBudget:
     def check(self, longest: int) -> None:
         """Refuse a text of ``longest`` tokens if it is more than the budget: nothing is cut."""
         if longest > max(self.tokens, self.longest):
-            raise SaywhyError(
+            raise NotEnoughMemoryError(
                 f"a text needs {longest} tokens at once, more than the budget of {self.tokens}: "
                 "raise token_budget, or free memory"
             )

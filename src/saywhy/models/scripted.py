@@ -161,6 +161,9 @@ class ScriptedModel:
         """Object to nothing."""
         return [None] * len(chats)
 
+    def keep_beginning(self, chats: Sequence[list[Message]]) -> None:
+        """Do nothing: a rule has no beginning to compute."""
+
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
         """Return the rule's scores for label words, and 0 or -1 for a word that it would or would not name."""
         return [self._choose(choice) for choice in choices]

@@ -43,6 +43,7 @@ from saywhy.stats.scores import (
     score_on_flippable,
     start_graded,
 )
+from saywhy.stats.unpaired import total_variation, unpaired_difference
 
 __all__ = [
     "CONFIDENCE_LEVEL",
@@ -86,4 +87,6 @@ __all__ = [
     "start_graded",
     "table_drift",
     "texts_needed",
+    "total_variation",
+    "unpaired_difference",
 ]

@@ -1,0 +1,104 @@
+"""``saywhy explain`` as people use it: a text, a file of lines, JSON for programs."""
+
+import io
+import json
+
+import pytest
+
+SMALL = ("calibration_rows=8", "styles=attribution,redaction")
+
+
+@pytest.fixture
+def lines_in(monkeypatch):
+    """Return a function that puts lines into standard input."""
+
+    def put(*lines, terminal=False):
+        stream = io.StringIO("".join(f"{line}\n" for line in lines))
+        stream.isatty = lambda: terminal
+        monkeypatch.setattr("sys.stdin", stream)
+
+    return put
+
+
+def test_lines_become_decisions_in_their_order(call, tiny_folder, lines_in):
+    texts = ["What a great day at sea", "the queue was awful", "great", '{"a brace": begins', "  ", "rain again"]
+    lines_in(*texts)
+    ended = call("explain", f"model={tiny_folder}", "effort=self", *SMALL)
+    assert ended.code == 0, ended.err
+    decisions = [json.loads(line) for line in ended.out.splitlines()]
+    assert [decision["text"] for decision in decisions] == [text for text in texts if text.strip()]
+    assert all(decision["effort"] == "self" for decision in decisions)
+    assert decisions[2]["check"]["status"] == "not_explainable"
+    assert decisions[0]["redaction"] is not None
+    assert decisions[0]["counterfactual"] is None
+
+
+def test_lines_may_be_objects_and_a_bad_one_ends_nothing(call, tiny_folder, lines_in):
+    rows = [
+        {"text": "No one sleeps.", "premise": "Two dogs nap."},
+        {"text": "No one sleeps."},
+        {"txt": "No one sleeps.", "premise": "x"},
+        {"text": "No one sleeps.", "context": {"premise": "Two dogs nap."}, "effort": "search"},
+        {"text": "No one sleeps.", "premise": "x", "effort": "much"},
+        {"text": "No one sleeps. " * 300, "premise": "Two dogs nap."},
+        {"text": 5, "premise": "x"},
+    ]
+    lines_in(*map(json.dumps, rows))
+    ended = call("explain", f"model={tiny_folder}", "task=snli", *SMALL)
+    assert ended.code == 2
+    answers = [json.loads(line) for line in ended.out.splitlines()]
+    assert [answer.get("line") for answer in answers] == [None, 2, 3, None, 5, 6, 7]
+    assert answers[3]["effort"] == "search"
+    assert answers[3]["context"] == {"premise": "Two dogs nap."}
+    problems = {answer["line"]: answer["error"] for answer in answers if "line" in answer}
+    assert "premise=..." in problems[2]
+    assert "text" in problems[3]
+    assert "effort=much: it takes self, repair, search" in problems[5]
+    assert "longer than the model's context" in problems[6]
+    assert "5 of 7 lines could not be explained" in ended.err
+
+
+def test_one_text_as_json(call, tiny_folder):
+    ended = call("explain", "--json", "What a \x1b[31mgreat day", f"model={tiny_folder}", *SMALL)
+    assert ended.code == 0, ended.err
+    decision = json.loads(ended.out)
+    assert set(decision["made_with"]) == {"weights", "template", "prompts", "task"}
+    assert "\x1b" not in ended.out
+
+
+@pytest.mark.parametrize(
+    ("lines", "terminal", "problem"),
+    [(("", " "), False, "standard input has no line"), ((), True, "explain takes one text, in quotes; or give lines")],
+)
+def test_nothing_to_explain(call, lines_in, lines, terminal, problem):
+    lines_in(*lines, terminal=terminal)
+    ended = call("explain", "task=sentiment140")
+    assert ended.code == 2
+    assert problem in ended.problem
+
+
+def test_a_model_is_calibrated_once_for_the_same_texts(call, tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    words = ("explain", "What a great day at sea", f"model={tiny_folder}", *SMALL)
+    first, second, other = call(*words), call(*words), call(*words, "calibration_rows=9")
+    assert first.out == second.out
+    assert "calibrate" in first.err
+    assert "calibrate" not in second.err
+    assert "calibrate" in other.err
+    for file in (tmp_path / "cache").rglob("*.json"):
+        file.write_text('{"constants": {"negative": "x"}, "pinned": {}}')
+    mended = call(*words)
+    assert mended.out == first.out
+    assert "is damaged: measured anew" in mended.err
+
+
+def test_data_without_labels_will_do(call, tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    days = ("great", "sad", "cold", "sunny", "late", "early", "grey", "blue")
+    rows = [{"text": f"the {day} day number {number} was long"} for day in days for number in range(12)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ended = call("explain", "a great day at sea", f"model={tiny_folder}", f"data={path}", *SMALL)
+    assert ended.code == 0 or "too few training texts" in ended.problem
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows[::-1]))
+    assert "calibrate" in call("explain", "a great day at sea", f"model={tiny_folder}", f"data={path}", *SMALL).err

@@ -1,0 +1,309 @@
+"""The API: right answers, one clear status and one shape for everything else, and no text where none belongs."""
+
+import json
+import logging
+
+import pytest
+from starlette.testclient import TestClient
+
+from moods import TASK
+from saywhy.models.memory import NotEnoughMemoryError
+from saywhy.models.scripted import liar
+from saywhy.serve.app import service_app
+from saywhy.serve.options import ServiceSettings
+from saywhy.serve.requests import ExplainAnswer
+from saywhy.serve.service import Service
+from saywhy.tasks.task import load_task
+from served import CANARY, Observed, explainer_of, metric, service_of
+
+TEXT = "the food at noon was great"
+GUARDED = {"Authorization": "Bearer s3cret"}
+
+
+@pytest.fixture
+def model():
+    return Observed()
+
+
+@pytest.fixture
+def client(model):
+    service = service_of(model, most_texts=8, most_characters=200, timeout=20)
+    with TestClient(service_app(service)) as client:
+        yield client
+    service.close()
+
+
+def asked(client, **body):
+    return client.post("/v1/explain", json=body)
+
+
+def problem(response, status):
+    assert response.status_code == status, response.text
+    content = response.json()
+    assert set(content) == {"error"}
+    assert set(content["error"]) == {"type", "message"}
+    assert CANARY not in response.text
+    return content["error"]
+
+
+def test_the_planted_cause_is_the_reason_and_holds(client):
+    answer = asked(client, text=TEXT).json()
+    assert answer["schema"] == 1
+    [decision] = answer["decisions"]
+    assert decision["label"] == "good"
+    assert decision["reason"]["words"] == ["great"]
+    assert decision["check"]["status"] == "holds"
+    assert decision["check"]["label_without"] == "bad"
+    ExplainAnswer.model_validate(answer)
+
+
+def test_several_texts_share_fields_and_may_differ(client):
+    texts = [TEXT, {"text": "we love this day and the sea", "effort": "search", "styles": ["redaction"]}]
+    first, second = asked(client, texts=texts, effort="self", styles=["attribution", "counterfactual"]).json()[
+        "decisions"
+    ]
+    assert (first["effort"], second["effort"]) == ("self", "search")
+    assert first["counterfactual"]["check"]["status"] == "too_close"  # any word will do for the inserted one
+    assert second["redaction"]["text"] == "we [REDACTED] this day and the sea"
+    assert second["counterfactual"] is None
+
+
+def test_a_lie_is_answered_and_does_not_hold():
+    service = service_of(Observed(liar), effort="self")
+    with TestClient(service_app(service)) as client:
+        [decision] = asked(client, text=TEXT).json()["decisions"]
+        assert decision["check"]["status"] == "does_not_hold"
+        assert metric(client, "saywhy_holds_share") == 0.0
+    service.close()
+
+
+def test_a_word_alone_is_an_answer(client):
+    [decision] = asked(client, text="great").json()["decisions"]
+    assert decision["check"]["status"] == "not_explainable"
+    assert metric(client, "saywhy_abstained_share") == 1.0
+
+
+def test_what_can_be_asked_is_told(client):
+    facts = client.get("/v1/task").json()
+    assert facts == {
+        "task": "toys",
+        "question": TASK.question,
+        "labels": {"bad": "negative", "good": "positive"},
+        "noun": "tweet",
+        "context": [],
+        "models": ["trained"],
+        "efforts": ["self", "repair", "search"],
+        "effort": "repair",
+        "styles": ["attribution", "redaction", "counterfactual"],
+        "limits": {"characters": 200, "texts": 8},
+        "examples": [],
+    }
+
+
+def test_examples_of_a_built_in_task_are_offered():
+    for name, kind in (("sentiment140", str), ("snli", dict)):
+        service = service_of(Observed(task=load_task(name)))
+        examples = service.facts()["examples"]
+        assert len(examples) == 6
+        assert all(isinstance(example, kind) for example in examples)
+        service.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind", "message"),
+    [
+        ({"text": "  \n"}, 422, "unusable_text", "the text is empty"),
+        ({"texts": [TEXT, " "]}, 422, "unusable_text", "texts[1]: the text is empty"),
+        ({}, 422, "invalid_request", "give either text or texts"),
+        ({"text": TEXT, "texts": [TEXT]}, 422, "invalid_request", "give either text or texts"),
+        ({"texts": []}, 422, "invalid_request", "texts: there is none"),
+        ({"texts": [TEXT] * 9}, 413, "too_many_texts", "9 texts: at most 8 in a request, send several"),
+        ({"texts": [TEXT] * 10_000}, 413, None, None),
+        ({"text": f"{CANARY} " * 20}, 413, "text_too_long", "320 characters: at most 200, nothing is cut"),
+        ({"text": 3}, 422, "invalid_request", "text: Input should be a valid string"),
+        ({"texts": [TEXT, 3]}, 422, "invalid_request", "texts[1]: Input should be a valid string"),
+        ({"texts": [{"texts": TEXT}]}, 422, "invalid_request", None),
+        ({"text": [CANARY]}, 422, "invalid_request", "text: Input should be a valid string"),
+        ({"text": TEXT, "efort": CANARY}, 422, "invalid_request", None),
+        ({"text": TEXT, CANARY: 1}, 422, "invalid_request", None),
+        ({"text": TEXT, "effort": CANARY}, 422, "invalid_request", None),
+        ({"text": TEXT, "styles": []}, 422, "invalid_request", None),
+        ({"text": TEXT, "styles": [CANARY]}, 422, "invalid_request", None),
+        ({"text": TEXT, "budget": 0}, 422, "invalid_request", None),
+        ({"text": TEXT, "budget": True}, 422, "invalid_request", None),
+        ({"text": TEXT, "seconds": -1}, 422, "invalid_request", None),
+        ({"text": TEXT, "answer": CANARY}, 422, "invalid_request", "answer: the labels are bad, good"),
+        ({"text": TEXT, "context": {CANARY: "x"}}, 422, "invalid_request", None),
+        ({"text": TEXT, "context": CANARY}, 422, "invalid_request", None),
+        ({"text": TEXT, "model": "base"}, 422, "invalid_request", "model: this service has trained"),
+        ([TEXT], 422, "invalid_request", None),
+    ],
+)  # fmt: skip
+def test_bad_requests_are_said_clearly_and_nothing_of_a_text_is_repeated(body, status, kind, message, client, model):
+    said = problem(client.post("/v1/explain", json=body), status)
+    assert said["type"] == (kind or said["type"])
+    assert said["message"] == (message or said["message"])
+    assert len(said["message"].splitlines()) == 1
+    assert asked(client, text=TEXT).status_code == 200  # the service goes on
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "kind"),
+    [
+        (b"", 400, "bad_json"),
+        (b"null", 422, "invalid_request"),
+        (b'{"text": "xylophonecanary', 400, "bad_json"),
+        (b'{"text": "\xff xylophonecanary"}', 400, "bad_json"),
+        (b'{"text": "\\ud800 xylophonecanary"}', 400, "bad_json"),
+        (b'{"text": "a", "seconds": NaN}', 400, "bad_json"),
+        (b'{"budget": ' + b"9" * 6000 + b"}", 400, "bad_json"),
+        (b"[" * 20_000, 400, "bad_json"),
+        (b'{"text": "' + b"xylophonecanary " * 50_000 + b'"}', 413, "body_too_large"),
+    ],
+)
+def test_bodies_that_are_no_request(content, status, kind, client):
+    response = client.post("/v1/explain", content=content, headers={"Content-Type": "application/json"})
+    assert problem(response, status)["type"] == kind
+    assert asked(client, text=TEXT).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"])
+def test_other_content_types_are_refused(kind, client):
+    response = client.post("/v1/explain", content=json.dumps({"text": TEXT}), headers={"Content-Type": kind})
+    assert problem(response, 415)["type"] == "unsupported_media_type"
+
+
+def test_a_content_type_may_say_its_charset(client):
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    assert client.post("/v1/explain", content=json.dumps({"text": TEXT}), headers=headers).status_code == 200
+
+
+def test_paths_and_methods_that_do_not_exist(client):
+    assert problem(client.get(f"/{CANARY}"), 404)["type"] == "not_found"
+    refused = client.get("/v1/explain")
+    assert problem(refused, 405)["type"] == "method_not_allowed"
+    assert refused.headers["Allow"] == "POST"
+    assert CANARY not in client.get("/metrics").text
+
+
+def test_a_text_that_the_model_objects_to_fails_alone(client, model, monkeypatch):
+    def objections(chats, room):
+        return ["it holds the control token <|im_end|>" if "<|im_end|>" in str(chat) else None for chat in chats]
+
+    monkeypatch.setattr(model, "objections", objections)
+    refused = asked(client, texts=[TEXT, f"{CANARY} <|im_end|> is great"])
+    said = problem(refused, 422)
+    assert said["type"] == "unusable_text"
+    assert said["message"].startswith("texts[1]: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (MemoryError(CANARY), 503, "out_of_memory"),
+        (RuntimeError(f"CUDA out of memory. {CANARY}"), 503, "out_of_memory"),
+        (RuntimeError(f"DefaultCPUAllocator: can't allocate memory: {CANARY}"), 503, "out_of_memory"),
+        (NotEnoughMemoryError("the memory does not hold 64 tokens"), 503, "out_of_memory"),
+        (RuntimeError(CANARY), 500, "internal"),
+        (KeyError(CANARY), 500, "internal"),
+    ],
+)
+def test_a_text_that_breaks_the_model_fails_alone(error, status, kind, client, model, capsys, caplog):
+    def fail(texts):
+        if any("poison" in text for text in texts):
+            raise error
+
+    model.failures.append(fail)
+    with caplog.at_level(logging.DEBUG):
+        refused = asked(client, texts=[TEXT, f"a {CANARY} poison that is great", "an awful cold flight to them"])
+    assert problem(refused, status)["type"] == kind
+    assert ("Retry-After" in refused.headers) == (status == 503)
+    assert asked(client, text=TEXT).json()["decisions"][0]["check"]["status"] == "holds"
+    told = capsys.readouterr()
+    assert "deciding 1 texts failed" in told.err
+    assert CANARY not in told.out + told.err + caplog.text + client.get("/metrics").text
+
+
+def test_memory_that_holds_half_a_batch_is_no_problem(client, model):
+    def fail(texts):
+        if len({text.count("noun") for text in texts} | set(texts)) > 40:
+            raise MemoryError
+
+    model.failures.append(fail)
+    texts = [f"the food at {hour} was great" for hour in ("one", "two", "three", "four", "five", "six")]
+    decisions = asked(client, texts=texts, effort="search").json()["decisions"]
+    assert {decision["check"]["status"] for decision in decisions} == {"holds"}
+
+
+def test_the_token_is_asked_for(model):
+    service = service_of(model)
+    with TestClient(service_app(service, "s3cret")) as client:
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "s3cret"}, {"Authorization": "é"}):
+            sent = {name: value.encode() for name, value in headers.items()}
+            refused = client.post("/v1/explain", json={"text": CANARY}, headers=sent)
+            assert problem(refused, 401)["type"] == "unauthorized"
+            assert refused.headers["WWW-Authenticate"] == "Bearer"
+            assert client.get("/metrics", headers=sent).status_code == 401
+            assert client.get("/v1/task", headers=sent).status_code == 401
+        assert client.post("/v1/explain", json={"text": TEXT}, headers=GUARDED).status_code == 200
+        assert client.get("/metrics", headers=GUARDED).status_code == 200
+        assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
+    service.close()
+
+
+def test_metrics_tell_of_requests_reasons_and_answers(client):
+    asked(client, texts=[TEXT, "great", "nothing to see here for us", "an awful cold flight to them"])
+    asked(client, text=" ")
+    assert metric(client, 'saywhy_requests_total{route="/v1/explain",status="200"}') == 1
+    assert metric(client, 'saywhy_requests_total{route="/v1/explain",status="422"}') == 1
+    assert metric(client, 'saywhy_request_seconds_count{route="/v1/explain"}') == 2
+    assert metric(client, 'saywhy_decisions_total{effort="repair",label="good",model="trained",status="holds"}') == 1
+    assert metric(client, "saywhy_abstained_share") == 0.25
+    assert metric(client, "saywhy_probability_count") == 4
+    assert metric(client, "saywhy_queued_texts") == 0
+
+
+def test_drift_is_that_of_labels_from_the_expected_ones(model):
+    explainer = explainer_of(model)
+    explainer.expected_labels = {"bad": 0.5, "good": 0.5}
+    service = Service({"trained": explainer}, ServiceSettings())
+    with TestClient(service_app(service)) as client:
+        asked(client, texts=[TEXT] * 3 + ["an awful cold flight to them"])
+        assert metric(client, "saywhy_label_drift") == 0.25
+    service.close()
+
+
+def test_two_models_answer_beside_each_other():
+    service = Service({"trained": explainer_of(Observed()), "base": explainer_of(Observed(liar))}, ServiceSettings())
+    with TestClient(service_app(service)) as client:
+        assert client.get("/v1/task").json()["models"] == ["trained", "base"]
+        statuses = [
+            asked(client, text=TEXT, effort="self", **named).json()["decisions"][0]["check"]["status"]
+            for named in ({}, {"model": "trained"}, {"model": "base"})
+        ]
+        assert statuses == ["holds", "holds", "does_not_hold"]
+    service.close()
+
+
+def test_openapi_teaches_by_examples(client):
+    schema = client.get("/openapi.json").json()
+    explain = schema["paths"]["/v1/explain"]["post"]
+    content = explain["requestBody"]["content"]["application/json"]
+    assert {"one text", "several texts"} <= set(content["examples"])
+    assert {"text", "texts", "effort", "styles", "model"} <= set(content["schema"]["properties"])
+    assert {"200", "400", "413", "415", "422", "429", "503", "504"} <= set(explain["responses"])
+    assert "ExplainedDecision" in schema["components"]["schemas"]
+
+
+def test_the_page_may_load_nothing_from_elsewhere(client, tmp_path, monkeypatch):
+    from importlib import resources
+
+    (tmp_path / "page.html").write_text("<!DOCTYPE html>", "utf-8")
+    monkeypatch.setattr(resources, "files", lambda package: tmp_path)
+    page = client.get("/")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert problem(client.get("/page.js"), 404)["type"] == "not_found"
