@@ -9,24 +9,33 @@ from typing import get_args
 from urllib.parse import urlencode
 
 import pytest
-
-from saywhy.holding import CheckStatus
-
-pytest.importorskip("fastapi", reason="fastapi is not installed (pip install 'saywhy[serve]')")
-
 from contrast import low_contrasts
-from page_service import page_app, serving
-from toy_explainers import ALONE, HOLDS, PAIR, TWEETS, toy_explainer, toy_explainers
 
-from saywhy.models.scripted import honest
+from moods import TASK
+from saywhy.holding import CheckStatus
+from saywhy.models.scripted import honest, liar
+from saywhy.serve.options import ServiceSettings
+from saywhy.serve.service import Service
+from served import Observed, explainer_of, running
 
-HOSTILE = 'a \u202egreat\u202c <img src=x onerror=alert(1)> 👍🏽 day \'n "q" `id` $(id) &amp; \\u0041'
+HOLDS = "We love this great day but I am sad"
+"""Without one of two words the answer changes; a third speaks against it."""
+PAIR = "I love this great day :)"
+"""No single word decides, two do."""
+ALONE = "Superb"
+HOSTILE = 'a \u202egreat\u202c <img src=x onerror=alert(1)> \U0001f44d\U0001f3fd day \'n "q" `id` $(id) &amp; \\u0041'
+
+
+def toy_service(task=TASK, explainers=(("trained", honest), ("base", liar))):
+    """Return a service whose trained model is honest about its rule, and whose base model lies."""
+    models = {name: explainer_of(Observed(explain, task)) for name, explain in explainers}
+    return Service(models, ServiceSettings(most_characters=2000))
 
 
 @pytest.fixture(scope="module")
 def address():
-    with serving(page_app(toy_explainers(), [HOLDS, PAIR])) as served:
-        yield f"{served}/"
+    with running(toy_service()) as server:
+        yield f"{server.url}/"
 
 
 def link(address, **state):
@@ -65,9 +74,9 @@ def test_type_and_explain_with_the_keyboard_alone(address, open_page):
     page.keyboard.press("Control+Enter")
     page.wait_for_selector(".decision")
     assert page.inner_text(".answer") == "positive"
-    assert page.inner_text(".why") == "“great”"
+    assert page.inner_text(".why") == "“love”"
     assert "The reason holds" in page.inner_text(".headline")
-    assert page.inner_text(".message") == '"great" decides: without it the answer is negative, not positive'
+    assert page.inner_text(".message") == '"love" decides: without it the answer is negative, not positive'
     assert page.locator(".card .badge").all_inner_texts() == ["✓ holds", "✓ holds", "≈ no better than other words"]
     assert page.locator("article h3").all_inner_texts()[1:] == [
         "Takes the word out",
@@ -75,16 +84,16 @@ def test_type_and_explain_with_the_keyboard_alone(address, open_page):
     ]
     while page.evaluate("!document.activeElement.matches('.word')"):
         page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "great"  # what the model names comes first
+    assert page.evaluate("document.activeElement.textContent") == "love"  # what the model names comes first
     page.keyboard.press("ArrowRight")
-    assert page.evaluate("document.activeElement.textContent") == "sunny"
-    assert "“sunny” speaks for positive: +0.00 nats" in page.inner_text(".detail")
+    assert page.evaluate("document.activeElement.textContent") == "this"
+    assert "“this” speaks for positive: +0.00 nats" in page.inner_text(".detail")
     page.keyboard.press("End")
     assert page.evaluate("document.activeElement.textContent") == "sad"
     page.keyboard.press("Enter")
     page.wait_for_selector("#change h2")
     assert page.input_value("#text") == HOLDS.replace("sad", "[REDACTED]")
-    assert "The answer stays: positive 62 % → positive 92 %" in page.inner_text("#change")
+    assert "The answer stays: positive 82 % → positive 97 %" in page.inner_text("#change")
     assert page.evaluate("document.activeElement.textContent") == "What your edit changes"
     page.get_by_role("button", name="Put it back").press("Enter")
     page.wait_for_function("text => document.getElementById('text').value === text", arg=HOLDS)
@@ -96,9 +105,10 @@ def test_words_are_shaded_by_sign_and_depth_and_say_so_in_words(address, open_pa
     words = page.locator(".words .word")
     words.first.wait_for()
     looks = {word.inner_text(): word.get_attribute("class") for word in words.all()}
-    assert looks["great"] == "word for level-4 named"
+    assert looks["love"] == "word for level-4 named"
+    assert looks["great"] == "word for level-4"
     assert looks["sad"] == "word against level-4"
-    assert looks["What"] == "word none"
+    assert looks["We"] == "word none"
     edges = [
         page.locator(f".words .{sign}").first.evaluate("e => getComputedStyle(e).borderBottomStyle")
         for sign in ("for", "against")
@@ -107,7 +117,7 @@ def test_words_are_shaded_by_sign_and_depth_and_say_so_in_words(address, open_pa
     label = page.locator(".words .against").get_attribute("aria-label")
     assert label == "“sad” speaks against positive: \u22122.00 nats; without it the answer stays positive. Take it out"
     page.get_by_text("The same as a table").click()
-    assert page.locator("tbody tr").first.inner_text().split() == ["great", "+2.00", "negative"]
+    assert page.locator("tbody tr").first.inner_text().split() == ["love", "+2.00", "negative"]
 
 
 def test_two_words_that_decide_are_those_of_the_ruler(address, open_page):
@@ -188,7 +198,7 @@ def test_both_models_side_by_side(address, open_page):
 
 def test_a_link_restores_the_state_and_sends_none_of_it_in_an_address(address, open_page):
     first = open_page(address)
-    first.select_option("#example", "1")
+    first.fill("#text", PAIR)
     first.select_option("#effort", "self")
     first.click("#explain")
     first.wait_for_selector(".decision")
@@ -309,9 +319,9 @@ def test_nothing_and_too_much_are_not_sent(address, open_page):
     page.fill("#text", "  \n")
     page.click("#explain")
     assert "There is no text yet" in page.get_by_role("alert").inner_text()
-    page.fill("#text", "👍" * 2001)
+    page.fill("#text", "\U0001f44d" * 2001)
     page.click("#explain")
-    assert "The text has 2001 characters; this service takes 2000." in page.get_by_role("alert").inner_text()
+    assert "That has 2001 characters; this service takes 2000." in page.get_by_role("alert").inner_text()
 
 
 def test_the_time_passed_is_shown_and_asking_can_be_stopped(address, open_page):
@@ -328,8 +338,8 @@ def test_the_time_passed_is_shown_and_asking_can_be_stopped(address, open_page):
 
 
 def test_a_token_is_asked_for_and_is_in_no_link(open_page):
-    with serving(page_app(toy_explainers(), [HOLDS], token="s3cret-token")) as served:
-        page = open_page(link(f"{served}/", text=HOLDS))
+    with running(toy_service(), "s3cret-token") as server:
+        page = open_page(link(f"{server.url}/", text=HOLDS))
         page.fill("#token", "wrong")
         page.keyboard.press("Enter")
         page.wait_for_selector("text=The service does not take this token.")
@@ -344,9 +354,9 @@ def test_a_token_is_asked_for_and_is_in_no_link(open_page):
 
 
 def test_other_fields_of_a_task_are_asked_for_and_restored(open_page):
-    task = TWEETS.model_copy(update={"context": {"premise": "Premise"}, "name": "pairs"})
-    with serving(page_app({"base": toy_explainer(honest, task)}, [])) as served:
-        page = open_page(f"{served}/")
+    task = TASK.model_copy(update={"context": {"premise": "Premise"}, "name": "pairs"})
+    with running(toy_service(task, [("base", honest)])) as server:
+        page = open_page(f"{server.url}/")
         page.get_by_label("premise").fill("Two dogs sleep.")
         page.fill("#text", PAIR)
         page.click("#explain")
@@ -424,3 +434,16 @@ def test_every_control_has_a_name_and_every_id_is_one(address, open_page):
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert page.locator("main").count() == 1
     assert "No single word decides" in page.locator("#status[role=status]").inner_text()
+
+
+def test_examples_are_picked_and_asked(open_page):
+    with running(toy_service(TASK.model_copy(update={"name": "sentiment140"}))) as server:
+        page = open_page(f"{server.url}/")
+        page.wait_for_selector("#explain:enabled")
+        assert page.locator("#example option").count() == 7
+        page.select_option("#example", "2")
+        picked = page.input_value("#text")
+        assert picked
+        page.click("#explain")
+        page.wait_for_selector(".decision")
+        assert page.inner_text(".words") == picked

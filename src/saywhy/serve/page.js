@@ -93,11 +93,9 @@ async function call(path, body, signal) {
   if (ok && answer) return answer;
   const message = answer?.error?.message ?? `it answered with HTTP ${status}`;
   if (status === 401) throw Object.assign(new Problem(token() ? "The service does not take this token." : ""), { needsToken: true });
-  if (status === 429) {
-    const wait = Math.min(Number.parseInt(response.headers.get("Retry-After"), 10) || 1, 3600); // seconds
-    throw Object.assign(new Problem("The service is busy with other texts."), { wait });
-  }
-  throw new Problem(answer?.error && status < 500 ? message : `The service failed: ${message}`);
+  const wait = Math.min(Number.parseInt(response.headers.get("Retry-After"), 10) || 0, 3600); // seconds
+  const busy = status === 429 && "The service is busy with other texts.";
+  throw Object.assign(new Problem(busy || (answer?.error && status < 500 ? message : `The service failed: ${message}`)), { wait });
 }
 
 async function decide(body, signal) {
@@ -170,10 +168,12 @@ async function submit() {
   await ask(state, before);
 }
 
-function problemOf({ text }) {
-  const [characters, most] = [[...text].length, task.limits?.characters];
-  if (!text.trim()) return "There is no text yet: type one, or pick an example.";
-  return characters > most ? `The text has ${characters} characters; this service takes ${most}.` : null;
+const charactersOf = ({ text, context }) => [...[text, ...Object.values(context)].join("")].length;
+
+function problemOf(state) {
+  if (!state.text.trim()) return "There is no text yet: type one, or pick an example.";
+  const [characters, most] = [charactersOf(state), task.limits?.characters];
+  return characters > most ? `That has ${characters} characters; this service takes ${most}.` : null;
 }
 
 async function ask(state, before) {
@@ -525,7 +525,7 @@ function buildForm() {
 
 function describeForm() {
   const most = task.limits?.characters;
-  $("length").textContent = `${[...$("text").value].length}${most ? ` of ${most}` : ""} characters`;
+  $("length").textContent = `${charactersOf(formState())}${most ? ` of ${most}` : ""} characters`;
   $("cost").textContent = EFFORTS[$("effort").value]?.[1] ?? "";
 }
 
