@@ -295,7 +295,7 @@ function strip(decision) {
       el("dl.chances", chances.map(([label, share]) => [el("dt", wordOf(decision, label)), el("dd", bar(share), percent(share))])),
       el("p.soft.small", "margin ", nats(signed(decision.margin))),
     ),
-    el("div", el("p.kicker", "Why, as the model says"), el("p.why", reason ? quoted(reason.words) : "no reason"), reason && el("p.soft.small", origin(reason))),
+    el("div", el("p.kicker", "Its reason"), el("p.why", reason ? quoted(reason.words) : "no reason"), reason && el("p.soft.small", origin(reason))),
     el(
       `div.verdict.${look}`, { "data-status": check.status },
       el("p.kicker", "Does it hold?"), el("p.headline", sign(symbol), headline(decision)), el("p.message", decision.message),
