@@ -6,7 +6,7 @@ READY := .venv/.ready
 OFFLINE := HF_HUB_OFFLINE=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test static check slow bench format clean
+.PHONY: help setup run serve test static check slow bench format clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ $(READY): pyproject.toml constraints.txt
 run: setup  ## the main job, on the built-in model and texts; ARGS="rows=100" changes a setting
 	$(BIN)/saywhy run $(ARGS)
 
+serve: setup  ## explained decisions at http://127.0.0.1:8000, API and page; ARGS="model=FOLDER port=9000" changes a setting
+	$(BIN)/saywhy serve $(ARGS)
+
 test: setup  ## the fast tests, offline
 	$(OFFLINE) $(BIN)/pytest -m "not slow"
 
@@ -40,7 +43,7 @@ check: static test  ## static, then the fast tests
 slow: setup  ## the slow tests, offline
 	$(OFFLINE) $(BIN)/pytest -m slow
 
-BENCHMARKS := "table --with-inseq" generation training objectives growth run_stages precision replies
+BENCHMARKS := "table --with-inseq" generation training objectives growth run_stages precision replies serving
 
 bench: setup  ## the benchmarks, about an hour; ARGS="--quick" makes each a minute; benchmarks/RESULTS.md holds the results
 	@for one in $(BENCHMARKS); do $(OFFLINE) $(BIN)/python -m benchmarks.$$one $(ARGS) || exit $$?; done

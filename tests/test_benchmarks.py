@@ -12,7 +12,7 @@ from benchmarks.common import Done, Lap, Ledger, Outcome, alternate, fastest, gr
 from benchmarks.growth import straight_line
 from saywhy.records import SaywhyError
 
-NAMES = ("table", "generation", "training", "objectives", "growth", "run_stages", "precision", "replies")
+NAMES = ("table", "generation", "training", "objectives", "growth", "run_stages", "precision", "replies", "serving")
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_the_lines_that_explain_a_decision(tmp_path, monkeypatch, capsys):
     assert status in get_args(CheckStatus)
 
 
-TAKING_WORDS = ("explain", "study", "report", "compare", "release", "join")
+TAKING_WORDS = ("explain", "study", "report", "compare", "release", "join", "watch")
 """Verbs that do nothing by themselves."""
 
 
@@ -102,6 +102,8 @@ def parsed_only(monkeypatch, tmp_path):
         "report.show_comparison",
         "bank.release.release_bank",
         "study.join.join_banks",
+        "serve.server.run_service",
+        "report.monitoring_page.watch_log",
     )
     modules = [importlib.import_module(f"saywhy.{place.rpartition('.')[0]}") for place in places]
     for place, module in zip(places, modules, strict=True):
