@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 from saywhy.arms import AUDITED
 from saywhy.attribution import METHODS, OPERATOR_METHODS, MethodOptions, check_methods, method_passes
 from saywhy.config import Config
+from saywhy.folders.run import SCORES_FOLDER
 from saywhy.folders.store import read_records
 from saywhy.measure.edits import Item
 from saywhy.models.interface import Tick
 from saywhy.progress import progress
 from saywhy.records import Example, Operator, Prediction
-from saywhy.report.agreement import PREDICTIONS_STEM, SCORES_FOLDER
+from saywhy.report.agreement import PREDICTIONS_STEM
 from saywhy.runs.run import Run
 
 TextOrItem = TypeVar("TextOrItem")
