@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from saywhy.checks import CHECKS, check_of
 from saywhy.config import Config
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.models.interface import Choice, Model
+from saywhy.models.interface import Choice, Model, Tick
+from saywhy.records import Example
 from saywhy.robustness import rejudge
 from saywhy.robustness.rejudge import AuditedText
 from saywhy.robustness.variants import variants
@@ -25,6 +26,52 @@ TRAIN_COST = 3.0
 """Seconds of a trained token against a computed one: forward, backward through activations, LoRA's products."""
 
 
+PROBE_LABELS = 8
+"""Labels that a computation is measured with; what more of them add is measured apart, for one classified text."""
+
+
+class LabelProbe:
+    """A classifier of a few of a task's labels, by which the seconds of a computation with all of them are measured.
+
+    An audit classifies hundreds of edited texts for each of its own, and each takes as long as there are labels.
+
+    Attributes:
+        classifier: The classifier; what else it is asked does not depend on the number of labels.
+        added_seconds: How much longer the classification of a text takes with all labels.
+        classified: How many texts it has classified.
+    """
+
+    def __init__(self, whole: Classifier, texts: Sequence[Example]) -> None:
+        """Measure what the other labels of ``whole`` add, on some texts."""
+        names = list(whole.task.labels)[:PROBE_LABELS]
+        fields = {"labels": whole.task.labels, "verbaliser": whole.task.verbaliser}
+        few = {field: {name: words[name] for name in names} for field, words in fields.items() if words}
+        constants = {name: whole.constants[name] for name in names}
+        self._model, self.classified = whole.model, 0
+        self.classifier = Classifier(cast(Model, self), whole.task.model_copy(update=few), constants)
+        self.added_seconds = 0.0
+        if len(names) < len(whole.task.labels):
+            self.classifier.predict_examples(texts[:1])  # what all texts share is computed once
+            with_few, with_all = (
+                seconds_of(lambda of=labelled: of.predict_examples(texts))  # type: ignore[misc]
+                for labelled in (self.classifier, whole)
+            )
+            self.added_seconds = max(with_all - with_few, 0.0) / len(texts)
+
+    def seconds_of(self, compute: Callable[[], object]) -> float:
+        """Return the seconds that a computation by ``classifier`` would take with all labels."""
+        before = self.classified
+        return seconds_of(compute) + self.added_seconds * (self.classified - before)
+
+    def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
+        """Put ``choices`` to the model, and count those between labels, which follow a lead-in."""
+        self.classified += sum(bool(choice.prefix) for choice in choices)
+        return self._model.choose(choices, tick)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
 def checks_seconds(
     classifier: Classifier,
     texts: Sequence[AuditedText],
@@ -32,6 +79,7 @@ def checks_seconds(
     corpus: Corpus,
     pinned: Pinned,
     per_decision: float,
+    measure: Callable[[Callable[[], object]], float] | None = None,
 ) -> dict[str, float]:
     """Return the seconds that each robustness check of the settings will take for one arm.
 
@@ -44,11 +92,13 @@ def checks_seconds(
         corpus: All texts of the run.
         pinned: The counterfactual's words, by named label.
         per_decision: Seconds of a classified text.
+        measure: Returns the seconds of a computation; None: those that it takes.
 
     Raises:
         SaywhyError: If a check is named for which the task lacks something.
     """
-    model, task, operator = classifier.model, corpus.task, config.operators[0]
+    model, task, operator = classifier.model, classifier.task, config.operators[0]
+    measured_seconds = measure or seconds_of
     variations = list(variants(task, config.robustness).items())
     checks_of_variations = [check_of(name) for name, _ in variations]
 
@@ -68,12 +118,12 @@ def checks_seconds(
     seconds: dict[str, float] = {}
     scale, per_variation = len(corpus.audited) / len(texts), 0.0
     if variations:
-        per_variation = scale * seconds_of(judge_by_a_variation) + per_decision * len(corpus.calibration)
+        per_variation = scale * measured_seconds(judge_by_a_variation) + per_decision * len(corpus.calibration)
     for check in CHECKS:
         if check in checks_of_variations:
             seconds[check] = per_variation * checks_of_variations.count(check)
         elif check in kinds and config.has_check(check):
-            seconds[check] = scale * seconds_of(kinds[check])
+            seconds[check] = scale * measured_seconds(kinds[check])
     return seconds
 
 
