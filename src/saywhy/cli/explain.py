@@ -118,7 +118,7 @@ def explain_text(text: str, config: Config, context: Mapping[str, str] | None = 
             with progress("calibrate", len(corpus.calibration)) as bar:
                 constants = calibrate(model, task, corpus.calibration, bar.tick)
     classifier = Classifier(model, task, constants if config.calibration else no_calibration(task))
-    example = Example(example_id(task, text, fields), text, fields)
+    example = Example(example_id(task.name, text, fields), text, fields)
     # A valid explanation of every text, where the model can be held to it.
     written: Readout = "guided" if "guide" in model.answers else "generated"
     plan = AuditPlan("asked", pinned, config.styles, ("one-word",), (written, "constrained"))
