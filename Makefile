@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 OFFLINE := HF_HUB_OFFLINE=1
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run serve test static check slow bench format clean
@@ -29,8 +30,11 @@ run: setup  ## the main job, on the built-in model and texts; ARGS="rows=100" ch
 serve: setup  ## explained decisions at http://127.0.0.1:8000, API and page; ARGS="model=FOLDER port=9000" changes a setting
 	$(BIN)/saywhy serve $(ARGS)
 
-test: setup  ## the fast tests, offline
-	$(OFFLINE) $(BIN)/pytest -m "not slow"
+# A worker takes about a core and 2 GB. Those that run out of tests take over from the others, so long ones do not line up.
+TESTS := $(OFFLINE) $(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+test: setup  ## the fast tests, offline; WORKERS=4 takes four cores in place of two
+	$(TESTS) -m "not slow"
 
 static: setup  ## format, lint, strict types, import layers
 	$(BIN)/ruff format --check
@@ -41,7 +45,7 @@ static: setup  ## format, lint, strict types, import layers
 check: static test  ## static, then the fast tests
 
 slow: setup  ## the slow tests, offline
-	$(OFFLINE) $(BIN)/pytest -m slow
+	$(TESTS) -m slow
 
 BENCHMARKS := "table --with-inseq" generation training objectives growth run_stages precision replies serving
 

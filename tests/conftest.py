@@ -7,6 +7,8 @@ from typing import NamedTuple
 import pytest
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false")
+if "PYTEST_XDIST_WORKER" in os.environ:  # beside others: a core each, also for what it starts
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 class Said(NamedTuple):

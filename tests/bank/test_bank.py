@@ -363,14 +363,14 @@ def plain_hashes(guesses):
     """The hashes that anybody can compute of guessed texts: ids, and those of versions before."""
     task = load_task("sentiment140")
     for text in guesses:
-        yield example_id(task, text, {})
+        yield example_id(task.name, text, {})
         yield hashlib.sha256(text.encode()).hexdigest()[:16]
         yield from (hashlib.sha256(f"{text}\0{other}".encode()).hexdigest()[:16] for other in guesses)
 
 
 def test_a_dictionary_does_not_find_short_texts_again(tmp_path):
     folder, guesses = write_run(tmp_path / "run", arms=("base",), n=3, seeds=(0,)), ("yes", "no", "great day")
-    names = [example_id(load_task("sentiment140"), text, {}) for text in guesses]
+    names = [example_id("sentiment140", text, {}) for text in guesses]
     records = [Example(name, text, {}, "good") for name, text in zip(names, guesses, strict=True)]
     write_lines(folder / "texts.jsonl", [record.to_dict() for record in records])
     write_lines(folder / "set_aside.jsonl", [SetAside(names[0], "tweets", "fewer than two words").to_dict()])

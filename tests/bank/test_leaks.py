@@ -1,11 +1,14 @@
 """A piece of anyone's text is found in whatever file it stands, and nothing else is taken for one."""
 
 import gzip
+import hashlib
+import time
 
 import pytest
 
 from saywhy.bank.leaks import leaks
-from saywhy.folders.store import write_json
+from saywhy.folders.store import write_json, write_lines
+from saywhy.tasks.data import example_id
 
 
 @pytest.mark.parametrize(
@@ -42,3 +45,35 @@ def test_leaks_are_found_wherever_they_are(tmp_path, file, content, found):
     told = leaks(tmp_path, texts)
     assert len(told) == found, told
     assert all(one.startswith(file) for one in told)
+
+
+PLAIN = {
+    "an id": lambda text: example_id("tweets", text, {}),
+    "sha256": lambda text: f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:16]}",
+    "all of it": lambda text: hashlib.sha256(text.encode()).hexdigest(),
+    "md5": lambda text: hashlib.md5(text.encode()).hexdigest(),
+}
+
+
+@pytest.mark.parametrize("plain", PLAIN.values(), ids=PLAIN)
+@pytest.mark.parametrize(
+    ("guess", "is_word"), [("sunny", True), ("Sunny,", True), ("a sunny", True), ("day a", False), ("moon", False)]
+)
+def test_a_plain_hash_of_a_word_or_two_of_any_text_is_found_by_trying(tmp_path, plain, guess, is_word):
+    write_json(tmp_path / "run.json", {"task": {"name": "tweets", "labels": {}}})
+    write_lines(tmp_path / "texts.jsonl", [{"id": "0f" * 6}, {"id": plain(guess)}])
+    shown = leaks(tmp_path, ["What a Sunny, day it is here"])
+    assert len(shown) == is_word
+    assert all(line.startswith(f"texts.jsonl: plain hash {plain(guess)} of ") for line in shown)
+
+
+def test_trying_the_words_of_a_thousand_texts_is_quick(tmp_path):
+    write_json(tmp_path / "run.json", {"task": {"name": "tweets", "labels": {}}})
+    texts = [" ".join(f"w{n * step % 4999}" for step in range(1, 16)) for n in range(1000)]
+    write_lines(
+        tmp_path / "texts.jsonl",
+        [{"id": hashlib.sha256(bytes([n % 256, n // 256])).hexdigest()[:12]} for n in range(1000)],
+    )
+    began = time.process_time()
+    assert leaks(tmp_path, texts) == []
+    assert time.process_time() - began < 10, "about one second"

@@ -95,7 +95,7 @@ def rows_in(tmp_path, tenths):
     for n in range(900):
         word, label = [("great", "positive"), ("sad", "negative")][n % 2]
         text = f"a {word} day number {n}"
-        if hashlib.sha256(example_id(task, text, {}).encode()).digest()[0] * 10 // 256 in tenths:
+        if hashlib.sha256(example_id(task.name, text, {}).encode()).digest()[0] * 10 // 256 in tenths:
             rows.append({"text": text, "label": label})
     for split, part in (
         ("train", rows),

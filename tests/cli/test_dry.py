@@ -6,11 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from moods import PINNED, audited_toy
+from moods import PINNED, TASK, TEXTS, audited_toy
 from saywhy.attribution import METHODS
 from saywhy.checks import CHECKS
+from saywhy.measure.predict import Classifier
+from saywhy.models.local import LocalModel
 from saywhy.models.scripted import honest
-from saywhy.records import OPERATORS
+from saywhy.records import OPERATORS, Example
 from saywhy.ruler import run as calibration
 from saywhy.ruler.plants import PLANTS
 from saywhy.runs import forecast
@@ -76,6 +78,68 @@ def test_a_check_costs_what_it_computes_for_every_text_and_way_to_ask(monkeypatc
     assert {type(one).__name__ for lines in computed for one in lines} == {"Judged", "Curve", "Probe"}
     config = parse(["robustness=noise"])
     assert forecast.checks_cost(toy, texts, config, corpus, PINNED, 0.5, forecast.seconds_of) == {"noise": 4.0}
+
+
+MANY_LABELS = {f"kind{n}": f"{n} of {n + 2}" for n in range(60)}
+
+
+class Clock:
+    """A model that takes a second for each continuation, and finds all alike."""
+
+    seconds = 0
+
+    def choose(self, choices, tick=None):
+        self.seconds += sum(len(choice.options) for choice in choices)
+        return [(0.0,) * len(choice.options) for choice in choices]
+
+
+def test_what_all_labels_would_take_is_told_by_a_few(monkeypatch):
+    clock, texts = Clock(), [Example(f"t{n}", text) for n, text in enumerate(TEXTS)]
+
+    def seconds_of(compute):
+        began = clock.seconds
+        compute()
+        return float(clock.seconds - began)
+
+    monkeypatch.setattr(forecast, "seconds_of", seconds_of)
+    whole = Classifier(
+        clock, TASK.model_copy(update={"labels": MANY_LABELS, "verbaliser": None}), dict.fromkeys(MANY_LABELS, 0.0)
+    )
+    probe = forecast.LabelProbe(whole, texts)
+    before = clock.seconds
+    expected = probe.seconds_of(lambda: probe.classifier.predict_examples(texts))
+    assert clock.seconds - before == len(texts) * forecast.PROBE_LABELS < len(texts) * len(MANY_LABELS)
+    assert expected == seconds_of(lambda: whole.predict_examples(texts))
+
+
+def test_the_plan_of_many_labels_asks_for_all_of_them_a_few_times_only(call, tiny_folder, tmp_path, monkeypatch, jsonl):
+    names = [f"{first}{second}" for first in "abcdefgh" for second in "aeiou"]
+    task = {"name": "kinds", "question": "Which kind?", "lead_in": "The kind is", "noun": "text"}
+    (tmp_path / "kinds.yaml").write_text(json.dumps({**task, "labels": {name: name for name in names}}), "utf-8")
+    for split in ("train", "test"):
+        jsonl(
+            [{"text": f"day {n} {name}x {name}y {split}", "label": name} for n in range(9) for name in names],
+            f"{split}.jsonl",
+        )
+    asked = []
+
+    def recorded(self, choices, tick=None, choose=LocalModel.choose):
+        asked.extend(len(choice.options) for choice in choices)
+        return choose(self, choices, tick)
+
+    monkeypatch.setattr(LocalModel, "choose", recorded)
+    words = (
+        f"model={tiny_folder}",
+        f"task={tmp_path / 'kinds.yaml'}",
+        f"data={tmp_path / 'data'}",
+        *SMALL,
+        "lexicon_rows=400",
+    )
+    said = call("audit", *words, "--dry", f"out={tmp_path / 'out'}")
+    assert said.code == 0, said.err
+    assert {"audit", "decide and calibrate"} <= set(minutes(said.err))
+    assert asked.count(len(names)) <= 4 * 5, "calibrated, predicted, rated and compared on four texts"
+    assert asked.count(forecast.PROBE_LABELS) > 20
 
 
 def test_the_plan_of_a_calibration_grows_with_its_plants(call, tiny_folder, nothing_written, monkeypatch):

@@ -173,18 +173,46 @@ def test_what_two_machines_did_is_what_one_does(plan, tmp_path, capsys):
         assert made(of_joint) == made(of_whole)
 
 
+SMOKE = Path(__file__).parents[2] / "studies" / "smoke.yaml"
+
+
 @pytest.mark.slow
-def test_the_shipped_smoke_study_yields_the_full_page(call, tmp_path):
+def test_the_shipped_smoke_study_yields_the_full_page(call, tiny_folder, tmp_path):
     out = tmp_path / "smoke"
-    told = call("study", Path(__file__).parents[2] / "studies" / "smoke.yaml", f"out={out}")
+    told = call("study", SMOKE, f"model={tiny_folder}", f"out={out}")
     assert told.code == 0, told.err
     page = (out / "report.html").read_text("utf-8")
-    found = set(re.findall(r'<h2 id="([\w-]+)">', page))
+    sections = set(re.findall(r'<h2 id="([\w-]+)">', page))
     wanted = "confirmatory bars results styles tasks free others graded curve ablations retention groups failed"
-    assert found >= {*wanted.split(), "examples", "made", "cells-sentiment140"}, found
+    assert sections >= {*wanted.split(), "examples", "made", "cells-sentiment140"}, sections
     assert "Not finished" not in page
     assert "nan" not in page.lower().split()
     measured = (out / "confirmatory.csv").read_text("utf-8").splitlines()[1:]
     assert len(measured) == 3
     assert not any("not measured" in line for line in measured)
     assert (out / "models" / "seed-1" / "faithful.all.sentiment140" / "adapter" / "README.md").is_file()
+
+
+@pytest.mark.slow
+def test_the_built_in_model_is_trained_audited_and_asked_what_it_kept(call, tmp_path):
+    plan = yaml.safe_load(SMOKE.read_text("utf-8"))
+    arms = ["adapted", "faithful", "random"]
+    few = {"tasks": plan["tasks"][:1], "unseen": [], "seeds": [0], "bars": []}
+    few["blocks"] = [{"name": "main", "arms": arms, "settings": ["one-word", "free"]}]
+    few["blocks"][0]["readouts"] = ["constrained", "generated", "guided"]
+    file, out = tmp_path / "few.yaml", tmp_path / "few"
+    file.write_text(yaml.safe_dump({**plan, **few}), "utf-8")
+    told = call("study", file, f"out={out}")
+    assert told.code == 0, told.err
+    measured = (out / "confirmatory.csv").read_text("utf-8").splitlines()[1:]
+    assert len(measured) == 3
+    assert not any("not measured" in line for line in measured)
+    for retention in out.glob("models/seed-0/*/retention.json"):
+        assert json.loads(retention.read_text("utf-8"))["replay"]["n"] == plan["instruction_rows"]
+    manifest = json.loads((out / "study.json").read_text("utf-8"))
+    assert manifest["model"]["name"] == "smollm2-135m"
+    assert {path.parent.name for path in out.glob("models/seed-0/*/adapter")} == {
+        "adapted",
+        "faithful.all.sentiment140",
+        "random.all.sentiment140",
+    }

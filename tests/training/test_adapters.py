@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import re
 import shutil
 
 import pytest
 import torch
-from peft import PeftModel, PromptTuningConfig, get_peft_model
+from peft import AutoPeftModelForCausalLM, PeftModel, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
@@ -15,9 +16,13 @@ from saywhy.config import Config
 from saywhy.explainer.explainer import Explainer
 from saywhy.models import backends, fingerprints, shipped, spec, weights
 from saywhy.records import SaywhyError
+from saywhy.report.card import write_card
+from saywhy.report.load import load_run
+from saywhy.report.summary import summarise
 from saywhy.training.encoding import Recipe
 from saywhy.training.models import ArmModels, in_practised_plan
 from saywhy.training.train import lora, train
+from written_runs import write_run
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -206,3 +211,26 @@ def test_an_adapter_that_is_not_added_to_weights(adapter, tmp_path):
     prompts = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
     get_peft_model(AutoModelForCausalLM.from_pretrained(base), prompts).save_pretrained(tmp_path)
     assert "is a PROMPT_TUNING, which is not added to weights: use a LoRA" in fails(tmp_path)
+
+
+def test_the_card_of_an_adapter_on_an_adapter_loads_both(chain, tmp_path, rows):
+    base, inner, outer = chain
+    folder = train(spec.resolve_model(str(outer)), rows[:2], Recipe(lora_r=2, num_train_epochs=1), tmp_path / "more")
+    run = write_run(tmp_path / "run", arms=("base", "faithful"), n=2, seeds=(0,))
+    card = write_card(folder, [summarise(load_run(run))], "faithful").read_text("utf-8")
+    assert str(tmp_path) not in card
+    [code] = re.findall(r"```python\n(.*?)```", card, re.S)
+    places = {"this/folder": folder, "inner": inner, "base": base}
+    for name, place in places.items():
+        assert f"path/to/{name}" in code
+        code = code.replace(f"path/to/{name}", str(place))
+    loaded: dict = {}
+    exec(code, loaded)
+    opened = backends.open_model(str(folder))
+    tiny.exact_products()
+    ids = torch.tensor([list(range(5, 40))])
+    with torch.no_grad():
+        torch.testing.assert_close(loaded["model"](ids).logits, opened.model(ids).logits, rtol=1e-4, atol=1e-4)
+        alone = AutoPeftModelForCausalLM.from_pretrained(folder)(ids).logits
+    assert (alone - opened.model(ids).logits).abs().max() > 1e-3, "what the line of one adapter would have loaded"
+    assert loaded["tokenizer"].encode("What a day") == opened.chat.tokenizer.encode("What a day")

@@ -14,9 +14,10 @@ from saywhy.bank.adapter import release_adapter
 from saywhy.folders.store import write_json
 from saywhy.measure.calibration import calibration_key, carried_calibration
 from saywhy.models.backends import open_model
-from saywhy.models.shipped import SavedCalibration, calibration_entry
+from saywhy.models.shipped import SavedCalibration, calibration_entry, read_shipped
 from saywhy.models.spec import resolve_model
 from saywhy.models.weights import ADAPTER_WEIGHTS
+from saywhy.records import SaywhyError
 from saywhy.tasks.task import load_task
 from saywhy.training.encoding import Recipe
 from saywhy.training.train import lora
@@ -84,7 +85,7 @@ def test_constants_of_other_weights_or_another_template_are_measured_anew(adapte
 
 
 def test_constants_of_an_older_version_are_taken_by_name(adapter):
-    saved = json.loads((adapter / "saywhy.json").read_text("utf-8"))
+    saved = read_shipped(adapter)
     del saved["tasks"][TASK.name]["belongs"]
     write_json(adapter / "saywhy.json", saved)
     assert carried(adapter, TASK.model_copy(update={"question": "Is this sad or glad?"})) == SAVED
@@ -108,3 +109,28 @@ def test_an_audit_takes_constants_only_for_the_question_they_are_of(call, adapte
         assert ended.code == 0, ended.err
         [file] = (tmp_path / name).glob("seed-*/*/constants.json")
         assert (json.loads(file.read_text("utf-8")) == SAVED.constants) == (name == "same")
+
+
+def test_no_byte_beside_the_weights_is_changed_unseen(adapter, tmp_path):
+    (adapter / "README.md").write_text("# A card\n", "utf-8")
+    released = release_adapter(adapter, tmp_path / "out")
+    file = released / "saywhy.json"
+    whole, content = file.read_bytes(), read_shipped(released)
+    assert "files" in content
+    problems = []
+    for place in range(0, len(whole), 5):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            changed = read_shipped(released)
+        except SaywhyError as error:
+            problems.append(str(error))
+        else:  # another blank between the entries, or the name of the checksum itself
+            assert {name: changed[name] for name in content} == content, place
+    assert {problem.partition(" (")[0] for problem in problems} == {f"{file} is damaged"}
+    assert len(problems) > len(whole) // 10
+
+
+def test_what_an_older_version_wrote_beside_the_weights_is_read(adapter):
+    content = json.loads((adapter / "saywhy.json").read_text("utf-8"))
+    assert "checksum" not in content
+    assert read_shipped(adapter) == content

@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 
 from saywhy.folders.entries import refuse_links
-from saywhy.folders.store import replacing_folder, write_json
+from saywhy.folders.store import replacing_folder
 from saywhy.models.fingerprints import weights_fingerprint
-from saywhy.models.shipped import ADAPTER_MANIFEST, of_other_weights, read_shipped
-from saywhy.models.weights import ADAPTER_CONFIG, halve_adapter, refuse_damaged_weights, weight_checksums
+from saywhy.models.shipped import ADAPTER_MANIFEST, of_other_weights, read_shipped, write_shipped
+from saywhy.models.spec import ADAPTER_CONFIG
+from saywhy.models.weights import halve_adapter, refuse_damaged_weights, weight_checksums
 from saywhy.records import SaywhyError
 from saywhy.report.card import CARD_FILE
 
@@ -47,5 +48,5 @@ def release_adapter(folder: Path, out: Path) -> Path:
             shutil.copyfile(folder / name, part / name)
         halve_adapter(folder, part)
         shipped = of_other_weights(read_shipped(folder), weights_fingerprint(part))
-        write_json(part / ADAPTER_MANIFEST, shipped | {"files": weight_checksums(part)})
+        write_shipped(part, shipped | {"files": weight_checksums(part)})
     return out

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from saywhy.folders.store import GZIP_SUFFIX, parsed_json, read_object, read_tex
 from saywhy.measure import retention as retained
 from saywhy.protocol import styles
 from saywhy.records import CounterfactualGrid, Decision, Example, Prediction, Row, SetAside, Table, WordScores
+from saywhy.tasks.data import example_id
 from saywhy.words import occurrences
 
 MANIFEST_FILES = ("run.json", "study.json", "frozen.json", CHECKSUMS_FILE)
@@ -50,6 +52,10 @@ KNOWN_REASONS = frozenset(
     (*styles.INVALID_REASONS, *retained.UNPLAIN_REASONS, *SET_ASIDE_REASONS, "built-in instructions")
 )
 
+_PLAIN_DIGESTS = ("sha256", "sha1", "md5")
+_LEAST_DIGITS = 12
+"""From so many hexadecimal digits on, those of an id, a string is no hash of a word by chance."""
+
 _MASKED = re.compile(r"#\d+|#\?|sha256:[0-9a-f]+")
 _RECORDS = (
     Row,
@@ -83,9 +89,11 @@ def leaks(bank: Path, texts: Iterable[str], hashes: Collection[str] = ()) -> lis
     Args:
         bank: The folder; its built-in examples are not looked at.
         texts: The texts that the bank must not leak.
-        hashes: Hashes of texts that anybody can compute, who guesses the text; none may stand in a file of data.
+        hashes: Hashes of texts that anybody can compute, who guesses the text; none may stand in a file of data, nor
+            one of a word or of two in a row of ``texts``.
     """
-    plain = frozenset(hashes)
+    plain, texts = frozenset(hashes), list(texts)
+    guesses = _Guesses(texts, _task_names(bank))
     data_windows, prose_windows = set[tuple[str, ...]](), set[tuple[str, ...]]()
     for text in texts:
         keys = [word.key for word in occurrences(text)]
@@ -100,7 +108,7 @@ def leaks(bank: Path, texts: Iterable[str], hashes: Collection[str] = ()) -> lis
         if path.name.removesuffix(GZIP_SUFFIX).endswith((".json", ".jsonl")):
             is_manifest = path.name in MANIFEST_FILES
             windows, size = (prose_windows, LEAK_IN_PROSE) if is_manifest else (data_windows, LEAK_IN_DATA)
-            sequences: Iterable[str] = chain(_leaked(path, windows, size, allowed), _plain_hashes(path, plain))
+            sequences: Iterable[str] = chain(_leaked(path, windows, size, allowed), _plain_hashes(path, plain, guesses))
         elif path.suffix in PAGE_SUFFIXES:
             words = occurrences(re.sub(r"<[^<>]*>", " ", path.read_text("utf-8")))
             sequences = _covered_parts([(word.key, False) for word in words], prose_windows, LEAK_IN_PROSE)
@@ -139,11 +147,45 @@ def _json_texts(path: Path) -> list[str]:
     return [content] if path.name.endswith(".json") else [line for line in content.split("\n") if line.strip()]
 
 
-def _plain_hashes(path: Path, hashes: frozenset[str]) -> Iterator[str]:
-    """Yield the strings of a file of data that are among ``hashes``."""
+def _plain_hashes(path: Path, hashes: frozenset[str], guesses: _Guesses) -> Iterator[str]:
+    """Yield the strings of a file of data that are among ``hashes``, or are hashes of one of the ``guesses``."""
     for line in _json_texts(path):
         for strings in _strings(parsed_json(line)):
-            yield from (f"plain hash {string}" for string in strings if string.removeprefix("sha256:") in hashes)
+            for string in strings:
+                digest = string.rpartition(":")[2]
+                if digest in hashes:
+                    yield f"plain hash {string}"
+                elif guess := guesses.behind(digest):
+                    yield f"plain hash {string} of {guess!r}"
+
+
+class _Guesses:
+    """What a dictionary attack would try: each word of some texts, and each two in a row, as plain hashes."""
+
+    def __init__(self, texts: Iterable[str], tasks: Sequence[str]) -> None:
+        """Hash the words as ids of texts of ``tasks``, and by themselves."""
+        guesses: dict[str, None] = {}
+        for text in texts:
+            words_of_text = occurrences(text)
+            for words in ([word.run for word in words_of_text], [word.key for word in words_of_text]):
+                guesses |= dict.fromkeys(chain(words, map(" ".join, pairwise(words))))
+        self._by_beginning: dict[str, list[tuple[str, str]]] = {}
+        for guess in guesses:
+            content = guess.encode("utf-8", "surrogatepass")
+            digests = [hashlib.new(name, content, usedforsecurity=False).hexdigest() for name in _PLAIN_DIGESTS]
+            for digest in (*digests, *(example_id(task, guess, {}) for task in tasks)):
+                self._by_beginning.setdefault(digest[:_LEAST_DIGITS], []).append((digest, guess))
+
+    def behind(self, digest: str) -> str | None:
+        """Return the guess of which ``digest`` is a hash, or the beginning of one; None if it is none."""
+        guessed = self._by_beginning.get(digest[:_LEAST_DIGITS], ())
+        return next((guess for whole, guess in guessed if whole.startswith(digest)), None)
+
+
+def _task_names(bank: Path) -> list[str]:
+    """Return the names of the tasks of a bank's runs, which stand in the ids of their texts."""
+    tasks = (read_object(path).get("task") for path in sorted(bank.rglob("run.json")))
+    return list(dict.fromkeys(str(task["name"]) for task in tasks if isinstance(task, dict) and "name" in task))
 
 
 def _covered_parts(sequence: Sequence[FlaggedWord], windows: set[tuple[str, ...]], size: int) -> Iterator[str]:

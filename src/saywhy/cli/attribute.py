@@ -20,6 +20,7 @@ from saywhy.attribution import (
     method_passes,
 )
 from saywhy.config import Config
+from saywhy.folders.run import SCORES_FOLDER
 from saywhy.folders.store import read_records
 from saywhy.measure.edits import Item
 from saywhy.models.backends import require
@@ -27,7 +28,7 @@ from saywhy.models.interface import Tick
 from saywhy.models.spec import resolve_model
 from saywhy.progress import progress
 from saywhy.records import Example, Operator, Prediction
-from saywhy.report.agreement import PREDICTIONS_STEM, SCORES_FOLDER
+from saywhy.report.agreement import PREDICTIONS_STEM
 from saywhy.runs.run import Run
 
 TextOrItem = TypeVar("TextOrItem")

@@ -28,7 +28,8 @@ def release(
     - `saywhy release runs/tweets/seed-0/faithful/adapter released/tweets` — with its card, in bfloat16
 
     Words become indices; ids, edited texts and replies hashes, keyed with a secret that stays in the folder
-    (.bank-key, or --key FILE). Refused if words of a text would still stand in it.
+    (.bank-key, or --key FILE). Refused if words of a text would still stand in it, or a hash without the key, by which
+    who guesses a text, a word of it or two in a row could find it.
     """
     from saywhy.bank.adapter import is_adapter, release_adapter
     from saywhy.bank.release import release_bank

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -26,7 +27,14 @@ from saywhy.robustness import rejudge
 from saywhy.ruler import run as ruler
 from saywhy.ruler.metrics import measure_metrics
 from saywhy.ruler.plants import PLANTS
-from saywhy.runs.forecast import checks_cost, rows_like_practice, seconds_of, training_seconds
+from saywhy.runs.forecast import (
+    PROBE_LABELS,
+    LabelProbe,
+    checks_cost,
+    rows_like_practice,
+    seconds_of,
+    training_seconds,
+)
 from saywhy.runs.run import refuse_unanswered
 from saywhy.settings import resolved
 from saywhy.tasks.corpus import (
@@ -47,7 +55,7 @@ PROBE_TEXTS = 4
 SLOW_TEXT = 5.0
 """Seconds for the audit of a text from which on it stands for all: a plan is not to take as long as the run."""
 CLASSIFIED_TEXTS = 32
-"""Texts that are classified to measure the rate."""
+"""Texts that are classified to measure the rate; fewer, where there are more than ``PROBE_LABELS`` labels."""
 
 
 def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
@@ -76,9 +84,13 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
         return
     words = pinned_of_corpus(corpus, corpus_associations(corpus, labels), config.pinned_words)
     audit_plan = audit.AuditPlan("dry", words, config.styles, config.settings, config.readouts, config.operators)
-    result, per_text = _timed_audit(probe.classifier, probe_texts[:1], audit_plan)
-    if per_text < SLOW_TEXT:
-        result, per_text = _timed_audit(probe.classifier, probe_texts, audit_plan)
+    few_labels = LabelProbe(probe.classifier, probe_texts)
+    audit_plan = dataclasses.replace(
+        audit_plan, pinned={name: words[name] for name in few_labels.classifier.task.labels}
+    )
+    result, per_text, spent = _timed_audit(few_labels, probe_texts[:1], audit_plan)
+    if spent < SLOW_TEXT:
+        result, per_text, _ = _timed_audit(few_labels, probe_texts, audit_plan)
     else:
         probe_texts = probe_texts[:1]
     items = probe.items[: len(probe_texts)]
@@ -90,7 +102,13 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     if config.robustness:
         audited = rejudge.audited_texts(probe_texts, result.rows, result.tables, result.grids, config.operators[0])
         checks = checks_cost(
-            probe.classifier, list(audited.values()), config, corpus, words, probe.per_decision, seconds_of
+            few_labels.classifier,
+            list(audited.values()),
+            config,
+            corpus,
+            audit_plan.pinned,
+            probe.per_decision,
+            few_labels.seconds_of,
         )
     seeds = len(config.seeds)
     audits = audits_of(arms, seeds)
@@ -108,12 +126,17 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
 
 
 def _timed_audit(
-    classifier: Classifier, texts: Sequence[Example], plan: audit.AuditPlan
-) -> tuple[audit.AuditRecords, float]:
-    """Return what the audit of texts gives, and the seconds of each."""
-    started = time.monotonic()
-    records = audit.audit(classifier, texts, plan)
-    return records, (time.monotonic() - started) / len(texts)
+    probe: LabelProbe, texts: Sequence[Example], plan: audit.AuditPlan
+) -> tuple[audit.AuditRecords, float, float]:
+    """Return what the audit of texts gives, the seconds of each with all labels, and those that it took with few."""
+    records, began = audit.AuditRecords(), time.monotonic()
+
+    def compute() -> None:
+        nonlocal records
+        records = audit.audit(probe.classifier, texts, plan)
+
+    seconds = probe.seconds_of(compute)
+    return records, seconds / len(texts), (time.monotonic() - began) / len(texts)
 
 
 def audits_of(arms: Sequence[str], seeds: int) -> int:
@@ -236,7 +259,8 @@ class _Probe:
             self.corpus.audited, PROBE_TEXTS, config.data_seed
         )
         self.classifier = Classifier(model, task, calibrate(model, task, self.examples))
-        decided = self.corpus.calibration[:CLASSIFIED_TEXTS]
+        fewer = CLASSIFIED_TEXTS * PROBE_LABELS // max(len(task.labels), PROBE_LABELS)
+        decided = self.corpus.calibration[: max(fewer, PROBE_TEXTS)]
         self.per_decision = seconds_of(lambda: uncalibrated.predict_examples(decided)) / len(decided)
         self.items = items_of(self.classifier, self.examples)
 

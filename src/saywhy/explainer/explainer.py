@@ -124,7 +124,7 @@ class Explainer:
                 where = f"text {number} of {len(requests)}: " if len(requests) > 1 else ""
                 raise UnusableTextError(f"{where}{problem}")
         task = self.classifier.task
-        examples = [Example(example_id(task, ask.text, ask.context), ask.text, ask.context) for ask in requests]
+        examples = [Example(example_id(task.name, ask.text, ask.context), ask.text, ask.context) for ask in requests]
         predictions = self.classifier.predict_examples(examples)
         items = [
             Item(example, explained_prediction(after, ask.answer))

@@ -129,6 +129,12 @@ class Checksums:
         """Keep the checksums of finished files."""
         self._keep(self._by_name | checksums_of(self.folder, [self.folder / name for name in names]))
 
+    def remove(self, *names: str) -> None:
+        """Remove files and their checksums: they are to be made anew."""
+        self._keep({name: sums for name, sums in self._by_name.items() if name not in names})
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
+
     def _restore(self, name: str) -> None:
         """Put the manifest ``name`` in its place again, if it was deleted; the copy of it must be whole.
 

@@ -17,6 +17,10 @@ from saywhy.records import ROW_SCHEMA, SaywhyError
 from saywhy.settings import differences, with_defaults
 from saywhy.words import candidates_rule
 
+AUDIT_FILES = ("rows", "tables", "grids")
+DECIDED_FILES = ("decisions",)
+SCORES_FOLDER = "attribution"
+"""Folder of the scores that attribution methods give to words, one file a method."""
 TEXT_ORDER = "listed"
 """``text_order`` of ``run.json``: statistics take the texts in the order of ``texts.jsonl``, not of their ids.
 

@@ -10,35 +10,35 @@ write the same files as one.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from saywhy.folders.checksums import Checksums, checksum, manifest_copy
+from saywhy.folders.checksums import Checksums, manifest_copy
+from saywhy.folders.chunks import (
+    ChunkItem,
+    chunk_files_of,
+    chunk_folder_of,
+    chunks_of,
+    clear_left_files,
+    read_chunk,
+    remove_chunks,
+    split_into_chunks,
+    write_chunk,
+)
 from saywhy.folders.entries import refuse_links
 from saywhy.folders.lock import FolderLock
 from saywhy.folders.store import (
-    DELETE_AND_REPEAT,
     json_text,
     lines_text,
-    object_problem,
-    parsed_json,
     read_json,
-    read_text,
-    remove_parts,
     write_bytes,
     write_text,
 )
 from saywhy.processes import is_first_process, process_rank, world_size
-from saywhy.records import SaywhyError
-
-ChunkItem = TypeVar("ChunkItem")
 
 ChunkLines = Mapping[str, Sequence[Mapping[str, Any]]]
 """File stem -> the lines that a chunk adds to it."""
-
-_MERGED_SUFFIX, _CHECKSUM_SIGN = "-merged", "# sha256 "
 
 
 class SharedFolder:
@@ -65,7 +65,7 @@ class SharedFolder:
         self.lock = FolderLock(path)
         self._in_chunk = False
         if is_first_process():
-            _clear_left_files(path)
+            clear_left_files(path)
             self._checksums = Checksums(path, manifest)
 
     def keep_manifest(self, name: str, data: Any) -> None:
@@ -106,6 +106,29 @@ class SharedFolder:
         if is_first_process():
             self._checksums.add(*(name for name in names if not self._checksums.has(name)))
 
+    def keep_chunks(
+        self, folder: str, files: Sequence[str], ids: Sequence[str], size: int, is_kept: Callable[[Sequence[str]], bool]
+    ) -> None:
+        """Take a stage, finished or begun, back to some of its chunks; ``stage_over`` goes on from there.
+
+        Args:
+            folder: Where its files are, below the folder.
+            files: Stems of the JSONL files that it makes; each of their lines has an ``id``.
+            ids: What it went over, in order.
+            size: Items a chunk.
+            is_kept: Whether a chunk of these ids is kept.
+
+        Raises:
+            SaywhyError: If a file of it is damaged.
+        """
+        split_into_chunks(self.path / folder, files, chunks_of(ids, size), is_kept)
+        self.remove(*((self.path / folder / f"{name}.jsonl").relative_to(self.path).as_posix() for name in files))
+
+    def remove(self, *names: str) -> None:
+        """Remove files, which are to be made anew; of several processes, the first one does."""
+        if is_first_process():
+            self._checksums.remove(*names)
+
     def json(self, name: str, make: Callable[[], Any]) -> Any:
         """Return the content of the JSON file ``name``, made once: by the first process, for which the others wait.
 
@@ -138,14 +161,14 @@ class SharedFolder:
             join: Makes the content of the file from the chunks, in their order.
         """
         path = self.path / name
-        chunks = _chunks(items, size)
-        chunk_files = _chunk_files(path.parent, path.stem, len(chunks))
+        chunks = chunks_of(items, size)
+        chunk_files = chunk_files_of(path.parent, path.stem, len(chunks))
         self._compute(chunk_files, lambda number: compute(chunks[number]), path.is_file)
         if is_first_process() and not path.is_file():
             self._wait_for(chunk_files)
-            self._write({name: json_text(join([_read_chunk(chunk_file) for chunk_file in chunk_files]))})
+            self._write({name: json_text(join([read_chunk(chunk_file) for chunk_file in chunk_files]))})
         if is_first_process():
-            _remove_chunks(path.parent, path.stem)
+            remove_chunks(path.parent, path.stem)
         self.lock.wait(path.is_file, name)
         self._finish(name)
         return read_json(path)
@@ -153,7 +176,7 @@ class SharedFolder:
     def made(self, name: str) -> bool:
         """Whether the JSON file ``name``, made from chunks, is there, and its chunks are removed."""
         path = self.path / name
-        return path.is_file() and not _chunk_folder(path.parent, path.stem).exists()
+        return path.is_file() and not chunk_folder_of(path.parent, path.stem).exists()
 
     def stage_over(
         self,
@@ -173,8 +196,8 @@ class SharedFolder:
             compute: Makes the lines of one chunk from its items; the same in any process and at any time.
         """
         directory = self.path / folder
-        chunks = _chunks(items, size)
-        chunk_files = _chunk_files(directory, files[0], len(chunks))
+        chunks = chunks_of(items, size)
+        chunk_files = chunk_files_of(directory, files[0], len(chunks))
         finished = [(directory / f"{name}.jsonl").relative_to(self.path).as_posix() for name in files]
 
         def done() -> bool:
@@ -186,24 +209,24 @@ class SharedFolder:
         self._compute(chunk_files, lines_of, done)
         if is_first_process() and not done():
             self._wait_for(chunk_files)
-            contents = [_read_chunk(chunk_file, files) for chunk_file in chunk_files]
+            contents = [read_chunk(chunk_file, files) for chunk_file in chunk_files]
             texts = (lines_text(line for content in contents for line in content[name]) for name in files)
             self._write(dict(zip(finished, texts, strict=True)))
-            _remove_chunks(directory, files[0])
+            remove_chunks(directory, files[0])
         self.lock.wait(done, f"{folder}/{files[0]}.jsonl")
         self._finish(*finished)
 
     def done(self, folder: str, files: Sequence[str]) -> bool:
         """Whether a stage is complete."""
         directory = self.path / folder
-        return not _chunk_folder(directory, files[0]).exists() and all(
+        return not chunk_folder_of(directory, files[0]).exists() and all(
             (directory / f"{name}.jsonl").is_file() for name in files
         )
 
     def begun(self, folder: str, files: Sequence[str]) -> bool:
         """Whether a stage has written anything yet: a file or a chunk."""
         directory = self.path / folder
-        return _chunk_folder(directory, files[0]).exists() or any(
+        return chunk_folder_of(directory, files[0]).exists() or any(
             (directory / f"{name}.jsonl").is_file() for name in files
         )
 
@@ -216,64 +239,10 @@ class SharedFolder:
             if not chunk_files[number].is_file() and not done():
                 self._in_chunk = True
                 try:
-                    _write_chunk(chunk_files[number], compute(number))
+                    write_chunk(chunk_files[number], compute(number))
                 finally:
                     self._in_chunk = False
 
     def _wait_for(self, chunk_files: Sequence[Path]) -> None:
         for chunk_file in chunk_files:
             self.lock.wait(chunk_file.is_file, str(chunk_file.relative_to(self.path)))
-
-
-def _chunks(items: Sequence[ChunkItem], size: int) -> list[Sequence[ChunkItem]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _chunk_folder(directory: Path, name: str) -> Path:
-    """Return the folder that holds the chunks of the file or stage ``name`` in ``directory``."""
-    return directory / f".{name}-parts"
-
-
-def _chunk_files(directory: Path, name: str, chunks: int) -> list[Path]:
-    return [_chunk_folder(directory, name) / f"{number:05d}.json" for number in range(chunks)]
-
-
-def _write_chunk(path: Path, content: Any) -> None:
-    """Write a chunk, with its checksum in a last line."""
-    text = json_text(content)
-    write_text(path, f"{text}{_CHECKSUM_SIGN}{checksum(text.encode())}\n")
-
-
-def _read_chunk(path: Path, keys: Sequence[str] = ()) -> Any:
-    """Read a chunk; one of an older version has no checksum.
-
-    Raises:
-        SaywhyError: If it is damaged, or lacks one of ``keys``.
-    """
-    text, sign, noted = read_text(path).partition(_CHECKSUM_SIGN)
-    try:
-        if sign and noted.strip() != checksum(text.encode()):
-            raise ValueError("other content than when it was finished")
-        content = parsed_json(text)
-        if keys and (problem := object_problem(content, keys)):
-            raise ValueError(problem)
-    except ValueError as error:
-        raise SaywhyError(f"{path} is damaged ({error}): {DELETE_AND_REPEAT}") from error
-    return content
-
-
-def _clear_left_files(folder: Path) -> None:
-    """Remove what killed processes left: merged chunks and half-written files."""
-    for merged in list(folder.rglob(f".*-parts{_MERGED_SUFFIX}")):
-        shutil.rmtree(merged, ignore_errors=True)
-    remove_parts(folder)
-
-
-def _remove_chunks(directory: Path, name: str) -> None:
-    """Remove all merged chunks at once: another process must see all of them or none."""
-    chunk_folder = _chunk_folder(directory, name)
-    if chunk_folder.exists():
-        merged = chunk_folder.with_name(f"{chunk_folder.name}{_MERGED_SUFFIX}")
-        shutil.rmtree(merged, ignore_errors=True)
-        chunk_folder.rename(merged)
-        shutil.rmtree(merged, ignore_errors=True)

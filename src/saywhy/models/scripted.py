@@ -168,7 +168,7 @@ class ScriptedModel:
         return [self._choose(choice) for choice in choices]
 
     def _choose(self, choice: Choice) -> tuple[float, ...]:
-        if all(message["role"] != "assistant" for message in choice.messages):  # it is asked for the label
+        if prompts.asks_for_label(choice.messages):
             scores = self.rule(prompts.explained_text(self.task, choice.messages))
             return tuple(float(scores[label]) for label in self.task.labels)  # whatever words stand for the labels
         if self._is_placebo(choice.messages):

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saywhy.folders.store import read_object
+from saywhy.folders.checksums import checksum
+from saywhy.folders.store import json_text, read_object, write_json
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 
 ADAPTER_MANIFEST = "saywhy.json"
 """What an adapter folder holds beside the standard PEFT files: calibration constants and provenance."""
+
+_OWN_CHECKSUM = "checksum"
+"""The last entry of ``saywhy.json``: of what stands before it. Files of older versions have none."""
 
 CalibrationKey = Mapping[str, str]
 """What constants belong to, by name: the weights, the chat template, the prompts, the task's text."""
@@ -33,7 +37,7 @@ class SavedCalibration:
 
 
 def read_shipped(folder: Path) -> dict[str, Any]:
-    """Return the content of ``saywhy.json`` in ``folder``; {} if there is none.
+    """Return the content of ``saywhy.json`` in ``folder``, without its checksum; {} if there is none.
 
     Raises:
         SaywhyError: If it is damaged.
@@ -44,9 +48,20 @@ def read_shipped(folder: Path) -> dict[str, Any]:
     shipped = read_object(file)
     if not shipped:
         raise SaywhyError(f"{file} is damaged (it is empty): restore it, or delete it")
-    if problem := _problem(shipped):
+    noted = shipped.pop(_OWN_CHECKSUM, None)
+    changed = noted not in (None, _checksum_of(shipped))
+    if problem := "other content than when it was written" if changed else _problem(shipped):
         raise SaywhyError(f"{file} is damaged ({problem}): delete it, and the model is calibrated anew")
     return shipped
+
+
+def write_shipped(folder: Path, shipped: Mapping[str, Any]) -> None:
+    """Write ``saywhy.json`` in ``folder``, with the checksum of its own content."""
+    write_json(folder / ADAPTER_MANIFEST, {**shipped, _OWN_CHECKSUM: _checksum_of(shipped)})
+
+
+def _checksum_of(shipped: Mapping[str, Any]) -> str:
+    return checksum(json_text(shipped).encode())
 
 
 def saved_calibration(folder: Path, task: str, key: Callable[[], CalibrationKey]) -> SavedCalibration | None:

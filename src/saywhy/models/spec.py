@@ -38,6 +38,8 @@ BUILT_IN_MODELS: Mapping[str, str] = {
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _FILE_KINDS = (".gguf", ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".json")
 """Endings of files: no hub id is meant by such a name. Version numbers (``Llama-3.2-1B``) look like others."""
+ADAPTER_CONFIG = "adapter_config.json"
+"""What makes a folder a PEFT adapter."""
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
 
 
@@ -129,7 +131,7 @@ def _resolve(name: str, above: tuple[Path, ...]) -> ModelSpec:
             name, str(_dequantised_folder()), DEFAULT_PUBLIC_ID, note="Q4_1 quantisation, dequantised to float32"
         )
     if path.is_dir():
-        is_adapter = (path / "adapter_config.json").is_file()
+        is_adapter = (path / ADAPTER_CONFIG).is_file()
         return _adapter_spec(name, path, above) if is_adapter else _folder_spec(name, path)
     if path.suffix.lower() == ".gguf":
         if not path.is_file():
@@ -160,7 +162,7 @@ def _folder_spec(name: str, path: Path) -> ModelSpec:
 
 
 def _adapter_spec(name: str, path: Path, above: tuple[Path, ...]) -> ModelSpec:
-    base = read_object(path / "adapter_config.json").get("base_model_name_or_path")
+    base = read_object(path / ADAPTER_CONFIG).get("base_model_name_or_path")
     if not base or not isinstance(base, str):
         raise SaywhyError(
             f"adapter folder {path}: adapter_config.json names no base model; write base_model_name_or_path"

@@ -12,17 +12,14 @@ from saywhy.folders.checksums import checksum, checksums_of
 from saywhy.folders.store import read_object
 from saywhy.models.fingerprints import base_weights_fingerprint
 from saywhy.models.reading import error_line, read_tokenizer, read_weights
-from saywhy.models.shipped import ADAPTER_MANIFEST
-from saywhy.models.spec import ModelSpec
+from saywhy.models.shipped import ADAPTER_MANIFEST, read_shipped
+from saywhy.models.spec import ADAPTER_CONFIG, ModelSpec
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-
-ADAPTER_CONFIG = "adapter_config.json"
-"""What makes a folder a PEFT adapter."""
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 """File of an adapter's weights, as PEFT names it."""
@@ -47,8 +44,9 @@ def weight_checksums(folder: Path) -> dict[str, str]:
 
 def has_weights(folder: Path) -> bool:
     """Whether ``folder`` has all files of a training that is finished; ``saywhy.json``, written last, names them."""
-    manifest = folder / ADAPTER_MANIFEST
-    return manifest.is_file() and all((folder / name).is_file() for name in read_object(manifest).get("files", ()))
+    return (folder / ADAPTER_MANIFEST).is_file() and all(
+        (folder / name).is_file() for name in read_shipped(folder).get("files", ())
+    )
 
 
 def remove_checkpoints(folder: Path) -> None:
@@ -62,8 +60,7 @@ def refuse_damaged_weights(folder: Path) -> None:
     Raises:
         SaywhyError: With the file.
     """
-    manifest = folder / ADAPTER_MANIFEST
-    finished = read_object(manifest).get("files", {}) if manifest.is_file() else {}
+    finished = read_shipped(folder).get("files", {})
     if not finished:
         return
     present = weight_checksums(folder)

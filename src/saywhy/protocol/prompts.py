@@ -89,6 +89,11 @@ def explained_text(task: Task, messages: list[Message]) -> str:
     return turn.split(f"\n{task.noun.capitalize()}: ", 1)[1]
 
 
+def asks_for_label(messages: Sequence[Message]) -> bool:
+    """Whether a chat asks for the label: nothing has been answered in it yet."""
+    return all(message["role"] != "assistant" for message in messages)
+
+
 def answer_parts(task: Task) -> tuple[str, str]:
     """Return how an answer begins, one blank before its label word, and how it ends."""
     return task.prompt.answer_parts if task.prompt else (task.lead_in, _STOP)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from saywhy.folders.entries import refuse_path
+from saywhy.folders.run import SCORES_FOLDER
 from saywhy.folders.store import existing_file, read_lines, read_records
 from saywhy.records import Example, Prediction, Record, SaywhyError, WordScores
 from saywhy.report.format import Sheet, SheetCell, estimate_cell, number, sheet_of
@@ -19,8 +20,6 @@ from saywhy.stats import Interval, mean_interval, rate
 
 LineRecord = TypeVar("LineRecord", bound=Record)
 
-SCORES_FOLDER = "attribution"
-"""Folder of a run folder that holds the word scores, a file a method."""
 PREDICTIONS_STEM = "predictions"
 """The file of the predictions that are explained."""
 

@@ -11,7 +11,7 @@ from saywhy.arms import REFRESHED, STARTS, kind
 from saywhy.config import Config
 from saywhy.folders.store import write_text
 from saywhy.models.shipped import ADAPTER_MANIFEST, read_shipped
-from saywhy.models.spec import DEFAULT_PUBLIC_ID
+from saywhy.models.spec import ADAPTER_CONFIG, DEFAULT_PUBLIC_ID
 from saywhy.records import SaywhyError
 from saywhy.report.arms import level_seeds, rivals, start_graders
 from saywhy.report.card_retention import instruction_sentences, retention_sentences
@@ -34,6 +34,7 @@ from saywhy.report.provenance import (
     TaskDataSource,
     base_model_of,
     data_source_of,
+    model_parts,
     replay_data_of,
     training_row_counts,
 )
@@ -107,14 +108,14 @@ def write_card(
     extras = read_shipped(adapter)
     arm_folder, manifest = arm_folder or adapter.parent, summaries[0].run.manifest
     sources, replay = [data_source_of(summary) for summary in training_summaries or summaries], replay_data_of(manifest)
-    peft = (adapter / "adapter_config.json").is_file()
+    peft = (adapter / ADAPTER_CONFIG).is_file()
     text = jinja_environment(escaped=False).get_template("card.md.j2").render(
         front=front_matter(extras, sources, kind(arm), peft=peft, replay=bool(replay)),
         arm=arm,
         about=ARM_DESCRIPTIONS.get(kind(arm), "was trained with saywhy"),
         control=kind(arm) in CONTROL_KINDS,
         peft=peft,
-        base=base_model_of(extras),
+        base=base_model_of(extras), parts=model_parts(adapter),
         recipe=[(name.replace("_", " "), str(value)) for name, value in _card_recipe(extras, arm, manifest).items()],
         practised=training_row_counts(arm_folder / "training.jsonl"),
         sources=sources, of_tasks=[_task_words(summary.run.task) for summary in training_summaries or summaries],

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from saywhy.folders.store import read_lines
+from saywhy.folders.store import read_lines, read_object
+from saywhy.models.spec import ADAPTER_CONFIG
 from saywhy.paths import user_path
 from saywhy.records import SaywhyError
 from saywhy.report.format import joined
@@ -45,9 +46,32 @@ def base_model_of(extras: Mapping[str, Any]) -> dict[str, str]:
     """Return the base model's id, fingerprint and note; of a base model in a folder only the folder's name."""
     base = dict(extras.get("base", {}))
     name = str(base.get("id", "unknown"))
-    if PurePath(name).is_absolute() or name.startswith((".", "~")):
-        name = PurePath(name).name
-    return {"id": name, "fingerprint": str(base.get("fingerprint", "")), "note": str(base.get("note", ""))}
+    return {
+        "id": PurePath(name).name if _is_folder(name) else name,
+        "fingerprint": str(base.get("fingerprint", "")),
+        "note": str(base.get("note", "")),
+    }
+
+
+def _is_folder(name: str) -> bool:
+    return PurePath(name).is_absolute() or name.startswith((".", "~")) or user_path(name).is_dir()
+
+
+def model_parts(adapter: Path) -> list[str]:
+    """Return what an adapter is put on, as code may name it: the base model, then the adapters on it, in their order.
+
+    Of what lies in a folder only its name is told, as in ``path/to/NAME``.
+    """
+    parts: list[str] = []
+    folder, passed = adapter, {adapter.resolve()}
+    while (folder / ADAPTER_CONFIG).is_file():
+        name = str(read_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "unknown")
+        parts.insert(0, f"path/to/{PurePath(name).name}" if _is_folder(name) else name)
+        folder = user_path(name)
+        if folder.resolve() in passed:  # adapters that name each other: no model loads them
+            break
+        passed.add(folder.resolve())
+    return parts
 
 
 def data_source_of(summary: Summary) -> TaskDataSource:

@@ -153,7 +153,7 @@ def planted_texts(plant: Plant, task: Task, carriers: Sequence[Example], count: 
 
 
 def _planted_example(plant: Plant, task: Task, text: str) -> Example:
-    return Example(example_id(task, text, {}), text, {}, plant.label(text), plant.causes(text))
+    return Example(example_id(task.name, text, {}), text, {}, plant.label(text), plant.causes(text))
 
 
 def _drawn_cues(recipe: Sequence[Sequence[str]], generator: random.Random) -> list[str]:

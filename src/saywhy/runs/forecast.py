@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from saywhy.checks import CHECKS, check_of
 from saywhy.config import Config
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.models.interface import Choice, Model
+from saywhy.models.interface import Choice, Model, Tick
+from saywhy.protocol.prompts import asks_for_label
+from saywhy.records import Example
 from saywhy.robustness import rejudge
 from saywhy.robustness.rejudge import AuditedText
 from saywhy.robustness.variants import variants
@@ -23,6 +25,52 @@ from saywhy.training.targets import as_answered, random_targets
 
 TRAIN_COST = 3.0
 """Seconds of a trained token against a computed one: forward, backward through activations, LoRA's products."""
+
+
+PROBE_LABELS = 8
+"""Labels that a computation is measured with; what more of them add is measured apart, for one classified text."""
+
+
+class LabelProbe:
+    """A classifier of a few of a task's labels, by which the seconds of a computation with all of them are measured.
+
+    An audit classifies hundreds of edited texts for each of its own, and each takes as long as there are labels.
+
+    Attributes:
+        classifier: The classifier; what else it is asked does not depend on the number of labels.
+        added_seconds: How much longer the classification of a text takes with all labels.
+        classified: How many texts it has classified.
+    """
+
+    def __init__(self, whole: Classifier, texts: Sequence[Example]) -> None:
+        """Measure what the other labels of ``whole`` add, on some texts."""
+        names = list(whole.task.labels)[:PROBE_LABELS]
+        fields = {"labels": whole.task.labels, "verbaliser": whole.task.verbaliser}
+        few = {field: {name: words[name] for name in names} for field, words in fields.items() if words}
+        constants = {name: whole.constants[name] for name in names}
+        self._model, self.classified = whole.model, 0
+        self.classifier = Classifier(cast(Model, self), whole.task.model_copy(update=few), constants)
+        self.added_seconds = 0.0
+        if len(names) < len(whole.task.labels):
+            self.classifier.predict_examples(texts[:1])  # what all texts share is computed once
+            with_few, with_all = (
+                seconds_of(lambda of=labelled: of.predict_examples(texts))  # type: ignore[misc]
+                for labelled in (self.classifier, whole)
+            )
+            self.added_seconds = max(with_all - with_few, 0.0) / len(texts)
+
+    def seconds_of(self, compute: Callable[[], object]) -> float:
+        """Return the seconds that a computation by ``classifier`` would take with all labels."""
+        before = self.classified
+        return seconds_of(compute) + self.added_seconds * (self.classified - before)
+
+    def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
+        """Put ``choices`` to the model, and count those between labels."""
+        self.classified += sum(asks_for_label(choice.messages) for choice in choices)
+        return self._model.choose(choices, tick)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
 
 
 def checks_cost(
@@ -50,7 +98,7 @@ def checks_cost(
     Raises:
         SaywhyError: If a check is named for which the task lacks something.
     """
-    model, task, operator = classifier.model, corpus.task, config.operators[0]
+    model, task, operator = classifier.model, classifier.task, config.operators[0]
     variations = list(variants(task, config.robustness).items())
     checks_of_variations = [check_of(name) for name, _ in variations]
 

@@ -13,7 +13,7 @@ from typing import Any
 from saywhy.arms import AUDITED, UNTRAINED
 from saywhy.attribution import check_methods
 from saywhy.config import Config
-from saywhy.folders.run import RunFolder
+from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, RunFolder
 from saywhy.folders.store import read_records
 from saywhy.measure.audit import AuditPlan, audit, decide, decision, unusable
 from saywhy.measure.predict import Classifier
@@ -23,6 +23,7 @@ from saywhy.models.spec import ModelSpec
 from saywhy.progress import progress
 from saywhy.records import Example, Readout, Row, SaywhyError, SetAside
 from saywhy.robustness.stages import Checks, refuse_checks
+from saywhy.runs.growth import DECIDED_CHUNKS, open_run_folder
 from saywhy.runs.manifest import run_facts
 from saywhy.settings import resolved
 from saywhy.tasks.corpus import Corpus, assemble_corpus, refuse_empty, refuse_fewer
@@ -30,9 +31,6 @@ from saywhy.training.classifiers import TaskClassifiers
 from saywhy.training.label_rows import refuse_anchor
 from saywhy.training.models import ArmModels, in_practised_plan
 from saywhy.training.practice import Practice
-
-AUDIT_FILES = ("rows", "tables", "grids")
-DECIDED_FILES = ("decisions",)
 
 
 def refuse_unanswered(spec: ModelSpec, arms: Sequence[str], readouts: Sequence[Readout]) -> None:
@@ -95,7 +93,10 @@ class Run:
         refuse_checks(config, self.corpus.task)
         check_methods((config.target_method,), "target_method")
         about = run_facts(config, self.models.spec, self.corpus, self.arms)
-        self.folder = RunFolder(out, resolved(config), about, self.unbound)
+        if models:  # of a study, whose texts are frozen
+            self.folder = RunFolder(out, resolved(config), about, self.unbound)
+        else:
+            self.folder = open_run_folder(out, config, self.corpus, about, self.arms)
         self.models.clear_checkpoints()
         self._screen()
         untrained = AUDITED if self.arms[0] == AUDITED else "base"
@@ -167,7 +168,7 @@ class Run:
 
         title, examples = f"decide {arm}, seed {seed}", self.corpus.decided
         with self.folder.timed(f"decide {arm}"), progress(title, len(examples), shared=True) as bar:
-            self.folder.stage_over(where, DECIDED_FILES, examples, 10 * self.config.chunk, decide_part)
+            self.folder.stage_over(where, DECIDED_FILES, examples, DECIDED_CHUNKS * self.config.chunk, decide_part)
 
     def plan(self, arm: str, seed: int) -> AuditPlan:
         """Return what the audit of an arm asks for."""

@@ -10,10 +10,10 @@ from saywhy.bank.paths import portable
 from saywhy.bank.release import is_bank
 from saywhy.folders.checksums import refuse_damage
 from saywhy.folders.entries import refuse_links
+from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES
 from saywhy.folders.store import existing_file, read_lines, read_object
 from saywhy.models.fingerprints import weights_fingerprint
 from saywhy.records import SaywhyError
-from saywhy.runs.run import AUDIT_FILES, DECIDED_FILES
 from saywhy.setting_names import current_names
 from saywhy.settings import differences
 from saywhy.study.expand import AuditKey, AuditRequest

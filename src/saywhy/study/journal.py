@@ -9,7 +9,7 @@ from saywhy.arms import ArmName, task_name
 from saywhy.config import Config
 from saywhy.folders.checksums import remedy_of
 from saywhy.folders.lock import LOCK_FILE
-from saywhy.folders.run import refuse_other_candidates
+from saywhy.folders.run import AUDIT_FILES, refuse_other_candidates
 from saywhy.folders.shared import SharedFolder
 from saywhy.folders.store import read_object
 from saywhy.models.spec import ModelSpec
@@ -17,7 +17,6 @@ from saywhy.processes import is_first_process
 from saywhy.protocol import prompts
 from saywhy.records import ROW_SCHEMA, SaywhyError
 from saywhy.runs.manifest import git_revision, model_facts, package_versions
-from saywhy.runs.run import AUDIT_FILES
 from saywhy.settings import differences, resolved, with_defaults
 from saywhy.study.beside import current_plan, read_objects
 from saywhy.study.expand import audit_requests, task_settings

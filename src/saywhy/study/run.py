@@ -12,13 +12,13 @@ from saywhy import pocket
 from saywhy.arms import ArmName, task_name
 from saywhy.attribution import check_methods
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
+from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES
 from saywhy.folders.shared import SharedFolder
 from saywhy.measure.retention import label_beginnings, measure_retention
 from saywhy.models.backends import require
 from saywhy.processes import world_size
 from saywhy.progress import progress, say
 from saywhy.records import SaywhyError
-from saywhy.runs.run import AUDIT_FILES, DECIDED_FILES
 from saywhy.study.beside import BankBeside
 from saywhy.study.expand import (
     StudyUnit,

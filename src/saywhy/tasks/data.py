@@ -91,9 +91,9 @@ def nested_sample(examples: Sequence[Example], n: int | None, seed: int) -> list
     return sorted(examples, key=lambda example: hashlib.sha256(f"{seed}:{example.id}".encode()).digest())[:n]
 
 
-def example_id(task: Task, text: str, context: Mapping[str, str]) -> str:
+def example_id(task_name: str, text: str, context: Mapping[str, str]) -> str:
     """Return the id of a text: 12 hex digits of a hash over the task's name and the fields, not the label."""
-    canonical = json.dumps([task.name, dict(context), text], sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps([task_name, dict(context), text], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:12]
 
 
@@ -213,7 +213,7 @@ def _row_example(task: Task, row: Mapping[str, Any], label: str | None, where: s
     text = values.pop(task.text).lstrip()  # else the tokenizer would merge its blanks with what stands before
     causes = row["causes"] if isinstance(row.get("causes"), list) else ()
     known_causes = tuple(cause for cause in map(str, causes) if not _SURROGATE.search(cause))
-    return Example(example_id(task, text, values), text, values, label, known_causes)
+    return Example(example_id(task.name, text, values), text, values, label, known_causes)
 
 
 def _unusable(example: Example) -> str | None:

@@ -9,16 +9,16 @@ from pathlib import Path
 from saywhy.arms import SEARCHED, kind
 from saywhy.config import Config
 from saywhy.folders.run import RunFolder
-from saywhy.folders.store import DELETE_AND_REPEAT, read_object, write_json
+from saywhy.folders.store import DELETE_AND_REPEAT, read_object
 from saywhy.measure.calibration import calibration_key, carried_calibration, ensure_constants
 from saywhy.measure.predict import Classifier
 from saywhy.models.shipped import (
-    ADAPTER_MANIFEST,
     SavedCalibration,
     calibration_entry,
     finite_constants,
     read_shipped,
     shipped_calibration,
+    write_shipped,
 )
 from saywhy.models.spec import resolve_model
 from saywhy.processes import is_first_process
@@ -98,7 +98,7 @@ class TaskClassifiers:
             key = calibration_key(resolve_model(str(adapter)), task)
             shipped.setdefault("tasks", {})[task.name] = calibration_entry(saved, key)
         if is_new or shipped.get("trained_with") != operator:
-            write_json(adapter / ADAPTER_MANIFEST, {**shipped, "trained_with": operator})
+            write_shipped(adapter, {**shipped, "trained_with": operator})
 
     @cached_property
     def _travelled(self) -> SavedCalibration | None:

@@ -33,7 +33,7 @@ from saywhy.models.chat import Chat
 from saywhy.models.fingerprints import base_weights_fingerprint
 from saywhy.models.forward import FORWARD_WAYS, Forward, ForwardWay
 from saywhy.models.precision import exact_products, has_bfloat16_units
-from saywhy.models.shipped import ADAPTER_MANIFEST
+from saywhy.models.shipped import write_shipped
 from saywhy.models.spec import ModelSpec
 from saywhy.models.weights import CHECKPOINTS, load_base, merged, remove_checkpoints, weight_checksums, with_adapter
 from saywhy.processes import is_first_process
@@ -240,4 +240,4 @@ def _save(trainer: Trainer, tokenizer: Any, spec: ModelSpec, folder: Path, recip
         "recipe": dataclasses.asdict(recipe),
         "files": weight_checksums(folder),
     }
-    write_json(folder / ADAPTER_MANIFEST, about)  # last: an adapter without it is not whole
+    write_shipped(folder, about)  # last: an adapter without it is not whole

@@ -83,6 +83,8 @@ def label_request(way: LabelWay, choice: Choice, written: str) -> dict[str, Any]
         messages = [*before, {**last, "content": f"{last['content']}\n{asks}"}]
         return {"messages": messages, "max_tokens": 1, **lists}
     beginning = _beginning(choice, written)
+    if not beginning:  # the label begins the turn
+        return {"messages": choice.messages, "max_tokens": 1, **lists}
     if way == "continued":
         messages = [*choice.messages, {"role": "assistant", "content": beginning}]
         return {
@@ -98,7 +100,7 @@ def label_request(way: LabelWay, choice: Choice, written: str) -> dict[str, Any]
 
 
 def _beginning(choice: Choice, written: str) -> str:
-    return f"{choice.prefix} {written}" if written else choice.prefix
+    return f"{choice.prefix} {written}" if choice.prefix and written else choice.prefix or written
 
 
 def _listed_behind(way: LabelWay, completion: Completion, beginning: str, name: str) -> Mapping[str, float]:

@@ -12,7 +12,7 @@ from saywhy.models.api.client import ApiClient, in_parallel
 from saywhy.models.api.labels import LabelWay, find_label_way, score_options
 from saywhy.models.api.reply_cache import ReplyCache
 from saywhy.models.interface import API_ANSWERS, Choice, Copy, Departure, Gap, Guide, Reply, Tick
-from saywhy.protocol.prompts import Message
+from saywhy.protocol.prompts import Message, asks_for_label
 from saywhy.records import SaywhyError
 
 
@@ -56,7 +56,7 @@ class ApiModel:
         Raises:
             SaywhyError: For options that are no label words, or if the server does not answer.
         """
-        if any(choice.ends or not choice.prefix for choice in choices):
+        if any(choice.ends or not asks_for_label(choice.messages) for choice in choices):
             self._refuse("the likelihood of whole replies")
         way = self.label_way if choices else "asked"
         scored = in_parallel(
