@@ -232,8 +232,8 @@ def section(
     few = len(next(iter(naive.values()))["latencies"])
     note = (
         f"Texts: {drawn.task.name}, {drawn.source}. The naive side takes one request at a time: it was measured with "
-        f"one client and the first {few} texts an effort; with more clients each waits so many times longer. Ratio at 8 "
-        f"clients: {', '.join(at_eight)}; wanted: at least {WANTED:g}. Other work ran on the machine meanwhile."
+        f"one client and the first {few} texts an effort; with more clients each waits so many times longer. Ratio at "
+        f"8 clients: {', '.join(at_eight)}; wanted: at least {WANTED:g}. Other work ran on the machine meanwhile."
     )
     return f"## Explained decisions as a service\n\n{machine.facts()}\n\n{note}\n\n{grid(header, rows)}"
 

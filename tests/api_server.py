@@ -16,7 +16,7 @@ class RuleServer:
     """A server whose model decides moods by the keyword rule and explains itself by a script.
 
     Attributes:
-        way: How it takes a lead-in: continued, forced or asked; ``plain`` gives no log-probabilities.
+        way: How it takes a lead-in: prefilled, continued, forced or asked; ``plain`` gives no log-probabilities.
         listed: How many tokens it lists at most.
         tokens: What the label words begin with, where they are no tokens.
         requests: The bodies that it was sent, in order.
@@ -65,7 +65,7 @@ class RuleServer:
             words = [word if number == 0 else f" {word}" for number, word in enumerate(beginning.split(" "))]
             return self._listing(messages, [*words, None], body, beginning)
         if messages[-1]["role"] == "assistant":
-            if self.way == "continued":
+            if self.way == ("continued" if "continue_final_message" in body else "prefilled"):
                 return self._listing(messages[:-1], [None], body, messages[-1]["content"])
             return _body("", None)
         if body.get("logprobs") or len(messages) == 1:

@@ -84,9 +84,7 @@ class Config(FileFormat):
         description="Texts of more distinct words are set aside (the work grows with their square); none: keep all. "
         "The built-in job, which is to be quick, keeps up to 9.",
     )
-    rows: int | None = Field(
-        60, ge=1, description="Texts to audit; none: all of the split. A folder goes on with more."
-    )
+    rows: int | None = Field(60, ge=1, description="Texts to audit; none: all of the split. More go on in a folder.")
     robustness: tuple[str, ...] = Field(
         (),
         description="Checks of how far the verdicts move; may be added to a finished run. "

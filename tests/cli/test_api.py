@@ -65,7 +65,7 @@ def manifest(tmp_path, out="run"):
     return json.loads((tmp_path / out / "run.json").read_text("utf-8"))
 
 
-@pytest.mark.parametrize("way", ["continued", "forced", "asked"])
+@pytest.mark.parametrize("way", ["prefilled", "continued", "forced", "asked"])
 def test_an_audit_finds_the_planted_cause_however_labels_are_asked_for(server, audited, tmp_path, way):
     server.way = way
     said = audited(server, "settings=one-word,free")
@@ -115,6 +115,13 @@ def test_what_was_answered_is_not_asked_again(server, audited, tmp_path):
         break
     assert audited(server, out="damaged").code == 0
     assert len(server.requests) == sent + 1
+
+
+def test_a_key_that_cannot_be_sent(server, audited, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary \u00e9")
+    said = audited(server)
+    assert "OPENAI_API_KEY in the environment holds signs" in said.problem
+    assert "canary" not in said.err
 
 
 def test_answers_are_for_their_owner_alone(server, audited, tmp_path):
@@ -214,7 +221,7 @@ def test_an_address_that_is_none_or_holds_a_secret(call, tmp_path, model, words)
         (failing(401), "refuses the key (401): set OPENAI_API_KEY"),
         (failing(404), "has no model 'toy'"),
         (failing(400, b"the text 'great' is too long"), "refuses the request (400)"),
-        (failing(429), "takes no more requests for now (429, 5 tries)"),
+        (failing(429), "takes no more requests for now (429, up to 5 tries)"),
         (failing(503, b"<html>great"), "fails (503, 5 tries)"),
         (failing(418), "answers with the status 418"),
     ],
@@ -271,6 +278,8 @@ def test_a_server_without_log_probabilities(server, audited, tmp_path):
         ("audit", ("readouts=generated,guided",), "the guided readout needs a model with guide"),
         ("audit", ("readouts=placebo,generated",), "the placebo readout needs a model with weigh"),
         ("audit", ("readouts=constrained", "--dry"), "the constrained readout needs a model with weigh"),
+        ("audit", ("robustness=noise",), "noise cannot be measured behind an API"),
+        ("audit", ("robustness=all", "--dry"), "noise cannot be measured behind an API"),
         ("run", (), "training needs a model with gradients"),
         ("run", ("--dry",), "training needs a model with gradients"),
         ("train", (), "training needs a model with gradients"),
@@ -335,7 +344,7 @@ def test_the_plan_counts_the_requests_and_sends_none(server, audited, tmp_path):
     assert requests_said(said.err, "calibrate") == 8
     free = audited(server, "operators=redact,delete", "settings=one-word,free", "--dry")
     assert requests_said(free.err, "in all") > planned
-    checks = audited(server, "robustness=noise,paraphrases", "--dry")
+    checks = audited(server, "robustness=paraphrases", "--dry")
     assert requests_said(checks.err, "robustness=paraphrases") > requests_said(checks.err, "calibrate")
     assert not [request for request in server.requests if "author" in request["messages"][0]["content"]]
 

@@ -46,6 +46,12 @@ def test_what_is_not_listed_gets_the_most_that_it_can_have():
     assert -30 < upper_bound({" a": 0.0}) < -15  # rounding leaves nothing: never 0, never infinite
 
 
+def test_a_server_that_goes_on_by_itself_is_not_told_to():
+    _, _, [request] = scored(("bad", "good"), {" good": -0.1, " bad": -3.0}, way="prefilled")
+    assert request["messages"][-1] == {"role": "assistant", "content": "It is"}
+    assert set(request) == {"messages", "max_tokens", "logprobs", "top_logprobs"}
+
+
 def test_words_that_begin_alike_are_told_apart_by_further_tokens():
     scores, bounds, requests = scored(
         ("contrast", "contradiction", "neutral"),

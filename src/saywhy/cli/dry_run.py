@@ -63,7 +63,7 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     config = in_practised_plan(config)
     refuse_unfit_trainer(config)
     spec = resolve_model(config.model)
-    refuse_unanswered(spec, arms, config.readouts)
+    refuse_unanswered(spec, arms, config.readouts, config.robustness)
     _say_settings(config, out)
     if spec.api:
         say_api_costs(_api_forecast(config).audit())

@@ -12,6 +12,7 @@ from typing import Any
 
 from saywhy.arms import AUDITED, UNTRAINED
 from saywhy.attribution import check_methods
+from saywhy.checks import ALL_CHECKS
 from saywhy.config import Config
 from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, RunFolder
 from saywhy.folders.store import read_records
@@ -33,8 +34,8 @@ from saywhy.training.models import ArmModels, in_practised_plan
 from saywhy.training.practice import Practice
 
 
-def refuse_unanswered(spec: ModelSpec, arms: Sequence[str], readouts: Sequence[Readout]) -> None:
-    """Refuse, before anything is computed, arms and readouts for which a model cannot be asked.
+def refuse_unanswered(spec: ModelSpec, arms: Sequence[str], readouts: Sequence[Readout], checks: Sequence[str]) -> None:
+    """Refuse, before anything is computed, arms, readouts and checks for which a model cannot be asked.
 
     Raises:
         SaywhyError: With what it cannot be asked for.
@@ -42,6 +43,10 @@ def refuse_unanswered(spec: ModelSpec, arms: Sequence[str], readouts: Sequence[R
     if set(arms) - set(UNTRAINED):
         require(spec, "gradients", "training", "'saywhy audit' measures it as it is")
     refuse_readouts(spec, readouts)
+    if spec.api and {"noise", ALL_CHECKS} & set(checks):
+        raise SaywhyError(
+            "robustness: noise cannot be measured behind an API, whose answers are kept: name the other checks"
+        )
 
 
 class Run:
@@ -87,7 +92,7 @@ class Run:
         self.arms = tuple(arms or config.arms)
         self.corpus: Corpus = assemble_corpus(config)  # before the model: loading that takes longer
         self.models = models or ArmModels(config, out)
-        refuse_unanswered(self.models.spec, self.arms, config.readouts if explains else ())
+        refuse_unanswered(self.models.spec, self.arms, config.readouts if explains else (), config.robustness)
         self._refuse_unlabelled()
         self._refuse_unfit_practice()
         refuse_checks(config, self.corpus.task)

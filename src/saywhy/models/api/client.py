@@ -158,7 +158,7 @@ def _status_problem(status: int) -> str:
             "logprobs with top_logprobs=20, max_tokens or temperature=0"
         )
     if status == 429:
-        return f"takes no more requests for now (429, {RETRIES + 1} tries): run the same command again later"
+        return f"takes no more requests for now (429, up to {RETRIES + 1} tries): run the same command again later"
     if status >= 500:
         return f"fails ({status}, {RETRIES + 1} tries): see its log, and run the same command again"
     return f"answers with the status {status}: check the address"

@@ -3,7 +3,8 @@
 On this machine a label word is scored behind the lead-in, which stands in the assistant's turn. Of what servers can do
 the nearest to that is taken, as a trial shows (``find_label_way``):
 
-- ``continued``: the server goes on with an assistant's turn that was begun (vLLM, SGLang, llama.cpp's own server).
+- ``prefilled``: the server goes on with an assistant's turn that stands last (llama.cpp's own server).
+- ``continued``: it does so where two more fields ask for it (vLLM, SGLang).
 - ``forced``: it does not, but obeys a grammar (llama-cpp-python), by which the model writes the lead-in first; what is
   listed behind it is what the model expects there, whatever the grammar allows.
 - ``asked``: neither; a line behind the text asks for the label word alone, and the reply's first token counts.
@@ -22,7 +23,7 @@ from saywhy.models.interface import Choice
 from saywhy.protocol.prompts import Message
 from saywhy.records import SaywhyError
 
-LabelWay = Literal["continued", "forced", "asked"]
+LabelWay = Literal["prefilled", "continued", "forced", "asked"]
 """How a label word is asked for."""
 
 LISTED_TOKENS = 20
@@ -38,6 +39,9 @@ _TRIAL: list[Message] = [{"role": "user", "content": "What is the capital of Fra
 _BEGUN, _GOES_ON = "The capital of France is Par", "is"
 _FORCED = "The word behind this one is"
 
+_TRIALS: tuple[tuple[LabelWay, str], ...] = (("prefilled", _BEGUN), ("continued", _BEGUN), ("forced", _FORCED))
+"""Ways to try, in this order, and how a turn begins then. The fields of ``continued`` mislead servers that prefill."""
+
 Complete = Callable[[Mapping[str, Any]], Completion]
 """Sends a request."""
 
@@ -52,14 +56,13 @@ def find_label_way(complete: Complete, name: str) -> LabelWay:
     Raises:
         SaywhyError: If the server gives no log-probabilities, or cannot be asked.
     """
-    trials: tuple[tuple[LabelWay, str], ...] = (("continued", _BEGUN), ("forced", _FORCED))
-    for way, beginning in trials:
+    for way, beginning in _TRIALS:
         try:
             completion = complete(label_request(way, Choice(_TRIAL, ("Paris",), beginning), ""))
         except RefusedRequestError:  # fields beyond plain chat completions
             continue
         text = completion.text
-        if text.startswith(_GOES_ON) if way == "continued" else text.lstrip().startswith(_FORCED):
+        if text.lstrip().startswith(_FORCED) if way == "forced" else text.startswith(_GOES_ON):
             _refuse_without_lists(completion, name)
             return way
     _refuse_without_lists(complete(label_request("asked", Choice(_TRIAL, ("Paris",)), "")), name)
@@ -85,15 +88,10 @@ def label_request(way: LabelWay, choice: Choice, written: str) -> dict[str, Any]
     beginning = _beginning(choice, written)
     if not beginning:  # the label begins the turn
         return {"messages": choice.messages, "max_tokens": 1, **lists}
-    if way == "continued":
+    if way != "forced":
         messages = [*choice.messages, {"role": "assistant", "content": beginning}]
-        return {
-            "messages": messages,
-            "max_tokens": 1,
-            **lists,
-            "add_generation_prompt": False,
-            "continue_final_message": True,
-        }
+        fields = {"add_generation_prompt": False, "continue_final_message": True} if way == "continued" else {}
+        return {"messages": messages, "max_tokens": 1, **lists, **fields}
     # One more sign, so that there is a position behind the beginning. No token is shorter than a byte.
     grammar = f"root ::= {json.dumps(beginning, ensure_ascii=False)} [^\\n]"
     return {"messages": choice.messages, "max_tokens": len(beginning.encode()) + 2, **lists, "grammar": grammar}
