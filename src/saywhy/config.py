@@ -84,7 +84,7 @@ class Config(FileFormat):
         description="Texts of more distinct words are set aside (the work grows with their square); none: keep all. "
         "The built-in job, which is to be quick, keeps up to 9.",
     )
-    rows: int | None = Field(60, ge=1, description="Texts to audit; none: all of the split. More go on in a folder.")
+    rows: int | None = Field(60, ge=1, description="Texts to audit; none: all of the split. A folder may grow.")
     robustness: tuple[str, ...] = Field(
         (),
         description="Checks of how far the verdicts move; may be added to a finished run. "
