@@ -10,7 +10,9 @@ import pytest
 from benchmarks import plain, script
 from benchmarks.common import Done, Lap, Ledger, Outcome, alternate, fastest, grid, write_section
 from benchmarks.growth import straight_line
+from benchmarks.served import compared
 from saywhy.records import SaywhyError
+from saywhy.report.load import load_run
 
 NAMES = ("table", "generation", "training", "objectives", "growth", "run_stages", "precision", "replies", "serving")
 
@@ -42,6 +44,13 @@ def test_sides_alternate_and_answers_are_checked(ledger):
     assert log == [("ours", 0), ("plain", 0), ("ours", 1), ("plain", 1)]
     assert outcome.checks == [{"apart": 0.0}, {"apart": 1.0}]
     assert outcome.worst("apart") == 1.0
+
+
+def test_a_run_is_like_itself(audit):
+    run = load_run(audit)
+    lines = {what: count for what, count, _ in compared(run, run)}
+    assert lines.pop("log-odds, mean difference (nats)") == lines.pop("log-odds, largest difference (nats)") == "0.000"
+    assert all("100.0%" in count for count in lines.values())
 
 
 def test_ratio_is_the_median_of_the_rounds_by_unit():
