@@ -31,7 +31,7 @@ def test_the_ten_lines_of_python(tmp_path, monkeypatch, capsys):
     assert (tmp_path / told[-1]).read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
-TAKING_WORDS = ("explain", "study", "report", "compare", "release", "join")
+TAKING_WORDS = ("explain", "study", "report", "compare", "confidence", "release", "join")
 """Verbs that do nothing by themselves."""
 
 
@@ -78,6 +78,7 @@ def parsed_only(monkeypatch, tmp_path):
         "cli.export.train_adapter",
         "report.show_any_report",
         "report.show_comparison",
+        "cli.confidence.write_confidence",
         "bank.release.release_bank",
         "study.join.join_banks",
     )
