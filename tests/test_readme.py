@@ -51,7 +51,7 @@ def test_the_lines_that_explain_a_decision(tmp_path, monkeypatch, capsys):
     assert status in get_args(CheckStatus)
 
 
-TAKING_WORDS = ("explain", "study", "report", "compare", "release", "join", "watch")
+TAKING_WORDS = ("explain", "study", "report", "compare", "confidence", "release", "join", "watch")
 """Verbs that do nothing by themselves."""
 
 
@@ -100,6 +100,7 @@ def parsed_only(monkeypatch, tmp_path):
         "cli.export.train_adapter",
         "report.show_any_report",
         "report.show_comparison",
+        "cli.confidence.write_confidence",
         "bank.release.release_bank",
         "study.join.join_banks",
         "serve.server.run_service",

@@ -88,7 +88,8 @@ def test_the_order_of_decisions_does_not_count():
     outcomes = planted(80, 5)
     order = np.random.default_rng(1).permutation(80)
     moved = [outcomes[at] for at in order]
-    assert cross_fitted(moved) == pytest.approx([cross_fitted(outcomes)[at] for at in order])
+    probabilities = cross_fitted(outcomes)
+    assert cross_fitted(moved) == pytest.approx([probabilities[at] for at in order])
     assert fit_confidence(outcomes).counts == fit_confidence(moved).counts
 
 
@@ -151,6 +152,10 @@ def test_far_features_overflow_nothing():
     model = fit_confidence(planted(100, 6))
     for far in (1e6, -1e6):
         assert 0.0 <= model.probability(ConfidenceFeatures(-abs(far), far, 3)) <= 1.0
+    outlier = RecheckedReason("far", ConfidenceFeatures(-1e7, -1e7, 3), True)  # surely not, and yet it holds
+    separable = planted(60, 0, lambda features: float(features.log_probability > -1.5))
+    for probability in cross_fitted([*separable, outlier]):
+        assert 0.0 <= probability <= 1.0
 
 
 def test_rows_become_decisions():

@@ -22,7 +22,17 @@ from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.data import read_messages
 from saywhy.words import CANDIDATES_RULE
 
-NOTED_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "scipy", "statsmodels")
+NOTED_PACKAGES = (
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "scikit-learn",
+    "scipy",
+    "statsmodels",
+)
 """Packages whose versions are noted."""
 
 

@@ -110,15 +110,21 @@ class ConfidenceModel(Record):
         Raises:
             SaywhyError: If the agreement of styles is weighed and unknown.
         """
-        if self.weighs_agreement and features.agreement is None:
+        [probability] = self.probabilities([features])
+        return probability
+
+    def probabilities(self, features: Sequence[ConfidenceFeatures]) -> list[float]:
+        """Return how likely each of several reasons holds.
+
+        Raises:
+            SaywhyError: If the agreement of styles is weighed and unknown.
+        """
+        if self.weighs_agreement and any(of_reason.agreement is None for of_reason in features):
             raise SaywhyError("this confidence weighs the agreement of styles: ask for several, or fit one without it")
-        numbers = features.vector(agreement=self.weighs_agreement)
-        log_odds = self.intercept + math.fsum(
-            weight * (number - mean) / scale
-            for weight, number, mean, scale in zip(self.coefficients, numbers, self.means, self.scales, strict=True)
-        )
-        logistic = 1 / (1 + math.exp(-log_odds)) if log_odds > 0 else math.exp(log_odds) / (1 + math.exp(log_odds))
-        return float(np.interp(logistic, self.knots, self.levels)) if self.knots else logistic
+        numbers = np.array([of_reason.vector(agreement=self.weighs_agreement) for of_reason in features])
+        log_odds = self.intercept + ((numbers - self.means) / self.scales * self.coefficients).sum(1)
+        logistic = 0.5 + 0.5 * np.tanh(log_odds / 2)
+        return (np.interp(logistic, self.knots, self.levels) if self.knots else logistic).tolist()  # type: ignore[no-any-return]
 
     def decisions_like(self, probability: float) -> HeldShare:
         """Return how often the reasons of the fitted decisions held whose cross-fitted probability is like this one."""
@@ -223,7 +229,12 @@ def _over_folds(
     dealt = sorted(by_text, key=lambda text: (sum(by_text[text]) / len(by_text[text]), text))
     fold_of = {text: at % FOLDS for at, text in enumerate(dealt)}
     models = [fit([outcome for outcome in outcomes if fold_of[outcome.text] != fold]) for fold in range(FOLDS)]
-    return [models[fold_of[outcome.text]].probability(outcome.features) for outcome in outcomes]
+    probabilities = [0.0] * len(outcomes)
+    for fold, model in enumerate(models):
+        places = [at for at, outcome in enumerate(outcomes) if fold_of[outcome.text] == fold]
+        for at, probability in zip(places, model.probabilities([outcomes[at].features for at in places]), strict=True):
+            probabilities[at] = probability
+    return probabilities
 
 
 def _fitted(outcomes: Sequence[RecheckedReason]) -> ConfidenceModel:
@@ -233,8 +244,8 @@ def _fitted(outcomes: Sequence[RecheckedReason]) -> ConfidenceModel:
 
 
 def _log_loss(probabilities: Sequence[float], outcomes: Sequence[RecheckedReason]) -> float:
-    return -math.fsum(
-        math.log(probability if outcome.held else 1 - probability)
+    return -math.fsum(  # what was sure and wrong costs much, not all
+        math.log(max(probability if outcome.held else 1 - probability, 1e-12))
         for probability, outcome in zip(probabilities, outcomes, strict=True)
     )
 
@@ -261,6 +272,6 @@ def _isotonic(outcomes: Sequence[RecheckedReason]) -> ConfidenceModel:
     logistic = _logistic(outcomes)
     least = 1 / (len(outcomes) + 2)
     steps = IsotonicRegression(y_min=least, y_max=1 - least).fit(
-        [logistic.probability(outcome.features) for outcome in outcomes], [outcome.held for outcome in outcomes]
+        logistic.probabilities([outcome.features for outcome in outcomes]), [outcome.held for outcome in outcomes]
     )
     return replace(logistic, knots=tuple(steps.X_thresholds_.tolist()), levels=tuple(steps.y_thresholds_.tolist()))
