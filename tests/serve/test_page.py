@@ -396,6 +396,8 @@ def test_every_text_is_legible_in_both_themes(address, open_page, scheme):
         " document.querySelector('.words').append(el(`button.word.${sign}.level-${level}`, 'word'))"
     )
     assert low_contrasts(page) == []
+    page.evaluate("back => { document.querySelector('h1').style.color = back; }", back)
+    assert [entry[0] for entry in low_contrasts(page)] == [TASK.question]  # it would have been seen
 
 
 def test_it_fits_a_phone(address, open_page):
