@@ -131,7 +131,7 @@ def test_the_base_answers_beside_an_adapter(monkeypatch, tmp_path):
 
     class Opened:
         @staticmethod
-        def of(config):
+        def of(config, confidence=None):
             opened.append(config.model)
             return explainer_of(Observed())
 

@@ -42,6 +42,9 @@ class ServiceSettings(BaseModel):
         10.0, gt=0, le=100_000, allow_inf_nan=False, description="Size from which the log goes on in a new file."
     )
     log_files: int = Field(5, ge=1, le=1000, description="Older files of the log that are kept.")
+    confidence: str | None = Field(
+        None, description="Audit of the model on which `saywhy confidence` fitted how likely a reason holds."
+    )
     beside: Literal["base"] | None = Field(None, description="base: an adapter's base model answers, too.")
 
     @field_validator("*", mode="before")

@@ -170,7 +170,8 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
     # The log first: loading a model takes longer.
     most_bytes = int(settings.log_megabytes * 2**20)
     log = opened_log(user_path(settings.log), most_bytes, settings.log_files) if settings.log else None
-    explainers = {"trained" if spec.adapter else "base": Explainer.of(config)}
+    confidence = user_path(settings.confidence) if settings.confidence else None
+    explainers = {"trained" if spec.adapter else "base": Explainer.of(config, confidence)}
     if settings.beside:
         base = str(Path(spec.base) / spec.gguf) if spec.gguf else spec.base
         explainers["base"] = Explainer.of(with_changes(config, model=base))
