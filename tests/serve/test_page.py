@@ -169,6 +169,16 @@ def test_what_the_ruler_found_is_in_the_headline_only_if_it_holds(address, open_
     assert page.locator(".ruler .badge").inner_text() == "≈ no better than other words"
 
 
+def test_a_confidence_is_said_as_what_was_counted(address, open_page):
+    page = open_page(address)
+    shares = {"probability": 0.81, "share": 0.83, "low": 0.715, "high": 0.997, "texts": 60, "shown": True}
+    spoil(page, confidence=shares)
+    page.fill("#text", HOLDS)
+    page.click("#explain")
+    counted = "Of 60 audited decisions like this one, 83 % had a reason that held (95 % interval: 72 % to 99.7 %)."
+    page.locator(".verdict").get_by_text(counted).wait_for()
+
+
 def test_a_text_of_one_word_is_not_explainable(address, open_page):
     page = open_page(link(address, text=ALONE))
     page.wait_for_selector(".decision")

@@ -24,8 +24,8 @@ def address():
     command = [sys.executable, "-m", "saywhy", "serve", "port=0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        said = next(line for line in process.stderr if "answers at http" in line)
-        yield f"{said.split()[3]}/"
+        announcement = next(line for line in process.stderr if "answers at http" in line)
+        yield f"{announcement.split()[3]}/"
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
     finally:
