@@ -3,15 +3,18 @@
 import csv
 import dataclasses
 import io
+import random
 
 import pytest
 
 from saywhy.bank.release import release_bank
 from saywhy.folders.store import read_lines, write_lines
 from saywhy.report import write_report
+from saywhy.report.confidence import confidence_quality
 from saywhy.report.load import load_run
 from saywhy.report.plots import run_picture_plans
 from saywhy.report.summary import summarise
+from saywhy.stats.confidence import ConfidenceFeatures, RecheckedReason
 from written_runs import write_known, write_run
 
 SECTION = 'id="confidence"'
@@ -41,6 +44,20 @@ def test_a_confidence_that_knows_is_told_from_one_that_does_not(known):
         else:
             assert quality.auroc.low < 0.6
             assert quality.guaranteed == 0.0
+
+
+def test_copies_under_other_seeds_make_no_threshold_surer():
+    """28 texts are too few to show that nine of ten hold, however often each is counted."""
+    luck = random.Random(0)
+    kept = [(0.0, True)] * 28 + [(-5.0, False)] * 20
+    reasons = [
+        RecheckedReason(f"t{number:02d}", ConfidenceFeatures(value - 0.1 * luck.random(), 1.0, 5), held)
+        for number, (value, held) in enumerate(kept)
+    ]
+    for copies in (1, 4):
+        assert confidence_quality(reasons * copies).threshold is None
+    more = [dataclasses.replace(reason, text=f"more {reason.text}") for reason in reasons]
+    assert confidence_quality(reasons + more).threshold is not None
 
 
 def test_the_numbers_stand_on_the_page_in_the_tables_and_in_a_picture(known):

@@ -126,7 +126,9 @@ def confidence_quality(
     for text, probability, holds in zip(texts, probabilities, held, strict=True):
         (of_held if holds else of_others)[text].append(probability)
     curve = risk_curve(probabilities, held)
-    threshold = threshold_for(probabilities, held, wanted_share, delta)
+    # Decisions of a text under several seeds are not independent: the first one counts.
+    first = list({text: at for at, text in reversed(list(enumerate(texts)))}.values())
+    threshold = threshold_for([probabilities[at] for at in first], [held[at] for at in first], wanted_share, delta)
     shown = 0 if threshold is None else sum(probability >= threshold for probability in probabilities)
     return ConfidenceQuality(
         auroc=stats.auroc(list(of_held.values()), list(of_others.values()), seed),

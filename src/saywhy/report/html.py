@@ -55,14 +55,13 @@ def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0
 
     run_with_texts = examples_run(summary.run)
     readouts, samples = example_cards(run_with_texts, seed) if run_with_texts else ((), [])
-    manifest = summary.run.manifest
     return (
         jinja_environment()
         .get_template("report.html.j2")
         .render(
             task=summary.run.task,
-            model=manifest.get("model", {}),
-            git=manifest.get("git"),
+            model=summary.run.manifest.get("model", {}),
+            git=summary.run.manifest.get("git"),
             folder=summary.run.folder.resolve().name,
             seeds=summary.run.seeds,
             arms=summary.run.arms,
