@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from launched import ended, launch
 from saywhy.folders.run import RunFolder
 from saywhy.runs import run as running
 
@@ -87,6 +88,17 @@ class Killed(BaseException):
 
 def killed(*arguments, **settings):
     raise Killed
+
+
+@pytest.mark.slow
+def test_two_processes_grow_a_folder_as_one_does(saywhy, tiny_folder, tmp_path):
+    grown, whole = tmp_path / "grown", tmp_path / "whole"
+    assert saywhy("audit", grown, "rows=4").code == 0
+    assert saywhy("audit", whole, "rows=7").code == 0
+    words = ("-m", "saywhy", "audit", f"model={tiny_folder}", f"out={grown}", *SETTINGS, "rows=7")
+    for code, _, errors in ended(launch(2, *words)):
+        assert code == 0, errors
+    assert made(grown) == made(whole)
 
 
 MOMENTS = {"audit": (running, "decide", "rows=4"), "growth": (RunFolder, "note", "rows=7")}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saywhy.arms import UNTRAINED
+from saywhy.arms import AUDITED
 from saywhy.config import Config
 from saywhy.folders.checksums import remedy_of
 from saywhy.folders.lock import FolderLock
@@ -76,7 +76,7 @@ def _refuse_other_pools(
     Raises:
         SaywhyError: With the pools that would change.
     """
-    practised = ("adapt", "arms", "heldout") if set(arms) - set(UNTRAINED) else ()
+    practised = () if tuple(arms) == (AUDITED,) else ("adapt", "arms", "heldout")
     changed = [
         pool
         for pool in ("calibration", "lexicon", "decided", *practised)
