@@ -100,6 +100,19 @@ def test_what_can_be_asked_is_told(client):
     }
 
 
+def test_a_model_without_likelihoods_of_words_repairs_nothing(model):
+    model.answers = model.answers - {"weigh"}
+    service = service_of(model, effort="self")
+    with TestClient(service_app(service)) as client:
+        assert client.get("/v1/task").json()["efforts"] == ["self", "search"]
+        assert (
+            problem(asked(client, text=TEXT, effort="repair"), 422)["message"]
+            == "effort: this service has self, search"
+        )
+        assert asked(client, text=TEXT).json()["decisions"][0]["check"]["status"] == "holds"
+    service.close()
+
+
 def test_examples_of_a_built_in_task_are_offered():
     for name, kind in (("sentiment140", str), ("snli", dict)):
         service = service_of(Observed(task=load_task(name)))
@@ -247,6 +260,7 @@ def test_the_token_is_asked_for(model):
             assert client.get("/v1/task", headers=sent).status_code == 401
         assert client.post("/v1/explain", json={"text": TEXT}, headers=GUARDED).status_code == 200
         assert client.get("/metrics", headers=GUARDED).status_code == 200
+        assert client.get("/metrics", headers={"Authorization": "bearer s3cret"}).status_code == 200
         assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
     service.close()
 

@@ -101,8 +101,8 @@ class ServiceGate:
         """
         if self._token is None or scope["path"] in OPEN_ROUTES:
             return
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
+        scheme, _, given = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
+        if not hmac.compare_digest(given, self._token.encode()) or scheme.lower() != b"bearer":
             raise RequestError(401, "unauthorized", "send the service's token: Authorization: Bearer TOKEN")
 
 

@@ -133,6 +133,11 @@ class BatchQueue:
                 _refuse(self._waiting.popleft(), stopping())
             self._changed.notify()
 
+    def join(self, seconds: float) -> bool:
+        """Wait, at most so long, for what is being computed; return whether it is finished (``is_done``)."""
+        self._thread.join(seconds)
+        return self.is_done
+
     def _work(self) -> None:
         while batch := self._next_batch():
             started = time.monotonic()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from saywhy.explainer.decision import ExplainedDecision
-from saywhy.holding import was_rechecked
+from saywhy.holding import CheckStatus, was_rechecked
 from saywhy.stats import total_variation
 
 RECENT = 500
@@ -34,7 +34,7 @@ class ServiceMetrics:
         """
         self.registry = CollectorRegistry()
         self._model, self._expected = model, expected_labels
-        self._recent: deque[ExplainedDecision] = deque(maxlen=RECENT)
+        self._recent: deque[tuple[str, CheckStatus]] = deque(maxlen=RECENT)
         self._lock = threading.Lock()
         self.requests = Counter(
             "saywhy_requests", "Requests by route and status.", ("route", "status"), registry=self.registry
@@ -83,25 +83,25 @@ class ServiceMetrics:
         if decision.confidence:
             self.confidence.observe(decision.confidence.probability)
         with self._lock:
-            self._recent.extend([decision] if model == self._model else [])
+            self._recent.extend([(decision.label, decision.check.status)] if model == self._model else [])
 
     def page(self) -> bytes:
         """Return all of them, as Prometheus reads it."""
         return generate_latest(self.registry)
 
-    def _last(self) -> list[ExplainedDecision]:
+    def _last(self) -> list[tuple[str, CheckStatus]]:
+        """Return the labels of the last decisions, and what the recheck says of their reasons."""
         with self._lock:
             return list(self._recent)
 
     def _holds(self) -> float:
-        statuses = [decision.check.status for decision in self._last()]
-        return _share([status == "holds" for status in statuses if was_rechecked(status)])
+        return _share([status == "holds" for _, status in self._last() if was_rechecked(status)])
 
     def _abstained(self) -> float:
-        return _share([not was_rechecked(decision.check.status) for decision in self._last()])
+        return _share([not was_rechecked(status) for _, status in self._last()])
 
     def _drift(self) -> float:
-        labels = CountOf(decision.label for decision in self._last())
+        labels = CountOf(label for label, _ in self._last())
         distance = total_variation(labels, self._expected) if self._expected else None
         return _NO_NUMBER if distance is None else distance
 

@@ -86,7 +86,9 @@ class AskedTexts:
     model: str
 
 
-def asked_texts(body: bytes, settings: ServiceSettings, task: Task, models: Sequence[str]) -> AskedTexts:
+def asked_texts(
+    body: bytes, settings: ServiceSettings, task: Task, models: Sequence[str], efforts: Sequence[Effort]
+) -> AskedTexts:
     """Return what the body of a request asks.
 
     Args:
@@ -94,6 +96,7 @@ def asked_texts(body: bytes, settings: ServiceSettings, task: Task, models: Sequ
         settings: Limits, and the usual effort.
         task: The task that is served.
         models: Names of the models that answer, the usual one first.
+        efforts: How far they can look for a reason.
 
     Raises:
         RequestError: With what is wrong, and where.
@@ -120,6 +123,8 @@ def asked_texts(body: bytes, settings: ServiceSettings, task: Task, models: Sequ
             _request({**shared, **({"text": row} if isinstance(row, str) else row)}, f"texts[{at}]", settings, task)
             for at, row in enumerate(asked.texts)
         ]
+    if any(request.effort not in efforts for request in requests):
+        raise _invalid(f"effort: this service has {', '.join(efforts)}")
     return AskedTexts(tuple(requests), asked.model or models[0])
 
 

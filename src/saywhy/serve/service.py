@@ -14,6 +14,7 @@ from saywhy.config import Config
 from saywhy.explainer.decision import BUDGETS, ExplainedDecision
 from saywhy.explainer.explainer import Explainer
 from saywhy.folders.decision_log import DecisionLog, LoggedDecision, opened_log
+from saywhy.models.backends import require
 from saywhy.models.spec import resolve_model
 from saywhy.paths import user_path
 from saywhy.progress import say
@@ -29,6 +30,9 @@ from saywhy.tasks.task import Task
 EXAMPLES = 6
 """Built-in texts that a page can offer to try."""
 
+CLOSING_SECONDS = 1.0
+"""How long a service that is closed waits for its models."""
+
 
 class ClientLeft(Exception):
     """The client hung up: nobody is there to read an answer."""
@@ -40,6 +44,8 @@ class Service:
     Attributes:
         settings: What the service takes.
         task: The task of its models.
+        models: Their names, the usual one first.
+        efforts: How far they can look for a reason; a model without likelihoods of words cannot repair.
         queue: What waits for them.
         metrics: What is counted.
     """
@@ -59,6 +65,8 @@ class Service:
         self.task: Task = main.classifier.task
         self.metrics = ServiceMetrics(self.models[0], main.expected_labels, lambda: len(self.queue))
         self._log_failed = False
+        weighs = all("weigh" in explainer.classifier.model.answers for explainer in explainers.values())
+        self.efforts = tuple(effort for effort in BUDGETS if weighs or effort != "repair")
         self.queue = BatchQueue(explainers, settings.queue, settings.batch, self._note, self.metrics.batch.observe)
 
     def asked(self, body: bytes) -> AskedTexts:
@@ -67,7 +75,7 @@ class Service:
         Raises:
             RequestError: If it cannot be answered.
         """
-        return asked_texts(body, self.settings, self.task, self.models)
+        return asked_texts(body, self.settings, self.task, self.models, self.efforts)
 
     async def explain(
         self, asked: AskedTexts, deadline: float, hang_up: Callable[[], Coroutine[Any, Any, None]]
@@ -121,7 +129,7 @@ class Service:
             "noun": self.task.noun,
             "context": list(self.task.context),
             "models": list(self.models),
-            "efforts": list(BUDGETS),
+            "efforts": list(self.efforts),
             "effort": self.settings.effort,
             "styles": list(STYLES),
             "limits": {"characters": self.settings.most_characters, "texts": self.settings.most_texts},
@@ -131,7 +139,8 @@ class Service:
     def close(self) -> None:
         """End what is left: nothing is answered any more."""
         self.queue.stop()
-        if self._log:
+        # Where a second signal ends the process at once, the models may still compute, and write.
+        if self.queue.join(CLOSING_SECONDS) and self._log:
             self._log.close()
 
     def _note(self, text: WaitingText, decision: ExplainedDecision) -> None:
@@ -165,6 +174,9 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
     if settings.beside:
         base = str(Path(spec.base) / spec.gguf) if spec.gguf else spec.base
         explainers["base"] = Explainer.of(with_changes(config, model=base))
+    for explainer in explainers.values():
+        if settings.effort == "repair":
+            require(explainer.classifier.model, "weigh", "effort=repair", "take effort=self or effort=search")
     return Service(explainers, settings, log)
 
 
