@@ -1,5 +1,6 @@
 """Texts that wait are computed together; what nobody waits for is not computed; the queue has an end."""
 
+import gc
 import socket
 import threading
 import time
@@ -72,7 +73,7 @@ def test_a_full_queue_says_when_to_come_again(model):
         assert client.post("/v1/explain", json={"text": TEXTS[3]}).status_code == 200
 
 
-def test_what_timed_out_before_it_was_computed_is_dropped(model):
+def test_what_timed_out_before_it_was_computed_is_dropped(model, caplog):
     service = service_of(model, timeout=0.3)
     model.gate.clear()
     with running(service) as server, client_of(server) as client:
@@ -88,9 +89,11 @@ def test_what_timed_out_before_it_was_computed_is_dropped(model):
         model.gate.set()
         assert client.post("/v1/explain", json={"text": "a new great day"}).status_code == 200
     assert not any("late" in text for batch in model.batches for text in batch)
+    gc.collect()
+    assert caplog.text == ""
 
 
-def test_a_client_that_hangs_up_is_not_computed_for(model):
+def test_a_client_that_hangs_up_is_not_computed_for(model, caplog):
     service = service_of(model)
     model.gate.clear()
     with running(service) as server, client_of(server) as client:
@@ -104,6 +107,8 @@ def test_a_client_that_hangs_up_is_not_computed_for(model):
         thread.join(20)
         assert client.post("/v1/explain", json={"text": "a new great day"}).status_code == 200
     assert not any("lost" in text for batch in model.batches for text in batch)
+    gc.collect()
+    assert caplog.text == ""  # asyncio complains of what nobody looked at
 
 
 def test_a_client_that_hangs_up_within_its_body_is_no_trouble(model):

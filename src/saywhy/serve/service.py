@@ -94,6 +94,7 @@ class Service:
         waiting = [WaitingText(request, asked.model, deadline) for request in asked.requests]
         self.queue.put(waiting)
         answers = asyncio.gather(*(asyncio.wrap_future(text.answer) for text in waiting))
+        answers.add_done_callback(_look_at)
         leaving = asyncio.create_task(hang_up())
         try:
             left = max(deadline - time.monotonic(), 0)
@@ -179,6 +180,12 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
         if settings.effort == "repair":
             require(explainer.classifier.model, "weigh", "effort=repair", "take effort=self or effort=search")
     return Service(explainers, settings, log)
+
+
+def _look_at(answers: asyncio.Future[list[ExplainedDecision]]) -> None:
+    """Look at what came of texts that nobody waited for to the end, for else asyncio complains that nobody did."""
+    if not answers.cancelled():
+        answers.exception()
 
 
 def _examples(task: Task) -> list[Any]:
