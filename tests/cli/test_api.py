@@ -117,6 +117,15 @@ def test_what_was_answered_is_not_asked_again(server, audited, tmp_path):
     assert len(server.requests) == sent + 1
 
 
+@pytest.mark.parametrize(("way", "field"), [("forced", "repeat_penalty"), ("continued", "repetition_penalty")])
+def test_replies_are_not_kept_from_copying(server, audited, way, field):
+    server.way = way
+    assert audited(server, "styles=redaction", "rows=2").code == 0
+    replied = [request for request in server.requests if len(request["messages"]) == 3]
+    assert replied
+    assert all(request[field] == 1.0 for request in replied)
+
+
 def test_a_key_that_cannot_be_sent(server, audited, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary \u00e9")
     said = audited(server)

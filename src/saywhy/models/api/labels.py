@@ -26,6 +26,14 @@ from saywhy.records import SaywhyError
 LabelWay = Literal["prefilled", "continued", "forced", "asked"]
 """How a label word is asked for."""
 
+WITHOUT_PENALTY: Mapping[LabelWay, Mapping[str, float]] = {
+    "continued": {"repetition_penalty": 1.0},
+    "forced": {"repeat_penalty": 1.0},
+}
+"""Fields by which servers that take more than plain chat completions do without a penalty on repetition.
+
+They may have one by default, from the model's folder or of their own, and it punishes copying."""
+
 LISTED_TOKENS = 20
 """Tokens that a server is asked to list: the most that those of OpenAI do."""
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from saywhy.models.api.address import ApiAddress
 from saywhy.models.api.client import ApiClient, in_parallel
-from saywhy.models.api.labels import LabelWay, find_label_way, score_options
+from saywhy.models.api.labels import WITHOUT_PENALTY, LabelWay, find_label_way, score_options
 from saywhy.models.api.reply_cache import ReplyCache
 from saywhy.models.interface import API_ANSWERS, Choice, Copy, Departure, Gap, Guide, Reply, Tick
 from saywhy.protocol.prompts import Message, asks_for_label
@@ -75,7 +75,10 @@ class ApiModel:
         copied: Sequence[str | None] = (),
     ) -> list[Reply]:
         """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long."""
-        requests = [{"messages": chat, "max_tokens": most} for chat, most in zip(chats, max_new_tokens, strict=True)]
+        fields = WITHOUT_PENALTY.get(self.label_way, {}) if chats else {}
+        requests = [
+            {"messages": chat, "max_tokens": most, **fields} for chat, most in zip(chats, max_new_tokens, strict=True)
+        ]
         completions = in_parallel(self.client.complete, requests, tick or _no_tick)
         return [Reply(completion.text.strip(), completion.cut) for completion in completions]
 
