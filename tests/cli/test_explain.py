@@ -5,6 +5,9 @@ import json
 
 import pytest
 
+from api_server import RuleServer
+from moods import RULE, TASK, TEXTS
+
 SMALL = ("calibration_rows=8", "styles=attribution,redaction")
 
 
@@ -102,3 +105,25 @@ def test_data_without_labels_will_do(call, tiny_folder, tmp_path, monkeypatch):
     assert ended.code == 0 or "too few training texts" in ended.problem
     path.write_text("".join(json.dumps(row) + "\n" for row in rows[::-1]))
     assert "calibrate" in call("explain", "a great day at sea", f"model={tiny_folder}", f"data={path}", *SMALL).err
+
+
+def test_a_model_behind_an_api_gives_reasons_that_hold(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    rows = [{"text": f"{text} {n}", "label": max(RULE(text), key=RULE(text).get)} for n, text in enumerate(TEXTS * 12)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "toys.yaml").write_text(json.dumps(TASK.model_dump(mode="json", exclude={"hub"})))
+    server = RuleServer()
+    try:
+        text = "the food at noon was great"
+        words = (f"model={server.model}", f"task={tmp_path / 'toys.yaml'}", f"data={tmp_path / 'rows.jsonl'}")
+        ended = call("explain", text, *words, "calibration_rows=8", "--json")
+        assert ended.code == 0, ended.err
+        decision = json.loads(ended.out)
+        assert (decision["effort"], decision["label"]) == ("self", "good")
+        assert (decision["reason"]["words"], decision["check"]["status"]) == (["great"], "holds")
+        refused = call("explain", text, *words, "effort=repair")
+        assert refused.code == 2
+        assert "effort=repair needs a model that tells how likely it finds words" in refused.problem
+    finally:
+        server.close()

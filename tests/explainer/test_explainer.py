@@ -136,7 +136,7 @@ def test_a_reply_that_cannot_be_read_is_no_reason():
 def test_repair_needs_to_know_what_a_model_finds_likely():
     model = explainer()
     model.classifier.model.answers = frozenset({"choose", "generate"})
-    with pytest.raises(SaywhyError, match="take effort=self or effort=search"):
+    with pytest.raises(SaywhyError, match="take self or search"):
         model.decide(ONE_CAUSE)
 
 

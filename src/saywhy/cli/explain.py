@@ -13,9 +13,10 @@ from typing import Any
 
 from saywhy.config import Config
 from saywhy.explainer.decision import BUDGETS, Check, ExplainedDecision, ExplainRequest
-from saywhy.explainer.explainer import Explainer, request_of, request_problem
+from saywhy.explainer.explainer import Explainer, effort_problem, request_of, request_problem
 from saywhy.hints import did_you_mean
 from saywhy.holding import MOST_CHANCE, CheckStatus
+from saywhy.models.spec import resolve_model
 from saywhy.paths import user_path
 from saywhy.printable import in_one_line
 from saywhy.progress import PlainConsole, progress, say
@@ -101,7 +102,11 @@ def explain(words: Sequence[str], *, as_json: bool) -> int:
     """Explain the text among ``words``, or each line of standard input; return how many lines could not be."""
     given = read_words(words)
     config = parse(given.settings)
-    asked = {"styles": config.styles, **given.asked}
+    spec = resolve_model(config.model)
+    effort = "self" if effort_problem(spec, "repair") else "repair"
+    asked = {"styles": config.styles, "effort": effort, **given.asked}
+    if problem := effort_problem(spec, asked["effort"]):
+        raise SaywhyError(problem)
     if given.text is not None:
         request = ExplainRequest(given.text, given.fields, **asked)
         if problem := request_problem(task_of(config), request):  # before the model: loading that takes longer

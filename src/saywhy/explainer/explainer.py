@@ -13,14 +13,14 @@ from saywhy.config import Config
 from saywhy.explainer.answer import explained_decision, unexplainable_decision
 from saywhy.explainer.calibrated import calibration_of
 from saywhy.explainer.confidence import FittedConfidence, read_confidence
-from saywhy.explainer.decision import BUDGETS, ExplainedDecision, ExplainRequest, UnusableTextError
+from saywhy.explainer.decision import BUDGETS, Effort, ExplainedDecision, ExplainRequest, UnusableTextError
 from saywhy.explainer.inquiry import Inquiry
 from saywhy.explainer.steps import look_for_reasons
 from saywhy.hints import did_you_mean
 from saywhy.measure.audit import REPLY_HEADROOM
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.models.backends import open_model
+from saywhy.models.backends import HasAnswers, open_model
 from saywhy.models.interface import Model
 from saywhy.models.spec import resolve_model
 from saywhy.paths import user_path
@@ -148,10 +148,14 @@ class Explainer:
 
     def problems(self, requests: Sequence[ExplainRequest]) -> list[str | None]:
         """Return why each request cannot be answered, None where it can be; no text of it is repeated."""
-        problems = [request_problem(self.classifier.task, request) for request in requests]
+        model = self.classifier.model
+        problems = [
+            request_problem(self.classifier.task, request) or effort_problem(model, request.effort)
+            for request in requests
+        ]
         fitting = [i for i, problem in enumerate(problems) if problem is None]
         chats = [_longest_chat(self.classifier, requests[i]) for i in fitting]
-        for i, objection in zip(fitting, self.classifier.model.objections(chats, REPLY_HEADROOM), strict=True):
+        for i, objection in zip(fitting, model.objections(chats, REPLY_HEADROOM), strict=True):
             problems[i] = objection and f"the text cannot be used: {objection}"
         return problems
 
@@ -206,6 +210,15 @@ def _unexplainable(item: Item, prediction: Prediction) -> str | None:
         return "the text has no blanks between its words: put them in, or have a segmenter do it"
     if len(candidates(item.example.text)) < 2:
         return "the text has fewer than two words: it is not explainable by one of them"
+    return None
+
+
+def effort_problem(model: HasAnswers, effort: Effort) -> str | None:
+    """Return why a model cannot be asked with an effort; None if it can."""
+    if effort == "repair" and "weigh" not in model.answers:
+        return (
+            f"effort=repair needs a model that tells how likely it finds words, not '{model.name}': take self or search"
+        )
     return None
 
 

@@ -13,7 +13,6 @@ from saywhy.measure.edits import recheck
 from saywhy.measure.likelihoods import word_scores
 from saywhy.measure.predict import Classifier
 from saywhy.measure.readouts import generated, guided_alone
-from saywhy.models.backends import require
 from saywhy.tasks.lexicon import Pinned
 
 NEXT_WORDS = 8
@@ -68,8 +67,6 @@ def _ask_for_reasons(classifier: Classifier, inquiries: Sequence[Inquiry]) -> No
     if "weigh" in model.answers:
         for inquiry, scores in zip(inquiries, word_scores(model, task, items), strict=True):
             inquiry.likelihoods = scores
-    elif any(inquiry.request.effort == "repair" for inquiry in inquiries):
-        require(model, "weigh", "effort=repair", "take effort=self or effort=search")
 
 
 def _recheck(

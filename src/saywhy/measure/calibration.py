@@ -59,7 +59,8 @@ def no_calibration(task: Task) -> dict[str, float]:
 def calibration_key(spec: ModelSpec, task: Task) -> CalibrationKey:
     """Return what constants belong to: the weights that gave them, the chat template, and what was asked."""
     weights = adapter_fingerprint(spec) or base_weights_fingerprint(spec)
-    return calibration_key_of(weights, template_fingerprint(spec), task)
+    template = "the server's" if spec.api else template_fingerprint(spec)
+    return calibration_key_of(weights, template, task)
 
 
 def calibration_key_of(

@@ -168,6 +168,8 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
     spec = resolve_model(config.model)
     if settings.beside and not spec.adapter:
         raise SaywhyError(f"beside=base: model={config.model} is no adapter, it has no base model: leave beside= out")
+    if settings.effort == "repair":
+        require(spec, "weigh", "effort=repair", "take effort=self or effort=search")
     # The log first: loading a model takes longer.
     most_bytes = int(settings.log_megabytes * 2**20)
     log = opened_log(user_path(settings.log), most_bytes, settings.log_files) if settings.log else None
@@ -176,9 +178,6 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
     if settings.beside:
         base = str(Path(spec.base) / spec.gguf) if spec.gguf else spec.base
         explainers["base"] = Explainer.of(with_changes(config, model=base))
-    for explainer in explainers.values():
-        if settings.effort == "repair":
-            require(explainer.classifier.model, "weigh", "effort=repair", "take effort=self or effort=search")
     return Service(explainers, settings, log)
 
 
