@@ -227,13 +227,13 @@ def section(
             )  # fmt: skip
     header = [
         "effort", "clients", "texts", "texts a second, ours / naive", "ratio", "our seconds, p50 / p95 / p99",
-        "naive seconds, mean", "different verdicts",
+        "naive seconds, mean x clients", "different verdicts",
     ]  # fmt: skip
     few = len(next(iter(naive.values()))["latencies"])
     note = (
         f"Texts: {drawn.task.name}, {drawn.source}. The naive side takes one request at a time: it was measured with "
-        f"one client and the first {few} texts an effort; with more clients each waits so many times longer. Ratio at "
-        f"8 clients: {', '.join(at_eight)}; wanted: at least {WANTED:g}. Other work ran on the machine meanwhile."
+        f"one client and the first {few} texts an effort; with more clients each would wait as many times longer. "
+        f"Ratio at 8 clients: {', '.join(at_eight)}; wanted: at least {WANTED:g}. Other work ran on the machine."
     )
     return f"## Explained decisions as a service\n\n{machine.facts()}\n\n{note}\n\n{grid(header, rows)}"
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -132,17 +133,17 @@ def test_the_base_answers_beside_an_adapter(monkeypatch, tmp_path):
     class Opened:
         @staticmethod
         def of(config, confidence=None):
-            opened.append(config.model)
+            opened.append((config.model, confidence))
             return explainer_of(Observed())
 
     adapter, base = tmp_path / "adapter", tiny.save(tmp_path / "model")
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base)}), "utf-8")
     monkeypatch.setattr(service, "Explainer", Opened)
-    served = service.opened_service(*service_and_config([f"model={adapter}", "beside=base"]))
+    served = service.opened_service(*service_and_config([f"model={adapter}", "beside=base", "confidence=runs/audit"]))
     served.close()
     assert served.models == ("trained", "base")
-    assert opened == [str(adapter), str(base)]
+    assert opened == [(str(adapter), Path("runs/audit")), (str(base), None)]
 
 
 def started(*words, **environment):
