@@ -17,7 +17,6 @@ from saywhy.folders.store import read_object, write_json
 from saywhy.measure.audit import unusable
 from saywhy.measure.calibration import (
     calibration_constants,
-    calibration_key,
     calibration_scores,
     carried_calibration,
     no_calibration,
@@ -47,16 +46,16 @@ class TaskCalibration:
 
     Attributes:
         saved: Constants and pinned words.
-        key: What they belong to.
         label_shares: Share of the calibration texts that the model gives each label; None where that is not known.
     """
 
     saved: SavedCalibration
-    key: CalibrationKey
     label_shares: Mapping[str, float] | None = None
 
 
-def calibration_of(spec: ModelSpec, task: Task, config: Config, model: Callable[[], Model]) -> TaskCalibration:
+def calibration_of(
+    spec: ModelSpec, task: Task, config: Config, key: CalibrationKey, model: Callable[[], Model]
+) -> TaskCalibration:
     """Return what a model is calibrated to on a task.
 
     It is measured once for the same weights, chat template, prompts, task and texts, and kept in the cache folder.
@@ -65,17 +64,17 @@ def calibration_of(spec: ModelSpec, task: Task, config: Config, model: Callable[
         spec: The model.
         task: The task.
         config: The data, and how many texts of it.
+        key: What constants must belong to.
         model: Opens the model; called if something is left to measure.
     """
-    key = calibration_key(spec, task)
     if carried := carried_calibration(spec, task):
-        calibration = TaskCalibration(carried, key)
+        calibration = TaskCalibration(carried)
     else:
         file = _cache_file(key, config)
-        calibration = _cached(file, task, key) or _measured(task, config, model, file, key)
+        calibration = _cached(file, task) or _measured(task, config, model, file, key)
     if config.calibration is None:
         saved = dataclasses.replace(calibration.saved, constants=no_calibration(task))
-        return TaskCalibration(saved, key)
+        return TaskCalibration(saved)
     return calibration
 
 
@@ -97,7 +96,7 @@ def _data_state(config: Config) -> list[Any]:
     return [str(path.resolve()), *((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)]
 
 
-def _cached(file: Path, task: Task, key: CalibrationKey) -> TaskCalibration | None:
+def _cached(file: Path, task: Task) -> TaskCalibration | None:
     """Return what was kept; None if nothing was, or if it is damaged, which is said."""
     if not file.is_file():
         return None
@@ -110,7 +109,7 @@ def _cached(file: Path, task: Task, key: CalibrationKey) -> TaskCalibration | No
     except (SaywhyError, TypeError, AttributeError, KeyError, ValueError):
         say(f"{file} is damaged: measured anew")
         return None
-    return TaskCalibration(SavedCalibration(constants, pinned), key, shares)
+    return TaskCalibration(SavedCalibration(constants, pinned), shares)
 
 
 def _measured(
@@ -139,7 +138,7 @@ def _measured(
     saved = SavedCalibration(constants, dict(pinned))
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, {**calibration_entry(saved, key), "label_shares": shares})
-    return TaskCalibration(saved, key, shares)
+    return TaskCalibration(saved, shares)
 
 
 def _label(scores: Mapping[str, float], constants: Mapping[str, float]) -> str:

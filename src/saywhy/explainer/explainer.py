@@ -18,6 +18,7 @@ from saywhy.explainer.inquiry import Inquiry
 from saywhy.explainer.steps import look_for_reasons
 from saywhy.hints import did_you_mean
 from saywhy.measure.audit import REPLY_HEADROOM
+from saywhy.measure.calibration import calibration_key
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import HasAnswers, open_model
@@ -94,10 +95,11 @@ class Explainer:
                 opened[0].keep_beginning([prompts.question_chat(task, text, fields[i]) for i, text in enumerate("ab")])
             return opened[0]
 
-        calibration = calibration_of(spec, task, config, model)
+        key = calibration_key(spec, task)
+        fitted = read_confidence(confidence, key) if confidence else None  # before the model: loading takes longer
+        calibration = calibration_of(spec, task, config, key, model)
         classifier = Classifier(model(), task, calibration.saved.constants)
-        fitted = read_confidence(confidence, calibration.key) if confidence else None
-        return cls(classifier, calibration.saved.pinned, calibration.key, calibration.label_shares, fitted)
+        return cls(classifier, calibration.saved.pinned, key, calibration.label_shares, fitted)
 
     def decide(self, text: str, **asked: Any) -> ExplainedDecision:
         """Return the decision on a text with its reason.
