@@ -86,13 +86,12 @@ def parsed_only(monkeypatch, tmp_path):
             reached.append((name, given))
             raise SaywhyError("understood")
 
-        work.of = work  # a class that is opened
         return work
 
     places = (
         "runs.run.Run",
         "cli.dry_run.plan_run",
-        "cli.explain.Explainer",
+        "cli.explain.resolve_model",
         "cli.attribute.attribute_texts",
         "ruler.run.calibrate_ruler",
         "study.command.StudyRunner",

@@ -40,9 +40,9 @@ def test_bad_input_is_one_line_and_exit_code_2(words, told, call, tiny_folder, m
 def test_a_run_folder_of_another_configuration_shows_the_difference(call, tiny_folder, tmp_path):
     out = tmp_path / "run"
     RunFolder(out, {"rows": 5, "model": str(tiny_folder)}, {"candidates_rule": CANDIDATES_RULE})
-    said = call("run", f"model={tiny_folder}", "rows=7", f"out={out}")
+    said = call("run", f"model={tiny_folder}", "rows=3", f"out={out}")
     assert said.code == 2
-    assert "rows: 5 -> 7" in said.problem
+    assert "rows: 5 -> 3" in said.problem
     assert json.loads((out / "run.json").read_text())["config"]["rows"] == 5
 
 

@@ -162,7 +162,7 @@ def test_a_log_that_is_none(tmp_path, call):
     (tmp_path / "notes.txt").write_text("nothing\n", "utf-8")
     for verb in ("watch", "report"):
         said = call(verb, tmp_path / "notes.txt")
-        assert (said.code, "holds 1 lines that are no decisions" in said.problem) == (2, True)
+        assert (said.code, "its lines are no decisions" in said.problem) == (2, True)
 
 
 def test_options_that_have_no_effect_on_a_log_are_refused(log, call):

@@ -135,6 +135,6 @@ def test_links_and_what_is_no_file_are_refused(tmp_path):
 def test_what_is_no_log_is_said(tmp_path):
     (tmp_path / "empty").touch()
     (tmp_path / "rows").write_text('{"a": 1}\n{"b": 2}\n', "utf-8")
-    for name, what in (("none", "is no file"), ("empty", "holds nothing"), ("rows", "holds 2 lines that are no")):
+    for name, what in (("none", "is no file"), ("empty", "it is empty"), ("rows", "its lines are no decisions")):
         with pytest.raises(SaywhyError, match=what):
             read_decision_log(tmp_path / name)

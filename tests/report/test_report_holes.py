@@ -239,7 +239,8 @@ def test_what_is_no_run_is_one_line(call, tmp_path, audit, verb, what):
         (folder / SCORES_FOLDER / f"{PREDICTIONS_STEM}.jsonl").write_text("")
     said = call(verb, *([audit, folder] if verb == "compare" else [folder]))
     assert said.code == 2
-    assert said.problem.startswith(f"{folder} is no run: it has no run.json")
+    kind = "log of decisions" if (verb, what) == ("report", "a file") else "run: it has no run.json"
+    assert said.problem.startswith(f"{folder} is no {kind}")
     assert not said.out
 
 

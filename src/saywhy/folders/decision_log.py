@@ -167,8 +167,8 @@ def read_decision_log(path: Path) -> ReadLog:
                 damaged += decision is None
                 decisions += [decision] if decision else []
     if not decisions:
-        holds = f"{damaged} lines that are no decisions" if damaged else "nothing"
-        raise SaywhyError(f"{path} holds {holds}: give the log of a service (saywhy serve log=FILE)")
+        content = "its lines are no decisions" if damaged else "it is empty"
+        raise SaywhyError(f"{path} is no log of decisions, {content}: give that of a service (saywhy serve log=FILE)")
     return ReadLog(tuple(decisions), damaged, len(parts))
 
 
