@@ -13,18 +13,18 @@ from typing import Any
 
 from saywhy.config import Config
 from saywhy.explainer.decision import BUDGETS, Check, ExplainedDecision, ExplainRequest
-from saywhy.explainer.explainer import Explainer, effort_problem, request_of, request_problem
+from saywhy.explainer.explainer import Explainer, effort_problem, explained_prediction, request_of, request_problem
 from saywhy.hints import did_you_mean
 from saywhy.holding import MOST_CHANCE, CheckStatus
 from saywhy.models.spec import resolve_model
 from saywhy.paths import user_path
 from saywhy.printable import in_one_line
 from saywhy.progress import PlainConsole, progress, say
-from saywhy.records import SaywhyError
+from saywhy.records import Prediction, SaywhyError
 from saywhy.setting_names import OLD_NAMES
 from saywhy.settings import parse
 from saywhy.tasks.corpus import task_of
-from saywhy.tasks.task import load_task
+from saywhy.tasks.task import Task, load_task
 
 _PAIR = re.compile(r"(?:context\.)?[A-Za-z_][\w.]*=")
 _SETTINGS = (*Config.model_fields, *OLD_NAMES)
@@ -111,11 +111,15 @@ def explain(words: Sequence[str], *, as_json: bool) -> int:
         request = ExplainRequest(given.text, given.fields, **asked)
         if problem := request_problem(task_of(config), request):  # before the model: loading that takes longer
             raise SaywhyError(problem)
-        (decision,) = Explainer.of(config, given.confidence).decide_many([request])
+        explainer = Explainer.of(config, given.confidence)
+        if not as_json:  # the answer is there long before its reason
+            prediction = explained_prediction(explainer.answer(request), request.answer)
+            print_answer(explainer.classifier.task, prediction)
+        (decision,) = explainer.decide_many([request])
         if as_json:
             write_json_line(decision.to_dict())
         else:
-            print_decision(decision)
+            print_reason(decision)
         return 0
     if sys.stdin is None or sys.stdin.isatty():
         raise SaywhyError("explain takes one text, in quotes; or give lines on standard input: saywhy explain < FILE")
@@ -196,15 +200,22 @@ def verdict(check: Check) -> tuple[str, str]:
     return words, _COLOURS.get(check.status, "red")
 
 
-def print_decision(decision: ExplainedDecision) -> None:
-    """Print the answer, its reason and the edited texts, each with what its recheck says."""
+def print_answer(task: Task, prediction: Prediction) -> None:
+    """Print what the model answers, and how surely."""
+    from rich.text import Text
+
+    words = task.labels
+    raw = "" if prediction.raw_label == prediction.label else f"; before calibration: {words[prediction.raw_label]}"
+    answer = Text(words[prediction.label], "bold")
+    PlainConsole().print(answer.append(f"  (log-odds {prediction.margin:+.2f}{raw}; task {task.name})", "not bold"))
+
+
+def print_reason(decision: ExplainedDecision) -> None:
+    """Print the reason and the edited texts, each with what its recheck says."""
     from rich.table import Table
     from rich.text import Text
 
     console, words = PlainConsole(), decision.label_words
-    raw = "" if decision.raw_label == decision.label else f"; before calibration: {words[decision.raw_label]}"
-    answer = Text(words[decision.label], "bold")
-    console.print(answer.append(f"  (log-odds {decision.margin:+.2f}{raw}; task {decision.task})", "not bold"))
     console.print(Text(decision.message))
     if like := decision.confidence:
         console.print(

@@ -121,10 +121,7 @@ class Explainer:
         """
         started = time.monotonic()
         requests = [request_of(row) for row in rows]
-        for number, problem in enumerate(self.problems(requests), start=1):
-            if problem:
-                where = f"text {number} of {len(requests)}: " if len(requests) > 1 else ""
-                raise UnusableTextError(f"{where}{problem}")
+        self._refuse_problems(requests)
         task = self.classifier.task
         examples = [Example(example_id(task.name, ask.text, ask.context), ask.text, ask.context) for ask in requests]
         predictions = self.classifier.predict_examples(examples)
@@ -147,6 +144,21 @@ class Explainer:
         return [
             dataclasses.replace(decision, made_with=self.made_with, seconds=round(seconds, 3)) for decision in decisions
         ]
+
+    def answer(self, request: ExplainRequest) -> Prediction:
+        """Return the model's answer to a text, without a reason: what ``decide`` begins with.
+
+        Raises:
+            UnusableTextError: If the text cannot be put to the model.
+        """
+        self._refuse_problems([request])
+        return self.classifier.predict([(request.text, request.context)])[0]
+
+    def _refuse_problems(self, requests: Sequence[ExplainRequest]) -> None:
+        for number, problem in enumerate(self.problems(requests), start=1):
+            if problem:
+                where = f"text {number} of {len(requests)}: " if len(requests) > 1 else ""
+                raise UnusableTextError(f"{where}{problem}")
 
     def problems(self, requests: Sequence[ExplainRequest]) -> list[str | None]:
         """Return why each request cannot be answered, None where it can be; no text of it is repeated."""
