@@ -3,6 +3,9 @@
 import shutil
 
 import pytest
+from toy_page import toy_service
+
+from served import running
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -40,3 +43,10 @@ def open_page(chromium):
         context.close()
     # An answer of 4xx or 5xx is a line of the console as well; that is not a fault of the page.
     assert [line for line in complaints if not line.startswith("Failed to load resource")] == []
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Yield the address of the page over an honest model and, beside it, one that lies."""
+    with running(toy_service()) as server:
+        yield f"{server.url}/"

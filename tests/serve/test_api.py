@@ -312,7 +312,8 @@ def test_openapi_teaches_by_examples(client):
 def test_the_page_may_load_nothing_from_elsewhere(client, tmp_path, monkeypatch):
     from importlib import resources
 
-    (tmp_path / "page.html").write_text("<!DOCTYPE html>", "utf-8")
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "page.html").write_text("<!DOCTYPE html>", "utf-8")
     monkeypatch.setattr(resources, "files", lambda package: tmp_path)
     page = client.get("/")
     assert page.status_code == 200
