@@ -84,3 +84,18 @@ def metric(client, line):
 def client_of(server, **more):
     """Return a client of a running server."""
     return httpx2.Client(base_url=server.url, timeout=20, **more)
+
+
+def asked(client, **body):
+    """Return the answer to a body."""
+    return client.post("/v1/explain", json=body)
+
+
+def problem(response, status):
+    """Return what a refusal says, in the one shape that refusals have."""
+    assert response.status_code == status, response.text
+    content = response.json()
+    assert set(content) == {"error"}
+    assert set(content["error"]) == {"type", "message"}
+    assert CANARY not in response.text
+    return content["error"]

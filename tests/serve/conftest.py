@@ -3,9 +3,11 @@
 import shutil
 
 import pytest
+from starlette.testclient import TestClient
 from toy_page import toy_service
 
-from served import running
+from saywhy.serve.app import service_app
+from served import Observed, running, service_of
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -50,3 +52,18 @@ def address():
     """Yield the address of the page over an honest model and, beside it, one that lies."""
     with running(toy_service()) as server:
         yield f"{server.url}/"
+
+
+@pytest.fixture
+def model():
+    """Return a model of a known rule."""
+    return Observed()
+
+
+@pytest.fixture
+def client(model):
+    """Yield a client of its service."""
+    service = service_of(model, most_texts=8, most_characters=200, timeout=20)
+    with TestClient(service_app(service)) as client:
+        yield client
+    service.close()

@@ -31,6 +31,7 @@ PAGE_FILES = {
     "/decision.js": ("decision.js", "text/javascript"),
     "/elements.js": ("elements.js", "text/javascript"),
     "/service.js": ("service.js", "text/javascript"),
+    "/favicon.ico": ("favicon.svg", "image/svg+xml"),  # browsers ask for it under this name
 }
 """Route to file of the page in a browser, and its kind."""
 PAGE_POLICY = (
