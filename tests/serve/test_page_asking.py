@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from toy_page import HOLDS, PAIR, link, toy_service
+from toy_page import ALONE, HOLDS, LONG, PAIR, link, toy_service
 
 from moods import TASK
 from saywhy.models.scripted import honest
@@ -195,6 +195,48 @@ def test_what_is_copied(address, open_page):
     page.click("#copy-curl")
     page.wait_for_selector("#copied:has-text('copy it by hand')")
     assert page.evaluate("getSelection().toString()").startswith("curl -sS http")
+
+
+@pytest.mark.parametrize("effort", ["self", "repair", "search"])
+def test_the_page_begins_with_the_effort_of_the_service_unless_the_link_says_another(open_page, effort):
+    with running(toy_service(effort=effort)) as server:
+        page = open_page(link(f"{server.url}/", text=PAIR))
+        page.wait_for_selector(".decision")
+        assert page.input_value("#effort") == effort
+        assert json.loads(page.text_content("#json"))["effort"] == effort
+        other = "self" if effort == "search" else "search"
+        linked = open_page(link(f"{server.url}/", text=PAIR, effort=other))
+        linked.wait_for_selector(".decision")
+        assert linked.input_value("#effort") == other
+        assert json.loads(linked.text_content("#json"))["effort"] == other
+
+
+def test_every_word_is_shaded_where_that_is_asked_for(open_page):
+    with running(toy_service(effort="repair")) as server:
+        page = open_page(link(f"{server.url}/", text=LONG, model="both", before=f"{LONG} sad"))
+        shade = page.get_by_role("button", name="Shade every word")
+        shade.first.wait_for()
+        assert shade.count() == 2  # one a model
+        shade.last.press("Enter")
+        page.wait_for_function("() => document.getElementById('link').textContent.includes('effort=search')")
+        assert [decision["effort"] for decision in json.loads(page.text_content("#json"))] == ["search"] * 2
+        assert shade.count() == page.locator(".words .unknown").count() == 0
+        assert page.evaluate("document.querySelectorAll('.words-head')[1] === document.activeElement")
+        assert page.input_value("#effort") == "search"
+        assert page.locator("#change h2").count() == 1  # what it is compared with stays
+        page.go_back()
+        shade.first.wait_for()
+        assert page.input_value("#effort") == "repair"
+
+
+@pytest.mark.parametrize(
+    "state", [{"text": ALONE}, {"text": LONG, "effort": "search"}, {"text": "great food", "effort": "repair"}]
+)
+def test_nothing_is_offered_where_no_more_words_can_be_shaded(open_page, state):
+    with running(toy_service(effort="repair")) as server:
+        page = open_page(link(f"{server.url}/", **state))
+        page.wait_for_selector(".decision")
+        assert page.get_by_role("button", name="Shade every word").count() == 0
 
 
 def test_examples_are_picked_and_asked(open_page):

@@ -13,12 +13,14 @@ HOLDS = "We love this great day but I am sad"
 PAIR = "I love this great day :)"
 """No single word decides, two do."""
 ALONE = "Superb"
+LONG = f"{HOLDS} {' '.join(f'on day number {n} of it' for n in range(10))}"
+"""Only a search rechecks each of its words."""
 
 
-def toy_service(task=TASK, explainers=(("trained", honest), ("base", liar))):
+def toy_service(task=TASK, explainers=(("trained", honest), ("base", liar)), **settings):
     """Return a service whose trained model is honest about its rule, and whose base model lies."""
     models = {name: explainer_of(Observed(explain, task)) for name, explain in explainers}
-    return Service(models, ServiceSettings(most_characters=2000))
+    return Service(models, ServiceSettings(**{"most_characters": 2000, "effort": "search", **settings}))
 
 
 def link(address, **state):

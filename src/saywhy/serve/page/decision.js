@@ -23,8 +23,8 @@ export function headline({ check, fallback }) {
   return `${verdict}; ${fallback.words.length > 1 ? "these two do" : "another word does"}: ${quoted(fallback.words)}`;
 }
 
-/** Return a decision as an article; onEdit is called with the text without a word. */
-export function article(decision, name, onEdit) {
+/** Return a decision as an article; onEdit is called with the text without a word, onShade (if any) to recheck every word. */
+export function article(decision, name, onEdit, onShade) {
   const { redaction, counterfactual, fallback, reason, check } = decision;
   const cards = [
     reason?.style === "attribution" || check.status === "invalid" ? card("Names the deciding word", decision, { words: [], ...reason, check }) : null,
@@ -35,7 +35,7 @@ export function article(decision, name, onEdit) {
     "article.decision", { "aria-label": name ?? "Decision" },
     name && el("h2", name),
     strip(decision),
-    wordsPanel(decision, onEdit),
+    wordsPanel(decision, onEdit, onShade),
     cards.length > 0 && el("section.panel", el("h2", "What the model says, three ways"), cards),
     fallback && el("section.panel.ruler", el("h2", "Found by the ruler, not said by the model"), card("Takes out what matters most", decision, fallback)),
   );
@@ -115,7 +115,7 @@ function wordButton(piece, decision, detail, onTakeOut) {
   );
 }
 
-function wordsPanel(decision, onEdit) {
+function wordsPanel(decision, onEdit, onShade) {
   const pieces = piecesOf(decision);
   const words = pieces.filter((piece) => piece.effect || piece.key);
   const detail = el("p.detail.soft.small", "Point at a word to read what it does; click it to take it out and ask again.");
@@ -124,17 +124,19 @@ function wordsPanel(decision, onEdit) {
     pieces.map((piece) => (words.includes(piece) ? wordButton(piece, decision, detail, () => onEdit(without(piece, pieces))) : el("span", piece.text))),
   );
   rove(line);
+  const isPartly = words.some((piece) => piece.key);
   const key = (isThere, look, sample, meaning) => isThere && el("li", el(`span.word.${look}`, { "aria-hidden": "true" }, sample), ` ${meaning}`);
   const rows = [...decision.effects].sort((a, b) => b.drop - a.drop);
   return el(
-    "section.panel", el("h2", "What each word does"), line, detail,
+    "section.panel", el("h2.words-head", { tabindex: -1 }, "What each word does"), line, detail,
+    isPartly && onShade && decision.check.status !== "not_explainable" && el("p", el("button", { type: "button", onclick: onShade }, "Shade every word")),
     el(
       "ul.key.soft.small",
       key(rows.length, "for.level-3", "solid", `for ${answerOf(decision)}`),
       key(rows.some((effect) => effect.drop < 0), "against.level-3", "dashed", `against ${answerOf(decision)}`),
       key(words.some((piece) => piece.isNamed), "named", "framed", "named by the model"),
       key(words.some((piece) => piece.isFallback), "fallback", "dashed frame", "found by the ruler, not said by the model"),
-      key(words.some((piece) => piece.key), "unknown", "grey", "not rechecked"),
+      key(isPartly, "unknown", "grey", "not rechecked"),
     ),
     rows.length > 0 && el(
       "details", el("summary", "The same as a table"),

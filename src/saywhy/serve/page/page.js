@@ -9,6 +9,7 @@ const EFFORTS = {
   repair: ["And its next words", "Where that fails, rechecks its next likeliest words. A little slower."],
   search: ["Every word, and pairs", "Takes out every word, then pairs of the strongest. The slowest; shades every word."],
 };
+const SHADING_EFFORT = "search"; // it rechecks every word
 const MODELS = { trained: "Trained", base: "Base" };
 
 let task = null;
@@ -26,10 +27,15 @@ function formState() {
   return { text: $("text").value, context, ...Object.fromEntries(FIELDS.map((name) => [name, $(name).value])) };
 }
 
+/** Put a state into the form; in place of what it does not say, or this service has not, what the page begins with. */
 function fillForm(state) {
   $("text").value = state.text;
   for (const name of task.context) $(`context-${name}`).value = state.context[name] ?? "";
-  for (const name of FIELDS) if ([...$(name).options].some((option) => option.value === state[name])) $(name).value = state[name];
+  const start = { effort: task.effort, model: task.models[0], answer: "" };
+  for (const name of FIELDS) {
+    const offered = [...$(name).options].map((option) => option.value);
+    $(name).value = [state[name], start[name], offered[0]].find((value) => offered.includes(value));
+  }
   describeForm();
 }
 
@@ -41,11 +47,11 @@ function linkOf(state, before) {
   return `#${fields}`;
 }
 
-/** Show what the address says; what this service has not is left as it is in the form. */
+/** Show what the address says. */
 function restore() {
   const fields = new URLSearchParams(location.hash.slice(1));
   const context = Object.fromEntries(task.context.map((name) => [name, fields.get(`c.${name}`) ?? ""]));
-  fillForm({ answer: "", ...Object.fromEntries(fields), text: fields.get("text") ?? "", context });
+  fillForm({ ...Object.fromEntries(fields), text: fields.get("text") ?? "", context });
   const state = formState();
   if (!problemOf(state)) return ask(state, fields.get("before"));
   running?.abort();
@@ -152,7 +158,8 @@ function show() {
   const names = modelsOf(state).map((model) => (isCompared ? MODELS[model] ?? model : null));
   document.body.classList.toggle("wide", isCompared);
   $("change").replaceChildren(...(before ? [changePanel(shown, names, change)] : []));
-  $("decisions").replaceChildren(...decisions.map((decision, i) => article(decision, names[i], change)));
+  const canShade = task.efforts.includes(SHADING_EFFORT) && state.effort !== SHADING_EFFORT;
+  $("decisions").replaceChildren(...decisions.map((decision, i) => article(decision, names[i], change, canShade && (() => shadeEveryWord(i)))));
   $("link").textContent = location.href;
   $("json").textContent = JSON.stringify(isCompared ? decisions : decisions[0], null, 2);
   $("curl").textContent = requests.map(curlOf).join("\n\n");
@@ -166,6 +173,16 @@ async function change(text) {
   fillForm({ ...shown.state, text });
   await submit();
   $("change").querySelector("h2")?.focus();
+}
+
+/** Ask the same again so that every word is rechecked; go on at the words of that decision. */
+async function shadeEveryWord(i) {
+  const { state, before } = shown;
+  const shading = { ...state, effort: SHADING_EFFORT };
+  fillForm(shading);
+  history.pushState(null, "", linkOf(shading, before));
+  await ask(shading, before);
+  if (shown.state === shading) document.querySelectorAll(".words-head")[i].focus();
 }
 
 // Copies
@@ -194,7 +211,6 @@ function buildForm() {
     "p", el("label", { for: `context-${name}` }, name), el("input", { id: `context-${name}`, dir: "auto", autocomplete: "off" }),
   )));
   options("effort", task.efforts.map((effort) => [effort, EFFORTS[effort]?.[0] ?? effort]));
-  if (task.efforts.includes("search")) $("effort").value = "search";
   options("model", [...task.models.map((model) => [model, MODELS[model] ?? model]), ...(task.models.length > 1 ? [["both", "Both, side by side"]] : [])]);
   options("answer", [["", "What the model decides"], ...Object.entries(task.labels)]);
   options("example", [["", "Examples"], ...examples.map((example, i) => [i, short(example.text ?? example)])]);
