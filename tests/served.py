@@ -37,9 +37,10 @@ class Observed(ScriptedModel):
         return super().choose(choices, tick)
 
 
-def explainer_of(model):
-    """Return the explainer of a scripted model."""
-    return Explainer(Classifier(model, model.task, dict.fromkeys(model.task.labels, 0.0)), PINNED, {"weights": "toy"})
+def explainer_of(model, task=None):
+    """Return the explainer of a model, by default a scripted one, which has its task."""
+    task = task or model.task
+    return Explainer(Classifier(model, task, dict.fromkeys(task.labels, 0.0)), PINNED, {"weights": "toy"})
 
 
 def service_of(model, decision_log=None, /, **settings):

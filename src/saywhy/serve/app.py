@@ -61,7 +61,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         (422, "A field or a text that cannot be answered."),
         (429, "Too much is waiting: Retry-After says when to come again."),
         (500, "The service failed at this request."),
-        (503, "Stopping, or out of memory."),
+        (503, "Stopping, out of memory, or the model's server does not answer."),
         (504, "No answer in time."),
     )
 }
