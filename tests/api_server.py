@@ -10,6 +10,8 @@ from saywhy.models.scripted import ScriptedModel, honest
 
 ASKS_ALONE = "\nReply with one of these words alone: "
 TRIAL = "What is the capital of France?"
+KEY_CANARY = "sk-canary-0123456789"
+"""A key that must stand in no message and no file."""
 
 
 class RuleServer:

@@ -37,9 +37,10 @@ class Observed(ScriptedModel):
         return super().choose(choices, tick)
 
 
-def explainer_of(model):
-    """Return the explainer of a scripted model."""
-    return Explainer(Classifier(model, model.task, dict.fromkeys(model.task.labels, 0.0)), PINNED, {"weights": "toy"})
+def explainer_of(model, task=None):
+    """Return the explainer of a model, by default a scripted one, which has its task."""
+    task = task or model.task
+    return Explainer(Classifier(model, task, dict.fromkeys(task.labels, 0.0)), PINNED, {"weights": "toy"})
 
 
 def service_of(model, decision_log=None, /, **settings):
@@ -84,3 +85,18 @@ def metric(client, line):
 def client_of(server, **more):
     """Return a client of a running server."""
     return httpx2.Client(base_url=server.url, timeout=20, **more)
+
+
+def asked(client, **body):
+    """Return the answer to a body."""
+    return client.post("/v1/explain", json=body)
+
+
+def problem(response, status):
+    """Return what a refusal says, in the one shape that refusals have."""
+    assert response.status_code == status, response.text
+    content = response.json()
+    assert set(content) == {"error"}
+    assert set(content["error"]) == {"type", "message"}
+    assert CANARY not in response.text
+    return content["error"]

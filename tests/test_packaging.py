@@ -32,6 +32,7 @@ CARRIED = (
     "saywhy/pocket/snli.txt",
     "saywhy/report/templates/monitoring.html.j2",
     "saywhy/report/templates/report.html.j2",
+    "saywhy/serve/page/decision.js",
 )
 
 WHOLE = """

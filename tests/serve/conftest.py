@@ -3,6 +3,11 @@
 import shutil
 
 import pytest
+from starlette.testclient import TestClient
+from toy_page import toy_service
+
+from saywhy.serve.app import service_app
+from served import Observed, running, service_of
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -40,3 +45,25 @@ def open_page(chromium):
         context.close()
     # An answer of 4xx or 5xx is a line of the console as well; that is not a fault of the page.
     assert [line for line in complaints if not line.startswith("Failed to load resource")] == []
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Yield the address of the page over an honest model and, beside it, one that lies."""
+    with running(toy_service()) as server:
+        yield f"{server.url}/"
+
+
+@pytest.fixture
+def model():
+    """Return a model of a known rule."""
+    return Observed()
+
+
+@pytest.fixture
+def client(model):
+    """Yield a client of its service."""
+    service = service_of(model, most_texts=8, most_characters=200, timeout=20)
+    with TestClient(service_app(service)) as client:
+        yield client
+    service.close()

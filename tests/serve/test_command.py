@@ -146,6 +146,23 @@ def test_the_base_answers_beside_an_adapter(monkeypatch, tmp_path):
     assert opened == [(str(adapter), Path("runs/audit")), (str(base), None)]
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_service_that_is_ended_says_that_it_is(number, code, call, monkeypatch):
+    def serve_once(server, sockets):
+        server.handle_exit(number, None)  # as the signal does while it serves
+
+    monkeypatch.setattr("saywhy.serve.server.opened_service", lambda settings, config: service_of(Observed()))
+    monkeypatch.setattr("saywhy.serve.server.GracefulServer.run", serve_once)
+    said = call("serve", "port=0")
+    assert (said.code, said.problem) == (code, "the service has ended")
+
+
+def test_a_signal_while_the_model_is_opened_ends_the_service(call, monkeypatch):
+    monkeypatch.setattr("saywhy.serve.server.opened_service", lambda *_: signal.raise_signal(signal.SIGTERM))
+    said = call("serve", "port=0")
+    assert (said.code, said.problem) == (143, "the service has ended")
+
+
 def started(*words, **environment):
     """Start the command; return the process, with where it answers."""
     process = subprocess.Popen(
@@ -177,6 +194,7 @@ def test_the_default_model_answers_and_ends_by_a_signal(ending, tmp_path):
         rest = process.stderr.read()
         assert process.wait(60) == 128 + ending
         assert "Traceback" not in rest
+        assert rest.endswith("saywhy: the service has ended\n")
         assert CANARY not in rest + log.read_text("utf-8")
         assert log.stat().st_mode & 0o777 == 0o600
         until(lambda: process.poll() is not None)

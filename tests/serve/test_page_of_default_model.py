@@ -70,6 +70,7 @@ def test_the_default_model_on_the_page(address, open_page, take_picture):
     page = open_page(address, viewport={"width": 1000, "height": 800})
     page.set_default_timeout(60_000)
     page.wait_for_selector("#explain:enabled")
+    page.select_option("#effort", "search")
     page.fill("#text", HOLDS)
     page.keyboard.press("Control+Enter")
     page.wait_for_selector(".decision")
@@ -84,7 +85,9 @@ def test_the_default_model_on_the_page(address, open_page, take_picture):
     assert edited["label"] == effect["label_without"]  # the same edit is the same number everywhere
 
     page = open_page(
-        f"{address}#{urlencode({'text': PAIR})}", color_scheme="dark", viewport={"width": 1000, "height": 800}
+        f"{address}#{urlencode({'text': PAIR, 'effort': 'search'})}",
+        color_scheme="dark",
+        viewport={"width": 1000, "height": 800},
     )
     page.set_default_timeout(60_000)
     page.wait_for_selector(".decision")

@@ -1,49 +1,21 @@
 """The API: right answers, one clear status and one shape for everything else, and no text where none belongs."""
 
 import json
-import logging
 
 import pytest
 from starlette.testclient import TestClient
 
 from moods import TASK
-from saywhy.models.memory import NotEnoughMemoryError
 from saywhy.models.scripted import liar
 from saywhy.serve.app import service_app
 from saywhy.serve.options import ServiceSettings
 from saywhy.serve.requests import ExplainAnswer
 from saywhy.serve.service import Service
 from saywhy.tasks.task import load_task
-from served import CANARY, Observed, explainer_of, metric, service_of
+from served import CANARY, Observed, asked, explainer_of, metric, problem, service_of
 
 TEXT = "the food at noon was great"
 GUARDED = {"Authorization": "Bearer s3cret"}
-
-
-@pytest.fixture
-def model():
-    return Observed()
-
-
-@pytest.fixture
-def client(model):
-    service = service_of(model, most_texts=8, most_characters=200, timeout=20)
-    with TestClient(service_app(service)) as client:
-        yield client
-    service.close()
-
-
-def asked(client, **body):
-    return client.post("/v1/explain", json=body)
-
-
-def problem(response, status):
-    assert response.status_code == status, response.text
-    content = response.json()
-    assert set(content) == {"error"}
-    assert set(content["error"]) == {"type", "message"}
-    assert CANARY not in response.text
-    return content["error"]
 
 
 def test_the_planted_cause_is_the_reason_and_holds(client):
@@ -199,55 +171,6 @@ def test_paths_and_methods_that_do_not_exist(client):
     assert CANARY not in client.get("/metrics").text
 
 
-def test_a_text_that_the_model_objects_to_fails_alone(client, model, monkeypatch):
-    def objections(chats, room):
-        return ["it holds the control token <|im_end|>" if "<|im_end|>" in str(chat) else None for chat in chats]
-
-    monkeypatch.setattr(model, "objections", objections)
-    refused = asked(client, texts=[TEXT, f"{CANARY} <|im_end|> is great"])
-    said = problem(refused, 422)
-    assert said["type"] == "unusable_text"
-    assert said["message"].startswith("texts[1]: ")
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "kind"),
-    [
-        (MemoryError(CANARY), 503, "out_of_memory"),
-        (RuntimeError(f"CUDA out of memory. {CANARY}"), 503, "out_of_memory"),
-        (RuntimeError(f"DefaultCPUAllocator: can't allocate memory: {CANARY}"), 503, "out_of_memory"),
-        (NotEnoughMemoryError("the memory does not hold 64 tokens"), 503, "out_of_memory"),
-        (RuntimeError(CANARY), 500, "internal"),
-        (KeyError(CANARY), 500, "internal"),
-    ],
-)
-def test_a_text_that_breaks_the_model_fails_alone(error, status, kind, client, model, capsys, caplog):
-    def fail(texts):
-        if any("poison" in text for text in texts):
-            raise error
-
-    model.failures.append(fail)
-    with caplog.at_level(logging.DEBUG):
-        refused = asked(client, texts=[TEXT, f"a {CANARY} poison that is great", "an awful cold flight to them"])
-    assert problem(refused, status)["type"] == kind
-    assert ("Retry-After" in refused.headers) == (status == 503)
-    assert asked(client, text=TEXT).json()["decisions"][0]["check"]["status"] == "holds"
-    told = capsys.readouterr()
-    assert "deciding 1 texts failed" in told.err
-    assert CANARY not in told.out + told.err + caplog.text + client.get("/metrics").text
-
-
-def test_memory_that_holds_half_a_batch_is_no_problem(client, model):
-    def fail(texts):
-        if len({text.count("noun") for text in texts} | set(texts)) > 40:
-            raise MemoryError
-
-    model.failures.append(fail)
-    texts = [f"the food at {hour} was great" for hour in ("one", "two", "three", "four", "five", "six")]
-    decisions = asked(client, texts=texts, effort="search").json()["decisions"]
-    assert {decision["check"]["status"] for decision in decisions} == {"holds"}
-
-
 def test_the_token_is_asked_for(model):
     service = service_of(model)
     with TestClient(service_app(service, "s3cret")) as client:
@@ -307,17 +230,3 @@ def test_openapi_teaches_by_examples(client):
     assert {"text", "texts", "effort", "styles", "model"} <= set(content["schema"]["properties"])
     assert {"200", "400", "413", "415", "422", "429", "503", "504"} <= set(explain["responses"])
     assert "ExplainedDecision" in schema["components"]["schemas"]
-
-
-def test_the_page_may_load_nothing_from_elsewhere(client, tmp_path, monkeypatch):
-    from importlib import resources
-
-    (tmp_path / "page.html").write_text("<!DOCTYPE html>", "utf-8")
-    monkeypatch.setattr(resources, "files", lambda package: tmp_path)
-    page = client.get("/")
-    assert page.status_code == 200
-    assert page.headers["content-type"].startswith("text/html")
-    policy = page.headers["Content-Security-Policy"]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    assert problem(client.get("/page.js"), 404)["type"] == "not_found"

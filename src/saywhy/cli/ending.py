@@ -13,17 +13,21 @@ from saywhy.printable import in_one_line
 from saywhy.processes import process_rank, world_size
 from saywhy.records import SaywhyError
 
+RESUMABLE = "stopped; what was computed is kept, the same command goes on from there"
+"""What a signal makes of a command."""
+
 
 class Stopped(BaseException):
     """A signal that ends the command: none of the exceptions that libraries handle.
 
     Attributes:
         number: Of the signal.
+        message: What the last line says.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, message: str = RESUMABLE) -> None:
         super().__init__(number)
-        self.number = number
+        self.number, self.message = number, message
 
 
 LONGEST_PROBLEM = 4000
@@ -37,7 +41,7 @@ def call_to_clear_end(command: Callable[[], object]) -> None:
         command()
         return
     except Stopped as stopped:
-        problem, code = "stopped; what was computed is kept, the same command goes on from there", 128 + stopped.number
+        problem, code = stopped.message, 128 + stopped.number
     except SaywhyError as error:
         problem, code = str(error), 2
     except typer.TyperException as error:  # words that typer does not understand

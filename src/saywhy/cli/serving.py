@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from saywhy.cli.ending import Stopped
 from saywhy.paths import user_path
 from saywhy.progress import say
 from saywhy.records import SaywhyError
@@ -44,7 +45,10 @@ def serve(
     _refuse_missing_extra()
     from saywhy.serve.server import run_service
 
-    run_service(settings, config)
+    try:
+        run_service(settings, config)
+    except Stopped as stopped:  # a service has nothing to go on with
+        raise Stopped(stopped.number, "the service has ended") from None
 
 
 def watch(

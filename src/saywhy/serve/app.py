@@ -24,8 +24,16 @@ from saywhy.serve.refusals import RequestError, refusal_of, stopping, timed_out
 from saywhy.serve.requests import ExplainAnswer, ExplainBody, ProblemAnswer, TextFields
 from saywhy.serve.service import ClientLeft, Service
 
-PAGE_FILES = {"page.html": "text/html", "page.css": "text/css", "page.js": "text/javascript"}
-"""Files of the page in a browser, with their kinds."""
+PAGE_FILES = {
+    "/": ("page.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/decision.js": ("decision.js", "text/javascript"),
+    "/elements.js": ("elements.js", "text/javascript"),
+    "/service.js": ("service.js", "text/javascript"),
+    "/favicon.ico": ("favicon.svg", "image/svg+xml"),  # browsers ask for it under this name
+}
+"""Route to file of the page in a browser, and its kind."""
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -35,7 +43,7 @@ CLIENT_CLOSED = 499
 """Status of a request whose client hung up, as proxies count it; nobody reads it."""
 DRAINED_BYTES = 2**26
 """Bytes of a body that is too long which are still read, so that its client sees why it is refused."""
-OPEN_ROUTES = frozenset({"/healthz", "/readyz", "/", "/page.css", "/page.js", "/openapi.json"})
+OPEN_ROUTES = frozenset({"/healthz", "/readyz", "/openapi.json", *PAGE_FILES})
 """Routes without a token: they say nothing of texts or decisions."""
 
 _EXAMPLES = {
@@ -53,7 +61,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         (422, "A field or a text that cannot be answered."),
         (429, "Too much is waiting: Retry-After says when to come again."),
         (500, "The service failed at this request."),
-        (503, "Stopping, or out of memory."),
+        (503, "Stopping, out of memory, or the model's server does not answer."),
         (504, "No answer in time."),
     )
 }
@@ -183,21 +191,15 @@ def _add_states(app: FastAPI, service: Service) -> None:
 
 
 def _add_page(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return _page_file("page.html")
+    async def page_file(request: Request) -> Response:
+        return _page_file(*PAGE_FILES[request.scope["route"].path])
 
-    @app.get("/page.css", include_in_schema=False)
-    async def style() -> Response:
-        return _page_file("page.css")
-
-    @app.get("/page.js", include_in_schema=False)
-    async def script() -> Response:
-        return _page_file("page.js")
+    for route in PAGE_FILES:
+        app.add_api_route(route, page_file, include_in_schema=False)
 
 
-def _page_file(name: str) -> Response:
-    file = resources.files("saywhy.serve").joinpath(name)
+def _page_file(name: str, kind: str) -> Response:
+    file = resources.files("saywhy.serve").joinpath("page", name)
     if not file.is_file():
         raise HTTPException(404)
     headers = {
@@ -206,7 +208,7 @@ def _page_file(name: str) -> Response:
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-cache",
     }
-    return Response(file.read_bytes(), media_type=PAGE_FILES[name], headers=headers)
+    return Response(file.read_bytes(), media_type=kind, headers=headers)
 
 
 def _body_schema() -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from saywhy.explainer.decision import ExplainedDecision, ExplainRequest, UnusableTextError
+from saywhy.models.api.client import ModelUnavailableError, RefusedRequestError
 from saywhy.progress import say
 from saywhy.serve.refusals import RequestError, refusal_of, stopping
 
@@ -173,7 +174,10 @@ class BatchQueue:
         return batch
 
     def _decide(self, batch: Sequence[WaitingText]) -> None:
-        """Decide texts together; if that fails, each half by itself, so that a text fails for none but itself."""
+        """Decide texts together; if that fails, each half by itself, so that a text fails for none but itself.
+
+        Where the server of a model answers nobody, none is asked again: each try takes long.
+        """
         explainer = self._explainers[batch[0].model]
         try:
             problems = explainer.problems([text.request for text in batch])
@@ -183,8 +187,9 @@ class BatchQueue:
             Exception
         ) as error:  # whatever it is, the others are answered; it is said, without what it says of a text
             say(f"deciding {len(batch)} texts failed: {failure_without_text(error)}")
-            if len(batch) == 1:
-                _refuse(batch[0], refusal_of(error))
+            if len(batch) == 1 or (isinstance(error, ModelUnavailableError) and not error.may_answer_others):
+                for text in batch:
+                    _refuse(text, refusal_of(error))
                 return
             middle = len(batch) // 2
             self._decide(batch[:middle])
@@ -204,7 +209,12 @@ def _refuse(text: WaitingText, refusal: RequestError) -> None:
 
 
 def failure_without_text(error: BaseException) -> str:
-    """Return the kind of an error and where it came from: what it says may hold a text."""
+    """Return the kind of an error and where it came from, for what it says may hold a text.
+
+    What a server of a model did is told in words, which repeat no text.
+    """
+    if isinstance(error, ModelUnavailableError | RefusedRequestError):
+        return str(error)
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{where}"

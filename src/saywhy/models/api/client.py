@@ -38,6 +38,18 @@ class RefusedRequestError(SaywhyError):
     """A request that the server refuses for what is in it."""
 
 
+class ModelUnavailableError(SaywhyError):
+    """A server that does not answer, whatever it is asked; no word of a text is repeated.
+
+    Attributes:
+        may_answer_others: Whether another request may fare better: it was reached, and failed at this one.
+    """
+
+    def __init__(self, problem: str, *, may_answer_others: bool = False) -> None:
+        super().__init__(problem)
+        self.may_answer_others = may_answer_others
+
+
 class ApiClient:
     """A server that is asked for chat completions.
 
@@ -60,7 +72,7 @@ class ApiClient:
 
         Raises:
             RefusedRequestError: If the server refuses it for what is in it.
-            SaywhyError: If there is no answer that can be read; no word of a text or of an answer is repeated.
+            ModelUnavailableError: If there is no answer that can be read; no word of an answer is repeated.
         """
         body = {"model": self.address.model, "temperature": 0, **request}
         path = self._cache.path(self.address.url, body)
@@ -73,9 +85,10 @@ class ApiClient:
             completion = parse_completion(content)
         except ValueError as error:
             page = ", but a page" if content.lstrip()[:1] == b"<" else ""
-            raise SaywhyError(
+            raise ModelUnavailableError(
                 f"{self.address.url} answers with no chat completion{page} ({error}): check the address, which mostly "
-                "ends in /v1, and what stands between here and the server"
+                "ends in /v1, and what stands between here and the server",
+                may_answer_others=not page,
             ) from None
         self._cache.write(path, content)
         self._count(requests=1, prompt_tokens=completion.prompt_tokens, reply_tokens=completion.reply_tokens)
@@ -88,6 +101,7 @@ class ApiClient:
     def _sent(self, body: Mapping[str, Any]) -> bytes:
         import openai
 
+        may_answer_others = False
         try:
             answer = self._opened().chat.completions.with_raw_response.create(**_as_arguments(body))
             return answer.http_response.content
@@ -101,7 +115,8 @@ class ApiClient:
             if error.status_code in (400, 413, 422):
                 raise RefusedRequestError(self._problem(_status_problem(error.status_code))) from None
             problem = _status_problem(error.status_code).format(model=self.address.model)
-        raise SaywhyError(self._problem(problem)) from None
+            may_answer_others = error.status_code == 500  # 502 to 504 come from what stands before a server
+        raise ModelUnavailableError(self._problem(problem), may_answer_others=may_answer_others) from None
 
     def _problem(self, problem: str) -> str:
         return f"{self.address.url} {problem}; what it has answered so far is kept"

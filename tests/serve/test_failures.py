@@ -1,0 +1,129 @@
+"""Texts that cannot be answered, and models that fail: who is refused, how, and who is answered all the same."""
+
+import logging
+from contextlib import closing
+
+import pytest
+from starlette.testclient import TestClient
+
+from api_server import RuleServer, failing
+from moods import TASK
+from saywhy.models.api.client import ModelUnavailableError
+from saywhy.models.backends import open_model
+from saywhy.models.memory import NotEnoughMemoryError
+from saywhy.records import SaywhyError
+from saywhy.serve.app import service_app
+from saywhy.serve.options import ServiceSettings
+from saywhy.serve.service import Service
+from served import CANARY, asked, explainer_of, problem
+
+TEXT = "the food at noon was great"
+
+
+def test_a_text_that_the_model_objects_to_fails_alone(client, model, monkeypatch):
+    def objections(chats, room):
+        return ["it holds the control token <|im_end|>" if "<|im_end|>" in str(chat) else None for chat in chats]
+
+    monkeypatch.setattr(model, "objections", objections)
+    refused = asked(client, texts=[TEXT, f"{CANARY} <|im_end|> is great"])
+    said = problem(refused, 422)
+    assert said["type"] == "unusable_text"
+    assert said["message"].startswith("texts[1]: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (MemoryError(CANARY), 503, "out_of_memory"),
+        (RuntimeError(f"CUDA out of memory. {CANARY}"), 503, "out_of_memory"),
+        (RuntimeError(f"DefaultCPUAllocator: can't allocate memory: {CANARY}"), 503, "out_of_memory"),
+        (NotEnoughMemoryError("the memory does not hold 64 tokens"), 503, "out_of_memory"),
+        (ModelUnavailableError("a server fails (500)", may_answer_others=True), 503, "model_unavailable"),
+        (RuntimeError(CANARY), 500, "internal"),
+        (KeyError(CANARY), 500, "internal"),
+    ],
+)
+def test_a_text_that_breaks_the_model_fails_alone(error, status, kind, client, model, capsys, caplog):
+    def fail(texts):
+        if any("poison" in text for text in texts):
+            raise error
+
+    model.failures.append(fail)
+    with caplog.at_level(logging.DEBUG):
+        refused = asked(client, texts=[TEXT, f"a {CANARY} poison that is great", "an awful cold flight to them"])
+    assert problem(refused, status)["type"] == kind
+    assert ("Retry-After" in refused.headers) == (status == 503)
+    assert asked(client, text=TEXT).json()["decisions"][0]["check"]["status"] == "holds"
+    told = capsys.readouterr()
+    assert "deciding 1 texts failed" in told.err
+    assert CANARY not in told.out + told.err + caplog.text + client.get("/metrics").text
+
+
+def test_memory_that_holds_half_a_batch_is_no_problem(client, model):
+    def fail(texts):
+        if len({text.count("noun") for text in texts} | set(texts)) > 40:
+            raise MemoryError
+
+    model.failures.append(fail)
+    texts = [f"the food at {hour} was great" for hour in ("one", "two", "three", "four", "five", "six")]
+    decisions = asked(client, texts=texts, effort="search").json()["decisions"]
+    assert {decision["check"]["status"] for decision in decisions} == {"holds"}
+
+
+def test_a_server_that_answers_nobody_is_asked_once_for_all_that_waits(client, model, capsys):
+    tries = []
+
+    def lose(texts):
+        tries.append(texts)
+        raise ModelUnavailableError("http://10.0.0.9/v1 cannot be reached (5 tries)")
+
+    model.failures.append(lose)
+    said = problem(asked(client, texts=[TEXT] * 4), 503)
+    assert said["type"] == "model_unavailable"
+    assert "10.0.0.9" not in said["message"]
+    assert len(tries) == 1
+    assert "deciding 4 texts failed: http://10.0.0.9/v1 cannot be reached (5 tries)" in capsys.readouterr().err
+    model.failures.clear()
+    assert asked(client, text=TEXT).status_code == 200
+
+
+def test_what_else_a_user_can_mend_is_still_of_the_request(client, model):
+    def refuse(texts):
+        raise SaywhyError("the task has no such label")
+
+    model.failures.append(refuse)
+    assert problem(asked(client, text=TEXT), 422)["type"] == "cannot_explain"
+
+
+@pytest.mark.parametrize(
+    ("every", "status", "kind"),
+    [
+        (failing(401), 503, "model_unavailable"),
+        (failing(404), 503, "model_unavailable"),
+        (failing(429), 503, "model_unavailable"),
+        (failing(500), 503, "model_unavailable"),
+        (failing(502, b"<html>Bad gateway"), 503, "model_unavailable"),
+        (failing(200, b"<html>Log in", "text/html"), 503, "model_unavailable"),
+        (None, 503, "model_unavailable"),
+        (failing(400), 422, "cannot_explain"),
+    ],
+    ids=["401", "404", "429", "500", "502", "page", "gone", "400"],
+)
+def test_a_model_behind_an_api_whose_server_is_lost(every, status, kind, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path))
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
+    with closing(RuleServer()) as server:
+        model = open_model(server.model)
+        service = Service({"base": explainer_of(model, TASK)}, ServiceSettings(effort="self"))
+        with closing(service), TestClient(service_app(service)) as client:
+            assert asked(client, text=TEXT).json()["decisions"][0]["check"]["status"] == "holds"
+            if every is None:
+                server.close()
+            server.every = every
+            refused = asked(client, text="an awful cold flight to them")
+            said = problem(refused, status)
+            assert said["type"] == kind
+            assert ("Retry-After" in refused.headers) == (status == 503)
+            assert server.url not in said["message"]
+            assert server.url in capsys.readouterr().err
+            assert asked(client, text=TEXT).status_code == 200  # its answers are kept
