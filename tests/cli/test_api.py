@@ -278,6 +278,8 @@ def test_a_server_without_log_probabilities(server, audited, tmp_path):
     assert said.code == 2
     assert "gives no log-probabilities" in said.problem
     assert not (tmp_path / "run").exists()
+    server.way = "continued"  # they were switched on, as the line says
+    assert audited(server).code == 0
 
 
 @pytest.mark.parametrize(
