@@ -95,6 +95,33 @@ def test_a_model_is_calibrated_once_for_the_same_texts(call, tiny_folder, tmp_pa
     assert "is damaged: measured anew" in mended.err
 
 
+def test_what_was_measured_on_other_texts_or_otherwise_is_not_taken(call, tiny_folder, tmp_path, monkeypatch):
+    """Two tasks may ask alike of texts from different places; bfloat16 gives other constants."""
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    labels = ("negative", "positive")
+    (tmp_path / "data").mkdir()
+    for split in ("train", "test"):
+        rows = [
+            {"text": f"the {day} day {split} {n} was long", "body": f"a {day} meal {split} {n} at noon", "label": label}
+            for day, label in zip(("sad", "great"), labels, strict=True)
+            for n in range(24)
+        ]
+        (tmp_path / "data" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def run(column, *words):
+        task = {"name": "days", "question": "How was it?", "lead_in": "It was", "labels": labels, "text": column}
+        (tmp_path / "days.yaml").write_text(json.dumps(task))
+        data = (f"data={tmp_path / 'data'}", f"task={tmp_path / 'days.yaml'}")
+        ended = call("explain", "a great day at sea", f"model={tiny_folder}", *data, *SMALL, *words)
+        assert ended.code == 0, ended.err
+        return ended.err
+
+    assert "calibrate" in run("text")
+    assert "calibrate" not in run("text")
+    assert "calibrate" in run("text", "precision=bfloat16")
+    assert "calibrate" in run("body")
+
+
 def test_data_without_labels_will_do(call, tiny_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
     days = ("great", "sad", "cold", "sunny", "late", "early", "grey", "blue")

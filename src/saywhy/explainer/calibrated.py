@@ -33,11 +33,13 @@ from saywhy.tasks.corpus import assemble_corpus, corpus_associations, data_argum
 from saywhy.tasks.task import Task
 from saywhy.words import CANDIDATES_RULE
 
-_TEXT_SETTINGS = (
+_SETTINGS = (
     "calibration_rows", "lexicon_rows", "pinned_words", "most_words", "data_seed", "split", "rows", "decide_rows",
-    "decontaminate", *FileFormat.model_fields,
+    "decontaminate", "precision", *FileFormat.model_fields,
 )  # fmt: skip
-"""Settings on which it depends which texts a model is calibrated on, and which words are pinned."""
+"""Settings on which constants and pinned words depend."""
+_ORIGIN = {"name", "text", "label", "label_map", "hub"}
+"""Fields of a task on which they depend beside what is asked (``calibration_key``): where its texts are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def calibration_of(
     if carried := carried_calibration(spec, task):
         calibration = TaskCalibration(carried)
     else:
-        file = _cache_file(key, config)
+        file = _cache_file(key, task, config)
         calibration = _cached(file, task) or _measured(task, config, model, file, key)
     if config.calibration is None:
         saved = dataclasses.replace(calibration.saved, constants=no_calibration(task))
@@ -78,17 +80,18 @@ def calibration_of(
     return calibration
 
 
-def _cache_file(key: CalibrationKey, config: Config) -> Path:
+def _cache_file(key: CalibrationKey, task: Task, config: Config) -> Path:
     """Return where the calibration for the data of ``config`` is kept."""
-    settings = {name: value for name, value in resolved(config).items() if name in _TEXT_SETTINGS}
-    belongs = [dict(key), settings, _data_state(config), CANDIDATES_RULE]
+    settings = {name: value for name, value in resolved(config).items() if name in _SETTINGS}
+    origin = task.model_dump(include=_ORIGIN, mode="json")
+    belongs = [dict(key), settings, origin, _data_state(task, config), CANDIDATES_RULE]
     name = hashlib.sha256(json.dumps(belongs, sort_keys=True, default=str).encode()).hexdigest()[:24]
     return cache_folder() / "calibrations" / f"{name}.json"
 
 
-def _data_state(config: Config) -> list[Any]:
+def _data_state(task: Task, config: Config) -> list[Any]:
     """Return what changes when the data do: of files on disk their sizes and times."""
-    argument = data_argument(config)
+    argument = data_argument(config) or (task.hub.id if task.hub else None)
     path = user_path(argument) if argument else None
     if path is None or not path.exists():
         return [argument]
