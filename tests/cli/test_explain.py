@@ -61,6 +61,33 @@ def test_lines_may_be_objects_and_a_bad_one_ends_nothing(call, tiny_folder, line
     assert "5 of 7 lines could not be explained" in ended.err
 
 
+def test_fields_beside_a_context_are_not_lost(call, tiny_folder, lines_in):
+    premise = {"premise": "Two dogs nap."}
+    rows = [
+        {"text": "No one sleeps.", "context": premise, "efort": "search"},
+        {"text": "No one sleeps.", "context": {}, **premise},
+        {"text": "No one sleeps.", "context": 5},
+    ]
+    lines_in(*map(json.dumps, rows), '{"text": ' + "[" * 100_000)
+    ended = call("explain", f"model={tiny_folder}", "task=snli", "premise=x", "effort=self", *SMALL)
+    typo, split, number, deep = map(json.loads, ended.out.splitlines())
+    assert "efort" in typo["error"]
+    assert split["context"] == premise
+    assert "its context is '5'" in number["error"]
+    assert "error" in deep
+
+
+def test_bytes_that_are_no_text_fail_by_themselves(call, tiny_folder, monkeypatch):
+    """A file from Windows begins with a mark; a line in another encoding is said to be, the others are answered."""
+    content = b'\xef\xbb\xbf{"text": "what a day at sea"}\nthe caf\xe9 was great\nrain "\xf0\x9f\x98\x80" again\n'
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+    ended = call("explain", f"model={tiny_folder}", "effort=self", *SMALL)
+    assert ended.code == 2
+    first, broken, last = map(json.loads, ended.out.splitlines())
+    assert (first["text"], last["text"]) == ("what a day at sea", 'rain "\U0001f600" again')
+    assert (broken["line"], "broken characters" in broken["error"]) == (2, True)
+
+
 def test_one_text_as_json(call, tiny_folder):
     ended = call("explain", "--json", "What a \x1b[31mgreat day", f"model={tiny_folder}", *SMALL)
     assert ended.code == 0, ended.err
