@@ -268,7 +268,16 @@ def test_a_confidence_is_that_of_the_word_named_first(tmp_path):
     assert model.decide("great").confidence is None
     with pytest.raises(SaywhyError, match="was fitted for other weights"):
         read_confidence(tmp_path, {"weights": "y"})
-    for damage in ({"model": {}}, {"model": None}, {"schema": 0}, {"threshold": "high"}):
+    fit = content["model"]
+    damaged_fits = ({}, None, {**fit, "held": [999] * len(fit["held"])}, {**fit, "counts": [], "held": [], "edges": []})
+    damage_of_others = (
+        {"schema": 0},
+        {"threshold": "high"},
+        {"threshold": []},
+        {"threshold": True},
+        {"belongs": ["x"]},
+    )
+    for damage in (*({"model": of_model} for of_model in damaged_fits), *damage_of_others):
         (tmp_path / "confidence.json").write_text(json.dumps({**content, **damage}))
         with pytest.raises(SaywhyError, match=r"confidence\.json is (damaged|of another version)"):
             read_confidence(tmp_path, {"weights": "x"})
