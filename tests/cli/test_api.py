@@ -204,6 +204,8 @@ def test_the_key_is_sent_and_is_nowhere_else(server, audited, tmp_path):
         "openai:sesame",
         "openai:m@http://localhost:sesame/v1",
         "openai:@http://localhost/v1/sesame",
+        "openai:m@http://local..host/v1",
+        f"openai:m@http://{'a' * 64}/v1",
     ],
 )
 @pytest.mark.parametrize("words", [("audit",), ("audit", "--dry"), ("attribute", "--dry"), ("calibrate", "--dry")])

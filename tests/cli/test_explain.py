@@ -122,6 +122,15 @@ def test_a_model_is_calibrated_once_for_the_same_texts(call, tiny_folder, tmp_pa
     assert "is damaged: measured anew" in mended.err
 
 
+def test_a_calibration_that_cannot_be_kept_is_used_all_the_same(call, tiny_folder, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "file" / "cache"))
+    ended = call("explain", "What a great day at sea", f"model={tiny_folder}", *SMALL, "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["text"] == "What a great day at sea"
+    assert "cannot be written (Not a directory): calibration is not kept" in ended.err
+
+
 def test_what_was_measured_on_other_texts_or_otherwise_is_not_taken(call, tiny_folder, tmp_path, monkeypatch):
     """Two tasks may ask alike of texts from different places; bfloat16 gives other constants."""
     monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))

@@ -118,7 +118,7 @@ def _cached(file: Path, task: Task) -> TaskCalibration | None:
 def _measured(
     task: Task, config: Config, model: Callable[[], Model], file: Path, key: CalibrationKey
 ) -> TaskCalibration:
-    """Measure constants and pinned words, and keep them."""
+    """Measure constants and pinned words, and keep them where that can be."""
     corpus = assemble_corpus(config)  # before the model: loading that takes longer
     texts = {example.id: example for example in corpus.calibration}
     is_labelled = all(example.label is not None for example in corpus.lexicon)
@@ -139,8 +139,11 @@ def _measured(
     counts = Counter(answers[example.id] for example in corpus.calibration)
     shares = {label: counts[label] / len(corpus.calibration) for label in task.labels}
     saved = SavedCalibration(constants, dict(pinned))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, {**calibration_entry(saved, key), "label_shares": shares})
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, {**calibration_entry(saved, key), "label_shares": shares})
+    except OSError as error:  # as in a container whose home is read-only
+        say(f"{file} cannot be written ({error.strerror}): calibration is not kept; SAYWHY_CACHE=FOLDER moves it")
     return TaskCalibration(saved, shares)
 
 
