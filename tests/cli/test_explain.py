@@ -131,6 +131,14 @@ def test_a_calibration_that_cannot_be_kept_is_used_all_the_same(call, tiny_folde
     assert "cannot be written (Not a directory): calibration is not kept" in ended.err
 
 
+def test_data_that_leaves_no_text_to_calibrate_on(call, tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": f"word{n}"}) + "\n" for n in range(40)))
+    ended = call("explain", "a great day", f"model={tiny_folder}", f"data={tmp_path / 'rows.jsonl'}", *SMALL)
+    assert ended.code == 2
+    assert "no text is left to calibrate 'sentiment140' on: give more texts of at least two words" in ended.problem
+
+
 def test_what_was_measured_on_other_texts_or_otherwise_is_not_taken(call, tiny_folder, tmp_path, monkeypatch):
     """Two tasks may ask alike of texts from different places; bfloat16 gives other constants."""
     monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))

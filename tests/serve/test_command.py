@@ -36,6 +36,8 @@ from served import CANARY, Observed, client_of, explainer_of, running, service_o
         (("effort=serch",), "effort=serch: did you mean 'search'? it takes self, repair, search"),
         (("most_texts=1000",), "most_texts=1000 is more than queue=256 holds: raise queue"),
         (("log_texts=true",), "log_texts=true has no effect without log=FILE"),
+        (("log=",), "log=: "),
+        (("confidence=",), "confidence=: "),
         (("host",), "'host' is not key=value"),
         (("beside=base", "port=0"), "beside=base: model=smollm2-135m is no adapter, it has no base model"),
         (("task=nothing", "port=0"), "no task 'nothing'"),

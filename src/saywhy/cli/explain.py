@@ -93,6 +93,8 @@ def _asked_value(key: str, value: str) -> Any:
     if key == "effort" and value not in BUDGETS:
         hint = did_you_mean(value, BUDGETS, behind=" ")
         raise SaywhyError(f"effort={value}: {hint}it takes {', '.join(BUDGETS)}")
+    if not value:
+        raise SaywhyError(f"{key}= has no value: give one, or leave it out")
     try:
         return _LIMITS.get(key, str)(value)
     except ValueError as error:

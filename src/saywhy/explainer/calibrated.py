@@ -128,6 +128,11 @@ def _measured(
     set_aside = unusable(Classifier(opened, task, no_calibration(task)), list(texts.values()))
     texts = {id_: example for id_, example in texts.items() if id_ not in {record.id for record in set_aside}}
     corpus = corpus.without(set_aside)
+    if not corpus.calibration:
+        raise SaywhyError(
+            f"no text is left to calibrate '{task.name}' on: give more texts of at least two words, without control "
+            f"tokens, and not above most_words={config.most_words}"
+        )
     with progress("calibrate", len(texts)) as bar:
         scores = dict(zip(texts, calibration_scores(opened, task, list(texts.values()), bar.tick), strict=True))
     constants = calibration_constants(task, [scores[example.id] for example in corpus.calibration])
