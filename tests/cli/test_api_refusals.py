@@ -42,6 +42,8 @@ def test_the_key_is_sent_and_is_nowhere_else(server, audited, tmp_path):
         "openai:sesame",
         "openai:m@http://localhost:sesame/v1",
         "openai:@http://localhost/v1/sesame",
+        "openai:m@http://local..host/v1",
+        f"openai:m@http://{'a' * 64}/v1",
     ],
 )
 @pytest.mark.parametrize("words", [("audit",), ("audit", "--dry"), ("attribute", "--dry"), ("calibrate", "--dry")])
@@ -116,6 +118,8 @@ def test_a_server_without_log_probabilities(server, audited, tmp_path):
     assert said.code == 2
     assert "gives no log-probabilities" in said.problem
     assert not (tmp_path / "run").exists()
+    server.way = "continued"  # they were switched on, as the line says
+    assert audited(server).code == 0
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,7 @@ def test_a_model_whose_numbers_are_none(tiny_model, monkeypatch):
         (("What a day", "effort=serch"), "effort=serch: did you mean 'search'?"),
         (("What a day", "efort=self"), "did you mean 'effort'?"),
         (("What a day", "budget=many"), "budget=many: give a number"),
+        (("What a day", "confidence="), "confidence= has no value: give one, or leave it out"),
         (("What a day", "budget=0"), "budget=0: at least one edited text"),
         (("What a day", "seconds=nan"), "seconds=nan: give a time above 0"),
         (("What a day", "answer=posative"), "no label 'posative', did you mean 'positive'?"),

@@ -61,6 +61,33 @@ def test_lines_may_be_objects_and_a_bad_one_ends_nothing(call, tiny_folder, line
     assert "5 of 7 lines could not be explained" in ended.err
 
 
+def test_fields_beside_a_context_are_not_lost(call, tiny_folder, lines_in):
+    premise = {"premise": "Two dogs nap."}
+    rows = [
+        {"text": "No one sleeps.", "context": premise, "efort": "search"},
+        {"text": "No one sleeps.", "context": {}, **premise},
+        {"text": "No one sleeps.", "context": 5},
+    ]
+    lines_in(*map(json.dumps, rows), '{"text": ' + "[" * 100_000)
+    ended = call("explain", f"model={tiny_folder}", "task=snli", "premise=x", "effort=self", *SMALL)
+    typo, split, number, deep = map(json.loads, ended.out.splitlines())
+    assert "efort" in typo["error"]
+    assert split["context"] == premise
+    assert "its context is '5'" in number["error"]
+    assert "error" in deep
+
+
+def test_bytes_that_are_no_text_fail_by_themselves(call, tiny_folder, monkeypatch):
+    """A file from Windows begins with a mark; a line in another encoding is said to be, the others are answered."""
+    content = b'\xef\xbb\xbf{"text": "what a day at sea"}\nthe caf\xe9 was great\nrain "\xf0\x9f\x98\x80" again\n'
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+    ended = call("explain", f"model={tiny_folder}", "effort=self", *SMALL)
+    assert ended.code == 2
+    first, broken, last = map(json.loads, ended.out.splitlines())
+    assert (first["text"], last["text"]) == ("what a day at sea", 'rain "\U0001f600" again')
+    assert (broken["line"], "broken characters" in broken["error"]) == (2, True)
+
+
 def test_one_text_as_json(call, tiny_folder):
     ended = call("explain", "--json", "What a \x1b[31mgreat day", f"model={tiny_folder}", *SMALL)
     assert ended.code == 0, ended.err
@@ -93,6 +120,50 @@ def test_a_model_is_calibrated_once_for_the_same_texts(call, tiny_folder, tmp_pa
     mended = call(*words)
     assert mended.out == first.out
     assert "is damaged: measured anew" in mended.err
+
+
+def test_a_calibration_that_cannot_be_kept_is_used_all_the_same(call, tiny_folder, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "file" / "cache"))
+    ended = call("explain", "What a great day at sea", f"model={tiny_folder}", *SMALL, "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["text"] == "What a great day at sea"
+    assert "cannot be written (Not a directory): calibration is not kept" in ended.err
+
+
+def test_data_that_leaves_no_text_to_calibrate_on(call, tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": f"word{n}"}) + "\n" for n in range(40)))
+    ended = call("explain", "a great day", f"model={tiny_folder}", f"data={tmp_path / 'rows.jsonl'}", *SMALL)
+    assert ended.code == 2
+    assert "no text is left to calibrate 'sentiment140' on: give more texts of at least two words" in ended.problem
+
+
+def test_what_was_measured_on_other_texts_or_otherwise_is_not_taken(call, tiny_folder, tmp_path, monkeypatch):
+    """Two tasks may ask alike of texts from different places; bfloat16 gives other constants."""
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    labels = ("negative", "positive")
+    (tmp_path / "data").mkdir()
+    for split in ("train", "test"):
+        rows = [
+            {"text": f"the {day} day {split} {n} was long", "body": f"a {day} meal {split} {n} at noon", "label": label}
+            for day, label in zip(("sad", "great"), labels, strict=True)
+            for n in range(24)
+        ]
+        (tmp_path / "data" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def run(column, *words):
+        task = {"name": "days", "question": "How was it?", "lead_in": "It was", "labels": labels, "text": column}
+        (tmp_path / "days.yaml").write_text(json.dumps(task))
+        data = (f"data={tmp_path / 'data'}", f"task={tmp_path / 'days.yaml'}")
+        ended = call("explain", "a great day at sea", f"model={tiny_folder}", *data, *SMALL, *words)
+        assert ended.code == 0, ended.err
+        return ended.err
+
+    assert "calibrate" in run("text")
+    assert "calibrate" not in run("text")
+    assert "calibrate" in run("text", "precision=bfloat16")
+    assert "calibrate" in run("body")
 
 
 def test_data_without_labels_will_do(call, tiny_folder, tmp_path, monkeypatch):

@@ -38,7 +38,7 @@ def test_planted_shares_come_out(log, call, monkeypatch):
     assert "0.60 [0.46, 0.72]" in said.out  # 30 of 50
     assert "-0.30 [-0.45, -0.13]" in said.out  # Newcombe
     assert "<0.001 (0.003)" in said.out or "0.001 (0.00" in said.out
-    assert "Drift of the answers from 2026-03-01 to 2026-03-02: 0.20" in said.out  # |45/60 - 30/55|
+    assert "Drift of the answers, 2026-03-02 against 2026-03-01: 0.20" in said.out  # |45/60 - 30/55|
     page = (log.parent / "decisions.jsonl.html").read_text("utf-8")
     assert "<script" not in page
     assert "http" not in page.replace("http://www.w3.org", "")
@@ -145,6 +145,7 @@ def test_report_writes_the_same_page(log, call):
         (("days=1.5",), "days=1.5: give a whole number from 1 to 3650"),
         (("weeks=1",), "'weeks=1': saywhy watch takes days=N and out=PAGE.html"),
         (("out=decisions.jsonl",), "out=decisions.jsonl is the log itself: give another file"),
+        (("out=.",), "out=. is a folder: give a file"),
     ],
 )
 def test_what_cannot_be_watched_is_one_line(words, line, log, call, monkeypatch):
@@ -156,7 +157,9 @@ def test_what_cannot_be_watched_is_one_line(words, line, log, call, monkeypatch)
     assert log.read_bytes() == before
 
 
-def test_a_log_that_is_none(tmp_path, call):
+def test_a_log_that_is_none(tmp_path, call, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("watch", ".").problem.startswith(". is no file")
     assert call("watch", tmp_path / "none").problem.startswith(f"{tmp_path / 'none'} is no file")
     assert call("watch", tmp_path).problem.startswith(f"{tmp_path} is no file")
     (tmp_path / "notes.txt").write_text("nothing\n", "utf-8")

@@ -198,6 +198,8 @@ def test_by_chance_is_told_from_a_sample_of_long_texts():
         ({"text": "a day", "budget": 0}, "budget=0"),
         ({"text": "a day", "seconds": float("nan")}, "seconds"),
         ({"text": "a day", "answer": "positive"}, "no label 'positive'"),
+        ({"text": "a \udcff day"}, "the text holds broken characters"),
+        (None, "a text, or a dict with one, is wanted, not a NoneType"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(asked, problem):
@@ -210,6 +212,21 @@ def test_what_cannot_be_asked_is_one_line(asked, problem):
 def test_an_unknown_field_of_a_request_is_named():
     with pytest.raises(SaywhyError, match="no field 'txet', did you mean 'text'"):
         explainer().decide_many([{"txet": "a day"}])
+    with pytest.raises(SaywhyError, match="no field 'efort', did you mean 'effort'"):
+        explainer().decide("a day", efort="self")
+
+
+@pytest.mark.parametrize("asked", [{"budget": 2.5}, {"seconds": "x"}, {"context": None}, {"answer": 3}, {"text": None}])
+def test_a_value_of_another_type_is_one_line(asked):
+    with pytest.raises(SaywhyError, match=f"its {next(iter(asked))} is '"):
+        explainer().decide(**{"text": "a fine day", **asked})
+
+
+@pytest.mark.parametrize("rows", ["a fine day", {"text": "a fine day"}, ExplainRequest("a fine day")])
+def test_one_text_is_not_taken_for_many(rows):
+    """A text is a sequence, too: of letters."""
+    with pytest.raises(SaywhyError, match="decide_many takes a list"):
+        explainer().decide_many(rows)
 
 
 def test_a_decision_is_json_and_back():
@@ -251,7 +268,16 @@ def test_a_confidence_is_that_of_the_word_named_first(tmp_path):
     assert model.decide("great").confidence is None
     with pytest.raises(SaywhyError, match="was fitted for other weights"):
         read_confidence(tmp_path, {"weights": "y"})
-    for damage in ({"model": {}}, {"model": None}, {"schema": 0}, {"threshold": "high"}):
+    fit = content["model"]
+    damaged_fits = ({}, None, {**fit, "held": [999] * len(fit["held"])}, {**fit, "counts": [], "held": [], "edges": []})
+    damage_of_others = (
+        {"schema": 0},
+        {"threshold": "high"},
+        {"threshold": []},
+        {"threshold": True},
+        {"belongs": ["x"]},
+    )
+    for damage in (*({"model": of_model} for of_model in damaged_fits), *damage_of_others):
         (tmp_path / "confidence.json").write_text(json.dumps({**content, **damage}))
         with pytest.raises(SaywhyError, match=r"confidence\.json is (damaged|of another version)"):
             read_confidence(tmp_path, {"weights": "x"})

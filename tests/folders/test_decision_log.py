@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 
@@ -83,6 +84,22 @@ def test_half_a_line_spoils_no_other(tmp_path):
     log = read_decision_log(path)
     assert [decision.rechecks for decision in log.decisions] == [0, 1, 0, 1]
     assert log.damaged == 1
+
+
+def test_what_did_not_fit_on_the_disk_spoils_no_other(tmp_path):
+    log = opened_log(tmp_path / "log", 10**6, 1)
+    log.write(logged(0))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "log").stat().st_size + 40, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            log.write(logged(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    log.write(logged(2))
+    log.close()
+    read = read_decision_log(tmp_path / "log")
+    assert ([decision.rechecks for decision in read.decisions], read.damaged) == ([0, 2], 0)
 
 
 @pytest.mark.parametrize(

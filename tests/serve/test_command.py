@@ -16,6 +16,7 @@ import pytest
 import tiny
 from moods import TASK
 from saywhy.folders.decision_log import opened_log
+from saywhy.records import SaywhyError
 from saywhy.serve import service
 from saywhy.serve.options import service_and_config
 from served import CANARY, Observed, client_of, explainer_of, running, service_of, until
@@ -35,6 +36,8 @@ from served import CANARY, Observed, client_of, explainer_of, running, service_o
         (("effort=serch",), "effort=serch: did you mean 'search'? it takes self, repair, search"),
         (("most_texts=1000",), "most_texts=1000 is more than queue=256 holds: raise queue"),
         (("log_texts=true",), "log_texts=true has no effect without log=FILE"),
+        (("log=",), "log=: "),
+        (("confidence=",), "confidence=: "),
         (("host",), "'host' is not key=value"),
         (("beside=base", "port=0"), "beside=base: model=smollm2-135m is no adapter, it has no base model"),
         (("task=nothing", "port=0"), "no task 'nothing'"),
@@ -110,12 +113,19 @@ def test_texts_are_logged_where_that_is_asked_for(tmp_path):
     assert json.loads((tmp_path / "log").read_text("utf-8"))["text"] == f"a {CANARY} is great"
 
 
-def test_a_full_disk_costs_no_answer(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (SaywhyError("log=log is being written by another service"), "log=log is being written by another service"),
+    ],
+)
+def test_a_log_that_cannot_be_written_costs_no_answer(tmp_path, capsys, error, why):
     class FullLog:
         path = tmp_path / "log"
 
         def write(self, decision):
-            raise OSError(28, "No space left on device")
+            raise error
 
         def close(self):
             pass
@@ -124,7 +134,7 @@ def test_a_full_disk_costs_no_answer(tmp_path, capsys, monkeypatch):
         for _ in range(3):
             assert client.post("/v1/explain", json={"text": "a great day"}).status_code == 200
         assert "saywhy_unlogged_decisions_total 3.0" in client.get("/metrics").text
-    assert capsys.readouterr().err.count("cannot be written (No space left on device)") == 1
+    assert capsys.readouterr().err.count(f"cannot be written ({why})") == 1
 
 
 def test_the_base_answers_beside_an_adapter(monkeypatch, tmp_path):

@@ -40,6 +40,21 @@ def test_several_texts_share_fields_and_may_differ(client):
     assert second["counterfactual"] is None
 
 
+def test_what_is_null_is_not_said(client):
+    """Programs write out fields that they do not use."""
+    assert asked(client, text=TEXT, texts=None, model=None, effort=None).status_code == 200
+    [decision] = asked(client, text=None, texts=[{"text": TEXT, "effort": None}], effort="search").json()["decisions"]
+    assert decision["effort"] == "search"
+
+
+def test_a_name_that_a_client_made_up_is_not_repeated(client):
+    for body in (
+        {"text": TEXT, "context": {f"[{CANARY}": 5}},
+        {"texts": [{"text": TEXT, "context": {f"[{CANARY}": 5}}]},
+    ):
+        assert "context: Input should be a valid string" in problem(asked(client, **body), 422)["message"]
+
+
 def test_a_lie_is_answered_and_does_not_hold():
     service = service_of(Observed(liar), effort="self")
     with TestClient(service_app(service)) as client:

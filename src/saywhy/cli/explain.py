@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
@@ -92,6 +93,8 @@ def _asked_value(key: str, value: str) -> Any:
     if key == "effort" and value not in BUDGETS:
         hint = did_you_mean(value, BUDGETS, behind=" ")
         raise SaywhyError(f"effort={value}: {hint}it takes {', '.join(BUDGETS)}")
+    if not value:
+        raise SaywhyError(f"{key}= has no value: give one, or leave it out")
     try:
         return _LIMITS.get(key, str)(value)
     except ValueError as error:
@@ -123,7 +126,10 @@ def explain(words: Sequence[str], *, as_json: bool) -> int:
         return 0
     if sys.stdin is None or sys.stdin.isatty():
         raise SaywhyError("explain takes one text, in quotes; or give lines on standard input: saywhy explain < FILE")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # a line that cannot be read fails by itself
     lines = [line.rstrip("\r\n") for line in sys.stdin]
+    lines[:1] = [line.removeprefix("\ufeff") for line in lines[:1]]  # as Windows marks UTF-8
     if not any(map(str.strip, lines)):
         raise SaywhyError("standard input has no line: give texts, one a line, or objects of JSON with a text")
     return _explain_lines(Explainer.of(config, given.confidence), lines, {"context": given.fields, **asked})
@@ -169,11 +175,14 @@ def _request_of_line(line: str, shared: Mapping[str, Any]) -> ExplainRequest | s
         return request_of({**shared, "text": line})
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return request_of({**shared, "text": line})  # a text that begins with a brace
-    context = {**shared.get("context", {}), **{key: value for key, value in row.items() if key not in _REQUEST_FIELDS}}
+    fields = {key: value for key, value in row.items() if key not in _REQUEST_FIELDS}
+    own = row.get("context", {})
+    # What is no object is left to be said.
+    context = {**shared["context"], **fields, **own} if isinstance(own, dict) else own
     try:
-        return request_of({**shared, "context": context, **{k: v for k, v in row.items() if k in _REQUEST_FIELDS}})
+        return request_of({**shared, **{key: row[key] for key in row if key in _REQUEST_FIELDS}, "context": context})
     except SaywhyError as error:
         return str(error)
 

@@ -15,7 +15,7 @@ from saywhy.explainer.decision import (
     WordEffect,
 )
 from saywhy.explainer.inquiry import Inquiry
-from saywhy.explainer.steps import best_removal
+from saywhy.explainer.steps import NEXT_WORDS, PAIRED_WORDS, best_removal, strongest_pairs
 from saywhy.records import StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
@@ -133,37 +133,58 @@ def _effects(inquiry: Inquiry) -> tuple[WordEffect, ...]:
 def _message(inquiry: Inquiry, task: Task, reason: Reason | None, check: Check, fallback: FoundReason | None) -> str:
     """Return what can be said of the reason, in one line."""
     answer = task.labels[inquiry.item.prediction.label]
-    named = _quoted(reason.words) if reason else ""
-    other = task.labels[check.label_without] if check.label_without else ""
+    beyond = _beyond(inquiry, fallback)
+    if reason is None:
+        return f"the model gives no reason that can be read: {check.problem}; {beyond}"
+    words = _quoted(reason.words)
+    if check.label_without is None:
+        return f"the model names {words}: {check.problem}; {beyond}"
+    other, is_swap = task.labels[check.label_without], reason.style == "counterfactual"
     if check.status == "holds":
-        if reason and reason.style == "counterfactual":
-            return f"{named} decides: with another word in its place the answer is {other}, not {answer}"
-        return f"{named} decides: without it the answer is {other}, not {answer}"
+        how = "with another word in its place" if is_swap else "without it"
+        return f"{words} decides: {how} the answer is {other}, not {answer}"
     if check.status == "too_close":
-        if check.chance is None:
-            return f"without {named} the answer is {other}; what other words would do was not rechecked"
-        share = f"{100 * check.chance:.0f} % of {check.chance_of} words that were tried"
-        return f"without {named} the answer is {other}, but so it is without {share}: no word decides by itself"
-    elif reason is None:
-        line = f"the model gives no reason that can be read: {check.problem}"
-    elif check.status == "invalid":
-        line = f"the model names {named}: {check.problem}"
-    else:
-        line = f"the model names {named}, but without it the answer stays {answer}"
-    return f"{line}; {_beyond(inquiry, check, fallback)}"
+        line = f"{'with another word in place of' if is_swap else 'without'} {words} the answer is {other}"
+        return f"{line}{_closeness(check, is_swap=is_swap)}{f'; {beyond}' if fallback else ''}"
+    if is_swap:
+        named = task.labels[inquiry.item.prediction.runner_up]
+        return f"the model replaces {words}, but the answer is then {other}, not {named}; {beyond}"
+    return f"the model names {words}, but without it the answer stays {answer}; {beyond}"
 
 
-def _beyond(inquiry: Inquiry, check: Check, fallback: FoundReason | None) -> str:
+def _closeness(check: Check, *, is_swap: bool) -> str:
+    """Return what other explanations would do beside one that is no better than they."""
+    if check.chance is None:
+        return "; what other words would do was not rechecked"
+    share = f"{100 * check.chance:.0f} % of {check.chance_of}"
+    if is_swap:
+        return f", but so it is with {share} other replacements that were tried: this one tells nothing"
+    return f", but so it is without {share} words that were tried: no word decides by itself"
+
+
+def _beyond(inquiry: Inquiry, fallback: FoundReason | None) -> str:
     """Return what the ruler knows of other reasons."""
     if fallback:
         verb, pronoun = ("decides", "it") if len(fallback.words) == 1 else ("together decide", "them")
         return (
             f"found by the ruler, not said by the model: {_quoted(fallback.words)} {verb}, without {pronoun} it changes"
         )
-    if inquiry.request.effort != "search":
-        return "no other reason was looked for" if inquiry.request.effort == "self" else "nor do its next words hold"
-    if len(inquiry.known_words()) < len(inquiry.keys):
-        return f"{len(inquiry.known_words())} of {len(inquiry.keys)} words were tried within the budget, none holds"
+    effort, known = inquiry.request.effort, inquiry.known_words()
+    if effort == "self" or (effort == "repair" and inquiry.request.reason_style == "counterfactual"):
+        return "no other reason was looked for"
+    if effort == "repair":
+        is_tried = set(inquiry.ranked()[: 1 + NEXT_WORDS]) <= set(known)
+        return "nor do its next words hold" if is_tried else "its next words were not all tried within the budget"
+    if len(known) < len(inquiry.keys):
+        return f"{len(known)} of {len(inquiry.keys)} words were tried within the budget, none holds"
+    if any(inquiry.changes(inquiry.without({key})) for key in known):
+        return "no single word holds"
+    pairs = strongest_pairs(inquiry)
+    tried = sum(inquiry.without(pair) in inquiry.after for pair in pairs)
+    if tried < len(pairs):
+        return f"no single word holds, and {tried} of {len(pairs)} pairs were tried within the budget, none holds"
+    if len(known) > PAIRED_WORDS:
+        return f"no single word holds, nor do two of the {PAIRED_WORDS} strongest together"
     return "no reason of up to two words holds"
 
 

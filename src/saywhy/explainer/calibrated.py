@@ -33,11 +33,13 @@ from saywhy.tasks.corpus import assemble_corpus, corpus_associations, data_argum
 from saywhy.tasks.task import Task
 from saywhy.words import CANDIDATES_RULE
 
-_TEXT_SETTINGS = (
+_SETTINGS = (
     "calibration_rows", "lexicon_rows", "pinned_words", "most_words", "data_seed", "split", "rows", "decide_rows",
-    "decontaminate", *FileFormat.model_fields,
+    "decontaminate", "precision", *FileFormat.model_fields,
 )  # fmt: skip
-"""Settings on which it depends which texts a model is calibrated on, and which words are pinned."""
+"""Settings on which constants and pinned words depend."""
+_ORIGIN = {"name", "text", "label", "label_map", "hub"}
+"""Fields of a task on which they depend beside what is asked (``calibration_key``): where its texts are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def calibration_of(
     if carried := carried_calibration(spec, task):
         calibration = TaskCalibration(carried)
     else:
-        file = _cache_file(key, config)
+        file = _cache_file(key, task, config)
         calibration = _cached(file, task) or _measured(task, config, model, file, key)
     if config.calibration is None:
         saved = dataclasses.replace(calibration.saved, constants=no_calibration(task))
@@ -78,17 +80,18 @@ def calibration_of(
     return calibration
 
 
-def _cache_file(key: CalibrationKey, config: Config) -> Path:
+def _cache_file(key: CalibrationKey, task: Task, config: Config) -> Path:
     """Return where the calibration for the data of ``config`` is kept."""
-    settings = {name: value for name, value in resolved(config).items() if name in _TEXT_SETTINGS}
-    belongs = [dict(key), settings, _data_state(config), CANDIDATES_RULE]
+    settings = {name: value for name, value in resolved(config).items() if name in _SETTINGS}
+    origin = task.model_dump(include=_ORIGIN, mode="json")
+    belongs = [dict(key), settings, origin, _data_state(task, config), CANDIDATES_RULE]
     name = hashlib.sha256(json.dumps(belongs, sort_keys=True, default=str).encode()).hexdigest()[:24]
     return cache_folder() / "calibrations" / f"{name}.json"
 
 
-def _data_state(config: Config) -> list[Any]:
+def _data_state(task: Task, config: Config) -> list[Any]:
     """Return what changes when the data do: of files on disk their sizes and times."""
-    argument = data_argument(config)
+    argument = data_argument(config) or (task.hub.id if task.hub else None)
     path = user_path(argument) if argument else None
     if path is None or not path.exists():
         return [argument]
@@ -115,7 +118,7 @@ def _cached(file: Path, task: Task) -> TaskCalibration | None:
 def _measured(
     task: Task, config: Config, model: Callable[[], Model], file: Path, key: CalibrationKey
 ) -> TaskCalibration:
-    """Measure constants and pinned words, and keep them."""
+    """Measure constants and pinned words, and keep them where that can be."""
     corpus = assemble_corpus(config)  # before the model: loading that takes longer
     texts = {example.id: example for example in corpus.calibration}
     is_labelled = all(example.label is not None for example in corpus.lexicon)
@@ -125,6 +128,11 @@ def _measured(
     set_aside = unusable(Classifier(opened, task, no_calibration(task)), list(texts.values()))
     texts = {id_: example for id_, example in texts.items() if id_ not in {record.id for record in set_aside}}
     corpus = corpus.without(set_aside)
+    if not corpus.calibration:
+        raise SaywhyError(
+            f"no text is left to calibrate '{task.name}' on: give more texts of at least two words, without control "
+            f"tokens, and not above most_words={config.most_words}"
+        )
     with progress("calibrate", len(texts)) as bar:
         scores = dict(zip(texts, calibration_scores(opened, task, list(texts.values()), bar.tick), strict=True))
     constants = calibration_constants(task, [scores[example.id] for example in corpus.calibration])
@@ -136,8 +144,11 @@ def _measured(
     counts = Counter(answers[example.id] for example in corpus.calibration)
     shares = {label: counts[label] / len(corpus.calibration) for label in task.labels}
     saved = SavedCalibration(constants, dict(pinned))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, {**calibration_entry(saved, key), "label_shares": shares})
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, {**calibration_entry(saved, key), "label_shares": shares})
+    except OSError as error:  # as in a container whose home is read-only
+        say(f"{file} cannot be written ({error.strerror}): calibration is not kept; SAYWHY_CACHE=FOLDER moves it")
     return TaskCalibration(saved, shares)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from saywhy.explainer.decision import Confidence
 from saywhy.explainer.inquiry import Inquiry
@@ -64,11 +62,14 @@ def read_confidence(place: Path, key: CalibrationKey) -> FittedConfidence:
     content = read_object(file)
     if content.get("schema") != CONFIDENCE_SCHEMA:
         raise SaywhyError(f"{file} is of another version of saywhy: fit it again with 'saywhy confidence'")
-    belongs: Mapping[str, Any] = content.get("belongs") or {}
-    if others := [name for name, value in key.items() if belongs.get(name) != value]:
-        raise SaywhyError(f"{file} was fitted for other {' and '.join(others)}: audit this model, and fit it again")
-    threshold = content.get("threshold")
+    belongs, threshold = content.get("belongs"), content.get("threshold")
     try:
-        return FittedConfidence(ConfidenceModel.from_dict(content["model"]), threshold and float(threshold))
+        model = ConfidenceModel.from_dict(content["model"])
+        if not isinstance(belongs, dict) or isinstance(threshold, bool) or not model.counts or model.weighs_agreement:
+            raise TypeError("it lacks what 'saywhy confidence' writes")
+        fitted = FittedConfidence(model, None if threshold is None else float(threshold))
     except (KeyError, TypeError, ValueError) as error:
         raise SaywhyError(f"{file} is damaged ({error}): fit it again with 'saywhy confidence'") from error
+    if others := [name for name, value in key.items() if belongs.get(name) != value]:
+        raise SaywhyError(f"{file} was fitted for other {' and '.join(others)}: audit this model, and fit it again")
+    return fitted

@@ -168,7 +168,8 @@ class Confidence(Record):
         low: Lower end of that share's 95 % interval (Clopper-Pearson).
         high: Its upper end.
         texts: How many decisions that share is of.
-        shown: Whether it is confident enough to be shown unchecked, at the wanted share; None: no threshold was chosen.
+        shown: Whether it is confident enough to be shown unchecked, at the wanted share; never where no threshold keeps
+            that share.
     """
 
     probability: float
@@ -176,7 +177,7 @@ class Confidence(Record):
     low: float
     high: float
     texts: int
-    shown: bool | None = None
+    shown: bool
 
 
 @dataclass(frozen=True, slots=True)

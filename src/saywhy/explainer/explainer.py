@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,9 @@ from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
 from saywhy.training.models import in_practised_plan
 from saywhy.words import candidates, lacks_blanks, most_frequent_candidate, take_out
+
+_BROKEN = re.compile("[\ud800-\udfff]")
+"""What no text holds: Python has it for bytes that it could not read."""
 
 
 class Explainer:
@@ -111,14 +115,17 @@ class Explainer:
         Raises:
             UnusableTextError: If the text cannot be put to the model.
         """
-        return self.decide_many([ExplainRequest(text, **asked)])[0]
+        return self.decide_many([{**asked, "text": text}])[0]
 
     def decide_many(self, rows: Sequence[str | Mapping[str, Any] | ExplainRequest]) -> list[ExplainedDecision]:
         """Return the decision on each text, computed together: texts, dicts of an ``ExplainRequest``, or these.
 
         Raises:
             UnusableTextError: For the first text that cannot be put to the model.
+            SaywhyError: If a row is no request.
         """
+        if isinstance(rows, str | Mapping | ExplainRequest):
+            raise SaywhyError("decide_many takes a list of texts or requests: put this one into a list, or use decide")
         started = time.monotonic()
         requests = [request_of(row) for row in rows]
         self._refuse_problems(requests)
@@ -182,6 +189,8 @@ def request_of(row: str | Mapping[str, Any] | ExplainRequest) -> ExplainRequest:
     """
     if isinstance(row, ExplainRequest):
         return row
+    if not isinstance(row, str | Mapping):
+        raise SaywhyError(f"a text, or a dict with one, is wanted, not a {type(row).__name__}")
     given = {"text": row} if isinstance(row, str) else dict(row)
     names = tuple(ExplainRequest.__dataclass_fields__)
     if unknown := [name for name in given if name not in names]:
@@ -241,6 +250,8 @@ def request_problem(task: Task, request: ExplainRequest) -> str | None:
     needed = ", ".join(f"{name}=..." for name in task.context) or "none"
     if not request.text.strip():
         return "the text is empty"
+    if any(_BROKEN.search(value) for value in (request.text, *request.context.values())):
+        return "the text holds broken characters (bytes that are no UTF-8, or halves of a surrogate pair): mend them"
     if set(request.context) != set(task.context):
         given = ", ".join(request.context) or "none"
         return f"task '{task.name}' takes these other fields: {needed}; got: {given}"

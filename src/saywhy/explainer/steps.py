@@ -43,7 +43,7 @@ def _is_to_repair(inquiry: Inquiry) -> bool:
 def best_removal(inquiry: Inquiry) -> tuple[str, ...] | None:
     """Return the words of the strongest removal that was rechecked and holds: a single word, else a pair; else None."""
     singles = [(key,) for key in inquiry.known_words()]
-    pairs = [pair for pair in _pairs(inquiry) if inquiry.without(pair) in inquiry.after]
+    pairs = [pair for pair in strongest_pairs(inquiry) if inquiry.without(pair) in inquiry.after]
     for sets, others in ((singles, None), (pairs, inquiry.sampled_sets(2) if pairs else ())):
         held = [keys for keys in sets if inquiry.check_removal(keys, others).status == "holds"]
         if held:
@@ -123,9 +123,11 @@ def _search_words(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
     for start in range(0, longest, BLOCK):
         _recheck(classifier, inquiries, lambda inquiry, at=start: _block(inquiry, at))  # type: ignore[misc]
     unexplained = [inquiry for inquiry in inquiries if not _single_that_changes(inquiry, inquiry.keys)]
-    _recheck(classifier, unexplained, lambda inquiry: [inquiry.without(pair) for pair in _pairs(inquiry)])
+    _recheck(classifier, unexplained, lambda inquiry: [inquiry.without(pair) for pair in strongest_pairs(inquiry)])
     paired = [
-        inquiry for inquiry in unexplained if any(inquiry.changes(inquiry.without(pair)) for pair in _pairs(inquiry))
+        inquiry
+        for inquiry in unexplained
+        if any(inquiry.changes(inquiry.without(pair)) for pair in strongest_pairs(inquiry))
     ]
     _recheck(classifier, paired, lambda inquiry: [inquiry.without(pair) for pair in inquiry.sampled_sets(2)])
 
@@ -134,7 +136,7 @@ def _block(inquiry: Inquiry, start: int) -> list[str]:
     return [inquiry.without({key}) for key in inquiry.ranked()[start : start + BLOCK]]
 
 
-def _pairs(inquiry: Inquiry) -> list[tuple[str, str]]:
+def strongest_pairs(inquiry: Inquiry) -> list[tuple[str, str]]:
     """Return the pairs of the words whose removal, as far as is known, costs the answer most."""
     strongest = sorted(inquiry.known_words(), key=lambda key: -inquiry.drop((key,)))[:PAIRED_WORDS]
     return list(combinations(strongest, 2))

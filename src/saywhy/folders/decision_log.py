@@ -89,13 +89,19 @@ class DecisionLog:
 
         Raises:
             OSError: If it cannot be written, as on a full disk.
+            SaywhyError: If another service took the file that it was to go on in.
         """
         fields = {name: value for name, value in decision.to_dict().items() if value is not None}
         line = json.dumps(fields, ensure_ascii=False).encode() + b"\n"
         if os.fstat(self._handle).st_size + len(line) > self._most_bytes and os.fstat(self._handle).st_size:
             self._rotate()
-        while line:
-            line = line[os.write(self._handle, line) :]
+        size = os.fstat(self._handle).st_size
+        try:
+            while line:
+                line = line[os.write(self._handle, line) :]
+        except OSError:
+            os.ftruncate(self._handle, size)  # half a line would spoil the next one
+            raise
 
     def close(self) -> None:
         """End the log."""

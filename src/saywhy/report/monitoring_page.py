@@ -68,10 +68,12 @@ def watch_log(
         The page, and what each rule says.
 
     Raises:
-        SaywhyError: If there is no decision in it, or the page would take the place of the log.
+        SaywhyError: If there is no decision in it, or the page would take the place of the log or of a folder.
     """
-    page = page or path.with_name(f"{path.name}.html")
     log = read_decision_log(path)
+    page = page or path.with_name(f"{path.name}.html")
+    if page.is_dir():
+        raise SaywhyError(f"out={page} is a folder: give a file")
     if page.resolve() in {part_of_log(path, at).resolve() for at in range(log.files + 1)}:
         raise SaywhyError(f"out={page} is the log itself: give another file")
     models = monitored_models(log, days)
@@ -145,7 +147,7 @@ def _change_line(model: MonitoredModel) -> str:
     if model.before is None:
         return "One period: there is none before to compare it with."
     line = (
-        f"Drift of the answers from {model.before.name} to {model.last.name}: {number(model.drift)} (total variation)."
+        f"Drift of the answers, {model.last.name} against {model.before.name}: {number(model.drift)} (total variation)."
     )
     changed = f" Changed between them: {', '.join(model.changed)}." if model.changed else ""
     return f"{line}{changed}"

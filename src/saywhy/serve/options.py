@@ -36,14 +36,18 @@ class ServiceSettings(BaseModel):
     most_characters: int = Field(
         5000, ge=1, le=10_000_000, description="Characters of a text with its other fields, at most."
     )
-    log: str | None = Field(None, description="File of the decision log (JSONL), which `saywhy watch` reads.")
+    log: str | None = Field(
+        None, min_length=1, description="File of the decision log (JSONL), which `saywhy watch` reads."
+    )
     log_texts: bool = Field(False, description="Whether texts go into it.")
     log_megabytes: float = Field(
         10.0, gt=0, le=100_000, allow_inf_nan=False, description="Size from which the log goes on in a new file."
     )
     log_files: int = Field(5, ge=1, le=1000, description="Older files of the log that are kept.")
     confidence: str | None = Field(
-        None, description="Audit of the model on which `saywhy confidence` fitted how likely a reason holds."
+        None,
+        min_length=1,
+        description="Audit of the model on which `saywhy confidence` fitted how likely a reason holds.",
     )
     beside: Literal["base"] | None = Field(None, description="base: an adapter's base model answers, too.")
 

@@ -113,19 +113,26 @@ def asked_texts(
     if asked.model is not None and asked.model not in models:
         raise _invalid(f"model: this service has {', '.join(models)}")
     if asked.texts is None:
-        fields = {name: value for name, value in data.items() if name != "model"}
+        fields = {name: value for name, value in data.items() if name not in ("model", "texts")}
         requests = [_request(fields, "", settings, task)]
     elif not asked.texts:
         raise _invalid("texts: there is none")
     else:
         shared = {name: value for name, value in data.items() if name in SharedFields.model_fields}
         requests = [
-            _request({**shared, **({"text": row} if isinstance(row, str) else row)}, f"texts[{at}]", settings, task)
+            _request(
+                {**shared, **_given({"text": row} if isinstance(row, str) else row)}, f"texts[{at}]", settings, task
+            )
             for at, row in enumerate(asked.texts)
         ]
     if any(request.effort not in efforts for request in requests):
         raise _invalid(f"effort: this service has {', '.join(efforts)}")
     return AskedTexts(tuple(requests), asked.model or models[0])
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return what a text says: what is null, it leaves to the fields beside ``texts``."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
@@ -175,14 +182,17 @@ def _fitting(kind: type[Fields], data: dict[str, Any], where: str) -> Fields:
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
     # Of the place only names that are known: others may be words of a text.
-    names = [part if isinstance(part, str) else f"[{part}]" for part in problem["loc"][:2]]
-    known = [name for name in names if name in kind.model_fields or name.startswith("[")]
+    known = [f"[{part}]" if isinstance(part, int) else part for part in problem["loc"][:2] if _is_public(part, kind)]
     place = ".".join(filter(None, [where, "".join(known)]))
     if problem["type"] == "extra_forbidden":
         allowed = ", ".join(kind.model_fields)
         hint = did_you_mean(problem["loc"][-1], kind.model_fields, " ")
         raise _invalid(f"{f'{place}: ' if place else ''}an unknown field;{hint} there are {allowed}")
     raise _invalid(f"{place}: {problem['msg'].removeprefix('Value error, ')}")
+
+
+def _is_public(part: str | int, kind: type[BaseModel]) -> bool:
+    return isinstance(part, int) or part in kind.model_fields
 
 
 def _invalid(message: str) -> RequestError:

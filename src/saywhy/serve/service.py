@@ -152,10 +152,11 @@ class Service:
         try:
             self._log.write(_logged_decision(text, decision, with_text=self.settings.log_texts))
             self._log_failed = False
-        except OSError as error:
+        except (OSError, SaywhyError) as error:
             self.metrics.unlogged.inc()
             if not self._log_failed:  # once, not with every request
-                say(f"log={self._log.path} cannot be written ({error.strerror}): decisions are not logged")
+                why = error.strerror if isinstance(error, OSError) else error
+                say(f"log={self._log.path} cannot be written ({why}): decisions are not logged")
             self._log_failed = True
 
 

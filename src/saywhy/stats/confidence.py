@@ -96,7 +96,10 @@ class ConfidenceModel(Record):
         """Refuse numbers that do not fit together, as of a file that was changed by hand: a TypeError."""
         sizes = {len(self.means), len(self.scales), len(self.coefficients)}
         bins = {len(self.edges) + 1, len(self.counts), len(self.held)} if self.counts else {1}
-        if len(sizes) > 1 or len(bins) > 1 or len(self.knots) != len(self.levels) or 0 in self.scales:
+        fewest = len(ConfidenceFeatures(0.0, 0.0, 1).vector(agreement=False))
+        is_whole = sizes in ({fewest}, {fewest + 1}) and len(bins) == 1 and len(self.knots) == len(self.levels)
+        counts_fit = all(0 <= held <= count and count for held, count in zip(self.held, self.counts, strict=False))
+        if not (is_whole and counts_fit) or 0 in self.scales:
             raise TypeError("its numbers do not fit together")
 
     @property

@@ -62,8 +62,8 @@ def parse_api_name(name: str) -> ApiAddress:
 def _split_url(url: str) -> SplitResult:
     try:
         split = urlsplit(url)
-        if split.hostname and split.port != 0:
+        if split.hostname and split.hostname.encode("idna") and split.port != 0:
             return split
-    except ValueError:  # no port, or no address of the sixth version
+    except ValueError:  # no port, no address of the sixth version, or a name that no host can have
         pass
     raise SaywhyError(f"model={API_PREFIX}NAME@URL: the URL names no host or a port that is none: write {_EXAMPLE}")

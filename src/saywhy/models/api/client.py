@@ -77,7 +77,7 @@ class ApiClient:
         body = {"model": self.address.model, "temperature": 0, **request}
         path = self._cache.path(self.address.url, body)
         completion = self._cache.read(path)
-        if completion is not None:
+        if completion is not None and _has_what_was_asked(completion, body):
             self._count(cached=1)
             return completion
         content = self._sent(body)
@@ -90,7 +90,8 @@ class ApiClient:
                 "ends in /v1, and what stands between here and the server",
                 may_answer_others=not page,
             ) from None
-        self._cache.write(path, content)
+        if _has_what_was_asked(completion, body):
+            self._cache.write(path, content)
         self._count(requests=1, prompt_tokens=completion.prompt_tokens, reply_tokens=completion.reply_tokens)
         return completion
 
@@ -126,6 +127,11 @@ class ApiClient:
             if self._client is None:
                 self._client = _open_client(self.address.url)
             return self._client
+
+
+def _has_what_was_asked(completion: Completion, body: Mapping[str, Any]) -> bool:
+    """Whether an answer is worth keeping: log-probabilities that it lacks may be switched on."""
+    return bool(completion.positions) or not completion.text or not body.get("logprobs")
 
 
 def refuse_without_client() -> None:
