@@ -33,12 +33,12 @@ from saywhy.tasks.corpus import assemble_corpus, corpus_associations, data_argum
 from saywhy.tasks.task import Task
 from saywhy.words import CANDIDATES_RULE
 
-_SETTINGS = (
+_TEXT_SETTINGS = (
     "calibration_rows", "lexicon_rows", "pinned_words", "most_words", "data_seed", "split", "rows", "decide_rows",
     "decontaminate", "precision", *FileFormat.model_fields,
 )  # fmt: skip
 """Settings on which constants and pinned words depend."""
-_ORIGIN = {"name", "text", "label", "label_map", "hub"}
+_TEXT_FIELDS = {"name", "text", "label", "label_map", "hub"}
 """Fields of a task on which they depend beside what is asked (``calibration_key``): where its texts are."""
 
 
@@ -82,8 +82,8 @@ def calibration_of(
 
 def _cache_file(key: CalibrationKey, task: Task, config: Config) -> Path:
     """Return where the calibration for the data of ``config`` is kept."""
-    settings = {name: value for name, value in resolved(config).items() if name in _SETTINGS}
-    origin = task.model_dump(include=_ORIGIN, mode="json")
+    settings = {name: value for name, value in resolved(config).items() if name in _TEXT_SETTINGS}
+    origin = task.model_dump(include=_TEXT_FIELDS, mode="json")
     belongs = [dict(key), settings, origin, _data_state(task, config), CANDIDATES_RULE]
     name = hashlib.sha256(json.dumps(belongs, sort_keys=True, default=str).encode()).hexdigest()[:24]
     return cache_folder() / "calibrations" / f"{name}.json"
