@@ -136,7 +136,7 @@ def test_data_that_leaves_no_text_to_calibrate_on(call, tiny_folder, tmp_path, m
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": f"word{n}"}) + "\n" for n in range(40)))
     ended = call("explain", "a great day", f"model={tiny_folder}", f"data={tmp_path / 'rows.jsonl'}", *SMALL)
     assert ended.code == 2
-    assert "no text is left to calibrate 'sentiment140' on: give more texts of at least two words" in ended.problem
+    assert "no training text is left to calibrate 'sentiment140' on: give more, of at least two words" in ended.problem
 
 
 def test_what_was_measured_on_other_texts_or_otherwise_is_not_taken(call, tiny_folder, tmp_path, monkeypatch):
@@ -161,8 +161,12 @@ def test_what_was_measured_on_other_texts_or_otherwise_is_not_taken(call, tiny_f
         return ended.err
 
     assert "calibrate" in run("text")
+    (tmp_path / "data" / "decisions.jsonl").write_text("{}\n")  # a log beside the data is none of them
     assert "calibrate" not in run("text")
     assert "calibrate" in run("text", "precision=bfloat16")
+    assert "calibrate" in run("body")
+    train = tmp_path / "data" / "train.jsonl"
+    train.write_text("".join(reversed(train.read_text().splitlines(keepends=True))))
     assert "calibrate" in run("body")
 
 

@@ -125,6 +125,26 @@ def test_a_client_that_hangs_up_within_its_body_is_no_trouble(model):
         assert client.post("/v1/explain", json={"text": TEXTS[0]}).status_code == 200
 
 
+def test_half_a_header_holds_no_connection_for_ever(model, monkeypatch):
+    monkeypatch.setattr("saywhy.serve.server.HEADER_SECONDS", 0.3)
+    with running(service_of(model)) as server:
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        half = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+        for sent in (b"", half, half + b"\r\n" + half):  # nothing; a half; a whole one, and then a half
+            with socket.create_connection(address, timeout=5) as client:
+                client.sendall(sent)
+                assert b"".join(iter(lambda: client.recv(4096), b"")).count(b"alive") == sent.count(b"\r\n\r\n")
+        model.gate.clear()  # what is computed longer than that is answered
+        with client_of(server) as client:
+            answers = []
+            thread = ask(client, answers, text="a great day")
+            assert model.begun.wait(5)
+            time.sleep(0.6)
+            model.gate.set()
+            thread.join(10)
+            assert [answer.status_code for answer in answers] == [200]
+
+
 def test_a_stop_finishes_what_is_computed_and_refuses_the_rest(model):
     service, answers = service_of(model), {"computed": [], "waiting": []}
     model.gate.clear()

@@ -33,12 +33,12 @@ from saywhy.tasks.corpus import assemble_corpus, corpus_associations, data_argum
 from saywhy.tasks.task import Task
 from saywhy.words import CANDIDATES_RULE
 
-_SETTINGS = (
+_TEXT_SETTINGS = (
     "calibration_rows", "lexicon_rows", "pinned_words", "most_words", "data_seed", "split", "rows", "decide_rows",
     "decontaminate", "precision", *FileFormat.model_fields,
 )  # fmt: skip
 """Settings on which constants and pinned words depend."""
-_ORIGIN = {"name", "text", "label", "label_map", "hub"}
+_TEXT_FIELDS = {"name", "text", "label", "label_map", "hub"}
 """Fields of a task on which they depend beside what is asked (``calibration_key``): where its texts are."""
 
 
@@ -82,20 +82,25 @@ def calibration_of(
 
 def _cache_file(key: CalibrationKey, task: Task, config: Config) -> Path:
     """Return where the calibration for the data of ``config`` is kept."""
-    settings = {name: value for name, value in resolved(config).items() if name in _SETTINGS}
-    origin = task.model_dump(include=_ORIGIN, mode="json")
+    settings = {name: value for name, value in resolved(config).items() if name in _TEXT_SETTINGS}
+    origin = task.model_dump(include=_TEXT_FIELDS, mode="json")
     belongs = [dict(key), settings, origin, _data_state(task, config), CANDIDATES_RULE]
     name = hashlib.sha256(json.dumps(belongs, sort_keys=True, default=str).encode()).hexdigest()[:24]
     return cache_folder() / "calibrations" / f"{name}.json"
 
 
 def _data_state(task: Task, config: Config) -> list[Any]:
-    """Return what changes when the data do: of files on disk their sizes and times."""
-    argument = data_argument(config) or (task.hub.id if task.hub else None)
+    """Return what changes when the data do: of files on disk that are read their sizes and times."""
+    given = data_argument(config)
+    argument = given or (task.hub.id if task.hub else None)
     path = user_path(argument) if argument else None
     if path is None or not path.exists():
         return [argument]
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    if path.is_dir():  # beside the files of the splits there may be logs and runs; of a copy of the hub all is read
+        files = [file for file in path.glob("*") if file.stem in ("train", config.split)] if given else path.rglob("*")
+        files = sorted(file for file in files if file.is_file())
+    else:
+        files = [path]
     return [str(path.resolve()), *((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)]
 
 
@@ -130,8 +135,8 @@ def _measured(
     corpus = corpus.without(set_aside)
     if not corpus.calibration:
         raise SaywhyError(
-            f"no text is left to calibrate '{task.name}' on: give more texts of at least two words, without control "
-            f"tokens, and not above most_words={config.most_words}"
+            f"no training text is left to calibrate '{task.name}' on: give more, of at least two words, not above "
+            f"most_words=, without control tokens, and other ones than those of split={config.split}"
         )
     with progress("calibrate", len(texts)) as bar:
         scores = dict(zip(texts, calibration_scores(opened, task, list(texts.values()), bar.tick), strict=True))

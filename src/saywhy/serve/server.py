@@ -9,6 +9,7 @@ import socket
 from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from saywhy.config import Config
 from saywhy.progress import say
@@ -19,6 +20,8 @@ from saywhy.serve.service import Service, opened_service
 
 SECONDS_BETWEEN_LOOKS = 0.05
 """How often it is looked whether the last batch is finished."""
+HEADER_SECONDS = 15.0
+"""How long a client may take to send the header of a request; longer than an idle connection is kept."""
 
 
 def run_service(settings: ServiceSettings, config: Config) -> None:
@@ -63,6 +66,37 @@ def bound_socket(settings: ServiceSettings) -> socket.socket:
     return listener
 
 
+class ImpatientProtocol(H11Protocol):
+    """HTTP/1.1 that closes a connection whose next request does not come: half a header would hold it for ever."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._await_request()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        super().on_response_complete()
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        if self._patience:
+            self._patience.cancel()
+        super().connection_lost(exc)
+
+    def _await_request(self) -> None:
+        if self._patience:
+            self._patience.cancel()
+        self._patience = self.loop.call_later(HEADER_SECONDS, self._close_unless_asked)
+
+    def _close_unless_asked(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
 class GracefulServer(uvicorn.Server):
     """A server that, at the first signal, refuses what is new, finishes what is computed, and then ends.
 
@@ -81,7 +115,7 @@ class GracefulServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 service_app(service, token),
-                http="h11",
+                http=ImpatientProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
