@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -46,6 +45,7 @@ from saywhy.tasks.corpus import (
     refuse_fewer,
 )
 from saywhy.tasks.data import nested_sample
+from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task, load_task
 from saywhy.training.label_rows import decided_label_row, refuse_anchor
 from saywhy.training.models import in_practised_plan, refuse_unfit_trainer
@@ -69,8 +69,9 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
         say_api_costs(_api_forecast(config).audit())
         return
     probe = _Probe(config)
-    corpus, probe_texts = probe.corpus, probe.examples
-    if trained_arms := [arm for arm in arms if arm not in UNTRAINED]:
+    corpus = probe.corpus
+    trained_arms = [arm for arm in arms if arm not in UNTRAINED]
+    if trained_arms:
         refuse_empty(corpus, config, "adapt", "arms")
         refuse_fewer(corpus, config)
         refuse_anchor(config, corpus.task)
@@ -83,11 +84,15 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
         say("no time estimate: without labels, the words that a counterfactual may insert come from the model")
         return
     words = pinned_of_corpus(corpus, corpus_associations(corpus, labels), config.pinned_words)
-    audit_plan = audit.AuditPlan("dry", words, config.styles, config.settings, config.readouts, config.operators)
+    _say_run_seconds(config, probe, words, trained_arms, audits_of(arms, len(config.seeds)))
+
+
+def _say_run_seconds(config: Config, probe: _Probe, words: Pinned, trained_arms: Sequence[str], audits: int) -> None:
+    """Measure what a few texts take, and say how long a run of ``audits`` audits would."""
+    corpus, probe_texts = probe.corpus, probe.examples
     few_labels = LabelProbe(probe.classifier, probe_texts)
-    audit_plan = dataclasses.replace(
-        audit_plan, pinned={name: words[name] for name in few_labels.classifier.task.labels}
-    )
+    few_words = {name: words[name] for name in few_labels.classifier.task.labels}
+    audit_plan = audit.AuditPlan("dry", few_words, config.styles, config.settings, config.readouts, config.operators)
     result, per_text, spent = _timed_audit(few_labels, probe_texts[:1], audit_plan)
     if spent < SLOW_TEXT:
         result, per_text, _ = _timed_audit(few_labels, probe_texts, audit_plan)
@@ -106,19 +111,17 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
             list(audited.values()),
             config,
             corpus,
-            audit_plan.pinned,
+            few_words,
             probe.per_decision,
             few_labels.seconds_of,
         )
-    seeds = len(config.seeds)
-    audits = audits_of(arms, seeds)
     rows_by_arm = {"adapted": len(corpus.adapt) * config.adapt_num_train_epochs}
     trained_rows = sum(rows_by_arm.get(arm, len(corpus.arms) * config.num_train_epochs) for arm in trained_arms)
     _say_seconds(
         {
             "audit": per_text * len(corpus.audited) * audits,
             "decide and calibrate": probe.per_decision * (len(corpus.decided) + len(corpus.calibration)) * audits,
-            "train": per_trained * trained_rows * seeds,
+            "train": per_trained * trained_rows * len(config.seeds),
             **{f"robustness={check}": seconds * audits for check, seconds in checks.items()},
         },
         len(probe_texts),

@@ -107,14 +107,7 @@ def checks_cost(
         uncalibrated = Classifier(model, asked_otherwise, dict.fromkeys(task.labels, 0.0))
         return rejudge.judged_by(uncalibrated, texts, name, operator, pinned)
 
-    kinds: dict[str, Callable[[], object]] = {
-        "unseen-wording": lambda: rejudge.asked_anew(classifier, texts, operator, pinned),
-        "noise": lambda: rejudge.rechecked(classifier, texts),
-        "k-curve": lambda: rejudge.curves(classifier, texts, operator, config.seeds[0], {}),
-        "minimality": lambda: rejudge.spares(classifier, texts, operator),
-        "rewrite": lambda: rejudge.rewrites(classifier, texts),
-        "wrong-target": lambda: rejudge.wrong_targets(classifier, texts),
-    }
+    others = _other_checks(classifier, texts, config, pinned)
     costs: dict[str, float] = {}
     scale, per_variation = len(corpus.audited) / len(texts), 0.0
     if variations:
@@ -122,9 +115,24 @@ def checks_cost(
     for check in CHECKS:
         if check in checks_of_variations:
             costs[check] = per_variation * checks_of_variations.count(check)
-        elif check in kinds and config.has_check(check):
-            costs[check] = scale * cost_of(kinds[check])
+        elif check in others and config.has_check(check):
+            costs[check] = scale * cost_of(others[check])
     return costs
+
+
+def _other_checks(
+    classifier: Classifier, texts: Sequence[AuditedText], config: Config, pinned: Pinned
+) -> dict[str, Callable[[], object]]:
+    """Return what computes each check that is no other way to ask the task."""
+    operator, seed = config.operators[0], config.seeds[0]
+    return {
+        "unseen-wording": lambda: rejudge.asked_anew(classifier, texts, operator, pinned),
+        "noise": lambda: rejudge.rechecked(classifier, texts),
+        "k-curve": lambda: rejudge.curves(classifier, texts, operator, seed, {}),
+        "minimality": lambda: rejudge.spares(classifier, texts, operator),
+        "rewrite": lambda: rejudge.rewrites(classifier, texts),
+        "wrong-target": lambda: rejudge.wrong_targets(classifier, texts),
+    }
 
 
 def rows_like_practice(config: Config, task: Task, items: Sequence[Item], pinned: Pinned) -> list[dict[str, Any]]:

@@ -84,8 +84,7 @@ def train(
         heldout: Rows of other texts. Their loss is measured some times (``arguments.EVALUATIONS``); training ends when
             it falls no more, and what ships is the checkpoint of least loss.
 
-    Returns:
-        The folder.
+    Returns: The folder.
     """
     base, tokenizer = load_base(spec)
     torch.manual_seed(recipe.seed)
