@@ -233,7 +233,7 @@ def section(
     note = (
         f"Texts: {drawn.task.name}, {drawn.source}. The naive side takes one request at a time: it was measured with "
         f"one client and the first {few} texts an effort; with more clients each would wait as many times longer. "
-        f"Ratio at 8 clients: {', '.join(at_eight)}; wanted: at least {WANTED:g}. Other work ran on the machine."
+        f"Ratio at 8 clients: {', '.join(at_eight)}; wanted: at least {WANTED:g}."
     )
     return f"## Explained decisions as a service\n\n{machine.facts()}\n\n{note}\n\n{grid(header, rows)}"
 

@@ -127,7 +127,7 @@ def _section(
         f"{options.load:g} minutes, {CLIENTS} clients, one of four requests hostile; {sum(load.counts.values())} "
         f"requests, lost or answered wrongly: {len(load.wrong)} ({wrong}). Memory (RSS) of the service: "
         f"{warm[0]:.0f} MB after warm-up, {max(warm):.0f} MB at most, growth {growth:.0f} MB, {warm[-1]:.0f} MB at the "
-        f"end. SIGTERM ended it with code {code}. Other work ran on the machine. saywhy {revision()}; "
+        f"end. SIGTERM ended it with code {code}. saywhy {revision()}; "
         f"{time.strftime('%Y-%m-%d', time.gmtime())}.\n\n`{command()}`"
     )
     return f"## The service under load\n\n{facts}\n\n{grid(['request', 'count'], rows)}", is_whole
