@@ -69,7 +69,7 @@ class PlainModel:
         """Object to nothing."""
         return [None] * len(chats)
 
-    def keep_beginning(self, chats: Sequence[list[Message]]) -> None:
+    def keep_beginning(self, chats: Sequence[list[Message]], *, of_text: bool = False) -> None:
         """Keep nothing."""
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:

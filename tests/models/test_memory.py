@@ -9,9 +9,10 @@ from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models import memory, replies
 from saywhy.models.forward import FORWARD_WAYS, Forward
-from saywhy.models.interface import Choice, Gap
+from saywhy.models.interface import Choice, Gap, Guide
 from saywhy.models.memory import TokenBudget, is_out_of_memory
 from saywhy.protocol.prompts import question_chat
+from saywhy.protocol.templates import reply_templates
 from saywhy.records import SaywhyError
 
 CHOICES = [
@@ -181,6 +182,39 @@ def test_beginnings_are_kept_as_long_as_they_are_few(tiny_model, monkeypatch):
         tiny_model.choose([choice])
         assert sum(map(len, tiny_model._prefixes)) <= 150
     assert tiny_model._prefixes
+
+
+def test_what_is_asked_of_one_text_is_computed_once(tiny_model, monkeypatch):
+    """The question about a text, its answer, its explanations: the same numbers, and fewer tokens."""
+    with_budget(tiny_model, monkeypatch, 100_000)
+    monkeypatch.setattr(tiny_model, "_beginnings", [])
+    texts = ["what a great sunny day it was for all of us", "a bad bad day"]
+    chats = [question_chat(tiny.TASK, text, {}) for text in texts]
+    later = [[*chat, {"role": "assistant", "content": "positive"}, *chats[0][-1:]] for chat in chats]
+    asked = [Choice(chat, ("great", "bad"), "The word is") for chat in (*chats, *later)]
+    guides = [
+        Guide(chat, tuple(reply_templates("redaction", text, ())), bool)
+        for chat, text in zip(later, texts, strict=True)
+    ]
+
+    def answers():
+        before = tiny_model.tokens
+        scores = [tiny_model.choose([choice])[0] for number in (0, 1) for choice in asked[number::2]]
+        replies = [tiny_model.guide([guide])[0] for guide in guides]
+        return scores, replies, tiny_model.tokens - before
+
+    alone, replies, most = answers()
+    with_budget(tiny_model, monkeypatch, 100_000)
+    tiny_model.keep_beginning(chats)
+    kept = []
+    for number, chat in enumerate(chats):
+        tiny_model.keep_beginning([chat], of_text=True)
+        before = tiny_model.tokens
+        kept += [tiny_model.choose([choice])[0] for choice in asked[number::2]]
+        assert tiny_model.guide([guides[number]]) == [replies[number]]
+        assert tiny_model.tokens - before < most / 2
+        assert len(tiny_model._prefixes) == 1  # the text before is forgotten
+    assert torch.tensor(kept) == pytest.approx(torch.tensor(alone), abs=1e-4)
 
 
 @pytest.mark.parametrize(

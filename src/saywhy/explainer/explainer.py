@@ -130,6 +130,8 @@ class Explainer:
         requests = [request_of(row) for row in rows]
         self._refuse_problems(requests)
         task = self.classifier.task
+        if len(requests) == 1:
+            self._begin_with(requests[0])
         examples = [Example(example_id(task.name, ask.text, ask.context), ask.text, ask.context) for ask in requests]
         predictions = self.classifier.predict_examples(examples)
         items = [
@@ -159,7 +161,13 @@ class Explainer:
             UnusableTextError: If the text cannot be put to the model.
         """
         self._refuse_problems([request])
+        self._begin_with(request)
         return self.classifier.predict([(request.text, request.context)])[0]
+
+    def _begin_with(self, request: ExplainRequest) -> None:
+        """Let the model compute the question about a text once for all that will be asked of it."""
+        chat = prompts.question_chat(self.classifier.task, request.text, request.context)
+        self.classifier.model.keep_beginning([chat], of_text=True)
 
     def _refuse_problems(self, requests: Sequence[ExplainRequest]) -> None:
         for number, problem in enumerate(self.problems(requests), start=1):

@@ -7,10 +7,16 @@ what it can, says so in ``answers``, and is chosen here by what ``model=`` means
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
 
+from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
 from saywhy.models.interface import Model, Question
+from saywhy.models.kept import kept
 from saywhy.models.spec import ModelSpec, cache_folder, resolve_model
 from saywhy.models.weights import load_base, merged
 from saywhy.processes import world_size
@@ -18,7 +24,11 @@ from saywhy.progress import say
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from saywhy.models.api.model import ApiModel
+    from saywhy.models.forward import Forward
+    from saywhy.models.precision import Precision
 
 
 def open_model(name: str, token_budget: int | None = None, precision: str = "auto") -> Model:
@@ -32,16 +42,54 @@ def open_model(name: str, token_budget: int | None = None, precision: str = "aut
     spec = resolve_model(name)
     if spec.api:
         return open_api_model(spec)
-    from saywhy.models.local import LocalModel
-    from saywhy.models.precision import choose_precision
+    with _without_collection():
+        from saywhy.models.local import LocalModel
+        from saywhy.models.precision import choose_precision
 
-    chosen = choose_precision(precision)
-    weights = str(chosen.dtype).removeprefix("torch.")
-    _say_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
-    model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
-    if spec.adapter:
-        model = merged(model, spec)
-    return LocalModel(name, model, tokenizer, token_budget, autocast=chosen.autocast)
+        chosen = choose_precision(precision)
+        weights = str(chosen.dtype).removeprefix("torch.")
+        _say_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
+        model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
+        if spec.adapter:
+            model = merged(model, spec)
+        forward = _tried_forward(spec, model, chosen)
+        return LocalModel(name, model, tokenizer, token_budget, forward=forward)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Look for no garbage while modules and weights are loaded: a fourth of that time, and all of it is kept."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _tried_forward(spec: ModelSpec, model: PreTrainedModel, chosen: Precision) -> Forward:
+    """Return the forward pass of a model; that its trees give what plain prompts give is not tried a second time."""
+    import torch
+
+    from saywhy.models import branches, forward, tree
+
+    weights = [base_weights_fingerprint(spec), adapter_fingerprint(spec)]
+    if not str(weights[0]).startswith("sha256:"):
+        return forward.Forward(model, spec.name, autocast=chosen.autocast)  # which weights of the hub is not known
+    tried: list[forward.Forward] = []
+
+    def way() -> str:
+        tried.append(forward.Forward(model, spec.name, autocast=chosen.autocast))
+        return tried[0].way if tried[0].way == "branches" else ""  # why it is another is said every time
+
+    code = [Path(str(module.__file__)) for module in (branches, forward, tree)]
+    libraries = [version("torch"), version("transformers"), branches.NOT_IN_TRANSFORMERS]
+    numbers = [str(chosen.dtype), chosen.device, chosen.products, torch.backends.cpu.get_cpu_capability()]
+    known_way = kept("way", code, [weights, model.config.to_json_string(), libraries, numbers], way)
+    if tried:
+        return tried[0]
+    return forward.Forward(model, spec.name, autocast=chosen.autocast, way=cast(forward.ForwardWay, known_way))
 
 
 def open_api_model(spec: ModelSpec) -> ApiModel:

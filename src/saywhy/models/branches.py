@@ -68,13 +68,16 @@ class PrefixCache:
 
 
 class KeyValueRecorder:
-    """Keeps the keys and values of a forward pass, from which a ``PrefixCache`` is made."""
+    """Keeps the keys and values of a forward pass, behind those of ``before``; a ``PrefixCache`` is made from them."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: PrefixCache | None = None) -> None:
         self.layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._before = before
 
     def extend(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keep the keys and values."""
+        """Keep the keys and values, and return all of them."""
+        if self._before:
+            keys, values = self._before.extend(layer, keys, values)
         self.layers[layer] = keys.contiguous(), values.contiguous()
         return keys, values
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
+from saywhy.models.kept import kept
 from saywhy.models.spec import ModelSpec
 
 
@@ -36,6 +38,10 @@ def base_weights_fingerprint(spec: ModelSpec) -> str:
     if not folder.is_dir():
         return f"hub:{spec.base}"
     files = [folder / spec.gguf] if spec.gguf else sorted(folder.glob("*.safetensors"))
+    return kept("weights", files, None, lambda: _digest(files))
+
+
+def _digest(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:

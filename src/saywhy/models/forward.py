@@ -64,6 +64,7 @@ class Forward:
         ways: Sequence[ForwardWay] = FORWARD_WAYS,
         *,
         autocast: bool = False,
+        way: ForwardWay | None = None,
     ) -> None:
         """Find out how ``model`` can compute trees.
 
@@ -72,6 +73,7 @@ class Forward:
             name: What the user called it.
             ways: What may be taken, best first.
             autocast: Whether the layers' products take and give bfloat16.
+            way: The way that was found out before for these weights by these libraries; None: it is tried out.
 
         Raises:
             SaywhyError: If not even single prompts give what the model itself gives.
@@ -80,7 +82,12 @@ class Forward:
         self.tokens = 0
         self.way: ForwardWay = ways[-1]
         self._autocast = False  # a way is tried in exact numbers
-        self._choose(name, ways)
+        if way == "branches":
+            branches.install_tree_attention(model)
+        if way:
+            self.way = way
+        else:
+            self._choose(name, ways)
         self._autocast = autocast
 
     @property
@@ -166,11 +173,12 @@ class Forward:
         return hidden_states[list(rows), list(depths)]
 
     @torch.inference_mode()
-    def prefix(self, ids: TokenIds) -> PrefixCache:
-        """Compute the keys and values of a beginning."""
-        recorder = KeyValueRecorder()
-        plan = AttentionPlan([Branch(0, len(ids), ())], range(len(ids)), recorder, self.model.device)
-        self.packed(plan, ids, range(len(ids)))
+    def prefix(self, ids: TokenIds, before: PrefixCache | None = None) -> PrefixCache:
+        """Compute the keys and values of a beginning, of which those of ``before`` are known."""
+        cut = len(before.ids) if before else 0
+        recorder, places = KeyValueRecorder(before), range(cut, len(ids))
+        plan = AttentionPlan([Branch(0, len(places), tuple(range(cut)))], places, recorder, self.model.device)
+        self.packed(plan, ids[cut:], places)
         return PrefixCache(ids, recorder.layers)
 
     @torch.inference_mode()

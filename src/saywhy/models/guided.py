@@ -260,14 +260,16 @@ def _picked_tokens(model: LocalModel, queries: Sequence[tuple[TokenIds, Pick]]) 
             on_path.append([])
         on_path[-1].append(number)
     model.check(max(map(len, paths), default=0))
+    prefix, tails = model.split(paths, min((len(ids) for ids, _ in queries), default=0) - 1)
+    cut = len(prefix.ids) if prefix else 0
     picked: list[int | None] = [None] * len(queries)
 
     @torch.inference_mode()
     def compute(batch: list[int]) -> None:
-        tree = build_tree([paths[i] for i in batch])
-        hidden = model.forward.states(tree)
+        tree = build_tree([tails[i] for i in batch])
+        hidden = model.forward.states(tree, prefix)
         asked = [
-            (number, path[len(queries[number][0]) - 1])
+            (number, path[len(queries[number][0]) - 1 - cut])
             for i, path in zip(batch, tree.paths, strict=True)
             for number in on_path[i]
         ]
@@ -279,5 +281,5 @@ def _picked_tokens(model: LocalModel, queries: Sequence[tuple[TokenIds, Pick]]) 
             for (number, _), row in zip(part, values, strict=True):
                 picked[number] = queries[number][1](row)
 
-    model.budget.run(paths, model.forward.batches, compute)
+    model.budget.run(tails, model.forward.batches, compute)
     return picked

@@ -128,8 +128,13 @@ class Model(Protocol):
     def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
         """Return why each chat, with ``room`` more tokens, cannot be put to the model; None if it can."""
 
-    def keep_beginning(self, chats: Sequence[list[Message]]) -> None:
-        """Expect calls of one text each, whose chats begin as ``chats`` do; changes no answer beyond rounding."""
+    def keep_beginning(self, chats: Sequence[list[Message]], *, of_text: bool = False) -> None:
+        """Expect calls of one text each, whose chats begin as ``chats`` do; changes no answer beyond rounding.
+
+        Args:
+            chats: What is asked of two texts, opened for the answer; with ``of_text`` of the one that comes next.
+            of_text: Whether the beginning is that of one text, which the next one replaces.
+        """
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
         """Return log P(option) in nats for each option of each choice."""

@@ -50,29 +50,35 @@ class LocalModel:
         token_budget: int | None = None,
         *,
         autocast: bool = False,
+        forward: Forward | None = None,
     ) -> None:
         self.name = name
         self.model = model.eval()
         # Greedy decoding only: a model's folder may set penalties, and one on repetition punishes copying.
         self.model.generation_config = GenerationConfig()
         self.chat = Chat(tokenizer, name)
-        self.forward = Forward(model, name, autocast=autocast)
+        self.forward = forward or Forward(model, name, autocast=autocast)
         self.budget = TokenBudget(model, token_budget)
         self.context = self.forward.context
         self._prefixes: dict[TokenIds, PrefixCache] = {}
-        self._beginning: TokenIds | None = None
+        self._beginnings: list[TokenIds] = []
 
     @property
     def tokens(self) -> int:
         """Tokens computed so far: what an estimate and a benchmark divide by."""
         return self.forward.tokens
 
-    def keep_beginning(self, chats: Sequence[list[Message]]) -> None:
-        """Compute what ``chats`` begin with once and for all, and no other beginning by itself.
+    def keep_beginning(self, chats: Sequence[list[Message]], *, of_text: bool = False) -> None:
+        """Compute what ``chats`` begin with once, and from now on no other beginning by itself.
 
-        For calls that bring one text each: what their prompts share has the text in it and is of no use to the next.
+        For calls that bring one text each. What their prompts share is then one of two beginnings: that of every text,
+        which stays, or with ``of_text`` that of the text at hand, in whose place the next text's comes.
         """
-        self._beginning = shared_prefix(self.chat.ids([self.chat.open(chat) for chat in chats]))
+        beginning = shared_prefix(self.chat.ids([self.chat.open(chat) for chat in chats]))
+        beginnings = [*(self._beginnings[:1] if of_text else ()), beginning]
+        for replaced in set(self._beginnings).difference(beginnings):
+            self._prefixes.pop(replaced, None)
+        self._beginnings = beginnings
 
     def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
         """Return why a chat cannot be used: it does not fit the context, or its text would be read as another."""
@@ -119,10 +125,7 @@ class LocalModel:
         trunks = [sequence.ids[:-1] for sequence in sequences]
         self.check(max(map(len, trunks), default=0))
         # The beginning that all share must not reach into what is scored.
-        reach = min((sequence.start for sequence in sequences), default=0) - 1
-        prefix = self._prefix(shared_prefix(trunks)[: max(0, reach)])
-        cut = len(prefix.ids) if prefix else 0
-        tails = [ids[cut:] for ids in trunks]
+        prefix, tails = self.split(trunks, min((sequence.start for sequence in sequences), default=0) - 1)
         log_probabilities: list[list[float]] = [[] for _ in sequences]
         owners = [number for number, group in enumerate(groups) for _ in group]
         missing = [len(group) for group in groups]
@@ -147,16 +150,23 @@ class LocalModel:
                 "leave the longest texts out"
             )
 
-    def _prefix(self, shared: TokenIds) -> PrefixCache | None:
-        """Return the keys and values of ``shared``, or of as much as fits, computed once; None where it is too short.
+    def split(self, sequences: Sequence[TokenIds], reach: int) -> tuple[PrefixCache | None, list[TokenIds]]:
+        """Return the keys and values of what all sequences begin with, and what is left of each behind it.
 
-        They are kept for later calls, as many tokens as are computed at once.
+        They are computed once and kept for later calls, as many tokens as are computed at once.
+
+        Args:
+            sequences: The prompts.
+            reach: The most tokens that the beginning may have.
         """
-        if self._beginning is not None:
-            shared = self._beginning if shared[: len(self._beginning)] == self._beginning else ()
+        shared = shared_prefix(sequences)[: max(0, reach)]
+        if self._beginnings:
+            fitting = (ids for ids in self._beginnings if shared[: len(ids)] == ids)
+            shared = max(fitting, key=len, default=())
         if len(shared) < LEAST_PREFIX or self.forward.way != "branches":
-            return None
-        return self.budget.attempt(lambda: self._kept_prefix(shared[: self.budget.longest]))
+            return None, list(sequences)
+        prefix = self.budget.attempt(lambda: self._kept_prefix(shared[: self.budget.longest]))
+        return prefix, [ids[len(prefix.ids) :] for ids in sequences]
 
     def _kept_prefix(self, ids: TokenIds) -> PrefixCache:
         prefixes = self._prefixes
@@ -165,7 +175,8 @@ class LocalModel:
                 len(prefixes) >= KEPT_PREFIXES or sum(map(len, prefixes)) + len(ids) > self.budget.tokens
             ):
                 del prefixes[next(iter(prefixes))]
-            prefixes[ids] = self.forward.prefix(ids)
+            shorter = [before for before in prefixes if ids[: len(before)] == before]
+            prefixes[ids] = self.forward.prefix(ids, prefixes[max(shorter, key=len)] if shorter else None)
         return prefixes[ids]
 
     @torch.inference_mode()

@@ -160,7 +160,7 @@ class ScriptedModel:
         """Object to nothing."""
         return [None] * len(chats)
 
-    def keep_beginning(self, chats: Sequence[list[Message]]) -> None:
+    def keep_beginning(self, chats: Sequence[list[Message]], *, of_text: bool = False) -> None:
         """Do nothing: a rule has no beginning to compute."""
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:

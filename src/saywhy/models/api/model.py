@@ -47,7 +47,7 @@ class ApiModel:
         """Return why a chat cannot be sent; whether it fits the context, only the server knows."""
         return [_objection(chat) for chat in chats]
 
-    def keep_beginning(self, chats: Sequence[list[Message]]) -> None:
+    def keep_beginning(self, chats: Sequence[list[Message]], *, of_text: bool = False) -> None:
         """Do nothing: what a server keeps of earlier calls is its own affair."""
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
