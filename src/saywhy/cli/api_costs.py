@@ -20,7 +20,7 @@ from saywhy.models.scripted import ExplanationRequest, ScriptedModel, keyword_ru
 from saywhy.progress import say
 from saywhy.protocol.prompts import Message
 from saywhy.records import Example
-from saywhy.robustness import rejudge
+from saywhy.robustness.audited import audited_texts
 from saywhy.runs.forecast import checks_cost
 from saywhy.tasks.corpus import Corpus, corpus_associations, pinned_of_corpus
 from saywhy.tasks.data import nested_sample
@@ -150,7 +150,7 @@ class ApiForecast:
         }
         if config.robustness:
             records = (result.rows, result.tables, result.grids)
-            texts = list(rejudge.audited_texts(self._texts, *records, config.operators[0]).values())
+            texts = list(audited_texts(self._texts, *records, config.operators[0]).values())
             per_label = self._labelling(self.corpus.calibration[:1])
             checks = checks_cost(
                 self._classifier,

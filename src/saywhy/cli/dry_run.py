@@ -22,7 +22,7 @@ from saywhy.models.spec import resolve_model
 from saywhy.progress import say
 from saywhy.records import Example
 from saywhy.report.format import counted
-from saywhy.robustness import rejudge
+from saywhy.robustness.audited import audited_texts
 from saywhy.ruler import run as ruler
 from saywhy.ruler.metrics import measure_metrics
 from saywhy.ruler.plants import PLANTS
@@ -105,7 +105,7 @@ def _say_run_seconds(config: Config, probe: _Probe, words: Pinned, trained_arms:
         per_trained = probe.training_seconds(rows) / len(items)
     checks: dict[str, float] = {}
     if config.robustness:
-        audited = rejudge.audited_texts(probe_texts, result.rows, result.tables, result.grids, config.operators[0])
+        audited = audited_texts(probe_texts, result.rows, result.tables, result.grids, config.operators[0])
         checks = checks_cost(
             few_labels.classifier,
             list(audited.values()),

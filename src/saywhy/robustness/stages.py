@@ -20,8 +20,8 @@ from saywhy.measure.predict import Classifier
 from saywhy.progress import progress
 from saywhy.protocol import prompts
 from saywhy.records import CounterfactualGrid, Example, Operator, Record, Row, SaywhyError, Table
-from saywhy.robustness import rejudge
-from saywhy.robustness.rejudge import AuditedText
+from saywhy.robustness import probes, rejudge, sets
+from saywhy.robustness.audited import AuditedText, audited_texts
 from saywhy.robustness.variants import variant_sentences, variants
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.lexicon import Pinned
@@ -126,7 +126,7 @@ class Checks:
         rows = read_records(folder / "rows.jsonl", Row)
         tables = read_records(folder / "tables.jsonl", Table)
         grids = read_records(folder / "grids.jsonl", CounterfactualGrid)
-        return rejudge.audited_texts(self.corpus.audited, rows, tables, grids, self.operator)
+        return audited_texts(self.corpus.audited, rows, tables, grids, self.operator)
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -154,19 +154,19 @@ class Checks:
 
     def curves(self, texts: Sequence[AuditedText]) -> list[Curve]:
         """Take out 1, 2, 3, 5 words: the ones with the highest scores, random ones, the greedy best."""
-        return rejudge.curves(self.classifier(), texts, self.operator, self.seed, self.counts)
+        return sets.curves(self.classifier(), texts, self.operator, self.seed, self.counts)
 
     def spares(self, texts: Sequence[AuditedText]) -> list[Spare]:
         """Put each word of a free explanation that hits back, and see whether the rest still hits."""
-        return rejudge.spares(self.classifier(), texts, self.operator)
+        return sets.spares(self.classifier(), texts, self.operator)
 
     def rewrites(self, texts: Sequence[AuditedText]) -> list[Probe]:
         """Ask for other words of the same meaning."""
-        return rejudge.rewrites(self.classifier(), texts)
+        return probes.rewrites(self.classifier(), texts)
 
     def wrong_targets(self, texts: Sequence[AuditedText]) -> list[Probe]:
         """Ask for a counterfactual towards the answer that was given."""
-        return rejudge.wrong_targets(self.classifier(), texts)
+        return probes.wrong_targets(self.classifier(), texts)
 
 
 def refuse_checks(config: Config, task: Task) -> None:

@@ -13,8 +13,8 @@ from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Choice, Model, Tick
 from saywhy.protocol.prompts import asks_for_label
 from saywhy.records import Example
-from saywhy.robustness import rejudge
-from saywhy.robustness.rejudge import AuditedText
+from saywhy.robustness import probes, rejudge, sets
+from saywhy.robustness.audited import AuditedText
 from saywhy.robustness.variants import variants
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.lexicon import Pinned
@@ -128,10 +128,10 @@ def _other_checks(
     return {
         "unseen-wording": lambda: rejudge.asked_anew(classifier, texts, operator, pinned),
         "noise": lambda: rejudge.rechecked(classifier, texts),
-        "k-curve": lambda: rejudge.curves(classifier, texts, operator, seed, {}),
-        "minimality": lambda: rejudge.spares(classifier, texts, operator),
-        "rewrite": lambda: rejudge.rewrites(classifier, texts),
-        "wrong-target": lambda: rejudge.wrong_targets(classifier, texts),
+        "k-curve": lambda: sets.curves(classifier, texts, operator, seed, {}),
+        "minimality": lambda: sets.spares(classifier, texts, operator),
+        "rewrite": lambda: probes.rewrites(classifier, texts),
+        "wrong-target": lambda: probes.wrong_targets(classifier, texts),
     }
 
 
