@@ -11,7 +11,7 @@ from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import ScriptedModel, honest, keyword_rule, liar
 from saywhy.protocol.prompts import pinned_wording
 from saywhy.records import Example
-from saywhy.robustness.rejudge import AuditedText
+from saywhy.robustness.audited import AuditedText
 from saywhy.runs import run
 from saywhy.settings import parse
 from saywhy.tasks.task import Task

@@ -81,6 +81,9 @@ class Judged(Record):
         hit: Whether the explanation is faithful by the variation's own predictions.
         floor: Mean hit of a random word under the variation (noise and unseen wordings: that of the row).
         ceiling: Whether any word hits under the variation (noise and unseen wordings: that of the row).
+        effect: What the row's is, under the variation (nats); None if invalid, or unknown.
+        effect_floor: Mean effect of all words under the variation (noise and unseen wordings: that of the row).
+        effect_ceiling: Largest of these effects. Both: None if unknown (``docs/rows.md``, *Older folders*).
     """
 
     id: str
@@ -98,6 +101,14 @@ class Judged(Record):
     hit: bool
     floor: float
     ceiling: bool
+    effect: float | None = None
+    effect_floor: float | None = None
+    effect_ceiling: float | None = None
+
+    @property
+    def valid(self) -> bool:
+        """Whether the explanation that is judged again obeys its style and setting."""
+        return self.recheck is not None
 
     @property
     def excess(self) -> float:

@@ -12,7 +12,9 @@ from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import honest, liar
 from saywhy.records import SaywhyError
-from saywhy.robustness.rejudge import AuditedText, asked_anew, curves, judged_by, rechecked, spares
+from saywhy.robustness.audited import AuditedText
+from saywhy.robustness.rejudge import asked_anew, judged_by, rechecked
+from saywhy.robustness.sets import curves, spares
 from saywhy.robustness.variants import variant_sentences, variants
 from saywhy.settings import parse
 from saywhy.tasks.task import catalog, load_task
@@ -38,6 +40,9 @@ def test_a_rule_that_reads_the_text_only_gets_the_same_verdicts_however_it_is_as
         )
         assert line.floor == pytest.approx(row.floor)
         assert line.drop == (None if row.drop is None else pytest.approx(row.drop))
+        effects = [(of.effect, of.effect_floor, of.effect_ceiling) for of in (line, row)]
+        assert effects[0] == (pytest.approx(effects[1]) if row.valid else (None, *map(pytest.approx, effects[1][1:])))
+        assert line.valid == row.valid
 
 
 def test_a_model_that_hangs_on_the_wording_of_the_question_loses_its_verdicts():

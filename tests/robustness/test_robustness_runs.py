@@ -15,7 +15,7 @@ from saywhy.report.checked import bias_sheet, free_sheet, moves_sheet, probe_she
 from saywhy.report.load import load_run
 from saywhy.report.moves import UNVARIED, noise_floors
 from saywhy.report.summary import summarise
-from saywhy.robustness import rejudge
+from saywhy.robustness import rejudge, sets
 from written_runs import write_run
 
 
@@ -82,8 +82,8 @@ def test_a_killed_check_goes_on_at_the_next_chunk(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    real = rejudge.curves
-    monkeypatch.setattr(rejudge, "curves", fail)
+    real = sets.curves
+    monkeypatch.setattr(sets, "curves", fail)
     with pytest.raises(KeyboardInterrupt):
         study_of(tmp_path, monkeypatch, honest, "chunk=5", "robustness=k-curve,noise", folder="killed")
     assert len(list((run / "seed-0/audited/robustness/.k-curve-parts").iterdir())) == 2

@@ -32,18 +32,18 @@ def robustness_sheets(summary: Summary) -> list[Sheet]:
 
 
 def moves_sheet(summary: Summary) -> Sheet | None:
-    """Return the headline's excess under every variation, one line a style and variation."""
+    """Return the headline's excess and effect share under every variation, one line a style and variation."""
     arm = headline_arm(summary)
     moves = [move for move in summary.moves if move.key.arm == arm]
     if not moves:
         return None
-    header = ("style", "variation", "n", "excess", "difference", "agree", "same answer")
+    header = ("style", "variation", "n", "excess", "effect share", "difference", "agree", "same answer")
     rows: list[list[SheetCell | str]] = [
         [
             move.key.style,
             variation_name(move),
             str(move.n),
-            estimate_cell(move.excess),
+            *map(estimate_cell, (move.excess, move.effect_share)),
             *map(_estimate_or_dash, (move.difference, move.agree, move.same_answers)),
         ]
         for move in moves
@@ -77,7 +77,8 @@ def _moves_note(summary: Summary, moves: Sequence[VerdictMove]) -> str:
     note = (
         f"Excess: {'; '.join(ranges)}. Main: the headline. The same words everywhere (but for the placebo-corrected "
         "readout and for unseen wordings, which name their own); under another question, label order or label words "
-        "all is judged by predictions made and calibrated under it. Difference: to the main excess, same texts. "
+        "all is judged by predictions made and calibrated under it. Effect share: "
+        "by the variation's own predictions. Difference: to the main excess, same texts. "
         "Agree: explanations with the main verdict. Same answer: before any edit."
     )
     answered = [f"{move.answered} ({_plain_name(move.variation)})" for move in moves if move.answered]

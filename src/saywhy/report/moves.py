@@ -33,6 +33,7 @@ class VerdictMove:
             edit that does nothing would be a hit.
         hit: Share of faithful explanations under the variation.
         excess: Mean excess under the variation.
+        effect_share: The effect share under the variation, by its own predictions.
         difference: That minus the main excess, paired by text; None for ``main``.
         agree: Share of explanations with the main verdict; None for ``main``.
         same_answers: Share of texts x seeds with the same answer before any edit; None where that was not asked again.
@@ -46,6 +47,7 @@ class VerdictMove:
     answered: int
     hit: Interval
     excess: Interval
+    effect_share: Interval
     difference: Difference | None
     agree: Interval | None
     same_answers: Interval | None
@@ -147,6 +149,7 @@ def _verdict_move(
         answered=len(all_by_key) - len(varied_by_key),
         hit=stats.rate([verdict.hit for verdict in varied], texts),
         excess=stats.mean_interval(_text_means(_excess_by_text_seed(varied)), seed),
+        effect_share=stats.effect_share(stats.own_effects(varied), seed),
         difference=None
         if variation == UNVARIED
         else stats.paired_difference(_excess_by_text_seed(varied), _excess_by_text_seed(main), seed),

@@ -263,6 +263,7 @@ def _robustness_row(move: VerdictMove) -> dict[str, object]:
         "rows": move.n,
         **interval_columns("hit", move.hit),
         **interval_columns("excess", move.excess),
+        **interval_columns("effect_share", move.effect_share),
         **interval_columns("difference", move.difference or empty),
         **interval_columns("verdicts_agree", move.agree or empty),
         **interval_columns("same_answer", move.same_answers or empty),

@@ -10,12 +10,14 @@ from dataclasses import replace
 
 from saywhy.checks import Judged
 from saywhy.measure import readouts
+from saywhy.measure.bounds import Bounds, Outcome
 from saywhy.measure.edits import Item, every_edit, items_of, stand_in
 from saywhy.measure.predict import Classifier
 from saywhy.measure.verdicts import Verdict, judge_edits, verdict_of
 from saywhy.protocol import prompts, styles
-from saywhy.records import Explanation, Operator, Prediction, Row, is_hit
+from saywhy.records import CounterfactualGrid, Explanation, Operator, Prediction, Row, Table, is_hit
 from saywhy.robustness.audited import AuditedText
+from saywhy.stats.effects import edit_effects
 from saywhy.tasks.lexicon import Pinned
 
 
@@ -38,15 +40,19 @@ def judged_by(
     for number, (text, item) in enumerate(zip(texts, items, strict=True)):
         for row in text.one_word:
             verdict = verdicts[number].get(row.edited) if row.edited is not None else None
-            hits = grids[number].hits() if row.named else tables[operator][number].hits()
-            lines.append(_judged(row, variation, item.prediction, verdict, sum(hits) / len(hits), any(hits)))
+            limits = _limits(grids[number] if row.named else tables[operator][number])
+            lines.append(_judged(row, variation, item.prediction, verdict, limits))
     return lines
 
 
-def _judged(
-    row: Row, variation: str, before: Prediction, verdict: Verdict | None, floor: float, ceiling: bool
-) -> Judged:
-    label, fall = (verdict.label, verdict.drop) if verdict else (None, None)
+def _limits(record: Table | CounterfactualGrid) -> Bounds:
+    """Return what a random edit of a text does, and the best one."""
+    outcomes = [Outcome(*outcome) for outcome in zip(record.hits(), edit_effects(record), strict=True)]
+    return Bounds.of(outcomes, max(outcomes))
+
+
+def _judged(row: Row, variation: str, before: Prediction, verdict: Verdict | None, limits: Bounds | Row) -> Judged:
+    label, fall, rise = verdict or (None, None, None)
     return Judged(
         id=row.id,
         arm=row.arm,
@@ -61,8 +67,11 @@ def _judged(
         recheck=label,
         drop=fall,
         hit=is_hit(label, before.label, row.named),
-        floor=floor,
-        ceiling=ceiling,
+        floor=limits.floor,
+        ceiling=limits.ceiling,
+        effect=rise if row.named else fall,
+        effect_floor=limits.effect_floor,
+        effect_ceiling=limits.effect_ceiling,
     )
 
 
@@ -81,7 +90,7 @@ def rechecked(classifier: Classifier, texts: Sequence[AuditedText]) -> list[Judg
             verdict = None
             if row.edited is not None:
                 verdict = verdict_of(before, after[row.edited])
-            lines.append(_judged(row, "noise", before, verdict, row.floor, row.ceiling))
+            lines.append(_judged(row, "noise", before, verdict, row))
     return lines
 
 
@@ -106,7 +115,7 @@ def asked_anew(
         verdicts = judge_edits(classifier, items, operator, tables, grids, pinned, edits)
         for number, of_rows in enumerate(rows):
             lines[number] += [
-                _judged(row, variation, items[number].prediction, verdicts[number][edited], row.floor, row.ceiling)
+                _judged(row, variation, items[number].prediction, verdicts[number][edited], row)
                 for row, edited in zip(of_rows, edits[number], strict=True)
             ]
     return [line for of_text in lines for line in of_text]

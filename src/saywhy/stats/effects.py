@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from saywhy.checks import Judged
 from saywhy.records import CounterfactualGrid, Row, Table
 from saywhy.stats.graded import start_grades
 from saywhy.stats.intervals import Interval, by_text, percentiles, ratio_interval, resampled_ratios
@@ -36,7 +37,7 @@ Effects = Mapping[TextSeed, Effect]
 """(text, seed) -> effect, of one cell."""
 
 
-def own_effects(rows: Sequence[Row]) -> dict[TextSeed, Effect]:
+def own_effects(rows: Sequence[Row | Judged]) -> dict[TextSeed, Effect]:
     """Return the effects of a cell's explanations by the arm's own tables; an invalid one moves nothing.
 
     Rows whose effects are unknown (``docs/rows.md``, *Older folders*) are left out.
