@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from saywhy.models.interface import Model, Question
+from saywhy.models.reading import hidden_width
 from saywhy.models.spec import ModelSpec, cache_folder, resolve_model
 from saywhy.models.weights import load_base, merged
 from saywhy.processes import world_size
@@ -32,16 +33,18 @@ def open_model(name: str, token_budget: int | None = None, precision: str = "aut
     spec = resolve_model(name)
     if spec.api:
         return open_api_model(spec)
+    from saywhy.models.copies import shortened_products
     from saywhy.models.local import LocalModel
     from saywhy.models.precision import choose_precision
 
-    chosen = choose_precision(precision)
+    chosen = choose_precision(precision, hidden_width(spec))
     weights = str(chosen.dtype).removeprefix("torch.")
     _say_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
     model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
     if spec.adapter:
         model = merged(model, spec)
-    return LocalModel(name, model, tokenizer, token_budget, autocast=chosen.autocast)
+    shortened = shortened_products(model, chosen.shortened_by)
+    return LocalModel(name, model, tokenizer, token_budget, shortened=shortened)
 
 
 def open_api_model(spec: ModelSpec) -> ApiModel:

@@ -68,9 +68,10 @@ def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
         return _api_facts(spec)
     from saywhy.models.chat import template_fingerprint
     from saywhy.models.precision import choose_precision
+    from saywhy.models.reading import hidden_width
     from saywhy.models.template import TEMPLATE_DATE
 
-    precision = choose_precision(config.precision)
+    precision = choose_precision(config.precision, hidden_width(spec))
     return {
         "name": config.model,
         "public_id": spec.public_id,
