@@ -20,6 +20,7 @@ from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
     from saywhy.models.api.model import ApiModel
+    from saywhy.models.precision import Precision
 
 
 def open_model(name: str, token_budget: int | None = None, precision: str = "auto") -> Model:
@@ -35,9 +36,8 @@ def open_model(name: str, token_budget: int | None = None, precision: str = "aut
         return open_api_model(spec)
     from saywhy.models.copies import shortened_products
     from saywhy.models.local import LocalModel
-    from saywhy.models.precision import choose_precision
 
-    chosen = choose_precision(precision, hidden_width(spec))
+    chosen = precision_of(spec, precision)
     weights = str(chosen.dtype).removeprefix("torch.")
     _say_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
     model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
@@ -45,6 +45,17 @@ def open_model(name: str, token_budget: int | None = None, precision: str = "aut
         model = merged(model, spec)
     shortened = shortened_products(model, chosen.shortened_by)
     return LocalModel(name, model, tokenizer, token_budget, shortened=shortened)
+
+
+def precision_of(spec: ModelSpec, setting: str) -> Precision:
+    """Choose device and number formats for a model on this machine by the setting ``precision``, before it is loaded.
+
+    Raises:
+        SaywhyError: If its configuration cannot be read.
+    """
+    from saywhy.models.precision import choose_precision
+
+    return choose_precision(setting, hidden_width(spec))
 
 
 def open_api_model(spec: ModelSpec) -> ApiModel:
