@@ -38,12 +38,21 @@ class Done:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Lap:
-    """What was measured of one side in one round: ``heads`` are the places at which logits were made."""
+    """What was measured of one side in one round.
+
+    Attributes:
+        seconds: By the clock.
+        units: How many things were done.
+        tokens: Tokens computed.
+        heads: Places at which logits were made.
+        processor: Seconds of all threads of this process, which other work on the machine hardly changes.
+    """
 
     seconds: float
     units: int
     tokens: int
     heads: int
+    processor: float = 0.0
 
     @property
     def pace(self) -> float:
@@ -73,12 +82,17 @@ class Outcome:
     def total(self, side: str) -> Lap:
         """Return all rounds of a side as one lap."""
         laps = self.laps[side]
-        return Lap(*(sum(getattr(lap, one) for lap in laps) for one in ("seconds", "units", "tokens", "heads")))
+        return Lap(*(sum(getattr(lap, field.name) for lap in laps) for field in dataclasses.fields(Lap)))
 
     def ratio(self, other: str, ours: str) -> float:
         """Return how many times longer ``other`` takes than ``ours`` for a unit: the median over rounds."""
         pairs = zip(self.laps[other], self.laps[ours], strict=True)
         return statistics.median(one.pace / mine.pace for one, mine in pairs)
+
+    def processor_ratio(self, other: str, ours: str) -> float:
+        """Return ``ratio`` of the processor's seconds."""
+        pairs = zip(self.laps[other], self.laps[ours], strict=True)
+        return statistics.median(lap.processor * own.units / (own.processor * lap.units) for lap, own in pairs)
 
     def worst(self, name: str) -> float:
         """Return the largest value of a check over the rounds; not a number if it was never made."""
@@ -155,12 +169,12 @@ def alternate(
         answers: dict[str, Any] = {}
         for side, run in sides.items():
             tokens, heads = count()
-            began = time.perf_counter()
+            began, processor_began = time.perf_counter(), time.process_time()
             done = run(number)
-            seconds = time.perf_counter() - began
+            seconds, processor = time.perf_counter() - began, time.process_time() - processor_began
             counted = count()
             spent = counted[0] - tokens if done.tokens is None else done.tokens
-            laps[side], answers[side] = Lap(seconds, done.units, spent, counted[1] - heads), done.answer
+            laps[side], answers[side] = Lap(seconds, done.units, spent, counted[1] - heads, processor), done.answer
         found = check(number, answers) if check else {}
         ledger.add(name, laps, found)
         told = ", ".join(f"{side} {lap.seconds:.1f} s" for side, lap in laps.items())

@@ -9,7 +9,8 @@ words) are made before, by the same model, and their time is told by itself.
   anchored   the same with the label probabilities of each text and of four edited texts
   autocast   `anchored`, products in bfloat16 (as float32 where the machine has no units for it)
 
-Check: the loss of a text in attribution is by its tree, within 1e-3, what it is row by row.
+Checks: the loss of a text in attribution is by its tree, within 1e-3, what it is row by row; and the training losses of
+`autocast` are to be those of `anchored`, which has the same rows in the same order.
 
 Examples:
   python -m benchmarks.objectives
@@ -30,6 +31,7 @@ from benchmarks.common import Checked, Done, Outcome, Side, alternate, grid, pro
 from benchmarks.script import STATE, Texts, arguments, begin, finish, positive, run, texts
 from benchmarks.work import Counter, Machine, exact_products, load_exact
 from saywhy.config import Config
+from saywhy.folders.store import read_json
 from saywhy.measure.calibration import calibrate
 from saywhy.measure.predict import Classifier
 from saywhy.models.forward import Forward
@@ -78,7 +80,7 @@ class Bench:
         return practise
 
     def check(self, number: int, answers: dict[str, Path]) -> Checked:
-        """Return how far the loss of a text's tree is from that of its rows, in float32, with the rows of each side."""
+        """Return how far the loss of a text's tree is from that of its rows, in float32, and the training losses."""
         lessons = self.lessons[number * self.block :][:1]  # row by row, three styles of a text are some hundred prompts
         apart: Checked = {}
         for name, config in SIDES.items():
@@ -89,6 +91,7 @@ class Bench:
             with torch.inference_mode():
                 tree, alone = (objective_of(recipe)(way, encoded).item() for way in (self.model.forward, self.plain))
             apart[f"{name} apart"] = abs(tree - alone)
+            apart[f"{name} loss"] = statistics.mean(step["loss"] for step in read_json(answers[name] / "losses.json"))
         return apart
 
 
@@ -102,11 +105,21 @@ def section(outcome: Outcome, bench: Bench, lesson_seconds: float, machine: Mach
                 name,
                 f"{lap.units / lap.seconds:.2f}",
                 f"{outcome.ratio(name, 'word'):.2f}",
+                f"{outcome.processor_ratio(name, 'word'):.2f}",
                 f"{lap.tokens / lap.units:.0f}",
                 f"{statistics.median(check[f'{name} apart'] for check in outcome.checks):.1e}",
+                f"{statistics.mean(check[f'{name} loss'] for check in outcome.checks):.4f}",
             ]
         )
-    header = ["side", "texts a second", "seconds a text / word (median)", "tokens a text", "tree and rows apart (nats)"]
+    header = [
+        "side",
+        "texts a second",
+        "seconds a text / word (median)",
+        "processor seconds",
+        "tokens a text",
+        "tree and rows apart (nats)",
+        "training loss (mean)",
+    ]
     note = (
         f"Texts: {bench.drawn.task.name}, {bench.drawn.source}; {bench.block} a round, {len(outcome.checks)} rounds; "
         f"lessons: {len(bench.lessons) / lesson_seconds:.2f} texts a second."

@@ -4,7 +4,7 @@ What is computed: the six explanations of some texts by `saywhy`, which guesses 
 step, and by `transformers.generate`, token by token, in
 
   float32    where both must say the same
-  products   float32 weights and sums, bfloat16 products, emulated where there are no units (see precision.py)
+  products   float32 weights and sums, bfloat16 products, emulated on both sides (see precision.py)
   bfloat16   weights, activations and sums in bfloat16, on few texts where it is slow
 
 In float32 sums differ in the seventh digit with the shape of a product, in bfloat16 in the third: where two tokens are
@@ -29,14 +29,13 @@ import torch
 
 from benchmarks.common import Ledger, grid, progress
 from benchmarks.generation import TASK, adapted, asks, ours, transformers
-from benchmarks.precision import Rounding, hardware
+from benchmarks.precision import Rounding
 from benchmarks.script import Texts, arguments, begin, finish, positive, run, texts
 from benchmarks.work import Bare, Machine, exact_products, load_bare, load_exact
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.models.local import LocalModel
-from saywhy.models.precision import choose_precision
 from saywhy.records import STYLES
 
 
@@ -53,10 +52,9 @@ class Format:
 
 def formats(name: str, exact: LocalModel, rounding: Rounding, options: argparse.Namespace) -> Iterator[Format]:
     """Yield the formats; bfloat16 weights are loaded when their turn comes."""
-    bare, units = load_bare(name), choose_precision().products == "bfloat16"
-    exact_products()
+    bare = load_bare(name)
     yield Format("float32", exact, bare, nullcontext, options.texts)
-    yield Format("products", exact, bare, hardware if units else rounding.rounding, options.texts)
+    yield Format("products", exact, bare, rounding.rounding, options.texts)
     short = open_model(name, precision="bfloat16")
     assert isinstance(short, LocalModel)
     exact_products()
@@ -81,7 +79,7 @@ def unlike(some: list[str], others: list[str]) -> str:
     return f"{sum(a != b for a, b in zip(some, others, strict=False))} of {min(len(some), len(others))}"
 
 
-def section(found: dict[str, dict[str, list[str]]], drawn: Texts, machine: Machine, *, emulated: bool) -> str:
+def section(found: dict[str, dict[str, list[str]]], drawn: Texts, machine: Machine) -> str:
     """Return the section of RESULTS.md."""
     exact = found["float32"]["ours"]
     rows = [
@@ -89,8 +87,9 @@ def section(found: dict[str, dict[str, list[str]]], drawn: Texts, machine: Machi
         for name, one in found.items()
     ]
     header = ["format", "replies unlike transformers.generate's in the same format", "unlike our own in float32"]
-    made = "emulated (precision.py)" if emulated else "computed by this CPU's units"
-    note = f"Texts: {drawn.task.name}, {drawn.source}; six requests each. bfloat16 products are {made}."
+    note = (
+        f"Texts: {drawn.task.name}, {drawn.source}; six requests each. bfloat16 products are emulated (precision.py)."
+    )
     return f"## Replies in shorter number formats\n\n{machine.facts()}\n\n{note}\n\n{grid(header, rows)}"
 
 
@@ -114,8 +113,7 @@ def main() -> None:
     found: dict[str, Any] = {}
     for tried in formats(name, exact, rounding, options):
         found[tried.name] = ledger.once(tried.name, partial(replies, tried, drawn, items, options.batch))
-    emulated = ledger.once("emulated", lambda: rounding.used)
-    finish("replies", options, section(found, drawn, machine, emulated=emulated), ledger)
+    finish("replies", options, section(found, drawn, machine), ledger)
 
 
 if __name__ == "__main__":

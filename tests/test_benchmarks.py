@@ -62,6 +62,11 @@ def test_ratio_is_the_median_of_the_rounds_by_unit():
     assert outcome.total("theirs") == Lap(28.0, 40, 600, 3)
 
 
+def test_the_ratio_of_processor_seconds_is_by_unit_too():
+    laps = {"ours": [Lap(9.0, 10, 100, 1, processor=2.0)], "theirs": [Lap(1.0, 20, 200, 1, processor=12.0)]}
+    assert Outcome(laps, []).processor_ratio("theirs", "ours") == pytest.approx(3.0)
+
+
 def test_tokens_are_counted_by_side(ledger):
     counted = [0, 0]
 

@@ -146,9 +146,7 @@ def save(folder: Path, architecture: str = "llama", seed: int = 0, **of_tokenize
 
 def load_exact(folder: Path) -> LocalModel:
     """Load a model and keep its matrix products in float32, whatever the machine would choose."""
-    model = open_model(str(folder))
-    exact_products()
-    return model
+    return open_model(str(folder), precision="float32")
 
 
 def exact_products() -> None:

@@ -212,14 +212,14 @@ class Config(FileFormat):
     packing: Literal["tree", "none"] = Field("tree", description="Rows of a text as one tree, or each row by itself.")
     precision: Literal["auto", "float32", "mixed", "bfloat16"] = Field(
         "auto",
-        description="Number format: auto and mixed are float32 weights and sums, with shorter products where torch "
-        "makes them (cards, CPUs with AMX): 1 verdict in 200 differs from float32's.",
+        description="Number format: mixed is float32 weights and sums, with shorter products where there are units for "
+        "it (cards, AMX, AVX-512's bfloat16); auto that where it is faster: 1 verdict in 200 differs from float32's.",
     )
     practice_precision: Literal["float32", "autocast"] = Field(
         "float32",
         description="Number format of practice: autocast trains and makes lessons with bfloat16 products where the "
-        "machine has units for it, twice as fast (log-odds move by 0.02 nats on average); float32 trains in float32, "
-        "with lessons, as audits, in `precision`.",
+        "machine has units for it, 1.4 times as fast (log-odds move by 0.01 nats on average); float32 trains in "
+        "float32, with lessons, as audits, in `precision`.",
     )
     token_budget: int | None = Field(
         None,

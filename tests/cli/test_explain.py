@@ -140,7 +140,7 @@ def test_data_that_leaves_no_text_to_calibrate_on(call, tiny_folder, tmp_path, m
 
 
 def test_what_was_measured_on_other_texts_or_otherwise_is_not_taken(call, tiny_folder, tmp_path, monkeypatch):
-    """Two tasks may ask alike of texts from different places; bfloat16 gives other constants."""
+    """Two tasks may ask alike of texts from different places; other products give other constants."""
     monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
     labels = ("negative", "positive")
     (tmp_path / "data").mkdir()
@@ -164,6 +164,9 @@ def test_what_was_measured_on_other_texts_or_otherwise_is_not_taken(call, tiny_f
     (tmp_path / "data" / "decisions.jsonl").write_text("{}\n")  # a log beside the data is none of them
     assert "calibrate" not in run("text")
     assert "calibrate" in run("text", "precision=bfloat16")
+    monkeypatch.setattr("saywhy.models.precision.has_bfloat16_units", lambda: True)
+    monkeypatch.setattr("saywhy.models.precision.copies_are_faster", lambda width: True)
+    assert "calibrate" in run("text")  # the same setting, now with other products
     assert "calibrate" in run("body")
     train = tmp_path / "data" / "train.jsonl"
     train.write_text("".join(reversed(train.read_text().splitlines(keepends=True))))

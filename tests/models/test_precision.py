@@ -10,30 +10,61 @@ import torch
 import tiny
 from saywhy.folders.run import RunFolder
 from saywhy.models import backends, precision
-from saywhy.models.interface import Choice
-from saywhy.models.local import LocalModel
-from saywhy.protocol.prompts import question_chat
 
 SMALL = ("rows=4", "calibration_rows=8", "lexicon_rows=40", "decide_rows=8", "chunk=4")
 TRAINING = ("adapt_rows=4", "train_rows=4", "adapt_epochs=1", "epochs=1")
 
 
-@pytest.mark.parametrize("able", [False, True])
-def test_the_precision_is_chosen_with_a_reason(monkeypatch, able):
-    monkeypatch.setattr(precision, "shortens_products", lambda: able)
+@pytest.fixture
+def on_cpu(monkeypatch):
+    """Return a function that sets what this CPU can do: multiply in bfloat16 by torch, by units, faster from copies."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    found = {wanted: precision.choose_precision(wanted) for wanted in ("auto", "float32", "mixed", "bfloat16")}
+
+    def can(*, by_torch, units, faster=True):
+        monkeypatch.setattr(precision, "shortens_products", lambda: by_torch)
+        monkeypatch.setattr(precision, "has_bfloat16_units", lambda: units)
+        monkeypatch.setattr(precision, "copies_are_faster", lambda width: faster and width >= precision.LEAST_WIDTH)
+
+    yield can
     tiny.exact_products()
-    assert found["float32"].products == "float32"
-    assert found["bfloat16"].dtype == torch.bfloat16
-    assert all(one.dtype == torch.float32 for name, one in found.items() if name != "bfloat16")
-    assert found["auto"].products == found["mixed"].products == ("bfloat16" if able else "float32")
-    assert ("no shorter products" in found["mixed"].reason) != able
+
+
+@pytest.mark.parametrize(
+    ("by_torch", "units", "faster", "auto", "mixed"),
+    [
+        (False, False, True, ("float32", None), ("float32", None)),
+        (False, True, True, ("bfloat16", "copies"), ("bfloat16", "copies")),
+        (False, True, False, ("float32", None), ("bfloat16", "copies")),
+        (True, True, True, ("bfloat16", "copies"), ("bfloat16", "copies")),
+        (True, True, False, ("bfloat16", None), ("bfloat16", "copies")),
+    ],
+)
+def test_the_precision_is_chosen_with_a_reason(on_cpu, by_torch, units, faster, auto, mixed):
+    on_cpu(by_torch=by_torch, units=units, faster=faster)
+    settings = ("auto", "float32", "mixed", "bfloat16", "autocast")
+    chosen = {setting: precision.choose_precision(setting, 576) for setting in settings}
+    assert chosen["float32"].products == "float32"
+    assert chosen["bfloat16"].dtype == torch.bfloat16
+    assert all(choice.dtype == torch.float32 for setting, choice in chosen.items() if setting != "bfloat16")
+    assert (chosen["auto"].products, chosen["auto"].shortened_by) == auto
+    assert (chosen["mixed"].products, chosen["mixed"].shortened_by) == mixed
+    assert chosen["autocast"].shortened_by == ("copies" if units else None)
+    assert ("no units for shorter products" in chosen["mixed"].reason) == (mixed[0] == "float32")
+    assert all(choice.reason for choice in chosen.values())
+
+
+def test_narrow_layers_are_multiplied_in_float32_and_it_is_said(on_cpu):
+    on_cpu(by_torch=False, units=True)
+    chosen = precision.choose_precision("auto", 32)
+    assert (chosen.products, chosen.shortened_by) == ("float32", None)
+    assert "no faster with layers this narrow" in chosen.reason
+    assert not precision.copies_are_faster(32)
 
 
 def test_what_is_printed_is_what_torch_multiplies_in(monkeypatch):
+    """Without copies: what they do is tested with them."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    chosen = precision.choose_precision("auto")
+    chosen = precision.choose_precision("auto", 32)
     generator = torch.Generator().manual_seed(0)
     values, weights = (torch.randn(size, 576, generator=generator) for size in (300, 500))
     exact = values.double() @ weights.double().T
@@ -110,15 +141,20 @@ def test_every_command_says_the_reason_once_and_the_run_keeps_it(told, words):
     assert line.startswith(kept["device"])
 
 
-def test_what_is_chosen_by_itself_is_kept_as_it_is_said(told, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(precision, "shortens_products", lambda: False)
-    line, out = told("attribute", *SMALL, "methods=random")
-    assert line == "cpu, float32 weights, float32 products: torch has no shorter products on this CPU"
-    assert (
-        json.loads((out / "run.json").read_text("utf-8"))["model"]["reason"]
-        == "torch has no shorter products on this CPU"
-    )
+@pytest.mark.parametrize(
+    ("faster", "said"),
+    [
+        (False, "float32 products: shorter products are no faster with layers this narrow on this CPU"),
+        (True, "bfloat16 products: faster on this CPU: a bfloat16 copy of the layers' weights is kept"),
+    ],
+)
+def test_what_is_chosen_by_itself_is_kept_as_it_is_said(told, on_cpu, monkeypatch, faster, said):
+    on_cpu(by_torch=False, units=True)
+    monkeypatch.setattr(precision, "copies_are_faster", lambda width: faster)
+    line, out = told("audit", *SMALL, "styles=attribution")
+    assert line.startswith(f"cpu, float32 weights, {said}")
+    kept = json.loads((out / "run.json").read_text("utf-8"))["model"]
+    assert line == f"{kept['device']}, {kept['dtype']} weights, {kept['products']} products: {kept['reason']}"
 
 
 def test_a_run_that_goes_on_with_another_format_says_so_and_keeps_both(tmp_path, capsys):
@@ -133,25 +169,3 @@ def test_a_run_that_goes_on_with_another_format_says_so_and_keeps_both(tmp_path,
         assert "was begun on cpu, float32 weights, float32 products" in " ".join(capsys.readouterr().err.split())
     kept = json.loads((tmp_path / "run.json").read_text("utf-8"))["model"]
     assert (kept["products"], kept["also"]) == ("float32", ["cpu, float32 weights, bfloat16 products"])
-
-
-@pytest.mark.parametrize("able", [False, True])
-def test_autocast_is_float32_without_the_units_for_it(monkeypatch, able):
-    monkeypatch.setattr(precision, "has_bfloat16_units", lambda: able)
-    chosen = precision.choose_precision("autocast")
-    tiny.exact_products()
-    assert (chosen.autocast, chosen.dtype) == (able, torch.float32)
-
-
-def test_autocast_says_nearly_what_float32_says(tiny_folder):
-    """The layers are rounded, the head is not: scores differ, but by little."""
-    exact = tiny.load_exact(tiny_folder)
-    rounded = LocalModel("rounded", exact.model, exact.chat.tokenizer, autocast=True)
-    choices = [Choice(question_chat(tiny.TASK, text, {}), ("positive", "negative"), "It is") for text in tiny.TEXTS]
-    pairs = [
-        (before, after)
-        for of_exact, of_rounded in zip(exact.choose(choices), rounded.choose(choices), strict=True)
-        for before, after in zip(of_exact, of_rounded, strict=True)
-    ]
-    assert all(after == pytest.approx(before, abs=0.2) for before, after in pairs)
-    assert any(after != before for before, after in pairs)

@@ -22,6 +22,7 @@ from saywhy.measure.calibration import (
     no_calibration,
 )
 from saywhy.measure.predict import Classifier
+from saywhy.models.backends import precision_of
 from saywhy.models.interface import Model
 from saywhy.models.shipped import CalibrationKey, SavedCalibration, calibration_entry, finite_constants
 from saywhy.models.spec import ModelSpec, cache_folder
@@ -72,7 +73,7 @@ def calibration_of(
     if carried := carried_calibration(spec, task):
         calibration = TaskCalibration(carried)
     else:
-        file = _cache_file(key, task, config)
+        file = _cache_file(spec, key, task, config)
         calibration = _cached(file, task) or _measured(task, config, model, file, key)
     if config.calibration is None:
         saved = dataclasses.replace(calibration.saved, constants=no_calibration(task))
@@ -80,9 +81,11 @@ def calibration_of(
     return calibration
 
 
-def _cache_file(key: CalibrationKey, task: Task, config: Config) -> Path:
+def _cache_file(spec: ModelSpec, key: CalibrationKey, task: Task, config: Config) -> Path:
     """Return where the calibration for the data of ``config`` is kept."""
     settings = {name: value for name, value in resolved(config).items() if name in _TEXT_SETTINGS}
+    if spec.api is None and (products := precision_of(spec, config.precision).products) != "float32":
+        settings["products"] = products  # what precision=auto comes to differs from machine to machine
     origin = task.model_dump(include=_TEXT_FIELDS, mode="json")
     belongs = [dict(key), settings, origin, _data_state(task, config), CANDIDATES_RULE]
     name = hashlib.sha256(json.dumps(belongs, sort_keys=True, default=str).encode()).hexdigest()[:24]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
 from saywhy.models.interface import Model, Question
 from saywhy.models.kept import kept
+from saywhy.models.reading import hidden_width
 from saywhy.models.spec import ModelSpec, cache_folder, resolve_model
 from saywhy.models.weights import load_base, merged
 from saywhy.processes import world_size
@@ -44,9 +45,8 @@ def open_model(name: str, token_budget: int | None = None, precision: str = "aut
         return open_api_model(spec)
     with _without_collection():
         from saywhy.models.local import LocalModel
-        from saywhy.models.precision import choose_precision
 
-        chosen = choose_precision(precision)
+        chosen = precision_of(spec, precision)
         weights = str(chosen.dtype).removeprefix("torch.")
         _say_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
         model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
@@ -73,23 +73,36 @@ def _tried_forward(spec: ModelSpec, model: PreTrainedModel, chosen: Precision) -
     import torch
 
     from saywhy.models import branches, forward, tree
+    from saywhy.models.copies import shortened_products
 
+    shortened = shortened_products(model, chosen.shortened_by)
     weights = [base_weights_fingerprint(spec), adapter_fingerprint(spec)]
     if not str(weights[0]).startswith("sha256:"):
-        return forward.Forward(model, spec.name, autocast=chosen.autocast)  # which weights of the hub is not known
+        return forward.Forward(model, spec.name, shortened=shortened)  # which weights of the hub is not known
     tried: list[forward.Forward] = []
 
     def way() -> str:
-        tried.append(forward.Forward(model, spec.name, autocast=chosen.autocast))
+        tried.append(forward.Forward(model, spec.name, shortened=shortened))
         return tried[0].way if tried[0].way == "branches" else ""  # why it is another is said every time
 
     code = [Path(str(module.__file__)) for module in (branches, forward, tree)]
     libraries = [version("torch"), version("transformers"), branches.NOT_IN_TRANSFORMERS]
-    numbers = [str(chosen.dtype), chosen.device, chosen.products, torch.backends.cpu.get_cpu_capability()]
+    numbers = [str(chosen.dtype), chosen.device, torch.backends.cpu.get_cpu_capability()]
     known_way = kept("way", code, [weights, model.config.to_json_string(), libraries, numbers], way)
     if tried:
         return tried[0]
-    return forward.Forward(model, spec.name, autocast=chosen.autocast, way=cast(forward.ForwardWay, known_way))
+    return forward.Forward(model, spec.name, shortened=shortened, way=cast(forward.ForwardWay, known_way))
+
+
+def precision_of(spec: ModelSpec, setting: str) -> Precision:
+    """Choose device and number formats for a model on this machine by the setting ``precision``, before it is loaded.
+
+    Raises:
+        SaywhyError: If its configuration cannot be read.
+    """
+    from saywhy.models.precision import choose_precision
+
+    return choose_precision(setting, hidden_width(spec))
 
 
 def open_api_model(spec: ModelSpec) -> ApiModel:

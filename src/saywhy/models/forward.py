@@ -7,7 +7,8 @@ layers look at more than a token's ancestors (sliding windows, recurrent layers,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, cast
 
 import torch
@@ -55,6 +56,7 @@ class Forward:
         model: The transformers model.
         way: How it computes.
         tokens: Tokens computed so far: what an estimate and a benchmark divide by.
+        shortened: Within what the layers compute.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Forward:
         name: str,
         ways: Sequence[ForwardWay] = FORWARD_WAYS,
         *,
-        autocast: bool = False,
+        shortened: Callable[[], AbstractContextManager[None]] = nullcontext,
         way: ForwardWay | None = None,
     ) -> None:
         """Find out how ``model`` can compute trees.
@@ -72,7 +74,7 @@ class Forward:
             model: The model.
             name: What the user called it.
             ways: What may be taken, best first.
-            autocast: Whether the layers' products take and give bfloat16.
+            shortened: Within what the layers compute: where their products are shorter than float32's.
             way: The way that was found out before for these weights by these libraries; None: it is tried out.
 
         Raises:
@@ -81,14 +83,14 @@ class Forward:
         self.model = model
         self.tokens = 0
         self.way: ForwardWay = ways[-1]
-        self._autocast = False  # a way is tried in exact numbers
+        self.shortened: Callable[[], AbstractContextManager[None]] = nullcontext  # a way is tried in exact numbers
         if way == "branches":
             branches.install_tree_attention(model)
         if way:
             self.way = way
         else:
             self._choose(name, ways)
-        self._autocast = autocast
+        self.shortened = shortened
 
     @property
     def context(self) -> int:
@@ -139,8 +141,8 @@ class Forward:
         return hidden[0]
 
     def _body(self, **inputs: torch.Tensor) -> torch.Tensor:
-        """Return the last hidden states, shape (batch, tokens, width); the head behind them is never autocast."""
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._autocast):
+        """Return the last hidden states, shape (batch, tokens, width); the head behind them is never shortened."""
+        with self.shortened():
             out = transformer_body(self.model)(**inputs, use_cache=False)
         return cast(torch.Tensor, out.last_hidden_state.to(self.model.dtype))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
 import torch
@@ -49,7 +50,7 @@ class LocalModel:
         tokenizer: PreTrainedTokenizerBase,
         token_budget: int | None = None,
         *,
-        autocast: bool = False,
+        shortened: Callable[[], AbstractContextManager[None]] = nullcontext,
         forward: Forward | None = None,
     ) -> None:
         self.name = name
@@ -57,7 +58,7 @@ class LocalModel:
         # Greedy decoding only: a model's folder may set penalties, and one on repetition punishes copying.
         self.model.generation_config = GenerationConfig()
         self.chat = Chat(tokenizer, name)
-        self.forward = forward or Forward(model, name, autocast=autocast)
+        self.forward = forward or Forward(model, name, shortened=shortened)
         self.budget = TokenBudget(model, token_budget)
         self.context = self.forward.context
         self._prefixes: dict[TokenIds, PrefixCache] = {}

@@ -7,8 +7,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from timeit import timeit
+from typing import Literal
 
 import torch
+from torch.nn.functional import linear
 
 from saywhy import processes
 
@@ -19,8 +22,19 @@ Trees have thousands of shapes. Audits of 40 and 160 texts by a tiny model take 
 kept, as by default, 1,052 and 1,338 MB, in the same time.
 """
 
+LEAST_WIDTH = 256
+"""In narrower layers converting the states takes as long as the products."""
+LEAST_GAIN = 1.25
+"""So many times faster products from bfloat16 copies must be for ``auto`` to take them."""
+WIDEST_TIMED, TIMED_TOKENS, TIMED_ROUNDS = 768, 128, 6
+"""What is timed: layers of at most this width, so many tokens, so often."""
+
 for _capacity in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
     os.environ.setdefault(_capacity, str(KEPT_PRIMITIVES))  # read at the first product
+
+
+Shortening = Literal["copies", "autocast"]
+"""How products get shorter than the weights: from kept copies (``models.copies``), or as ``torch.autocast`` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,51 +46,81 @@ class Precision:
         device: Where they are.
         products: Format of the matrix products.
         reason: Why, in words.
-        autocast: Whether products take and give bfloat16, as ``torch.autocast`` has it.
+        shortened_by: How products get shorter than the weights; None: not at all, or by torch itself.
     """
 
     dtype: torch.dtype
     device: str
     products: str
     reason: str
-    autocast: bool = False
+    shortened_by: Shortening | None = None
 
 
-def choose_precision(precision: str = "auto") -> Precision:
-    """Choose device and number formats for this machine, and set torch up for them.
+def choose_precision(precision: str = "auto", width: int | None = None) -> Precision:
+    """Choose device and number formats for this machine and a model, and set torch up for them.
 
     Args:
-        precision: ``mixed`` is float32 weights and sums with shorter products, where torch makes them: it does on
-            cards (TF32) and on CPUs with AMX (bfloat16), and some verdicts differ from float32's
-            (benchmarks/RESULTS.md, *The noise floor of number formats*); ``auto`` is the same; ``float32``;
-            ``bfloat16`` is bfloat16 throughout; ``autocast``, for lessons and training, is mixed with sums that are
-            rounded, too: twice as fast on bfloat16 units, while log-odds move by 0.02 nats on average.
+        precision: ``mixed`` is float32 weights and sums with shorter products: TF32 on cards, bfloat16 on CPUs with
+            units for it, where some verdicts differ from float32's (benchmarks/RESULTS.md, *The noise floor of number
+            formats*); ``auto`` is the same where it is faster; ``float32``; ``bfloat16`` is bfloat16 throughout;
+            ``autocast``, for lessons and training, is mixed on CPUs, on cards with sums that are rounded, too.
+        width: Of the model's hidden states; None: as wide as it takes for shorter products to be faster.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and processes.world_size() > 1:
         torch.cuda.set_device(processes.local_rank())  # from here on "cuda" is the card of this process
-    mixed = precision in ("mixed", "auto") and (device == "cuda" or shortens_products())
-    torch.backends.mkldnn.matmul.fp32_precision = "bf16" if mixed else "ieee"  # type: ignore[attr-defined]
-    torch.backends.cuda.matmul.fp32_precision = "tf32" if mixed else "ieee"
-    if precision == "autocast" and has_bfloat16_units():
-        reason = "asked for: products take and give bfloat16, weights and the head stay float32"
-        return Precision(torch.float32, device, "bfloat16", reason, autocast=True)
+    is_mixed = precision in ("mixed", "auto")
+    by_torch = is_mixed and (device == "cuda" or shortens_products())
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16" if by_torch else "ieee"  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.fp32_precision = "tf32" if by_torch else "ieee"
     if precision == "bfloat16":
         return Precision(torch.bfloat16, device, "bfloat16", "asked for; some verdicts differ from float32's")
-    if not mixed:
-        return Precision(torch.float32, device, "float32", _WHY_FLOAT32[precision])
-    if device == "cuda":
+    if precision == "autocast" and device == "cuda":
+        reason = "asked for: products take and give bfloat16, weights and the head stay float32"
+        return Precision(torch.float32, device, "bfloat16", reason, "autocast")
+    if is_mixed and device == "cuda":
         return Precision(torch.float32, device, "TF32", "fast on this device; weights and sums stay float32")
-    reason = "torch multiplies in bfloat16 on this CPU; weights and sums stay float32"
-    return Precision(torch.float32, device, "bfloat16", reason)
+    with_copies = precision in ("mixed", "autocast", "auto") and has_bfloat16_units()
+    if with_copies and (precision != "auto" or copies_are_faster(width or LEAST_WIDTH)):
+        reason = "asked for" if precision != "auto" else "faster on this CPU"
+        reason += ": a bfloat16 copy of the layers' weights is kept; weights, sums and the head stay float32"
+        return Precision(torch.float32, device, "bfloat16", reason, "copies")
+    if by_torch:
+        reason = "torch multiplies in bfloat16 on this CPU; weights and sums stay float32"
+        return Precision(torch.float32, device, "bfloat16", reason)
+    no_gain = precision == "auto" and with_copies
+    reason = (
+        "shorter products are no faster with layers this narrow on this CPU" if no_gain else _WHY_FLOAT32[precision]
+    )
+    return Precision(torch.float32, device, "float32", reason)
 
 
 _WHY_FLOAT32 = {
     "float32": "asked for",
-    "auto": "torch has no shorter products on this CPU",
-    "mixed": "mixed was asked for, but torch has no shorter products on this CPU",
+    "auto": "this CPU has no units for shorter products",
+    "mixed": "mixed was asked for, but this CPU has no units for shorter products",
     "autocast": "autocast was asked for, but this CPU has no bfloat16 units",
 }
+
+
+@functools.cache
+def copies_are_faster(width: int) -> bool:
+    """Whether products from bfloat16 copies are faster than torch's own of float32, in layers of this width.
+
+    Both are timed in turn, some 50 ms in all; the fastest of each counts, which other work on the machine hardly
+    changes. Where units help they halve the time, so that the answer does not change from one start to the next.
+    """
+    if width < LEAST_WIDTH:
+        return False
+    side = min(width, WIDEST_TIMED)
+    states, weight = torch.ones(TIMED_TOKENS, side), torch.ones(side, side)
+    copy = weight.to(torch.bfloat16)
+    exact, shortened = [], []
+    with torch.inference_mode():
+        for _ in range(TIMED_ROUNDS):
+            exact.append(timeit(lambda: linear(states, weight), number=1))
+            shortened.append(timeit(lambda: linear(states.to(torch.bfloat16), copy).float(), number=1))
+    return min(exact) > LEAST_GAIN * min(shortened)
 
 
 @functools.cache

@@ -39,6 +39,22 @@ def read_weights(spec: ModelSpec, dtype: Any = None) -> tuple[PreTrainedModel, P
     return model, read_tokenizer(spec)
 
 
+def hidden_width(spec: ModelSpec) -> int:
+    """Return the width of a model's hidden states, read without its weights.
+
+    Raises:
+        SaywhyError: If its configuration cannot be read.
+    """
+    from transformers import AutoConfig
+
+    options = {"gguf_file": spec.gguf} if spec.gguf else {}
+    try:
+        config = AutoConfig.from_pretrained(spec.base, trust_remote_code=False, **options)
+    except Exception as error:  # transformers raises many kinds; the user needs one line
+        raise _not_loaded(spec, spec.base, error) from error
+    return int(config.get_text_config().hidden_size)
+
+
 def read_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a model: that of its adapter, if it brings one, with the nearest chat template.
 

@@ -114,17 +114,16 @@ def _generate_batch(model: LocalModel, prompts: Sequence[TokenIds], rooms: Seque
     end, longest, device = model.chat.end_of_turn[0], max(map(len, prompts)), model.model.device
     padded = [[end] * (longest - len(ids)) + list(ids) for ids in prompts]
     seen = [[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts]
-    out = cast(
-        torch.Tensor,
-        model.model.generate(
+    with model.forward.shortened():
+        generated = model.model.generate(
             input_ids=torch.tensor(padded, device=device),
             attention_mask=torch.tensor(seen, device=device),
             max_new_tokens=max(rooms),
             do_sample=False,
             eos_token_id=end,
             pad_token_id=end,
-        ),
-    )
+        )
+    out = cast(torch.Tensor, generated)
     model.forward.tokens += out.numel()
     replies = []
     for room, row in zip(rooms, out[:, longest:].tolist(), strict=True):

@@ -30,9 +30,10 @@ from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.folders.checksums import first_damage, read_checksums, seal
 from saywhy.folders.store import readable_save_errors, write_json, write_text
 from saywhy.models.chat import Chat
+from saywhy.models.copies import shortened_products
 from saywhy.models.fingerprints import base_weights_fingerprint
 from saywhy.models.forward import FORWARD_WAYS, Forward, ForwardWay
-from saywhy.models.precision import exact_products, has_bfloat16_units
+from saywhy.models.precision import Shortening, exact_products, has_bfloat16_units
 from saywhy.models.shipped import write_shipped
 from saywhy.models.spec import ModelSpec
 from saywhy.models.weights import CHECKPOINTS, load_base, merged, remove_checkpoints, weight_checksums, with_adapter
@@ -116,7 +117,11 @@ def train(
 
 def _forward(base: Any, spec: ModelSpec, recipe: Recipe, trl_alone: bool) -> Forward:
     ways: Sequence[ForwardWay] = ("rows",) if recipe.packing == "none" or trl_alone else FORWARD_WAYS
-    return Forward(base, spec.name, ways, autocast=recipe.autocast and has_bfloat16_units())
+    shortening: Shortening | None = None
+    if recipe.autocast and has_bfloat16_units() and not trl_alone:  # TRL's own trainers autocast by themselves
+        is_frozen = recipe.lora_r > 0
+        shortening = "copies" if is_frozen and not torch.cuda.is_available() else "autocast"
+    return Forward(base, spec.name, ways, shortened=shortened_products(base, shortening))
 
 
 def _tree_trainer(
