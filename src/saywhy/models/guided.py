@@ -18,12 +18,12 @@ import torch
 from saywhy.models.forward import logits
 from saywhy.models.interface import Guide, Tick
 from saywhy.models.tree import TokenIds, build_tree
-from saywhy.protocol.templates import Template
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
     from saywhy.models.chat import Chat
     from saywhy.models.local import LocalModel
+    from saywhy.protocol.templates import Template
 
 LONGEST_INSERT = 6
 """Tokens of an inserted word, at most."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import psutil
 import torch
 from transformers import PreTrainedModel
 
@@ -137,7 +137,16 @@ def free_memory(device: torch.device) -> int:
     """Return the free bytes of ``device``, shared among the processes that are on it."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available) // processes.local_world_size()
+    return _available_memory() // processes.local_world_size()
+
+
+def _available_memory() -> int:
+    """Return the bytes of main memory that are free or can be freed; without psutil those that are free."""
+    try:
+        import psutil
+    except ImportError:  # the engine needs nothing but torch and transformers
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    return int(psutil.virtual_memory().available)
 
 
 def _tokens_that_fit(model: PreTrainedModel) -> int:
