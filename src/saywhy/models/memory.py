@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import traceback
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -25,8 +26,15 @@ MEMORY_SHARE = 0.4
 """Of the free memory, what one forward pass may take."""
 
 
-OUT_OF_MEMORY_PHRASES = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
-"""What errors for want of memory say, on one device or another."""
+OUT_OF_MEMORY_PHRASES = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "alloc_failed",
+    "nvml_success ==",
+)
+"""What errors for want of memory say, on one device or another; the last is what torch's allocator says of it where it
+cannot ask the driver who holds the memory: in a part of a card (MIG), or in a container."""
 
 
 class NotEnoughMemoryError(SaywhyError):
@@ -111,6 +119,7 @@ class TokenBudget:
                 f"the memory does not hold {self.tokens} tokens at once: free some, or take a smaller model"
             )
         self.tokens = self.longest = self.tokens // 2
+        traceback.clear_frames(error.__traceback__)  # they hold what was being computed
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -136,7 +145,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 def free_memory(device: torch.device) -> int:
     """Return the free bytes of ``device``, shared among the processes that are on it."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        # What torch has taken and does not use is free to it, though not to the card.
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
     return _available_memory() // processes.local_world_size()
 
 

@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from saywhy import processes
+from saywhy.records import SaywhyError
 
 KEPT_PRIMITIVES = 64
 """Matrix products that oneDNN, and torch before it, keep ready, one a shape; a forward pass needs fewer.
@@ -54,8 +56,9 @@ def choose_precision(precision: str = "auto") -> Precision:
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and processes.world_size() > 1:
-        torch.cuda.set_device(processes.local_rank())  # from here on "cuda" is the card of this process
-    mixed = precision in ("mixed", "auto") and (device == "cuda" or shortens_products())
+        _take_own_card()
+    shortens = multiplies_in_tf32 if device == "cuda" else shortens_products
+    mixed = precision in ("mixed", "auto") and shortens()
     torch.backends.mkldnn.matmul.fp32_precision = "bf16" if mixed else "ieee"  # type: ignore[attr-defined]
     torch.backends.cuda.matmul.fp32_precision = "tf32" if mixed else "ieee"
     if precision == "autocast" and has_bfloat16_units():
@@ -64,7 +67,8 @@ def choose_precision(precision: str = "auto") -> Precision:
     if precision == "bfloat16":
         return Precision(torch.bfloat16, device, "bfloat16", "asked for; some verdicts differ from float32's")
     if not mixed:
-        return Precision(torch.float32, device, "float32", _WHY_FLOAT32[precision])
+        machine = "card" if device == "cuda" else "CPU"
+        return Precision(torch.float32, device, "float32", _WHY_FLOAT32[precision].format(machine))
     if device == "cuda":
         return Precision(torch.float32, device, "TF32", "fast on this device; weights and sums stay float32")
     reason = "torch multiplies in bfloat16 on this CPU; weights and sums stay float32"
@@ -73,10 +77,30 @@ def choose_precision(precision: str = "auto") -> Precision:
 
 _WHY_FLOAT32 = {
     "float32": "asked for",
-    "auto": "torch has no shorter products on this CPU",
-    "mixed": "mixed was asked for, but torch has no shorter products on this CPU",
-    "autocast": "autocast was asked for, but this CPU has no bfloat16 units",
+    "auto": "torch has no shorter products on this {}",
+    "mixed": "mixed was asked for, but torch has no shorter products on this {}",
+    "autocast": "autocast was asked for, but this {} has no bfloat16 units",
 }
+
+
+def _take_own_card() -> None:
+    """Let "cuda" be the card of this process from here on.
+
+    Raises:
+        SaywhyError: If there are fewer cards here than processes.
+    """
+    cards = torch.cuda.device_count()
+    if processes.local_rank() >= cards:
+        raise SaywhyError(
+            f"{processes.local_world_size()} processes were started here, which see {cards} graphics cards (of one in "
+            "parts, MIG, a single part): start as many processes as there are cards"
+        )
+    torch.cuda.set_device(processes.local_rank())
+
+
+def multiplies_in_tf32() -> bool:
+    """Whether this process's card has TF32 products; those before Ampere have not."""
+    return torch.cuda.get_device_capability() >= (8, 0)
 
 
 @functools.cache
@@ -99,21 +123,28 @@ def shortens_products() -> bool:
 
 
 @contextmanager
-def exact_products() -> Iterator[None]:
-    """Multiply in float32 within: bfloat16 products on a CPU are for the forward pass only, not for training."""
-    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = matmul.fp32_precision
-    matmul.fp32_precision = "ieee"
+def exact_products(*, on_cards: bool = False) -> Iterator[None]:
+    """Multiply in float32 within: bfloat16 products on a CPU are for the forward pass only, not for training.
+
+    Args:
+        on_cards: Whether cards do, too; TF32, which rounds less, is for training as well.
+    """
+    cpu: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    formats = [cpu, torch.backends.cuda.matmul] if on_cards else [cpu]
+    before = [products.fp32_precision for products in formats]
     try:
+        for products in formats:
+            products.fp32_precision = "ieee"
         yield
     finally:
-        matmul.fp32_precision = before
+        for products, precision in zip(formats, before, strict=True):
+            products.fp32_precision = precision
 
 
 def has_bfloat16_units() -> bool:
     """Whether bfloat16 products are fast here: on a card, or a CPU with AMX or AVX-512's bfloat16."""
     if torch.cuda.is_available():
-        return True
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     check = getattr(torch.cpu, "_is_amx_tile_supported", None)
     amx = bool(check()) if check else False
     avx = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
