@@ -100,16 +100,16 @@ def test_plain_batches_say_what_single_prompts_say(measured):
 
 @pytest.mark.parametrize("family", ["llama", "gemma 2"])
 def test_ways_give_what_plain_prompts_give(family):
-    found = {result["way"]: result for result in ways.family_in_format(family, "float32", CPU, tiny=True)}
-    taken = [way for way in FORWARD_WAYS if "refused" not in found[way]]
+    by_way = {result["way"]: result for result in ways.family_in_format(family, "float32", CPU, tiny=True)}
+    taken = [way for way in FORWARD_WAYS if "refused" not in by_way[way]]
     assert ("branches" in taken) == (family == "llama")  # the other caps its attention's scores
     assert {"mask", "rows"} <= set(taken)
     for way in taken:
-        assert found[way]["from plain, nats"] < 1e-4
-        assert found[way]["from the processor's float32, nats"] < 1e-4
-        assert found[way]["replies unlike rows"] == 0
-        assert found[way]["loss, nats"] == pytest.approx(found["rows"]["loss, nats"], abs=1e-4)
-        assert found[way]["gradient"] == pytest.approx(found["rows"]["gradient"], rel=1e-3)
+        assert by_way[way]["from plain, nats"] < 1e-4
+        assert by_way[way]["from the processor's float32, nats"] < 1e-4
+        assert by_way[way]["replies unlike rows"] == 0
+        assert by_way[way]["loss, nats"] == pytest.approx(by_way["rows"]["loss, nats"], abs=1e-4)
+        assert by_way[way]["gradient"] == pytest.approx(by_way["rows"]["gradient"], rel=1e-3)
 
 
 def test_a_part_is_kept_and_not_repeated(run_kit, monkeypatch, tmp_path):

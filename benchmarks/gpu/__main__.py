@@ -1,4 +1,4 @@
-"""saywhy on a graphics card: four parts, each kept when it is finished, in under 8 minutes on an H100 or H200.
+"""saywhy on a graphics card: four parts, each kept, budgeted for under 8 minutes on an H100 or H200.
 
   a   every way and number format of the prefix tree against plain prompts on the card, and against the processor's
       numbers, with small random Llama, Qwen and Gemma models

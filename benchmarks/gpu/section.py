@@ -18,9 +18,11 @@ TITLES = {
 
 def section(about: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the section: a table a part, and a line for each step that is missing."""
-    told = ", ".join(f"{name} {_shown(value)}" for name, value in about.items() if name not in ("device", "missing"))
+    versions = ", ".join(
+        f"{name} {_shown(value)}" for name, value in about.items() if name not in ("device", "missing")
+    )
     missing = ", ".join(about["missing"]) or "none"
-    blocks = [f"## On a graphics card\n\n{about['device']}; {told}. Missing packages: {missing}.\n\n`{command()}`"]
+    blocks = [f"## On a graphics card\n\n{about['device']}; {versions}. Missing packages: {missing}.\n\n`{command()}`"]
     for part, of_part in parts.items():
         rows = [row for name, result in of_part["results"].items() for row in _rows(name, result)]
         blocks.append(f"### {TITLES[part]}")

@@ -9,7 +9,7 @@ import torch
 from transformers import TrainingArguments
 
 import tiny
-from saywhy.models import branches, forward, memory, precision
+from saywhy.models import branches, forward, memory, precision, weights
 from saywhy.models.branches import AttentionPlan
 from saywhy.models.decode import Decoder, DecodeRequest
 from saywhy.models.forward import FORWARD_WAYS, Forward
@@ -188,6 +188,19 @@ def test_what_a_card_multiplies_in_is_said(monkeypatch, capability, products, re
     assert torch.backends.cuda.matmul.fp32_precision == ("tf32" if products == "TF32" else "ieee")
     torch.backends.cuda.matmul.fp32_precision = "ieee"
     tiny.exact_products()
+
+
+def test_an_adapter_is_merged_in_exact_numbers_whatever_the_products(monkeypatch):
+    formats = []
+
+    def merge_and_unload():
+        formats.append(torch.backends.cuda.matmul.fp32_precision)
+
+    monkeypatch.setattr(weights, "with_adapter", lambda *_: SimpleNamespace(merge_and_unload=merge_and_unload))
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    weights.merged(None, None)
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    assert formats == ["ieee"]
 
 
 def test_more_processes_than_cards_are_one_line(monkeypatch):
