@@ -13,7 +13,7 @@ from transformers import LlamaConfig
 from benchmarks.asking import asks
 from benchmarks.common import Ledger
 from benchmarks.gpu import __main__ as kit
-from benchmarks.gpu import exhaustion, lora, ways
+from benchmarks.gpu import exhaustion, lora, small, ways
 from benchmarks.gpu.card import LeftOutError, need, run_steps
 from benchmarks.gpu.compare import encoded_rows, most_apart, plain_loss, plain_table, table, train, tree_loss
 from benchmarks.gpu.section import section
@@ -214,3 +214,20 @@ runpy.run_module("benchmarks.gpu", run_name="__main__", alter_sys=False)
     assert set(kept["about"]["missing"]) == (set(kept["about"]["missing"]) & set(MISSING) if lacks else set())
     assert "first loss apart, nats" in kept["parts"]["b"]["results"]["training"]
     assert ("peft is missing" in kept["parts"]["b"]["results"]["training"]["LoRA"]) == lacks
+
+
+@pytest.mark.slow
+def test_a_model_that_is_at_hand_is_measured_beside_all_peers(monkeypatch, tmp_path):
+    folder = tmp_path / "model"
+    random_model(LlamaConfig(**TINY_SHAPE, pad_token_id=0), CPU, torch.float32).save_pretrained(folder)
+    tokenizer(2000).save_pretrained(folder)
+    ledger = Ledger(tmp_path / "b.json", {})
+    monkeypatch.setattr(small, "BUDGETS", (512,))
+    monkeypatch.setattr(small, "SIZES", (4,))
+    steps = small.DefaultModel(str(folder), CPU, ledger, 2, tiny=False).steps()
+    measured = run_steps({name: step for name, step in steps.items() if "explanations" not in name}, ledger, 600)
+    assert (measured["failed"], measured["left out"]) == ({}, {})
+    assert measured["results"]["weights"] == str(folder)
+    assert measured["results"]["table"]["most apart, nats"] < 1e-4
+    assert measured["results"]["training"]["first loss apart, nats"] < 1e-4
+    assert measured["results"]["serving, search, 8 together"]["different verdicts"] == 0
