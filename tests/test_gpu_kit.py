@@ -10,12 +10,14 @@ import pytest
 import torch
 from transformers import LlamaConfig
 
+from benchmarks import script
 from benchmarks.asking import asks
 from benchmarks.common import Ledger
 from benchmarks.gpu import __main__ as kit
 from benchmarks.gpu import exhaustion, lora, small, ways
 from benchmarks.gpu.card import LeftOutError, need, run_steps
 from benchmarks.gpu.compare import encoded_rows, most_apart, plain_loss, plain_table, table, train, tree_loss
+from benchmarks.gpu.large import LargeModel
 from benchmarks.gpu.section import section
 from benchmarks.gpu.small import TINY_SHAPE
 from benchmarks.gpu.subject import random_model, subject, tokenizer
@@ -176,6 +178,26 @@ def test_a_section_says_what_was_not_measured():
     assert "| table | seconds 1234; peak - |" in body or "| table | seconds 1235; peak - |" in body
     assert "Missing packages: trl" in body
     assert "- left out: x: why" in body
+
+
+def test_seven_billion_weights_are_not_made_without_a_card(tmp_path):
+    steps = LargeModel(CPU, Ledger(tmp_path / "c.json", {}), 2, tiny=False).steps()
+    measured = run_steps(steps, Ledger(tmp_path / "c.json", {}), 60)
+    assert (measured["results"], measured["failed"]) == ({}, {})
+    assert set(measured["left out"].values()) == {
+        "a card with 24 GiB free is needed, or --tiny",
+        "kernels are a card's",
+    }
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setattr(sys, "argv", ["gpu/__main__.py", "--out", str(tmp_path / "file" / "out")])
+    with pytest.raises(SystemExit) as ended:
+        script.run("gpu", kit.main)
+    assert ended.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == f"gpu: --out {tmp_path / 'file' / 'out'}: Not a directory: name a folder that can be written"
 
 
 @pytest.mark.parametrize(

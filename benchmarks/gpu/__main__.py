@@ -36,6 +36,7 @@ from benchmarks.gpu.section import section
 from benchmarks.gpu.small import DefaultModel, default_products
 from benchmarks.script import STATE, positive, run
 from saywhy.folders.store import write_json, write_text
+from saywhy.records import SaywhyError
 
 PARTS = ("a", "b", "c", "d")
 
@@ -88,7 +89,10 @@ def measured_part(part: str, options: argparse.Namespace, about: dict[str, Any])
 def main() -> None:
     """Measure, print, and write."""
     options = options_of()
-    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SaywhyError(f"--out {options.out}: {error.strerror}: name a folder that can be written") from error
     about = facts()
     parts = {}
     for part in PARTS:

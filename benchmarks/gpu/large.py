@@ -18,13 +18,15 @@ from benchmarks.gpu.compare import Comparisons, explanations, table, timed
 from benchmarks.gpu.subject import random_model, subject, tokenizer
 from benchmarks.work import Counter
 from saywhy.models import branches
-from saywhy.models.memory import TokenBudget
+from saywhy.models.memory import TokenBudget, free_memory
 
 SHAPE = {
     "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
     "num_attention_heads": 32, "num_key_value_heads": 32, "max_position_embeddings": 4096,
 }  # fmt: skip
 """Of Llama 2 7B."""
+LEAST_MEMORY = 24 << 30
+"""Bytes that the weights take, and what is computed with them."""
 TINY_SHAPE: Mapping[str, Any] = {
     **SHAPE, "vocab_size": 2000, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
     "num_attention_heads": 4, "num_key_value_heads": 4,
@@ -72,6 +74,8 @@ class LargeModel:
     @cached_property
     def _made(self) -> tuple[Comparisons, dict[str, Any]]:
         release()
+        if not self.tiny and (self.here.type != "cuda" or free_memory(self.here) < LEAST_MEMORY):
+            raise LeftOutError(f"a card with {LEAST_MEMORY >> 30} GiB free is needed, or --tiny")
         shape = LlamaConfig(**(TINY_SHAPE if self.tiny else SHAPE), pad_token_id=0)
         model = random_model(shape, self.here, torch.bfloat16)
         measured = subject(model, tokenizer(2000), self.texts)
