@@ -7,6 +7,7 @@ trial on this machine.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,7 +16,9 @@ from benchmarks.work import Bare
 from saywhy.models.chat import Chat
 from saywhy.protocol import prompts
 from saywhy.records import SaywhyError
-from saywhy.tasks.task import Task
+
+if TYPE_CHECKING:
+    from saywhy.tasks.task import Task
 
 Ids = tuple[int, ...]
 BUDGETS = (768, 1536, 3072, 6144)
@@ -33,11 +36,11 @@ def batched(lengths: Sequence[int], budget: int) -> list[list[int]]:
     return made
 
 
-def left_padded(rows: Sequence[Ids], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return ids and attention mask, padded on the left."""
-    longest = max(len(row) for row in rows)
-    ids = torch.tensor([[pad] * (longest - len(row)) + list(row) for row in rows])
-    seen = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+def left_padded(rows: Sequence[Ids], model: Bare) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ids and attention mask, padded on the left, on the device of ``model``."""
+    longest, pad, device = max(len(row) for row in rows), model.chat.end_of_turn[0], model.model.device
+    ids = torch.tensor([[pad] * (longest - len(row)) + list(row) for row in rows], device=device)
+    seen = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
     return ids, seen
 
 
@@ -46,7 +49,7 @@ def log_probs(model: Bare, rows: Sequence[Ids], wanted: Sequence[int], budget: i
     """Return log P of the ``wanted`` tokens behind each row."""
     found: list[list[float]] = [[] for _ in rows]
     for batch in batched([len(row) for row in rows], budget):
-        ids, seen = left_padded([rows[i] for i in batch], model.chat.end_of_turn[0])
+        ids, seen = left_padded([rows[i] for i in batch], model)
         logits = model.model(
             input_ids=ids,
             attention_mask=seen,

@@ -27,8 +27,9 @@ from typing import Any
 
 import torch
 
+from benchmarks.asking import asks, ours, transformers
 from benchmarks.common import Ledger, grid, progress
-from benchmarks.generation import TASK, adapted, asks, ours, transformers
+from benchmarks.generation import TASK, adapted
 from benchmarks.precision import Rounding
 from benchmarks.script import Texts, arguments, begin, finish, positive, run, texts
 from benchmarks.work import Bare, Machine, exact_products, load_bare, load_exact
@@ -65,7 +66,7 @@ def formats(name: str, exact: LocalModel, rounding: Rounding, options: argparse.
 
 def replies(tried: Format, drawn: Texts, items: list[Item], batch: int) -> dict[str, list[str]]:
     """Return both sides' replies to the six requests of the first texts, in the same order."""
-    chats = asks(drawn, items[: tried.texts], STYLES)
+    chats = asks(drawn.task, items[: tried.texts], STYLES)
     with tried.within():
         mine = ours(tried.model, chats).answer
     with tried.within():

@@ -10,11 +10,13 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.common import Ledger, progress, write_section
 from saywhy.records import Example, SaywhyError
-from saywhy.tasks.data import load_examples, nested_sample
-from saywhy.tasks.task import Task, load_task
+
+if TYPE_CHECKING:
+    from saywhy.tasks.task import Task
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / "benchmarks" / ".state"
@@ -25,7 +27,8 @@ STOPPED = 130
 
 def command() -> str:
     """Return the command as it was given; of an absolute path only the last part, the rest is this machine's."""
-    module = Path(sys.argv[0]).stem
+    script = Path(sys.argv[0])
+    module = script.parent.name if script.stem == "__main__" else script.stem
     words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
     return " ".join([f"python -m benchmarks.{module}", *words])
 
@@ -62,6 +65,9 @@ def source_of(name: str, data: Path) -> str | None:
 
 def texts(name: str, count: int, data: Path, split: str = "test") -> Texts:
     """Return ``count`` texts of a task: real ones below ``data``, else the built-in ones, and it is said."""
+    from saywhy.tasks.data import load_examples, nested_sample
+    from saywhy.tasks.task import load_task
+
     task = load_task(name)
     folder = source_of(name, data)
     if folder is None:

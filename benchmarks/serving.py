@@ -31,19 +31,16 @@ from functools import partial
 from typing import Any, cast, get_args
 
 import httpx2
-import torch
 
 from benchmarks.common import Ledger, grid, progress
-from benchmarks.plain import left_padded
+from benchmarks.naive import PlainModel
 from benchmarks.script import Texts, arguments, begin, finish, positive, run, texts
 from benchmarks.serving_load import load_section
-from benchmarks.work import Bare, Machine, load_bare, load_exact
+from benchmarks.work import Machine, load_bare, load_exact
 from saywhy.explainer.decision import Effort
 from saywhy.explainer.explainer import Explainer
 from saywhy.measure.predict import Classifier
-from saywhy.models.interface import Choice, Copy, Departure, Guide, Model, Question, Tick
-from saywhy.models.sequences import ScoredSequence, option_sequences
-from saywhy.protocol.prompts import Message
+from saywhy.models.interface import Model
 from saywhy.serve.options import ServiceSettings
 from saywhy.serve.server import GracefulServer, bound_socket
 from saywhy.serve.service import Service
@@ -54,77 +51,6 @@ EFFORTS: tuple[Effort, ...] = get_args(Effort)
 CLIENTS = (1, 8, 32)
 WANTED = 4.0
 """Times the naive throughput that is wanted at eight clients."""
-
-
-class PlainModel:
-    """The questions of an explainer, answered by transformers, one prompt after the other."""
-
-    name = "plain"
-    answers: frozenset[Question] = frozenset({"choose", "weigh", "guide"})
-
-    def __init__(self, bare: Bare) -> None:
-        self.bare = bare
-
-    def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
-        """Object to nothing."""
-        return [None] * len(chats)
-
-    def keep_beginning(self, chats: Sequence[list[Message]], *, of_text: bool = False) -> None:
-        """Keep nothing."""
-
-    def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
-        """Return log P(option) of each choice, one choice after the other."""
-        return [tuple(self._scores(option_sequences(self.bare.chat, choice))) for choice in choices]
-
-    def weigh(
-        self, choices: Sequence[Choice], copies: Sequence[Copy], tick: Tick | None = None
-    ) -> tuple[list[tuple[float, ...]], list[tuple[Departure, ...]]]:
-        """Return what ``choose`` returns; copies are not asked for here."""
-        assert not copies
-        return self.choose(choices), []
-
-    @torch.inference_mode()
-    def _scores(self, options: Sequence[ScoredSequence]) -> list[float]:
-        """Return the log-probabilities of the options of one chat: passes that are the same are made once."""
-        trunks = list(dict.fromkeys(option.ids[:-1] for option in options))
-        ids, seen = left_padded(trunks, self.bare.chat.end_of_turn[0])
-        longest = max(len(option.ids) - option.start for option in options)
-        positions = (seen.cumsum(-1) - 1).clamp(min=0)
-        output = self.bare.model(
-            input_ids=ids, attention_mask=seen, position_ids=positions, logits_to_keep=longest, use_cache=False
-        )
-        values = torch.log_softmax(output.logits.float(), -1)
-        scores = []
-        for option in options:
-            row, tail = values[trunks.index(option.ids[:-1])], option.ids[option.start :]
-            scores.append(sum(float(row[at - len(tail), token]) for at, token in enumerate(tail)))
-        return scores
-
-    @torch.inference_mode()
-    def guide(self, guides: Sequence[Guide], tick: Tick | None = None) -> list[str]:
-        """Return the greedy reply to each chat among its words, by ``generate``."""
-        return [self._guided(guide) for guide in guides]
-
-    def _guided(self, guide: Guide) -> str:
-        chat = self.bare.chat
-        rendered, filled = chat.open(guide.messages), [template.filled() for template in guide.templates]
-        prompt, *whole = chat.ids([rendered, *(rendered + chat.lead + text for text in filled)])
-        replies = {(*ids[len(prompt) :], chat.end_of_turn[0]): text for ids, text in zip(whole, filled, strict=True)}
-
-        def allowed(_: int, so_far: torch.Tensor) -> list[int]:
-            said = tuple(so_far[len(prompt) :].tolist())
-            return [ids[len(said)] for ids in replies if ids[: len(said)] == said and len(ids) > len(said)]
-
-        out = self.bare.model.generate(  # type: ignore[operator]
-            input_ids=torch.tensor([prompt]),
-            attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
-            max_new_tokens=max(map(len, replies)),
-            do_sample=False,
-            eos_token_id=chat.end_of_turn[0],
-            pad_token_id=chat.end_of_turn[0],
-            prefix_allowed_tokens_fn=allowed,
-        )
-        return replies[tuple(out[0][len(prompt) :].tolist())]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,8 +23,8 @@ from saywhy.models.local import LocalModel
 from saywhy.models.spec import resolve_model
 from saywhy.models.weights import load_base, with_adapter
 
-GEMM_ROWS = 1024
-"""Tokens of the products that are measured."""
+GEMM_ROWS = {"cpu": 1024, "cuda": 16384}
+"""Tokens of the products that are measured: so many that starting one does not count."""
 GEMM_TRIES = 12
 PACKAGES = ("torch", "transformers", "trl", "peft", "captum")
 
@@ -105,7 +105,8 @@ class Machine:
     Attributes:
         body: Parameters that every token is multiplied with (all but embedding and head).
         head: Parameters that every place with logits is multiplied with.
-        rate: float32 multiply-adds in these shapes, FLOP a second, the best of several.
+        rate: Multiply-adds in these shapes, on the model's device, in its weights' format and whatever products
+            torch is set to, FLOP a second, the best of several.
     """
 
     def __init__(self, model: LocalModel) -> None:
@@ -113,6 +114,8 @@ class Machine:
         self.vocabulary = int(table.shape[0])
         self.head = int(table.numel())
         self.rate = 0.0
+        self._like = table.detach()[:1]
+        self._format = str(table.dtype).removeprefix("torch.")
         self._shapes: dict[tuple[int, int], int] = {}
         for module in model.model.modules():
             weight = getattr(module, "weight", None)
@@ -126,9 +129,9 @@ class Machine:
 
     def measure(self) -> None:
         """Measure the rate; the best so far counts, for a busy machine is slower but never faster than it is."""
-        seconds = sum(_fastest_product(out, into) * times for (out, into), times in self._shapes.items())
-        self.rate = max(self.rate, 2 * GEMM_ROWS * self.body / seconds)
-        progress(f"GEMM rate in the model's shapes: {self.rate / 1e9:.0f} GFLOP/s, float32")
+        seconds = sum(_fastest_product(out, into, self._like) * times for (out, into), times in self._shapes.items())
+        self.rate = max(self.rate, 2 * GEMM_ROWS[self._like.device.type] * self.body / seconds)
+        progress(f"GEMM rate in the model's shapes: {self.rate / 1e9:.0f} GFLOP/s, {self._format}")
 
     def share(self, lap: Lap, passes: float = 1.0) -> float:
         """Return which share of the GEMM rate a lap made use of; ``passes``: forward passes that a token is worth."""
@@ -139,22 +142,31 @@ class Machine:
         versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES if _there(name))
         return (
             f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {_memory():.0f} GB; measured "
-            f"GEMM rate {self.rate / 1e9:.0f} GFLOP/s (float32, the model's shapes). Python "
+            f"GEMM rate {self.rate / 1e9:.0f} GFLOP/s ({self._format}, the model's shapes). Python "
             f"{platform.python_version()}, {versions}; saywhy {revision()}; {time.strftime('%Y-%m-%d', time.gmtime())}."
             f"\n\n`{command()}`"
         )
 
 
 @torch.inference_mode()
-def _fastest_product(out: int, into: int) -> float:
-    """Return the seconds of a product of ``GEMM_ROWS`` rows, the best of several."""
-    rows, weight = torch.randn(GEMM_ROWS, into), torch.randn(out, into)
+def _fastest_product(out: int, into: int, like: torch.Tensor) -> float:
+    """Return the seconds of a product of ``GEMM_ROWS`` rows, the best of several; ``like``: its device and format."""
+    sizes = (GEMM_ROWS[like.device.type], out)
+    rows, weight = (torch.randn(size, into, device=like.device, dtype=like.dtype) for size in sizes)
     taken = []
     for _ in range(GEMM_TRIES + 1):
+        finish_kernels()
         began = time.perf_counter()
         torch.nn.functional.linear(rows, weight)
+        finish_kernels()
         taken.append(time.perf_counter() - began)
     return min(taken[1:])
+
+
+def finish_kernels() -> None:
+    """Wait until the card, if there is one, has computed what it was given: a clock would not see it."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def _there(package: str) -> bool:

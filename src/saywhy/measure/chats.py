@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from saywhy.measure.edits import Item
 from saywhy.protocol import prompts
 from saywhy.protocol.prompts import Message
 from saywhy.records import Setting, StyleName
-from saywhy.tasks.task import Task
+
+if TYPE_CHECKING:
+    from saywhy.tasks.task import Task
 
 
 def conversation(task: Task, item: Item, ask: Message) -> list[Message]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from saywhy.measure.predict import Classifier
 from saywhy.records import CounterfactualGrid, Example, Operator, Prediction, Table
 from saywhy.tasks.lexicon import Pinned
-from saywhy.tasks.task import Task
 from saywhy.words import REDACTED_MARK, candidates, match_case, replace_words, take_out
+
+if TYPE_CHECKING:
+    from saywhy.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from saywhy.measure.chats import explanation_chat
 from saywhy.measure.choices import word_choice, word_edits
@@ -12,8 +13,10 @@ from saywhy.models.interface import Copy, Departure, Model
 from saywhy.protocol.prompts import Message
 from saywhy.records import StyleName
 from saywhy.tasks.lexicon import Pinned
-from saywhy.tasks.task import Task
 from saywhy.words import candidates
+
+if TYPE_CHECKING:
+    from saywhy.tasks.task import Task
 
 
 def word_scores(model: Model, task: Task, items: Sequence[Item]) -> list[dict[str, float]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from saywhy.models.interface import Choice, Model, Tick
 from saywhy.protocol import prompts
 from saywhy.records import Example, Prediction, SaywhyError
-from saywhy.tasks.task import Task
+
+if TYPE_CHECKING:
+    from saywhy.tasks.task import Task
 
 Text = tuple[str, Mapping[str, str]]
 """The explained field and the context fields."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from saywhy.measure.chats import conversation, explanation_chat
 from saywhy.measure.choices import likeliest_insertions, likeliest_word, word_choice
@@ -27,8 +27,10 @@ from saywhy.protocol.prompts import Message
 from saywhy.protocol.templates import reply_templates
 from saywhy.records import Explanation, Readout, ReplyPlan, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
-from saywhy.tasks.task import Task
 from saywhy.words import candidates, free_word_budget, most_frequent_candidate, take_out
+
+if TYPE_CHECKING:
+    from saywhy.tasks.task import Task
 
 _QUESTION_OF_READOUT: Mapping[Readout, Question] = {
     "generated": "generate",

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Protocol
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import embedding, scaled_dot_product_attention
 from transformers import PreTrainedModel
 
@@ -34,6 +35,11 @@ else:
 TREE_ATTENTION = "saywhy_tree"
 STACK_SLACK = 1.5
 """A stack may hold this many times the query-key pairs that its branches need; a new stack costs a call a layer."""
+MOST_STACKED = 1 << 15
+"""Branches of a stack, at most: a card's attention takes a batch of 65,535."""
+CARD_KERNELS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""Attention of cards that takes a mask and any shape at once: cuDNN's, which torch prefers on some, makes a plan of its
+own for every shape, and the shapes of trees are thousands."""
 LEAST_WINDOW = 1024
 """Texts that fit into a sliding window this large see no difference; with a smaller one, trees are not used."""
 UNSUPPORTED_ARGUMENTS = ("softcap", "s_aux", "position_bias")
@@ -197,7 +203,8 @@ def _stacked(branches: Sequence[Branch]) -> Iterator[list[Branch]]:
     for branch in sorted(branches, key=lambda branch: (-branch.size, -len(branch.above))):
         all_keys = branch.size + len(branch.above)
         wide = max(most, all_keys)
-        if stack and (len(stack) + 1) * longest * wide > STACK_SLACK * (needed + branch.size * all_keys):
+        is_slack = (len(stack) + 1) * longest * wide > STACK_SLACK * (needed + branch.size * all_keys)
+        if stack and (is_slack or len(stack) == MOST_STACKED):
             yield stack
             stack, longest, most, needed = [], 0, 0, 0
         stack.append(branch)
@@ -215,7 +222,8 @@ def attending_by(plan: AttentionPlan) -> Iterator[None]:
     """Compute attention by ``plan`` within the block."""
     token = _CURRENT_PLAN.set(plan)
     try:
-        yield
+        with sdpa_kernel(CARD_KERNELS) if plan.back.device.type == "cuda" else nullcontext():
+            yield
     finally:
         _CURRENT_PLAN.reset(token)
 

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from saywhy.models import branches
 from saywhy.models.branches import AttentionPlan, KeyValueRecorder, PrefixCache
+from saywhy.models.precision import exact_products
 from saywhy.models.tree import Branch, TokenIds, Tree, build_tree, padded_batches, tree_batches
 from saywhy.progress import say
 from saywhy.records import SaywhyError
@@ -27,7 +28,9 @@ MASK_TOKENS = 320
 DEFAULT_CONTEXT = 2048
 """Longest sequence of a model that does not say."""
 WAY_TOLERANCE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 0.2}
-"""How far (nats) a tree's log-probability may be from the plain prompt's when a way is tried."""
+"""How far (nats) a tree's log-probability may be from the plain prompt's when a way is tried, if logits are small."""
+LOGIT_ROUNDINGS = 2
+"""So many roundings of the largest logit it may be off besides: a short format rounds by the size of a number."""
 
 
 def transformer_body(model: PreTrainedModel) -> Any:
@@ -89,7 +92,8 @@ class Forward:
         if way:
             self.way = way
         else:
-            self._choose(name, ways)
+            with exact_products(on_cards=True):
+                self._choose(name, ways)
         self.shortened = shortened
 
     @property
@@ -231,7 +235,9 @@ class Forward:
         except Exception as error:  # a foreign model may refuse in any way; the reason is told
             return str(error).strip().partition("\n")[0][:120] or type(error).__name__
         off = (torch.log_softmax(tree_logits, -1) - torch.log_softmax(plain, -1)).abs().max().item()
-        return None if off <= WAY_TOLERANCE.get(self.model.dtype, 0.2) else f"log-probabilities are off by {off:.2g}"
+        rounding = torch.finfo(self.model.dtype).eps * plain.abs().max().item()
+        most = WAY_TOLERANCE.get(self.model.dtype, 0.2) + LOGIT_ROUNDINGS * rounding
+        return None if off <= most else f"log-probabilities are off by {off:.2g}"
 
 
 def attention_window(model: PreTrainedModel) -> int | None:

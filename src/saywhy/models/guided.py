@@ -18,12 +18,12 @@ import torch
 from saywhy.models.forward import logits
 from saywhy.models.interface import Guide, Tick
 from saywhy.models.tree import TokenIds, build_tree
-from saywhy.protocol.templates import Template
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
     from saywhy.models.chat import Chat
     from saywhy.models.local import LocalModel
+    from saywhy.protocol.templates import Template
 
 LONGEST_INSERT = 6
 """Tokens of an inserted word, at most."""
@@ -275,10 +275,10 @@ def _picked_tokens(model: LocalModel, queries: Sequence[tuple[TokenIds, Pick]]) 
         ]
         for first in range(0, len(asked), LOGIT_ROWS):
             part = asked[first : first + LOGIT_ROWS]
-            values = logits(model.model, hidden[[node for _, node in part]]).cpu()
+            values = logits(model.model, hidden[[node for _, node in part]])
             if not torch.logsumexp(values, -1).isfinite().all():
                 raise SaywhyError(f"model '{model.name}' gives numbers that are not finite: try precision=float32")
-            for (number, _), row in zip(part, values, strict=True):
+            for (number, _), row in zip(part, values.cpu(), strict=True):
                 picked[number] = queries[number][1](row)
 
     model.budget.run(tails, model.forward.batches, compute)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from saywhy.protocol.prompts import Message
-from saywhy.protocol.templates import Template
+
+if TYPE_CHECKING:
+    from saywhy.protocol.templates import Template
 
 Tick = Callable[[int], None]
 """Called with the number of chats that were just finished."""

@@ -198,14 +198,16 @@ class LocalModel:
 
     def _log_probs(self, hidden: torch.Tensor, pairs: Sequence[tuple[int, int]], step: int = 512) -> list[float]:
         """Return log P(token) for (row of ``hidden``, token) pairs; logits are made ``step`` rows at a time."""
-        log_probabilities = torch.empty(len(pairs))
-        slots = torch.tensor([slot for slot, _ in pairs])
-        tokens = torch.tensor([token for _, token in pairs])
-        for first in range(0, len(hidden), step):
-            values = logits(self.model, hidden[first : first + step]).cpu()
-            in_step = (slots >= first) & (slots < first + step)
-            norm = torch.logsumexp(values, -1)
-            log_probabilities[in_step] = values[slots[in_step] - first, tokens[in_step]] - norm[slots[in_step] - first]
+        log_probabilities = torch.empty(len(pairs), device=hidden.device)
+        in_step: dict[int, list[int]] = {}
+        for place, (row, _) in enumerate(pairs):
+            in_step.setdefault(row - row % step, []).append(place)
+        for first, places in in_step.items():
+            values = logits(self.model, hidden[first : first + step])
+            rows, tokens = zip(
+                *((row - first, token) for row, token in (pairs[place] for place in places)), strict=True
+            )
+            log_probabilities[places] = values[rows, tokens] - torch.logsumexp(values, -1)[list(rows)]
         if not log_probabilities.isfinite().all():
             raise SaywhyError(f"model '{self.name}' gives numbers that are not finite: try precision=float32")
         return cast(list[float], log_probabilities.tolist())

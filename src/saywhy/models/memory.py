@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
+import traceback
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import psutil
 import torch
 from transformers import PreTrainedModel
 
@@ -25,8 +26,15 @@ MEMORY_SHARE = 0.4
 """Of the free memory, what one forward pass may take."""
 
 
-OUT_OF_MEMORY_PHRASES = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
-"""What errors for want of memory say, on one device or another."""
+OUT_OF_MEMORY_PHRASES = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "alloc_failed",
+    "nvml_success ==",
+)
+"""What errors for want of memory say, on one device or another; the last is what torch's allocator says of it where it
+cannot ask the driver who holds the memory: in a part of a card (MIG), or in a container."""
 
 
 class NotEnoughMemoryError(SaywhyError):
@@ -111,6 +119,7 @@ class TokenBudget:
                 f"the memory does not hold {self.tokens} tokens at once: free some, or take a smaller model"
             )
         self.tokens = self.longest = self.tokens // 2
+        traceback.clear_frames(error.__traceback__)  # they hold what was being computed
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -136,8 +145,19 @@ def is_out_of_memory(error: BaseException) -> bool:
 def free_memory(device: torch.device) -> int:
     """Return the free bytes of ``device``, shared among the processes that are on it."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available) // processes.local_world_size()
+        # What torch has taken and does not use is free to it, though not to the card.
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
+    return _available_memory() // processes.local_world_size()
+
+
+def _available_memory() -> int:
+    """Return the bytes of main memory that are free or can be freed; without psutil those that are free."""
+    try:
+        import psutil
+    except ImportError:  # the engine needs nothing but torch and transformers
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    return int(psutil.virtual_memory().available)
 
 
 def _tokens_that_fit(model: PreTrainedModel) -> int:

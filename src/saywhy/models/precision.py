@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from timeit import timeit
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch.nn.functional import linear
 
 from saywhy import processes
+from saywhy.records import SaywhyError
 
 KEPT_PRIMITIVES = 64
 """Matrix products that oneDNN, and torch before it, keep ready, one a shape; a forward pass needs fewer.
@@ -68,19 +69,19 @@ def choose_precision(precision: str = "auto", width: int | None = None) -> Preci
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and processes.world_size() > 1:
-        torch.cuda.set_device(processes.local_rank())  # from here on "cuda" is the card of this process
+        _take_own_card()
     is_mixed = precision in ("mixed", "auto")
-    by_torch = is_mixed and (device == "cuda" or shortens_products())
+    by_torch = is_mixed and (multiplies_in_tf32() if device == "cuda" else shortens_products())
     torch.backends.mkldnn.matmul.fp32_precision = "bf16" if by_torch else "ieee"  # type: ignore[attr-defined]
     torch.backends.cuda.matmul.fp32_precision = "tf32" if by_torch else "ieee"
     if precision == "bfloat16":
         return Precision(torch.bfloat16, device, "bfloat16", "asked for; some verdicts differ from float32's")
-    if precision == "autocast" and device == "cuda":
+    if precision == "autocast" and device == "cuda" and has_bfloat16_units():
         reason = "asked for: products take and give bfloat16, weights and the head stay float32"
         return Precision(torch.float32, device, "bfloat16", reason, "autocast")
-    if is_mixed and device == "cuda":
+    if by_torch and device == "cuda":
         return Precision(torch.float32, device, "TF32", "fast on this device; weights and sums stay float32")
-    with_copies = precision in ("mixed", "autocast", "auto") and has_bfloat16_units()
+    with_copies = device == "cpu" and precision in ("mixed", "autocast", "auto") and has_bfloat16_units()
     if with_copies and (precision != "auto" or copies_are_faster(width or LEAST_WIDTH)):
         reason = "asked for" if precision != "auto" else "faster on this CPU"
         reason += ": a bfloat16 copy of the layers' weights is kept; weights, sums and the head stay float32"
@@ -88,19 +89,38 @@ def choose_precision(precision: str = "auto", width: int | None = None) -> Preci
     if by_torch:
         reason = "torch multiplies in bfloat16 on this CPU; weights and sums stay float32"
         return Precision(torch.float32, device, "bfloat16", reason)
-    no_gain = precision == "auto" and with_copies
-    reason = (
-        "shorter products are no faster with layers this narrow on this CPU" if no_gain else _WHY_FLOAT32[precision]
-    )
+    reason = _WHY_FLOAT32[precision].format("card" if device == "cuda" else "CPU")
+    if precision == "auto" and with_copies:
+        reason = "shorter products are no faster with layers this narrow on this CPU"
     return Precision(torch.float32, device, "float32", reason)
 
 
 _WHY_FLOAT32 = {
     "float32": "asked for",
-    "auto": "this CPU has no units for shorter products",
-    "mixed": "mixed was asked for, but this CPU has no units for shorter products",
-    "autocast": "autocast was asked for, but this CPU has no bfloat16 units",
+    "auto": "this {} has no units for shorter products",
+    "mixed": "mixed was asked for, but this {} has no units for shorter products",
+    "autocast": "autocast was asked for, but this {} has no bfloat16 units",
 }
+
+
+def _take_own_card() -> None:
+    """Let "cuda" be the card of this process from here on.
+
+    Raises:
+        SaywhyError: If there are fewer cards here than processes.
+    """
+    cards = torch.cuda.device_count()
+    if processes.local_rank() >= cards:
+        raise SaywhyError(
+            f"{processes.local_world_size()} processes were started here, which see {cards} graphics cards (of one in "
+            "parts, MIG, a single part): start as many processes as there are cards"
+        )
+    torch.cuda.set_device(processes.local_rank())
+
+
+def multiplies_in_tf32() -> bool:
+    """Whether this process's card has TF32 products; those before Ampere have not."""
+    return torch.cuda.get_device_capability() >= (8, 0)
 
 
 @functools.cache
@@ -143,21 +163,28 @@ def shortens_products() -> bool:
 
 
 @contextmanager
-def exact_products() -> Iterator[None]:
-    """Multiply in float32 within: bfloat16 products on a CPU are for the forward pass only, not for training."""
-    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = matmul.fp32_precision
-    matmul.fp32_precision = "ieee"
+def exact_products(*, on_cards: bool = False) -> Iterator[None]:
+    """Multiply in float32 within: bfloat16 products on a CPU are for the forward pass only, not for training.
+
+    Args:
+        on_cards: Whether cards do, too; TF32, which rounds less, is for training as well.
+    """
+    cpu: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    formats = [cpu, torch.backends.cuda.matmul] if on_cards else [cpu]
+    before = [products.fp32_precision for products in formats]
     try:
+        for products in formats:
+            products.fp32_precision = "ieee"
         yield
     finally:
-        matmul.fp32_precision = before
+        for products, precision in zip(formats, before, strict=True):
+            products.fp32_precision = precision
 
 
 def has_bfloat16_units() -> bool:
     """Whether bfloat16 products are fast here: on a card, or a CPU with AMX or AVX-512's bfloat16."""
     if torch.cuda.is_available():
-        return True
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     check = getattr(torch.cpu, "_is_amx_tile_supported", None)
     amx = bool(check()) if check else False
     avx = getattr(torch.cpu, "_is_avx512_bf16_supported", None)

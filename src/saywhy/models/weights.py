@@ -98,11 +98,14 @@ def merged(model: PreTrainedModel, spec: ModelSpec) -> PreTrainedModel:
     Raises:
         SaywhyError: If it is none that can be added, or cannot be put on the model.
     """
+    from saywhy.models.precision import exact_products
+
     adapted = with_adapter(model, spec)
     if not hasattr(adapted, "merge_and_unload"):
         kind = adapted.active_peft_config.peft_type.value
         raise SaywhyError(f"adapter {spec.adapter} is a {kind}, which is not added to weights: use a LoRA")
-    return cast("PreTrainedModel", adapted.merge_and_unload())
+    with exact_products(on_cards=True):  # shorter products are for passes: the sum would be another adapter
+        return cast("PreTrainedModel", adapted.merge_and_unload())
 
 
 def load_base(

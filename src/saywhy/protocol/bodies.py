@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rapidfuzz.distance import Indel
-
 from saywhy.protocol.naming import BULLET_MARK
 from saywhy.words import fold_marks, occurrences
 
@@ -38,6 +36,8 @@ def most_similar_body(text: str, bodies: Sequence[str]) -> str:
 
 def likeness(text: str, body: str) -> float:
     """Return how alike the words of two texts are, from 0 to 1: the share of them that may stay, in their order."""
+    from rapidfuzz.distance import Indel
+
     text_keys, body_keys = ([word.key for word in occurrences(side)] for side in (text, body))
     return Indel.normalized_similarity(text_keys, body_keys)
 

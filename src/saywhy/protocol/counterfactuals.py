@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from rapidfuzz.distance import Levenshtein
-
 from saywhy.protocol.bodies import likeness, most_similar_body, possible_bodies
 from saywhy.records import Explanation
 from saywhy.words import Word, holds_mark, is_bare_punctuation, is_candidate, occurrences
@@ -114,6 +112,8 @@ def _free_edit(text: str, body: str) -> Explanation:
 
 def _changed_stretches(old: Sequence[Word], new: Sequence[Word]) -> list[tuple[int, int, int, int]]:
     """Return (start, end) in ``old`` and in ``new`` of each stretch in which they differ, by the fewest edits."""
+    from rapidfuzz.distance import Levenshtein
+
     stretches: list[tuple[int, int, int, int]] = []
     for code in Levenshtein.opcodes([word.key for word in old], [word.key for word in new]):
         if code.tag == "equal":

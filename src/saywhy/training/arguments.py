@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
@@ -101,7 +101,7 @@ def sft_arguments(recipe: Recipe, work: Path, steps: int, *, evaluated: bool = F
         "greater_is_better": False,
         "restore_callback_states_from_checkpoint": True,  # how long the loss has not fallen
     }
-    return SFTConfig(**{**_usual(steps), **recipe.trainer, **own, **(evaluating if evaluated else {})})
+    return _on_one_card(SFTConfig(**{**_usual(steps), **recipe.trainer, **own, **(evaluating if evaluated else {})}))
 
 
 def dpo_arguments(recipe: Recipe, work: Path, pairs: int, styles: int) -> DPOConfig:
@@ -129,7 +129,7 @@ def dpo_arguments(recipe: Recipe, work: Path, pairs: int, styles: int) -> DPOCon
         "loss_weights": weights,
     }
     steps = -(-pairs // (recipe.per_device_train_batch_size * styles)) * recipe.num_train_epochs
-    return DPOConfig(**{**_usual(steps), **given, **own, **_beta(recipe)})
+    return _on_one_card(DPOConfig(**{**_usual(steps), **given, **own, **_beta(recipe)}))
 
 
 def grpo_arguments(recipe: Recipe, work: Path, prompts: int, styles: int, room: int) -> GRPOConfig:
@@ -155,7 +155,20 @@ def grpo_arguments(recipe: Recipe, work: Path, prompts: int, styles: int, room: 
         "gradient_accumulation_steps": of_step,
         "bf16": recipe.autocast and has_bfloat16_units(),
     }
-    return GRPOConfig(**{**given, **own, **_beta(recipe)})
+    return _on_one_card(GRPOConfig(**{**given, **own, **_beta(recipe)}))
+
+
+TrlConfig = TypeVar("TrlConfig", SFTConfig, DPOConfig, GRPOConfig)
+
+
+def _on_one_card(arguments: TrlConfig) -> TrlConfig:
+    """Let a process use the first card that it sees.
+
+    With several in one process transformers would copy the model to each and multiply the batch, and TRL refuses that;
+    ours are shared by processes (``accelerate launch``).
+    """
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def _beta(recipe: Recipe) -> dict[str, float]:

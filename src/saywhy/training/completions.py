@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from saywhy.config import Config
 from saywhy.records import STYLES, ReplyPlan, SaywhyError, StyleName
 from saywhy.training.lessons import Lesson, Target
 from saywhy.words import REDACTED_MARK, candidates, match_case, occurrences, replace_words, take_out
+
+if TYPE_CHECKING:
+    from saywhy.config import Config
 
 
 def lessons_with_a_choice(lessons: Sequence[Lesson], config: Config) -> list[Lesson]:

@@ -6,10 +6,9 @@ import dataclasses
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from saywhy.clashes import PREFERENCE_OBJECTIVES
-from saywhy.config import Config
 from saywhy.measure.choices import word_choice, word_edits
 from saywhy.models.chat import Chat
 from saywhy.models.interface import Copy
@@ -17,6 +16,9 @@ from saywhy.models.sequences import edited_copies, option_sequences
 from saywhy.progress import say
 from saywhy.records import ReplyPlan, SaywhyError, StyleName
 from saywhy.words import candidates
+
+if TYPE_CHECKING:
+    from saywhy.config import Config
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

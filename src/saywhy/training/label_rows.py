@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from saywhy.config import Config
 from saywhy.measure.edits import Item
 from saywhy.protocol import prompts
 from saywhy.records import Example, SaywhyError
-from saywhy.tasks.task import Task
 from saywhy.training.lessons import Lesson
+
+if TYPE_CHECKING:
+    from saywhy.config import Config
+    from saywhy.tasks.task import Task
 
 
 def label_row(task: Task, example: Example, label: str) -> dict[str, Any]:
