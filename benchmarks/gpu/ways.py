@@ -74,7 +74,7 @@ def family_in_format(family: str, name: str, here: torch.device, *, tiny: bool) 
     exact = random_model(config, torch.device("cpu"), torch.float32)
     moved = random_model(copy.deepcopy(config), here, dtype)
     moved.load_state_dict(exact.state_dict())  # .to(dtype) would round the angles of positions, too
-    on_processor = _plain(subject(exact, words, TEXTS, 2048))
+    on_processor = _plain(subject(exact, words, TEXTS, 2048), nullcontext())
     results: list[dict[str, Any]] = []
     with products(format_of_products):
         asked = subject(moved, words, TEXTS, 2048)
@@ -108,7 +108,7 @@ def _scores(asked: Subject) -> list[tuple[float, ...]]:
     return asked.local.choose(_choices(asked))
 
 
-def _plain(asked: Subject, within: AbstractContextManager[None] = nullcontext()) -> list[list[float]]:
+def _plain(asked: Subject, within: AbstractContextManager[None]) -> list[list[float]]:
     """Return log P (nats) of each label behind each plain prompt."""
     bare, task = asked.bare, asked.task
     rendered = [plain.rendered(bare.chat, task, text.text, {}) for text in asked.examples]

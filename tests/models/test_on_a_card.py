@@ -177,7 +177,7 @@ def test_a_way_is_tried_in_exact_numbers_whatever_the_products(monkeypatch):
     ("capability", "products", "reason"),
     [
         ((9, 0), "TF32", "fast on this device; weights and sums stay float32"),
-        ((7, 5), "float32", "torch has no shorter products on this card"),
+        ((7, 5), "float32", "this card has no units for shorter products"),
     ],
 )
 def test_what_a_card_multiplies_in_is_said(monkeypatch, capability, products, reason):
