@@ -95,9 +95,9 @@ def test_a_lost_training_goes_on_from_its_last_quarter():
 
 def test_a_worker_loads_once_what_it_holds():
     jobs = [job("one arm", 5, 1.0), job("other arm", 5, 1.0)]
-    schedule = simulate(jobs, Cluster(1, load={"base": 100.0}, switch=3.0))
+    schedule = simulate(jobs, Cluster(1, load={"base": 100.0}, switch={"base": 3.0}))
     assert schedule.loading == pytest.approx(100 + 3 + 3)
-    assert simulate(jobs, Cluster(2, load={"base": 100.0}, switch=3.0)).makespan == pytest.approx(108)
+    assert simulate(jobs, Cluster(2, load={"base": 100.0}, switch={"base": 3.0})).makespan == pytest.approx(108)
 
 
 def test_a_shared_folder_takes_one_file_at_a_time():
@@ -228,6 +228,9 @@ def test_a_finished_study_is_held_against_what_would_have_been_told(tmp_path, ca
     assert "| one process | 22 (2.73) | 54 (1.11) | 60 |" in capsys.readouterr().out
 
 
+SMOKE = script.ROOT / "studies" / "smoke.yaml"
+
+
 def test_seconds_by_kind_say_how_far_beside_the_range_they_are():
     fast, slow = {"train a": 10.0, "audit a": 5.0, "audit b": 5.0}, {"train a": 20.0, "audit a": 8.0, "audit b": 8.0}
     lines = check.by_kind(fast, slow, {"train a": 5.0, "audit a": 6.0, "audit b": 9.0, "train gone": 1.0}).splitlines()
@@ -243,6 +246,7 @@ def test_seconds_by_kind_say_how_far_beside_the_range_they_are():
     [
         (["--alone", "nowhere"], "scale: nowhere holds no study.json: give the folder of a finished study, or a bank"),
         (["--tokens", "none.json"], "scale: none.json is not there: add --count to count the tokens"),
+        (["--study", str(SMOKE)], "which study smoke has: give another --tokens=FILE, with --count"),
         (["--styles", "4"], "error: argument --styles: 4 styles: give a multiple of today's 3"),
         (["--study", "no.yaml"], "scale: the study file no.yaml cannot be read"),
     ],

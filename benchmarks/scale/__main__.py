@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import write_section
-from benchmarks.scale.check import growth_table, simulation_table
+from benchmarks.scale.check import growth_table, journal_of, simulation_table
 from benchmarks.scale.growth import CARDS
 from benchmarks.scale.picture import draw
 from benchmarks.scale.report import (
@@ -34,9 +34,12 @@ from benchmarks.scale.report import (
 )
 from benchmarks.scale.tokens import count_tokens, read_counts
 from benchmarks.script import ROOT, positive, run
-from saywhy.folders.store import read_json, write_json
+from saywhy.folders.store import read_object, write_json
 from saywhy.records import STYLES, SaywhyError
+from saywhy.study.expand import plan_units
+from saywhy.study.plan import StudyPlan
 from saywhy.study.read import read_plan
+from saywhy.study.steps import steps_of_units, work_of_steps
 
 HERE = Path(__file__).resolve().parent
 PAGE, PICTURE = ROOT / "docs" / "scale.md", ROOT / "docs" / "images" / "scale.png"
@@ -73,16 +76,23 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def kept_counts(path: Path) -> Mapping[str, Any]:
+def kept_counts(path: Path, plan: StudyPlan) -> Mapping[str, Any]:
     """Return a file of counted tokens.
 
     Raises:
-        SaywhyError: If it is not there.
+        SaywhyError: If it is not there, or lacks a kind of work of the study.
     """
     if not path.is_file():
         raise SaywhyError(f"{path} is not there: add --count to count the tokens of the study's texts")
-    counts: Mapping[str, Any] = read_json(path)
-    return counts
+    kept: Mapping[str, Any] = read_object(path, "counts", "words")
+    work = work_of_steps(plan, steps_of_units(plan, plan_units(plan))).values()
+    needed = {" ".join(part.rate) for parts in work for part in parts if part.count}
+    if missing := sorted(needed - set(kept["counts"])):
+        raise SaywhyError(
+            f"{path} has no tokens of '{missing[0]}', which study {plan.name} has: give another --tokens=FILE, with "
+            "--count"
+        )
+    return kept
 
 
 def main() -> None:
@@ -95,7 +105,7 @@ def main() -> None:
     if options.alone:
         tables = {"simulation": simulation_table(options.alone, options.spread)}
     else:
-        kept = kept_counts(options.tokens)
+        kept = kept_counts(options.tokens, plan)
         priced = Grid(plan, read_counts(kept), options.styles, CARDS[options.card])
         tables = {
             "tokens": counts_table(plan, priced.counts, kept["words"]),
@@ -104,7 +114,7 @@ def main() -> None:
             "cards": cards_table(priced),
             "chains": chains_table(priced),
             "trouble": trouble_table(priced),
-            "growth": growth_table(CHECKED_BANK, read_counts(kept_counts(CHECKED_TOKENS))),
+            "growth": growth_table(CHECKED_BANK, read_counts(kept_counts(CHECKED_TOKENS, journal_of(CHECKED_BANK)[0]))),
         }
         if not options.quick:
             draw(priced, PICTURE)

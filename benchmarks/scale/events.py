@@ -21,8 +21,8 @@ class Cluster:
 
     Attributes:
         workers: How many; each computes one piece at a time.
-        load: Seconds until a worker holds base weights, by their name; also after it was lost.
-        switch: Seconds until it holds another adapter.
+        load: Seconds until a worker can hold base weights, by their name; also after it was lost.
+        switch: Seconds until it holds them with another adapter, likewise.
         losses: Lost workers an hour, for each that works.
         restart: Seconds until a lost one is back.
         write_rate: Bytes a second that the shared folder takes from all together.
@@ -32,7 +32,7 @@ class Cluster:
 
     workers: int
     load: Mapping[str, float] = field(default_factory=dict)
-    switch: float = 0.0
+    switch: Mapping[str, float] = field(default_factory=dict)
     losses: float = 0.0
     restart: float = 0.0
     write_rate: float = float("inf")
@@ -160,8 +160,8 @@ class _Run:
             return False
         self.to_begin[job.name] -= 1
         loading = 0.0 if worker.base == job.base else self.cluster.load.get(job.base, 0.0)
-        if job.adapter and (loading or worker.adapter != job.adapter):
-            loading += self.cluster.switch
+        if worker.base != job.base or worker.adapter != job.adapter:
+            loading += self.cluster.switch.get(job.base, 0.0)
         worker.base, worker.adapter = job.base, job.adapter
         self.schedule.began.setdefault(job.name, now)
         seconds = loading + job.seconds

@@ -65,6 +65,11 @@ class Shape:
         return COMPUTED_BYTES * self.parameters
 
     @property
+    def training_bytes(self) -> int:
+        """Bytes of weights in training: all in float32, gradients and the optimiser's of the LoRA; no activations."""
+        return STORED_BYTES * (self.parameters + (2 + ADAM_STATES) * self.lora)
+
+    @property
     def adapter_bytes(self) -> int:
         """Bytes of a stored adapter."""
         return STORED_BYTES * self.lora
@@ -88,17 +93,17 @@ GRID = ("7b", "8b", "13b")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the maker says of a card: FLOP a second in bfloat16 (dense), bytes a second of its memory, bytes of it."""
+    """What the maker says of a card: FLOP a second in bfloat16 (dense) and in float32, bytes a second of its memory."""
 
     name: str
     peak: float
+    float32: float
     bandwidth: float
-    memory: float
 
 
 CARDS = {
-    "h100": Card("H100 SXM", 989e12, 3.35e12, 80e9),
-    "a100": Card("A100 80 GB SXM", 312e12, 2.04e12, 80e9),
+    "h100": Card("H100 SXM", 989e12, 67e12, 3.35e12),
+    "a100": Card("A100 80 GB SXM", 312e12, 19.5e12, 2.04e12),
 }
 
 

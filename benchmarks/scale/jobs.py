@@ -114,14 +114,14 @@ class StudyJobs:
 
     def _job(self, step: StudyStep, parts: Sequence[StepWork], lessons: Sequence[str]) -> Job:
         seconds, needs = self._seconds(parts), (*self._needs(step), *lessons)
-        adapter = "" if step.arm == "base" else f"{step.arm}, seed {step.seed}"
+        adapter = f"{step.arm}, seed {step.seed}"
         if step.kind == "train":
             stored = self.sizes.checkpoint + self.sizes.adapter / QUARTERS
             return Job(
                 self._named(step.name),
                 "train",
                 self.base,
-                adapter,
+                f"training of {adapter}",
                 QUARTERS,
                 seconds / QUARTERS,
                 spread=False,

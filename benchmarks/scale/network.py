@@ -16,7 +16,7 @@ class Job:
         name: Its name, one of a kind.
         kind: What sort of work it is.
         base: Base weights that a worker holds for it.
-        adapter: Adapter that it holds beside them; empty: none.
+        adapter: What it holds beside them: an arm, or its training.
         pieces: How many pieces it has: what a lost worker costs is one.
         seconds: Seconds of a piece.
         spread: Whether several workers may share its pieces; else they follow one another.
