@@ -6,6 +6,7 @@ import random
 import sys
 
 import pytest
+import yaml
 
 from benchmarks import script
 from benchmarks.scale import __main__ as command
@@ -18,10 +19,14 @@ from benchmarks.scale.report import Grid, sizes_of
 from benchmarks.scale.tokens import TokenCount, read_counts
 from plans import plan
 from saywhy.folders.store import read_json
+from saywhy.models.backends import open_model
+from saywhy.pocket import rows
+from saywhy.protocol.prompts import question_chat
 from saywhy.records import SaywhyError
 from saywhy.study.expand import plan_units
 from saywhy.study.read import read_plan
 from saywhy.study.steps import needed_trainings, steps_of_units
+from saywhy.tasks.task import load_task
 
 
 def job(name, pieces=1, seconds=1.0, *needs, **more):
@@ -154,6 +159,48 @@ def test_more_styles_cost_what_is_asked_for_but_not_the_table():
     assert six["train snli attribution+redaction+counterfactual"].tree == 60
     assert (six["train snli redaction"], six["edits snli"]) == (counts["train snli redaction"], counts["edits snli"])
     assert for_styles(counts, 3) == counts
+
+
+ONE_TASK = {
+    "tasks": ["sentiment140"],
+    "unseen": [],
+    "with": {"rows": 2, "train_rows": 2, "calibration_rows": 4},
+    "instruction_rows": 2,
+    "blocks": [
+        {"name": "main", "arms": ["base", "faithful"], "settings": ["one-word", "free"],
+         "readouts": ["constrained", "generated"]},
+        {"name": "styles", "train_styles": "each", "variant": "alone"},
+    ],
+    "confirmatory": [],
+}  # fmt: skip
+
+
+def test_tokens_are_those_that_the_engine_computes(tmp_path, tiny_folder, monkeypatch, capsys):
+    told, kept = tmp_path / "study.yaml", tmp_path / "tokens.json"
+    told.write_text(yaml.safe_dump({"name": "one", "data": "pocket", **ONE_TASK}), "utf-8")
+    words = ["--study", str(told), "--tokens", str(kept), "--model", str(tiny_folder), "--texts", "2", "--count"]
+    monkeypatch.setattr(sys, "argv", ["scale", *words])
+    command.main()
+    counts = read_counts(read_json(kept))
+    assert set(command.kept_counts(kept, read_plan(told))["words"]) == {"sentiment140"}
+    assert all(count.plain > count.tree > 0 for name, count in counts.items() if name != "keep")
+    *_, asked, all_asked = sorted(
+        (name for name in counts if name.startswith("audit")), key=lambda name: counts[name].tree
+    )
+    assert counts["edits sentiment140"].tree < counts[asked].tree < counts[all_asked].tree
+    assert (counts[asked].replies, counts["edits sentiment140"].replies) == (0, 0)
+    assert counts[all_asked].replies > 6  # three styles, in one word and freely
+    together, *alone = (
+        counts[f"train sentiment140 {styles}"].tree
+        for styles in ("attribution+redaction+counterfactual", "attribution", "redaction", "counterfactual")
+    )
+    assert max(alone) < together < sum(alone)  # the text and its answer are theirs together
+    task = load_task("sentiment140")
+    [example] = rows("sentiment140", "train")[:1]
+    model = open_model(str(tiny_folder))
+    assert counts["decide sentiment140"].plain == pytest.approx(
+        len(model.chat.ids([model.chat.open(question_chat(task, example["text"], {}))])[0]), rel=0.3
+    )
 
 
 EVERY = {"audit": 2.0, "decide": 0.1, "train": 1.0, "targets": 3.0, "keep": 0.5}
