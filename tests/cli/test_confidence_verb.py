@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 
@@ -157,3 +158,34 @@ def test_it_belongs_to_the_model_that_was_audited(tmp_path, tiny_folder, jsonl, 
     assert ended.code == 0, ended.err
     kept = json.loads((run / "confidence.json").read_text("utf-8"))
     assert kept["belongs"] == calibration_key(resolve_model(str(tiny_folder)), load_task("sst2"))
+    assert kept["constants"] == json.loads((run / "seed-0" / "audited" / "constants.json").read_text("utf-8"))
+    write_json(run / "confidence.json", {**kept, "threshold": 0.0})
+    explain = partial(
+        call, "explain", "a great sad day", *(word for word in words[:3]), "--json", "effort=self", f"confidence={run}"
+    )
+    for settings, problem, is_shown in (
+        (("calibration_rows=4", "lexicon_rows=60"), "", True),
+        (("calibration=none",), "calibrated otherwise (constants up to ", False),
+        (("calibration_rows=40", "lexicon_rows=60"), "calibrated otherwise (constants up to ", False),
+    ):
+        ended = explain(*settings)
+        assert ended.code == 0, ended.err
+        assert (f"the confidence of {run} was fitted on answers that were {problem}" in ended.err) == bool(problem)
+        assert json.loads(ended.out)["confidence"]["shown"] == is_shown
+    del kept["constants"]
+    write_json(run / "confidence.json", {**kept, "threshold": 0.0})
+    ended = explain("calibration_rows=4", "lexicon_rows=60")
+    assert f"the confidence of {run} does not say by which calibration constants" in ended.err
+    assert not json.loads(ended.out)["confidence"]["shown"]
+
+
+def test_constants_that_are_none_are_one_line(audited, tmp_path, call):
+    folder = tmp_path / "run"
+    shutil.copytree(audited, folder)
+    write_json(folder / "seed-0" / "audited" / "constants.json", {"good": "a lot", "bad": 0.0})
+    ended = call("confidence", folder)
+    assert (ended.code, "constants.json is damaged" in ended.problem) == (2, True)
+    write_json(folder / "seed-0" / "audited" / "constants.json", {"good": 0.25, "bad": -0.5})
+    assert call("confidence", folder).code == 0
+    kept = json.loads((folder / "confidence.json").read_text("utf-8"))
+    assert kept["constants"] == {"good": 0.25, "bad": -0.5}

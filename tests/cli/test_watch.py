@@ -1,11 +1,13 @@
 """``saywhy watch``: planted shares come out, periods are compared, and the alarm rings when it should."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from pages import holes
-from saywhy.folders.decision_log import LoggedDecision
+from saywhy.folders.decision_log import LoggedDecision, read_decision_log
+from saywhy.report.monitoring import monitored_models
 
 
 def log_of(path, *days):
@@ -171,6 +173,50 @@ def test_a_log_that_is_none(tmp_path, call, monkeypatch):
 def test_options_that_have_no_effect_on_a_log_are_refused(log, call):
     said = call("report", log, "--png")
     assert (said.code, "--png have no effect there" in said.problem) == (2, True)
+
+
+@pytest.fixture
+def noon(monkeypatch):
+    """Let the log be read at noon of its second day."""
+
+    class Noon(datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return cls(2026, 3, 2, 12, tzinfo=zone)
+
+    monkeypatch.setattr("saywhy.report.monitoring.datetime", Noon)
+
+
+def test_a_last_period_that_is_not_over_says_so(log, call, noon, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    said = call("watch", log, "--fail-if", "holds<0.8", "--fail-if", "drift>0.9")
+    assert said.code == 1
+    assert "ALARM: holds<0.8: it is 0.600 on 2026-03-02 (not over) (toys, trained)" in said.err
+    assert "The last period is not over: what it shows may still change." in said.out
+    assert "2026-03-01 (not over)" not in said.out
+    page = (log.parent / "decisions.jsonl.html").read_text("utf-8")
+    assert "2026-03-02 (not over) against 2026-03-01" in page
+    assert "what it shows may still change" in page
+
+
+@pytest.mark.parametrize(("days", "end"), [(2, 4), (7, 5)])
+def test_a_period_is_over_when_its_last_day_is(days, end, log, call, noon):
+    assert "(not over)" in call("watch", log, f"days={days}").out
+    decisions, ends = read_decision_log(log), datetime(2026, 3, end, tzinfo=UTC)
+    at_its_end = [monitored_models(decisions, days, ends - ahead) for ahead in (timedelta(seconds=1), timedelta())]
+    assert [models[0].last.is_over for models in at_its_end] == [False, True]
+
+
+def test_days_that_are_over_say_nothing_of_that(log, call):
+    said = call("watch", log, "--fail-if", "holds<0.8")
+    assert "not over" not in said.out + said.err + (log.parent / "decisions.jsonl.html").read_text("utf-8")
+
+
+def test_one_period_that_is_not_over_says_both(tmp_path, call, noon):
+    said = call("watch", log_of(tmp_path / "log", (2, "good", "holds", 3)))
+    assert "One period: there is none before to compare it with. The last period is not over" in " ".join(
+        said.out.split()
+    )
 
 
 def test_what_a_log_holds_is_no_markup(tmp_path, call):

@@ -266,6 +266,11 @@ def test_a_confidence_is_that_of_the_word_named_first(tmp_path):
     assert sure.low <= sure.share <= sure.high
     assert sure.shown == (sure.probability >= 0.8)
     assert model.decide("great").confidence is None
+    tied = dataclasses.replace(fitted, constants={"good": -0.1, "bad": 0.2})
+    assert tied.tied_to({"good": -0.1, "bad": 0.205}, tmp_path) is tied
+    for others in ({"good": -0.1, "bad": 0.3}, {"good": -0.1, "worse": 0.2}):
+        assert tied.tied_to(others, tmp_path) == dataclasses.replace(tied, threshold=None)
+    assert fitted.tied_to({"good": -0.1, "bad": 0.2}, tmp_path).threshold is None  # an older version noted none
     with pytest.raises(SaywhyError, match="was fitted for other weights"):
         read_confidence(tmp_path, {"weights": "y"})
     fit = content["model"]
@@ -276,6 +281,9 @@ def test_a_confidence_is_that_of_the_word_named_first(tmp_path):
         {"threshold": []},
         {"threshold": True},
         {"belongs": ["x"]},
+        {"constants": ["x"]},
+        {"constants": {"good": "x"}},
+        {"constants": {"good": float("inf")}},
     )
     for damage in (*({"model": of_model} for of_model in damaged_fits), *damage_of_others):
         (tmp_path / "confidence.json").write_text(json.dumps({**content, **damage}))

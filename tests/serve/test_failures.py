@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from api_server import RuleServer, failing
 from moods import TASK
-from saywhy.models.api.client import ModelUnavailableError
+from saywhy.models.api.client import ApiModelError, ModelUnavailableError, RefusedRequestError
 from saywhy.models.backends import open_model
 from saywhy.models.memory import NotEnoughMemoryError
 from saywhy.records import SaywhyError
@@ -18,6 +18,7 @@ from saywhy.serve.service import Service
 from served import CANARY, asked, explainer_of, problem
 
 TEXT = "the food at noon was great"
+WITHOUT_LISTS = b'{"choices": [{"message": {"role": "assistant", "content": "bad"}, "finish_reason": "stop"}]}'
 
 
 def test_a_text_that_the_model_objects_to_fails_alone(client, model, monkeypatch):
@@ -96,6 +97,29 @@ def test_what_else_a_user_can_mend_is_still_of_the_request(client, model):
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        SaywhyError("model '/srv/secret/adapter' gives numbers that are not finite: try precision=float32"),
+        ApiModelError("the server of model='openai:m@http://10.0.0.9/v1' gives no log-probabilities"),
+        RefusedRequestError("http://10.0.0.9/v1 refuses the request (400)"),
+        SaywhyError(f"no word of {CANARY}"),
+    ],
+)
+def test_of_what_cannot_be_explained_a_client_reads_the_kind_alone(error, client, model, capsys):
+    model.failures.append(lambda texts: throw(error))
+    said = problem(asked(client, text=TEXT), 422)
+    assert said["type"] == "cannot_explain"
+    assert not any(part in said["message"] for part in ("10.0.0.9", "/srv/", "openai:", "http"))
+    told = capsys.readouterr().err
+    assert ("10.0.0.9" in told) == isinstance(error, ApiModelError), "where it runs it is said, if it repeats no text"
+    assert CANARY not in told
+
+
+def throw(error):
+    raise error
+
+
+@pytest.mark.parametrize(
     ("every", "status", "kind"),
     [
         (failing(401), 503, "model_unavailable"),
@@ -106,8 +130,9 @@ def test_what_else_a_user_can_mend_is_still_of_the_request(client, model):
         (failing(200, b"<html>Log in", "text/html"), 503, "model_unavailable"),
         (None, 503, "model_unavailable"),
         (failing(400), 422, "cannot_explain"),
+        (failing(200, WITHOUT_LISTS), 422, "cannot_explain"),
     ],
-    ids=["401", "404", "429", "500", "502", "page", "gone", "400"],
+    ids=["401", "404", "429", "500", "502", "page", "gone", "400", "lists"],
 )
 def test_a_model_behind_an_api_whose_server_is_lost(every, status, kind, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path))

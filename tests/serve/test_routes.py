@@ -1,6 +1,7 @@
 """The API: right answers, one clear status and one shape for everything else, and no text where none belongs."""
 
 import json
+from functools import partial
 
 import pytest
 from starlette.testclient import TestClient
@@ -12,7 +13,7 @@ from saywhy.serve.options import ServiceSettings
 from saywhy.serve.requests import ExplainAnswer
 from saywhy.serve.service import Service
 from saywhy.tasks.task import load_task
-from served import CANARY, Observed, asked, explainer_of, metric, problem, service_of
+from served import CANARY, Observed, asked, client_of, explainer_of, metric, problem, running, service_of
 
 TEXT = "the food at noon was great"
 GUARDED = {"Authorization": "Bearer s3cret"}
@@ -201,6 +202,56 @@ def test_the_token_is_asked_for(model):
         assert client.get("/metrics", headers={"Authorization": "bearer s3cret"}).status_code == 200
         assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
     service.close()
+
+
+LOOPBACK_HOSTS = (
+    "localhost",
+    "localhost:9000",
+    "LocalHost.:8000",
+    "127.0.0.1:8000",
+    "127.8.9.1",
+    "[::1]:8000",
+    "[::1]",
+)
+OTHER_HOSTS = (
+    *("evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example:8000", "0.0.0.0:8000"),
+    *(
+        "10.0.0.7",
+        "[2001:db8::1]:8000",
+        "",
+        ":8000",
+        "localhost:80:80",
+        "evil.example@localhost",
+        "localhost@evil.example",
+    ),
+    *("2130706433", "localhost, evil.example", "[::1", f"{CANARY}.example"),
+)
+
+
+@pytest.mark.parametrize("route", ["/v1/explain", "/v1/task", "/metrics", "/none"])
+def test_a_name_that_is_made_to_lead_to_loopback_is_refused(route, model):
+    service = service_of(model)
+    with running(service) as server, client_of(server) as client:
+        ask = partial(client.post, json={"text": TEXT}) if route == "/v1/explain" else client.get
+        for host in LOOPBACK_HOSTS:
+            assert ask(route, headers={"Host": host}).status_code == (404 if route == "/none" else 200), host
+        for host in OTHER_HOSTS:
+            refused = problem(ask(route, headers={"Host": host}), 421)
+            assert refused == {
+                "type": "misdirected",
+                "message": "address the service as localhost, or start it with SAYWHY_TOKEN",
+            }
+        assert metric(client, 'saywhy_requests_total{route="other",status="421"}') == len(OTHER_HOSTS)
+        assert client.get("/healthz", headers={"Host": "x"}).status_code == 200  # nothing of a text is in it
+
+
+def test_with_a_token_any_name_may_lead_to_the_service(model):
+    service = service_of(model)
+    with running(service, "s3cret") as server, client_of(server) as client:
+        headers = {**GUARDED, "Host": "reviews.example"}
+        assert client.post("/v1/explain", json={"text": TEXT}, headers=headers).status_code == 200
+        refused = client.post("/v1/explain", json={"text": TEXT}, headers={"Host": "reviews.example"})
+        assert problem(refused, 401)["type"] == "unauthorized"
 
 
 def test_metrics_tell_of_requests_reasons_and_answers(client):

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from saywhy.explainer.confidence import CONFIDENCE_FILE, CONFIDENCE_SCHEMA
-from saywhy.folders.store import write_json
+from saywhy.folders.store import read_object, write_json
 from saywhy.hints import did_you_mean
 from saywhy.measure.calibration import calibration_key_of
+from saywhy.models.shipped import finite_constants
 from saywhy.progress import say
 from saywhy.records import TRAINING_OPERATOR, Row, SaywhyError
 from saywhy.report.confidence import THRESHOLD_DELTA, WANTED_SHARE, ConfidenceQuality, confidence_quality
@@ -20,6 +21,7 @@ from saywhy.report.load import LoadedRun, by_place, load_run
 from saywhy.stats import rate
 from saywhy.stats.confidence import fit_confidence, fitting_problem, outcomes_of
 from saywhy.tasks.task import Task
+from saywhy.training.classifiers import constants_file
 
 
 def shown_share_and_delta(pairs: Sequence[str]) -> tuple[float, float]:
@@ -77,6 +79,7 @@ def write_confidence(folder: Path, wanted_share: float, delta: float) -> Path:
         "readout": rows[0].readout,
         "operator": rows[0].operator,
         "belongs": belongs,
+        "constants": _constants(run, rows[0]),
         "texts": texts,
         "holds": held.value,
         "auroc": quality.auroc.value,
@@ -125,6 +128,17 @@ def _explained_rows(run: LoadedRun) -> list[Row]:
         f"{run.folder} has no one-word attribution (operator {TRAINING_OPERATOR}) that knows how likely its word was: "
         "audit with styles=attribution settings=one-word readouts=constrained, by this version"
     )
+
+
+def _constants(run: LoadedRun, row: Row) -> Mapping[str, float] | None:
+    """Return the constants by which the answers were calibrated; None if the folder does not have them."""
+    file = run.folder / constants_file(row.arm, row.seed)
+    if not file.is_file():
+        return None
+    try:
+        return finite_constants(read_object(file))
+    except (TypeError, ValueError) as error:
+        raise SaywhyError(f"{file} is damaged ({error}): restore it, or audit the model again") from error
 
 
 def _model_key(run: LoadedRun) -> Mapping[str, Any]:

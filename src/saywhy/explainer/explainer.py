@@ -102,6 +102,8 @@ class Explainer:
         key = calibration_key(spec, task)
         fitted = read_confidence(confidence, key) if confidence else None  # before the model: loading takes longer
         calibration = calibration_of(spec, task, config, key, model)
+        if fitted and confidence:
+            fitted = fitted.tied_to(calibration.saved.constants, confidence)
         classifier = Classifier(model(), task, calibration.saved.constants)
         return cls(classifier, calibration.saved.pinned, key, calibration.label_shares, fitted)
 

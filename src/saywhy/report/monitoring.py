@@ -23,12 +23,19 @@ class MonitoredPeriod:
     """What was decided within some days.
 
     Attributes:
-        name: Its days, in UTC.
+        days: Its days, in UTC.
         decisions: In the order of the log.
+        is_over: Whether nothing can be added to it any more.
     """
 
-    name: str
+    days: str
     decisions: tuple[LoggedDecision, ...]
+    is_over: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its days, and where they are not over, that."""
+        return self.days if self.is_over else f"{self.days} (not over)"
 
     @cached_property
     def labels(self) -> Mapping[str, int]:
@@ -57,7 +64,7 @@ class MonitoredPeriod:
 
     def of_label(self, label: str) -> MonitoredPeriod:
         """Return the decisions for one label."""
-        return MonitoredPeriod(self.name, tuple(decision for decision in self.decisions if decision.label == label))
+        return replace(self, decisions=tuple(decision for decision in self.decisions if decision.label == label))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +129,35 @@ class MonitoredModel:
         return {name for period in self.periods[-2:] for decision in period.decisions for name in decision.made_with}
 
 
-def monitored_models(log: ReadLog, days: int = 1) -> list[MonitoredModel]:
-    """Return what a log holds, by task and model, and by periods of ``days`` days (UTC, counted from 1970-01-01)."""
+def monitored_models(log: ReadLog, days: int = 1, now: datetime | None = None) -> list[MonitoredModel]:
+    """Return what a log holds, by task and model, and by periods of ``days`` days (UTC, counted from 1970-01-01).
+
+    Args:
+        log: The log.
+        days: Days of a period.
+        now: When it is read, by which a period is over or not; None: now.
+    """
     by_model: dict[tuple[str, str], dict[int, list[LoggedDecision]]] = defaultdict(lambda: defaultdict(list))
     for decision in log.decisions:
-        period = (decision.when - datetime.fromtimestamp(0, UTC)).days // days
-        by_model[decision.task, decision.model][period].append(decision)
+        by_model[decision.task, decision.model][_period_number(decision.when, days)].append(decision)
+    current = _period_number(now or datetime.now(UTC), days)
     return [
         MonitoredModel(
             f"{task}, {model}",
-            tuple(MonitoredPeriod(_period_name(at, days), tuple(periods[at])) for at in sorted(periods)),
+            tuple(
+                MonitoredPeriod(_period_days(at, days), tuple(periods[at]), is_over=at < current)
+                for at in sorted(periods)
+            ),
         )
         for (task, model), periods in sorted(by_model.items())
     ]
 
 
-def _period_name(number: int, days: int) -> str:
+def _period_number(when: datetime, days: int) -> int:
+    return (when - datetime.fromtimestamp(0, UTC)).days // days
+
+
+def _period_days(number: int, days: int) -> str:
     first = date(1970, 1, 1) + timedelta(days=number * days)
     return str(first) if days == 1 else f"{first} to {first + timedelta(days=days - 1)}"
 

@@ -143,14 +143,15 @@ def _shares(period: MonitoredPeriod) -> list[SheetCell | str]:
 
 
 def _change_line(model: MonitoredModel) -> str:
-    """Return what is to be said of the last period in a sentence."""
+    """Return what is to be said of the last period in a sentence or two."""
+    unfinished = "" if model.last.is_over else " The last period is not over: what it shows may still change."
     if model.before is None:
-        return "One period: there is none before to compare it with."
+        return f"One period: there is none before to compare it with.{unfinished}"
     line = (
         f"Drift of the answers, {model.last.name} against {model.before.name}: {number(model.drift)} (total variation)."
     )
     changed = f" Changed between them: {', '.join(model.changed)}." if model.changed else ""
-    return f"{line}{changed}"
+    return f"{line}{changed}{unfinished}"
 
 
 def monitoring_page(path: Path, log: ReadLog, models: Sequence[MonitoredModel], states: Sequence[AlarmState]) -> str:

@@ -19,7 +19,7 @@ import saywhy
 from saywhy.explainer.decision import DECISION_SCHEMA
 from saywhy.progress import say
 from saywhy.serve.batching import failure_without_text
-from saywhy.serve.options import ServiceSettings
+from saywhy.serve.options import TOKEN_VARIABLE, ServiceSettings, names_loopback
 from saywhy.serve.refusals import RequestError, refusal_of, stopping, timed_out
 from saywhy.serve.requests import ExplainAnswer, ExplainBody, ProblemAnswer, TextFields
 from saywhy.serve.service import ClientLeft, Service
@@ -44,7 +44,7 @@ CLIENT_CLOSED = 499
 DRAINED_BYTES = 2**26
 """Bytes of a body that is too long which are still read, so that its client sees why it is refused."""
 OPEN_ROUTES = frozenset({"/healthz", "/readyz", "/openapi.json", *PAGE_FILES})
-"""Routes without a token: they say nothing of texts or decisions."""
+"""Routes without a token, by any name of the host: they say nothing of texts or decisions."""
 
 _EXAMPLES = {
     "one text": {"value": {"text": "the queue was awful but the show was superb", "effort": "search"}},
@@ -58,6 +58,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         (401, "The token is missing or wrong."),
         (413, "More, or longer, texts than the service takes."),
         (415, "The content type is not application/json."),
+        (421, "Without a token: the Host header names another host than a loopback one."),
         (422, "A field or a text that cannot be answered."),
         (429, "Too much is waiting: Retry-After says when to come again."),
         (500, "The service failed at this request."),
@@ -70,8 +71,8 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 class ServiceGate:
     """What every request passes: the token is compared, errors get their one shape, status and time are counted."""
 
-    def __init__(self, app: ASGIApp, service: Service, token: str | None) -> None:
-        self._app, self._service, self._token = app, service, token
+    def __init__(self, app: ASGIApp, service: Service, token: str | None, *, loopback_only: bool) -> None:
+        self._app, self._service, self._token, self._loopback_only = app, service, token, loopback_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -102,12 +103,20 @@ class ServiceGate:
             self._service.metrics.seconds.labels(route).observe(time.monotonic() - started)
 
     def _admit(self, scope: Scope) -> None:
-        """Refuse a request without the token.
+        """Refuse a request without the token, or one that was meant for another host.
 
         Raises:
-            RequestError: If it has none, or another one.
+            RequestError: If it has none, or another one, or names another host.
         """
-        if self._token is None or scope["path"] in OPEN_ROUTES:
+        if scope["path"] in OPEN_ROUTES:
+            return
+        # A page from elsewhere whose own name is made to lead here would be of our origin, and could ask and read.
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        if self._loopback_only and not all(map(names_loopback, hosts)):
+            raise RequestError(
+                421, "misdirected", f"address the service as localhost, or start it with {TOKEN_VARIABLE}"
+            )
+        if self._token is None:
             return
         scheme, _, given = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
         if not hmac.compare_digest(given, self._token.encode()) or scheme.lower() != b"bearer":
@@ -128,12 +137,14 @@ async def _routing_problem(request: Request, error: Exception) -> Response:
     return response
 
 
-def service_app(service: Service, token: str | None = None) -> FastAPI:
+def service_app(service: Service, token: str | None = None, *, loopback_only: bool = False) -> FastAPI:
     """Return the application of a service.
 
     Args:
         service: What answers.
         token: What clients must send; None: nothing.
+        loopback_only: Whether requests that name another host than a loopback one are refused: whoever listens at a
+            loopback address without a token needs that.
     """
     app = FastAPI(
         title="saywhy",
@@ -142,7 +153,7 @@ def service_app(service: Service, token: str | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(ServiceGate, service=service, token=token)
+    app.add_middleware(ServiceGate, service=service, token=token, loopback_only=loopback_only)
     app.add_exception_handler(HTTPException, _routing_problem)
     _add_answers(app, service)
     _add_states(app, service)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from saywhy.explainer.decision import ExplainedDecision, ExplainRequest, UnusableTextError
-from saywhy.models.api.client import ModelUnavailableError, RefusedRequestError
+from saywhy.models.api.client import ApiModelError, ModelUnavailableError
 from saywhy.progress import say
 from saywhy.serve.refusals import RequestError, refusal_of, stopping
 
@@ -213,7 +213,7 @@ def failure_without_text(error: BaseException) -> str:
 
     What a server of a model did is told in words, which repeat no text.
     """
-    if isinstance(error, ModelUnavailableError | RefusedRequestError):
+    if isinstance(error, ApiModelError):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -17,6 +18,9 @@ from saywhy.settings import fitted, parse
 
 TOKEN_VARIABLE = "SAYWHY_TOKEN"
 """Environment variable with the token that clients must send: settings would show it to all users of a machine."""
+
+_HOST_HEADER = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+?)\.?(?::\d*)?")
+"""A name or address, the dot that may end a name, a port."""
 
 
 class ServiceSettings(BaseModel):
@@ -72,10 +76,21 @@ class ServiceSettings(BaseModel):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine reaches the address."""
-        try:
-            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address of a host is that by which a machine calls itself."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def names_loopback(header: str) -> bool:
+    """Whether a ``Host`` header, with its port or without, names this machine by a loopback name or address."""
+    match = _HOST_HEADER.fullmatch(header.strip().lower())
+    return match is not None and is_loopback(match[1])
 
 
 def service_and_config(pairs: Sequence[str]) -> tuple[ServiceSettings, Config]:

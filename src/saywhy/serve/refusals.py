@@ -45,14 +45,15 @@ def refusal_of(error: BaseException) -> RequestError:
         return RequestError(422, "unusable_text", str(error))
     if isinstance(error, NotEnoughMemoryError) or is_out_of_memory(error):
         return RequestError(503, "out_of_memory", "the memory does not hold this text: try again, or a shorter one", 5)
-    # Where the server of a model is, and which key it takes, is nothing for clients.
+    # Where the server of a model is, which key it takes, or where a model lies, is nothing for clients.
     if isinstance(error, RefusedRequestError):
         message = "the server of the model refuses this text: it may be longer than the model reads"
         return RequestError(422, "cannot_explain", message)
     if isinstance(error, ModelUnavailableError):
         return RequestError(503, "model_unavailable", "the server of the model does not answer: try again later", 10)
     if isinstance(error, SaywhyError):
-        return RequestError(422, "cannot_explain", str(error))
+        message = "the model cannot explain this text; what the service says where it runs tells more"
+        return RequestError(422, "cannot_explain", message)
     return RequestError(500, "internal", "the service failed at this request; it goes on")
 
 

@@ -110,11 +110,11 @@ class GracefulServer(uvicorn.Server):
         Args:
             service: What answers.
             listener: Where it listens.
-            token: What clients must send.
+            token: What clients must send; None: nothing, and requests must name this machine (``names_loopback``).
         """
         super().__init__(
             uvicorn.Config(
-                service_app(service, token),
+                service_app(service, token, loopback_only=token is None),
                 http=ImpatientProtocol,
                 ws="none",
                 lifespan="off",

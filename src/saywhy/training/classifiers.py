@@ -60,7 +60,7 @@ class TaskClassifiers:
         """Return the calibration constants of an arm, which is calibrated."""
         if self.lender:
             return self.lender.constants(arm, seed)
-        path = self.folder.path / _constants_file(arm, seed)
+        path = self.folder.path / constants_file(arm, seed)
         constants = read_object(path, *self.corpus.task.labels)
         try:
             return finite_constants(constants)
@@ -74,7 +74,7 @@ class TaskClassifiers:
         """
         if self.lender:
             return self.lender.ensure_calibrated(arm, seed)
-        name, task = _constants_file(arm, seed), self.corpus.task
+        name, task = constants_file(arm, seed), self.corpus.task
         adapter = self.models.adapter(arm, seed)
         if adapter is None and self.config.calibration and (travelled := self._travelled):
             self.folder.json(name, lambda: travelled.constants)
@@ -138,5 +138,6 @@ class TaskClassifiers:
         return list(self.folder.json_over(name, lexicon[:count], self.config.chunk, predicted, join))
 
 
-def _constants_file(arm: str, seed: int) -> str:
+def constants_file(arm: str, seed: int) -> str:
+    """Return where a run folder keeps the calibration constants of an arm."""
     return f"seed-{seed}/{arm}/constants.json"

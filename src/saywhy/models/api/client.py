@@ -34,12 +34,16 @@ Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")
 
 
-class RefusedRequestError(SaywhyError):
+class ApiModelError(SaywhyError):
+    """What a model behind an API does not do: it may say where its server is, and repeats no word of a text."""
+
+
+class RefusedRequestError(ApiModelError):
     """A request that the server refuses for what is in it."""
 
 
-class ModelUnavailableError(SaywhyError):
-    """A server that does not answer, whatever it is asked; no word of a text is repeated.
+class ModelUnavailableError(ApiModelError):
+    """A server that does not answer, whatever it is asked.
 
     Attributes:
         may_answer_others: Whether another request may fare better: it was reached, and failed at this one.

@@ -17,11 +17,10 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
-from saywhy.models.api.client import RefusedRequestError
+from saywhy.models.api.client import ApiModelError, RefusedRequestError
 from saywhy.models.api.completion import Completion
 from saywhy.models.interface import Choice
 from saywhy.protocol.prompts import Message
-from saywhy.records import SaywhyError
 
 LabelWay = Literal["prefilled", "continued", "forced", "asked"]
 """How a label word is asked for."""
@@ -62,7 +61,7 @@ def find_label_way(complete: Complete, name: str) -> LabelWay:
         name: The value of ``model=``.
 
     Raises:
-        SaywhyError: If the server gives no log-probabilities, or cannot be asked.
+        ApiModelError: If the server gives no log-probabilities, or cannot be asked.
     """
     for way, beginning in _TRIALS:
         try:
@@ -79,7 +78,7 @@ def find_label_way(complete: Complete, name: str) -> LabelWay:
 
 def _refuse_without_lists(completion: Completion, name: str) -> None:
     if not completion.positions:
-        raise SaywhyError(
+        raise ApiModelError(
             f"the server of model='{name}' gives no log-probabilities (logprobs, top_logprobs={LISTED_TOKENS}), from "
             "which labels are read: switch them on there, or use a server that has them"
         )
@@ -116,7 +115,7 @@ def _listed_behind(way: LabelWay, completion: Completion, beginning: str, name: 
         if way != "forced" or text.lstrip() == beginning:
             return position.listed
         text += position.token
-    raise SaywhyError(
+    raise ApiModelError(
         f"the server of model='{name}' lists no tokens behind the lead-in '{beginning}', within which its own begin: "
         "give the task another lead_in, or use another server"
     )
@@ -135,7 +134,7 @@ def score_options(way: LabelWay, complete: Complete, choice: Choice, name: str) 
         name: The value of ``model=``.
 
     Raises:
-        SaywhyError: If options begin with the same token and the way shows no further ones.
+        ApiModelError: If options begin with the same token and the way shows no further ones.
     """
     scores: dict[int, float] = {}
     bounds = 0
@@ -158,7 +157,7 @@ def score_options(way: LabelWay, complete: Complete, choice: Choice, name: str) 
             scores.update({number: value for number in members if number not in alike})
             if alike and way == "asked":
                 words = " and ".join(f"'{choice.options[number]}'" for number in members[:2])
-                raise SaywhyError(
+                raise ApiModelError(
                     f"model='{name}' begins the labels {words} with the same token, and its server shows no further "
                     "ones: give the task other label words"
                 )

@@ -8,12 +8,11 @@ from functools import cached_property, partial
 from typing import NoReturn
 
 from saywhy.models.api.address import ApiAddress
-from saywhy.models.api.client import ApiClient, in_parallel
+from saywhy.models.api.client import ApiClient, ApiModelError, in_parallel
 from saywhy.models.api.labels import WITHOUT_PENALTY, LabelWay, find_label_way, score_options
 from saywhy.models.api.reply_cache import ReplyCache
 from saywhy.models.interface import API_ANSWERS, Choice, Copy, Departure, Gap, Guide, Reply, Tick
 from saywhy.protocol.prompts import Message, asks_for_label
-from saywhy.records import SaywhyError
 
 
 class ApiModel:
@@ -54,7 +53,7 @@ class ApiModel:
         """Return log P(option) in nats, by the first tokens, for label words behind a lead-in.
 
         Raises:
-            SaywhyError: For options that are no label words, or if the server does not answer.
+            ApiModelError: For options that are no label words, or if the server does not answer.
         """
         if any(choice.ends or not asks_for_label(choice.messages) for choice in choices):
             self._refuse("the likelihood of whole replies")
@@ -101,7 +100,7 @@ class ApiModel:
         return [None] * len(chats)
 
     def _refuse(self, what: str) -> NoReturn:
-        raise SaywhyError(
+        raise ApiModelError(
             f"model='{self.name}' is behind an API, which does not give {what}: use readouts=generated, or a model on "
             "this machine"
         )

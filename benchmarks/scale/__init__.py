@@ -1,0 +1,1 @@
+"""What a grid of studies costs on other machines than these: counted, extrapolated, simulated."""
