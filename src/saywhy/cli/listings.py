@@ -25,6 +25,7 @@ def models() -> None:
     say("FOLDER: a transformers model with a chat template (safetensors), or a PEFT adapter")
     say("FILE.gguf: any architecture that transformers can dequantise")
     say("OWNER/NAME: a Hugging Face hub id, e.g. allenai/tulu-2-7b")
+    say("vllm:MODEL: one of these but .gguf, computed by vLLM (docs/vllm.md)")
     say("openai:NAME@http://HOST/v1: behind an API that speaks chat completions (docs/api.md)")
 
 

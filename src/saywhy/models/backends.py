@@ -1,7 +1,7 @@
 """Backends: what ``model=`` means, opened as something that answers ``models.interface``.
 
-There are two: transformers on this machine, and servers that speak chat completions. Another is a class that answers
-what it can, says so in ``answers``, and is chosen here by what ``model=`` means.
+There are three: transformers and vLLM on this machine, and servers that speak chat completions. Another is a class that
+answers what it can, says so in ``answers``, and is chosen here by what ``model=`` means.
 """
 
 from __future__ import annotations
@@ -19,29 +19,53 @@ from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
     from saywhy.models.api.model import ApiModel
+    from saywhy.models.precision import Precision
 
 
-def open_model(name: str, token_budget: int | None = None, precision: str = "auto") -> Model:
+def open_model(
+    name: str, token_budget: int | None = None, precision: str = "auto", tensor_parallel_size: int = 1
+) -> Model:
     """Open a model for inference: an adapter is merged into its base.
 
     Args:
         name: The value of ``model=``.
-        token_budget: Tokens that are computed at once; None: found from the free memory.
+        token_budget: Tokens that are computed at once; None: found from the free memory. vLLM has its own.
         precision: ``auto``, ``float32``, ``mixed``, ``bfloat16`` or ``autocast`` (``models.precision``).
+        tensor_parallel_size: Cards among which vLLM shares each layer.
     """
     spec = resolve_model(name)
     if spec.api:
         return open_api_model(spec)
-    from saywhy.models.local import LocalModel
-    from saywhy.models.precision import choose_precision
-
-    chosen = choose_precision(precision)
+    chosen = precision_of(spec, precision)
     weights = str(chosen.dtype).removeprefix("torch.")
     _say_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
+    if spec.vllm:
+        from saywhy.models.vllm import open_in_vllm
+
+        _refuse_several_processes(spec, "by one process, which shares its work among cards by tensor_parallel_size")
+        return open_in_vllm(spec, chosen, tensor_parallel_size)
+    from saywhy.models.local import LocalModel
+
     model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
     if spec.adapter:
         model = merged(model, spec)
     return LocalModel(name, model, tokenizer, token_budget, autocast=chosen.autocast)
+
+
+def precision_of(spec: ModelSpec, precision: str) -> Precision:
+    """Return device and number formats of a model on this machine.
+
+    Raises:
+        SaywhyError: If what computes it has no such precision.
+    """
+    from saywhy.models.precision import choose_precision, vllm_precision
+
+    return vllm_precision(precision) if spec.vllm else choose_precision(precision)
+
+
+def _refuse_several_processes(spec: ModelSpec, how: str) -> None:
+    if world_size() > 1:
+        raise SaywhyError(f"model='{spec.name}' is asked {how}: start it without accelerate or torchrun")
 
 
 def open_api_model(spec: ModelSpec) -> ApiModel:
@@ -56,11 +80,7 @@ def open_api_model(spec: ModelSpec) -> ApiModel:
 
     assert spec.api, f"{spec.name} is on this machine"
     refuse_without_client()
-    if world_size() > 1:
-        raise SaywhyError(
-            f"model='{spec.name}' is asked by one process, which sends its requests side by side: start it without "
-            "accelerate or torchrun"
-        )
+    _refuse_several_processes(spec, "by one process, which sends its requests side by side")
     return ApiModel(spec.name, spec.api, ReplyCache(cache_folder() / "api"))
 
 

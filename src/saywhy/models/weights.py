@@ -114,8 +114,7 @@ def load_base(
         SaywhyError: If it cannot be loaded, is not the one that the adapter was trained on, or was damaged since its
             training.
     """
-    _check_base(spec)
-    refuse_damaged_weights(spec.folder)
+    refuse_unfit_weights(spec)
     if spec.inner:
         model = merged(load_base(spec.inner, dtype, device)[0], spec.inner)
         tokenizer = read_tokenizer(spec)
@@ -127,14 +126,19 @@ def load_base(
     return model, tokenizer
 
 
-def _check_base(spec: ModelSpec) -> None:
-    """Refuse an adapter whose base is not the one that it was trained on."""
+def refuse_unfit_weights(spec: ModelSpec) -> None:
+    """Refuse an adapter whose base is not the one that it was trained on, and weights damaged since their training.
+
+    Raises:
+        SaywhyError: With what is wrong.
+    """
     trained_on = spec.extras.get("base", {}).get("fingerprint") if spec.adapter else None
     if trained_on and trained_on != (present := base_weights_fingerprint(spec)):
         raise SaywhyError(
             f"adapter {spec.adapter} was trained on another base ({trained_on}) than {spec.public_id} is here "
             f"({present}): use the base that it names"
         )
+    refuse_damaged_weights(spec.folder)
 
 
 def halve_adapter(folder: Path, out: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from saywhy import __version__
 from saywhy.config import Config
 from saywhy.folders.run import TEXT_ORDER
-from saywhy.models.backends import open_api_model
+from saywhy.models.backends import open_api_model, precision_of
 from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
 from saywhy.models.spec import ModelSpec
 from saywhy.protocol import prompts
@@ -67,10 +67,9 @@ def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
     if spec.api:
         return _api_facts(spec)
     from saywhy.models.chat import template_fingerprint
-    from saywhy.models.precision import choose_precision
     from saywhy.models.template import TEMPLATE_DATE
 
-    precision = choose_precision(config.precision)
+    precision = precision_of(spec, config.precision)
     return {
         "name": config.model,
         "public_id": spec.public_id,
@@ -84,7 +83,17 @@ def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
         "products": precision.products,
         "device": precision.device,
         "reason": precision.reason,
+        **_vllm_facts(spec),
     }
+
+
+def _vllm_facts(spec: ModelSpec) -> dict[str, str]:
+    """Return what computes a model, where it is not transformers."""
+    if not spec.vllm:
+        return {}
+    from saywhy.models.vllm import vllm_package
+
+    return {"computed_by": vllm_package()}
 
 
 def _api_facts(spec: ModelSpec) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class ArmModels:
         key = name, precision or self.config.precision
         if key not in self._loaded:
             self._loaded.clear()
-            self._loaded[key] = open_model(name, self.config.token_budget, key[1])
+            self._loaded[key] = open_model(name, self.config.token_budget, key[1], self.config.tensor_parallel_size)
         return self._loaded[key]
 
     @contextmanager
