@@ -28,6 +28,7 @@ HEAVY = {
 OLDEST_TRANSFORMERS = "5.19"
 """What vLLM takes at most, with which its tests run."""
 CARRIED = (
+    "saywhy/accelerate_configs/fsdp2.yaml",
     "saywhy/py.typed",
     "saywhy/catalog/snli.yaml",
     "saywhy/catalog/fooled.json",

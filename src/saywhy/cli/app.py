@@ -229,6 +229,7 @@ for _verb in (
     listings.tasks,
     listings.models,
     listings.settings,
+    listings.accelerate_config,
 ):
     app.command()(_verb)
 

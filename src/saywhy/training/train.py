@@ -43,7 +43,13 @@ from saywhy.training.arguments import sft_arguments
 from saywhy.training.encoding import Encoded, Recipe, samples
 from saywhy.training.objectives import Objective, objective_of
 from saywhy.training.preference import preference_trainer, readable_refusals
-from saywhy.training.trainer import TreeTrainer, accept_batches, readable_peer_errors
+from saywhy.training.trainer import (
+    TreeTrainer,
+    accept_batches,
+    readable_peer_errors,
+    refuse_other_shards,
+    whole_weights,
+)
 
 START_COPY = "ref"
 """What TRL calls the copy of the start's LoRA that it compares with."""
@@ -98,6 +104,7 @@ def train(
     else:
         trainer = _tree_trainer(model, chat, forward.context, rows, heldout, recipe, work)
         accept_batches(model, forward, objective or objective_of(recipe))
+    refuse_other_shards(trainer)
     _quietly(trainer)
     trainer.add_callback(_CheckpointSealer())
     if tell:
@@ -105,8 +112,10 @@ def train(
     with exact_products(), warnings.catch_warnings(), readable_peer_errors(), readable_refusals(recipe):
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=_last_checkpoint(work))
+    with readable_peer_errors():
+        weights = whole_weights(trainer)
     if is_first_process():
-        _save(trainer, tokenizer, spec, folder, recipe)
+        _save(trainer, tokenizer, spec, folder, recipe, weights)
     with readable_peer_errors():
         trainer.accelerator.wait_for_everyone()
     if is_first_process():
@@ -212,13 +221,23 @@ def lora(recipe: Recipe) -> LoraConfig:
     )
 
 
-def _save(trainer: Trainer, tokenizer: Any, spec: ModelSpec, folder: Path, recipe: Recipe) -> None:
-    """Write the standard PEFT files; the base is named by its public id, never by a cache folder."""
+def _save(
+    trainer: Trainer,
+    tokenizer: Any,
+    spec: ModelSpec,
+    folder: Path,
+    recipe: Recipe,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Write the standard PEFT files, of ``weights`` where the model's own are shards.
+
+    The base is named by its public id, never by a cache folder.
+    """
     model: Any = trainer.model
     if START_COPY in getattr(model, "peft_config", {}):
         model.delete_adapter(START_COPY)
     with readable_save_errors(folder):
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=weights)
         tokenizer.save_pretrained(folder)
     config = folder / "adapter_config.json"
     if config.is_file():
