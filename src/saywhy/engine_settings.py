@@ -47,6 +47,11 @@ class EngineSettings(FileFormat):
         description="Cards among which vLLM shares each layer (model=vllm:...); may change between the sittings of a "
         "run.",
     )
+    quantize: Literal["nf4"] | None = Field(
+        None,
+        description="nf4: base weights in four bits (bitsandbytes, a card), for audits and for LoRA training on one "
+        "card of 24 GB; none: as `precision` says.",
+    )
 
     @model_validator(mode="after")
     def _has_an_engine(self) -> Self:

@@ -8,48 +8,51 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
+from saywhy.engine_settings import EngineSettings
 from saywhy.models.interface import Model, Question
 from saywhy.models.spec import ModelSpec, cache_folder, resolve_model
-from saywhy.models.weights import load_base, merged
+from saywhy.models.weights import load_base, merged, with_adapter
 from saywhy.processes import world_size
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from saywhy.models.api.model import ApiModel
     from saywhy.models.precision import Precision
 
 
-def open_model(
-    name: str, token_budget: int | None = None, precision: str = "auto", tensor_parallel_size: int = 1
-) -> Model:
-    """Open a model for inference: an adapter is merged into its base.
+def open_model(name: str, settings: EngineSettings | None = None, precision: str | None = None) -> Model:
+    """Open a model for inference: an adapter is merged into its base, or put on it where that is quantised.
 
     Args:
         name: The value of ``model=``.
-        token_budget: Tokens that are computed at once; None: found from the free memory. vLLM has its own.
-        precision: ``auto``, ``float32``, ``mixed``, ``bfloat16`` or ``autocast`` (``models.precision``).
-        tensor_parallel_size: Cards among which vLLM shares each layer.
+        settings: How it is computed, whatever model they name; None: by the defaults.
+        precision: In place of the settings': ``auto``, ``float32``, ``mixed``, ``bfloat16`` or ``autocast``
+            (``models.precision``).
     """
+    settings = settings or EngineSettings()
     spec = resolve_model(name)
     if spec.api:
         return open_api_model(spec)
-    chosen = precision_of(spec, precision)
+    chosen = precision_of(spec, precision or settings.precision)
     weights = str(chosen.dtype).removeprefix("torch.")
     _say_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
     if spec.vllm:
         from saywhy.models.vllm import open_in_vllm
 
         _refuse_several_processes(spec, "by one process, which shares its work among cards by tensor_parallel_size")
-        return open_in_vllm(spec, chosen, tensor_parallel_size)
+        return open_in_vllm(spec, chosen, settings.tensor_parallel_size)
     from saywhy.models.local import LocalModel
 
-    model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
+    model, tokenizer = load_base(spec, chosen.dtype, chosen.device, settings.quantize)
     if spec.adapter:
-        model = merged(model, spec)
-    return LocalModel(name, model, tokenizer, token_budget, autocast=chosen.autocast)
+        adapted = with_adapter(model, spec).get_base_model() if settings.quantize else merged(model, spec)
+        model = cast("PreTrainedModel", adapted)
+    return LocalModel(name, model, tokenizer, settings.token_budget, autocast=chosen.autocast)
 
 
 def precision_of(spec: ModelSpec, precision: str) -> Precision:

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from saywhy.models import branches
 from saywhy.models.branches import AttentionPlan, KeyValueRecorder, PrefixCache
+from saywhy.models.quantization import computes_in_bfloat16
 from saywhy.models.tree import Branch, TokenIds, Tree, build_tree, padded_batches, tree_batches
 from saywhy.progress import say
 from saywhy.records import SaywhyError
@@ -221,7 +222,8 @@ class Forward:
         except Exception as error:  # a foreign model may refuse in any way; the reason is told
             return str(error).strip().partition("\n")[0][:120] or type(error).__name__
         off = (torch.log_softmax(tree_logits, -1) - torch.log_softmax(plain, -1)).abs().max().item()
-        return None if off <= WAY_TOLERANCE.get(self.model.dtype, 0.2) else f"log-probabilities are off by {off:.2g}"
+        dtype = torch.bfloat16 if computes_in_bfloat16(self.model) else self.model.dtype
+        return None if off <= WAY_TOLERANCE.get(dtype, 0.2) else f"log-probabilities are off by {off:.2g}"
 
 
 def attention_window(model: PreTrainedModel) -> int | None:

@@ -23,7 +23,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import torch
 from accelerate import PartialState
 from datasets import Dataset
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback
 
 from saywhy.clashes import PREFERENCE_OBJECTIVES
@@ -92,7 +92,7 @@ def train(
 
     Returns: The folder.
     """
-    base, tokenizer = load_base(spec)
+    base, tokenizer = load_base(spec, quantize=recipe.quantize)
     torch.manual_seed(recipe.seed)
     trl_alone = recipe.objective in PREFERENCE_OBJECTIVES
     forward = _forward(base, spec, recipe, trl_alone)
@@ -198,6 +198,9 @@ def _last_checkpoint(work: Path) -> str | None:
 
 
 def _trainable(base: PreTrainedModel, spec: ModelSpec, recipe: Recipe) -> Any:
+    if recipe.quantize:
+        # Norms and embeddings in float32; layers are computed again only where trainer.gradient_checkpointing says so.
+        base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     if spec.adapter and recipe.lora_r == 0:
         return merged(base, spec).requires_grad_(True)
     if spec.adapter:
