@@ -128,7 +128,7 @@ def test_every_example_is_understood_as_it_is_printed(words, call, parsed_only):
 
 def test_there_are_many_examples():
     verbs = {param.values[0][0] for param in shown_commands()}
-    assert {verb.callback.__name__ for verb in app.registered_commands} - {"models", "tasks"} <= verbs
+    assert {verb.callback.__name__.replace("_", "-") for verb in app.registered_commands} - {"models", "tasks"} <= verbs
 
 
 def test_the_yaml_is_a_task(tmp_path):

@@ -93,6 +93,8 @@ def clash(settings: Mapping[str, Any]) -> str | None:
         return "stay_weight: replies that name their words first are not compared by where the copy is left"
     if settings["wordings"] == "pool" and settings["beta"] is not None and settings["objective"] in ("table", "reward"):
         return "beta: the start model is asked in the pinned wording: wordings=pool goes without beta"
+    if settings["quantize"] and not settings["lora_r"]:
+        return "quantize: weights in four bits are not trained themselves: give lora_r"
     if settings["anchor"] and (settings["label_weight"], settings["label_turn"]) != (1.0, "answer"):
         return "anchor: it takes the place of the label turn: leave label_weight and label_turn out"
     if settings["heldout_rows"] and (owned := {"save_steps", "save_strategy"} & settings["trainer"].keys()):

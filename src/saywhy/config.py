@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from saywhy.checks import ALL_CHECKS, CHECKS, unknown_check_name
 from saywhy.clashes import beyond_sense, clash, unused_setting
-from saywhy.file_format import FileFormat
+from saywhy.engine_settings import EngineSettings
 from saywhy.records import Operator, Readout, ReplyPlan, Setting, StyleName
 from saywhy.setting_names import current_names, own_trainer_argument
 
@@ -28,13 +28,9 @@ QUICK_WORDS = 9
 """Longest built-in text, in distinct words, of the job that is to end within minutes."""
 
 
-class Config(FileFormat):
+class Config(EngineSettings):
     """Every setting, with its default: the built-in job that ``make run`` does."""
 
-    model: str = Field(
-        "smollm2-135m",
-        description="Model: a built-in name, a folder, .gguf file, adapter, hub id or openai:NAME@URL.",
-    )
     task: str = Field("sentiment140", description="Task: a name of `saywhy tasks`, or a path to a .yaml.")
     data: str | None = Field(
         "pocket",
@@ -210,23 +206,6 @@ class Config(FileFormat):
         "ten wordings of every request and the task's paraphrases in both label orders.",
     )
     packing: Literal["tree", "none"] = Field("tree", description="Rows of a text as one tree, or each row by itself.")
-    precision: Literal["auto", "float32", "mixed", "bfloat16"] = Field(
-        "auto",
-        description="Number format: mixed is float32 weights and sums, with shorter products where there are units for "
-        "it (cards, AMX, AVX-512's bfloat16); auto that where it is faster: 1 verdict in 200 differs from float32's.",
-    )
-    practice_precision: Literal["float32", "autocast"] = Field(
-        "float32",
-        description="Number format of practice: autocast trains and makes lessons with bfloat16 products where the "
-        "machine has units for it, 1.4 times as fast (log-odds move by 0.01 nats on average); float32 trains in "
-        "float32, with lessons, as audits, in `precision`.",
-    )
-    token_budget: int | None = Field(
-        None,
-        ge=1,
-        description="Tokens computed at once; none: found from the free memory. No result depends on it, so it may "
-        "change between the sittings of a run.",
-    )
     seeds: tuple[Seed, ...] = Field((0,), description="Seeds: of random words, of row order and of LoRA's start.")
     data_seed: Seed = Field(0, description="Seed of the samples of texts; the same texts for all seeds.")
     chunk: int = Field(20, ge=1, description="Texts a chunk: what a killed run has to repeat at most.")

@@ -20,7 +20,6 @@ OWN_TRAINER_ARGUMENTS: Mapping[str, str] = {
         (
             "output_dir",
             "activation_checkpointing",
-            "gradient_checkpointing",
             "gradient_accumulation_steps",
             "report_to",
             "disable_tqdm",

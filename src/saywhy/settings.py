@@ -124,7 +124,7 @@ def switched(name: str, pairs: Sequence[str] | None) -> tuple[bool, list[str]]:
     return values[-1:] == ["true"], [pair for pair in given if not pair.startswith(start)]
 
 
-UNBOUND = ("token_budget", "robustness")
+UNBOUND = ("token_budget", "tensor_parallel_size", "robustness")
 """Settings that may change between the sittings of a run: no row depends on them."""
 
 

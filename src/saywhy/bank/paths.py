@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
+from saywhy.engine_settings import VLLM_PREFIX, is_vllm_name
 from saywhy.models.api.address import API_PREFIX, is_api_name, parse_api_name
 
 LOCAL_DATA = "local data"
@@ -61,6 +62,8 @@ def portable_model(name: Any) -> Any:
 
     Where a model behind an API is asked is left out.
     """
+    if isinstance(name, str) and is_vllm_name(name):
+        return f"{VLLM_PREFIX}{portable_model(name.removeprefix(VLLM_PREFIX))}"
     if isinstance(name, str) and is_api_name(name):
         return f"{API_PREFIX}{parse_api_name(name).model}"
     return _last_part(name) if isinstance(name, str) and _is_path(name) else name

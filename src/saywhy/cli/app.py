@@ -15,6 +15,7 @@ from saywhy.cli import banks, listings, reports, serving
 from saywhy.cli.ending import call_to_clear_end
 from saywhy.cli.reports import say_report
 from saywhy.config import Config
+from saywhy.engine_settings import is_vllm_name
 from saywhy.models.api.address import is_api_name
 from saywhy.paths import user_path
 from saywhy.printable import in_one_line
@@ -77,7 +78,7 @@ def audit(pairs: SettingPairs = None, dry: DryOption = False) -> None:
     - `saywhy audit task=snli data=FOLDER rows=100 settings=one-word,free`
     - `saywhy audit model=openai:NAME@http://localhost:8000/v1 rows=100 --dry` — behind an API: what it would cost
     """
-    defaults = {"readouts": ("constrained", "generated"), "arms": ("base",), **_api_defaults(pairs)}
+    defaults = {"readouts": ("constrained", "generated"), "arms": ("base",), **_engine_defaults(pairs)}
     settings, out = _config_and_out(pairs, "audit", defaults)
     _run_or_plan(settings, out, dry=dry, arms=(AUDITED,))
 
@@ -123,7 +124,7 @@ def attribute(pairs: SettingPairs = None, dry: DryOption = False) -> None:
 
     Scores go to OUT/attribution/METHOD.jsonl, shaded texts to OUT/attribution.html.
     """
-    settings, out = _config_and_out(pairs, "attribute", _api_defaults(pairs))
+    settings, out = _config_and_out(pairs, "attribute", _engine_defaults(pairs))
     if dry:
         from saywhy.cli.dry_run import plan_attribution
 
@@ -228,6 +229,7 @@ for _verb in (
     listings.tasks,
     listings.models,
     listings.settings,
+    listings.accelerate_config,
 ):
     app.command()(_verb)
 
@@ -242,12 +244,16 @@ def _config_and_out(
     return config, user_path(out_folders[-1]) if out_folders else default_out(verb, config)
 
 
-def _api_defaults(pairs: Sequence[str] | None) -> dict[str, Any]:
-    """Return the defaults for a model behind an API, which can be asked for labels and text only; else none."""
+def _engine_defaults(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """Return the defaults for a model without gradients, or behind an API: labels and text only; else none."""
     names = [pair.removeprefix("model=") for pair in pairs or () if pair.startswith("model=")]
-    if not names or not is_api_name(names[-1]):
-        return {}
-    return {"readouts": ("generated",), "methods": ("occlusion", "lexical", "random")}
+    name = names[-1] if names else ""
+    defaults: dict[str, Any] = {}
+    if is_api_name(name) or is_vllm_name(name):
+        defaults["methods"] = ("occlusion", "lexical", "random")
+    if is_api_name(name):
+        defaults["readouts"] = ("generated",)
+    return defaults
 
 
 def _run_or_plan(config: Config, out: Path, *, dry: bool, arms: tuple[str, ...] | None = None) -> None:

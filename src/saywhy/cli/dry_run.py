@@ -252,7 +252,7 @@ class _Probe:
         """Load the model of ``config`` and measure it on ``examples`` of ``task``, or on a few that the model takes."""
         corpus = assemble_corpus(config)
         refuse_empty(corpus, config)
-        model = open_model(config.model, config.token_budget, config.precision)
+        model = open_model(config.model, config)
         task = task or corpus.task
         uncalibrated = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
         texts = list({example.id: example for pool in corpus.pools().values() for example in pool}.values())

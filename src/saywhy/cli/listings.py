@@ -1,10 +1,17 @@
-"""The verbs that only list what there is: tasks, models, settings."""
+"""The verbs that only list what there is: tasks, models, settings, configurations of launches."""
 
 from __future__ import annotations
 
+from importlib import resources
+from typing import Annotated
+
+import typer
+
 from saywhy.config import Config
 from saywhy.file_format import FileFormat
+from saywhy.hints import did_you_mean
 from saywhy.progress import say
+from saywhy.records import SaywhyError
 
 
 def tasks() -> None:
@@ -25,6 +32,7 @@ def models() -> None:
     say("FOLDER: a transformers model with a chat template (safetensors), or a PEFT adapter")
     say("FILE.gguf: any architecture that transformers can dequantise")
     say("OWNER/NAME: a Hugging Face hub id, e.g. allenai/tulu-2-7b")
+    say("vllm:MODEL: one of these but .gguf, computed by vLLM (docs/vllm.md)")
     say("openai:NAME@http://HOST/v1: behind an API that speaks chat completions (docs/api.md)")
 
 
@@ -36,3 +44,18 @@ def settings() -> None:
         default_text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
         say(f"{key}={default_text}\n    {field.description}")
     say("out=FOLDER\n    Where the run goes; the default is runs/VERB, with task and data if they are not built in.")
+
+
+def accelerate_config(
+    name: Annotated[str, typer.Argument(help="fsdp2 (weights in shards), ddp (a copy a card) or cpu.")],
+) -> None:
+    """Print the path of a configuration of `accelerate launch` that ships with saywhy.
+
+    Example: `accelerate launch --config_file $(saywhy accelerate-config fsdp2) -m saywhy train model=... data=...`
+    """
+    folder = resources.files("saywhy") / "accelerate_configs"
+    names = sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+    if name not in names:
+        hint = did_you_mean(name, names, behind=" ")
+        raise SaywhyError(f"no configuration '{name}': {hint}there are {', '.join(names)}")
+    typer.echo(folder / f"{name}.yaml")

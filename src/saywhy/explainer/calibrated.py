@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.config import Config
+from saywhy.engine_settings import VLLM_PREFIX, is_vllm_name
 from saywhy.file_format import FileFormat
 from saywhy.folders.store import read_object, write_json
 from saywhy.measure.audit import unusable
@@ -88,6 +89,8 @@ def _cache_file(spec: ModelSpec, key: CalibrationKey, task: Task, config: Config
         settings["products"] = products  # what precision=auto comes to differs from machine to machine
     origin = task.model_dump(include=_TEXT_FIELDS, mode="json")
     belongs = [dict(key), settings, origin, _data_state(task, config), CANDIDATES_RULE]
+    if is_vllm_name(config.model):  # the same weights, rounded otherwise
+        belongs.append(VLLM_PREFIX)
     name = hashlib.sha256(json.dumps(belongs, sort_keys=True, default=str).encode()).hexdigest()[:24]
     return cache_folder() / "calibrations" / f"{name}.json"
 

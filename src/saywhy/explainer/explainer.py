@@ -94,7 +94,7 @@ class Explainer:
 
         def model() -> Model:
             if not opened:
-                opened.append(open_model(config.model, config.token_budget, config.precision))
+                opened.append(open_model(config.model, config))
                 fields = [dict.fromkeys(task.context, text) for text in ("a", "b")]
                 opened[0].keep_beginning([prompts.question_chat(task, text, fields[i]) for i, text in enumerate("ab")])
             return opened[0]

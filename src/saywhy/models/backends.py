@@ -1,7 +1,7 @@
 """Backends: what ``model=`` means, opened as something that answers ``models.interface``.
 
-There are two: transformers on this machine, and servers that speak chat completions. Another is a class that answers
-what it can, says so in ``answers``, and is chosen here by what ``model=`` means.
+There are three: transformers and vLLM on this machine, and servers that speak chat completions. Another is a class that
+answers what it can, says so in ``answers``, and is chosen here by what ``model=`` means.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
+from saywhy.engine_settings import EngineSettings
 from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
 from saywhy.models.interface import Model, Question
 from saywhy.models.kept import kept
 from saywhy.models.reading import hidden_width
 from saywhy.models.spec import ModelSpec, cache_folder, resolve_model
-from saywhy.models.weights import load_base, merged
+from saywhy.models.weights import load_base, merged, with_adapter
 from saywhy.processes import world_size
 from saywhy.progress import say
 from saywhy.records import SaywhyError
@@ -29,31 +30,44 @@ if TYPE_CHECKING:
 
     from saywhy.models.api.model import ApiModel
     from saywhy.models.forward import Forward
+    from saywhy.models.local import LocalModel
     from saywhy.models.precision import Precision
 
 
-def open_model(name: str, token_budget: int | None = None, precision: str = "auto") -> Model:
-    """Open a model for inference: an adapter is merged into its base.
+def open_model(name: str, settings: EngineSettings | None = None, precision: str | None = None) -> Model:
+    """Open a model for inference: an adapter is merged into its base, or put on it where that is quantised.
 
     Args:
         name: The value of ``model=``.
-        token_budget: Tokens that are computed at once; None: found from the free memory.
-        precision: ``auto``, ``float32``, ``mixed``, ``bfloat16`` or ``autocast`` (``models.precision``).
+        settings: How it is computed, whatever model they name; None: by the defaults.
+        precision: In place of the settings': ``auto``, ``float32``, ``mixed``, ``bfloat16`` or ``autocast``
+            (``models.precision``).
     """
+    settings = settings or EngineSettings()
     spec = resolve_model(name)
     if spec.api:
         return open_api_model(spec)
-    with _without_collection():
-        from saywhy.models.local import LocalModel
+    chosen = precision_of(spec, precision or settings.precision)
+    weights = str(chosen.dtype).removeprefix("torch.")
+    _say_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
+    if spec.vllm:
+        from saywhy.models.vllm import open_in_vllm
 
-        chosen = precision_of(spec, precision)
-        weights = str(chosen.dtype).removeprefix("torch.")
-        _say_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
-        model, tokenizer = load_base(spec, chosen.dtype, chosen.device)
-        if spec.adapter:
-            model = merged(model, spec)
-        forward = _tried_forward(spec, model, chosen)
-        return LocalModel(name, model, tokenizer, token_budget, forward=forward)
+        _refuse_several_processes(spec, "by one process, which shares its work among cards by tensor_parallel_size")
+        return open_in_vllm(spec, chosen, settings.tensor_parallel_size)
+    with _without_collection():
+        return _open_here(spec, chosen, settings)
+
+
+def _open_here(spec: ModelSpec, chosen: Precision, settings: EngineSettings) -> LocalModel:
+    from saywhy.models.local import LocalModel
+
+    model, tokenizer = load_base(spec, chosen.dtype, chosen.device, settings.quantize)
+    if spec.adapter:
+        adapted = with_adapter(model, spec).get_base_model() if settings.quantize else merged(model, spec)
+        model = cast("PreTrainedModel", adapted)
+    forward = _tried_forward(spec, model, chosen, settings.quantize)
+    return LocalModel(spec.name, model, tokenizer, settings.token_budget, forward=forward)
 
 
 @contextmanager
@@ -68,7 +82,7 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _tried_forward(spec: ModelSpec, model: PreTrainedModel, chosen: Precision) -> Forward:
+def _tried_forward(spec: ModelSpec, model: PreTrainedModel, chosen: Precision, quantize: str | None) -> Forward:
     """Return the forward pass of a model; that its trees give what plain prompts give is not tried a second time."""
     import torch
 
@@ -87,22 +101,27 @@ def _tried_forward(spec: ModelSpec, model: PreTrainedModel, chosen: Precision) -
 
     code = [Path(str(module.__file__)) for module in (branches, forward, tree)]
     libraries = [version("torch"), version("transformers"), branches.NOT_IN_TRANSFORMERS]
-    numbers = [str(chosen.dtype), chosen.device, torch.backends.cpu.get_cpu_capability()]
+    numbers = [str(chosen.dtype), chosen.device, quantize, torch.backends.cpu.get_cpu_capability()]
     known_way = kept("way", code, [weights, model.config.to_json_string(), libraries, numbers], way)
     if tried:
         return tried[0]
     return forward.Forward(model, spec.name, shortened=shortened, way=cast(forward.ForwardWay, known_way))
 
 
-def precision_of(spec: ModelSpec, setting: str) -> Precision:
-    """Choose device and number formats for a model on this machine by the setting ``precision``, before it is loaded.
+def precision_of(spec: ModelSpec, precision: str) -> Precision:
+    """Return device and number formats of a model on this machine.
 
     Raises:
-        SaywhyError: If its configuration cannot be read.
+        SaywhyError: If what computes it has no such precision, or its configuration cannot be read.
     """
-    from saywhy.models.precision import choose_precision
+    from saywhy.models.precision import choose_precision, vllm_precision
 
-    return choose_precision(setting, hidden_width(spec))
+    return vllm_precision(precision) if spec.vllm else choose_precision(precision, hidden_width(spec))
+
+
+def _refuse_several_processes(spec: ModelSpec, how: str) -> None:
+    if world_size() > 1:
+        raise SaywhyError(f"model='{spec.name}' is asked {how}: start it without accelerate or torchrun")
 
 
 def open_api_model(spec: ModelSpec) -> ApiModel:
@@ -117,11 +136,7 @@ def open_api_model(spec: ModelSpec) -> ApiModel:
 
     assert spec.api, f"{spec.name} is on this machine"
     refuse_without_client()
-    if world_size() > 1:
-        raise SaywhyError(
-            f"model='{spec.name}' is asked by one process, which sends its requests side by side: start it without "
-            "accelerate or torchrun"
-        )
+    _refuse_several_processes(spec, "by one process, which sends its requests side by side")
     return ApiModel(spec.name, spec.api, ReplyCache(cache_folder() / "api"))
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -218,14 +218,22 @@ _CURRENT_PLAN: ContextVar[AttentionPlan | None] = ContextVar("plan", default=Non
 
 
 @contextmanager
-def attending_by(plan: AttentionPlan) -> Iterator[None]:
-    """Compute attention by ``plan`` within the block."""
+def attending_by(plan: AttentionPlan | None) -> Iterator[None]:
+    """Compute attention by ``plan`` within the block; by None as transformers does."""
     token = _CURRENT_PLAN.set(plan)
     try:
-        with sdpa_kernel(CARD_KERNELS) if plan.back.device.type == "cuda" else nullcontext():
+        with sdpa_kernel(CARD_KERNELS) if plan and plan.back.device.type == "cuda" else nullcontext():
             yield
     finally:
         _CURRENT_PLAN.reset(token)
+
+
+def recompute_alike() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Return contexts for a layer's forward pass and for computing it again: by the plan of now, which is gone then.
+
+    The ``context_fn`` of ``torch.utils.checkpoint.checkpoint``.
+    """
+    return nullcontext(), attending_by(_CURRENT_PLAN.get())
 
 
 def _tree_attention(

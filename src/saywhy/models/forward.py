@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from saywhy.models import branches
 from saywhy.models.branches import AttentionPlan, KeyValueRecorder, PrefixCache
 from saywhy.models.precision import exact_products
+from saywhy.models.quantization import computes_in_bfloat16
 from saywhy.models.tree import Branch, TokenIds, Tree, build_tree, padded_batches, tree_batches
 from saywhy.progress import say
 from saywhy.records import SaywhyError
@@ -235,8 +236,9 @@ class Forward:
         except Exception as error:  # a foreign model may refuse in any way; the reason is told
             return str(error).strip().partition("\n")[0][:120] or type(error).__name__
         off = (torch.log_softmax(tree_logits, -1) - torch.log_softmax(plain, -1)).abs().max().item()
-        rounding = torch.finfo(self.model.dtype).eps * plain.abs().max().item()
-        most = WAY_TOLERANCE.get(self.model.dtype, 0.2) + LOGIT_ROUNDINGS * rounding
+        dtype = torch.bfloat16 if computes_in_bfloat16(self.model) else self.model.dtype
+        rounding = torch.finfo(dtype).eps * plain.abs().max().item()
+        most = WAY_TOLERANCE.get(dtype, 0.2) + LOGIT_ROUNDINGS * rounding
         return None if off <= most else f"log-probabilities are off by {off:.2g}"
 
 

@@ -17,7 +17,7 @@ import torch
 
 from saywhy.models.forward import logits
 from saywhy.models.interface import Guide, Tick
-from saywhy.models.tree import TokenIds, build_tree
+from saywhy.models.tree import TokenIds, build_tree, longest_paths
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
@@ -250,15 +250,8 @@ def _best_token(
 
 def _picked_tokens(model: LocalModel, queries: Sequence[tuple[TokenIds, Pick]]) -> list[int | None]:
     """Return what is picked behind each query's tokens, all in as few forward passes as fit into memory."""
-    paths: list[TokenIds] = []
-    on_path: list[list[int]] = []
-    # Backwards in dictionary order tokens that begin others come right behind these, and are computed with them.
-    for number in sorted(range(len(queries)), key=lambda i: queries[i][0], reverse=True):
-        ids = queries[number][0]
-        if not paths or paths[-1][: len(ids)] != ids:
-            paths.append(ids)
-            on_path.append([])
-        on_path[-1].append(number)
+    # Tokens that begin others are computed with them.
+    paths, on_path = longest_paths([ids for ids, _ in queries])
     model.check(max(map(len, paths), default=0))
     prefix, tails = model.split(paths, min((len(ids) for ids, _ in queries), default=0) - 1)
     cut = len(prefix.ids) if prefix else 0

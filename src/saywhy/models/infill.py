@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
+from saywhy.models.chat import Chat
 from saywhy.models.forward import logits
 from saywhy.models.interface import Gap
-from saywhy.models.tree import build_tree
+from saywhy.models.tree import TokenIds, build_tree
 from saywhy.words import fold
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ SHORTEST_WORD = 3
 
 def infill(model: LocalModel, gaps: Sequence[Gap], count: int) -> list[tuple[str, ...]]:
     """Return the ``count`` likeliest one-token words for each gap, folded, likeliest first."""
-    ids = model.chat.ids([model.chat.begin(gap.messages, gap.before.rstrip()) for gap in gaps])
+    ids = gap_ids(model.chat, gaps)
     words: list[tuple[str, ...]] = [()] * len(gaps)
 
     @torch.inference_mode()
@@ -32,16 +33,21 @@ def infill(model: LocalModel, gaps: Sequence[Gap], count: int) -> list[tuple[str
         hidden = model.forward.states(tree)[[path[-1] for path in tree.paths]]
         best = logits(model.model, hidden).topk(TRIED_TOKENS).indices.tolist()
         for i, tokens in zip(batch, best, strict=True):
-            decoded = model.chat.tokenizer.batch_decode([[token] for token in tokens])
-            blank = " " if gaps[i].before.strip() else model.chat.lead
-            words[i] = _whole_words(decoded, blank, gaps[i].barred, count)
+            words[i] = words_of_gap(model.chat, gaps[i], tokens, count)
 
     model.budget.run(ids, model.forward.batches, compute)
     return words
 
 
-def _whole_words(decoded: Sequence[str], blank: str, barred: Collection[str], count: int) -> tuple[str, ...]:
-    """Return the decoded tokens that can stand as words where ``blank`` comes before them."""
+def gap_ids(chat: Chat, gaps: Sequence[Gap]) -> list[TokenIds]:
+    """Return the tokens of each chat up to where the next word would be written."""
+    return chat.ids([chat.begin(gap.messages, gap.before.rstrip()) for gap in gaps])
+
+
+def words_of_gap(chat: Chat, gap: Gap, tokens: Sequence[int], count: int) -> tuple[str, ...]:
+    """Return the first ``count`` of ``tokens``, the likeliest first, that can stand as words in a gap, folded."""
+    decoded = chat.tokenizer.batch_decode([[token] for token in tokens])
+    blank = " " if gap.before.strip() else chat.lead
     pieces = [piece[len(blank) :] for piece in decoded if piece.startswith(blank)]
     words = dict.fromkeys(fold(piece) for piece in pieces if piece.isalpha() and len(piece) >= SHORTEST_WORD)
-    return tuple(word for word in words if word not in barred)[:count]
+    return tuple(word for word in words if word not in gap.barred)[:count]

@@ -1,7 +1,7 @@
 """What the protocol asks of a model: a few questions about chats, answered in batches.
 
-``LocalModel`` answers them with transformers, ``ApiModel`` some of them through a server, ``ScriptedModel`` by a rule:
-the audit cannot tell them apart.
+``LocalModel`` answers them with transformers, ``VllmModel`` most of them with vLLM, ``ApiModel`` some of them through a
+server, ``ScriptedModel`` by a rule: the audit cannot tell them apart.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ Question = Literal["choose", "weigh", "infill", "generate", "guide", "losses", "
 """What may be asked of a model: a method of ``Model``, or gradients (``attribution.gradients``)."""
 QUESTIONS: frozenset[Question] = frozenset(get_args(Question))
 """All questions, which a model on this machine answers."""
+VLLM_ANSWERS: frozenset[Question] = QUESTIONS - {"guide", "gradients"}
+"""Those that vLLM is asked: it has no gradients, and to guide a reply takes the probability of every token there is."""
 API_ANSWERS: frozenset[Question] = frozenset(("choose", "generate"))
 """Those that a model behind an API can be asked: labels, and text."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import cast
 
 import torch
@@ -17,7 +18,8 @@ from saywhy.models.infill import infill
 from saywhy.models.interface import QUESTIONS, Choice, Copy, Departure, Gap, Guide, Question, Reply, Tick
 from saywhy.models.memory import TokenBudget
 from saywhy.models.replies import greedy_replies
-from saywhy.models.sequences import ScoredSequence, departure_sequences, edited_copies, option_sequences
+from saywhy.models.scoring import losses_by, objections_by, refuse_longer, weigh_by
+from saywhy.models.sequences import ScoredSequence
 from saywhy.models.tree import TokenIds, build_tree, shared_prefix
 from saywhy.protocol.prompts import Message
 from saywhy.records import SaywhyError
@@ -83,17 +85,7 @@ class LocalModel:
 
     def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
         """Return why a chat cannot be used: it does not fit the context, or its text would be read as another."""
-        return [self._objection(chat, room) for chat in chats]
-
-    def _objection(self, chat: list[Message], room: int) -> str | None:
-        if refusal := self.chat.refusal(chat):
-            return refusal
-        whole, *pieces = self.chat.ids([self.chat.open(chat), *(turn["content"] for turn in chat)])
-        if len(whole) + room > self.context:
-            return "longer than the model's context"
-        if any(self.chat.tokenizer.unk_token_id in ids for ids in pieces):
-            return "holds signs that the model's tokenizer does not have"
-        return None
+        return objections_by(self.chat, self.context, chats, room)
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
         """Return log P(option), and of the turn's end where asked, for each option of each choice."""
@@ -103,18 +95,7 @@ class LocalModel:
         self, choices: Sequence[Choice], copies: Sequence[Copy], tick: Tick | None = None
     ) -> tuple[list[tuple[float, ...]], list[tuple[Departure, ...]]]:
         """Return what ``choose`` returns and how likely each edit is to begin, and to go on to its word's end."""
-        groups = [option_sequences(self.chat, choice) for choice in choices]
-        groups += [departure_sequences(*edited_copies(self.chat, copy)) for copy in copies]
-        scored = self.score(groups, tick)
-        choice_scores = [tuple(sum(scores) for scores in group) for group in scored[: len(choices)]]
-        departures = [
-            tuple(
-                Departure(begins=inserted[0], stays=stays[0], inserted=sum(inserted))
-                for stays, inserted in zip(group[::2], group[1::2], strict=True)
-            )
-            for group in scored[len(choices) :]
-        ]
-        return choice_scores, departures
+        return weigh_by(partial(self.score, tick=tick), self.chat, choices, copies)
 
     def score(self, groups: Sequence[Sequence[ScoredSequence]], tick: Tick | None = None) -> list[list[list[float]]]:
         """Return the log-probability (nats) of each token from ``start`` on, for each sequence of each group.
@@ -145,11 +126,7 @@ class LocalModel:
 
     def check(self, longest: int) -> None:
         """Refuse a chat of ``longest`` tokens if it is more than the model's context."""
-        if longest > self.context:
-            raise SaywhyError(
-                f"a chat of {longest} tokens is longer than the context of model '{self.name}' ({self.context}): "
-                "leave the longest texts out"
-            )
+        refuse_longer(self.name, self.context, longest)
 
     def split(self, sequences: Sequence[TokenIds], reach: int) -> tuple[PrefixCache | None, list[TokenIds]]:
         """Return the keys and values of what all sequences begin with, and what is left of each behind it.
@@ -233,18 +210,4 @@ class LocalModel:
 
     def losses(self, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[float | None]:
         """Return the mean loss (nats a token) of the assistant's turns of each chat; None if it has no ids."""
-        scored = self.score([self._turns(chat) for chat in chats], tick)
-        log_probabilities = [[value for turn in turns for value in turn] for turns in scored]
-        return [-sum(values) / len(values) if values else None for values in log_probabilities]
-
-    def _turns(self, chat: list[Message]) -> list[ScoredSequence]:
-        """Return one sequence for each turn of the assistant's; none if the chat cannot be put into ids."""
-        try:
-            turns = [
-                self.chat.turn(chat[: index + 1], f"turn {index + 1}")
-                for index, turn in enumerate(chat)
-                if turn["role"] == "assistant"
-            ]
-        except SaywhyError:  # one odd row of foreign data; the caller counts it
-            return []
-        return [ScoredSequence(turn.ids, turn.start) for turn in turns]
+        return losses_by(partial(self.score, tick=tick), self.chat, chats)

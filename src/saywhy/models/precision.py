@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from timeit import timeit
 from typing import Any, Literal
 
@@ -93,6 +93,25 @@ def choose_precision(precision: str = "auto", width: int | None = None) -> Preci
     if precision == "auto" and with_copies:
         reason = "shorter products are no faster with layers this narrow on this CPU"
     return Precision(torch.float32, device, "float32", reason)
+
+
+def vllm_precision(precision: str = "auto") -> Precision:
+    """Choose device and number format of a model that vLLM computes: all of it is float32, or bfloat16.
+
+    Args:
+        precision: ``auto`` is bfloat16 on a card, for which vLLM's attention is made, and float32 on a CPU.
+
+    Raises:
+        SaywhyError: For ``mixed``.
+    """
+    if precision == "mixed":
+        raise SaywhyError("precision=mixed: vLLM computes in one number format: give float32 or bfloat16")
+    card = torch.cuda.is_available()
+    chosen = choose_precision("bfloat16" if precision == "bfloat16" or (precision == "auto" and card) else "float32")
+    if precision != "auto":
+        return chosen
+    reason = "what vLLM is made for; some verdicts differ from float32's" if card else "vLLM on a CPU"
+    return replace(chosen, reason=reason)
 
 
 _WHY_FLOAT32 = {

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from saywhy.models.spec import ModelSpec
 
 
-def read_weights(spec: ModelSpec, dtype: Any = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load base weights and tokenizer: safetensors or GGUF only, no remote code.
+def read_weights(
+    spec: ModelSpec, dtype: Any = None, **quantised: Any
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load base weights and tokenizer: safetensors or GGUF only, no remote code; ``quantised``: how, and where to.
 
     Raises:
         SaywhyError: If they cannot be loaded.
@@ -32,7 +34,7 @@ def read_weights(spec: ModelSpec, dtype: Any = None) -> tuple[PreTrainedModel, P
     )
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            spec.base, dtype=dtype or torch.float32, trust_remote_code=False, **options
+            spec.base, dtype=dtype or torch.float32, trust_remote_code=False, **options, **quantised
         )
     except Exception as error:  # transformers raises many kinds; the user needs one line
         raise _not_loaded(spec, spec.base, error) from error

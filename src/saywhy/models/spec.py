@@ -1,4 +1,4 @@
-"""What ``model=`` may name: one word, a folder, a file, a hub id, or a model behind an API."""
+"""What ``model=`` may name: one word, a folder, a file, a hub id, one of these in vLLM, or a model behind an API."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import re
 import shutil
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from saywhy.engine_settings import VLLM_PREFIX, is_vllm_name
 from saywhy.folders.lock import exclusive_lock
 from saywhy.folders.store import read_object, readable_save_errors
 from saywhy.hints import did_you_mean
 from saywhy.models.api.address import ApiAddress, is_api_name, parse_api_name
-from saywhy.models.interface import API_ANSWERS, QUESTIONS, Question
+from saywhy.models.interface import API_ANSWERS, QUESTIONS, VLLM_ANSWERS, Question
 from saywhy.models.reading import read_weights
 from saywhy.models.shipped import read_shipped
 from saywhy.paths import user_path
@@ -57,6 +58,7 @@ class ModelSpec:
         inner: An adapter on ``base`` that is merged into it before ``adapter`` is put on; None: there is none. (PEFT's
             ``AutoPeftModelForCausalLM`` leaves such an adapter out, and says nothing.)
         api: Where it is asked, if it is behind an API; it has no weights here then.
+        vllm: Whether vLLM computes it, in place of transformers.
     """
 
     name: str
@@ -67,11 +69,12 @@ class ModelSpec:
     gguf: str | None = None
     inner: ModelSpec | None = None
     api: ApiAddress | None = None
+    vllm: bool = False
 
     @property
     def answers(self) -> frozenset[Question]:
         """What it can be asked, which is known before it is opened."""
-        return API_ANSWERS if self.api else QUESTIONS
+        return API_ANSWERS if self.api else VLLM_ANSWERS if self.vllm else QUESTIONS
 
     @property
     def practised_plan(self) -> str | None:
@@ -117,7 +120,21 @@ def resolve_model(name: str) -> ModelSpec:
     Raises:
         SaywhyError: If it is a local path without what a model needs, or an unknown word.
     """
-    return _resolve(name, ())
+    return _vllm_spec(name) if is_vllm_name(name) else _resolve(name, ())
+
+
+def _vllm_spec(name: str) -> ModelSpec:
+    """Return where a model that vLLM computes comes from."""
+    named = name.removeprefix(VLLM_PREFIX)
+    if not named:
+        raise SaywhyError(
+            f"model={VLLM_PREFIX} names no model: write {VLLM_PREFIX}MODEL, such as {VLLM_PREFIX}owner/name"
+        )
+    spec = _resolve(named, ())
+    if spec.api or spec.gguf or spec.inner:
+        kind = "behind an API" if spec.api else "a GGUF file" if spec.gguf else "an adapter on an adapter"
+        raise SaywhyError(f"model='{name}' is {kind}, which vLLM does not compute here: leave {VLLM_PREFIX} out")
+    return replace(spec, name=name, vllm=True)
 
 
 def _resolve(name: str, above: tuple[Path, ...]) -> ModelSpec:
@@ -141,7 +158,8 @@ def _resolve(name: str, above: tuple[Path, ...]) -> ModelSpec:
         return ModelSpec(name, name, name)
     raise SaywhyError(
         f"no model '{name}': {did_you_mean(name, BUILT_IN_MODELS, behind=' ')}use one of "
-        f"{', '.join(BUILT_IN_MODELS)}, a folder, a .gguf file, a hub id (owner/name) or openai:NAME@http://HOST/v1"
+        f"{', '.join(BUILT_IN_MODELS)}, a folder, a .gguf file, a hub id (owner/name), {VLLM_PREFIX}MODEL or "
+        "openai:NAME@http://HOST/v1"
     )
 
 

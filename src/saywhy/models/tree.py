@@ -102,6 +102,24 @@ def shared_prefix(sequences: Sequence[TokenIds]) -> TokenIds:
     return low[: _common_length(low, high)]
 
 
+def longest_paths(sequences: Sequence[TokenIds]) -> tuple[list[TokenIds], list[list[int]]]:
+    """Return the sequences that no other goes on from, and which of all begin each of them: themselves, too.
+
+    >>> longest_paths([(5, 6), (7,), (5, 6, 8), (5, 6)])
+    ([(7,), (5, 6, 8)], [[1], [2, 0, 3]])
+    """
+    paths: list[TokenIds] = []
+    on_path: list[list[int]] = []
+    # Backwards in dictionary order a sequence that begins others comes right behind these.
+    for number in sorted(range(len(sequences)), key=lambda i: sequences[i], reverse=True):
+        ids = sequences[number]
+        if not paths or paths[-1][: len(ids)] != ids:
+            paths.append(ids)
+            on_path.append([])
+        on_path[-1].append(number)
+    return paths, on_path
+
+
 def tree_batches(sequences: Sequence[TokenIds], limit: int) -> list[list[int]]:
     """Return which sequences share a tree, so that no tree has more than ``limit`` tokens, as few as can be.
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 from saywhy.folders.checksums import checksum, checksums_of
 from saywhy.folders.store import read_object
 from saywhy.models.fingerprints import base_weights_fingerprint
+from saywhy.models.quantization import four_bits, refuse_quantize
 from saywhy.models.reading import error_line, read_tokenizer, read_weights
 from saywhy.models.shipped import ADAPTER_MANIFEST, read_shipped
 from saywhy.models.spec import ADAPTER_CONFIG, ModelSpec
+from saywhy.processes import local_rank
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
@@ -109,17 +111,21 @@ def merged(model: PreTrainedModel, spec: ModelSpec) -> PreTrainedModel:
 
 
 def load_base(
-    spec: ModelSpec, dtype: Any = None, device: str = "cpu"
+    spec: ModelSpec, dtype: Any = None, device: str = "cpu", quantize: str | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load the base model of ``spec`` on ``device``; adapters below that of ``spec`` are merged into it.
+
+    Weights that are quantised (``quantize``) lie on a card, whatever ``device`` is.
 
     Raises:
         SaywhyError: If it cannot be loaded, is not the one that the adapter was trained on, or was damaged since its
             training.
     """
-    _check_base(spec)
-    refuse_damaged_weights(spec.folder)
-    if spec.inner:
+    refuse_unfit_weights(spec)
+    refuse_quantize(quantize, spec)
+    if quantize:
+        model, tokenizer = read_weights(spec, dtype, quantization_config=four_bits(), device_map={"": local_rank()})
+    elif spec.inner:
         model = merged(load_base(spec.inner, dtype, device)[0], spec.inner)
         tokenizer = read_tokenizer(spec)
     else:
@@ -130,14 +136,19 @@ def load_base(
     return model, tokenizer
 
 
-def _check_base(spec: ModelSpec) -> None:
-    """Refuse an adapter whose base is not the one that it was trained on."""
+def refuse_unfit_weights(spec: ModelSpec) -> None:
+    """Refuse an adapter whose base is not the one that it was trained on, and weights damaged since their training.
+
+    Raises:
+        SaywhyError: With what is wrong.
+    """
     trained_on = spec.extras.get("base", {}).get("fingerprint") if spec.adapter else None
     if trained_on and trained_on != (present := base_weights_fingerprint(spec)):
         raise SaywhyError(
             f"adapter {spec.adapter} was trained on another base ({trained_on}) than {spec.public_id} is here "
             f"({present}): use the base that it names"
         )
+    refuse_damaged_weights(spec.folder)
 
 
 def halve_adapter(folder: Path, out: Path) -> None:

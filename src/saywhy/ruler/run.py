@@ -126,7 +126,7 @@ class _RulerRun:
         adapter = self._trained(plant, where)
         if self.folder.done(where, PLANT_FILES):
             return True
-        model = open_model(str(adapter), self.config.token_budget, self.config.precision)
+        model = open_model(str(adapter), self.config)
         texts = self._texts(plant, "train", self.config.calibration_rows)
         stage, name = f"calibrate plant {plant.name}", f"{where}/constants.json"
         constants = ensure_constants(self.folder, name, self.task, texts, lambda: model, self.config, stage)

@@ -83,7 +83,17 @@ def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
         "products": precision.products,
         "device": precision.device,
         "reason": precision.reason,
+        **_vllm_facts(spec),
     }
+
+
+def _vllm_facts(spec: ModelSpec) -> dict[str, str]:
+    """Return what computes a model, where it is not transformers."""
+    if not spec.vllm:
+        return {}
+    from saywhy.models.vllm import vllm_package
+
+    return {"computed_by": vllm_package()}
 
 
 def _api_facts(spec: ModelSpec) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from saywhy import pocket
 from saywhy.config import Config
+from saywhy.engine_settings import VLLM_PREFIX
 from saywhy.explainer.decision import BUDGETS, ExplainedDecision
 from saywhy.explainer.explainer import Explainer
 from saywhy.folders.decision_log import DecisionLog, LoggedDecision, opened_log
@@ -178,6 +179,7 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
     explainers = {"trained" if spec.adapter else "base": Explainer.of(config, confidence)}
     if settings.beside:
         base = str(Path(spec.base) / spec.gguf) if spec.gguf else spec.base
+        base = f"{VLLM_PREFIX}{base}" if spec.vllm else base
         explainers["base"] = Explainer.of(with_changes(config, model=base))
     return Service(explainers, settings, log)
 

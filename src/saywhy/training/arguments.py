@@ -14,6 +14,7 @@ import torch
 from trl import DPOConfig, GRPOConfig, SFTConfig
 
 from saywhy.hints import did_you_mean
+from saywhy.models.branches import recompute_alike
 from saywhy.models.precision import has_bfloat16_units
 from saywhy.models.reading import error_line
 from saywhy.records import SaywhyError
@@ -58,7 +59,6 @@ def _own(recipe: Recipe, work: Path) -> dict[str, Any]:
         "learning_rate": recipe.learning_rate,
         "seed": recipe.seed,
         "data_seed": recipe.seed,
-        "gradient_checkpointing": False,
         "report_to": "none",
         "disable_tqdm": True,
         "remove_unused_columns": False,
@@ -70,6 +70,7 @@ def _own(recipe: Recipe, work: Path) -> dict[str, Any]:
 def _usual(steps: int) -> dict[str, Any]:
     """Return what ``trainer`` may set otherwise."""
     return {
+        "gradient_checkpointing": False,
         "lr_scheduler_type": "cosine",
         "warmup_steps": steps // 20,
         "weight_decay": 0.0,
@@ -86,6 +87,8 @@ def sft_arguments(recipe: Recipe, work: Path, steps: int, *, evaluated: bool = F
         **_own(recipe, work),
         "per_device_train_batch_size": recipe.per_device_train_batch_size,
         "bf16": False,
+        # Layers that are computed again in the backward pass attend along the tree of the forward pass.
+        "gradient_checkpointing_kwargs": {"use_reentrant": False, "context_fn": recompute_alike},
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "max_length": None,
     }

@@ -39,6 +39,7 @@ class Recipe:
         plan: How replies that edit are practised: what is trained in one is asked in the same.
         packing: "tree" computes the rows of a text as one tree, "none" each row by itself.
         autocast: Products in bfloat16 where the machine has units for it.
+        quantize: How base weights are quantised; None: they are not.
         seed: Of the row order and the LoRA initialisation.
         trainer: What else TRL's configuration is told.
     """
@@ -56,6 +57,7 @@ class Recipe:
     plan: ReplyPlan = "direct"
     packing: str = "tree"
     autocast: bool = False
+    quantize: str | None = None
     seed: int = 0
     trainer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -76,6 +78,7 @@ def recipe_of(config: Config, seed: int, *, adapting: bool) -> Recipe:
         plan=config.plan,
         packing=config.packing,
         autocast=config.practice_precision == "autocast",
+        quantize=config.quantize,
         seed=seed,
         # With TRL's own objectives it is told to their trainers, which adapted has not.
         trainer={} if adapting and config.objective in PREFERENCE_OBJECTIVES else config.trainer,

@@ -14,6 +14,7 @@ from saywhy.folders.run import RunFolder
 from saywhy.folders.store import write_lines
 from saywhy.models.backends import counts_of, open_model, say_counts
 from saywhy.models.interface import Model
+from saywhy.models.quantization import refuse_quantize
 from saywhy.models.spec import resolve_model
 from saywhy.models.weights import has_weights, refuse_damaged_weights, remove_checkpoints
 from saywhy.processes import is_first_process, world_size
@@ -37,6 +38,7 @@ class ArmModels:
         self.config, self.folder = config, folder
         self.spec = resolve_model(config.model)
         self.spec.refuse_plan(config.plan)
+        refuse_quantize(config.quantize, self.spec)
         self._replay = _conversations(config)
         self._loaded: dict[tuple[str, str], Model] = {}
         self._whole: set[Path] = set()  # adapters whose files were looked at
@@ -113,7 +115,7 @@ class ArmModels:
         key = name, precision or self.config.precision
         if key not in self._loaded:
             self._loaded.clear()
-            self._loaded[key] = open_model(name, self.config.token_budget, key[1])
+            self._loaded[key] = open_model(name, self.config, key[1])
         return self._loaded[key]
 
     @contextmanager

@@ -23,7 +23,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import torch
 from accelerate import PartialState
 from datasets import Dataset
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback
 
 from saywhy.clashes import PREFERENCE_OBJECTIVES
@@ -44,7 +44,13 @@ from saywhy.training.arguments import sft_arguments
 from saywhy.training.encoding import Encoded, Recipe, samples
 from saywhy.training.objectives import Objective, objective_of
 from saywhy.training.preference import preference_trainer, readable_refusals
-from saywhy.training.trainer import TreeTrainer, accept_batches, readable_peer_errors
+from saywhy.training.trainer import (
+    TreeTrainer,
+    accept_batches,
+    readable_peer_errors,
+    refuse_other_shards,
+    whole_weights,
+)
 
 START_COPY = "ref"
 """What TRL calls the copy of the start's LoRA that it compares with."""
@@ -87,7 +93,7 @@ def train(
 
     Returns: The folder.
     """
-    base, tokenizer = load_base(spec)
+    base, tokenizer = load_base(spec, quantize=recipe.quantize)
     torch.manual_seed(recipe.seed)
     trl_alone = recipe.objective in PREFERENCE_OBJECTIVES
     forward = _forward(base, spec, recipe, trl_alone)
@@ -99,6 +105,7 @@ def train(
     else:
         trainer = _tree_trainer(model, chat, forward.context, rows, heldout, recipe, work)
         accept_batches(model, forward, objective or objective_of(recipe))
+    refuse_other_shards(trainer)
     _quietly(trainer)
     trainer.add_callback(_CheckpointSealer())
     if tell:
@@ -106,8 +113,10 @@ def train(
     with exact_products(), warnings.catch_warnings(), readable_peer_errors(), readable_refusals(recipe):
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=_last_checkpoint(work))
+    with readable_peer_errors():
+        weights = whole_weights(trainer)
     if is_first_process():
-        _save(trainer, tokenizer, spec, folder, recipe)
+        _save(trainer, tokenizer, spec, folder, recipe, weights)
     with readable_peer_errors():
         trainer.accelerator.wait_for_everyone()
     if is_first_process():
@@ -194,6 +203,9 @@ def _last_checkpoint(work: Path) -> str | None:
 
 
 def _trainable(base: PreTrainedModel, spec: ModelSpec, recipe: Recipe) -> Any:
+    if recipe.quantize:
+        # Norms and embeddings in float32; layers are computed again only where trainer.gradient_checkpointing says so.
+        base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     if spec.adapter and recipe.lora_r == 0:
         return merged(base, spec).requires_grad_(True)
     if spec.adapter:
@@ -217,13 +229,23 @@ def lora(recipe: Recipe) -> LoraConfig:
     )
 
 
-def _save(trainer: Trainer, tokenizer: Any, spec: ModelSpec, folder: Path, recipe: Recipe) -> None:
-    """Write the standard PEFT files; the base is named by its public id, never by a cache folder."""
+def _save(
+    trainer: Trainer,
+    tokenizer: Any,
+    spec: ModelSpec,
+    folder: Path,
+    recipe: Recipe,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Write the standard PEFT files, of ``weights`` where the model's own are shards.
+
+    The base is named by its public id, never by a cache folder.
+    """
     model: Any = trainer.model
     if START_COPY in getattr(model, "peft_config", {}):
         model.delete_adapter(START_COPY)
     with readable_save_errors(folder):
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=weights)
         tokenizer.save_pretrained(folder)
     config = folder / "adapter_config.json"
     if config.is_file():

@@ -7,12 +7,14 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import torch
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.utils.data import DataLoader
+from transformers import Trainer
 from trl import SFTTrainer
 
 from saywhy.folders.store import readable_save_errors
@@ -32,10 +34,12 @@ class Batch:
     Attributes:
         texts: The rows of each text; none where there is nothing to compute.
         rows: How many rows their step has, with those of its other parts and processes.
+        counts: Whether they add to the loss; else they are computed for the sake of the other processes alone.
     """
 
     texts: Sequence[Encoded]
     rows: int
+    counts: bool = True
 
 
 def accept_batches(model: Any, forward: Forward, objective: Objective) -> None:
@@ -59,7 +63,7 @@ def accept_batches(model: Any, forward: Forward, objective: Objective) -> None:
 def _share_of_loss(model: torch.nn.Module, forward: Forward, objective: Objective, batch: Batch) -> torch.Tensor:
     """Return what this process adds to the loss of a batch; the mean over processes is the mean over all rows."""
     if batch.texts:
-        return objective(forward, batch.texts, batch.rows) * world_size()
+        return objective(forward, batch.texts, batch.rows) * (world_size() if batch.counts else 0)
     # Every process must have gradients to add, be they zero.
     return torch.stack([0.0 * weight.flatten()[0] for weight in model.parameters() if weight.requires_grad]).sum()
 
@@ -76,6 +80,8 @@ class TreeTrainer(SFTTrainer):
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
         """Take a step: this process computes its share of the texts in parts; all gradients are added up."""
         texts = inputs["texts"]
+        if self.accelerator.is_fsdp2:
+            return self._sharded_step(model, texts, num_items_in_batch)
         share, rows = texts[process_rank() :: world_size()], sum(map(len, texts))
         while True:
             size, loss = max(1, min(self.at_once, len(share))), torch.zeros((), device=self.args.device)
@@ -93,6 +99,24 @@ class TreeTrainer(SFTTrainer):
         # Only now are gradients sent: a process that ran out of memory could begin its share again.
         nothing = {"batch": Batch((), rows)}
         return loss + super().training_step(model, nothing, num_items_in_batch)  # type: ignore[no-untyped-call]
+
+    def _sharded_step(self, model: Any, texts: Sequence[Encoded], num_items_in_batch: Any) -> Any:
+        """Take a step with weights in shards: no process computes a layer without all others, so all take as often."""
+        share, rows = texts[process_rank() :: world_size()], sum(map(len, texts))
+        loss = torch.zeros((), device=self.args.device)
+        try:
+            for at in range(0, -(-len(texts) // world_size()), self.at_once):
+                part = share[at : at + self.at_once]
+                batch = {"batch": Batch(part or texts[:1], rows, counts=bool(part))}
+                loss = loss + super().training_step(model, batch, num_items_in_batch)  # type: ignore[no-untyped-call]
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise SaywhyError(
+                "the memory does not hold a step: lower per_device_train_batch_size, set "
+                "trainer.gradient_checkpointing=true, or start more processes"
+            ) from error
+        return loss
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -127,6 +151,40 @@ class TreeTrainer(SFTTrainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log as transformers does: TRL would add token metrics, which only its own loss counts."""
         super(SFTTrainer, self).log(logs, start_time)
+
+
+def refuse_other_shards(trainer: Trainer) -> None:
+    """Refuse to train with weights in shards otherwise than by FSDP2 between cards.
+
+    Raises:
+        SaywhyError: With the configuration that does.
+    """
+    environment = {name: os.environ.get(name, "").lower() for name in ("ACCELERATE_USE_FSDP", *_FSDP2_NEEDS)}
+    if environment["ACCELERATE_USE_FSDP"] != "true":
+        return
+    wrong = {name: value for name, value in _FSDP2_NEEDS.items() if environment[name] != value}
+    if wrong or not trainer.accelerator.is_fsdp2:
+        why = "".join(f"{name}={environment[name]} is not {value}, " for name, value in wrong.items())
+        raise SaywhyError(
+            f"training by FSDP: {why or 'weights are shared among cards, and here are none, '}start it with the "
+            "configuration that 'saywhy accelerate-config' prints, fsdp2 or cpu"
+        )
+
+
+_FSDP2_NEEDS = {"FSDP_VERSION": "2", "FSDP_CPU_RAM_EFFICIENT_LOADING": "false"}
+"""What ``accelerate launch`` must have set: how trees can be computed is tried on whole weights, in every process."""
+
+
+def whole_weights(trainer: Trainer) -> dict[str, torch.Tensor] | None:
+    """Return what was trained, put together from the shards of all processes, which all call this; None without shards.
+
+    Returns: By name, on the CPU; in processes but the first it is empty.
+    """
+    if not trainer.accelerator.is_fsdp2:
+        return None
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+    weights = get_model_state_dict(cast(torch.nn.Module, trainer.model), options=options)
+    return cast(dict[str, torch.Tensor], weights)
 
 
 def _fewer(texts: int, error: BaseException) -> int:

@@ -1,0 +1,63 @@
+"""The settings of the model and of how it is computed: number formats, memory, cards."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from saywhy.file_format import FileFormat
+
+VLLM_PREFIX = "vllm:"
+"""What the names of models that vLLM computes begin with."""
+
+
+def is_vllm_name(name: str) -> bool:
+    """Return whether ``model=`` means a model that vLLM computes."""
+    return name.startswith(VLLM_PREFIX)
+
+
+class EngineSettings(FileFormat):
+    """The model, and how models are computed, with the defaults."""
+
+    model: str = Field(
+        "smollm2-135m",
+        description="Model: a built-in name, a folder, .gguf file, adapter, hub id, vllm:MODEL or openai:NAME@URL.",
+    )
+    precision: Literal["auto", "float32", "mixed", "bfloat16"] = Field(
+        "auto",
+        description="Number format: mixed is float32 weights and sums, with shorter products where there are units for "
+        "it (cards, AMX, AVX-512's bfloat16); auto that where it is faster: 1 verdict in 200 differs from float32's.",
+    )
+    practice_precision: Literal["float32", "autocast"] = Field(
+        "float32",
+        description="Number format of practice: autocast trains and makes lessons with bfloat16 products where the "
+        "machine has units for it, 1.4 times as fast (log-odds move by 0.01 nats on average); float32 trains in "
+        "float32, with lessons, as audits, in `precision`.",
+    )
+    token_budget: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens computed at once; none: found from the free memory. No result depends on it, so it may "
+        "change between the sittings of a run.",
+    )
+    tensor_parallel_size: int = Field(
+        1,
+        ge=1,
+        description="Cards among which vLLM shares each layer (model=vllm:...); may change between the sittings of a "
+        "run.",
+    )
+    quantize: Literal["nf4"] | None = Field(
+        None,
+        description="nf4: base weights in four bits (bitsandbytes, a card), for audits and for LoRA training on one "
+        "card of 24 GB; none: as `precision` says.",
+    )
+
+    @model_validator(mode="after")
+    def _has_an_engine(self) -> Self:
+        if self.tensor_parallel_size > 1 and not is_vllm_name(self.model):
+            raise ValueError(
+                f"tensor_parallel_size={self.tensor_parallel_size}: only vLLM shares layers among cards: write "
+                f"model={VLLM_PREFIX}{self.model}, or leave it out"
+            )
+        return self
