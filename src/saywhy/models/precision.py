@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from time import thread_time
 from timeit import timeit
 from typing import Any, Literal
 
@@ -146,8 +147,9 @@ def multiplies_in_tf32() -> bool:
 def copies_are_faster(width: int) -> bool:
     """Whether products from bfloat16 copies are faster than torch's own of float32, in layers of this width.
 
-    Both are timed in turn, some 50 ms in all; the fastest of each counts, which other work on the machine hardly
-    changes. Where units help they halve the time, so that the answer does not change from one start to the next.
+    Both are timed in turn on one thread, some 50 ms in all, in seconds of the processor; the fastest of each counts.
+    Other work on the machine hardly changes these, and where units help they halve the time, so that the answer is the
+    same from one start to the next.
     """
     if width < LEAST_WIDTH:
         return False
@@ -155,10 +157,17 @@ def copies_are_faster(width: int) -> bool:
     states, weight = torch.ones(TIMED_TOKENS, side), torch.ones(side, side)
     copy = weight.to(torch.bfloat16)
     exact, shortened = [], []
-    with torch.inference_mode():
-        for _ in range(TIMED_ROUNDS):
-            exact.append(timeit(lambda: linear(states, weight), number=1))
-            shortened.append(timeit(lambda: linear(states.to(torch.bfloat16), copy).float(), number=1))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            for _ in range(TIMED_ROUNDS):
+                exact.append(timeit(lambda: linear(states, weight), timer=thread_time, number=1))
+                shortened.append(
+                    timeit(lambda: linear(states.to(torch.bfloat16), copy).float(), timer=thread_time, number=1)
+                )
+    finally:
+        torch.set_num_threads(threads)
     return min(exact) > LEAST_GAIN * min(shortened)
 
 
