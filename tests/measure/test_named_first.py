@@ -86,7 +86,7 @@ def classifier(tiny_folder):
 
 def test_the_readout_takes_the_likeliest_name_in_every_style(classifier):
     items = items_of(classifier, tiny.examples())
-    likeliest = readouts.constrained(classifier.model, classifier.task, items, STYLES, tiny.PINNED)
+    likeliest = readouts.constrained(classifier.model, classifier.task, items, STYLES, tiny.PINNED)["constrained"]
     for item, by_style in zip(items, likeliest, strict=True):
         words = candidates(item.example.text)
         for style in STYLES:

@@ -194,6 +194,9 @@ def test_the_scores_of_the_constrained_readout_are_asked_for_once(monkeypatch):
     monkeypatch.setattr(ScriptedModel, "weigh", counted)
     rows_of(honest, readouts=("generated", "guided", "constrained"))
     assert weighed == [(len(BY_HAND), 2 * len(BY_HAND))]
+    weighed.clear()
+    rows_of(honest, readouts=("constrained", "placebo"))  # and those behind the placebo request
+    assert weighed == [(len(BY_HAND), 2 * len(BY_HAND))] * 2
 
 
 def test_an_invalid_reply_is_no_hit_and_has_the_floor_of_one_word():

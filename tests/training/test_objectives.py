@@ -62,7 +62,7 @@ def log_probabilities(model, rows, recipe):
 def test_the_distribution_is_that_of_which_the_constrained_readout_takes_the_mode(classifier, lessons):
     rows = [row for row in rows_of(lessons) if "candidates" in row]
     items = [lesson.item for lesson in lessons]
-    likeliest = readouts.constrained(classifier.model, tiny.TASK, items, STYLES, tiny.PINNED)
+    likeliest = readouts.constrained(classifier.model, tiny.TASK, items, STYLES, tiny.PINNED)["constrained"]
     by_id = {item.example.id: of_styles for item, of_styles in zip(items, likeliest, strict=True)}
     scores = {
         item.example.id: of_words

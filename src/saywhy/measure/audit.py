@@ -169,11 +169,12 @@ def _ask(classifier: Classifier, items: Sequence[Item], plan: AuditPlan) -> list
         for of_text, valid in zip(answers, readouts.guided(model, task, items, one_word), strict=True):
             of_text.extend(Answer(style, "one-word", "guided", *reply) for style, reply in valid.items())
     log_probabilities: list[dict[StyleName, Mapping[str, float]]] = [{} for _ in items]
-    for readout in plan.readouts:
-        if readout in ("generated", "guided") or "one-word" not in plan.settings:
-            continue
-        likeliest = readouts.constrained(model, task, items, plan.styles, plan.pinned, placebo=readout == "placebo")
-        for of_text, of_words, by_style in zip(answers, log_probabilities, likeliest, strict=True):
+    compared = [readout for readout in plan.readouts if readout in ("constrained", "placebo")]
+    if "one-word" not in plan.settings:
+        compared = []
+    likeliest = readouts.constrained(model, task, items, plan.styles, plan.pinned, compared) if compared else {}
+    for readout, of_items in likeliest.items():
+        for of_text, of_words, by_style in zip(answers, log_probabilities, of_items, strict=True):
             for style, best in by_style.items():
                 of_text.append(Answer(style, "one-word", readout, None, best.explanation))
                 of_words[style] = best.log_probabilities

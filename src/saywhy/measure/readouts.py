@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from saywhy.measure.chats import conversation, explanation_chat
@@ -182,11 +183,10 @@ def constrained(
     items: Sequence[Item],
     styles: Sequence[StyleName],
     pinned: Pinned,
-    *,
-    placebo: bool = False,
+    wanted: Sequence[Readout] = ("constrained",),
     wordings: Mapping[StyleName, str] | None = None,
-) -> list[dict[StyleName, Likeliest]]:
-    """Return the model's likeliest one-word explanation of each item, in each style.
+) -> dict[Readout, list[dict[StyleName, Likeliest]]]:
+    """Return the model's likeliest one-word explanation of each item, in each style, by readout.
 
     Args:
         model: Who explains.
@@ -194,7 +194,7 @@ def constrained(
         items: Texts and predictions.
         styles: The styles.
         pinned: The words that a counterfactual may insert, by named label.
-        placebo: Subtract the same scores after a request for *any* word (robustness).
+        wanted: ``constrained``; ``placebo``: less the same scores after a request for *any* word (robustness).
         wordings: In which words each style is asked for (robustness); None: the pinned ones.
 
     Raises:
@@ -202,30 +202,35 @@ def constrained(
     """
     refuse_readouts(model, ("constrained",))
     if task.plan == "named-first":
-        return _named_first(model, task, items, styles, pinned, placebo=placebo)
-    scores = asked_scores = explanation_scores(model, task, items, styles, pinned, wordings)
-    if placebo:
-        blind = edit_scores(
-            model,
-            items,
-            styles,
-            pinned,
-            lambda item, style: conversation(task, item, prompts.placebo_turn(task, style)),
-        )
-        scores = [
+        return {
+            readout: _named_first(model, task, items, styles, pinned, placebo=readout == "placebo")
+            for readout in wanted
+        }
+    asked_scores = explanation_scores(model, task, items, styles, pinned, wordings)
+    scores: dict[Readout, list[dict[StyleName, EditScores]]] = {"constrained": asked_scores}
+    if "placebo" in wanted:
+        blind = edit_scores(model, items, styles, pinned, partial(_placebo_chat, task))
+        scores["placebo"] = [
             {style: minus_placebo(of_edits, of_placebo[style]) for style, of_edits in by_style.items()}
             for by_style, of_placebo in zip(asked_scores, blind, strict=True)
         ]
-    return [
-        {
-            style: Likeliest(
-                _likeliest_explanation(item.example.text, style, of_edits),
-                word_log_probabilities((word, score) for (word, _), (score, _) in by_asked[style].items()),
-            )
-            for style, of_edits in by_style.items()
-        }
-        for item, by_style, by_asked in zip(items, scores, asked_scores, strict=True)
-    ]
+    return {
+        readout: [
+            {
+                style: Likeliest(
+                    _likeliest_explanation(item.example.text, style, of_edits),
+                    word_log_probabilities((word, score) for (word, _), (score, _) in by_asked[style].items()),
+                )
+                for style, of_edits in by_style.items()
+            }
+            for item, by_style, by_asked in zip(items, scores[readout], asked_scores, strict=True)
+        ]
+        for readout in wanted
+    }
+
+
+def _placebo_chat(task: Task, item: Item, style: StyleName) -> list[Message]:
+    return conversation(task, item, prompts.placebo_turn(task, style))
 
 
 def _named_first(
@@ -238,7 +243,7 @@ def _named_first(
     pairs = [(item, style) for item in items for style in styles]
     names = [[word.key for word in candidates(item.example.text)] for item, _ in pairs]
     asked = _naming_choices(pairs, lambda item, style: explanation_chat(task, item, style, "one-word"))
-    blind = _naming_choices(pairs, lambda item, style: conversation(task, item, prompts.placebo_turn(task, style)))
+    blind = _naming_choices(pairs, partial(_placebo_chat, task))
     scores = model.choose([*asked, *blind] if placebo else asked)
     asked_scores, compared = scores[: len(pairs)], scores[: len(pairs)]
     if placebo:

@@ -107,7 +107,9 @@ def asked_anew(
     tables, grids = [text.table for text in texts], [text.grid for text in texts if text.grid]
     lines: list[list[Judged]] = [[] for _ in texts]
     for variation, wordings in prompts.unseen_requests().items():
-        answers = readouts.constrained(classifier.model, classifier.task, items, asked, pinned, wordings=wordings)
+        answers = readouts.constrained(classifier.model, classifier.task, items, asked, pinned, wordings=wordings)[
+            "constrained"
+        ]
         edits = [
             [_edited(of_text[row.style].explanation, row, item, filler) for row in of_rows]
             for of_text, of_rows, item in zip(answers, rows, items, strict=True)
