@@ -38,8 +38,8 @@ class EngineSettings(FileFormat):
     token_budget: int | None = Field(
         None,
         ge=1,
-        description="Tokens computed at once; none: found from the free memory. No result depends on it beyond rounding, so "
-        "it may change between the sittings of a run.",
+        description="Tokens computed at once; none: found from the free memory. No result depends on it beyond "
+        "rounding, so it may change between the sittings of a run.",
     )
     tensor_parallel_size: int = Field(
         1,
