@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from saywhy.models.interface import Choice, Model, Tick
 from saywhy.protocol import prompts
+from saywhy.protocol.prompts import Message
 from saywhy.records import Example, Prediction, SaywhyError
 from saywhy.tasks.task import Task
 
@@ -38,6 +39,10 @@ class Classifier:
         raw = label_scores(self.model, self.task, texts, tick)
         return [self._calibrated(scores) for scores in raw]
 
+    def predict_chats(self, chats: Sequence[list[Message]]) -> list[Prediction]:
+        """Return the calibrated prediction where the label is asked for behind more turns than the question."""
+        return [self._calibrated(scores) for scores in _chat_scores(self.model, self.task, chats)]
+
     def predict_examples(self, examples: Sequence[Example], tick: Tick | None = None) -> list[Prediction]:
         """Return the calibrated prediction for each example."""
         return self.predict([(example.text, example.context) for example in examples], tick)
@@ -56,9 +61,15 @@ class Classifier:
 
 def label_scores(model: Model, task: Task, texts: Sequence[Text], tick: Tick | None = None) -> list[dict[str, float]]:
     """Return the log-probability (nats) of each label's answer after the lead-in, normalised over the labels."""
+    return _chat_scores(model, task, [prompts.question_chat(task, text, context) for text, context in texts], tick)
+
+
+def _chat_scores(
+    model: Model, task: Task, chats: Sequence[list[Message]], tick: Tick | None = None
+) -> list[dict[str, float]]:
     words = tuple(prompts.answers(task).values())
     before, _ = prompts.answer_parts(task)
-    choices = [Choice(prompts.question_chat(task, text, context), words, before) for text, context in texts]
+    choices = [Choice(chat, words, before) for chat in chats]
     return [_normalised(dict(zip(task.labels, scores, strict=True))) for scores in model.choose(choices, tick)]
 
 

@@ -164,10 +164,12 @@ class ScriptedModel:
         """Do nothing: a rule has no beginning to compute."""
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
-        """Return the rule's scores for label words, and 0 or -1 for a word that it would or would not name."""
+        """Return the rule's scores for label words, 0 or -1 for a word that it would or would not name; of a text 0."""
         return [self._choose(choice) for choice in choices]
 
     def _choose(self, choice: Choice) -> tuple[float, ...]:
+        if prompts.asks_to_write(self.task, choice.messages):
+            return (0.0,) * len(choice.options)  # a rule finds no text more fluent than another
         if prompts.asks_for_label(choice.messages):
             scores = self.rule(prompts.explained_text(self.task, choice.messages))
             return tuple(float(scores[label]) for label in self.task.labels)  # whatever words stand for the labels

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from saywhy.protocol.wordings import PRACTISED_WORDINGS, UNSEEN_WORDINGS
-from saywhy.records import STYLES, ReplyPlan, Setting, StyleName
+from saywhy.records import STYLES, Example, ReplyPlan, Setting, StyleName
 from saywhy.words import fold
 
 if TYPE_CHECKING:
@@ -59,6 +59,12 @@ _STOP = "."
 """Ends the turn that answers."""
 
 _REWRITE = "Rewrite the {noun} in other words. Keep its meaning."
+
+_WRITE = "Write a {noun}."
+"""Asks for a text out of nothing: how likely the reply is says how fluent the model finds it."""
+
+_WHY = "Why?"
+"""Stands before an explanation that an untrained model reads, whatever it was asked for with."""
 
 
 def question_chat(task: Task, text: str, context: Mapping[str, str]) -> list[Message]:
@@ -158,6 +164,37 @@ def placebo_turn(task: Task, style: StyleName) -> Message:
 def rewrite_turn(task: Task) -> Message:
     """Return the user's turn that asks for other words of the same meaning: the answer should stay."""
     return {"role": "user", "content": _REWRITE.format(noun=task.noun)}
+
+
+def writing_chat(task: Task, context: Mapping[str, str]) -> list[Message]:
+    """Return the chat that asks for such a text, given the other fields: the reply's likelihood is its fluency."""
+    lines = [f"{name.capitalize()}: {context[name]}" for name in task.context]
+    return [{"role": "user", "content": "\n".join([*lines, _WRITE.format(noun=task.noun)])}]
+
+
+def asks_to_write(task: Task, messages: Sequence[Message]) -> bool:
+    """Whether a chat is one of ``writing_chat`` (scripted models, which find all texts alike, ask)."""
+    return messages[-1]["content"].endswith(_WRITE.format(noun=task.noun))
+
+
+def simulation_chat(task: Task, example: Example, label: str, explanation: str | None, edited: str) -> list[Message]:
+    """Return the chat in which a reader of an answer, and of its explanation if there is one, is asked about an edit.
+
+    Args:
+        task: The task.
+        example: The explained text.
+        label: The explained model's answer to it.
+        explanation: What it said of the answer; None: nothing.
+        edited: The edited text, of which the reader is to give the label.
+    """
+    asked = question_chat(task, example.text, example.context)
+    explained = [] if explanation is None else [user_turn(_WHY), {"role": "assistant", "content": explanation}]
+    return [*asked, answer_turn(task, label), *explained, question_chat(task, edited, example.context)[-1]]
+
+
+def user_turn(content: str) -> Message:
+    """Return a turn of the user's."""
+    return {"role": "user", "content": content}
 
 
 def _placebos(plan: ReplyPlan) -> Mapping[StyleName, str]:
