@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from saywhy.records import Record
 from saywhy.stats.intervals import Interval
+from saywhy.stats.mentions import TextValue
 from saywhy.stats.pooled import pooled_interval, quotient
 
 LEAST_MOVED_ANSWERS = 30
@@ -69,6 +71,19 @@ def mention_lead(insertions: Sequence[Insertion], seed: int = 0) -> Interval:
         seed: Seed of the bootstrap.
     """
     return _marked(insertions, _leads, _difference_of_means, "no insertion moved the answer, or all did", seed)
+
+
+def insertion_agreement(insertions: Sequence[Insertion]) -> TextValue:
+    """Return how well mention goes with effect in one text's insertions: the mean of +lead (moved) and -lead (not).
+
+    The summand of ``mention_lead`` for one text, which rarely has both kinds; 0 for one that mentions all words, or
+    none.
+
+    Args:
+        insertions: Those of one text; only the explanations as the style's request has them count.
+    """
+    leads = [insertion.lead if insertion.moved else -insertion.lead for insertion in insertions if not insertion.length]
+    return TextValue(math.fsum(leads) / len(leads)) if leads else TextValue(None, "no word was inserted")
 
 
 def f_auroc(insertions: Sequence[Insertion], seed: int = 0) -> Interval:
