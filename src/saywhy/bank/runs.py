@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from saywhy.attribution.scores import WordScores
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
 from saywhy.bank.mask import BankKey, Mask, MaskedLine, short_reason
 from saywhy.bank.paths import portable
@@ -23,7 +24,6 @@ from saywhy.records import (
     SaywhyError,
     SetAside,
     Table,
-    WordScores,
 )
 from saywhy.report.arm_records import CHECK_RECORDS, USUAL_CHECK_RECORD, records_of
 from saywhy.report.load import target_count_files
