@@ -12,15 +12,8 @@ from rich.text import Text
 
 from saywhy.folders.store import write_json, write_text
 from saywhy.progress import PlainConsole
-from saywhy.report.calibration import (
-    Calibration,
-    explainers_sheet,
-    fooled_json,
-    load_calibration,
-    methods_sheet,
-    metrics_sheet,
-    plants_sheet,
-)
+from saywhy.report.calibration import Calibration, fooled_json, load_calibration
+from saywhy.report.calibration_sheets import explainers_sheet, methods_sheet, metrics_sheet, plants_sheet
 from saywhy.report.calibration_words import GOOD_AUROC, metric_verdicts
 from saywhy.report.format import Sheet, counted, joined
 from saywhy.report.html import jinja_environment
