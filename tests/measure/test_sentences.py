@@ -6,9 +6,9 @@ import random
 import pytest
 
 from saywhy.measure.edits import items_of, leave_one_out_tables
-from saywhy.measure.insertions import InsertedWord, drawn_insertions, fluent_insertions
+from saywhy.measure.insertions import InsertedWord, drawn_insertions, fluent_insertions, measure_insertions
 from saywhy.measure.predict import Classifier
-from saywhy.measure.sentences import SentencePlan, measure_sentences
+from saywhy.measure.sentences import SentencePlan, measure_sentences, mention_reader
 from saywhy.measure.simulations import simulated_edits, simulated_predictions
 from saywhy.measure.steps import measure_steps
 from saywhy.models.scripted import ScriptedModel, honest, keyword_rule
@@ -99,13 +99,16 @@ def measured(explainers=EXPLAINERS, operators=OPERATORS, examples=None, simulato
     toy = classifier()
     items = items_of(toy, examples if examples is not None else made_texts())
     tables = {operator: leave_one_out_tables(toy, items, operator) for operator in operators}
+    words = [drawn_insertions(item, PINNED, 0) for item in items]
+    read = mention_reader(TASK)
     plan = SentencePlan(
         arm="toy",
-        explain={
-            name: lambda asked, length, explain=explain: [explain(item.example.text) for item in asked]
-            for name, explain in explainers.items()
+        insertions={
+            name: measure_insertions(
+                toy, items, words, lambda asked, _, say=say: [say(i.example.text) for i in asked], read
+            )
+            for name, say in explainers.items()
         },
-        insertions=[drawn_insertions(item, PINNED, 0) for item in items],
         simulator=simulator,
     )
     texts = [{name: (explain(item.example.text),) for name, explain in explainers.items()} for item in items]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from saywhy.measure.edits import Item
-from saywhy.measure.insertions import Explain, InsertedWord, ReadMentions, measure_insertions
+from saywhy.measure.insertions import ReadMentions
 from saywhy.measure.predict import Classifier
 from saywhy.measure.simulations import lexical_predictions, other_explanations, simulated_predictions
 from saywhy.measure.word_sets import SetVerdict, WordSet, replaced_divergences, set_verdicts
@@ -41,17 +41,13 @@ class SentencePlan:
     Attributes:
         arm: Name of the model in the records.
         seed: Seed of the run.
-        explain: Style -> how an explanation of another text is asked for; a style without one has no insertions.
-        insertions: The words that are put into each text.
-        lengths: Words at most that explanations of insertions are asked for; None: as the style's request has it.
+        insertions: Style -> what ``measure_insertions`` gave for each text; a style may have none.
         simulator: The untrained model that predicts answers; None: the lexical rule alone does.
     """
 
     arm: str
     seed: int = 0
-    explain: Mapping[str, Explain] = field(default_factory=dict)
-    insertions: Sequence[Sequence[InsertedWord]] = ()
-    lengths: Sequence[int | None] = (None,)
+    insertions: Mapping[str, Sequence[Sequence[Insertion]]] = field(default_factory=dict)
     simulator: Classifier | None = None
 
 
@@ -71,7 +67,7 @@ def measure_sentences(
         explanations: Those of each text, of the same styles.
         plan: What else is measured.
     """
-    read = partial(mentions, excluded=unmentionable(classifier.task))
+    read = mention_reader(classifier.task)
     readings = [
         {style: [read(item.example.text, text) for text in samples] for style, samples in by_style.items()}
         for item, by_style in zip(items, explanations, strict=True)
@@ -82,20 +78,23 @@ def measure_sentences(
         for operator, of_operator in tables.items()
         for record in _set_scores(classifier, plan, operator, items, of_operator, readings)
     ]
-    inserted = _inserted(classifier, items, plan, read)
     simulated = _simulated(items, primary, explanations, readings, plan, read)
     kept = replaced_divergences(classifier, items, _mentioned_sets(readings), plan.seed)
     first = sum(map(len, readings))
     asked = [(i, style) for i, by_style in enumerate(readings) for style in by_style]
     return [
-        _completed(record, inserted.get((i, record.style)), simulated[i][record.style], kept[i])
+        _completed(record, _of_text(plan.insertions, record.style, i), simulated[i][record.style], kept[i])
         for (i, _), record in zip(asked, records[:first], strict=True)
     ] + records[first:]
 
 
-def unmentionable(task: Task) -> tuple[str, ...]:
-    """Return what an explanation cannot mention: the label words, and the words of the question."""
-    return (*task.labels.values(), *task.question.split())
+def _of_text(insertions: Mapping[str, Sequence[Sequence[Insertion]]], style: str, i: int) -> Sequence[Insertion] | None:
+    return insertions[style][i] if style in insertions else None
+
+
+def mention_reader(task: Task) -> ReadMentions:
+    """Return what reads explanations: label words, and the words of the question, cannot be mentioned."""
+    return partial(mentions, excluded=(*task.labels.values(), *task.question.split()))
 
 
 def _mentioned_sets(readings: Sequence[Mapping[str, Sequence[Mentions]]]) -> list[list[WordSet]]:
@@ -186,17 +185,6 @@ def _completed(
         insertions=tuple(insertion.to_dict() for insertion in insertions or ()),
         simulated=simulated,
     )
-
-
-def _inserted(
-    classifier: Classifier, items: Sequence[Item], plan: SentencePlan, read: ReadMentions
-) -> dict[tuple[int, str], list[Insertion]]:
-    """Return the insertions of each text, by its place and style."""
-    return {
-        (i, style): of_text
-        for style, explain in plan.explain.items()
-        for i, of_text in enumerate(measure_insertions(classifier, items, plan.insertions, explain, read, plan.lengths))
-    }
 
 
 def _simulated(
