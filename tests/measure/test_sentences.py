@@ -6,7 +6,13 @@ import random
 import pytest
 
 from saywhy.measure.edits import items_of, leave_one_out_tables
-from saywhy.measure.insertions import InsertedWord, drawn_insertions, fluent_insertions, measure_insertions
+from saywhy.measure.insertions import (
+    InsertedWord,
+    drawn_insertions,
+    fluent_insertions,
+    measure_insertions,
+    placed_words,
+)
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentences import SentencePlan, measure_sentences, mention_reader
 from saywhy.measure.simulations import simulated_edits, simulated_predictions
@@ -99,14 +105,12 @@ def measured(explainers=EXPLAINERS, operators=OPERATORS, examples=None, simulato
     toy = classifier()
     items = items_of(toy, examples if examples is not None else made_texts())
     tables = {operator: leave_one_out_tables(toy, items, operator) for operator in operators}
-    words = [drawn_insertions(item, PINNED, 0) for item in items]
+    placed = placed_words(toy, items, [drawn_insertions(item, PINNED, 0) for item in items])
     read = mention_reader(TASK)
     plan = SentencePlan(
         arm="toy",
         insertions={
-            name: measure_insertions(
-                toy, items, words, lambda asked, _, say=say: [say(i.example.text) for i in asked], read
-            )
+            name: measure_insertions(placed, lambda asked, _, say=say: [say(i.example.text) for i in asked], read)
             for name, say in explainers.items()
         },
         simulator=simulator,

@@ -26,6 +26,7 @@ from saywhy.robustness import rejudge
 from saywhy.ruler import run as ruler
 from saywhy.ruler.metrics import measure_metrics
 from saywhy.ruler.plants import PLANTS
+from saywhy.ruler.sentences import measure_sentence_explainers
 from saywhy.runs.forecast import (
     PROBE_LABELS,
     LabelProbe,
@@ -213,6 +214,10 @@ def plan_calibration(config: Config, out: Path) -> None:
         seconds_of(partial(measure_metrics, probe.classifier, probe.items, operator, associations))
         for operator in config.operators
     )
+    plant = PLANTS[config.plants[0]]
+    sentences_seconds = seconds_of(
+        partial(measure_sentence_explainers, probe.classifier, probe.items, plant, config.operators, associations, seed)
+    )
     decided = config.calibration_rows + ruler.HELD_OUT_TEXTS + ruler.DRAWN_PER_MEASURED * measured
     label_rows = [decided_label_row(task, example, str(example.label)) for example in probe.examples]
     per_label_row = probe.training_seconds(label_rows) / len(label_rows)
@@ -222,6 +227,7 @@ def plan_calibration(config: Config, out: Path) -> None:
             "calibrate, check and choose texts": probe.per_decision * decided * plants,
             "attribution methods": scores_seconds * measured * plants,
             "metrics": metrics_seconds / len(probe.items) * measured * plants,
+            "metrics of sentences": sentences_seconds / len(probe.items) * measured * plants,
         }
     )
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from saywhy.measure.edits import Item
+from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Choice, Model
 from saywhy.protocol import prompts
 from saywhy.protocol.mentions import Mentions
-from saywhy.records import Example
 from saywhy.stats.insertions import Insertion
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
@@ -91,44 +91,64 @@ def fluent_insertions(
     ]
 
 
+class PlacedWord(NamedTuple):
+    """A word in its place.
+
+    Attributes:
+        inserted: The word.
+        before: The text without it, with its prediction.
+        after: The text with it, with its prediction.
+    """
+
+    inserted: InsertedWord
+    before: Item
+    after: Item
+
+
+def placed_words(
+    classifier: Classifier, items: Sequence[Item], words: Sequence[Sequence[InsertedWord]]
+) -> list[list[PlacedWord]]:
+    """Put each word into its text, one at a time, and classify."""
+    texts = fluent_insertions(classifier.model, classifier.task, items, words)
+    changed = [
+        replace(item.example, text=text, causes=())
+        for item, of_text in zip(items, texts, strict=True)
+        for text in of_text
+    ]
+    after = iter(items_of(classifier, changed))
+    return [
+        [PlacedWord(inserted, item, next(after)) for inserted in of_text]
+        for item, of_text in zip(items, words, strict=True)
+    ]
+
+
 def measure_insertions(
-    classifier: Classifier,
-    items: Sequence[Item],
-    words: Sequence[Sequence[InsertedWord]],
+    placed: Sequence[Sequence[PlacedWord]],
     explain: Explain,
     read: ReadMentions,
     lengths: Sequence[int | None] = (None,),
 ) -> list[list[Insertion]]:
-    """Put each word into its text, classify, ask for explanations, and look whether these mention it.
+    """Ask for an explanation of each text with a word inserted, and look whether it mentions the word.
 
     Args:
-        classifier: Who classifies and explains.
-        items: Texts and predictions.
-        words: The words that are put into each.
+        placed: The words in their places, by text.
         explain: How an explanation is asked for.
         read: What an explanation mentions.
         lengths: How many words are asked for at most; None: as many as the style's request says.
     """
-    texts = fluent_insertions(classifier.model, classifier.task, items, words)
-    changed = [
-        [Example(item.example.id, text, item.example.context) for text in of_text]
-        for item, of_text in zip(items, texts, strict=True)
-    ]
-    flat = [example for of_text in changed for example in of_text]
-    inserted = [Item(*pair) for pair in zip(flat, classifier.predict_examples(flat), strict=True)]
-    before = [item for item, of_text in zip(items, changed, strict=True) for _ in of_text]
-    flat_words = [word for of_text in words for word in of_text]
-    by_text: dict[str, list[Insertion]] = {item.example.id: [] for item in items}
+    insertions: list[list[Insertion]] = [[] for _ in placed]
+    asked = [word.after for of_text in placed for word in of_text]
     for length in lengths:
-        explanations = explain(inserted, length)
-        for old, new, word, explanation in zip(before, inserted, flat_words, explanations, strict=True):
-            insertion = _insertion(old, new, word, length, read(new.example.text, explanation))
-            by_text[old.example.id].append(insertion)
-    return [by_text[item.example.id] for item in items]
+        explanations = iter(explain(asked, length))
+        for measured, of_text in zip(insertions, placed, strict=True):
+            for word in of_text:
+                measured.append(_insertion(word, length, read(word.after.example.text, next(explanations))))
+    return insertions
 
 
-def _insertion(before: Item, after: Item, inserted: InsertedWord, length: int | None, mentioned: Mentions) -> Insertion:
-    untouched = [word.key for word in candidates(after.example.text) if word.key != inserted.word]
+def _insertion(word: PlacedWord, length: int | None, mentioned: Mentions) -> Insertion:
+    inserted, before, after = word
+    untouched = [candidate.key for candidate in candidates(after.example.text) if candidate.key != inserted.word]
     return Insertion(
         id=before.example.id,
         word=inserted.word,

@@ -15,9 +15,13 @@ from saywhy.report.load import load_manifest
 from saywhy.ruler.metrics import METRICS, RULER_EXPLAINERS, MetricScores, with_effect_metrics
 from saywhy.ruler.plants import LEAST_FOLLOWED_SHARE, PLANTS
 from saywhy.stats import Interval
+from saywhy.stats.sentences import SentenceScores
 
 FALSE_EXPLAINERS = ("liar", "plausible", "parrot", "everything")
 """Explainers that must stand below the honest one."""
+
+GOOD_AUROC = 0.95
+"""An AUROC from which on a metric is said to tell true from false explanations."""
 
 MetricCell = tuple[str, str, str]
 """(plant, operator, metric)."""
@@ -36,6 +40,7 @@ class MeasuredPlant:
         counts: Texts measured (n), texts that no single word can change (fixed), texts answered otherwise (wrong).
         scores: Each attribution method's best word, a line a text.
         metric_scores: What the metrics say, a record a text and operator.
+        sentence_scores: What the metrics of sentences say, a record a text, explainer and operator.
     """
 
     name: str
@@ -44,6 +49,7 @@ class MeasuredPlant:
     counts: Mapping[str, int]
     scores: tuple[Mapping[str, Any], ...]
     metric_scores: tuple[MetricScores, ...]
+    sentence_scores: tuple[SentenceScores, ...] = ()
 
     @property
     def operators(self) -> list[str]:
@@ -101,11 +107,7 @@ class Calibration:
     @cached_property
     def fooled_anywhere(self) -> dict[str, dict[str, list[str]]]:
         """Operator -> metric -> the explainers that fool it on some plant."""
-        explainers: dict[str, dict[str, list[str]]] = {}
-        for (_, operator, metric), names in self.fooled.items():
-            by_metric = explainers.setdefault(operator, {})
-            by_metric[metric] = list(dict.fromkeys([*by_metric.get(metric, []), *names]))
-        return explainers
+        return fooled_by_operator(self.fooled)
 
     @cached_property
     def cause_rates(self) -> dict[MethodOperator, dict[str, Interval]]:
@@ -118,6 +120,15 @@ class Calibration:
             for key, hits in hits_by_method.items():
                 rates.setdefault(key, {})[plant.name] = stats.rate(hits)
         return rates
+
+
+def fooled_by_operator(fooled: Mapping[MetricCell, Sequence[str]]) -> dict[str, dict[str, list[str]]]:
+    """Return operator -> metric -> the explainers that fool it on some plant."""
+    explainers: dict[str, dict[str, list[str]]] = {}
+    for (_, operator, metric), names in fooled.items():
+        by_metric = explainers.setdefault(operator, {})
+        by_metric[metric] = list(dict.fromkeys([*by_metric.get(metric, []), *names]))
+    return explainers
 
 
 def is_calibration(folder: Path) -> bool:
@@ -159,7 +170,9 @@ def _load_plant(folder: Path, name: str, manifest: Mapping[str, Any]) -> Measure
                 f"{plant_folder} holds nothing measured: delete it and run the same 'saywhy calibrate' again"
             )
     counts = manifest.get("plants", {}).get(name, {})
-    return MeasuredPlant(name, followed["right"], followed["n"], counts, tuple(scores), tuple(metric_scores))
+    sentences_file = plant_folder / "sentences.jsonl"
+    sentences = tuple(read_records(sentences_file, SentenceScores)) if sentences_file.is_file() else ()
+    return MeasuredPlant(name, followed["right"], followed["n"], counts, tuple(scores), tuple(metric_scores), sentences)
 
 
 def _checked_metric_scores(scores: MetricScores, path: Path) -> MetricScores:
@@ -198,20 +211,3 @@ def fooling_explainers(metric_scores: Sequence[MetricScores], metric: str) -> li
     """Return the explainers that ``metric`` does not put below the honest one (lower bound not above 0)."""
     lows = {name: honest_lead(metric_scores, metric, name).low for name in FALSE_EXPLAINERS}
     return [name for name, low in lows.items() if low is None or low <= 0]
-
-
-def fooled_json(calibration: Calibration) -> dict[str, Any]:
-    """Return what ``report.marks`` ships: of which calibration, and who fools which metric on any plant.
-
-    >>> list(fooled_json(Calibration({}, ())))
-    ['model', 'plants', 'texts', 'seed', 'revision', 'fooled']
-    """
-    config = calibration.manifest.get("config", {})
-    return {
-        "model": calibration.manifest.get("model", {}).get("name"),
-        "plants": [plant.name for plant in calibration.learned],
-        "texts": config.get("rows"),
-        "seed": config.get("seeds", [None])[0],
-        "revision": calibration.manifest.get("git"),
-        "fooled": calibration.fooled_anywhere,
-    }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from saywhy import stats
 from saywhy.records import OPERATORS
-from saywhy.report.calibration import FALSE_EXPLAINERS, Calibration
+from saywhy.report.calibration import FALSE_EXPLAINERS, Calibration, MetricCell
 from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, estimate_cell, joined, number, sheet_of
 from saywhy.ruler.metrics import METRICS, RULER_EXPLAINERS
 from saywhy.ruler.plants import PLANTS
@@ -54,7 +56,14 @@ def metrics_sheet(calibration: Calibration) -> Sheet:
     for operator, metric in pairs:
         aurocs = {plant_name: calibration.aurocs.get((plant_name, operator, metric)) for plant_name in plant_names}
         cells = [SheetCell(NO_NUMBER) if auroc is None else estimate_cell(auroc) for auroc in aurocs.values()]
-        rows.append([operator, metric, *cells, SheetCell(_fooling_with_plants(calibration, operator, metric))])
+        rows.append(
+            [
+                operator,
+                metric,
+                *cells,
+                SheetCell(fooling_with_plants(calibration.fooled, FALSE_EXPLAINERS, operator, metric)),
+            ]
+        )
     note = (
         "AUROC: chance that the metric is higher for an accepted cause than for another word, over all texts (0.5: it "
         "cannot tell) [95 %, bootstrap over texts]. Fooled by: explainers that it does not put below the honest one "
@@ -63,11 +72,13 @@ def metrics_sheet(calibration: Calibration) -> Sheet:
     return sheet_of("Metrics: AUROC", ("operator", "metric", *plant_names, "fooled by"), rows, note)
 
 
-def _fooling_with_plants(calibration: Calibration, operator: str, metric: str) -> str:
-    """Return who fools a metric, with the plants if it is not on all of them."""
-    fooled = {cell[0]: names for cell, names in calibration.fooled.items() if cell[1:] == (operator, metric)}
+def fooling_with_plants(
+    fooled_by_cell: Mapping[MetricCell, Sequence[str]], explainers: Sequence[str], operator: str, metric: str
+) -> str:
+    """Return which of ``explainers`` fool a metric, with the plants if it is not on all of them."""
+    fooled = {cell[0]: names for cell, names in fooled_by_cell.items() if cell[1:] == (operator, metric)}
     fooling = []
-    for explainer in FALSE_EXPLAINERS:
+    for explainer in explainers:
         plants = [plant for plant, names in fooled.items() if explainer in names]
         if plants:
             fooling.append(explainer if len(plants) == len(fooled) else f"{explainer} ({', '.join(plants)})")
