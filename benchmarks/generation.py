@@ -39,7 +39,7 @@ from benchmarks.work import Bare, Counter, Machine, exact_products, load_bare, l
 from saywhy.measure.chats import explanation_chat
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.measure.readouts import reply_room
+from saywhy.measure.rooms import reply_room
 from saywhy.models.local import LocalModel
 from saywhy.protocol.prompts import Message
 from saywhy.records import STYLES, Setting, StyleName

@@ -93,7 +93,17 @@ def test_coverage_is_the_share_of_content_words_that_are_the_texts(explanation, 
 
 
 @pytest.mark.parametrize(
-    "text", ["qwzx vbnm", "\U0001f600 \U0001f621", "\u7535\u5f71 \u771f", "\u0e14\u0e35 \u0e21\u0e32\u0e01", "a", ""]
+    "text",
+    [
+        "qwzx vbnm",
+        "\U0001f600 \U0001f621",
+        "\u7535\u5f71 \u771f",
+        "\u0e14\u0e35 \u0e21\u0e32\u0e01",
+        "a \ud83d b",
+        "\u200b",
+        "a",
+        "",
+    ],
 )
 def test_a_text_of_words_that_no_lemmatiser_knows_is_mentioned_as_it_stands(text):
     keys = tuple(word.key for word in candidates(text))

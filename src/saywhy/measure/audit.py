@@ -27,6 +27,7 @@ from saywhy.records import (
     Setting,
     StyleName,
     Table,
+    is_asked_in,
     is_hit,
 )
 from saywhy.tasks.lexicon import Pinned
@@ -74,7 +75,7 @@ class Answer:
 
     Attributes:
         style: The style that was asked for.
-        setting: one-word or free.
+        setting: one-word, free or sentences.
         readout: How the explanation was got.
         reply: The generated or guided reply; None for constrained readouts.
         explanation: What it says, read.
@@ -151,7 +152,7 @@ def audit(
 def _ask(classifier: Classifier, items: Sequence[Item], plan: AuditPlan) -> list[list[Answer]]:
     """Return all answers about each item."""
     model, task = classifier.model, classifier.task
-    asked = [(style, setting) for style in plan.styles for setting in plan.settings]
+    asked = [(style, setting) for style in plan.styles for setting in plan.settings if is_asked_in(style, setting)]
     guided = "guided" in plan.readouts and "one-word" in plan.settings
     if "generated" not in plan.readouts:
         asked = [(style, setting) for style, setting in asked if guided and setting == "one-word"]
@@ -207,11 +208,11 @@ def _judged_rows(
         for item, of_text in zip(items, answers, strict=True)
     ]
     removals = [
-        open_removals(item, table, filler, _larger_sizes(of_text, {"attribution", "redaction"}))
+        open_removals(item, table, filler, _larger_sizes(_removal_answers(of_text)))
         for item, table, of_text in zip(items, tables, answers, strict=True)
     ]
     swaps = [
-        open_swaps(item, grid, _larger_sizes(of_text, {"counterfactual"}))
+        open_swaps(item, grid, _larger_sizes([answer for answer in of_text if answer.style == "counterfactual"]))
         for item, grid, of_text in zip(items, grids, answers, strict=False)
     ]
     of_removals, of_swaps = size_bounds(classifier, removals, plan.seed), size_bounds(classifier, swaps, plan.seed)
@@ -270,6 +271,8 @@ def _judged_row(
         effect_floor=limits.effect_floor,
         effect_ceiling=limits.effect_ceiling,
         log_probability=answer.log_probability,
+        denied=explanation.denied,
+        coverage=explanation.coverage,
     )
 
 
@@ -277,6 +280,6 @@ def _removal_answers(answers: Sequence[Answer]) -> list[Answer]:
     return [answer for answer in answers if answer.style != "counterfactual"]
 
 
-def _larger_sizes(answers: Sequence[Answer], styles: set[str]) -> frozenset[int]:
-    """Return the sizes above one of the answers in ``styles``."""
-    return frozenset(answer.size for answer in answers if answer.style in styles and answer.size > 1)
+def _larger_sizes(answers: Sequence[Answer]) -> frozenset[int]:
+    """Return the sizes above one of the answers."""
+    return frozenset(answer.size for answer in answers if answer.size > 1)

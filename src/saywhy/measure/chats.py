@@ -7,6 +7,7 @@ from saywhy.protocol import prompts
 from saywhy.protocol.prompts import Message
 from saywhy.records import Setting, StyleName
 from saywhy.tasks.task import Task
+from saywhy.words import free_word_budget
 
 
 def conversation(task: Task, item: Item, ask: Message) -> list[Message]:
@@ -21,7 +22,10 @@ def explanation_chat(
 ) -> list[Message]:
     """Return the chat that asks for an explanation, in the pinned wording unless another is given.
 
-    A counterfactual names the runner-up.
+    A counterfactual names the runner-up, keywords how many there may be; steps may come before the answer.
     """
+    if style == "steps" and task.steps_order == "before":
+        return prompts.steps_first_chat(task, item.example.text, item.example.context, wording)
+    count = free_word_budget(item.example.text) if style == "keywords" else None
     named = item.prediction.runner_up if style == "counterfactual" else None
-    return conversation(task, item, prompts.request_turn(task, style, setting, named, wording))
+    return conversation(task, item, prompts.request_turn(task, style, setting, named, wording, count=count))

@@ -36,12 +36,12 @@ class Classifier:
 
     def predict(self, texts: Sequence[Text], tick: Tick | None = None) -> list[Prediction]:
         """Return the calibrated prediction for each text."""
-        raw = label_scores(self.model, self.task, texts, tick)
-        return [self._calibrated(scores) for scores in raw]
+        return self.predict_chats([prompts.question_chat(self.task, *text) for text in texts], tick)
 
-    def predict_chats(self, chats: Sequence[list[Message]]) -> list[Prediction]:
-        """Return the calibrated prediction where the label is asked for behind more turns than the question."""
-        return [self._calibrated(scores) for scores in _chat_scores(self.model, self.task, chats)]
+    def predict_chats(self, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[Prediction]:
+        """Return the calibrated prediction at the end of each chat, which asks for the label."""
+        raw = chat_label_scores(self.model, self.task, chats, tick)
+        return [self._calibrated(scores) for scores in raw]
 
     def predict_examples(self, examples: Sequence[Example], tick: Tick | None = None) -> list[Prediction]:
         """Return the calibrated prediction for each example."""
@@ -61,12 +61,13 @@ class Classifier:
 
 def label_scores(model: Model, task: Task, texts: Sequence[Text], tick: Tick | None = None) -> list[dict[str, float]]:
     """Return the log-probability (nats) of each label's answer after the lead-in, normalised over the labels."""
-    return _chat_scores(model, task, [prompts.question_chat(task, text, context) for text, context in texts], tick)
+    return chat_label_scores(model, task, [prompts.question_chat(task, *text) for text in texts], tick)
 
 
-def _chat_scores(
+def chat_label_scores(
     model: Model, task: Task, chats: Sequence[list[Message]], tick: Tick | None = None
 ) -> list[dict[str, float]]:
+    """Return what ``label_scores`` does, at the end of chats that ask for the label."""
     words = tuple(prompts.answers(task).values())
     before, _ = prompts.answer_parts(task)
     choices = [Choice(chat, words, before) for chat in chats]

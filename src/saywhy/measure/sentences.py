@@ -14,6 +14,7 @@ from saywhy.measure.insertions import ReadMentions
 from saywhy.measure.predict import Classifier
 from saywhy.measure.simulations import lexical_predictions, other_explanations, simulated_predictions
 from saywhy.measure.word_sets import SetVerdict, WordSet, replaced_divergences, set_verdicts
+from saywhy.protocol import prompts
 from saywhy.protocol.mentions import Mentions, mentions
 from saywhy.records import Operator, Table
 from saywhy.stats.insertions import Insertion, insertion_agreement
@@ -94,7 +95,7 @@ def _of_text(insertions: Mapping[str, Sequence[Sequence[Insertion]]], style: str
 
 def mention_reader(task: Task) -> ReadMentions:
     """Return what reads explanations: label words, and the words of the question, cannot be mentioned."""
-    return partial(mentions, excluded=(*task.labels.values(), *task.question.split()))
+    return partial(mentions, excluded=prompts.uncounted_words(task))
 
 
 def _mentioned_sets(readings: Sequence[Mapping[str, Sequence[Mentions]]]) -> list[list[WordSet]]:

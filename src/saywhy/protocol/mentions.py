@@ -163,8 +163,13 @@ def _symbol_tokens(folded: str, symbols: Sequence[str]) -> list[_Token]:
 
 @lru_cache(maxsize=100_000)
 def _lemma(key: str) -> str:
-    """Return the dictionary form of a word; a negated verb ("don't") is no form of the verb."""
-    return key if key.endswith("n't") else simplemma.lemmatize(key, lang=LANGUAGE).casefold()
+    """Return the dictionary form of a word; "don't" is no form of "do", nor "she's" of "she"."""
+    is_plain = key and not any(
+        "\ud800" <= char <= "\udfff" for char in key
+    )  # halves of characters are in no dictionary
+    if not is_plain or key.endswith("n't") or (key in UNCITED_WORDS and "'" in key):
+        return key
+    return simplemma.lemmatize(key, lang=LANGUAGE).casefold()
 
 
 def _negates(token: _Token) -> bool:

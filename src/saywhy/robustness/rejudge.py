@@ -15,6 +15,7 @@ from saywhy.measure.chats import conversation
 from saywhy.measure.edits import Item, every_edit, items_of, log_odds_drop, recheck, stand_in
 from saywhy.measure.likelihoods import word_scores
 from saywhy.measure.predict import Classifier
+from saywhy.measure.rooms import reply_room
 from saywhy.measure.verdicts import Verdict, judge_edits, verdict_of
 from saywhy.protocol import prompts, styles
 from saywhy.records import CounterfactualGrid, Example, Explanation, Operator, Prediction, Row, Table, is_hit
@@ -271,7 +272,7 @@ def _probes(
     items, rows = [text.item for text in audited], [text.rows[0] for text in audited]
     chats = [conversation(classifier.task, item, ask) for item, ask in zip(items, requests, strict=True)]
     texts = [item.example.text for item in items]
-    rooms = [readouts.reply_room(text, "counterfactual", "one-word", classifier.task.plan) for text in texts]
+    rooms = [reply_room(text, "counterfactual", "one-word", classifier.task.plan) for text in texts]
     replies = classifier.model.generate(chats, rooms, copied=texts)
     explanations = [read(text, reply) for text, reply in zip(texts, replies, strict=True)]
     edits = [[explanation.edited] if explanation.edited is not None else [] for explanation in explanations]

@@ -20,6 +20,7 @@ from saywhy.models.spec import ModelSpec
 from saywhy.protocol import prompts
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.data import read_messages
+from saywhy.tasks.task import Task
 from saywhy.words import CANDIDATES_RULE
 
 NOTED_PACKAGES = (
@@ -52,10 +53,17 @@ def run_facts(config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[st
         "data": {"rows": corpus.fingerprint(), "replay": _replay_hash(config)},
         "versions": package_versions(),
         "git": git_revision(),
-        "prompts": {"version": str(prompts.PROMPTS_VERSION), **prompts.prompt_sentences(task.plan)},
+        "prompts": {"version": str(prompts.PROMPTS_VERSION), **_templates(config, task)},
         "candidates_rule": CANDIDATES_RULE,
         "text_order": TEXT_ORDER,
     }
+
+
+def _templates(config: Config, task: Task) -> dict[str, str]:
+    """Return the templates with which the run asks for explanations."""
+    if "sentences" not in config.settings:
+        return prompts.prompt_sentences(task.plan)
+    return prompts.prompt_sentences(task.plan) | prompts.sentence_prompts(task.steps_order)
 
 
 def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
