@@ -109,8 +109,12 @@ def measured(explainers=EXPLAINERS, operators=OPERATORS, examples=None, simulato
     read = mention_reader(TASK)
     plan = SentencePlan(
         arm="toy",
+        read=read,
         insertions={
-            name: measure_insertions(placed, lambda asked, _, say=say: [say(i.example.text) for i in asked], read)
+            name: measure_insertions(
+                placed,
+                lambda asked, _, say=say: [read("reasons", i.example.text, say(i.example.text)) for i in asked],
+            )
             for name, say in explainers.items()
         },
         simulator=simulator,
@@ -222,7 +226,7 @@ def test_shares_of_several_explanations_rank_words():
     items = items_of(toy, [Example("t0", "lovely boats near town")])
     tables = {"redact": leave_one_out_tables(toy, items, "redact")}
     samples = ("Because of “lovely”.", "It is “lovely” and “town”.", "The word “boats” and “lovely”.")
-    [record] = measure_sentences(toy, items, tables, [{"reasons": samples}], SentencePlan(arm="toy"))
+    [record] = measure_sentences(toy, items, tables, [{"reasons": samples}], SentencePlan("toy", mention_reader(TASK)))
     # lovely is above the three others, and boats and town above near, which move the answer as little as that.
     assert record.values["mention AUROC"] == pytest.approx((3 + 2 * 0.5) / 5)
     assert record.mentioned == ("lovely",)

@@ -20,7 +20,7 @@ LEARNED = ("keyword", "trigger")
 ONCE = ("consistency", "insertion agreement", "simulatability")
 
 
-def measured(plant, count=80):
+def measured(plant, count=60):
     def rule(text):
         return {label: 3.0 * (label == plant.label(text)) for label in PLANT_LABELS}
 
@@ -56,7 +56,10 @@ def test_metrics_of_sentences_are_not_fooled_where_one_word_decides(plant):
     texts, by_name = plant
     causes = {example.id: example.causes for example in texts}
     for metric in (*SENTENCE_METRICS[:8], *ONCE):
-        assert sentence_auroc(by_name, causes, metric).value > 0.85, metric
+        # What is left of a text may be negative by default, whatever stays: sufficiency and consistency tell less.
+        assert sentence_auroc(by_name, causes, metric).value > 0.75, metric
+    for metric in ("mention AUROC", "mention correlation", "necessity excess", "necessity gain", "simulatability"):
+        assert sentence_auroc(by_name, causes, metric).value > 0.95, metric
     for metric in ("mention AUROC", "necessity gain", "necessity share", "simulatability", "insertion agreement"):
         assert fooling_sentences(by_name, metric) == [], metric
 

@@ -26,11 +26,8 @@ MODIFIERS = (
 RANDOM_INSERTIONS = 2
 """Words of the random arm that are put into each text, one at a time."""
 
-Explain = Callable[[Sequence[Item], int | None], Sequence[str]]
-"""From texts with their predictions, and how many words are asked for at most, to an explanation of each."""
-
-ReadMentions = Callable[[str, str], Mentions]
-"""From a text and an explanation to what that mentions (``protocol.mentions``)."""
+ExplainMentions = Callable[[Sequence[Item], int | None], Sequence[Mentions]]
+"""From texts with their predictions, and the words asked for at most, to what an explanation of each mentions."""
 
 
 class InsertedWord(NamedTuple):
@@ -124,8 +121,7 @@ def placed_words(
 
 def measure_insertions(
     placed: Sequence[Sequence[PlacedWord]],
-    explain: Explain,
-    read: ReadMentions,
+    explain: ExplainMentions,
     lengths: Sequence[int | None] = (None,),
 ) -> list[list[Insertion]]:
     """Ask for an explanation of each text with a word inserted, and look whether it mentions the word.
@@ -133,7 +129,6 @@ def measure_insertions(
     Args:
         placed: The words in their places, by text.
         explain: How an explanation is asked for.
-        read: What an explanation mentions.
         lengths: How many words are asked for at most; None: as many as the style's request says.
     """
     insertions: list[list[Insertion]] = [[] for _ in placed]
@@ -142,7 +137,7 @@ def measure_insertions(
         explanations = iter(explain(asked, length))
         for measured, of_text in zip(insertions, placed, strict=True):
             for word in of_text:
-                measured.append(_insertion(word, length, read(word.after.example.text, next(explanations))))
+                measured.append(_insertion(word, length, next(explanations)))
     return insertions
 
 

@@ -5,12 +5,10 @@ An explanation is whatever text somebody gives as one: a style of the audited mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from saywhy.measure.edits import Item
-from saywhy.measure.insertions import ReadMentions
 from saywhy.measure.predict import Classifier
 from saywhy.measure.simulations import lexical_predictions, other_explanations, simulated_predictions
 from saywhy.measure.word_sets import SetVerdict, WordSet, replaced_divergences, set_verdicts
@@ -31,6 +29,9 @@ from saywhy.stats.sentences import CONTROLS, PREDICTORS, SentenceScores, control
 from saywhy.stats.simulation import balanced_accuracy, predicted_counts
 from saywhy.tasks.task import Task
 
+ReadMentions = Callable[[str, str, str], Mentions]
+"""From a style, a text and an explanation to what that mentions."""
+
 Explanations = Mapping[str, Sequence[str]]
 """Style, or scripted explainer, to its explanations of one text; the first is the one that is measured (greedy)."""
 
@@ -41,12 +42,14 @@ class SentencePlan:
 
     Attributes:
         arm: Name of the model in the records.
+        read: From a style, a text and an explanation to what the explanation mentions.
         seed: Seed of the run.
         insertions: Style -> what ``measure_insertions`` gave for each text; a style may have none.
         simulator: The untrained model that predicts answers; None: the lexical rule alone does.
     """
 
     arm: str
+    read: ReadMentions
     seed: int = 0
     insertions: Mapping[str, Sequence[Sequence[Insertion]]] = field(default_factory=dict)
     simulator: Classifier | None = None
@@ -68,9 +71,8 @@ def measure_sentences(
         explanations: Those of each text, of the same styles.
         plan: What else is measured.
     """
-    read = mention_reader(classifier.task)
     readings = [
-        {style: [read(item.example.text, text) for text in samples] for style, samples in by_style.items()}
+        {style: [plan.read(style, item.example.text, text) for text in samples] for style, samples in by_style.items()}
         for item, by_style in zip(items, explanations, strict=True)
     ]
     primary = next(iter(tables.values()), [])
@@ -79,7 +81,7 @@ def measure_sentences(
         for operator, of_operator in tables.items()
         for record in _set_scores(classifier, plan, operator, items, of_operator, readings)
     ]
-    simulated = _simulated(items, primary, explanations, readings, plan, read)
+    simulated = _simulated(items, primary, explanations, plan)
     kept = replaced_divergences(classifier, items, _mentioned_sets(readings), plan.seed)
     first = sum(map(len, readings))
     asked = [(i, style) for i, by_style in enumerate(readings) for style in by_style]
@@ -95,7 +97,8 @@ def _of_text(insertions: Mapping[str, Sequence[Sequence[Insertion]]], style: str
 
 def mention_reader(task: Task) -> ReadMentions:
     """Return what reads explanations: label words, and the words of the question, cannot be mentioned."""
-    return partial(mentions, excluded=prompts.uncounted_words(task))
+    excluded = prompts.uncounted_words(task)
+    return lambda style, text, explanation: mentions(text, explanation, excluded)
 
 
 def _mentioned_sets(readings: Sequence[Mapping[str, Sequence[Mentions]]]) -> list[list[WordSet]]:
@@ -161,6 +164,12 @@ def _set_values(name: str, verdict: SetVerdict | None) -> dict[str, TextValue]:
     }
 
 
+def with_values(record: SentenceScores, values: Mapping[str, TextValue]) -> SentenceScores:
+    """Return a record with more metrics."""
+    existing, reasons = _values_and_reasons(values)
+    return replace(record, values={**record.values, **existing}, reasons={**record.reasons, **reasons})
+
+
 def _completed(
     record: SentenceScores,
     insertions: Sequence[Insertion] | None,
@@ -178,11 +187,8 @@ def _completed(
     }
     if insertions is not None:
         values["insertion agreement"] = insertion_agreement(insertions)
-    existing, reasons = _values_and_reasons(values)
     return replace(
-        record,
-        values={**record.values, **existing},
-        reasons={**record.reasons, **reasons},
+        with_values(record, values),
         insertions=tuple(insertion.to_dict() for insertion in insertions or ()),
         simulated=simulated,
     )
@@ -192,9 +198,7 @@ def _simulated(
     items: Sequence[Item],
     tables: Sequence[Table],
     explanations: Sequence[Explanations],
-    readings: Sequence[Mapping[str, Sequence[Mentions]]],
     plan: SentencePlan,
-    read: ReadMentions,
 ) -> list[dict[str, dict[str, dict[str, int]]]]:
     """Return how well each predictor does with each explanation, and with each control, by text and style."""
     counts: list[dict[str, dict[str, dict[str, int]]]] = [{} for _ in items]
@@ -204,7 +208,9 @@ def _simulated(
         by_predictor = {
             PREDICTORS[0]: [
                 [
-                    lexical_predictions(table, read(item.example.text, text).words if text is not None else ())
+                    lexical_predictions(
+                        table, plan.read(style, item.example.text, text).words if text is not None else ()
+                    )
                     for text in of_text
                 ]
                 for item, table, of_text in zip(items, tables, given, strict=True)

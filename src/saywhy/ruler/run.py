@@ -13,7 +13,7 @@ from typing import Any
 
 from saywhy.attribution import METHODS, OPERATOR_METHODS, MethodOptions, check_methods, method_passes
 from saywhy.config import Config
-from saywhy.folders.run import RunFolder
+from saywhy.folders.run import SENTENCE_FILES, RunFolder
 from saywhy.hints import did_you_mean
 from saywhy.measure.calibration import ensure_constants
 from saywhy.measure.edits import Item, items_of
@@ -45,8 +45,6 @@ MEASURED_TEXTS = 60
 DRAWN_PER_MEASURED = 6
 """Number of texts drawn for each that is measured: in some no single word can change the answer."""
 PLANT_FILES = ("scores", "gauged")
-SENTENCE_FILES = ("sentences",)
-"""What is measured of explanations in sentences; folders of older versions lack it."""
 FULL_CALIBRATION: Mapping[str, Any] = {
     "plants": tuple(PLANTS),
     "plant_rows": 480,

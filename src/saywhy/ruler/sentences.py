@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from saywhy.measure.edits import Item, items_of, leave_one_out_tables
-from saywhy.measure.insertions import InsertedWord, drawn_insertions, measure_insertions, placed_words
+from saywhy.measure.insertions import ExplainMentions, InsertedWord, drawn_insertions, measure_insertions, placed_words
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentences import SentencePlan, measure_sentences, mention_reader
 from saywhy.records import Operator
 from saywhy.ruler.metrics import RULER_EXPLAINERS, RulerExplainer
 from saywhy.ruler.plants import Plant
-from saywhy.stats.insertions import Insertion
 from saywhy.stats.sentences import SentenceScores
 from saywhy.tasks.lexicon import Associations
 from saywhy.words import candidates, take_out
@@ -104,17 +103,20 @@ def measure_sentence_explainers(
         for of_text in placed_words(classifier, bases, words)
     ]
     read = mention_reader(classifier.task)
-    explanations: list[dict[str, tuple[str, ...]]] = [{} for _ in items]
-    insertions: dict[str, list[list[Insertion]]] = {}
-    for name, explainer in SENTENCE_EXPLAINERS.items():
 
-        def explain(asked: Sequence[Item], length: int | None, explainer: SentenceExplainer = explainer) -> list[str]:
-            return [explainer(item, str(seed), associations) for item in asked]
+    def explanations_of(name: str, asked: Sequence[Item]) -> list[str]:
+        return [SENTENCE_EXPLAINERS[name](item, str(seed), associations) for item in asked]
 
-        insertions[name] = measure_insertions(placed, explain, read)
-        for of_text, text in zip(explanations, explain(items, None), strict=True):
-            of_text[name] = (text,)
-    return measure_sentences(classifier, items, tables, explanations, SentencePlan(PLANTED, seed, insertions))
+    def explained_by(name: str) -> ExplainMentions:
+        return lambda asked, _: [
+            read(name, item.example.text, text) for item, text in zip(asked, explanations_of(name, asked), strict=True)
+        ]
+
+    insertions = {name: measure_insertions(placed, explained_by(name)) for name in SENTENCE_EXPLAINERS}
+    by_name = {name: explanations_of(name, items) for name in SENTENCE_EXPLAINERS}
+    explanations = [{name: (texts[i],) for name, texts in by_name.items()} for i in range(len(items))]
+    plan = SentencePlan(PLANTED, read, seed, insertions)
+    return measure_sentences(classifier, items, tables, explanations, plan)
 
 
 def _with_causes(item: Item, plant: Plant) -> Item:
