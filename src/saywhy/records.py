@@ -19,14 +19,13 @@ Operator = Literal["redact", "delete", "infill"]
 ReplyPlan = Literal["direct", "named-first"]
 """Whether a reply that edits is the edited text alone, or that behind the words that are edited."""
 StepsOrder = Literal["after", "before"]
-"""Whether a model is asked for its steps after it has answered, or answers after them."""
+"""Whether steps are asked for after the answer, or before it."""
 STYLES: tuple[WordStyle, ...] = ("attribution", "redaction", "counterfactual")
 """The styles of which one word, or a few, are the whole explanation: those that arms practise."""
 SENTENCE_STYLES: tuple[SentenceStyle, ...] = ("keywords", "reasons", "steps")
-"""The styles that are asked for in the setting ``sentences``: what counts is which words of the text they mention."""
+"""The styles of the setting ``sentences``: what counts is which words of the text they mention."""
 ALL_STYLES: tuple[StyleName, ...] = (*STYLES, *SENTENCE_STYLES)
-SETTINGS: tuple[Setting, ...] = ("one-word", "free")
-"""The settings of ``STYLES``."""
+SETTINGS: tuple[Setting, ...] = ("one-word", "free")  # of STYLES
 ALL_SETTINGS: tuple[Setting, ...] = (*SETTINGS, "sentences")
 READOUTS: tuple[Readout, ...] = ("generated", "guided", "constrained", "placebo")
 OPERATORS: tuple[Operator, ...] = ("redact", "delete", "infill")
@@ -231,6 +230,7 @@ class Row(Record):
         effect_ceiling: Largest effect of those that ``ceiling`` is the best of. All three: None if unknown.
         log_probability: That of its word (nats) among all one-word ones, by the constrained readout; None if unknown.
         denied, coverage: As in ``Explanation``: of sentences.
+        steps_answer: The label that followed steps which came before it; else None.
     """
 
     id: str
@@ -263,6 +263,7 @@ class Row(Record):
     log_probability: float | None = None
     denied: tuple[str, ...] = ()
     coverage: float | None = None
+    steps_answer: str | None = None
 
     @property
     def valid(self) -> bool:

@@ -90,7 +90,7 @@ class Mask:
     def line(self, line: Mapping[str, Any]) -> MaskedLine:
         """Return a record without words of the text; numbers, labels and names stay."""
         masked = dict(line) | ({"id": self.key.id(line["id"])} if "id" in line else {})
-        for key in ("words", "causes"):
+        for key in ("words", "causes", "denied"):
             if key in line:
                 masked[key] = [self.word(word) for word in line[key]]
         if "inserted" in line:

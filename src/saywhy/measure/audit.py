@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from saywhy.measure import readouts
+from saywhy.measure.answers import Answer, answers_of
 from saywhy.measure.bounds import Bounds, open_removals, open_swaps, size_bounds
 from saywhy.measure.edits import Item, every_edit, items_of, stand_in
 from saywhy.measure.predict import Classifier
@@ -27,7 +27,6 @@ from saywhy.records import (
     Setting,
     StyleName,
     Table,
-    is_asked_in,
     is_hit,
 )
 from saywhy.tasks.lexicon import Pinned
@@ -67,34 +66,6 @@ class AuditRecords:
     rows: list[Row] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     grids: list[CounterfactualGrid] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one request for an explanation of one text brought.
-
-    Attributes:
-        style: The style that was asked for.
-        setting: one-word, free or sentences.
-        readout: How the explanation was got.
-        reply: The generated or guided reply; None for constrained readouts.
-        explanation: What it says, read.
-        log_probability: As in ``Row``.
-    """
-
-    style: StyleName
-    setting: Setting
-    readout: Readout
-    reply: str | None
-    explanation: Explanation
-    log_probability: float | None = None
-
-    @property
-    def size(self) -> int:
-        """How many words it takes; an invalid one is given size one, the least it could have said."""
-        if not self.explanation.valid:
-            return 1
-        return max(len(self.explanation.words), len(self.explanation.inserted), 1)
 
 
 def unusable(classifier: Classifier, examples: Sequence[Example]) -> list[SetAside]:
@@ -138,7 +109,7 @@ def audit(
     items = items_of(classifier, examples)
     pinned = plan.pinned if "counterfactual" in plan.styles else None
     tables, grids = every_edit(classifier, items, plan.operators, pinned)
-    answers = _ask(classifier, items, plan)
+    answers = answers_of(classifier, items, plan)
     records = AuditRecords([], [table for by_text in tables.values() for table in by_text], grids)
     for operator in plan.operators:
         # A counterfactual takes nothing out: it is judged once, beside the primary operator.
@@ -147,49 +118,6 @@ def audit(
     if tick:
         tick(len(examples))
     return records
-
-
-def _ask(classifier: Classifier, items: Sequence[Item], plan: AuditPlan) -> list[list[Answer]]:
-    """Return all answers about each item."""
-    model, task = classifier.model, classifier.task
-    asked = [(style, setting) for style in plan.styles for setting in plan.settings if is_asked_in(style, setting)]
-    guided = "guided" in plan.readouts and "one-word" in plan.settings
-    if "generated" not in plan.readouts:
-        asked = [(style, setting) for style, setting in asked if guided and setting == "one-word"]
-    replies = readouts.generated(model, task, items, asked) if asked else [[] for _ in items]
-    by_request = [dict(zip(asked, of_text, strict=True)) for of_text in replies]
-    answers: list[list[Answer]] = [[] for _ in items]
-    if "generated" in plan.readouts:
-        for of_text, of_request in zip(answers, by_request, strict=True):
-            of_text.extend(Answer(*ask, "generated", *reply) for ask, reply in of_request.items())
-    if guided:
-        one_word = [
-            {style: reply for (style, setting), reply in of_request.items() if setting == "one-word"}
-            for of_request in by_request
-        ]
-        for of_text, valid in zip(answers, readouts.guided(model, task, items, one_word), strict=True):
-            of_text.extend(Answer(style, "one-word", "guided", *reply) for style, reply in valid.items())
-    log_probabilities: list[dict[StyleName, Mapping[str, float]]] = [{} for _ in items]
-    for readout in plan.readouts:
-        if readout in ("generated", "guided") or "one-word" not in plan.settings:
-            continue
-        likeliest = readouts.constrained(model, task, items, plan.styles, plan.pinned, placebo=readout == "placebo")
-        for of_text, of_words, by_style in zip(answers, log_probabilities, likeliest, strict=True):
-            for style, best in by_style.items():
-                of_text.append(Answer(style, "one-word", readout, None, best.explanation))
-                of_words[style] = best.log_probabilities
-    return [
-        [_weighed(answer, of_words.get(answer.style, {})) for answer in of_text]
-        for of_text, of_words in zip(answers, log_probabilities, strict=True)
-    ]
-
-
-def _weighed(answer: Answer, log_probabilities: Mapping[str, float]) -> Answer:
-    """Return an answer with the log-probability of its word; as it is where that is unknown, or no word is its all."""
-    words = answer.explanation.words
-    if answer.setting != "one-word" or not answer.explanation.valid or len(words) != 1:
-        return answer
-    return replace(answer, log_probability=log_probabilities.get(words[0]))
 
 
 def _judged_rows(
@@ -273,6 +201,7 @@ def _judged_row(
         log_probability=answer.log_probability,
         denied=explanation.denied,
         coverage=explanation.coverage,
+        steps_answer=answer.steps_answer,
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from saywhy.measure.edits import Item
+from saywhy.measure.predict import Classifier
 from saywhy.protocol import prompts
 from saywhy.protocol.prompts import Message
-from saywhy.records import Setting, StyleName
+from saywhy.records import Prediction, Setting, StyleName
 from saywhy.tasks.task import Task
 from saywhy.words import free_word_budget
 
@@ -29,3 +32,13 @@ def explanation_chat(
     count = free_word_budget(item.example.text) if style == "keywords" else None
     named = item.prediction.runner_up if style == "counterfactual" else None
     return conversation(task, item, prompts.request_turn(task, style, setting, named, wording, count=count))
+
+
+def predictions_behind_steps(classifier: Classifier, items: Sequence[Item], steps: Sequence[str]) -> list[Prediction]:
+    """Return the prediction for each item behind the steps that the model wrote before it answered."""
+    task = classifier.task
+    chats = [
+        prompts.behind_steps(prompts.steps_first_chat(task, item.example.text, item.example.context), text)
+        for item, text in zip(items, steps, strict=True)
+    ]
+    return classifier.predict_chats(chats)

@@ -12,7 +12,17 @@ from pydantic import ValidationError
 from saywhy.arms import ALL_NAME, KINDS, STARTS, ArmName, kind, task_name
 from saywhy.config import Config
 from saywhy.hints import did_you_mean
-from saywhy.records import READOUTS, SETTINGS, STYLES, Readout, SaywhyError, Setting, StyleName
+from saywhy.records import (
+    ALL_SETTINGS,
+    ALL_STYLES,
+    READOUTS,
+    STYLES,
+    Readout,
+    SaywhyError,
+    Setting,
+    StyleName,
+    is_asked_in,
+)
 from saywhy.report.study.bars import ArmBar
 from saywhy.study.plan import OWN_TASKS, TRAINED_TASKS, UNSEEN_TASKS, StudyBlock, StudyPlan, first_problem, has_readout
 
@@ -136,7 +146,7 @@ class AuditRequest:
 
     Attributes:
         styles: Their styles.
-        settings: Their settings: one-word, free.
+        settings: Their settings: one-word, free, sentences.
         readouts: Their readouts.
     """
 
@@ -147,8 +157,8 @@ class AuditRequest:
     def __or__(self, other: AuditRequest) -> AuditRequest:
         """Return a request for all that either asks for."""
         return AuditRequest(
-            tuple(style for style in STYLES if style in (*self.styles, *other.styles)),
-            tuple(setting for setting in SETTINGS if setting in (*self.settings, *other.settings)),
+            tuple(style for style in ALL_STYLES if style in (*self.styles, *other.styles)),
+            tuple(setting for setting in ALL_SETTINGS if setting in (*self.settings, *other.settings)),
             tuple(readout for readout in READOUTS if readout in (*self.readouts, *other.readouts)),
         )
 
@@ -159,7 +169,7 @@ class AuditRequest:
             for style in self.styles
             for setting in self.settings
             for readout in self.readouts
-            if has_readout(setting, readout)
+            if has_readout(setting, readout) and is_asked_in(style, setting)
         ]
 
     def covers(self, other: AuditRequest) -> bool:

@@ -1,0 +1,66 @@
+"""Explanations in sentences through the command line: what is refused, what a run folder and its reports hold."""
+
+import csv
+import json
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["styles=keywords"], "styles: keywords: they are asked for in sentences: give styles=keywords settings="),
+        (["styles=attribution,steps"], "styles: steps: they are asked for in sentences"),
+        (["styles=keywords", "settings=one-word,sentences"], "settings: sentences have styles and floors of their own"),
+        (["settings=sentences", "styles=redaction,reasons"], "styles: redaction are no sentences: give styles=reasons"),
+        (["settings=sentences", "styles=attribution"], "give styles=keywords,reasons,steps"),
+        (["settings=sentences", "readouts=constrained,generated"], "readouts: sentences are generated only"),
+        (["settings=sentences", "readouts=guided"], "readouts: sentences are generated only"),
+        (["settings=sentences", "styles=reasons", "steps_order=before"], "steps_order: no steps are asked for"),
+        (["steps_order=before"], "steps_order: no steps are asked for"),
+        (["settings=sentences", "styles=reason"], "styles=reason"),
+        (["train_styles=reasons"], "train_styles=reasons: "),
+    ],
+)
+@pytest.mark.parametrize("verb", ["audit", "run"])
+def test_mixtures_are_refused_in_one_line(call, tmp_path, verb, words, problem):
+    done = call(verb, f"out={tmp_path / 'run'}", *words)
+    assert done.code == 2
+    assert done.problem.startswith(problem) or problem in done.problem
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def audited(tiny_folder, tmp_path_factory):
+    """Return the folder of an audit in sentences, steps before the answer."""
+    from saywhy.cli.app import main
+
+    out = tmp_path_factory.mktemp("sentences") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        settings = ["settings=sentences", "steps_order=before", "rows=6", "decide_rows=6", "calibration_rows=8"]
+        patch.setattr("sys.argv", ["saywhy", "audit", f"model={tiny_folder}", f"out={out}", *settings])
+        with pytest.raises(SystemExit) as stop:
+            main()
+    assert not stop.value.code
+    return out
+
+
+def test_an_audit_in_sentences_makes_rows_and_reports(audited):
+    rows = [json.loads(line) for line in (audited / "seed-0/audited/rows.jsonl").read_text("utf-8").splitlines()]
+    assert {(row["style"], row["setting"], row["readout"]) for row in rows} == {
+        (style, "sentences", "generated") for style in ("keywords", "reasons", "steps")
+    }
+    prompts = json.loads((audited / "run.json").read_text("utf-8"))["prompts"]
+    assert prompts["steps, sentences"].startswith("Before you answer")
+    assert "{count}" in prompts["keywords, sentences"]
+    with (audited / "table.csv").open(encoding="utf-8", newline="") as file:
+        cells = list(csv.DictReader(file))
+    assert {cell["style"] for cell in cells} == {"keywords", "reasons", "steps"}
+    assert all(cell["rows"] == "6" and cell["denied_n"] == "6" and "nan" not in cell.values() for cell in cells)
+    assert all((cell["same_answer_behind_steps"] != "") == (cell["style"] == "steps") for cell in cells)
+    for name in ("report.md", "report.html"):
+        page = (audited / name).read_text("utf-8")
+        assert "coverage" in page
+        assert "denied" in page
+        assert "nan" not in page.casefold().replace("finance", "").replace("nano", "")
+    assert "the words mentioned" in (audited / "report.html").read_text("utf-8")
