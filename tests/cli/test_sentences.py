@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 
@@ -64,3 +65,35 @@ def test_an_audit_in_sentences_makes_rows_and_reports(audited):
         assert "denied" in page
         assert "nan" not in page.casefold().replace("finance", "").replace("nano", "")
     assert "the words mentioned" in (audited / "report.html").read_text("utf-8")
+
+
+def test_what_each_metric_says_is_kept_beside_the_rows_and_reported(audited):
+    lines = (audited / "seed-0/audited/sentences.jsonl").read_text("utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    assert {(record["style"], record["operator"]) for record in records} == {
+        (style, operator) for style in ("keywords", "reasons", "steps") for operator in ("redact", "delete", "infill")
+    }
+    for record in records:
+        assert record["values"].keys() | record["reasons"].keys() >= {"mention AUROC", "necessity gain"}
+        first = record["operator"] == "redact"
+        assert bool(record["insertions"]) == first
+        assert ("model" in record["simulated"]) == first
+        steps = record["values"].keys() | record["reasons"].keys()
+        assert ("early answering" in steps) == (first and record["style"] == "steps")
+    page = (audited / "report.md").read_text("utf-8")
+    for shown in ("mention AUROC", "insertion, targeted: phi", "NSG, lexical: over label alone", "corrupted steps"):
+        assert shown in page
+
+
+def test_an_audit_of_before_the_metrics_gets_them_and_is_reported_without(audited, call, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(audited, out)
+    kept = (out / "seed-0/audited/sentences.jsonl").read_bytes()
+    (out / "seed-0/audited/sentences.jsonl").unlink()
+    (out / "checksums.json").unlink()
+    assert call("report", str(out)).code == 0
+    assert "mention AUROC" not in (out / "report.md").read_text("utf-8")
+    config = json.loads((out / "run.json").read_text("utf-8"))["config"]
+    settings = ["settings=sentences", "steps_order=before", "rows=6", "decide_rows=6", "calibration_rows=8"]
+    assert call("audit", f"model={config['model']}", f"out={out}", *settings).code == 0
+    assert (out / "seed-0/audited/sentences.jsonl").read_bytes() == kept

@@ -12,6 +12,7 @@ from saywhy.report.format import report_command
 from saywhy.report.headline import headline
 from saywhy.report.marks import shipped_fooled_metrics
 from saywhy.report.mentioned import sentence_sheets
+from saywhy.report.sentence_metrics import sentence_metric_sheets
 from saywhy.report.sheets import (
     RESULTS_LEGEND,
     contrast_sheets,
@@ -72,7 +73,7 @@ def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0
             legend=RESULTS_LEGEND,
             footnote=shipped_fooled_metrics().footnote(),
             main=result_sheets(summary),
-            sentences=sentence_sheets(summary),
+            sentences=[*sentence_sheets(summary), *sentence_metric_sheets(summary.run, seed)],
             contrasts=contrast_sheets(summary),
             moves=robustness_sheets(summary),
             more=result_sheets(summary, primary=False),

@@ -21,6 +21,7 @@ from saywhy.report.load import LoadedRun
 from saywhy.report.marks import shipped_fooled_metrics
 from saywhy.report.mentioned import mention_columns, sentence_sheets
 from saywhy.report.moves import VerdictMove
+from saywhy.report.sentence_metrics import sentence_metric_sheets
 from saywhy.report.sheets import (
     RESULTS_LEGEND,
     contrast_sheets,
@@ -63,7 +64,7 @@ def run_report_markdown(summary: Summary) -> str:
     )
     sections: list[tuple[str, Sequence[Sheet | None]]] = [
         ("Results", result_sheets(summary)),
-        ("Explanations in sentences", sentence_sheets(summary)),
+        ("Explanations in sentences", [*sentence_sheets(summary), *sentence_metric_sheets(summary.run)]),
         ("Against the other arms", contrast_sheets(summary)),
         ("How far the verdict moves", robustness_sheets(summary)),
         ("Generated and constrained", [readout_sheet(summary)]),
