@@ -1,6 +1,7 @@
 """Explanations in sentences through the command line: what is refused, what a run folder and its reports hold."""
 
 import csv
+import gzip
 import json
 import shutil
 
@@ -97,3 +98,20 @@ def test_an_audit_of_before_the_metrics_gets_them_and_is_reported_without(audite
     settings = ["settings=sentences", "steps_order=before", "rows=6", "decide_rows=6", "calibration_rows=8"]
     assert call("audit", f"model={config['model']}", f"out={out}", *settings).code == 0
     assert (out / "seed-0/audited/sentences.jsonl").read_bytes() == kept
+
+
+def test_a_bank_keeps_the_metrics_without_words(audited, call, tmp_path):
+    bank = tmp_path / "bank"
+    assert call("release", str(audited), str(bank)).code == 0
+    with gzip.open(bank / "seed-0/audited/sentences.jsonl.gz", "rt", encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    words = {word for record in records for word in (*record["mentioned"], *record["denied"])}
+    words |= {insertion["word"] for record in records for insertion in record["insertions"]}
+    assert words
+    assert all(word.startswith(("#", "sha256:")) for word in words)
+    assert call("report", str(bank)).code == 0
+    shown = [
+        [line for line in (folder / "report.md").read_text("utf-8").splitlines() if line.startswith("| mention AUROC")]
+        for folder in (audited, bank)
+    ]
+    assert shown[0] == shown[1] != []

@@ -17,6 +17,7 @@ from saywhy.measure import audit
 from saywhy.measure.calibration import calibrate
 from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
+from saywhy.measure.sentence_audit import measure_audited
 from saywhy.models.backends import open_model
 from saywhy.models.spec import resolve_model
 from saywhy.progress import say
@@ -138,6 +139,7 @@ def _timed_audit(
     def compute() -> None:
         nonlocal records
         records = audit.audit(probe.classifier, texts, plan)
+        measure_audited(probe.classifier, texts, plan, records)
 
     seconds = probe.seconds_of(compute)
     return records, seconds / len(texts), (time.monotonic() - began) / len(texts)

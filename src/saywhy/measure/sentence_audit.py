@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from saywhy.measure import readouts
+from saywhy.measure.audit import AuditPlan, AuditRecords
 from saywhy.measure.edits import Item, items_of
 from saywhy.measure.insertions import ExplainMentions, drawn_insertions, measure_insertions, placed_words
 from saywhy.measure.predict import Classifier
@@ -95,6 +96,17 @@ class SentenceAuditPlan:
     operators: tuple[Operator, ...]
     pinned: Pinned
     untrained: bool
+
+
+def measure_audited(
+    classifier: Classifier, examples: Sequence[Example], plan: AuditPlan, records: AuditRecords
+) -> list[SentenceScores]:
+    """Return what ``audit_sentences`` gives of an audit that was just made; nothing for one without sentences."""
+    if "sentences" not in plan.settings:
+        return []
+    audited = AuditedSentences(records.rows, records.tables)
+    sentence_plan = SentenceAuditPlan(plan.arm, plan.seed, plan.operators, plan.pinned, untrained=True)
+    return audit_sentences(classifier, examples, audited, sentence_plan)
 
 
 def _mentions_of(explanation: Explanation) -> Mentions:

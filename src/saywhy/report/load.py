@@ -77,7 +77,7 @@ class LoadedRun:
         checked: Names of the robustness checks with a file in some arm (``paraphrase-1``, ``noise``, ...).
         counts: Number of candidates of each text of a bank, by id; empty for a run with its texts.
         losses: How the loss of each trained (seed, arm) went, where its adapter is at hand.
-        sentences: What the metrics say of each explanation in sentences; not part of a bank.
+        sentences: What the metrics say of each explanation in sentences.
     """
 
     folder: Path
