@@ -109,7 +109,7 @@ def measure_audited(
     return audit_sentences(classifier, examples, audited, sentence_plan)
 
 
-def _mentions_of(explanation: Explanation) -> Mentions:
+def _as_mentions(explanation: Explanation) -> Mentions:
     return Mentions(explanation.words, explanation.denied, explanation.coverage or 0.0)
 
 
@@ -127,7 +127,7 @@ def _reader(classifier: Classifier, examples: Sequence[Example], rows: Mapping[t
     def read(style: str, text: str, reply: str) -> Mentions:
         if (style, text, reply) in known:
             return known[style, text, reply]
-        return _mentions_of(read_sentences(names[style], text, reply, excluded))
+        return _as_mentions(read_sentences(names[style], text, reply, excluded))
 
     return read
 
@@ -144,7 +144,7 @@ def _insertions(
     def asked_for(style: StyleName) -> ExplainMentions:
         def explain(asked: Sequence[Item], length: int | None) -> list[Mentions]:
             replies = readouts.generated(classifier.model, classifier.task, asked, [(style, "sentences")])
-            return [_mentions_of(explanation) for [(_, explanation)] in replies]
+            return [_as_mentions(explanation) for [(_, explanation)] in replies]
 
         return explain
 
