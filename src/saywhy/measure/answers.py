@@ -99,7 +99,7 @@ def _answered_behind_steps(
     steps = [(item, answer) for item, of_text in zip(items, answers, strict=True) for answer in of_text
              if answer.style == "steps"]  # fmt: skip
     behind = predictions_behind_steps(classifier, [item for item, _ in steps], [str(step.reply) for _, step in steps])
-    labels = iter(prediction.label for prediction in behind)
+    labels = iter(prediction.label if prediction else None for prediction in behind)
     return [
         [replace(answer, steps_answer=next(labels)) if answer.style == "steps" else answer for answer in of_text]
         for of_text in answers
