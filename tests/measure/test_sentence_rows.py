@@ -81,11 +81,11 @@ def test_a_reply_without_a_word_of_the_text_has_a_reason(reply):
 
 def test_every_request_is_made_in_its_own_setting_only():
     plan = AuditPlan("toy", {"bad": ("awful", "sad"), "good": ("great", "love")}, (*STYLES, *SENTENCE_STYLES),
-                     ("one-word", "sentences"), ("generated",))  # fmt: skip
+                     ("one-word", "sentences"), ("generated", "constrained"))  # fmt: skip
     rows = audit(classifier(honest), examples(BY_HAND), plan).rows
-    assert {(row.style, row.setting) for row in rows} == {
-        *((style, "one-word") for style in STYLES),
-        *((style, "sentences") for style in SENTENCE_STYLES),
+    assert {(row.style, row.setting, row.readout) for row in rows} == {
+        *((style, "one-word", readout) for style in STYLES for readout in ("generated", "constrained")),
+        *((style, "sentences", "generated") for style in SENTENCE_STYLES),
     }
 
 

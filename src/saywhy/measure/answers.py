@@ -50,11 +50,12 @@ def answers_of(classifier: Classifier, items: Sequence[Item], plan: AuditPlan) -
     """Return all answers about each item: generated, guided and constrained, as ``plan`` asks for them."""
     answers = _written(classifier, items, plan)
     log_probabilities: list[dict[StyleName, Mapping[str, float]]] = [{} for _ in items]
+    one_word = [style for style in plan.styles if is_asked_in(style, "one-word")]
     for readout in plan.readouts:
         if readout in ("generated", "guided") or "one-word" not in plan.settings:
             continue
         likeliest = readouts.constrained(
-            classifier.model, classifier.task, items, plan.styles, plan.pinned, placebo=readout == "placebo"
+            classifier.model, classifier.task, items, one_word, plan.pinned, placebo=readout == "placebo"
         )
         for of_text, of_words, by_style in zip(answers, log_probabilities, likeliest, strict=True):
             for style, best in by_style.items():
