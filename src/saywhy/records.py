@@ -230,7 +230,7 @@ class Row(Record):
         effect_ceiling: Largest effect of those that ``ceiling`` is the best of. All three: None if unknown.
         log_probability: That of its word (nats) among all one-word ones, by the constrained readout; None if unknown.
         denied, coverage: As in ``Explanation``: of sentences.
-        steps_answer: The label that followed steps which came before it; else None.
+        steps_answer: The label behind steps that came before it; None: no such steps, or no room.
     """
 
     id: str

@@ -1,11 +1,12 @@
 """Explanations in sentences through the real audit: models of known truth get the numbers that they must get."""
 
 import pytest
-from test_toys import BY_HAND, classifier, examples, rows_of
+from test_toys import BY_HAND, PINNED, RULE, TASK, classifier, examples, rows_of
 
 from saywhy import stats
 from saywhy.measure.audit import AuditPlan, audit
-from saywhy.models.scripted import honest, liar, name_everything
+from saywhy.measure.predict import Classifier
+from saywhy.models.scripted import ScriptedModel, honest, liar, name_everything
 from saywhy.records import SENTENCE_STYLES, STYLES
 from saywhy.words import free_word_budget
 
@@ -80,9 +81,30 @@ def test_a_reply_without_a_word_of_the_text_has_a_reason(reply):
 
 def test_every_request_is_made_in_its_own_setting_only():
     plan = AuditPlan("toy", {"bad": ("awful", "sad"), "good": ("great", "love")}, (*STYLES, *SENTENCE_STYLES),
-                     ("one-word", "sentences"), ("generated",))  # fmt: skip
+                     ("one-word", "sentences"), ("generated", "constrained"))  # fmt: skip
     rows = audit(classifier(honest), examples(BY_HAND), plan).rows
-    assert {(row.style, row.setting) for row in rows} == {
-        *((style, "one-word") for style in STYLES),
-        *((style, "sentences") for style in SENTENCE_STYLES),
+    assert {(row.style, row.setting, row.readout) for row in rows} == {
+        *((style, "one-word", readout) for style in STYLES for readout in ("generated", "constrained")),
+        *((style, "sentences", "generated") for style in SENTENCE_STYLES),
     }
+
+
+class Forgetful(ScriptedModel):
+    """A model in whose context no answer behind steps about a day fits."""
+
+    def objections(self, chats, room):
+        return ["longer than the model's context" if "day" in chat[0]["content"] else None for chat in chats]
+
+
+def test_the_answer_behind_steps_is_kept_where_there_is_room_for_it():
+    task = TASK.replied_by("direct", "before")
+    asked = AuditPlan("toy", PINNED, SENTENCE_STYLES, ("sentences",), ("generated",))
+    model = Forgetful("toy", task, RULE, honest, PINNED)
+    rows = audit(Classifier(model, task, dict.fromkeys(task.labels, 0.0)), examples(BY_HAND), asked).rows
+    after = {(row.id, row.style): row for row in sentence_rows(honest)}
+    for row in rows:
+        has_room = row.style == "steps" and "day" not in list(BY_HAND)[int(row.id[1:])]
+        assert row.steps_answer == (row.prediction if has_room else None)
+        same = after[row.id, row.style]
+        assert (row.words, row.hit, row.floor) == (same.words, same.hit, same.floor)
+    assert any(row.steps_answer for row in rows)

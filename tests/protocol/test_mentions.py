@@ -25,6 +25,8 @@ TEXT = "nice plot but slow and boring"
         ("I don\u2019t like it", 'The word "don\'t" decided.', ("don't",)),
         ("a well-made film", "It is well made.", ("well-made",)),
         ("so well done", "It is well-made.", ()),
+        ("they resent it", "It was re-sent.", ()),
+        (TEXT, "slow/boring", ("slow", "boring")),
         ("stocks of AT&amp;T up 1,000", "AT&T went up by 1,000.", ("at&t", "1,000")),
         ("the U.S. won 24/7", "the U.S., 24/7", ("u.s", "24/7")),
         ("so late again :(", 'The ":(" decided.', (":(",)),
@@ -64,6 +66,12 @@ def test_words(text, explanation, words):
         ('not only because of "slow" but also "boring"', ("slow", "boring"), ()),
         ("Without boring I would not have said so.", ("boring",), ()),
         ("They do not care about the plot.", ("plot",), ()),
+        ("I ignored 'nice' and looked at 'slow'.", ("slow",), ("nice",)),
+        ("It does not matter that the plot is nice.", (), ("nice", "plot")),
+        ("It is not that the plot is nice.", (), ("nice", "plot")),
+        ("Neither 'nice' nor 'plot' matters; 'slow' does.", ("slow",), ("nice", "plot")),
+        ("slow (not nice)", ("slow",), ("nice",)),
+        ("If slow were not there, it would be another.", ("slow",), ()),
         ("not because of slow. No, it is because of slow", ("slow",), ()),  # once affirmed is affirmed
     ],
 )

@@ -50,11 +50,12 @@ def answers_of(classifier: Classifier, items: Sequence[Item], plan: AuditPlan) -
     """Return all answers about each item: generated, guided and constrained, as ``plan`` asks for them."""
     answers = _written(classifier, items, plan)
     log_probabilities: list[dict[StyleName, Mapping[str, float]]] = [{} for _ in items]
+    one_word = [style for style in plan.styles if is_asked_in(style, "one-word")]
     for readout in plan.readouts:
         if readout in ("generated", "guided") or "one-word" not in plan.settings:
             continue
         likeliest = readouts.constrained(
-            classifier.model, classifier.task, items, plan.styles, plan.pinned, placebo=readout == "placebo"
+            classifier.model, classifier.task, items, one_word, plan.pinned, placebo=readout == "placebo"
         )
         for of_text, of_words, by_style in zip(answers, log_probabilities, likeliest, strict=True):
             for style, best in by_style.items():
@@ -99,7 +100,7 @@ def _answered_behind_steps(
     steps = [(item, answer) for item, of_text in zip(items, answers, strict=True) for answer in of_text
              if answer.style == "steps"]  # fmt: skip
     behind = predictions_behind_steps(classifier, [item for item, _ in steps], [str(step.reply) for _, step in steps])
-    labels = iter(prediction.label for prediction in behind)
+    labels = iter(prediction.label if prediction else None for prediction in behind)
     return [
         [replace(answer, steps_answer=next(labels)) if answer.style == "steps" else answer for answer in of_text]
         for of_text in answers

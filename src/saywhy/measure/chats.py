@@ -12,6 +12,9 @@ from saywhy.records import Prediction, Setting, StyleName
 from saywhy.tasks.task import Task
 from saywhy.words import free_word_budget
 
+_ROOM_OF_ANSWER = 32
+"""Tokens kept free behind steps for the answer."""
+
 
 def conversation(task: Task, item: Item, ask: Message) -> list[Message]:
     """Return the chat in which the model has answered with its calibrated label and is asked ``ask``."""
@@ -34,11 +37,20 @@ def explanation_chat(
     return conversation(task, item, prompts.request_turn(task, style, setting, named, wording, count=count))
 
 
-def predictions_behind_steps(classifier: Classifier, items: Sequence[Item], steps: Sequence[str]) -> list[Prediction]:
-    """Return the prediction for each item behind the steps that the model wrote before it answered."""
+def predictions_behind_steps(
+    classifier: Classifier, items: Sequence[Item], steps: Sequence[str]
+) -> list[Prediction | None]:
+    """Return the prediction for each item behind the steps that the model wrote before it answered.
+
+    None where both do not fit the model's context.
+    """
     task = classifier.task
     chats = [
         prompts.behind_steps(prompts.steps_first_chat(task, item.example.text, item.example.context), text)
         for item, text in zip(items, steps, strict=True)
     ]
-    return classifier.predict_chats(chats)
+    too_long = classifier.model.objections(chats, _ROOM_OF_ANSWER)
+    predictions = iter(
+        classifier.predict_chats([chat for chat, reason in zip(chats, too_long, strict=True) if not reason])
+    )
+    return [None if reason else next(predictions) for reason in too_long]

@@ -19,13 +19,14 @@ _BESIDE_THE_POINT = (
     r"|apart from|aside from|ignor(?:e|es|ed|ing))"
 )
 _NOT_THE_CAUSE = re.compile(
-    rf"(?:{_NOT}\s+(?:(?:\w+\s+){{0,2}}?(?:because(?:\s+of)?|due\s+to|based\s+on)|about|by|for|from|on)"
+    rf"(?:{_NOT}\s+(?:(?:\w+\s+){{0,2}}?(?:because(?:\s+of)?|due\s+to|based\s+on)|about|by|for|from|on|that|matter\s+(?:that|how|if))"
     rf"|{_BESIDE_THE_POINT})\s"
 )
 """Denies all that is mentioned behind it in its clause, until a cause is given (``_CAUSE_GIVEN``)."""
 
 _CAUSE_GIVEN = re.compile(
-    r"\b(?:because|due\s+to|it'?s|it\s+(?:is|was)|this\s+is|the\s+reason|rather(?!\s+than)|only|i)\b"
+    r"\b(?:because|due\s+to|it'?s|it\s+(?:is|was)|this\s+is|the\s+reason|rather(?!\s+than)|only|i"
+    r"|(?:and|then)\s+(?:look|use|rel[iy]|chose|focus|went|consider|decide)\w*)\b"
 )
 _NOT_THIS = re.compile(rf"{_NOT}\s+\Z")
 _NOT_THIS_QUOTE = re.compile(rf"{_NOT}\s+(?:\w+\s+){{0,4}}[\"']\Z")

@@ -169,7 +169,8 @@ def _lemma(key: str) -> str:
     )  # halves of characters are in no dictionary
     if not is_plain or key.endswith("n't") or (key in UNCITED_WORDS and "'" in key):
         return key
-    return simplemma.lemmatize(key, lang=LANGUAGE).casefold()
+    lemma = simplemma.lemmatize(key, lang=LANGUAGE).casefold()
+    return lemma if lemma.count("-") == key.count("-") else key  # "re-sent" is no form of "resent"
 
 
 def _negates(token: _Token) -> bool:

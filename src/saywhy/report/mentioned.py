@@ -55,12 +55,12 @@ def _mentions_of(rows: Sequence[Row], seed: int) -> CellMentions:
         words=stats.mean_interval(
             stats.per_text((row for row in rows if row.valid), lambda row: float(len(row.words))).values(), seed
         ),
-        denied=_share(rows, (bool(row.denied) for row in rows)),
-        same_answer=_share(followed, (row.steps_answer == row.prediction for row in followed)),
+        denied=_share_of_replies(rows, (bool(row.denied) for row in rows)),
+        same_answer=_share_of_replies(followed, (row.steps_answer == row.prediction for row in followed)),
     )
 
 
-def _share(rows: Sequence[Row], hits: Iterable[bool]) -> Interval:
+def _share_of_replies(rows: Sequence[Row], hits: Iterable[bool]) -> Interval:
     return stats.rate(list(hits), len({row.id for row in rows}))
 
 

@@ -23,7 +23,7 @@ from saywhy.measure.sentence_audit import AuditedSentences, SentenceAuditPlan, a
 from saywhy.models.backends import require
 from saywhy.models.spec import ModelSpec
 from saywhy.progress import progress
-from saywhy.records import Example, Readout, Row, SaywhyError, SetAside, Table
+from saywhy.records import Example, Readout, Row, SaywhyError, SetAside, Setting, Table
 from saywhy.robustness.stages import Checks, refuse_checks
 from saywhy.runs.growth import DECIDED_CHUNKS, open_run_folder
 from saywhy.runs.manifest import run_facts
@@ -98,7 +98,7 @@ class Run:
         self._refuse_unfit_practice()
         refuse_checks(config, self.corpus.task)
         check_methods((config.target_method,), "target_method")
-        about = run_facts(config, self.models.spec, self.corpus, self.arms)
+        about = run_facts(config, self.models.spec, self.corpus, self.arms, self.asked_settings())
         if models:  # of a study, whose texts are frozen
             self.folder = RunFolder(out, resolved(config), about, self.unbound)
         else:
@@ -108,6 +108,10 @@ class Run:
         untrained = AUDITED if self.arms[0] == AUDITED else "base"
         self.classifiers = TaskClassifiers(self.models, config, self.corpus, self.folder, untrained, lender)
         self.practice = Practice(self.classifiers)
+
+    def asked_settings(self) -> set[Setting]:
+        """Return the settings in which explanations are asked for."""
+        return set(self.config.settings)
 
     def run(self) -> Path:
         """Make and audit every arm, for every seed; return the run folder."""

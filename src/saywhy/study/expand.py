@@ -16,6 +16,7 @@ from saywhy.records import (
     ALL_SETTINGS,
     ALL_STYLES,
     READOUTS,
+    SETTINGS,
     STYLES,
     Readout,
     SaywhyError,
@@ -39,7 +40,7 @@ REFUSED_SETTINGS: Mapping[str, str] = {
 
 
 def task_settings(plan: StudyPlan, task: str | None = None, extra: Mapping[str, Any] | None = None) -> Config:
-    """Return the settings of the run of a task.
+    """Return the settings of the run of a task; sentences, which some blocks ask for, are in no setting of it.
 
     Args:
         plan: The study.
@@ -72,7 +73,7 @@ def task_settings(plan: StudyPlan, task: str | None = None, extra: Mapping[str, 
         "task": name,
         "data": plan.data if plan.data in ("pocket", "hub") else str(Path(plan.data) / task_name(name)),
         "seeds": plan.seeds,
-        "settings": _union_over_blocks(plan, "settings"),
+        "settings": tuple(name for name in _union_over_blocks(plan, "settings") if name in SETTINGS) or SETTINGS[:1],
         "readouts": _union_over_blocks(plan, "readouts"),
     }
     try:
