@@ -12,7 +12,7 @@ from saywhy.records import Prediction, Setting, StyleName
 from saywhy.tasks.task import Task
 from saywhy.words import free_word_budget
 
-_ROOM_OF_ANSWER = 32
+ROOM_OF_ANSWER = 32
 """Tokens kept free behind steps for the answer."""
 
 
@@ -49,7 +49,7 @@ def predictions_behind_steps(
         prompts.behind_steps(prompts.steps_first_chat(task, item.example.text, item.example.context), text)
         for item, text in zip(items, steps, strict=True)
     ]
-    too_long = classifier.model.objections(chats, _ROOM_OF_ANSWER)
+    too_long = classifier.model.objections(chats, ROOM_OF_ANSWER)
     predictions = iter(
         classifier.predict_chats([chat for chat, reason in zip(chats, too_long, strict=True) if not reason])
     )

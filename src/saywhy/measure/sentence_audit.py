@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 from saywhy.measure import readouts
 from saywhy.measure.audit import AuditPlan, AuditRecords
+from saywhy.measure.chats import predictions_behind_steps
 from saywhy.measure.edits import Item, items_of
 from saywhy.measure.insertions import ExplainMentions, drawn_insertions, measure_insertions, placed_words
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentences import ReadMentions, SentencePlan, measure_sentences, with_values
-from saywhy.measure.steps import measure_steps
+from saywhy.measure.steps import STEP_METRICS, measure_steps
 from saywhy.protocol import prompts
 from saywhy.protocol.mentions import Mentions
 from saywhy.protocol.prompts import Message
 from saywhy.protocol.sentences import read_sentences
 from saywhy.records import Example, Explanation, Operator, Row, StyleName, Table
 from saywhy.stats.insertions import Insertion
+from saywhy.stats.mentions import TextValue
 from saywhy.stats.sentences import SentenceScores
 from saywhy.tasks.lexicon import Pinned
 
@@ -167,16 +169,17 @@ def _with_steps(
             return prompts.question_chat(task, item.example.text, item.example.context)
         return prompts.behind_steps(asked, "\n".join(steps))
 
-    steps = [[line for line in replies[item.example.id].splitlines() if line.strip()] for item in items]
-    behind = classifier.predict_chats([chat(item, of_text) for item, of_text in zip(items, steps, strict=True)])
-    followed = [Item(item.example, prediction) for item, prediction in zip(items, behind, strict=True)]
-    values = dict(
-        zip(
-            (item.example.id for item in items),
-            measure_steps(classifier, followed, steps, chat, plan.seed),
-            strict=True,
-        )
-    )
+    lines = {name: [line for line in reply.splitlines() if line.strip()] for name, reply in replies.items()}
+    behind = predictions_behind_steps(classifier, items, [replies[item.example.id] for item in items])
+    followed = [
+        Item(item.example, prediction) for item, prediction in zip(items, behind, strict=True) if prediction is not None
+    ]
+    steps = [lines[item.example.id] for item in followed]
+    measured = measure_steps(classifier, followed, steps, chat, plan.seed)
+    no_room = dict.fromkeys(STEP_METRICS, TextValue(None, "steps and answer do not fit the model's context"))
+    values = {item.example.id: no_room for item in items} | {
+        item.example.id: of_text for item, of_text in zip(followed, measured, strict=True)
+    }
     return [
         with_values(record, values[record.id])
         if (record.style, record.operator) == ("steps", plan.operators[0])

@@ -6,6 +6,7 @@ import random
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from saywhy.measure.chats import ROOM_OF_ANSWER
 from saywhy.measure.edits import Item, stand_in
 from saywhy.measure.predict import Classifier
 from saywhy.protocol import prompts
@@ -63,6 +64,9 @@ def simulated_predictions(
         tables: The explained model's tables under one operator: its answers to the edits.
         explanations: What is given beside text and answer, for each text; None: nothing (*the label alone*).
         seed: Seed of the edits.
+
+    Returns:
+        By text and explanation; an edit whose chat does not fit the model's context is left out.
     """
     task = simulator.task
     filler = stand_in(task, tables[0].operator) if tables else ""
@@ -73,10 +77,17 @@ def simulated_predictions(
         for explanation in given
         for edit in of_text
     ]
-    labels = iter([prediction.label for prediction in simulator.predict_chats(chats)])
+    too_long = simulator.model.objections(chats, ROOM_OF_ANSWER)
+    fitting = [chat for chat, reason in zip(chats, too_long, strict=True) if not reason]
+    predictions = iter(simulator.predict_chats(fitting))
+    labels = iter([None if reason else next(predictions).label for reason in too_long])
     return [
         [
-            [(edit.label != item.prediction.label, next(labels) != item.prediction.label) for edit in of_text]
+            [
+                (edit.label != item.prediction.label, label != item.prediction.label)
+                for edit in of_text
+                if (label := next(labels)) is not None
+            ]
             for _ in given
         ]
         for item, of_text, given in zip(items, edits, explanations, strict=True)
