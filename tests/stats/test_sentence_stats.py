@@ -146,6 +146,11 @@ def test_steps_that_change_nothing_add_nothing():
     assert steps_drop(2.0, ()) == (None, "the reply has no steps that could be changed")
 
 
+def test_a_gain_of_few_texts_is_in_doubt():
+    few, alone = counts_of(lambda text, edit: edit < 2 and text > 1, texts=9), counts_of(lambda *_: False, texts=9)
+    assert simulatability_gain(few, alone).doubt == "9 texts, 10 are needed"
+
+
 def test_a_statistic_that_few_resamples_have_has_no_interval():
     sums = np.array([[1.0, 1.0], *[[0.0, 0.0]] * 20])
     interval = pooled_interval(sums, lambda total: total[:, 0] / np.where(total[:, 1], total[:, 1], np.nan), ("a", "b"))

@@ -69,8 +69,10 @@ def _metric_rows(by_arm: ScoresByArm, fooled: FooledMetrics, seed: int) -> list[
 
 def _counted_cell(interval: Interval) -> SheetCell:
     """Return an estimate with the number of texts behind it, or that there is none."""
+    if interval.value is None:
+        return SheetCell(NO_NUMBER, why=interval.reason or "")
     cell = estimate_cell(interval)
-    return cell if interval.value is None else cell._replace(small=f"{cell.small} ({interval.n})".strip())
+    return cell._replace(small=f"{cell.small} ({interval.n})".strip())
 
 
 def _insertion_rows(by_arm: ScoresByArm, seed: int) -> list[list[SheetCell | str]]:

@@ -125,7 +125,9 @@ def _marked(
     sums = np.array([np.sum(of_text, axis=0) for of_text in by_text.values()])
     interval = pooled_interval(sums, statistic, (undefined, f"{undefined}, in some of the resamples"), seed)
     moved = moved_count(insertions)
-    doubt = f"{moved} moved answers, {LEAST_MOVED_ANSWERS} are needed" if moved < LEAST_MOVED_ANSWERS else None
+    doubt = (
+        f"{moved} moved answers, {LEAST_MOVED_ANSWERS} are needed" if moved < LEAST_MOVED_ANSWERS else interval.doubt
+    )
     return Interval(interval.value, interval.low, interval.high, interval.n, interval.reason, doubt)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from saywhy.stats.intervals import RESAMPLES, Interval, percentiles, resampled
+from saywhy.stats.intervals import LEAST_TEXTS, RESAMPLES, Interval, percentiles, resampled
 
 SumsStatistic = Callable[[Any], Any]
 """From sums over texts, shape (B, k), to the statistic, shape (B,); NaN where it does not exist."""
@@ -31,10 +31,11 @@ def pooled_interval(sums: Any, statistic: SumsStatistic, reasons: tuple[str, str
         return Interval(None, None, None, n, reasons[0])
     if n == 1:
         return Interval(value, None, None, 1, "one text has no interval")
+    doubt = f"{n} texts, {LEAST_TEXTS} are needed" if n < LEAST_TEXTS else None
     drawn = _drawn_statistics(sums, statistic, seed)
     if len(drawn) < 0.99 * RESAMPLES:
-        return Interval(value, None, None, n, reasons[1])
-    return Interval(value, *percentiles(drawn), n)
+        return Interval(value, None, None, n, reasons[1], doubt)
+    return Interval(value, *percentiles(drawn), n, doubt=doubt)
 
 
 def _drawn_statistics(sums: Any, statistic: SumsStatistic, seed: int) -> Any:
