@@ -112,3 +112,11 @@ def test_a_bank_keeps_the_metrics_without_words(audited, call, tmp_path):
         for folder in (audited, bank)
     ]
     assert shown[0] == shown[1] != []
+
+
+def test_more_rows_give_the_metrics_of_a_run_that_began_with_them(tiny_folder, call, tmp_path):
+    settings = ["settings=sentences", "styles=keywords", "chunk=2", "decide_rows=3", "calibration_rows=4"]
+    for out, rows in (("grown", 2), ("grown", 3), ("begun", 3)):
+        assert call("audit", f"model={tiny_folder}", f"out={tmp_path / out}", f"rows={rows}", *settings).code == 0
+    grown, begun = ((tmp_path / out / "seed-0/audited/sentences.jsonl").read_bytes() for out in ("grown", "begun"))
+    assert grown == begun
