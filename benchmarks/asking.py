@@ -16,7 +16,7 @@ from benchmarks.common import Done, fastest
 from benchmarks.work import Bare
 from saywhy.measure.chats import explanation_chat
 from saywhy.measure.edits import Item
-from saywhy.measure.readouts import reply_room
+from saywhy.measure.rooms import reply_room
 from saywhy.models.local import LocalModel
 from saywhy.protocol.prompts import Message
 from saywhy.records import Setting, StyleName

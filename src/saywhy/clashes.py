@@ -1,4 +1,4 @@
-"""Settings beyond all sense, those that do not go together, and those that an objective has no use for.
+"""Settings that others imply, those beyond all sense, those that do not go together, and those without a use.
 
 To ignore them silently would let a run seem to be what it is not.
 """
@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from saywhy.records import SENTENCE_STYLES, STYLES
+
+QUICK_WORDS = 9
+"""Longest built-in text, in distinct words, of the job that is to end within minutes."""
 
 PREFERENCE_OBJECTIVES = ("dpo", "grpo")
 """Objectives whose loss and batches are TRL's (``training.preference``)."""
@@ -47,6 +52,19 @@ MOST: Mapping[str, float] = {
 }
 """The largest value of a number; of those that are not here it is ``MOST_OF_ANY``."""
 MOST_OF_ANY = 1_000_000_000
+
+
+def with_implied(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with those that they imply, where these are not given: built-in texts are for quick jobs."""
+    quick = {"most_words": QUICK_WORDS, "decide_rows": 100, "calibration_rows": 128}
+    is_quick = given.get("data", "pocket") == "pocket"
+    return {**(quick if is_quick else {}), **implied_by_sentences(given), **given}
+
+
+def implied_by_sentences(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the styles and the readout of sentences, if they are what is asked for."""
+    asked = given.get("settings") in ("sentences", ["sentences"], ("sentences",))
+    return {"styles": SENTENCE_STYLES, "readouts": ("generated",)} if asked else {}
 
 
 def beyond_sense(settings: Mapping[str, Any]) -> str | None:
@@ -99,4 +117,24 @@ def clash(settings: Mapping[str, Any]) -> str | None:
         return "anchor: it takes the place of the label turn: leave label_weight and label_turn out"
     if settings["heldout_rows"] and (owned := {"save_steps", "save_strategy"} & settings["trainer"].keys()):
         return f"trainer.{min(owned)}: with heldout_rows a checkpoint is kept at each measurement: leave it out"
+    return None
+
+
+def sentences_clash(asked: Mapping[str, Any]) -> str | None:
+    """Return which styles, settings, readouts and order do not go with sentences, in words; None if all do."""
+    in_sentences = [style for style in asked["styles"] if style in SENTENCE_STYLES]
+    in_words = [style for style in asked["styles"] if style in STYLES]
+    if in_sentences and "sentences" not in asked["settings"]:
+        listed = ",".join(in_sentences)
+        return f"styles: {listed}: they are asked for in sentences: give styles={listed} settings=sentences"
+    if asked.get("steps_order") == "before" and "steps" not in in_sentences:
+        return "steps_order: no steps are asked for: give styles=steps settings=sentences, or leave it out"
+    if "sentences" not in asked["settings"]:
+        return None
+    if len(asked["settings"]) > 1:
+        return "settings: sentences have styles and floors of their own: give settings=sentences by itself"
+    if in_words:
+        return f"styles: {','.join(in_words)} are no sentences: give styles={','.join(in_sentences or SENTENCE_STYLES)}"
+    if set(asked["readouts"]) != {"generated"}:
+        return "readouts: sentences are generated only: give readouts=generated"
     return None

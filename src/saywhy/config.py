@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from saywhy.checks import ALL_CHECKS, CHECKS, unknown_check_name
-from saywhy.clashes import beyond_sense, clash, unused_setting
+from saywhy.clashes import beyond_sense, clash, sentences_clash, unused_setting, with_implied
 from saywhy.engine_settings import EngineSettings
-from saywhy.records import Operator, Readout, ReplyPlan, Setting, StyleName
+from saywhy.records import Operator, Readout, ReplyPlan, Setting, StepsOrder, StyleName, WordStyle
 from saywhy.setting_names import current_names, own_trainer_argument
 
 Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
@@ -23,9 +23,6 @@ TargetMethod = Literal["occlusion", "gradient_x_input", "integrated_gradients", 
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """A seed: what every generator of random numbers takes, and what the name of a folder can be read back as."""
-
-QUICK_WORDS = 9
-"""Longest built-in text, in distinct words, of the job that is to end within minutes."""
 
 
 class Config(EngineSettings):
@@ -42,9 +39,10 @@ class Config(EngineSettings):
         description="Arms to audit and compare; `adapted`, from which the trained ones go on, is made in any case.",
     )
     styles: tuple[StyleName, ...] = Field(
-        ("attribution", "redaction", "counterfactual"), description="Styles that are asked for."
+        ("attribution", "redaction", "counterfactual"),
+        description="Styles that are asked for; keywords, reasons, steps with settings=sentences.",
     )
-    train_styles: tuple[StyleName, ...] = Field(
+    train_styles: tuple[WordStyle, ...] = Field(
         ("attribution", "redaction", "counterfactual"), description="Styles that the arms practise."
     )
     plan: ReplyPlan = Field(
@@ -52,7 +50,8 @@ class Config(EngineSettings):
         description="How redactions and counterfactuals are replied to. direct: the edited text; named-first: the "
         "words that are edited, and on the next line the text, so that every style names its words alike.",
     )
-    settings: tuple[Setting, ...] = Field(("one-word",), description="one-word, free, or both.")
+    settings: tuple[Setting, ...] = Field(("one-word",), description="one-word, free, or both; or sentences.")
+    steps_order: StepsOrder = Field("after", description="Whether `steps` come after the answer, or before it.")
     readouts: tuple[Readout, ...] = Field(("constrained",), description="generated, guided, constrained, placebo.")
     operators: tuple[Operator, ...] = Field(
         ("redact",), description="How a word is taken out: redact, delete, infill; the first is primary."
@@ -239,9 +238,8 @@ class Config(EngineSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _quick_on_built_in_texts(cls, given: dict[str, Any]) -> dict[str, Any]:
-        quick = {"most_words": QUICK_WORDS, "decide_rows": 100, "calibration_rows": 128}
-        return {**quick, **given} if given.get("data", "pocket") == "pocket" else given
+    def _implied(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return with_implied(given)
 
     @field_validator("robustness", mode="before")
     @classmethod
@@ -267,7 +265,8 @@ class Config(EngineSettings):
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{name}: at least one, none twice")
         defaults = {name: field.default for name, field in type(self).model_fields.items()}
-        for problem in (beyond_sense(dict(self)), unused_setting(dict(self), defaults), clash(dict(self))):
+        given = dict(self)
+        for problem in (beyond_sense(given), unused_setting(given, defaults), sentences_clash(given), clash(given)):
             if problem:
                 raise ValueError(problem)
         if "unseen-wording" in self.robustness and not self.has_check("unseen-wording"):

@@ -10,14 +10,23 @@ from saywhy.record_fields import fitting_fields
 
 ROW_SCHEMA = 1
 """Version of the row schema (``docs/rows.md``). Raised whenever a field changes its meaning."""
-StyleName = Literal["attribution", "redaction", "counterfactual"]
-Setting = Literal["one-word", "free"]
+WordStyle = Literal["attribution", "redaction", "counterfactual"]
+SentenceStyle = Literal["keywords", "reasons", "steps"]
+StyleName = Literal[WordStyle, SentenceStyle]
+Setting = Literal["one-word", "free", "sentences"]
 Readout = Literal["generated", "guided", "constrained", "placebo"]
 Operator = Literal["redact", "delete", "infill"]
 ReplyPlan = Literal["direct", "named-first"]
 """Whether a reply that edits is the edited text alone, or that behind the words that are edited."""
-STYLES: tuple[StyleName, ...] = ("attribution", "redaction", "counterfactual")
-SETTINGS: tuple[Setting, ...] = ("one-word", "free")
+StepsOrder = Literal["after", "before"]
+"""Whether steps are asked for after the answer, or before it."""
+STYLES: tuple[WordStyle, ...] = ("attribution", "redaction", "counterfactual")
+"""The styles of which one word, or a few, are the whole explanation: those that arms practise."""
+SENTENCE_STYLES: tuple[SentenceStyle, ...] = ("keywords", "reasons", "steps")
+"""The styles of the setting ``sentences``: what counts is which words of the text they mention."""
+ALL_STYLES: tuple[StyleName, ...] = (*STYLES, *SENTENCE_STYLES)
+SETTINGS: tuple[Setting, ...] = ("one-word", "free")  # of STYLES
+ALL_SETTINGS: tuple[Setting, ...] = (*SETTINGS, "sentences")
 READOUTS: tuple[Readout, ...] = ("generated", "guided", "constrained", "placebo")
 OPERATORS: tuple[Operator, ...] = ("redact", "delete", "infill")
 TRAINING_OPERATOR: Operator = "redact"
@@ -28,6 +37,11 @@ NON_INFERIORITY_MARGIN = 0.02
 
 class SaywhyError(Exception):
     """A problem that the user can mend: shown as one line (what, where, what to do), exit code 2."""
+
+
+def is_asked_in(style: StyleName, setting: Setting) -> bool:
+    """Return whether a style is asked for in a setting: sentences are a setting of their own."""
+    return (style in SENTENCE_STYLES) == (setting == "sentences")
 
 
 def is_hit(recheck: str | None, prediction: str, named: str | None = None) -> bool:
@@ -97,29 +111,6 @@ class Prediction(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class WordScores(Record):
-    """One attribution score a distinct word of a text, in order of first occurrence.
-
-    Attributes:
-        words: The candidates (folded cores).
-        scores: One a word; higher speaks more for the predicted label.
-        method: Who scored.
-        change: The margin (nats) less that of the baseline, where a method's token scores are to add up to it.
-        gap: The sum of all token scores of the text minus ``change`` (completeness gap, nats).
-    """
-
-    words: tuple[str, ...]
-    scores: tuple[float, ...]
-    method: str
-    change: float | None = None
-    gap: float | None = None
-
-    def best(self) -> str:
-        """Return the word with the highest score; the first of equals."""
-        return self.words[max(range(len(self.words)), key=self.scores.__getitem__)]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Table(Record):
     """The leave-one-word-out table of a text: each candidate taken out, the text rechecked.
 
@@ -186,16 +177,20 @@ class Explanation(Record):
     """What a reply says, read.
 
     Attributes:
-        words: The distinct words that it names, takes out or replaces (folded cores).
+        words: The distinct words that it names, takes out, replaces or mentions (folded cores).
         edited: The canonical edited text that is rechecked; None if invalid.
         inserted: The words put in (counterfactual).
         reason: Why the reply is invalid; None if it is valid.
+        denied: The words of which sentences say that they did not count.
+        coverage: Share of the content words of sentences that are words of the text; None in other styles.
     """
 
     words: tuple[str, ...] = ()
     edited: str | None = None
     inserted: tuple[str, ...] = ()
     reason: str | None = None
+    denied: tuple[str, ...] = ()
+    coverage: float | None = None
 
     @property
     def valid(self) -> bool:
@@ -220,7 +215,7 @@ class Row(Record):
         margin: Log-odds (nats) of the prediction against the best other label.
         named: The counterfactual's target label; None in other styles.
         reply: The generated or guided reply; None for constrained readouts.
-        words: The words named, taken out or replaced (folded cores).
+        words: The words named, taken out, replaced or mentioned (folded cores).
         inserted: The words put in (counterfactual).
         edited: The text that was rechecked; None if invalid.
         reason: Why the reply is invalid; None if valid.
@@ -234,6 +229,8 @@ class Row(Record):
         effect_floor: Mean effect of the explanations that ``floor`` averages.
         effect_ceiling: Largest effect of those that ``ceiling`` is the best of. All three: None if unknown.
         log_probability: That of its word (nats) among all one-word ones, by the constrained readout; None if unknown.
+        denied, coverage: As in ``Explanation``: of sentences.
+        steps_answer: The label behind steps that came before it; None: no such steps, or no room.
     """
 
     id: str
@@ -264,6 +261,9 @@ class Row(Record):
     effect_floor: float | None = None
     effect_ceiling: float | None = None
     log_probability: float | None = None
+    denied: tuple[str, ...] = ()
+    coverage: float | None = None
+    steps_answer: str | None = None
 
     @property
     def valid(self) -> bool:

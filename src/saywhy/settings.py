@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from saywhy.clashes import implied_by_sentences
 from saywhy.config import Config
 from saywhy.hints import did_you_mean
 from saywhy.records import SaywhyError
@@ -23,7 +24,7 @@ def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Co
     Raises:
         SaywhyError: For an unknown key (with the closest one) or a value that does not fit.
     """
-    given: dict[str, Any] = dict(defaults or {})
+    given: dict[str, Any] = {}
     for pair in pairs:
         key, sep, value = pair.partition("=")
         if not sep:
@@ -38,7 +39,7 @@ def parse(pairs: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Co
             hint = did_you_mean(key, (*Config.model_fields, *OLD_NAMES), ", ")
             raise SaywhyError(f"no setting '{key}'{hint}: see 'saywhy settings'")
         given[key] = _value(name, value)
-    return checked_config(given)
+    return checked_config({**(defaults or {}), **implied_by_sentences(given), **given})
 
 
 def with_changes(config: Config, **changes: Any) -> Config:

@@ -8,11 +8,12 @@ import pytest
 from rich.console import Console
 
 import tiny
+from saywhy.attribution.scores import WordScores
 from saywhy.cli import attribute as module
 from saywhy.cli.attribute import attribute_texts, planned_passes
 from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.store import read_json, read_lines, write_lines
-from saywhy.records import Example, Prediction, SaywhyError, WordScores
+from saywhy.records import Example, Prediction, SaywhyError
 from saywhy.report.agreement import Attributions, agreement_csv, agreement_sheet, agreements, gap_sheet, load_scores
 from saywhy.report.attribution import attribution_page, shaded_pieces, show_attribution, write_attribution
 from saywhy.settings import parse

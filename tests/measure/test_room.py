@@ -8,7 +8,7 @@ import tiny
 from moods import PINNED, TASK
 from saywhy.measure.audit import REPLY_HEADROOM, AuditPlan, audit, unusable
 from saywhy.measure.predict import Classifier
-from saywhy.measure.readouts import reply_room
+from saywhy.measure.rooms import reply_room
 from saywhy.protocol.prompts import question_chat
 from saywhy.protocol.styles import read_reply
 from saywhy.training.completions import completion

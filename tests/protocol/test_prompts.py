@@ -7,8 +7,8 @@ import pytest
 
 from saywhy import pocket
 from saywhy.protocol import prompts
-from saywhy.protocol.wordings import PRACTISED_WORDINGS, UNSEEN_WORDINGS
-from saywhy.records import SETTINGS, STYLES
+from saywhy.protocol.wordings import PRACTISED_WORDINGS, SENTENCE_WORDINGS, STEPS_FIRST_WORDINGS, UNSEEN_WORDINGS
+from saywhy.records import SENTENCE_STYLES, SETTINGS, STYLES
 from saywhy.tasks.data import load_examples
 from saywhy.tasks.task import Task, catalog, load_task
 
@@ -19,6 +19,34 @@ def test_sentences(snapshot):
 
 def test_sentences_of_replies_that_name_their_words_first(snapshot):
     assert prompts.prompt_sentences("named-first") == snapshot
+
+
+def test_sentences_of_explanations_in_sentences(snapshot):
+    assert {order: prompts.sentence_prompts(order) for order in ("after", "before")} == snapshot
+    assert snapshot == {**SENTENCE_WORDINGS, "steps first": STEPS_FIRST_WORDINGS}
+
+
+@pytest.mark.parametrize("wordings", [*SENTENCE_WORDINGS.values(), STEPS_FIRST_WORDINGS])
+def test_a_request_for_sentences_has_three_wordings_that_say_all_that_is_demanded(wordings):
+    assert len(set(wordings)) == 3
+    for wording in wordings:
+        assert "{noun}" in wording
+        assert ("{count}" in wording) == (wordings is SENTENCE_WORDINGS["keywords"])
+        assert ("numbered" in wording or "step by step" in wording) == ("steps" in wording)
+        assert ("three sentences" in wording) == (wordings is SENTENCE_WORDINGS["reasons"])
+
+
+@pytest.mark.parametrize("name", catalog())
+def test_conversations_in_sentences(name, snapshot):
+    task = load_task(name)
+    text, context = "the explained text", {field: f"the {field}" for field in task.context}
+    asked = [prompts.request_turn(task, style, "sentences", None, count=2) for style in SENTENCE_STYLES]
+    first = prompts.steps_first_chat(task, text, context)
+    assert [*asked, *prompts.behind_steps(first, "1. ...")] == snapshot
+    assert first[-1]["content"].endswith(text)
+    assert prompts.explained_text(task, first) == text
+    assert prompts.asks_for_label(first)
+    assert prompts.asks_for_label(prompts.behind_steps(first, "1. ..."))
 
 
 def test_sentences_of_checks(snapshot):

@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from saywhy.protocol import styles
-from saywhy.records import SETTINGS, STYLES
+from saywhy.protocol.sentences import read_sentences
+from saywhy.records import ALL_SETTINGS, ALL_STYLES, SENTENCE_STYLES, SETTINGS, STYLES, is_asked_in
 from saywhy.words import REDACTED_MARK, candidates, fold, free_word_budget, occurrences, replace_words, take_out
 
 PHRASEBOOK = yaml.safe_load((Path(__file__).parent / "phrasebook.yaml").read_text("utf-8"))
@@ -21,7 +22,12 @@ WORDS = st.sampled_from(["great!", "love", "Love", "it", "don\u2019t", ":(", "#t
 TEXTS = st.lists(WORDS, min_size=2, max_size=9).map(" ".join)
 
 
+QUESTION = "Is the sentiment of the tweet positive or negative?"
+
+
 def read(style, setting, text, reply, labels=("negative", "positive"), plan="direct", cut=False):
+    if setting == "sentences":
+        return read_sentences(style, text, reply, (*labels, QUESTION), cut=cut)
     return styles.read_reply(style, setting, text, reply, labels, plan, cut=cut)
 
 
@@ -39,6 +45,7 @@ def test_phrasebook(entry):
     )
     expected = (entry.get("reason"), tuple(entry.get("words", ())), tuple(entry.get("inserted", ())))
     assert (found.reason, found.words, found.inserted) == expected
+    assert found.denied == tuple(entry.get("denied", ()))
     if "edited" in entry:
         assert found.edited == entry["edited"]
 
@@ -46,7 +53,9 @@ def test_phrasebook(entry):
 def test_the_phrasebook_knows_every_reason_and_every_cell():
     assert {entry["reason"] for entry in PHRASEBOOK if "reason" in entry} == set(styles.INVALID_REASONS)
     cells = {(entry.values[0]["style"], entry.values[0]["setting"]) for entry in ENTRIES}
-    assert cells == {(style, setting) for style in STYLES for setting in SETTINGS}
+    assert cells == {
+        (style, setting) for style in ALL_STYLES for setting in ALL_SETTINGS if is_asked_in(style, setting)
+    }
     assert sum("source" in entry for entry in PHRASEBOOK) >= 30
 
 
@@ -66,6 +75,31 @@ def test_any_reply_is_valid_with_an_edited_text_or_invalid_with_a_reason(style, 
     else:
         assert found.reason in styles.INVALID_REASONS
         assert (found.words, found.inserted, found.edited) == ((), (), None)
+
+
+@given(
+    st.sampled_from(SENTENCE_STYLES),
+    TEXTS,
+    st.text() | TEXTS | st.text("\"*`'[]{}:.-,\nlove it not") | TEXTS.map(lambda text: f"not because of {text}"),
+    st.booleans(),
+)
+def test_any_reply_in_sentences_mentions_words_or_has_a_reason(style, text, reply, cut):
+    result = read(style, "sentences", text, reply, cut=cut)
+    assert (result.reason is None) == bool(result.words)
+    assert result.reason in (None, *styles.INVALID_REASONS)
+    assert not set(result.words) & set(result.denied)
+    if result.valid:
+        assert result.edited == take_out(text, result.words)
+        assert style != "keywords" or len(result.words) <= free_word_budget(text)
+
+
+@given(st.sampled_from(SENTENCE_STYLES), TEXTS, st.data())
+def test_a_word_quoted_in_a_sentence_is_mentioned(style, text, data):
+    word = data.draw(st.sampled_from(candidates(text)))
+    for reply in (f'Because of "{word.core}".', f'1. It says "{word.core}".\n2. So the answer follows.'):
+        result = read(style, "sentences", text, reply)
+        if len(candidates(text)) > 2:
+            assert result.words == (word.key,)
 
 
 @given(TEXTS, st.data())

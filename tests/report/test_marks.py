@@ -13,7 +13,8 @@ from rich.console import Console
 import saywhy
 from saywhy.report import marks, write_report
 from saywhy.report.arms import marked_arm, same_instrument
-from saywhy.report.calibration import fooled_json, load_calibration
+from saywhy.report.calibration import load_calibration
+from saywhy.report.calibration_page import fooled_json
 from saywhy.report.format import SAME_INSTRUMENT, SAME_INSTRUMENT_NOTE
 from saywhy.report.html import run_report_page
 from saywhy.report.load import load_run

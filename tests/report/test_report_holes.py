@@ -8,11 +8,12 @@ import pytest
 from rich.console import Console
 
 from pages import holes, holes_of
+from saywhy.attribution.scores import WordScores
 from saywhy.cli import attribute as attributing
 from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.store import read_lines, read_records, write_json, write_lines, write_text
 from saywhy.models.scripted import ScriptedModel, honest
-from saywhy.records import Decision, Prediction, Row, SaywhyError, WordScores
+from saywhy.records import Decision, Prediction, Row, SaywhyError
 from saywhy.report import show_any_report, write_comparison, write_report
 from saywhy.report.agreement import PREDICTIONS_STEM, SCORES_FOLDER
 from saywhy.report.attribution import show_attribution, write_attribution

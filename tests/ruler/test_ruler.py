@@ -34,7 +34,14 @@ def follows(plant):
 
 
 @pytest.fixture
-def rules(monkeypatch, tiny_folder):
+def rules(rules_in_sentences, monkeypatch):
+    """The same, without explanations in sentences, which take longer than all the rest."""
+    monkeypatch.setattr(module, "measure_sentence_explainers", lambda *_: [])
+    return rules_in_sentences
+
+
+@pytest.fixture
+def rules_in_sentences(monkeypatch, tiny_folder):
     """Let every plant be learned at once: what is loaded is the rule itself."""
     monkeypatch.setattr(module._RulerRun, "_trained", lambda self, plant, where: plant.name)
     monkeypatch.setattr(module, "open_model", lambda name, *_: follows(PLANTS[name]))
@@ -87,19 +94,43 @@ def test_what_is_there_is_not_computed_again(rules, tmp_path, monkeypatch):
     assert (folder / "plants/trigger/gauged.jsonl").read_bytes() == before
 
 
-def test_the_page_holds_every_table_and_no_nan(rules, tmp_path):
-    folder = calibrate_ruler(parse([rules, "plants=keyword,position", *SMALL]), tmp_path / "run")
+def test_a_folder_of_before_sentences_is_reported_and_gets_them_when_it_goes_on(
+    rules_in_sentences, tmp_path, monkeypatch
+):
+    config = parse([rules_in_sentences, "plants=trigger", *SMALL, "rows=12"])
+    folder = calibrate_ruler(config, tmp_path / "run")
+    write_calibration(folder)
+    fooled = json.loads((folder / "fooled.json").read_text("utf-8"))["fooled_sentences"]
+    assert fooled["redact"]["mention AUROC"] == fooled["delete"]["necessity gain"] == []
+    records = (folder / "plants/trigger/sentences.jsonl").read_bytes()
+    (folder / "plants/trigger/sentences.jsonl").unlink()
+    (folder / "checksums.json").unlink()
+    page = write_calibration(folder)
+    assert "Sentences" not in page.read_text("utf-8")
+    assert "fooled_sentences" not in json.loads((folder / "fooled.json").read_text("utf-8"))
+    monkeypatch.setattr(module, "measure_metrics", None)
+    calibrate_ruler(config, tmp_path / "run")
+    assert (folder / "plants/trigger/sentences.jsonl").read_bytes() == records
+
+
+def test_the_page_holds_every_table_and_no_nan(rules_in_sentences, tmp_path):
+    config = parse([rules_in_sentences, "plants=keyword,position", *SMALL, "rows=12"])
+    folder = calibrate_ruler(config, tmp_path / "run")
     page = write_calibration(folder).read_text("utf-8")
     shown = io.StringIO()
     show_calibration(folder, Console(file=shown, width=140))
     markdown = (folder / "calibration.md").read_text("utf-8")
     for text in (page, shown.getvalue(), markdown):
-        for title in ("Plants", "Attribution methods", "Metrics", "Scripted explainers"):
+        sentences = ("Sentences, metrics", "Sentences, scripted explainers", "Sentences: mention AUROC tells true")
+        for title in ("Plants", "Attribution methods", "Metrics", "Scripted explainers", *sentences):
             assert title in text
         assert "nan" not in text.lower().replace("nance", "")
     assert page.count("<svg") == 2
-    assert page.count("n (texts): 40 keyword and 40 position.") == 2
-    assert len((folder / "calibration.csv").read_text().splitlines()) == 1 + 2 * 2 * len(METRICS)
+    assert page.count("n (texts): 12 keyword and 12 position.") == 2
+    rows = list(csv.DictReader((folder / "calibration.csv").read_text("utf-8").splitlines()))
+    assert sum(row["setting"] == "one-word" for row in rows) == 2 * 2 * len(METRICS)
+    # Under two operators what sets do, under the first one also what does not depend on it.
+    assert sum(row["setting"] == "sentences" for row in rows) == 2 * (2 * 8 + 3)
     narrow = io.StringIO()
     show_calibration(folder, Console(file=narrow, width=80))
     plants = narrow.getvalue().split("Follows:")[0]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from plans import SMALL, file_of, plan
 from saywhy.arms import ArmName
@@ -213,3 +214,30 @@ def test_an_edited_frozen_part_is_noticed(tmp_path):
     path.write_text(path.read_text("utf-8").replace("0.05", "0.5"), "utf-8")
     with pytest.raises(SaywhyError, match="edited after it was frozen"):
         frozen.freeze_plan(plan(), tmp_path)
+
+
+def test_one_study_may_ask_for_words_in_one_block_and_for_sentences_in_another():
+    sentences = {"name": "in sentences", "styles": ["reasons"], "settings": ["sentences"], "readouts": ["generated"]}
+    wanted = plan(blocks=[{"name": "main"}, sentences])
+    assert expand.task_settings(wanted).settings == ("one-word",)
+    [request] = {
+        request for (arm, _, _), request in expand.audit_requests(wanted).items() if arm.startswith("faithful")
+    }
+    asked = request.combinations()
+    assert ("reasons", "sentences", "generated") in asked
+    assert ("attribution", "one-word", "constrained") in asked
+    assert all((style == "reasons") == (setting == "sentences") for style, setting, _ in asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        ({"styles": ["reasons"]}, "give styles=reasons settings=sentences"),
+        ({"settings": ["sentences"], "readouts": ["generated"]}, "are no sentences"),
+        ({"styles": ["steps"], "settings": ["sentences"]}, "sentences are generated only"),
+        ({"train_styles": [["steps"]]}, "train_styles"),
+    ],
+)
+def test_a_block_asks_for_words_or_for_sentences(asked, problem):
+    with pytest.raises(ValidationError, match=problem):
+        plan(blocks=[{"name": "main", **asked}])

@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
+from saywhy.attribution.scores import WordScores
 from saywhy.hints import did_you_mean
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Tick
-from saywhy.records import Operator, SaywhyError, WordScores
+from saywhy.records import Operator, SaywhyError
 from saywhy.tasks.lexicon import Associations
 
 

@@ -6,10 +6,11 @@ import random
 from collections.abc import Sequence
 
 from saywhy.attribution import MethodOptions
+from saywhy.attribution.scores import WordScores
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Tick
-from saywhy.records import SaywhyError, WordScores
+from saywhy.records import SaywhyError
 from saywhy.words import candidates
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from saywhy.attribution import MethodOptions
+from saywhy.attribution.scores import WordScores
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import require
@@ -26,7 +27,7 @@ from saywhy.models.local import LocalModel
 from saywhy.models.precision import exact_products
 from saywhy.models.tree import TokenIds
 from saywhy.protocol import prompts
-from saywhy.records import SaywhyError, WordScores
+from saywhy.records import SaywhyError
 from saywhy.words import candidates, occurrences
 
 BACKWARD_FACTOR = 4

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from saywhy.attribution import MethodOptions
+from saywhy.attribution.scores import WordScores
 from saywhy.measure.edits import Item, leave_one_out_tables
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Tick
-from saywhy.records import Table, WordScores
+from saywhy.records import Table
 
 
 def occlusion(

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from saywhy.attribution import MethodOptions
+from saywhy.attribution.scores import WordScores
 from saywhy.measure.edits import Item, stand_in
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Tick
-from saywhy.records import WordScores
 from saywhy.words import candidates, take_out
 
 LIME_PENALTY = 1.0

@@ -11,12 +11,13 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
+from saywhy.attribution.scores import WordScores
 from saywhy.checks import Curve, Judged, Probe, Spare
 from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.store import GZIP_SUFFIX, parsed_json, read_object, read_text
 from saywhy.measure import retention as retained
 from saywhy.protocol import styles
-from saywhy.records import CounterfactualGrid, Decision, Example, Prediction, Row, SetAside, Table, WordScores
+from saywhy.records import CounterfactualGrid, Decision, Example, Prediction, Row, SetAside, Table
 from saywhy.tasks.data import example_id
 from saywhy.words import occurrences
 

@@ -90,9 +90,14 @@ class Mask:
     def line(self, line: Mapping[str, Any]) -> MaskedLine:
         """Return a record without words of the text; numbers, labels and names stay."""
         masked = dict(line) | ({"id": self.key.id(line["id"])} if "id" in line else {})
-        for key in ("words", "causes"):
+        for key in ("words", "causes", "denied", "mentioned"):
             if key in line:
                 masked[key] = [self.word(word) for word in line[key]]
+        if "insertions" in line:
+            masked["insertions"] = [
+                {**insertion, "id": self.key.id(insertion["id"]), "word": self.word(insertion["word"])}
+                for insertion in line["insertions"]
+            ]
         if "inserted" in line:
             masked["inserted"] = [word if word in self.pinned else self.word(word) for word in line["inserted"]]
         for key in ("reply", "edited"):

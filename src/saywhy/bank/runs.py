@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from saywhy.attribution.scores import WordScores
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
 from saywhy.bank.mask import BankKey, Mask, MaskedLine, short_reason
 from saywhy.bank.paths import portable
@@ -23,10 +24,10 @@ from saywhy.records import (
     SaywhyError,
     SetAside,
     Table,
-    WordScores,
 )
 from saywhy.report.arm_records import CHECK_RECORDS, USUAL_CHECK_RECORD, records_of
 from saywhy.report.load import target_count_files
+from saywhy.stats.sentences import SentenceScores
 from saywhy.training.lessons import Target
 from saywhy.words import candidates_rule
 
@@ -38,6 +39,7 @@ ARM_FILES: Mapping[str, type[Record]] = {
     "tables": Table,
     "grids": CounterfactualGrid,
     "decisions": Decision,
+    "sentences": SentenceScores,
 }
 """The files of records in an arm's folder, by name."""
 

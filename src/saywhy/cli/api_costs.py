@@ -15,6 +15,7 @@ from saywhy.measure import audit
 from saywhy.measure.calibration import no_calibration
 from saywhy.measure.edits import items_of
 from saywhy.measure.predict import Classifier
+from saywhy.measure.sentence_audit import measure_audited
 from saywhy.models.interface import Choice, Reply, Tick
 from saywhy.models.scripted import ExplanationRequest, ScriptedModel, keyword_rule
 from saywhy.progress import say
@@ -141,6 +142,7 @@ class ApiForecast:
         plan = audit.AuditPlan("dry", self._pinned, config.styles, config.settings, config.readouts, config.operators)
         before = self.model.cost.times(-1)
         result = audit.audit(self._classifier, self._texts, plan)
+        measure_audited(self._classifier, self._texts, plan, result)
         audited = (self.model.cost + before).times(self._share)
         explained = {example.id for example in self.corpus.audited}
         costs = {

@@ -76,6 +76,7 @@ def audit(pairs: SettingPairs = None, dry: DryOption = False) -> None:
     Examples:
     - `saywhy audit model=path/to/adapter data=tweets.jsonl rows=100 readouts=generated,constrained`
     - `saywhy audit task=snli data=FOLDER rows=100 settings=one-word,free`
+    - `saywhy audit settings=sentences` — explanations in sentences: keywords, reasons, steps
     - `saywhy audit model=openai:NAME@http://localhost:8000/v1 rows=100 --dry` — behind an API: what it would cost
     """
     defaults = {"readouts": ("constrained", "generated"), "arms": ("base",), **_engine_defaults(pairs)}

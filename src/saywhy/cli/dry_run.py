@@ -17,6 +17,7 @@ from saywhy.measure import audit
 from saywhy.measure.calibration import calibrate
 from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
+from saywhy.measure.sentence_audit import measure_audited
 from saywhy.models.backends import open_model
 from saywhy.models.spec import resolve_model
 from saywhy.progress import say
@@ -26,6 +27,7 @@ from saywhy.robustness.audited import audited_texts
 from saywhy.ruler import run as ruler
 from saywhy.ruler.metrics import measure_metrics
 from saywhy.ruler.plants import PLANTS
+from saywhy.ruler.sentences import measure_sentence_explainers
 from saywhy.runs.forecast import (
     PROBE_LABELS,
     LabelProbe,
@@ -137,6 +139,7 @@ def _timed_audit(
     def compute() -> None:
         nonlocal records
         records = audit.audit(probe.classifier, texts, plan)
+        measure_audited(probe.classifier, texts, plan, records)
 
     seconds = probe.seconds_of(compute)
     return records, seconds / len(texts), (time.monotonic() - began) / len(texts)
@@ -213,6 +216,10 @@ def plan_calibration(config: Config, out: Path) -> None:
         seconds_of(partial(measure_metrics, probe.classifier, probe.items, operator, associations))
         for operator in config.operators
     )
+    plant = PLANTS[config.plants[0]]
+    sentences_seconds = seconds_of(
+        partial(measure_sentence_explainers, probe.classifier, probe.items, plant, config.operators, associations, seed)
+    )
     decided = config.calibration_rows + ruler.HELD_OUT_TEXTS + ruler.DRAWN_PER_MEASURED * measured
     label_rows = [decided_label_row(task, example, str(example.label)) for example in probe.examples]
     per_label_row = probe.training_seconds(label_rows) / len(label_rows)
@@ -222,6 +229,7 @@ def plan_calibration(config: Config, out: Path) -> None:
             "calibrate, check and choose texts": probe.per_decision * decided * plants,
             "attribution methods": scores_seconds * measured * plants,
             "metrics": metrics_seconds / len(probe.items) * measured * plants,
+            "metrics of sentences": sentences_seconds / len(probe.items) * measured * plants,
         }
     )
 

@@ -19,6 +19,8 @@ from saywhy.words import candidates_rule
 
 AUDIT_FILES = ("rows", "tables", "grids")
 DECIDED_FILES = ("decisions",)
+SENTENCE_FILES = ("sentences",)
+"""The metrics of explanations in sentences: of audits that ask for any."""
 SCORES_FOLDER = "attribution"
 """Folder of the scores that attribution methods give to words, one file a method."""
 TEXT_ORDER = "listed"

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from saywhy.measure import readouts
+from saywhy.measure.answers import Answer, answers_of
 from saywhy.measure.bounds import Bounds, open_removals, open_swaps, size_bounds
 from saywhy.measure.edits import Item, every_edit, items_of, stand_in
 from saywhy.measure.predict import Classifier
@@ -68,34 +68,6 @@ class AuditRecords:
     grids: list[CounterfactualGrid] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one request for an explanation of one text brought.
-
-    Attributes:
-        style: The style that was asked for.
-        setting: one-word or free.
-        readout: How the explanation was got.
-        reply: The generated or guided reply; None for constrained readouts.
-        explanation: What it says, read.
-        log_probability: As in ``Row``.
-    """
-
-    style: StyleName
-    setting: Setting
-    readout: Readout
-    reply: str | None
-    explanation: Explanation
-    log_probability: float | None = None
-
-    @property
-    def size(self) -> int:
-        """How many words it takes; an invalid one is given size one, the least it could have said."""
-        if not self.explanation.valid:
-            return 1
-        return max(len(self.explanation.words), len(self.explanation.inserted), 1)
-
-
 def unusable(classifier: Classifier, examples: Sequence[Example]) -> list[SetAside]:
     """Return those of ``examples`` that cannot be put to the model, with the reason.
 
@@ -137,7 +109,7 @@ def audit(
     items = items_of(classifier, examples)
     pinned = plan.pinned if "counterfactual" in plan.styles else None
     tables, grids = every_edit(classifier, items, plan.operators, pinned)
-    answers = _ask(classifier, items, plan)
+    answers = answers_of(classifier, items, plan)
     records = AuditRecords([], [table for by_text in tables.values() for table in by_text], grids)
     for operator in plan.operators:
         # A counterfactual takes nothing out: it is judged once, beside the primary operator.
@@ -146,50 +118,6 @@ def audit(
     if tick:
         tick(len(examples))
     return records
-
-
-def _ask(classifier: Classifier, items: Sequence[Item], plan: AuditPlan) -> list[list[Answer]]:
-    """Return all answers about each item."""
-    model, task = classifier.model, classifier.task
-    asked = [(style, setting) for style in plan.styles for setting in plan.settings]
-    guided = "guided" in plan.readouts and "one-word" in plan.settings
-    if "generated" not in plan.readouts:
-        asked = [(style, setting) for style, setting in asked if guided and setting == "one-word"]
-    replies = readouts.generated(model, task, items, asked) if asked else [[] for _ in items]
-    by_request = [dict(zip(asked, of_text, strict=True)) for of_text in replies]
-    answers: list[list[Answer]] = [[] for _ in items]
-    if "generated" in plan.readouts:
-        for of_text, of_request in zip(answers, by_request, strict=True):
-            of_text.extend(Answer(*ask, "generated", *reply) for ask, reply in of_request.items())
-    if guided:
-        one_word = [
-            {style: reply for (style, setting), reply in of_request.items() if setting == "one-word"}
-            for of_request in by_request
-        ]
-        for of_text, valid in zip(answers, readouts.guided(model, task, items, one_word), strict=True):
-            of_text.extend(Answer(style, "one-word", "guided", *reply) for style, reply in valid.items())
-    log_probabilities: list[dict[StyleName, Mapping[str, float]]] = [{} for _ in items]
-    compared = [readout for readout in plan.readouts if readout in ("constrained", "placebo")]
-    if "one-word" not in plan.settings:
-        compared = []
-    likeliest = readouts.constrained(model, task, items, plan.styles, plan.pinned, compared) if compared else {}
-    for readout, of_items in likeliest.items():
-        for of_text, of_words, by_style in zip(answers, log_probabilities, of_items, strict=True):
-            for style, best in by_style.items():
-                of_text.append(Answer(style, "one-word", readout, None, best.explanation))
-                of_words[style] = best.log_probabilities
-    return [
-        [_weighed(answer, of_words.get(answer.style, {})) for answer in of_text]
-        for of_text, of_words in zip(answers, log_probabilities, strict=True)
-    ]
-
-
-def _weighed(answer: Answer, log_probabilities: Mapping[str, float]) -> Answer:
-    """Return an answer with the log-probability of its word; as it is where that is unknown, or no word is its all."""
-    words = answer.explanation.words
-    if answer.setting != "one-word" or not answer.explanation.valid or len(words) != 1:
-        return answer
-    return replace(answer, log_probability=log_probabilities.get(words[0]))
 
 
 def _judged_rows(
@@ -208,11 +136,11 @@ def _judged_rows(
         for item, of_text in zip(items, answers, strict=True)
     ]
     removals = [
-        open_removals(item, table, filler, _larger_sizes(of_text, {"attribution", "redaction"}))
+        open_removals(item, table, filler, _larger_sizes(_removal_answers(of_text)))
         for item, table, of_text in zip(items, tables, answers, strict=True)
     ]
     swaps = [
-        open_swaps(item, grid, _larger_sizes(of_text, {"counterfactual"}))
+        open_swaps(item, grid, _larger_sizes([answer for answer in of_text if answer.style == "counterfactual"]))
         for item, grid, of_text in zip(items, grids, answers, strict=False)
     ]
     of_removals, of_swaps = size_bounds(classifier, removals, plan.seed), size_bounds(classifier, swaps, plan.seed)
@@ -271,6 +199,9 @@ def _judged_row(
         effect_floor=limits.effect_floor,
         effect_ceiling=limits.effect_ceiling,
         log_probability=answer.log_probability,
+        denied=explanation.denied,
+        coverage=explanation.coverage,
+        steps_answer=answer.steps_answer,
     )
 
 
@@ -278,6 +209,6 @@ def _removal_answers(answers: Sequence[Answer]) -> list[Answer]:
     return [answer for answer in answers if answer.style != "counterfactual"]
 
 
-def _larger_sizes(answers: Sequence[Answer], styles: set[str]) -> frozenset[int]:
-    """Return the sizes above one of the answers in ``styles``."""
-    return frozenset(answer.size for answer in answers if answer.style in styles and answer.size > 1)
+def _larger_sizes(answers: Sequence[Answer]) -> frozenset[int]:
+    """Return the sizes above one of the answers."""
+    return frozenset(answer.size for answer in answers if answer.size > 1)

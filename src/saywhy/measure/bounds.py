@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from saywhy.measure.edits import Item, log_odds_drop, log_odds_rise, recheck
 from saywhy.measure.predict import Classifier
 from saywhy.records import CounterfactualGrid, Prediction, Table, is_hit
-from saywhy.words import candidates, match_case, replace_words
+from saywhy.words import candidates, match_case, replace_words, take_out
 
 RANDOM_SETS = 8
 """Random sets of a size that are averaged into a floor."""
@@ -75,6 +75,41 @@ class OpenEdits:
         effect = log_odds_rise(before, after, self.named) if self.named else log_odds_drop(before, after)
         return Outcome(is_hit(after.label, before.label, self.named), effect)
 
+    def edited(self, chosen: Mapping[str, str]) -> str:
+        """Return the text with what is put in place of the ``chosen`` words."""
+        return replace_words(self.item.example.text, chosen)
+
+    def strength(self, after: Prediction) -> float:
+        """Return what the greedy best set is grown by, among edits that all hit, or do not (nats)."""
+        return log_odds_drop(self.item.prediction, after)
+
+
+class OpenKeeps(OpenEdits):
+    """A text, and what is left of it where only some of its words stay: sufficiency.
+
+    An edit is a word that stays. It hits if the label stays, and its effect is minus the fall of its log-odds (nats).
+    """
+
+    __slots__ = ()
+
+    def outcome(self, after: Prediction) -> Outcome:
+        """Return what the kept words do, by the prediction for what is left."""
+        before = self.item.prediction
+        return Outcome(after.label == before.label, -log_odds_drop(before, after))
+
+    def edited(self, chosen: Mapping[str, str]) -> str:
+        """Return the text with all words but the ``chosen`` ones taken out."""
+        return kept_text(self.item.example.text, chosen, self.edits[0][1])
+
+    def strength(self, after: Prediction) -> float:
+        """Return minus the fall of the answer's log-odds (nats)."""
+        return -log_odds_drop(self.item.prediction, after)
+
+
+def kept_text(text: str, kept: Collection[str], filler: str) -> str:
+    """Return ``text`` with all candidates but the ``kept`` ones replaced by ``filler``."""
+    return take_out(text, {word.key for word in candidates(text)} - set(kept), filler)
+
 
 def open_removals(item: Item, table: Table, filler: str, sizes: frozenset[int]) -> OpenEdits:
     """Return the edits that take a word out, the largest drop first."""
@@ -82,6 +117,25 @@ def open_removals(item: Item, table: Table, filler: str, sizes: frozenset[int]) 
     edits = tuple((table.words[i], filler) for i in order)
     hits = table.hits()
     return OpenEdits(item, edits, tuple(Outcome(hits[i], table.drops[i]) for i in order), None, sizes)
+
+
+def open_keeps(
+    classifier: Classifier, items: Sequence[Item], filler: str, sizes: Sequence[frozenset[int]]
+) -> list[OpenKeeps]:
+    """Return the edits that leave one word of each text, the best first: every word is rechecked alone."""
+    keys = [[word.key for word in candidates(item.example.text)] for item in items]
+    alone = [
+        [kept_text(item.example.text, {key}, filler) for key in of_text]
+        for item, of_text in zip(items, keys, strict=True)
+    ]
+    opened = []
+    for item, of_text, after, wanted in zip(items, keys, recheck(classifier, items, alone), sizes, strict=True):
+        unordered = OpenKeeps(item, (), (), None, wanted)
+        outcomes = [unordered.outcome(prediction) for prediction in after]
+        order = sorted(range(len(of_text)), key=lambda i: (not outcomes[i].hit, -outcomes[i].effect))
+        edits = tuple((of_text[i], filler) for i in order)
+        opened.append(OpenKeeps(item, edits, tuple(outcomes[i] for i in order), None, wanted))
+    return opened
 
 
 def open_swaps(item: Item, grid: CounterfactualGrid, sizes: frozenset[int]) -> OpenEdits:
@@ -129,7 +183,7 @@ def _random_edit(text: OpenEdits, size: int, rng: random.Random) -> str:
     for key, new in text.edits:
         by_word.setdefault(key, []).append(new)
     keys = rng.sample(sorted(by_word), min(size, len(by_word)))
-    return replace_words(text.item.example.text, {key: rng.choice(by_word[key]) for key in keys})
+    return text.edited({key: rng.choice(by_word[key]) for key in keys})
 
 
 def _best_outcomes(classifier: Classifier, texts: Sequence[OpenEdits]) -> list[dict[int, Outcome]]:
@@ -142,12 +196,12 @@ def _best_outcomes(classifier: Classifier, texts: Sequence[OpenEdits]) -> list[d
         trials = {
             i: [{**chosen[i], key: new} for key, new in best[i] if key not in chosen[i]] or [chosen[i]] for i in growing
         }
-        edited = [[replace_words(texts[i].item.example.text, trial) for trial in trials[i]] for i in growing]
+        edited = [[texts[i].edited(trial) for trial in trials[i]] for i in growing]
         rechecked = recheck(classifier, [texts[i].item for i in growing], edited)
         for i, after in zip(growing, rechecked, strict=True):
             tried = [texts[i].outcome(prediction) for prediction in after]
-            drops = [log_odds_drop(texts[i].item.prediction, prediction) for prediction in after]
-            top = max(range(len(after)), key=lambda at: (tried[at].hit, drops[at]))
+            strengths = [texts[i].strength(prediction) for prediction in after]
+            top = max(range(len(after)), key=lambda at: (tried[at].hit, strengths[at]))
             chosen[i], outcomes[i][size] = trials[i][top], tried[top]
     return outcomes
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from saywhy.models.interface import Choice, Model, Tick
 from saywhy.protocol import prompts
+from saywhy.protocol.prompts import Message
 from saywhy.records import Example, Prediction, SaywhyError
 
 if TYPE_CHECKING:
@@ -38,7 +39,11 @@ class Classifier:
 
     def predict(self, texts: Sequence[Text], tick: Tick | None = None) -> list[Prediction]:
         """Return the calibrated prediction for each text."""
-        raw = label_scores(self.model, self.task, texts, tick)
+        return self.predict_chats([prompts.question_chat(self.task, *text) for text in texts], tick)
+
+    def predict_chats(self, chats: Sequence[list[Message]], tick: Tick | None = None) -> list[Prediction]:
+        """Return the calibrated prediction at the end of each chat, which asks for the label."""
+        raw = chat_label_scores(self.model, self.task, chats, tick)
         return [self._calibrated(scores) for scores in raw]
 
     def predict_examples(self, examples: Sequence[Example], tick: Tick | None = None) -> list[Prediction]:
@@ -59,9 +64,16 @@ class Classifier:
 
 def label_scores(model: Model, task: Task, texts: Sequence[Text], tick: Tick | None = None) -> list[dict[str, float]]:
     """Return the log-probability (nats) of each label's answer after the lead-in, normalised over the labels."""
+    return chat_label_scores(model, task, [prompts.question_chat(task, *text) for text in texts], tick)
+
+
+def chat_label_scores(
+    model: Model, task: Task, chats: Sequence[list[Message]], tick: Tick | None = None
+) -> list[dict[str, float]]:
+    """Return what ``label_scores`` does, at the end of chats that ask for the label."""
     words = tuple(prompts.answers(task).values())
     before, _ = prompts.answer_parts(task)
-    choices = [Choice(prompts.question_chat(task, text, context), words, before) for text, context in texts]
+    choices = [Choice(chat, words, before) for chat in chats]
     return [_normalised(dict(zip(task.labels, scores, strict=True))) for scores in model.choose(choices, tick)]
 
 

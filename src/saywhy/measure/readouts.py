@@ -20,15 +20,17 @@ from saywhy.measure.likelihoods import (
     minus_placebo,
     word_log_probabilities,
 )
+from saywhy.measure.rooms import copies_text, reply_room
 from saywhy.models.backends import HasAnswers, require
-from saywhy.models.interface import Choice, Guide, Model, Question
+from saywhy.models.interface import Choice, Guide, Model, Question, Reply
 from saywhy.protocol import prompts
 from saywhy.protocol import styles as readers
 from saywhy.protocol.prompts import Message
+from saywhy.protocol.sentences import read_sentences
 from saywhy.protocol.templates import reply_templates
-from saywhy.records import Explanation, Readout, ReplyPlan, Setting, StyleName
+from saywhy.records import Explanation, Readout, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
-from saywhy.words import candidates, free_word_budget, most_frequent_candidate, take_out
+from saywhy.words import candidates, take_out
 
 if TYPE_CHECKING:
     from saywhy.tasks.task import Task
@@ -65,14 +67,20 @@ def generated(
     replies = model.generate(
         [explanation_chat(task, item, style, setting) for item, style, setting in requests],
         [reply_room(item.example.text, style, setting, task.plan) for item, style, setting in requests],
-        copied=[None if style == "attribution" else item.example.text for item, style, _ in requests],
+        copied=[item.example.text if copies_text(style) else None for item, style, _ in requests],
     )
-    label_words = tuple(task.labels.values())
     readings = iter(
-        (reply, readers.read_reply(style, setting, item.example.text, reply, label_words, task.plan, cut=reply.cut))
+        (reply, _reading(task, item.example.text, style, setting, reply))
         for (item, style, setting), reply in zip(requests, replies, strict=True)
     )
     return [[next(readings) for _ in asks] for _ in items]
+
+
+def _reading(task: Task, text: str, style: StyleName, setting: Setting, reply: Reply) -> Explanation:
+    """Return what a generated reply is read as."""
+    if setting == "sentences":
+        return read_sentences(style, text, reply, prompts.uncounted_words(task), cut=reply.cut)
+    return readers.read_reply(style, setting, text, reply, tuple(task.labels.values()), task.plan, cut=reply.cut)
 
 
 def guided(
@@ -140,28 +148,6 @@ def _guide(task: Task, item: Item, style: StyleName) -> Guide:
 
 def _read(task: Task, text: str, style: StyleName, reply: str) -> Explanation:
     return readers.read_reply(style, "one-word", text, reply, tuple(task.labels.values()), task.plan)
-
-
-NAMING_ROOM: Mapping[Setting, int] = {"one-word": 16, "free": 48}
-"""How many tokens a reply may take that names words; a list of many long words takes more (``_naming_room``)."""
-
-
-def reply_room(text: str, style: StyleName, setting: Setting, plan: ReplyPlan = "direct") -> int:
-    """Return how many tokens a reply may take: a word or a list, or a copy and some room for the marks, or both."""
-    naming = _naming_room(text, setting)
-    if style == "attribution":
-        return naming
-    wide = len(text.encode("utf-8", "replace")) - len(text)  # scripts of which a letter may take several tokens
-    marks = 6 * max(4, most_frequent_candidate(text)[1])  # tokens of a word edited at each of its places
-    return len(text) // 2 + wide + marks + (naming if plan == "named-first" else 0)
-
-
-def _naming_room(text: str, setting: Setting) -> int:
-    """Return the room of a reply that names words: no token of a word is empty, so its bytes bound its tokens."""
-    if setting == "one-word":
-        return NAMING_ROOM[setting]
-    sizes = sorted((len(word.core.encode("utf-8", "replace")) + 2 for word in candidates(text)), reverse=True)
-    return max(NAMING_ROOM[setting], sum(sizes[: free_word_budget(text)]))
 
 
 class Likeliest(NamedTuple):

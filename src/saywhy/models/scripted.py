@@ -6,16 +6,23 @@ They go through the same audit as a language model, so they say what each number
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from itertools import takewhile
 
 from saywhy.models.interface import QUESTIONS, Choice, Copy, Departure, Gap, Guide, Question, Reply, Tick
 from saywhy.protocol import prompts, styles
 from saywhy.protocol.prompts import Message
-from saywhy.protocol.wordings import PRACTISED_WORDINGS, UNSEEN_WORDINGS
+from saywhy.protocol.requests import RequestReader
 from saywhy.records import STYLES, Explanation, Setting, StyleName
 from saywhy.tasks.task import Task
-from saywhy.words import REDACTED_MARK, candidates, fold, match_case, occurrences, replace_words, take_out
+from saywhy.words import (
+    REDACTED_MARK,
+    candidates,
+    fold,
+    match_case,
+    occurrences,
+    replace_words,
+    take_out,
+)
 
 DecisionRule = Callable[[str], Mapping[str, float]]
 """A text to the log-odds (nats, unnormalised) of each label."""
@@ -68,9 +75,13 @@ class ExplanationRequest:
 
     def say(self, keys: Sequence[str]) -> str:
         """Return a reply that names, takes out or replaces ``keys``."""
-        if self.style == "attribution":
-            cores = {word.key: word.core for word in candidates(self.text)}
+        cores = {word.key: word.core for word in candidates(self.text)}
+        if self.style in ("attribution", "keywords"):
             return ", ".join(cores[key] for key in keys)
+        if self.style == "reasons":
+            return "It is because of " + " and ".join(f'"{cores[key]}"' for key in keys) + "."
+        if self.style == "steps":
+            return "\n".join(f'{at}. There is "{cores[key]}".' for at, key in enumerate(keys, start=1))
         if self.style == "redaction":
             return take_out(self.text, keys)
         first, *alternatives = self.inserts[str(self.named)]
@@ -155,6 +166,7 @@ class ScriptedModel:
     ) -> None:
         self.name, self.task, self.rule, self.explain, self.inserts = name, task, rule, explain, inserts
         self.rewrite = rewrite
+        self._reader = RequestReader(task)
 
     def objections(self, chats: Sequence[list[Message]], room: int) -> list[str | None]:
         """Object to nothing."""
@@ -164,10 +176,12 @@ class ScriptedModel:
         """Do nothing: a rule has no beginning to compute."""
 
     def choose(self, choices: Sequence[Choice], tick: Tick | None = None) -> list[tuple[float, ...]]:
-        """Return the rule's scores for label words, and 0 or -1 for a word that it would or would not name."""
+        """Return the rule's scores for label words, 0 or -1 for a word that it would or would not name; of a text 0."""
         return [self._choose(choice) for choice in choices]
 
     def _choose(self, choice: Choice) -> tuple[float, ...]:
+        if prompts.asks_to_write(self.task, choice.messages):
+            return (0.0,) * len(choice.options)  # a rule finds no text more fluent than another
         if prompts.asks_for_label(choice.messages):
             scores = self.rule(prompts.explained_text(self.task, choice.messages))
             return tuple(float(scores[label]) for label in self.task.labels)  # whatever words stand for the labels
@@ -203,7 +217,7 @@ class ScriptedModel:
         copied: Sequence[str | None] = (),
     ) -> list[Reply]:
         """Return the script's replies; to an instruction that is no request of the protocol the reply is empty."""
-        return [Reply(self._reply(chat) if len(chat) > 2 else "") for chat in chats]
+        return [Reply(self._reply(chat) if len(chat) > 2 or self._reader.read(chat) else "") for chat in chats]
 
     def guide(self, guides: Sequence[Guide], tick: Tick | None = None) -> list[str]:
         """Return the allowed reply that follows the script's longest; a gap takes a word that the script may insert."""
@@ -252,25 +266,12 @@ class ScriptedModel:
         return any(prompts.placebo_turn(self.task, style) == messages[-1] for style in STYLES)
 
     def _request(self, messages: list[Message]) -> ExplanationRequest:
-        if messages[-1]["content"] not in self._requests:
+        request = self._reader.read(messages)
+        if request is None:
             raise ValueError(f"not a request of the protocol: {messages[-1]['content']!r}")
-        style, setting, named, wording = self._requests[messages[-1]["content"]]
         text = prompts.explained_text(self.task, messages)
+        style, setting, named, wording = request
         return ExplanationRequest(style, setting, text, named, self.rule, self.inserts, wording)
-
-    @cached_property
-    def _requests(self) -> dict[str, tuple[StyleName, Setting, str | None, str]]:
-        """What each request of the protocol asks for, in all wordings: style, setting, named label, wording."""
-        return {
-            prompts.request_turn(self.task, style, setting, named, wording)["content"]: (style, setting, named, wording)
-            for (style, setting), practised in PRACTISED_WORDINGS.items()
-            for wording in (
-                prompts.pinned_wording(style, setting, self.task.plan),
-                *practised,
-                *UNSEEN_WORDINGS[style, setting],
-            )
-            for named in (self.task.labels if style == "counterfactual" else (None,))
-        }
 
 
 def _rule_margin(scores: Mapping[str, float], label: str) -> float:

@@ -6,10 +6,17 @@ import re
 from collections.abc import Sequence
 
 from saywhy.protocol.naming import BULLET_MARK
-from saywhy.words import fold_marks, occurrences
+from saywhy.words import fold, fold_marks, occurrences
 
+_REFUSAL = re.compile(
+    r"\b(?:i'?m sorry|i am sorry|i (?:can ?not|can'?t|don'?t know)|as an ai|unable to"
+    r"|(?:i'?m|i am) not (?:able|capable|sure)|i am unable)\b",
+    re.I,
+)
 _FORMATTING_MARKS = re.compile(r"\*\*|__|`")
-_FENCE = re.compile(r"^\s*```\w*\s*$", re.M)
+FENCE = re.compile(r"^\s*```\w*\s*$", re.M)
+"""A line that begins or ends a block of code."""
+
 _TAG = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|analysis|reflection|scratchpad)"
 _THOUGHT_BEGINS = re.compile(rf"<{_TAG}>|\[THINK\]|<\|begin_of_thought\|>", re.I)
 _THOUGHT_ENDS = re.compile(rf"</{_TAG}>|\[/THINK\]|<\|end_of_thought\|>", re.I)
@@ -27,6 +34,12 @@ def without_thoughts(text: str, reply: str) -> str | None:
     answer = reply[ends[-1] :] if ends else reply
     is_open = any(match.group() not in own for match in _THOUGHT_BEGINS.finditer(answer))
     return None if is_open else answer.strip()
+
+
+def is_refusal(text: str, reply: str) -> bool:
+    """Whether a reply refuses in words that the explained text does not have itself."""
+    refusal = _REFUSAL.search(fold_marks(reply))
+    return refusal is not None and fold(refusal.group()) not in fold(text)
 
 
 def most_similar_body(text: str, bodies: Sequence[str]) -> str:
@@ -47,7 +60,7 @@ def possible_bodies(reply: str) -> list[str]:
 
     They are distinct, and the whole reply is the first.
     """
-    whole = _FENCE.sub("", reply).strip()
+    whole = FENCE.sub("", reply).strip()
     lines = [line.strip() for line in whole.splitlines() if line.strip()]
     bodies = [whole, *([" ".join(lines[1:]), " ".join(lines[:-1]), *lines] if len(lines) > 1 else [])]
     bodies += [BULLET_MARK.sub("", body) for body in bodies]

@@ -18,7 +18,9 @@ QUOTED_TEXT = re.compile(_QUOTED_PIECE)
 """A piece in quotes, after ``fold_marks``."""
 
 _QUOTED_LIST = rf"{_QUOTED_PIECE}(?:(?:\s*,)?(?:\s*\b(?:and|or)\b)?\s*{_QUOTED_PIECE})*"
-_BOLD = re.compile(r"(\*\*|__|`|\*)(?=\S)(.{1,200}?)(?<=\S)\1")
+BOLD = re.compile(r"(\*\*|__|`|\*)(?=\S)(.{1,200}?)(?<=\S)\1")
+"""A piece between marks of emphasis, after ``fold_marks``: its second group."""
+
 _NOUN = r"\b(?:words?|terms?|phrases?|adjectives?|nouns?|verbs?|hashtag|emoticon)\b"
 _FRAMES = (
     # the word "love" decided ...
@@ -62,7 +64,7 @@ def _reply_readings(reply: str, text_keys: AbstractSet[str], labels: Collection[
     folded_reply = fold_marks(reply).strip()
     if _are_single_text_words([folded_reply], text_keys):
         yield [folded_reply]
-    lines = [line.strip() for line in _BOLD.sub(r'"\2"', folded_reply).splitlines() if line.strip()]
+    lines = [line.strip() for line in BOLD.sub(r'"\2"', folded_reply).splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].endswith(":"):
         lines = lines[1:]
     unbulleted = [BULLET_MARK.sub("", line) for line in lines]

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from saywhy.protocol.wordings import PRACTISED_WORDINGS, UNSEEN_WORDINGS
-from saywhy.records import STYLES, ReplyPlan, Setting, StyleName
+from saywhy.protocol.wordings import PRACTISED_WORDINGS, SENTENCE_WORDINGS, STEPS_FIRST_WORDINGS, UNSEEN_WORDINGS
+from saywhy.records import SENTENCE_STYLES, STYLES, Example, ReplyPlan, Setting, StepsOrder, StyleName
 from saywhy.words import fold
 
 if TYPE_CHECKING:
@@ -58,7 +58,16 @@ _NAMED_FIRST_PLACEBOS: Mapping[StyleName, str] = {
 _STOP = "."
 """Ends the turn that answers."""
 
+_ANSWER_NOW = "So what is your answer?"
+"""Asks for the answer behind steps that came before it."""
+
 _REWRITE = "Rewrite the {noun} in other words. Keep its meaning."
+
+_WRITE = "Write a {noun}."
+"""Asks for a text out of nothing: how likely the reply is says how fluent the model finds it."""
+
+_WHY = "Why?"
+"""Stands before an explanation that an untrained model reads, whatever it was asked for with."""
 
 
 def question_chat(task: Task, text: str, context: Mapping[str, str]) -> list[Message]:
@@ -90,8 +99,8 @@ def explained_text(task: Task, messages: list[Message]) -> str:
 
 
 def asks_for_label(messages: Sequence[Message]) -> bool:
-    """Whether a chat asks for the label: nothing has been answered in it yet."""
-    return all(message["role"] != "assistant" for message in messages)
+    """Whether a chat asks for the label: nothing has been answered in it yet, or only steps came before."""
+    return messages[-1]["content"] == _ANSWER_NOW or all(message["role"] != "assistant" for message in messages)
 
 
 def answer_parts(task: Task) -> tuple[str, str]:
@@ -119,26 +128,52 @@ def answers(task: Task) -> dict[str, str]:
 
 
 def request_turn(
-    task: Task, style: StyleName, setting: Setting, named: str | None, wording: str | None = None
+    task: Task,
+    style: StyleName,
+    setting: Setting,
+    named: str | None,
+    wording: str | None = None,
+    *,
+    count: int | None = None,
 ) -> Message:
     """Return the user's turn that asks for an explanation.
 
     Args:
         task: The task.
         style: What is asked for.
-        setting: one-word or free.
+        setting: one-word, free or sentences.
         named: The counterfactual's label.
         wording: One of ``protocol.wordings``; None: the pinned one.
+        count: How many keywords may be listed.
     """
     label_word = "" if named is None else task.labels[named]
     template = wording or pinned_wording(style, setting, task.plan)
-    return {"role": "user", "content": template.format(noun=task.noun, named=label_word)}
+    return {"role": "user", "content": template.format(noun=task.noun, named=label_word, count=count)}
 
 
 def pinned_wording(style: StyleName, setting: Setting, plan: ReplyPlan = "direct") -> str:
     """Return the wording with which audits ask."""
+    if setting == "sentences":
+        return next(wordings[0] for name, wordings in SENTENCE_WORDINGS.items() if name == style)
     named_first = _NAMED_FIRST.get((style, setting)) if plan == "named-first" else None
     return named_first or PRACTISED_WORDINGS[style, setting][0]
+
+
+def steps_first_chat(task: Task, text: str, context: Mapping[str, str], wording: str | None = None) -> list[Message]:
+    """Return the chat that asks for steps before the answer: the request first, the explained field last."""
+    *before, question = question_chat(task, text, context)
+    request = (wording or STEPS_FIRST_WORDINGS[0]).format(noun=task.noun)
+    return [*before, {**question, "content": f"{request}\n{question['content']}"}]
+
+
+def behind_steps(chat: Sequence[Message], steps: str) -> list[Message]:
+    """Return the chat that asks for the answer behind steps that the model wrote in ``chat`` (``steps_first_chat``)."""
+    return [*chat, {"role": "assistant", "content": steps}, {"role": "user", "content": _ANSWER_NOW}]
+
+
+def uncounted_words(task: Task) -> tuple[str, ...]:
+    """Return the words that no explanation in sentences can mention: label words, those of the question, the noun."""
+    return (*task.labels.values(), task.question, task.noun)
 
 
 def unseen_requests() -> dict[str, dict[StyleName, str]]:
@@ -160,6 +195,37 @@ def rewrite_turn(task: Task) -> Message:
     return {"role": "user", "content": _REWRITE.format(noun=task.noun)}
 
 
+def writing_chat(task: Task, context: Mapping[str, str]) -> list[Message]:
+    """Return the chat that asks for such a text, given the other fields: the reply's likelihood is its fluency."""
+    lines = [f"{name.capitalize()}: {context[name]}" for name in task.context]
+    return [{"role": "user", "content": "\n".join([*lines, _WRITE.format(noun=task.noun)])}]
+
+
+def asks_to_write(task: Task, messages: Sequence[Message]) -> bool:
+    """Whether a chat is one of ``writing_chat`` (scripted models, which find all texts alike, ask)."""
+    return messages[-1]["content"].endswith(_WRITE.format(noun=task.noun))
+
+
+def simulation_chat(task: Task, example: Example, label: str, explanation: str | None, edited: str) -> list[Message]:
+    """Return the chat in which a reader of an answer, and of its explanation if there is one, is asked about an edit.
+
+    Args:
+        task: The task.
+        example: The explained text.
+        label: The explained model's answer to it.
+        explanation: What it said of the answer; None: nothing.
+        edited: The edited text, of which the reader is to give the label.
+    """
+    asked = question_chat(task, example.text, example.context)
+    explained = [] if explanation is None else [user_turn(_WHY), {"role": "assistant", "content": explanation}]
+    return [*asked, answer_turn(task, label), *explained, question_chat(task, edited, example.context)[-1]]
+
+
+def user_turn(content: str) -> Message:
+    """Return a turn of the user's."""
+    return {"role": "user", "content": content}
+
+
 def _placebos(plan: ReplyPlan) -> Mapping[StyleName, str]:
     return {**_PLACEBOS, **_NAMED_FIRST_PLACEBOS} if plan == "named-first" else _PLACEBOS
 
@@ -168,6 +234,14 @@ def prompt_sentences(plan: ReplyPlan = "direct") -> dict[str, str]:
     """Return every template of an audit by name, for the snapshot tests and the report's appendix."""
     templates = {f"{style}, {setting}": pinned_wording(style, setting, plan) for style, setting in PRACTISED_WORDINGS}
     return templates | {f"{style}, placebo": template for style, template in _placebos(plan).items()}
+
+
+def sentence_prompts(order: StepsOrder = "after") -> dict[str, str]:
+    """Return the templates of the setting ``sentences``, as ``prompt_sentences``: an audit asks for those alone."""
+    templates = {f"{style}, sentences": pinned_wording(style, "sentences") for style in SENTENCE_STYLES}
+    if order == "after":
+        return templates
+    return templates | {"steps, sentences": STEPS_FIRST_WORDINGS[0], "answer behind steps": _ANSWER_NOW}
 
 
 def practised_sentences(styles: Sequence[StyleName], setting: Setting) -> dict[str, str]:

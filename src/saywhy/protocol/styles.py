@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace as with_fields
 from functools import partial
 
-from saywhy.protocol.bodies import most_similar_body, possible_bodies, without_thoughts
+from saywhy.protocol.bodies import is_refusal, most_similar_body, possible_bodies, without_thoughts
 from saywhy.protocol.counterfactuals import read_free_edit, read_one_word_edit
 from saywhy.protocol.naming import words_named_by_reply
 from saywhy.protocol.redactions import normalise_marks, redacted_words
 from saywhy.records import Explanation, ReplyPlan, Setting, StyleName
-from saywhy.words import REDACTED_MARK, candidates, fold, fold_marks, free_word_budget, occurrences, take_out
+from saywhy.words import REDACTED_MARK, candidates, fold, free_word_budget, occurrences, take_out
 
 INVALID_REASONS = (
     "empty reply",
@@ -36,17 +36,13 @@ INVALID_REASONS = (
     "inserts [REDACTED]",
     "edits other words than it names",
     "gives several texts",
+    "repeats the text",
+    "too long",
     "cut off",
 )
 """Every reason for which a reply is invalid."""
 
-_REFUSAL = re.compile(
-    r"\b(?:i'?m sorry|i am sorry|i (?:can ?not|can'?t|don'?t know)|as an ai|unable to"
-    r"|(?:i'?m|i am) not (?:able|capable|sure)|i am unable)\b",
-    re.I,
-)
-
-_UNFINISHED = re.compile(r"(?:(?<=[.!?])[ \t]|\A|\n)(?:(?![.!?][ \t]|\n).)*\Z")
+UNFINISHED = re.compile(r"(?:(?<=[.!?])[ \t]|\A|\n)(?:(?![.!?][ \t]|\n).)*\Z")
 """The last line or sentence of a reply that was cut off."""
 
 
@@ -80,12 +76,11 @@ def read_reply(
     named_first = plan == "named-first" and style != "attribution"
     read = partial(_bound_by_name, style) if named_first else _STYLE_READERS[style]
     explanation = read(text, normalise_marks(text, answer), setting, labels)
-    refusal = _REFUSAL.search(fold_marks(answer))
-    if not explanation.valid and refusal and fold(refusal.group()) not in fold(text):
+    if not explanation.valid and is_refusal(text, answer):
         return Explanation(reason="refusal")
     # One word named is the same word whatever would have followed.
     if cut and (style != "attribution" or setting == "free"):
-        whole = normalise_marks(text, _UNFINISHED.sub("", answer))
+        whole = normalise_marks(text, UNFINISHED.sub("", answer))
         if not explanation.valid or not whole or read(text, whole, setting, labels) != explanation:
             return Explanation(reason="cut off")
     return explanation
@@ -115,7 +110,7 @@ def read_rewrite(text: str, reply: str) -> Explanation:
     if not reply.strip():
         return Explanation(reason="empty reply")
     body = most_similar_body(text, possible_bodies(reply))
-    if _REFUSAL.search(fold_marks(body)) and not _REFUSAL.search(fold_marks(text)):
+    if is_refusal(text, body):
         return Explanation(reason="refusal")
     if [word.key for word in occurrences(body)] == [word.key for word in occurrences(text)]:
         return Explanation(reason="text unchanged")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from saywhy.records import Setting, StyleName
+from saywhy.records import SentenceStyle, Setting, StyleName
 
 Request = tuple[StyleName, Setting]
 """What is asked for."""
@@ -126,3 +126,35 @@ UNSEEN_WORDINGS: Mapping[Request, tuple[str, str]] = {
     ),
 }
 """Two more of each in other forms, which no arm ever practises (``robustness=unseen-wording``)."""
+
+SENTENCE_WORDINGS: Mapping[SentenceStyle, tuple[str, ...]] = {
+    "keywords": (
+        "Which words of the {noun} decided your answer? List up to {count} keywords, separated by commas.",
+        "On which words of the {noun} does your answer rest? Give them as keywords, {count} at most, with commas "
+        "between them.",
+        "Sum up the grounds of your answer in keywords taken from the {noun}: a list with commas, no longer than "
+        "{count} words.",
+    ),
+    "reasons": (
+        "Why did you give this answer? Explain in one to three sentences which words of the {noun} decided it.",
+        "Give the reasons for your answer, in one to three sentences, and name the words of the {noun} on which they "
+        "rest.",
+        "In three sentences at most, justify your answer by the words of the {noun} that led to it.",
+    ),
+    "steps": (
+        "How did you get from the {noun} to your answer? Reply with two to five numbered steps that name the words "
+        "which decided it.",
+        "Explain your answer step by step: two to five numbered steps, from the words of the {noun} to the answer.",
+        "Retrace how the words of the {noun} led to your answer, as a numbered list of two to five steps.",
+    ),
+}
+"""The wordings of requests for explanations in sentences, the pinned one first; each says all that is demanded."""
+
+STEPS_FIRST_WORDINGS: tuple[str, ...] = (
+    "Before you answer, write two to five numbered steps that name the words of the {noun} which decide. Do not answer "
+    "yet.",
+    "Think first, in two to five numbered steps, from the words of the {noun} towards an answer, and leave the answer "
+    "itself for later.",
+    "Do not answer at once: first list, in two to five numbered steps, how the words of the {noun} lead to an answer.",
+)
+"""The wordings of requests for steps that come before the answer (``steps_order=before``), the pinned one first."""

@@ -9,10 +9,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeVar
 
+from saywhy.attribution.scores import WordScores
 from saywhy.folders.entries import refuse_path
 from saywhy.folders.run import SCORES_FOLDER
 from saywhy.folders.store import existing_file, read_lines, read_records
-from saywhy.records import Example, Prediction, Record, SaywhyError, WordScores
+from saywhy.records import Example, Prediction, Record, SaywhyError
 from saywhy.report.format import Sheet, SheetCell, estimate_cell, number, sheet_of
 from saywhy.report.load import load_run
 from saywhy.report.tables import csv_text

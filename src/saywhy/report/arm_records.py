@@ -11,6 +11,7 @@ from saywhy.folders.store import GZIP_SUFFIX, existing_file, read_records
 from saywhy.records import CounterfactualGrid, Decision, Record, Row, Table
 from saywhy.report.effects import with_effects, with_rises
 from saywhy.report.gaps import refuse_check_gaps, refuse_gaps
+from saywhy.stats.sentences import SentenceScores
 
 AnyRunRecord = TypeVar("AnyRunRecord", bound=Record)
 
@@ -63,6 +64,7 @@ class ArmRecords(NamedTuple):
     grids: tuple[CounterfactualGrid, ...]
     decisions: tuple[Decision, ...]
     checks: list[Record]
+    sentences: tuple[SentenceScores, ...]
 
 
 def load_arm(arm_folder: Path, texts: set[str], labels: int) -> ArmRecords:
@@ -75,4 +77,5 @@ def load_arm(arm_folder: Path, texts: set[str], labels: int) -> ArmRecords:
     refuse_gaps(arm_folder, texts, files)
     checks = _check_records(arm_folder / "robustness", rows)
     raised = with_rises(grids, labels)
-    return ArmRecords(tuple(with_effects(rows, tables, raised)), tables, raised, tuple(decisions), checks)
+    sentences = tuple(records_of(arm_folder / "sentences.jsonl", SentenceScores))
+    return ArmRecords(tuple(with_effects(rows, tables, raised)), tables, raised, tuple(decisions), checks, sentences)

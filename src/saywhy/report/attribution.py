@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from saywhy.attribution.scores import WordScores
 from saywhy.folders.store import write_text
 from saywhy.progress import PlainConsole
-from saywhy.records import WordScores
 from saywhy.report.agreement import Attributions, agreement_csv, agreement_sheet, gap_sheet, load_scores
 from saywhy.report.format import counted
 from saywhy.report.html import jinja_environment

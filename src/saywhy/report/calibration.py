@@ -10,15 +10,18 @@ from typing import Any
 
 from saywhy import stats
 from saywhy.folders.store import read_lines, read_object, read_records
-from saywhy.records import OPERATORS, SaywhyError
-from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, estimate_cell, joined, number, sheet_of
+from saywhy.records import SaywhyError
 from saywhy.report.load import load_manifest
 from saywhy.ruler.metrics import METRICS, RULER_EXPLAINERS, MetricScores, with_effect_metrics
 from saywhy.ruler.plants import LEAST_FOLLOWED_SHARE, PLANTS
 from saywhy.stats import Interval
+from saywhy.stats.sentences import SentenceScores
 
 FALSE_EXPLAINERS = ("liar", "plausible", "parrot", "everything")
 """Explainers that must stand below the honest one."""
+
+GOOD_AUROC = 0.95
+"""An AUROC from which on a metric is said to tell true from false explanations."""
 
 MetricCell = tuple[str, str, str]
 """(plant, operator, metric)."""
@@ -37,6 +40,7 @@ class MeasuredPlant:
         counts: Texts measured (n), texts that no single word can change (fixed), texts answered otherwise (wrong).
         scores: Each attribution method's best word, a line a text.
         metric_scores: What the metrics say, a record a text and operator.
+        sentence_scores: What the metrics of sentences say, a record a text, explainer and operator.
     """
 
     name: str
@@ -45,6 +49,7 @@ class MeasuredPlant:
     counts: Mapping[str, int]
     scores: tuple[Mapping[str, Any], ...]
     metric_scores: tuple[MetricScores, ...]
+    sentence_scores: tuple[SentenceScores, ...] = ()
 
     @property
     def operators(self) -> list[str]:
@@ -102,11 +107,7 @@ class Calibration:
     @cached_property
     def fooled_anywhere(self) -> dict[str, dict[str, list[str]]]:
         """Operator -> metric -> the explainers that fool it on some plant."""
-        explainers: dict[str, dict[str, list[str]]] = {}
-        for (_, operator, metric), names in self.fooled.items():
-            by_metric = explainers.setdefault(operator, {})
-            by_metric[metric] = list(dict.fromkeys([*by_metric.get(metric, []), *names]))
-        return explainers
+        return fooled_by_operator(self.fooled)
 
     @cached_property
     def cause_rates(self) -> dict[MethodOperator, dict[str, Interval]]:
@@ -119,6 +120,15 @@ class Calibration:
             for key, hits in hits_by_method.items():
                 rates.setdefault(key, {})[plant.name] = stats.rate(hits)
         return rates
+
+
+def fooled_by_operator(fooled: Mapping[MetricCell, Sequence[str]]) -> dict[str, dict[str, list[str]]]:
+    """Return operator -> metric -> the explainers that fool it on some plant."""
+    explainers: dict[str, dict[str, list[str]]] = {}
+    for (_, operator, metric), names in fooled.items():
+        by_metric = explainers.setdefault(operator, {})
+        by_metric[metric] = list(dict.fromkeys([*by_metric.get(metric, []), *names]))
+    return explainers
 
 
 def is_calibration(folder: Path) -> bool:
@@ -160,7 +170,9 @@ def _load_plant(folder: Path, name: str, manifest: Mapping[str, Any]) -> Measure
                 f"{plant_folder} holds nothing measured: delete it and run the same 'saywhy calibrate' again"
             )
     counts = manifest.get("plants", {}).get(name, {})
-    return MeasuredPlant(name, followed["right"], followed["n"], counts, tuple(scores), tuple(metric_scores))
+    sentences_file = plant_folder / "sentences.jsonl"
+    sentences = tuple(read_records(sentences_file, SentenceScores)) if sentences_file.is_file() else ()
+    return MeasuredPlant(name, followed["right"], followed["n"], counts, tuple(scores), tuple(metric_scores), sentences)
 
 
 def _checked_metric_scores(scores: MetricScores, path: Path) -> MetricScores:
@@ -199,100 +211,3 @@ def fooling_explainers(metric_scores: Sequence[MetricScores], metric: str) -> li
     """Return the explainers that ``metric`` does not put below the honest one (lower bound not above 0)."""
     lows = {name: honest_lead(metric_scores, metric, name).low for name in FALSE_EXPLAINERS}
     return [name for name, low in lows.items() if low is None or low <= 0]
-
-
-def plants_sheet(calibration: Calibration) -> Sheet:
-    """Return what was planted, and how well the models follow it."""
-    rows: list[list[SheetCell | str]] = []
-    for plant in calibration.plants:
-        follows = stats.rate([True] * plant.right + [False] * (plant.held_out - plant.right))
-        counts = [
-            SheetCell(str(plant.counts[key]) if key in plant.counts else NO_NUMBER) for key in ("n", "fixed", "wrong")
-        ]
-        rows.append(
-            [plant.name, PLANTS[plant.name].about, estimate_cell(follows), *counts, SheetCell(plant.state or NO_NUMBER)]
-        )
-    note = (
-        "Follows: share of held-out texts answered by the rule. n: texts measured, all with an accepted cause and "
-        "answered by the rule. Fixed: texts of the same draw that no single word can change. Wrong: texts with a cause "
-        "that are answered otherwise."
-    )
-    return sheet_of("Plants", ("plant", "the answer is", "follows", "n", "fixed", "wrong", "state"), rows, note)
-
-
-def methods_sheet(calibration: Calibration) -> Sheet:
-    """Return how often each attribution method's top word is an accepted cause."""
-    plant_names = [plant.name for plant in calibration.learned]
-    rows: list[list[SheetCell | str]] = [
-        [
-            method,
-            operator or NO_NUMBER,
-            *(estimate_cell(rates[name]) if name in rates else SheetCell(NO_NUMBER) for name in plant_names),
-        ]
-        for (method, operator), rates in calibration.cause_rates.items()
-    ]
-    note = "Share of texts in which the word with the highest score is an accepted cause [95 %, Wilson]."
-    return sheet_of("Attribution methods", ("method", "operator", *plant_names), rows, note)
-
-
-def metrics_sheet(calibration: Calibration) -> Sheet:
-    """Return how well each metric tells true from false one-word explanations, and who fools it."""
-    plant_names = [plant.name for plant in calibration.learned]
-    pairs = sorted(
-        {cell[1:] for cell in calibration.cells}, key=lambda pair: (OPERATORS.index(pair[0]), METRICS.index(pair[1]))
-    )
-    rows: list[list[SheetCell | str]] = []
-    for operator, metric in pairs:
-        aurocs = {plant_name: calibration.aurocs.get((plant_name, operator, metric)) for plant_name in plant_names}
-        cells = [SheetCell(NO_NUMBER) if auroc is None else estimate_cell(auroc) for auroc in aurocs.values()]
-        rows.append([operator, metric, *cells, SheetCell(_fooling_with_plants(calibration, operator, metric))])
-    note = (
-        "AUROC: chance that the metric is higher for an accepted cause than for another word, over all texts (0.5: it "
-        "cannot tell) [95 %, bootstrap over texts]. Fooled by: explainers that it does not put below the honest one "
-        "(lower bound of the paired difference not above 0), in brackets the plants if not all."
-    )
-    return sheet_of("Metrics: AUROC", ("operator", "metric", *plant_names, "fooled by"), rows, note)
-
-
-def _fooling_with_plants(calibration: Calibration, operator: str, metric: str) -> str:
-    """Return who fools a metric, with the plants if it is not on all of them."""
-    fooled = {cell[0]: names for cell, names in calibration.fooled.items() if cell[1:] == (operator, metric)}
-    fooling = []
-    for explainer in FALSE_EXPLAINERS:
-        plants = [plant for plant, names in fooled.items() if explainer in names]
-        if plants:
-            fooling.append(explainer if len(plants) == len(fooled) else f"{explainer} ({', '.join(plants)})")
-    return joined(fooling) or "no one"
-
-
-def explainers_sheet(calibration: Calibration) -> Sheet:
-    """Return the mean of each metric for each scripted explainer, and its rank."""
-    rows: list[list[SheetCell | str]] = []
-    metric_scores = {
-        (plant.name, operator): plant.under(operator) for plant in calibration.learned for operator in plant.operators
-    }
-    for plant_name, operator, metric in calibration.cells:
-        records = metric_scores[plant_name, operator]
-        means = {name: sum(record.said[name][metric] for record in records) / len(records) for name in RULER_EXPLAINERS}
-        ranks = {name: 1 + sum(value > means[name] + 1e-9 for value in means.values()) for name in means}
-        shown = [SheetCell(number(means[name]), f"({ranks[name]})") for name in RULER_EXPLAINERS]
-        rows.append([plant_name, operator, metric, *shown])
-    note = "Mean over texts, in brackets the rank. The honest one belongs first, alone."
-    return sheet_of("Scripted explainers", ("plant", "operator", "metric", *RULER_EXPLAINERS), rows, note, texts=3)
-
-
-def fooled_json(calibration: Calibration) -> dict[str, Any]:
-    """Return what ``report.marks`` ships: of which calibration, and who fools which metric on any plant.
-
-    >>> list(fooled_json(Calibration({}, ())))
-    ['model', 'plants', 'texts', 'seed', 'revision', 'fooled']
-    """
-    config = calibration.manifest.get("config", {})
-    return {
-        "model": calibration.manifest.get("model", {}).get("name"),
-        "plants": [plant.name for plant in calibration.learned],
-        "texts": config.get("rows"),
-        "seed": config.get("seeds", [None])[0],
-        "revision": calibration.manifest.get("git"),
-        "fooled": calibration.fooled_anywhere,
-    }

@@ -12,16 +12,15 @@ from rich.text import Text
 
 from saywhy.folders.store import write_json, write_text
 from saywhy.progress import PlainConsole
-from saywhy.report.calibration import (
-    Calibration,
-    explainers_sheet,
-    fooled_json,
-    load_calibration,
-    methods_sheet,
-    metrics_sheet,
-    plants_sheet,
+from saywhy.report.calibration import GOOD_AUROC, Calibration, load_calibration
+from saywhy.report.calibration_sentences import (
+    SentenceCalibration,
+    sentence_explainers_sheet,
+    sentence_metrics_sheet,
+    sentence_verdicts,
 )
-from saywhy.report.calibration_words import GOOD_AUROC, metric_verdicts
+from saywhy.report.calibration_sheets import explainers_sheet, methods_sheet, metrics_sheet, plants_sheet
+from saywhy.report.calibration_words import metric_verdicts
 from saywhy.report.format import Sheet, counted, joined
 from saywhy.report.html import jinja_environment
 from saywhy.report.marks import FOOLED_FILE
@@ -44,12 +43,20 @@ CALIBRATION_ABOUT = (
 
 def calibration_sheets(calibration: Calibration) -> list[Sheet]:
     """Return every table."""
-    return [
+    sheets = [
         plants_sheet(calibration),
         methods_sheet(calibration),
         metrics_sheet(calibration),
         explainers_sheet(calibration),
     ]
+    if (sentences := SentenceCalibration.of(calibration)).plants:
+        sheets += [sentence_metrics_sheet(sentences), sentence_explainers_sheet(sentences)]
+    return sheets
+
+
+def calibration_verdicts(calibration: Calibration) -> list[str]:
+    """Return a line a metric: what it is worth, of explanations in a word and in sentences."""
+    return metric_verdicts(calibration) + sentence_verdicts(SentenceCalibration.of(calibration))
 
 
 def calibration_facts(calibration: Calibration) -> str:
@@ -62,12 +69,30 @@ def calibration_facts(calibration: Calibration) -> str:
     return f"Model {model.get('name', '')}, {counted(texts, 'text')} a plant, seed {seed}{revision}"
 
 
+def fooled_json(calibration: Calibration) -> dict[str, Any]:
+    """Return what ``report.marks`` ships: of which calibration, and who fools which metric on any plant.
+
+    >>> list(fooled_json(Calibration({}, ())))
+    ['model', 'plants', 'texts', 'seed', 'revision', 'fooled']
+    """
+    config = calibration.manifest.get("config", {})
+    sentences = SentenceCalibration.of(calibration).fooled_anywhere
+    return {
+        "model": calibration.manifest.get("model", {}).get("name"),
+        "plants": [plant.name for plant in calibration.learned],
+        "texts": config.get("rows"),
+        "seed": config.get("seeds", [None])[0],
+        "revision": calibration.manifest.get("git"),
+        "fooled": calibration.fooled_anywhere,
+    } | ({"fooled_sentences": sentences} if sentences else {})
+
+
 def show_calibration(folder: Path, console: Console | None = None) -> None:
     """Print the tables and the verdict on each metric."""
     calibration, console = load_calibration(folder), console or PlainConsole()
     show_sheets(calibration_sheets(calibration), console)
     console.print()
-    for line in metric_verdicts(calibration):
+    for line in calibration_verdicts(calibration):
         console.print(Text(line))
 
 
@@ -76,7 +101,7 @@ def write_calibration(folder: Path) -> Path:
     calibration = load_calibration(folder)
     lines = [
         f"# How far to trust the ruler\n\n{escaped_markdown(calibration_facts(calibration))}.\n\n{CALIBRATION_ABOUT}",
-        *(f"- {line}" for line in metric_verdicts(calibration)),
+        *(f"- {line}" for line in calibration_verdicts(calibration)),
     ]
     write_text(
         folder / "calibration.md",
@@ -93,17 +118,23 @@ def _sheet_section(sheet: Sheet) -> str:
 
 
 def _calibration_csv(calibration: Calibration) -> str:
-    """Return the AUROC of every metric as CSV, a line a plant, operator and metric."""
+    """Return the AUROC of every metric as CSV, a line a setting, plant, operator and metric."""
+    sentences = SentenceCalibration.of(calibration)
     return csv_text(
         [
             {
+                "setting": setting,
                 **dict(zip(("plant", "operator", "metric"), cell, strict=True)),
                 **{
                     name: getattr(auroc, name if name != "auroc" else "value") for name in ("auroc", "low", "high", "n")
                 },
-                "fooled_by": " ".join(calibration.fooled[cell]),
+                "fooled_by": " ".join(fooled[cell]),
             }
-            for cell, auroc in calibration.aurocs.items()
+            for setting, aurocs, fooled in (
+                ("one-word", calibration.aurocs, calibration.fooled),
+                ("sentences", sentences.aurocs, sentences.fooled),
+            )
+            for cell, auroc in aurocs.items()
         ]
     )
 
@@ -141,7 +172,7 @@ def _calibration_html(calibration: Calibration) -> str:
         .get_template("calibration.html.j2")
         .render(
             facts=calibration_facts(calibration),
-            verdicts=metric_verdicts(calibration),
+            verdicts=calibration_verdicts(calibration),
             about=CALIBRATION_ABOUT,
             pictures=pictures,
             sheets=calibration_sheets(calibration),

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from saywhy.report.calibration import Calibration
+from saywhy.report.calibration import GOOD_AUROC, Calibration
 from saywhy.report.format import joined, number
 from saywhy.ruler.metrics import METRICS
-
-GOOD_AUROC = 0.95
-"""An AUROC from which on a metric is said to tell true from false explanations."""
 
 
 def metric_verdicts(calibration: Calibration) -> list[str]:

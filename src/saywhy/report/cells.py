@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from saywhy import stats
-from saywhy.records import OPERATORS, READOUTS, SETTINGS, STYLES, Operator, Readout, Row, Setting, StyleName
+from saywhy.records import ALL_SETTINGS, ALL_STYLES, OPERATORS, READOUTS, Operator, Readout, Row, Setting, StyleName
 
 RESULT_READOUTS: tuple[Readout, ...] = ("constrained", "generated", "guided")
 """The readouts that are results, the ones that a finding is rather read from first; placebo is a robustness check."""
@@ -26,9 +26,9 @@ class CellKey:
         """Return the sort key of the cell; a table holds one operator (the primary one first), setting and readout."""
         return (
             operators.index(self.operator),
-            SETTINGS.index(self.setting),
+            ALL_SETTINGS.index(self.setting),
             READOUTS.index(self.readout),
-            STYLES.index(self.style),
+            ALL_STYLES.index(self.style),
             arms.index(self.arm),
         )
 

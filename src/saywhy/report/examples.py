@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from saywhy import words
-from saywhy.records import STYLES, Example, Row
+from saywhy.records import ALL_STYLES, SENTENCE_STYLES, Example, Row, Setting
 from saywhy.report.load import LoadedRun, load_run
 
 SegmentKind = Literal["same", "mark", "del", "ins"]
@@ -41,6 +41,11 @@ class ShownExplanation:
 
     row: Row
     segments: tuple[Segment, ...]
+
+    @property
+    def sentences(self) -> str:
+        """The reply, where the segments show the text; empty in other styles."""
+        return self.row.reply or "" if self.row.style in SENTENCE_STYLES and self.row.valid else ""
 
     @property
     def verdict(self) -> str:
@@ -76,12 +81,12 @@ def examples_run(run: LoadedRun) -> LoadedRun | None:
 def example_cards(
     run: LoadedRun, seed: int = 0, how_many: int = EXAMPLES_SHOWN
 ) -> tuple[tuple[str, ...], list[ExampleCard]]:
-    """Return the readouts shown, and a seeded random sample of texts (one-word, first operator, first seed).
+    """Return the readouts shown, and a seeded random sample of texts (``shown_setting``, first operator, first seed).
 
     What the model writes is shown guided, if the run has that. Every text with rows may be drawn, whatever its
     explanations are.
     """
-    rows = [row for row in run.rows if row.setting == "one-word" and row.id in run.texts]
+    rows = [row for row in run.rows if row.setting == shown_setting(run) and row.id in run.texts]
     if not rows:
         return (), []
     operator = rows[0].operator
@@ -97,12 +102,17 @@ def example_cards(
     return readouts, [_example_card(run, rows_by_key, text_id, readouts) for text_id in picked]
 
 
+def shown_setting(run: LoadedRun) -> Setting:
+    """Return the setting of which examples are shown: one-word, if there is no such row sentences."""
+    return "one-word" if any(row.setting == "one-word" for row in run.rows) else "sentences"
+
+
 def _example_card(
     run: LoadedRun, rows_by_key: dict[tuple[str, str, str, str], Row], text_id: str, readouts: Sequence[str]
 ) -> ExampleCard:
     example = run.texts[text_id]
     lines = []
-    for style in STYLES:
+    for style in ALL_STYLES:
         for arm in run.arms:
             rows = [rows_by_key.get((text_id, style, arm, readout)) for readout in readouts]
             shots = tuple(
@@ -117,21 +127,22 @@ def marked_segments(text: str, row: Row) -> tuple[Segment, ...]:
     """Return the text with the words that the row names marked, or with its edit; an invalid reply as it is."""
     if not row.valid:
         return (Segment("same", row.reply or ""),)
-    if row.style == "attribution" or row.edited is None:
-        return words_marked(text, row.words)
+    if row.style in ("attribution", *SENTENCE_STYLES) or row.edited is None:
+        return words_marked(text, row.words, row.denied)
     return edit_marked(text, row.edited)
 
 
-def words_marked(text: str, keys: Sequence[str]) -> tuple[Segment, ...]:
-    """Return the text with every occurrence of the words marked.
+def words_marked(text: str, keys: Sequence[str], denied: Sequence[str] = ()) -> tuple[Segment, ...]:
+    """Return the text with every occurrence of the words marked, of those denied struck.
 
     >>> [s.text for s in words_marked("Great day, great!", ("great",)) if s.kind == "mark"]
     ['Great', 'great']
     """
     pieces, end = [], 0
     for word in words.occurrences(text):
-        if word.key in keys:
-            pieces += [Segment("same", text[end : word.core_start]), Segment("mark", word.core)]
+        if word.key in (*keys, *denied):
+            kind: SegmentKind = "mark" if word.key in keys else "del"
+            pieces += [Segment("same", text[end : word.core_start]), Segment(kind, word.core)]
             end = word.core_end
     return tuple(piece for piece in (*pieces, Segment("same", text[end:])) if piece.text)
 

@@ -111,6 +111,11 @@ def sheet_of(
     return Sheet(title, tuple(header[at] for at in columns), body, note, texts)
 
 
+def interval_columns(name: str, interval: Interval) -> dict[str, float | int | None]:
+    """Return an estimate as the columns NAME, NAME_low, NAME_high, NAME_n."""
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high, f"{name}_n": interval.n}
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """Return a number with fixed digits, never "-0.00"; a dash for None."""
     if value is None:

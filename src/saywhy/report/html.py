@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from saywhy.report.abstention import confidence_sheet
 from saywhy.report.answers import answers_sheets, answers_warning
 from saywhy.report.checked import robustness_sheets
-from saywhy.report.examples import example_cards, examples_run
+from saywhy.report.examples import example_cards, examples_run, shown_setting
 from saywhy.report.format import report_command
 from saywhy.report.headline import headline
 from saywhy.report.marks import shipped_fooled_metrics
+from saywhy.report.mentioned import sentence_sheets
+from saywhy.report.sentence_metrics import sentence_metric_sheets
 from saywhy.report.sheets import (
     RESULTS_LEGEND,
     contrast_sheets,
@@ -71,6 +73,7 @@ def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0
             legend=RESULTS_LEGEND,
             footnote=shipped_fooled_metrics().footnote(),
             main=result_sheets(summary),
+            sentences=[*sentence_sheets(summary), *sentence_metric_sheets(summary.run, seed)],
             contrasts=contrast_sheets(summary),
             moves=robustness_sheets(summary),
             more=result_sheets(summary, primary=False),
@@ -95,6 +98,7 @@ def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0
             provenance=run_provenance_sheets(summary),
             readouts=readouts,
             samples=samples,
+            samples_setting=shown_setting(run_with_texts or summary.run),
             bank=summary.run.bank,
         )
     )

@@ -27,6 +27,7 @@ from saywhy.records import (
     Table,
 )
 from saywhy.report.arm_records import AnyRunRecord, check_files, check_name, load_arm, records_of
+from saywhy.stats.sentences import SentenceScores
 from saywhy.words import candidates, candidates_rule
 
 SeedArm = tuple[int, str]
@@ -76,6 +77,7 @@ class LoadedRun:
         checked: Names of the robustness checks with a file in some arm (``paraphrase-1``, ``noise``, ...).
         counts: Number of candidates of each text of a bank, by id; empty for a run with its texts.
         losses: How the loss of each trained (seed, arm) went, where its adapter is at hand.
+        sentences: What the metrics say of each explanation in sentences.
     """
 
     folder: Path
@@ -94,6 +96,7 @@ class LoadedRun:
     checked: frozenset[str] = frozenset()
     counts: Mapping[str, int] = field(default_factory=dict)
     losses: Mapping[SeedArm, tuple[Loss, ...]] = field(default_factory=dict)
+    sentences: tuple[SentenceScores, ...] = ()
 
     @property
     def bank(self) -> bool:
@@ -196,6 +199,7 @@ def load_run(folder: Path | str) -> LoadedRun:
         spares=tuple(record for record in checks if isinstance(record, Spare)),
         checked=frozenset(check_name(file) for check_folder in check_folders for file in check_files(check_folder)),
         counts=counts,
+        sentences=tuple(record for arm in arms.values() for record in arm.sentences),
         losses={seed_arm: losses for seed_arm, where in arm_folders if (losses := _losses(where / "adapter"))},
     )
 
@@ -226,6 +230,7 @@ def by_place(run: LoadedRun) -> LoadedRun:
         probes=moved(run.probes),
         curves=moved(run.curves),
         spares=moved(run.spares),
+        sentences=moved(run.sentences),
         counts={place(text): count for text, count in run.counts.items()},
     )
 

@@ -31,6 +31,8 @@ EXPLAINER_HABITS: Mapping[str, str] = {
     "plausible": "names the word that people would",
     "parrot": "always names the first word",
     "everything": "names all words",
+    "chatty": "mentions half of the text",
+    "denier": "denies what decides",
 }
 """What the trivial explainers do."""
 
@@ -55,8 +57,9 @@ class FooledMetrics:
             f"{calibration['model']}, {counted(len(calibration['plants']), 'plant')} ({plants}), "
             f"{calibration['texts']} texts each"
         )
+        sentences = calibration.get("fooled_sentences", {})  # older calibrations measured none
         fooled = {
-            operator: {metric: tuple(names) for metric, names in metrics.items()}
+            operator: {metric: tuple(names) for metric, names in {**metrics, **sentences.get(operator, {})}.items()}
             for operator, metrics in calibration["fooled"].items()
         }
         return cls(about, fooled)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from saywhy.records import STYLES
+from saywhy.records import ALL_STYLES
 from saywhy.report.abstention import RISK_CAPTION, draw_coverage_risk
 from saywhy.report.arms import marked_arm
 from saywhy.report.cells import CellKey
@@ -142,7 +142,7 @@ def _row_positions(cells: Sequence[Cell], arms: Sequence[str]) -> tuple[dict[tup
     headings: dict[str, float] = {}
     y = 0.0
     present = {(cell.key.style, cell.key.arm) for cell in cells}
-    for style in STYLES:
+    for style in ALL_STYLES:
         style_arms = [arm for arm in arms if (style, arm) in present]
         if style_arms:
             headings[style] = y

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from saywhy import stats
@@ -14,6 +14,7 @@ from saywhy.report.cells import CellKey, rows_by_cell
 from saywhy.report.confidence import CellConfidence, confidence_of
 from saywhy.report.contrasts import Contrast, contrasts_of
 from saywhy.report.load import LoadedRun, by_place
+from saywhy.report.mentioned import CellMentions, mentions_of_cells
 from saywhy.report.moves import VerdictMove, moves_of
 from saywhy.report.retention import Retention, retention_of_arms, yardstick_of
 from saywhy.report.rules import Rules
@@ -84,6 +85,7 @@ class Summary:
         rules: The choices by which it was judged.
         moves: The headline's cells under every variation.
         confidence: How good a confidence in their reasons is; empty for a run that knows no log-probabilities.
+        mentions: What the replies of each cell in sentences mention.
     """
 
     run: LoadedRun
@@ -95,6 +97,7 @@ class Summary:
     rules: Rules = DEFAULT_RULES
     moves: tuple[VerdictMove, ...] = ()
     confidence: tuple[CellConfidence, ...] = ()
+    mentions: Mapping[CellKey, CellMentions] = field(default_factory=dict)
 
     @property
     def tested(self) -> int:
@@ -124,6 +127,7 @@ def summarise(run: LoadedRun, seed: int = 0, rules: Rules = DEFAULT_RULES) -> Su
         rules=rules,
         moves=moves_of(run, cells, keys, seed),
         confidence=confidence_of(run, cells, keys, seed),
+        mentions=mentions_of_cells(cells, seed),
     )
 
 

@@ -15,11 +15,13 @@ from saywhy.report.arms import same_instrument
 from saywhy.report.checked import robustness_sheets
 from saywhy.report.confidence import CellConfidence
 from saywhy.report.contrasts import Contrast
-from saywhy.report.format import Sheet
+from saywhy.report.format import Sheet, interval_columns
 from saywhy.report.headline import headline
 from saywhy.report.load import LoadedRun
 from saywhy.report.marks import shipped_fooled_metrics
+from saywhy.report.mentioned import mention_columns, sentence_sheets
 from saywhy.report.moves import VerdictMove
+from saywhy.report.sentence_metrics import sentence_metric_sheets
 from saywhy.report.sheets import (
     RESULTS_LEGEND,
     contrast_sheets,
@@ -62,6 +64,7 @@ def run_report_markdown(summary: Summary) -> str:
     )
     sections: list[tuple[str, Sequence[Sheet | None]]] = [
         ("Results", result_sheets(summary)),
+        ("Explanations in sentences", [*sentence_sheets(summary), *sentence_metric_sheets(summary.run)]),
         ("Against the other arms", contrast_sheets(summary)),
         ("How far the verdict moves", robustness_sheets(summary)),
         ("Generated and constrained", [readout_sheet(summary)]),
@@ -129,11 +132,6 @@ def fenced_block(text: str, language: str) -> str:
     return f"{fence}{language}\n{printable(text)}{fence}"
 
 
-def interval_columns(name: str, interval: Interval) -> dict[str, float | int | None]:
-    """Return an estimate as the columns NAME, NAME_low, NAME_high, NAME_n."""
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high, f"{name}_n": interval.n}
-
-
 def csv_text(rows: list[dict[str, object]]) -> str:
     """Return rows as CSV, an empty field where there is no number; empty if there are no rows."""
     buffer = io.StringIO()
@@ -169,8 +167,8 @@ def _values_by_seed_text(values: Mapping[int, float]) -> str:
 
 
 def table_csv(summary: Summary) -> str:
-    """Return every column of every cell, one row a cell."""
-    return csv_text([cell_row(summary, cell) for cell in summary.cells])
+    """Return every column of every cell, one row a cell; those on sentences only for a run that has any."""
+    return csv_text([cell_row(summary, cell) | mention_columns(summary, cell.key) for cell in summary.cells])
 
 
 def cell_row(summary: Summary, cell: Cell) -> dict[str, object]:

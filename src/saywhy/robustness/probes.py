@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from saywhy.checks import Probe
-from saywhy.measure import readouts
 from saywhy.measure.chats import conversation
 from saywhy.measure.edits import log_odds_drop, recheck
 from saywhy.measure.predict import Classifier
+from saywhy.measure.rooms import reply_room
 from saywhy.protocol import prompts, styles
 from saywhy.records import Explanation, is_hit
 from saywhy.robustness.audited import AuditedText
@@ -44,7 +44,7 @@ def _probes(
     items, rows = [text.item for text in audited], [text.rows[0] for text in audited]
     chats = [conversation(classifier.task, item, ask) for item, ask in zip(items, requests, strict=True)]
     texts = [item.example.text for item in items]
-    rooms = [readouts.reply_room(text, "counterfactual", "one-word", classifier.task.plan) for text in texts]
+    rooms = [reply_room(text, "counterfactual", "one-word", classifier.task.plan) for text in texts]
     replies = classifier.model.generate(chats, rooms, copied=texts)
     explanations = [read(text, reply) for text, reply in zip(texts, replies, strict=True)]
     edits = [[explanation.edited] if explanation.edited is not None else [] for explanation in explanations]

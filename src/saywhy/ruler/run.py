@@ -13,7 +13,7 @@ from typing import Any
 
 from saywhy.attribution import METHODS, OPERATOR_METHODS, MethodOptions, check_methods, method_passes
 from saywhy.config import Config
-from saywhy.folders.run import RunFolder
+from saywhy.folders.run import SENTENCE_FILES, RunFolder
 from saywhy.hints import did_you_mean
 from saywhy.measure.calibration import ensure_constants
 from saywhy.measure.edits import Item, items_of
@@ -26,6 +26,7 @@ from saywhy.progress import progress, say
 from saywhy.records import OPERATORS, Example, Operator, SaywhyError
 from saywhy.ruler.metrics import measure_metrics
 from saywhy.ruler.plants import LEAST_FOLLOWED_SHARE, PLANTS, Plant, partly_edited_texts, planted_texts
+from saywhy.ruler.sentences import measure_sentence_explainers
 from saywhy.runs.manifest import run_facts
 from saywhy.settings import resolved
 from saywhy.tasks.corpus import assemble_corpus, corpus_associations
@@ -124,7 +125,7 @@ class _RulerRun:
         """Train, check and measure one plant; return whether it was learned."""
         where = f"plants/{plant.name}"
         adapter = self._trained(plant, where)
-        if self.folder.done(where, PLANT_FILES):
+        if self.folder.done(where, PLANT_FILES) and self.folder.done(where, SENTENCE_FILES):
             return True
         model = open_model(str(adapter), self.config)
         texts = self._texts(plant, "train", self.config.calibration_rows)
@@ -189,6 +190,15 @@ class _RulerRun:
         steps = len(chosen.measured) * len(method_passes(self.config.methods, self.config.operators))
         with progress(f"measure plant {plant.name}", steps, "texts x methods", shared=True) as bar:
             self.folder.stage_over(where, PLANT_FILES, chosen.measured, self.config.chunk, measure)
+
+        def measure_in_sentences(part: Sequence[Item]) -> dict[str, list[dict[str, Any]]]:
+            operators, associations = self.config.operators, self.associations
+            records = measure_sentence_explainers(classifier, part, plant, operators, associations, self.seed)
+            bar.tick(len(part))
+            return {"sentences": [record.to_dict() for record in records]}
+
+        with progress(f"measure sentences on plant {plant.name}", len(chosen.measured), shared=True) as bar:
+            self.folder.stage_over(where, SENTENCE_FILES, chosen.measured, self.config.chunk, measure_in_sentences)
 
     def _chosen(self, plant: Plant, classifier: Classifier) -> ChosenTexts:
         rows = self.config.rows or MEASURED_TEXTS

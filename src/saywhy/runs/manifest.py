@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from saywhy.models.backends import open_api_model, precision_of
 from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
 from saywhy.models.spec import ModelSpec
 from saywhy.protocol import prompts
+from saywhy.records import Setting
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.data import read_messages
+from saywhy.tasks.task import Task
 from saywhy.words import CANDIDATES_RULE
 
 NOTED_PACKAGES = (
@@ -40,8 +42,10 @@ _UNNOTED = {"paraphrases", "verbaliser", "source", "label_map"}
 """Keys of a task on which no row of a run depends, or which came later."""
 
 
-def run_facts(config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[str]) -> dict[str, Any]:
-    """Return the facts of a run: how it was made."""
+def run_facts(
+    config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[str], settings: Collection[Setting] = ()
+) -> dict[str, Any]:
+    """Return the facts of a run: how it was made; ``settings``: those in which explanations are asked for."""
     task = corpus.task
     return {
         # The questions of robustness checks are noted when they are asked: a run may get checks later.
@@ -52,10 +56,17 @@ def run_facts(config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[st
         "data": {"rows": corpus.fingerprint(), "replay": _replay_hash(config)},
         "versions": package_versions(),
         "git": git_revision(),
-        "prompts": {"version": str(prompts.PROMPTS_VERSION), **prompts.prompt_sentences(task.plan)},
+        "prompts": {"version": str(prompts.PROMPTS_VERSION), **_templates(task, settings)},
         "candidates_rule": CANDIDATES_RULE,
         "text_order": TEXT_ORDER,
     }
+
+
+def _templates(task: Task, settings: Collection[Setting]) -> dict[str, str]:
+    """Return the templates with which the run asks for explanations."""
+    if "sentences" not in settings:
+        return prompts.prompt_sentences(task.plan)
+    return prompts.prompt_sentences(task.plan) | prompts.sentence_prompts(task.steps_order)
 
 
 def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:

@@ -14,15 +14,16 @@ from saywhy.arms import AUDITED, UNTRAINED
 from saywhy.attribution import check_methods
 from saywhy.checks import ALL_CHECKS
 from saywhy.config import Config
-from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, RunFolder
+from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, SENTENCE_FILES, RunFolder
 from saywhy.folders.store import read_records
 from saywhy.measure.audit import AuditPlan, audit, decide, decision, unusable
 from saywhy.measure.predict import Classifier
 from saywhy.measure.readouts import refuse_readouts
+from saywhy.measure.sentence_audit import AuditedSentences, SentenceAuditPlan, audit_sentences
 from saywhy.models.backends import require
 from saywhy.models.spec import ModelSpec
 from saywhy.progress import progress
-from saywhy.records import Example, Readout, Row, SaywhyError, SetAside
+from saywhy.records import Example, Readout, Row, SaywhyError, SetAside, Setting, Table
 from saywhy.robustness.stages import Checks, refuse_checks
 from saywhy.runs.growth import DECIDED_CHUNKS, open_run_folder
 from saywhy.runs.manifest import run_facts
@@ -97,7 +98,7 @@ class Run:
         self._refuse_unfit_practice()
         refuse_checks(config, self.corpus.task)
         check_methods((config.target_method,), "target_method")
-        about = run_facts(config, self.models.spec, self.corpus, self.arms)
+        about = run_facts(config, self.models.spec, self.corpus, self.arms, self.asked_settings())
         if models:  # of a study, whose texts are frozen
             self.folder = RunFolder(out, resolved(config), about, self.unbound)
         else:
@@ -107,6 +108,10 @@ class Run:
         untrained = AUDITED if self.arms[0] == AUDITED else "base"
         self.classifiers = TaskClassifiers(self.models, config, self.corpus, self.folder, untrained, lender)
         self.practice = Practice(self.classifiers)
+
+    def asked_settings(self) -> set[Setting]:
+        """Return the settings in which explanations are asked for."""
+        return set(self.config.settings)
 
     def run(self) -> Path:
         """Make and audit every arm, for every seed; return the run folder."""
@@ -150,7 +155,30 @@ class Run:
             title = f"audit {arm}, seed {seed}"
             with self.folder.timed(f"audit {arm}"), progress(title, len(examples), shared=True) as bar:
                 self.folder.stage_over(where, AUDIT_FILES, examples, self.config.chunk, audit_part)
+        if "sentences" in self.config.settings:
+            self._measure_sentences(plan, where)
         self._decide(arm, seed, where)
+
+    def _measure_sentences(self, plan: AuditPlan, where: str) -> None:
+        """Measure what the audited replies in sentences are worth, chunk by chunk."""
+        if self.folder.done(where, SENTENCE_FILES):
+            return
+        folder, config = self.folder.path / where, self.config
+        audited = AuditedSentences(
+            read_records(folder / "rows.jsonl", Row), read_records(folder / "tables.jsonl", Table)
+        )
+        untrained = plan.arm in UNTRAINED and self.models.spec.adapter is None
+        sentence_plan = SentenceAuditPlan(plan.arm, plan.seed, plan.operators, plan.pinned, untrained)
+
+        def measure_part(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
+            classifier = self.classifiers.classifier(plan.arm, plan.seed)
+            records = audit_sentences(classifier, part, audited, sentence_plan)
+            bar.tick(len(part))
+            return {"sentences": [record.to_dict() for record in records]}
+
+        title, examples = f"measure sentences of {plan.arm}, seed {plan.seed}", self.corpus.audited
+        with self.folder.timed(f"measure sentences of {plan.arm}"), progress(title, len(examples), shared=True) as bar:
+            self.folder.stage_over(where, SENTENCE_FILES, examples, config.chunk, measure_part)
 
     def check(self, arm: str, seed: int) -> None:
         """Run the robustness checks of an audited arm."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from saywhy.explainer.decision import DECISION_SCHEMA, Effort, ExplainedDecision, ExplainRequest
 from saywhy.folders.store import parsed_json
 from saywhy.hints import did_you_mean
-from saywhy.records import STYLES, StyleName
+from saywhy.records import STYLES, WordStyle
 from saywhy.serve.options import ServiceSettings
 from saywhy.serve.refusals import RequestError
 from saywhy.tasks.task import Task
@@ -28,7 +28,7 @@ class SharedFields(BaseModel):
     context: dict[str, str] | None = Field(None, description="The task's other fields.")
     answer: str | None = Field(None, description="A label that was decided elsewhere and is to be explained.")
     effort: Effort | None = Field(None, description="How far a reason is looked for.")
-    styles: Annotated[list[StyleName], Field(min_length=1, max_length=3)] | None = Field(
+    styles: Annotated[list[WordStyle], Field(min_length=1, max_length=3)] | None = Field(
         None, description="What is asked for; the default is an attribution."
     )
     budget: int | None = Field(None, ge=1, le=1_000_000, description="Edited texts that may be rechecked, at most.")

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from saywhy.records import OPERATORS, READOUTS, SETTINGS, STYLES, SaywhyError
+from saywhy.records import ALL_SETTINGS, ALL_STYLES, OPERATORS, READOUTS, SaywhyError
 
 FAMILY_FIELDS: Mapping[str, Sequence[str] | None] = {
     "arm": None,
     "against": None,
-    "style": STYLES,
-    "setting": SETTINGS,
+    "style": ALL_STYLES,
+    "setting": ALL_SETTINGS,
     "readout": READOUTS,
     "operator": OPERATORS,
 }

@@ -12,7 +12,18 @@ from pydantic import ValidationError
 from saywhy.arms import ALL_NAME, KINDS, STARTS, ArmName, kind, task_name
 from saywhy.config import Config
 from saywhy.hints import did_you_mean
-from saywhy.records import READOUTS, SETTINGS, STYLES, Readout, SaywhyError, Setting, StyleName
+from saywhy.records import (
+    ALL_SETTINGS,
+    ALL_STYLES,
+    READOUTS,
+    SETTINGS,
+    STYLES,
+    Readout,
+    SaywhyError,
+    Setting,
+    StyleName,
+    is_asked_in,
+)
 from saywhy.report.study.bars import ArmBar
 from saywhy.study.plan import OWN_TASKS, TRAINED_TASKS, UNSEEN_TASKS, StudyBlock, StudyPlan, first_problem, has_readout
 
@@ -29,7 +40,7 @@ REFUSED_SETTINGS: Mapping[str, str] = {
 
 
 def task_settings(plan: StudyPlan, task: str | None = None, extra: Mapping[str, Any] | None = None) -> Config:
-    """Return the settings of the run of a task.
+    """Return the settings of the run of a task; sentences, which some blocks ask for, are in no setting of it.
 
     Args:
         plan: The study.
@@ -62,7 +73,7 @@ def task_settings(plan: StudyPlan, task: str | None = None, extra: Mapping[str, 
         "task": name,
         "data": plan.data if plan.data in ("pocket", "hub") else str(Path(plan.data) / task_name(name)),
         "seeds": plan.seeds,
-        "settings": _union_over_blocks(plan, "settings"),
+        "settings": tuple(name for name in _union_over_blocks(plan, "settings") if name in SETTINGS) or SETTINGS[:1],
         "readouts": _union_over_blocks(plan, "readouts"),
     }
     try:
@@ -136,7 +147,7 @@ class AuditRequest:
 
     Attributes:
         styles: Their styles.
-        settings: Their settings: one-word, free.
+        settings: Their settings: one-word, free, sentences.
         readouts: Their readouts.
     """
 
@@ -147,8 +158,8 @@ class AuditRequest:
     def __or__(self, other: AuditRequest) -> AuditRequest:
         """Return a request for all that either asks for."""
         return AuditRequest(
-            tuple(style for style in STYLES if style in (*self.styles, *other.styles)),
-            tuple(setting for setting in SETTINGS if setting in (*self.settings, *other.settings)),
+            tuple(style for style in ALL_STYLES if style in (*self.styles, *other.styles)),
+            tuple(setting for setting in ALL_SETTINGS if setting in (*self.settings, *other.settings)),
             tuple(readout for readout in READOUTS if readout in (*self.readouts, *other.readouts)),
         )
 
@@ -159,7 +170,7 @@ class AuditRequest:
             for style in self.styles
             for setting in self.settings
             for readout in self.readouts
-            if has_readout(setting, readout)
+            if has_readout(setting, readout) and is_asked_in(style, setting)
         ]
 
     def covers(self, other: AuditRequest) -> bool:

@@ -11,6 +11,7 @@ from saywhy.arms import HALF, REFRESHED, ArmName
 from saywhy.config import Config
 from saywhy.folders.store import read_lines
 from saywhy.measure.audit import AuditPlan
+from saywhy.records import Setting
 from saywhy.runs.run import Run
 from saywhy.study.expand import AuditKey, AuditRequest, texts_practised
 from saywhy.tasks.corpus import refuse_empty
@@ -48,6 +49,11 @@ class StudyTaskRun(Run):
         arms = sorted({arm for arm, _, task in requests if task == config.task})
         super().__init__(config, out, arms=arms, models=models, lender=lender)
         self.stretch_ends = sorted({min(end, len(self.corpus.arms)) for end in stretch_ends})
+
+    def asked_settings(self) -> set[Setting]:
+        """Return the settings in which any arm is asked on this task, those of the config first."""
+        requests = [request for (_, _, task), request in self.requests.items() if task == self.config.task]
+        return super().asked_settings() | {setting for request in requests for setting in request.settings}
 
     def practised_pools(self) -> tuple[str, ...]:
         """Return no pool: an arm may be audited on a task on which it was not trained."""

@@ -9,10 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from saywhy.arms import ALL_NAME, HALF, KINDS, REFRESHED, STARTS, task_name
+from saywhy.clashes import sentences_clash
 from saywhy.config import Seed
 from saywhy.folders.entries import is_plain_name
 from saywhy.hints import did_you_mean
-from saywhy.records import STYLES, Readout, Setting, StyleName
+from saywhy.records import STYLES, Readout, Setting, StyleName, WordStyle
 from saywhy.report.study.bars import StudyBar
 from saywhy.setting_names import current_names
 
@@ -35,7 +36,7 @@ class StudyBlock(BaseModel):
         ("faithful", "random"), min_length=1, description="base, adapted, faithful, random, lexical, transplant."
     )
     variant: str = Field("", pattern=r"^[a-z0-9]*$", description="What is special about its trained arms, one word.")
-    train_styles: tuple[tuple[StyleName, ...], ...] | Literal["all", "each"] = Field(
+    train_styles: tuple[tuple[WordStyle, ...], ...] | Literal["all", "each"] = Field(
         "all", description="Styles practised: all together, each by itself, or a list of lists."
     )
     train_tasks: tuple[tuple[str, ...], ...] | Literal["all", "each"] = Field(
@@ -45,7 +46,9 @@ class StudyBlock(BaseModel):
         "own", description="Tasks tested on: its own, trained (all that any arm is trained on), unseen, all, or a list."
     )
     styles: tuple[StyleName, ...] = Field(STYLES, min_length=1, description="Styles that are asked for.")
-    settings: tuple[Setting, ...] = Field(("one-word",), min_length=1, description="one-word, free, or both.")
+    settings: tuple[Setting, ...] = Field(
+        ("one-word",), min_length=1, description="one-word, free, or both; or sentences."
+    )
     readouts: tuple[Readout, ...] = Field(("constrained",), min_length=1, description="generated, guided, constrained.")
     seeds: tuple[Seed, ...] | None = Field(None, description="Seeds; none: the study's first.")
     with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of its training, such as learning_rate.")
@@ -81,6 +84,8 @@ class StudyBlock(BaseModel):
     def _fits_together(self) -> StudyBlock:
         if "free" in self.settings and "generated" not in self.readouts:
             raise ValueError("free explanations are generated only: add generated to readouts")
+        if problem := sentences_clash(self.model_dump()):
+            raise ValueError(problem)
         if self.with_ and not self.variant:
             raise ValueError("a block with settings of its own needs a variant, the word that names its arms")
         if self.variant == HALF:

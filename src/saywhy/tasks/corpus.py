@@ -124,7 +124,7 @@ def data_argument(config: Config) -> str | None:
 
 def task_of(config: Config) -> Task:
     """Return the task of a run, asked as its settings say."""
-    return load_task(config.task).replied_by(config.plan)
+    return load_task(config.task).replied_by(config.plan, config.steps_order)
 
 
 def assemble_corpus(config: Config) -> Corpus:

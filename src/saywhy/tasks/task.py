@@ -24,7 +24,7 @@ from pydantic import (
 from saywhy.hints import did_you_mean
 from saywhy.paths import user_path
 from saywhy.printable import in_one_line
-from saywhy.records import ReplyPlan, SaywhyError
+from saywhy.records import ReplyPlan, SaywhyError, StepsOrder
 from saywhy.tasks.parts import STRICT_CONFIG, FilledText, Hub, OwnPrompt, Paraphrase
 from saywhy.words import fold
 from saywhy.yaml_files import UniqueKeyLoader, parse_yaml
@@ -91,16 +91,23 @@ class Task(BaseModel):
     source: str = Field("", description="Name of the data set, as a model card cites it.")
     licence: str = Field("", description="Licence of the data, shown in reports and model cards.")
     note: str = Field("", description="What a reader of results should know about the data.")
-    _plan: ReplyPlan = PrivateAttr("direct")  # no key of a task file: a run decides
+    _plan: ReplyPlan = PrivateAttr("direct")  # no keys of a task file: a run decides
+    _steps_order: StepsOrder = PrivateAttr("after")
 
     @property
     def plan(self) -> ReplyPlan:
         """How redactions and counterfactuals are replied to: the setting ``plan``."""
         return self._plan
 
-    def replied_by(self, plan: ReplyPlan) -> Self:
-        """Return the task with another plan of replies."""
-        (task := self.model_copy())._plan = plan
+    @property
+    def steps_order(self) -> StepsOrder:
+        """Whether steps come after the answer or before it: the setting ``steps_order``."""
+        return self._steps_order
+
+    def replied_by(self, plan: ReplyPlan, steps_order: StepsOrder = "after") -> Self:
+        """Return the task with another plan of replies, and another order of steps and answer."""
+        task = self.model_copy()
+        task._plan, task._steps_order = plan, steps_order
         return task
 
     @property

@@ -21,7 +21,7 @@ from trl import DPOTrainer, GRPOTrainer
 
 from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.folders.store import readable_save_errors
-from saywhy.measure.readouts import reply_room
+from saywhy.measure.rooms import reply_room
 from saywhy.models.chat import Chat
 from saywhy.models.reading import error_line
 from saywhy.protocol.prompts import Message

@@ -14,7 +14,7 @@ from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.config import Config
 from saywhy.measure.chats import explanation_chat
 from saywhy.measure.edits import Item
-from saywhy.records import STYLES, SaywhyError, Setting, StyleName
+from saywhy.records import SETTINGS, STYLES, SaywhyError, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
 from saywhy.training.completions import (
@@ -170,12 +170,16 @@ def _preference_rows(config: Config, task: Task, lessons: Sequence[Lesson], seed
 
 
 def adapted_rows(config: Config, task: Task, items: Sequence[Item], pinned: Pinned, seed: int) -> list[dict[str, Any]]:
-    """Return the rows of ``adapted``: labels, and the formats of all styles and settings from random words."""
+    """Return the rows of ``adapted``: labels, and the formats of ``STYLES`` in the run's settings, from random words.
+
+    Where sentences are asked for, it practises one word: what a sentence says is for nobody to make up.
+    """
     gold = config.adapt_labels == "gold"
     answered = [as_answered(item, str(item.example.label)) for item in items] if gold else list(items)
     rows: list[dict[str, Any]] = []
-    for number, setting in enumerate(config.settings):
-        of_setting = answered[number :: len(config.settings)]
+    settings = tuple(setting for setting in config.settings if setting in SETTINGS) or SETTINGS[:1]
+    for number, setting in enumerate(settings):
+        of_setting = answered[number :: len(settings)]
         targets = random_targets(of_setting, pinned, seed, free=setting == "free")
         labels = [item.prediction.label for item in of_setting] if gold else None
         rows += text_rows(task, of_setting, targets, STYLES, setting, labels=labels)

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 from saywhy.attribution import METHODS, MethodOptions
 from saywhy.attribution.occlusion import occlusion_scores
+from saywhy.attribution.scores import WordScores
 from saywhy.config import Config
 from saywhy.measure.chats import explanation_chat
 from saywhy.measure.edits import Item, items_of, leave_one_out_tables, log_odds_drop, recheck
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Copy, Edit, Gap
-from saywhy.records import STYLES, TRAINING_OPERATOR, Example, Prediction, StyleName, Table, WordScores, is_hit
+from saywhy.records import STYLES, TRAINING_OPERATOR, Example, Prediction, StyleName, Table, is_hit
 from saywhy.tasks.lexicon import Associations, Pinned, most_associated
 from saywhy.training.effects import POSITIONS, measured_lessons
 from saywhy.training.lessons import Lesson, Target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from saywhy.report.format import interval_columns
 from saywhy.report.plots import Picture
 from saywhy.report.study.answer import answer_sentences
 from saywhy.report.study.examples import study_samples
@@ -21,7 +22,6 @@ from saywhy.report.tables import (
     effect_columns,
     escaped_markdown,
     fenced_block,
-    interval_columns,
     markdown_table,
 )
 from saywhy.stats import Difference, Interval

@@ -143,6 +143,13 @@ def _results_sheets(summary: StudySummary) -> list[Sheet | None]:
     return [
         *(results_sheet(summary, readout) for readout in RESULT_READOUTS),
         results_sheet(summary, "generated", "free"),
+        results_sheet(summary, "generated", "sentences"),
+        gain_sheet(
+            summary,
+            "Sentences against the control",
+            summary.of_axis("other style", setting="sentences", readout="generated"),
+            EXPLORATORY_NOTE,
+        ),
         gain_sheet(
             summary,
             "Generated replies against the control",

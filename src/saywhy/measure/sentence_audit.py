@@ -1,0 +1,188 @@
+"""The metrics of explanations in sentences of an audited chunk: its rows and tables, and what is asked once more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from saywhy.measure import readouts
+from saywhy.measure.audit import AuditPlan, AuditRecords
+from saywhy.measure.chats import predictions_behind_steps
+from saywhy.measure.edits import Item, items_of
+from saywhy.measure.insertions import ExplainMentions, drawn_insertions, measure_insertions, placed_words
+from saywhy.measure.predict import Classifier
+from saywhy.measure.sentences import ReadMentions, SentencePlan, measure_sentences, with_values
+from saywhy.measure.steps import STEP_METRICS, measure_steps
+from saywhy.protocol import prompts
+from saywhy.protocol.mentions import Mentions
+from saywhy.protocol.prompts import Message
+from saywhy.protocol.sentences import read_sentences
+from saywhy.records import Example, Explanation, Operator, Row, StyleName, Table
+from saywhy.stats.insertions import Insertion
+from saywhy.stats.mentions import TextValue
+from saywhy.stats.sentences import SentenceScores
+from saywhy.tasks.lexicon import Pinned
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedSentences:
+    """What an audit says of texts whose explanations in sentences are measured.
+
+    Attributes:
+        rows: The generated replies in sentences, under every operator.
+        tables: The leave-one-word-out tables, under every operator.
+    """
+
+    rows: Sequence[Row]
+    tables: Sequence[Table]
+
+    def reply_rows(self, operator: Operator) -> dict[tuple[str, str], Row]:
+        """Return the rows under an operator, by text and style."""
+        return {
+            (row.id, row.style): row
+            for row in self.rows
+            if row.setting == "sentences" and row.readout == "generated" and row.operator == operator
+        }
+
+
+def audit_sentences(
+    classifier: Classifier,
+    examples: Sequence[Example],
+    audited: AuditedSentences,
+    plan: SentenceAuditPlan,
+) -> list[SentenceScores]:
+    """Return the metrics of the replies in sentences about some texts, a record a text, style and operator.
+
+    Args:
+        classifier: The audited model.
+        examples: The texts.
+        audited: What the audit of these texts gave.
+        plan: What is measured.
+    """
+    rows = audited.reply_rows(plan.operators[0])
+    styles: list[StyleName] = list(dict.fromkeys(row.style for row in rows.values()))
+    by_place = {(table.id, table.operator): table for table in audited.tables}
+    tables = {operator: [by_place[example.id, operator] for example in examples] for operator in plan.operators}
+    items = items_of(classifier, examples)
+    explanations: list[dict[str, tuple[str, ...]]] = [
+        {style: (rows[example.id, style].reply or "",) for style in styles} for example in examples
+    ]
+    sentence_plan = SentencePlan(
+        plan.arm,
+        _reader(classifier, examples, rows),
+        plan.seed,
+        _insertions(classifier, items, styles, plan),
+        classifier if plan.untrained else None,
+    )
+    records = measure_sentences(classifier, items, tables, explanations, sentence_plan)
+    if classifier.task.steps_order == "before" and "steps" in styles:
+        replies = {example.id: rows[example.id, "steps"].reply or "" for example in examples}
+        return _with_steps(classifier, items, records, replies, plan)
+    return records
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceAuditPlan:
+    """How replies in sentences are measured.
+
+    Attributes:
+        arm: Name of the model in the records.
+        seed: Seed of the run.
+        operators: How words are taken out; the first is primary.
+        pinned: Words associated with each label: those of the other one are put into a text, to move its answer.
+        untrained: Whether the model is one that was not trained, which also predicts answers from explanations.
+    """
+
+    arm: str
+    seed: int
+    operators: tuple[Operator, ...]
+    pinned: Pinned
+    untrained: bool
+
+
+def measure_audited(
+    classifier: Classifier, examples: Sequence[Example], plan: AuditPlan, records: AuditRecords
+) -> list[SentenceScores]:
+    """Return what ``audit_sentences`` gives of an audit that was just made; nothing for one without sentences."""
+    if "sentences" not in plan.settings:
+        return []
+    audited = AuditedSentences(records.rows, records.tables)
+    sentence_plan = SentenceAuditPlan(plan.arm, plan.seed, plan.operators, plan.pinned, untrained=True)
+    return audit_sentences(classifier, examples, audited, sentence_plan)
+
+
+def _as_mentions(explanation: Explanation) -> Mentions:
+    return Mentions(explanation.words, explanation.denied, explanation.coverage or 0.0)
+
+
+def _reader(classifier: Classifier, examples: Sequence[Example], rows: Mapping[tuple[str, str], Row]) -> ReadMentions:
+    """Return what reads replies: those of the audit as it read them, for it knows which were cut off."""
+    text_of = {example.id: example.text for example in examples}
+    known: dict[tuple[str, str, str | None], Mentions] = {
+        (row.style, text_of[row.id], row.reply): Mentions(row.words, row.denied, row.coverage or 0.0)
+        for row in rows.values()
+        if row.id in text_of
+    }
+    excluded = prompts.uncounted_words(classifier.task)
+    names: dict[str, StyleName] = {row.style: row.style for row in rows.values()}
+
+    def read(style: str, text: str, reply: str) -> Mentions:
+        if (style, text, reply) in known:
+            return known[style, text, reply]
+        return _as_mentions(read_sentences(names[style], text, reply, excluded))
+
+    return read
+
+
+def _insertions(
+    classifier: Classifier, items: Sequence[Item], styles: Sequence[StyleName], plan: SentenceAuditPlan
+) -> dict[str, list[list[Insertion]]]:
+    """Return the insertions by style; none for a model that says of no text how likely it is (behind an API)."""
+    if "weigh" not in classifier.model.answers:
+        return {}
+    words = [drawn_insertions(item, plan.pinned, plan.seed) for item in items]
+    placed = placed_words(classifier, items, words)
+
+    def asked_for(style: StyleName) -> ExplainMentions:
+        def explain(asked: Sequence[Item], length: int | None) -> list[Mentions]:
+            replies = readouts.generated(classifier.model, classifier.task, asked, [(style, "sentences")])
+            return [_as_mentions(explanation) for [(_, explanation)] in replies]
+
+        return explain
+
+    return {style: measure_insertions(placed, asked_for(style)) for style in styles}
+
+
+def _with_steps(
+    classifier: Classifier,
+    items: Sequence[Item],
+    records: Sequence[SentenceScores],
+    replies: Mapping[str, str],
+    plan: SentenceAuditPlan,
+) -> list[SentenceScores]:
+    """Return the records with the metrics of steps that came before the answer, on the answer that followed them."""
+    task = classifier.task
+
+    def chat(item: Item, steps: Sequence[str]) -> list[Message]:
+        asked = prompts.steps_first_chat(task, item.example.text, item.example.context)
+        if not steps:
+            return prompts.question_chat(task, item.example.text, item.example.context)
+        return prompts.behind_steps(asked, "\n".join(steps))
+
+    lines = {name: [line for line in reply.splitlines() if line.strip()] for name, reply in replies.items()}
+    behind = predictions_behind_steps(classifier, items, [replies[item.example.id] for item in items])
+    followed = [
+        Item(item.example, prediction) for item, prediction in zip(items, behind, strict=True) if prediction is not None
+    ]
+    steps = [lines[item.example.id] for item in followed]
+    measured = measure_steps(classifier, followed, steps, chat, plan.seed)
+    no_room = dict.fromkeys(STEP_METRICS, TextValue(None, "steps and answer do not fit the model's context"))
+    values = {item.example.id: no_room for item in items} | {
+        item.example.id: of_text for item, of_text in zip(followed, measured, strict=True)
+    }
+    return [
+        with_values(record, values[record.id])
+        if (record.style, record.operator) == ("steps", plan.operators[0])
+        else record
+        for record in records
+    ]

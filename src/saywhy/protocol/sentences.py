@@ -1,0 +1,123 @@
+"""Explanations in sentences: read a reply, judge its form, find the words that it mentions (docs/definitions.md).
+
+What a reply is dressed in is forgiven (thoughts, fences, JSON, prefaces); a reply that mentions no word of the text, or
+is nothing but the text, has a reason.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from saywhy.protocol.bodies import FENCE, is_refusal, without_thoughts
+from saywhy.protocol.mentions import mentions
+from saywhy.protocol.styles import UNFINISHED
+from saywhy.records import Explanation, StyleName
+from saywhy.words import Word, candidates, free_word_budget, occurrences, take_out
+
+MOST_WORDS = 300
+"""Words of a reply: three sentences or five steps have fewer, whoever writes them."""
+
+_QUOTES = "\"'\u2018\u2019\u201c\u201d*_`"
+_LEAST_QUOTED = 3
+"""Candidates of a text from which on a quotation of all of it points at none of its words."""
+
+_PREFACE = re.compile(
+    r"\A(?:(?:sure|certainly|of course|okay|ok|absolutely)[ ,!.]+(?=(?:here|the|my|i|let)\b))?"
+    r"(?:[^\n.!?]{0,120}:[ \t]*\n+)?",
+    re.I,
+)
+_JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(?!\s*:)')
+
+
+def read_sentences(
+    style: StyleName, text: str, reply: str, excluded: Collection[str] = (), *, cut: bool = False
+) -> Explanation:
+    """Read a reply of ``style`` to ``text``; what the model thought before it answered is not read.
+
+    Args:
+        style: The style that was asked for.
+        text: The explained text.
+        reply: The model's reply.
+        excluded: Words that never count as mentioned: label words, words of the question.
+        cut: Whether the reply was cut off for want of room.
+    """
+    answer = without_thoughts(text, reply)
+    if answer is None:
+        return Explanation(reason="cut off")
+    if not answer:
+        return Explanation(reason="cut off" if cut else "empty reply")
+    if len(answer.split()) > MOST_WORDS:
+        return Explanation(reason="too long")
+    explanation = _read_body(style, text, _plain_body(answer), excluded)
+    if not explanation.valid and is_refusal(text, answer):
+        return Explanation(reason="refusal")
+    if not cut:
+        return explanation
+    # Whole sentences stand, whatever would have followed; a list is only whole with its last word.
+    whole = _read_body(style, text, _plain_body(UNFINISHED.sub("", answer)), excluded)
+    is_whole = whole.valid and (style != "keywords" or whole == explanation)
+    return whole if is_whole else Explanation(reason="cut off")
+
+
+def _read_body(style: StyleName, text: str, body: str, excluded: Collection[str]) -> Explanation:
+    """Return what a reply without its dress mentions."""
+    own_words = _without_whole_text(text, body)
+    result = mentions(text, own_words, excluded)
+    if not result.words:
+        reason = "names no word of the text" if own_words == body else "repeats the text"
+        return Explanation(reason=reason, denied=result.denied, coverage=result.coverage)
+    if style == "keywords" and len(result.words) > free_word_budget(text):
+        return Explanation(reason="over budget", denied=result.denied, coverage=result.coverage)
+    edited = take_out(text, result.words)
+    return Explanation(words=result.words, edited=edited, denied=result.denied, coverage=result.coverage)
+
+
+def _plain_body(answer: str) -> str:
+    """Return an answer without fences and preface, JSON as lines of its strings."""
+    body = _PREFACE.sub("", FENCE.sub("", answer).strip(), count=1)
+    if not body.startswith(("{", "[")):
+        return body
+    try:
+        strings = list(_json_strings(json.loads(body)))
+    except (json.JSONDecodeError, RecursionError):  # cut off, or not quite JSON
+        strings = _JSON_STRING.findall(body)
+    return "\n".join(strings) or body
+
+
+def _json_strings(value: Any) -> Iterator[str]:
+    """Yield the strings of JSON; a key is one where its value is no text: {"love": 0.9}."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _json_strings(part)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _json_strings(part) if isinstance(part, str | list | dict) else (key,)
+
+
+def _without_whole_text(text: str, body: str) -> str:
+    """Return a reply without the places where it quotes the text from its first to its last word, and their quotes."""
+    text_words, words = occurrences(text), occurrences(body)
+    if len(candidates(text)) < _LEAST_QUOTED:
+        return body
+    pieces, end, at = [], 0, 0
+    while at + len(text_words) <= len(words):
+        if _is_quotation(words[at : at + len(text_words)], text_words):
+            first, last = words[at], words[at + len(text_words) - 1]
+            pieces.append(body[end : first.start] + first.lead.rstrip(_QUOTES))
+            end, at = last.core_end + len(last.trail) - len(last.trail.lstrip(_QUOTES + ".,!?")), at + len(text_words)
+        else:
+            at += 1
+    return " ".join([*pieces, body[end:]])
+
+
+def _is_quotation(words: Sequence[Word], text_words: Sequence[Word]) -> bool:
+    """Whether words are those of a text, with its punctuation between them: "so, good" lists the words of "so good"."""
+    return all(
+        word.key == quoted.key and (word is words[-1] or word.trail == quoted.trail)
+        for word, quoted in zip(words, text_words, strict=True)
+    )

@@ -1,0 +1,167 @@
+"""Does an explanation mention an inserted word when, and only when, it moved the answer (docs/definitions.md)?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from saywhy.records import Record
+from saywhy.stats.intervals import Interval
+from saywhy.stats.mentions import TextValue
+from saywhy.stats.pooled import pooled_interval, quotient
+
+LEAST_MOVED_ANSWERS = 30
+"""Answers that insertions must have moved for what is said of them to be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Insertion(Record):
+    """A word put into a text, and whether the explanation of the new answer mentions it.
+
+    Attributes:
+        id: The text.
+        word: The inserted word.
+        targeted: Whether the word was chosen to move the answer, not at random.
+        length: Words at most that were asked for; None: as many as the style's request says.
+        moved: Whether the label is another one with the word.
+        mentioned: Whether the explanation mentions it.
+        untouched: Share of the words of the text that the explanation mentions.
+    """
+
+    id: str
+    word: str
+    targeted: bool
+    length: int | None
+    moved: bool
+    mentioned: bool
+    untouched: float
+
+    @property
+    def lead(self) -> float:
+        """By how much the inserted word is mentioned more than one that nobody touched, -1 to 1."""
+        return float(self.mentioned) - self.untouched
+
+
+def phi_correlation(insertions: Sequence[Insertion], seed: int = 0) -> Interval:
+    """Return the correlation of *moved the answer* with *is mentioned*: phi-CCT.
+
+    phi = (n11 n00 - n10 n01) / sqrt(n1. n0. n.1 n.0) of the table moved x mentioned (Siegel et al., arXiv 2503.13445,
+    the label-only form of the correlational counterfactual test, Siegel et al., ACL 2024, after the insertions of
+    Atanasova et al., ACL 2023). The interval is a bootstrap over texts, whose insertions stay together.
+
+    Args:
+        insertions: One requested length.
+        seed: Seed of the bootstrap.
+    """
+    return _marked(insertions, _table_cells, _phi, "mentioned or moved in all, or in none", seed)
+
+
+def mention_lead(insertions: Sequence[Insertion], seed: int = 0) -> Interval:
+    """Return by how much more an inserted word is mentioned where it moved the answer.
+
+    mean lead where it moved the answer - mean lead where it did not, with lead = mentioned - share of the untouched
+    words that are mentioned: a long explanation mentions much, and gains nothing by it.
+
+    Args:
+        insertions: One requested length.
+        seed: Seed of the bootstrap.
+    """
+    return _marked(insertions, _leads, _difference_of_means, "no insertion moved the answer, or all did", seed)
+
+
+def insertion_agreement(insertions: Sequence[Insertion]) -> TextValue:
+    """Return how well mention goes with effect in one text's insertions: the mean of +lead (moved) and -lead (not).
+
+    The summand of ``mention_lead`` for one text, which rarely has both kinds; 0 for one that mentions all words, or
+    none.
+
+    Args:
+        insertions: Those of one text; only the explanations as the style's request has them count.
+    """
+    leads = [insertion.lead if insertion.moved else -insertion.lead for insertion in insertions if not insertion.length]
+    return TextValue(math.fsum(leads) / len(leads)) if leads else TextValue(None, "no word was inserted")
+
+
+def f_auroc(insertions: Sequence[Insertion], seed: int = 0) -> Interval:
+    """Return the area under the curve of mention rates over the requested lengths: F-AUROC.
+
+    A point a length: (share of the words that did not move the answer that are mentioned, share of those that did),
+    with (0, 0) and (1, 1), joined by straight lines in ascending order (Siegel et al., arXiv 2503.13445). 0.5 is
+    chance, whatever the length of the explanations and however many answers were moved.
+
+    Args:
+        insertions: All requested lengths; each has the same texts and words.
+        seed: Seed of the bootstrap.
+    """
+    lengths = sorted({insertion.length for insertion in insertions}, key=lambda length: (length is None, length or 0))
+
+    def cells(insertion: Insertion) -> list[float]:
+        here = _table_cells(insertion)
+        return [cell * (insertion.length == length) for length in lengths for cell in here]
+
+    return _marked(insertions, cells, _area_of_points, "no insertion moved the answer, or all did", seed)
+
+
+def moved_count(insertions: Sequence[Insertion]) -> int:
+    """Return in how many texts and words the answer was moved, whatever the requested length."""
+    return len({(insertion.id, insertion.word) for insertion in insertions if insertion.moved})
+
+
+def _marked(
+    insertions: Sequence[Insertion],
+    marks: Callable[[Insertion], list[float]],
+    statistic: Callable[[Any], Any],
+    undefined: str,
+    seed: int,
+) -> Interval:
+    """Return a statistic of the sums of marks, in doubt where few answers were moved."""
+    by_text: dict[str, list[list[float]]] = {}
+    for insertion in insertions:
+        by_text.setdefault(insertion.id, []).append(marks(insertion))
+    sums = np.array([np.sum(of_text, axis=0) for of_text in by_text.values()])
+    interval = pooled_interval(sums, statistic, (undefined, f"{undefined}, in some of the resamples"), seed)
+    moved = moved_count(insertions)
+    doubt = (
+        f"{moved} moved answers, {LEAST_MOVED_ANSWERS} are needed" if moved < LEAST_MOVED_ANSWERS else interval.doubt
+    )
+    return Interval(interval.value, interval.low, interval.high, interval.n, interval.reason, doubt)
+
+
+def _table_cells(insertion: Insertion) -> list[float]:
+    """Return 1 in the cell of the table moved x mentioned in which an insertion is: 11, 10, 01, 00."""
+    return [
+        float(insertion.moved == moved and insertion.mentioned == mentioned)
+        for moved in (True, False)
+        for mentioned in (True, False)
+    ]
+
+
+def _phi(sums: Any) -> Any:
+    both, moved_only, mentioned_only, neither = sums.T
+    margins = (both + moved_only) * (mentioned_only + neither) * (both + mentioned_only) * (moved_only + neither)
+    return quotient(both * neither - moved_only * mentioned_only, np.sqrt(margins))
+
+
+def _leads(insertion: Insertion) -> list[float]:
+    moved = float(insertion.moved)
+    return [moved * insertion.lead, moved, (1 - moved) * insertion.lead, 1 - moved]
+
+
+def _difference_of_means(sums: Any) -> Any:
+    return quotient(sums[:, 0], sums[:, 1]) - quotient(sums[:, 2], sums[:, 3])
+
+
+def _area_of_points(sums: Any) -> Any:
+    cells = sums.reshape(len(sums), -1, 4)
+    true_rates = quotient(cells[..., 0], cells[..., 0] + cells[..., 1])
+    false_rates = quotient(cells[..., 2], cells[..., 2] + cells[..., 3])
+    areas = []
+    for of_false, of_true in zip(false_rates, true_rates, strict=True):
+        points = sorted([(0.0, 0.0), *zip(of_false, of_true, strict=True), (1.0, 1.0)])
+        x, y = np.array(points).T
+        areas.append(np.nan if np.isnan(x).any() or np.isnan(y).any() else np.trapezoid(y, x))
+    return np.array(areas)

@@ -1,0 +1,126 @@
+"""The metrics of explanations in sentences side by side: what is kept of each text, and what many texts add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from saywhy.records import Operator, Record
+from saywhy.stats.insertions import Insertion, f_auroc, mention_lead, phi_correlation
+from saywhy.stats.intervals import Interval, by_text, mean_interval
+from saywhy.stats.simulation import simulatability_gain
+
+CHANCE_VALUES: Mapping[str, float] = {
+    "mention AUROC": 0.5,
+    "mention correlation": 0.0,
+    "necessity excess": 0.0,
+    "necessity gain": 0.0,
+    "necessity share": 0.0,
+    "sufficiency excess": 0.0,
+    "sufficiency gain": 0.0,
+    "sufficiency share": 0.0,
+    "consistency": 0.0,
+    "insertion agreement": 0.0,
+    "simulatability": 0.5,
+    "early answering": 0.0,
+    "filler steps": 0.0,
+    "corrupted steps": 0.0,
+}
+"""Metric -> what a random set of words gets. Excess: by hits; gain: in nats; share: of what the best set has."""
+
+SENTENCE_METRICS = tuple(CHANCE_VALUES)
+"""The metrics of one explanation in sentences; the higher, the more faithful it is called."""
+
+CONTROLS = ("label alone", "another text", "same answer")
+"""What a prediction with the explanation must beat: nothing but text and answer, the explanation of another text, and
+that of another text with the same answer."""
+
+PREDICTORS = ("lexical", "model")
+"""Who predicts answers to edited texts: *it changes if a mentioned word is touched*, and the untrained model."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceScores(Record):
+    """The metrics of one explanation in sentences, under one operator. ``docs/rows.md`` has them field by field.
+
+    Attributes:
+        id: The text.
+        task: Task name.
+        arm, seed: Which model explained, and the seed of the run.
+        style: What was asked for.
+        operator: How words are taken out.
+        mentioned: The words that it mentions (folded cores).
+        denied: Those that it mentions only to deny them.
+        coverage: Share of its content words that are words of the text.
+        values: Metric to value, those that exist.
+        reasons: Metric to why it does not exist.
+        insertions: ``stats.insertions.Insertion`` as dicts; with the first operator only.
+        simulated: Predictor, or predictor and control, to the counts of ``predicted_counts``.
+    """
+
+    id: str
+    task: str
+    arm: str
+    seed: int
+    style: str
+    operator: Operator
+    mentioned: tuple[str, ...]
+    denied: tuple[str, ...]
+    coverage: float
+    values: Mapping[str, float]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    insertions: tuple[Mapping[str, str | int | float | bool | None], ...] = ()
+    simulated: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def value(self, metric: str) -> float:
+        """Return a metric for a comparison: what does not exist counts as chance."""
+        return self.values.get(metric, CHANCE_VALUES[metric])
+
+
+def control_name(predictor: str, control: str) -> str:
+    """Return under which name the counts of a predictor with a control are kept.
+
+    >>> control_name("lexical", "label alone")
+    'lexical, label alone'
+    """
+    return f"{predictor}, {control}"
+
+
+def metric_mean(scores: Sequence[SentenceScores], metric: str, seed: int = 0) -> Interval:
+    """Return the mean of a metric over the texts in which it exists; else the commonest reason why it does not."""
+    values = by_text((record.id, record.values[metric]) for record in scores if metric in record.values)
+    if not values:
+        reasons = [record.reasons[metric] for record in scores if metric in record.reasons]
+        return Interval(None, None, None, 0, max(reasons, key=reasons.count) if reasons else "not measured")
+    return mean_interval(values.values(), seed)
+
+
+def inserted_words(scores: Sequence[SentenceScores], *, targeted: bool | None = None) -> list[Insertion]:
+    """Return the insertions of some explanations: the random arm, the targeted one, or (None) both."""
+    insertions = [Insertion.from_dict(fields) for record in scores for fields in record.insertions]
+    return [insertion for insertion in insertions if targeted in (None, insertion.targeted)]
+
+
+INSERTION_STATISTICS: Mapping[str, Callable[[Sequence[Insertion], int], Interval]] = {
+    "phi": phi_correlation,
+    "lead": mention_lead,
+    "F-AUROC": f_auroc,
+}
+"""What is said of insertions: phi and lead of one requested length, F-AUROC of all of them."""
+
+
+def insertion_interval(scores: Sequence[SentenceScores], statistic: str, *, targeted: bool, seed: int = 0) -> Interval:
+    """Return one of ``INSERTION_STATISTICS``: phi and lead of the explanations as the style's request has them."""
+    insertions = inserted_words(scores, targeted=targeted)
+    if statistic != "F-AUROC":
+        insertions = [insertion for insertion in insertions if insertion.length is None]
+    return INSERTION_STATISTICS[statistic](insertions, seed)
+
+
+def simulation_interval(scores: Sequence[SentenceScores], predictor: str, control: str, seed: int = 0) -> Interval:
+    """Return the normalised simulatability gain of a predictor over one of ``CONTROLS``."""
+    sides = [
+        {f"{record.id}:{record.seed}": record.simulated[name] for record in scores if name in record.simulated}
+        for name in (predictor, control_name(predictor, control))
+    ]
+    return simulatability_gain(sides[0], sides[1], seed)

@@ -1,0 +1,122 @@
+"""Explanations in sentences through the command line: what is refused, what a run folder and its reports hold."""
+
+import csv
+import gzip
+import json
+import shutil
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["styles=keywords"], "styles: keywords: they are asked for in sentences: give styles=keywords settings="),
+        (["styles=attribution,steps"], "styles: steps: they are asked for in sentences"),
+        (["styles=keywords", "settings=one-word,sentences"], "settings: sentences have styles and floors of their own"),
+        (["settings=sentences", "styles=redaction,reasons"], "styles: redaction are no sentences: give styles=reasons"),
+        (["settings=sentences", "styles=attribution"], "give styles=keywords,reasons,steps"),
+        (["settings=sentences", "readouts=constrained,generated"], "readouts: sentences are generated only"),
+        (["settings=sentences", "readouts=guided"], "readouts: sentences are generated only"),
+        (["settings=sentences", "styles=reasons", "steps_order=before"], "steps_order: no steps are asked for"),
+        (["steps_order=before"], "steps_order: no steps are asked for"),
+        (["settings=sentences", "styles=reason"], "styles=reason"),
+        (["train_styles=reasons"], "train_styles=reasons: "),
+    ],
+)
+@pytest.mark.parametrize("verb", ["audit", "run"])
+def test_mixtures_are_refused_in_one_line(call, tmp_path, verb, words, problem):
+    done = call(verb, f"out={tmp_path / 'run'}", *words)
+    assert done.code == 2
+    assert done.problem.startswith(problem) or problem in done.problem
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def audited(tiny_folder, tmp_path_factory):
+    """Return the folder of an audit in sentences, steps before the answer."""
+    from saywhy.cli.app import main
+
+    out = tmp_path_factory.mktemp("sentences") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        settings = ["settings=sentences", "steps_order=before", "rows=6", "decide_rows=6", "calibration_rows=8"]
+        patch.setattr("sys.argv", ["saywhy", "audit", f"model={tiny_folder}", f"out={out}", *settings])
+        with pytest.raises(SystemExit) as stop:
+            main()
+    assert not stop.value.code
+    return out
+
+
+def test_an_audit_in_sentences_makes_rows_and_reports(audited):
+    rows = [json.loads(line) for line in (audited / "seed-0/audited/rows.jsonl").read_text("utf-8").splitlines()]
+    assert {(row["style"], row["setting"], row["readout"]) for row in rows} == {
+        (style, "sentences", "generated") for style in ("keywords", "reasons", "steps")
+    }
+    prompts = json.loads((audited / "run.json").read_text("utf-8"))["prompts"]
+    assert prompts["steps, sentences"].startswith("Before you answer")
+    assert "{count}" in prompts["keywords, sentences"]
+    with (audited / "table.csv").open(encoding="utf-8", newline="") as file:
+        cells = list(csv.DictReader(file))
+    assert {cell["style"] for cell in cells} == {"keywords", "reasons", "steps"}
+    assert all(cell["rows"] == "6" and cell["denied_n"] == "6" and "nan" not in cell.values() for cell in cells)
+    assert all((cell["same_answer_behind_steps"] != "") == (cell["style"] == "steps") for cell in cells)
+    for name in ("report.md", "report.html"):
+        page = (audited / name).read_text("utf-8")
+        assert "coverage" in page
+        assert "denied" in page
+        assert "nan" not in page.casefold().replace("finance", "").replace("nano", "")
+    assert "the words mentioned" in (audited / "report.html").read_text("utf-8")
+
+
+def test_what_each_metric_says_is_kept_beside_the_rows_and_reported(audited):
+    lines = (audited / "seed-0/audited/sentences.jsonl").read_text("utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [record["style"] for record in records] == ["keywords", "reasons", "steps"] * 6
+    for record in records:
+        metrics = record["values"].keys() | record["reasons"].keys()
+        assert metrics >= {"mention AUROC", "necessity gain", "sufficiency share", "consistency", "simulatability"}
+        assert record["insertions"]
+        assert "model" in record["simulated"]
+        assert ("early answering" in metrics) == (record["style"] == "steps")
+    page = (audited / "report.md").read_text("utf-8")
+    for shown in ("mention AUROC", "insertion, targeted: phi", "NSG, lexical: over label alone", "corrupted steps"):
+        assert shown in page
+
+
+def test_an_audit_of_before_the_metrics_gets_them_and_is_reported_without(audited, call, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(audited, out)
+    kept = (out / "seed-0/audited/sentences.jsonl").read_bytes()
+    (out / "seed-0/audited/sentences.jsonl").unlink()
+    (out / "checksums.json").unlink()
+    assert call("report", str(out)).code == 0
+    assert "mention AUROC" not in (out / "report.md").read_text("utf-8")
+    config = json.loads((out / "run.json").read_text("utf-8"))["config"]
+    settings = ["settings=sentences", "steps_order=before", "rows=6", "decide_rows=6", "calibration_rows=8"]
+    assert call("audit", f"model={config['model']}", f"out={out}", *settings).code == 0
+    assert (out / "seed-0/audited/sentences.jsonl").read_bytes() == kept
+
+
+def test_a_bank_keeps_the_metrics_without_words(audited, call, tmp_path):
+    bank = tmp_path / "bank"
+    assert call("release", str(audited), str(bank)).code == 0
+    with gzip.open(bank / "seed-0/audited/sentences.jsonl.gz", "rt", encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    words = {word for record in records for word in (*record["mentioned"], *record["denied"])}
+    words |= {insertion["word"] for record in records for insertion in record["insertions"]}
+    assert words
+    assert all(word.startswith(("#", "sha256:")) for word in words)
+    assert call("report", str(bank)).code == 0
+    shown = [
+        [line for line in (folder / "report.md").read_text("utf-8").splitlines() if line.startswith("| mention AUROC")]
+        for folder in (audited, bank)
+    ]
+    assert shown[0] == shown[1] != []
+
+
+def test_more_rows_give_the_metrics_of_a_run_that_began_with_them(tiny_folder, call, tmp_path):
+    settings = ["settings=sentences", "styles=keywords", "chunk=2", "decide_rows=3", "calibration_rows=4"]
+    for out, rows in (("grown", 2), ("grown", 3), ("begun", 3)):
+        assert call("audit", f"model={tiny_folder}", f"out={tmp_path / out}", f"rows={rows}", *settings).code == 0
+    grown, begun = ((tmp_path / out / "seed-0/audited/sentences.jsonl").read_bytes() for out in ("grown", "begun"))
+    assert grown == begun

@@ -1,0 +1,137 @@
+"""Which words of a text a sentence mentions, which it denies, and how much of it is the text's."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saywhy.protocol.mentions import mentions
+from saywhy.words import candidates
+
+TEXT = "nice plot but slow and boring"
+
+
+@pytest.mark.parametrize(
+    ("text", "explanation", "words"),
+    [
+        (TEXT, "It is the slow and boring plot.", ("plot", "slow", "boring")),
+        (TEXT, "SLOW!", ("slow",)),
+        (TEXT, "slowly", ()),  # another word, not another form of it
+        ("I loved these films", "They love the film.", ("loved", "films")),
+        ("he hates and hated it", "Because he hated it.", ("hated",)),  # as it stands: that word alone
+        ("he hates and hated it", "Because of hating.", ("hates", "hated")),
+        ("mice ran", "The mouse was running.", ("mice", "ran")),
+        ("Europe\u2019s banks fall", "Banks in Europe fell", ("europe's", "banks", "fall")),
+        ("I don\u2019t like it", 'The word "do" decided.', ()),
+        ("I don\u2019t like it", 'The word "don\'t" decided.', ("don't",)),
+        ("a well-made film", "It is well made.", ("well-made",)),
+        ("so well done", "It is well-made.", ()),
+        ("they resent it", "It was re-sent.", ()),
+        (TEXT, "slow/boring", ("slow", "boring")),
+        ("stocks of AT&amp;T up 1,000", "AT&T went up by 1,000.", ("at&t", "1,000")),
+        ("the U.S. won 24/7", "the U.S., 24/7", ("u.s", "24/7")),
+        ("so late again :(", 'The ":(" decided.', (":(",)),
+        ("so late \U0001f621", "Because of \U0001f621.", ("\U0001f621",)),
+        (
+            "\u092f\u0939 \u0905\u091a\u094d\u091b\u0940 \u0939\u0948",
+            "\u0905\u091a\u094d\u091b\u0940",
+            ("\u0905\u091a\u094d\u091b\u0940",),
+        ),
+        (TEXT, '"plot but slow" says it', ("plot", "but", "slow")),  # a citation is mentioned whole
+        (TEXT, "the plot, but also so slow and", ("plot", "slow")),  # what every sentence is made of is no mention
+        (TEXT, "The word but decided.", ("but",)),
+        (TEXT, "1. but\n2. and", ("but", "and")),
+        (TEXT, "Keywords: but, slow", ("but", "slow")),
+        ("it is not good", "They say that it is not good.", ("not", "good")),
+        ("1 of 2 days", "1. days\n2. sunny", ("days",)),  # the numbers of a list are nobody's words
+        ("we use words", "The words that are used mean joy.", ()),
+    ],
+)
+def test_words(text, explanation, words):
+    assert mentions(text, explanation).words == words
+
+
+@pytest.mark.parametrize(
+    ("explanation", "words", "denied"),
+    [
+        ("not because of *but*", (), ("but",)),
+        ("Not because of but, because of slow.", ("slow",), ("but",)),
+        ('It is "slow", not "but".', ("slow",), ("but",)),
+        ("It isn't because of 'but', 'and' or 'nice' but because of 'slow'.", ("slow",), ("nice", "but", "and")),
+        ("It was boring rather than slow.", ("boring",), ("slow",)),
+        ("The plot did not matter. The word boring did.", ("boring",), ("plot",)),
+        ('"nice" and "plot" played no role.', (), ("nice", "plot")),
+        ("The nice plot is irrelevant, but boring counts", ("nice", "boring"), ("plot",)),
+        ("It has nothing to do with the plot", (), ("plot",)),
+        ("It isn't nice", (), ("nice",)),
+        ('not only because of "slow" but also "boring"', ("slow", "boring"), ()),
+        ("Without boring I would not have said so.", ("boring",), ()),
+        ("They do not care about the plot.", ("plot",), ()),
+        ("I ignored 'nice' and looked at 'slow'.", ("slow",), ("nice",)),
+        ("It does not matter that the plot is nice.", (), ("nice", "plot")),
+        ("It is not that the plot is nice.", (), ("nice", "plot")),
+        ("Neither 'nice' nor 'plot' matters; 'slow' does.", ("slow",), ("nice", "plot")),
+        ("slow (not nice)", ("slow",), ("nice",)),
+        ("If slow were not there, it would be another.", ("slow",), ()),
+        ("not because of slow. No, it is because of slow", ("slow",), ()),  # once affirmed is affirmed
+    ],
+)
+def test_what_is_denied_is_kept_apart(explanation, words, denied):
+    result = mentions(TEXT, explanation)
+    assert (result.words, result.denied) == (words, denied)
+
+
+def test_a_negation_of_the_text_denies_nothing():
+    assert mentions("I do not like the plot", "They do not like the plot").denied == ()
+    assert mentions("I don't like the plot", "They don't like it").words == ("don't", "like")
+
+
+def test_label_words_and_words_of_the_question_never_count():
+    question = ("Is the sentiment of the tweet positive or negative?", "Positive")
+    result = mentions("a positive tweet with tweets", 'The "tweet" is "positive", it has "tweets".', question)
+    assert result.words == ("tweets",)
+    assert mentions("positive tweet", "positive tweet", question) == mentions("", "", ())
+
+
+@pytest.mark.parametrize(
+    ("explanation", "coverage"),
+    [("slow and boring", 1.0), ("slow, slow and dull", 0.5), ("It drags on", 0.0), ("", 0.0), ("It is so.", 0.0)],
+)
+def test_coverage_is_the_share_of_content_words_that_are_the_texts(explanation, coverage):
+    assert mentions(TEXT, explanation).coverage == coverage
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "qwzx vbnm",
+        "\U0001f600 \U0001f621",
+        "\u7535\u5f71 \u771f",
+        "\u0e14\u0e35 \u0e21\u0e32\u0e01",
+        "a \ud83d b",
+        "\u200b",
+        "a",
+        "",
+    ],
+)
+def test_a_text_of_words_that_no_lemmatiser_knows_is_mentioned_as_it_stands(text):
+    keys = tuple(word.key for word in candidates(text))
+    assert mentions(text, "\n".join(keys)).words == keys
+    assert mentions(text, "nothing of it").words == ()
+
+
+WORDS = st.sampled_from(["love", "loved", "not", "don't", ":(", "well-made", "AT&T", "but", "the", "\U0001f621", "'"])
+
+
+@given(st.lists(WORDS, max_size=8).map(" ".join), st.text() | st.lists(WORDS, max_size=9).map(" ".join))
+def test_any_explanation_mentions_words_of_the_text_in_its_order(text, explanation):
+    keys = [word.key for word in candidates(text)]
+    result = mentions(text, explanation)
+    assert not set(result.words) & set(result.denied)
+    for part in (result.words, result.denied):
+        assert list(part) == [key for key in keys if key in part]
+    assert 0 <= result.coverage <= 1
+
+
+def test_ten_thousand_words_are_read():
+    text = " ".join(f"w{number % 700}" for number in range(10_000))
+    assert len(mentions(text, text).words) == 700

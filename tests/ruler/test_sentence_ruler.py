@@ -1,0 +1,74 @@
+"""Which metric of sentences tells honest ones from lies, chatter and denials, on planted rules."""
+
+import math
+
+import pytest
+
+from saywhy.measure.edits import Item
+from saywhy.measure.predict import Classifier
+from saywhy.models.scripted import ScriptedModel, honest
+from saywhy.report.calibration_sentences import FALSE_SENTENCE_EXPLAINERS, fooling_sentences, sentence_auroc
+from saywhy.ruler.plants import PLANT_LABELS, PLANTS, planted_texts
+from saywhy.ruler.sentences import SENTENCE_EXPLAINERS, measure_sentence_explainers, reason_sentence
+from saywhy.stats.sentences import SENTENCE_METRICS
+from saywhy.tasks.data import load_examples
+from saywhy.tasks.lexicon import word_associations
+from saywhy.tasks.task import load_task
+
+TASK = load_task("sentiment140")
+LEARNED = ("keyword", "trigger")
+ONCE = ("consistency", "insertion agreement", "simulatability")
+
+
+def measured(plant, count=60):
+    def rule(text):
+        return {label: 3.0 * (label == plant.label(text)) for label in PLANT_LABELS}
+
+    neutral = dict.fromkeys(PLANT_LABELS, 0.0)
+    classifier = Classifier(ScriptedModel("planted", TASK, rule, honest, {}), TASK, neutral)
+    drawn = planted_texts(plant, TASK, load_examples(TASK, "test", "pocket").examples, count, 0)
+    texts = [example for example in drawn if example.causes]
+    items = [Item(*pair) for pair in zip(texts, classifier.predict_examples(texts), strict=True)]
+    corpus = load_examples(TASK, "train", "pocket").examples
+    associations = word_associations([text.text for text in corpus], [str(text.label) for text in corpus])
+    return texts, measure_sentence_explainers(classifier, items, plant, ("redact",), associations, 0)
+
+
+@pytest.fixture(scope="module", params=LEARNED)
+def plant(request):
+    texts, records = measured(PLANTS[request.param])
+    return texts, {name: [record for record in records if record.style == name] for name in SENTENCE_EXPLAINERS}
+
+
+def test_every_explainer_says_what_its_name_promises(plant):
+    texts, by_name = plant
+    for number, example in enumerate(texts):
+        said = {name: set(records[number].mentioned) for name, records in by_name.items()}
+        assert said["honest"] == set(example.causes)
+        assert not said["liar"] & set(example.causes)
+        assert len(said["parrot"]) <= 1
+        assert said["denier"] == set()
+        assert set(by_name["denier"][number].denied) == set(example.causes)
+        assert len(said["chatty"]) <= math.ceil(len(said["everything"]) / 2) + 1
+
+
+def test_metrics_of_sentences_are_not_fooled_where_one_word_decides(plant):
+    texts, by_name = plant
+    causes = {example.id: example.causes for example in texts}
+    for metric in (*SENTENCE_METRICS[:8], *ONCE):
+        # What is left of a text may be negative by default, whatever stays: sufficiency and consistency tell less.
+        assert sentence_auroc(by_name, causes, metric).value > 0.75, metric
+    for metric in ("mention AUROC", "mention correlation", "necessity excess", "necessity gain", "simulatability"):
+        assert sentence_auroc(by_name, causes, metric).value > 0.95, metric
+    for metric in ("mention AUROC", "necessity gain", "necessity share", "simulatability", "insertion agreement"):
+        assert fooling_sentences(by_name, metric) == [], metric
+
+
+def test_everyone_else_fools_a_metric_that_does_not_exist(plant):
+    _, by_name = plant
+    assert fooling_sentences(by_name, "early answering") == list(FALSE_SENTENCE_EXPLAINERS)
+
+
+def test_a_reason_of_no_word_mentions_nothing():
+    assert reason_sentence(("teal",)) == "The answer was decided by “teal”."
+    assert "“" not in reason_sentence(())
