@@ -74,10 +74,10 @@ def test_a_folder_is_no_file_whatever_it_is_called(tmp_path):
     ("name", "said"),
     [
         ("smollm2-135n", "did you mean 'smollm2-135m'?"),
-        ("xyzzy", "use one of smollm2-135m, a folder, a .gguf file, a hub id (owner/name) or openai:NAME@"),
+        ("xyzzy", "use one of smollm2-135m, a folder, a .gguf file, a hub id (owner/name), vllm:MODEL or openai:NAME@"),
         ("missing.gguf", "model file missing.gguf does not exist: check the path"),
         ("owner/missing.GGUF", "model file owner/missing.GGUF does not exist: check the path"),
-        ("owner/model.safetensors", "a folder, a .gguf file, a hub id (owner/name) or openai:"),
+        ("owner/model.safetensors", "a folder, a .gguf file, a hub id (owner/name), vllm:MODEL or openai:"),
         ("~nobody/model-1.5", "no model '~nobody/model-1.5'"),
         ("../Qwen2.5", "no model '../Qwen2.5'"),
         ("a/b/c-1.5", "no model 'a/b/c-1.5'"),
