@@ -164,14 +164,3 @@ class TestWithVllm:
         ]
         gaps = [max(abs(margins[0][text] - of_other[text]) for text in of_other) for of_other in margins[1:]]
         assert gaps[0] < NOISE < 0.1 < gaps[1]
-
-    def test_an_adapter_on_another_base_is_one_line(self, tiny_folders, tmp_path):
-        adapter = tmp_path / "adapter"
-        base, _ = read_weights(resolve_model(str(tiny_folders())))
-        get_peft_model(base, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")).save_pretrained(
-            adapter
-        )
-        config = adapter / "adapter_config.json"
-        config.write_text(config.read_text("utf-8").replace(base.name_or_path, DEFAULT_PUBLIC_ID), "utf-8")
-        with pytest.raises(AssertionError, match="cannot be computed by vLLM: "):
-            audited(f"vllm:{adapter}", tmp_path / "run", "rows=2")

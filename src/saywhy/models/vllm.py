@@ -53,8 +53,8 @@ _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
 }
 
-_EngineKey = tuple[str, str, int, int]
-"""Base, number format, cards, and the most that an adapter's rank may be."""
+_EngineKey = tuple[str, str, int, int, tuple[str, ...]]
+"""Base, number format, cards, the most that an adapter's rank may be, and the layers on which it may be put."""
 _engines: WeakValueDictionary[_EngineKey, LLM] = WeakValueDictionary()
 """Those in memory: an adapter and its base, or several adapters, share one."""
 
@@ -231,14 +231,18 @@ def open_in_vllm(spec: ModelSpec, precision: Precision, tensor_parallel_size: in
 
 def _engine(spec: ModelSpec, precision: Precision, tensor_parallel_size: int) -> LLM:
     """Return the engine of a base model: one that is in memory, if it takes the adapter."""
-    dtype, rank = str(precision.dtype).removeprefix("torch."), _rank_offered(spec.adapter) if spec.adapter else 0
-    for offered in (0, *LORA_RANKS):
-        engine = _engines.get((spec.base, dtype, tensor_parallel_size, offered)) if offered >= rank else None
-        if engine is not None:
+    dtype = str(precision.dtype).removeprefix("torch.")
+    rank, layers = _adapter_shape(spec.adapter) if spec.adapter else (0, ())
+    wanted = (spec.base, dtype, tensor_parallel_size)
+    for (*of_base, most, offered), engine in _engines.items():
+        if tuple(of_base) == wanted and most >= rank and set(offered) >= set(layers):
             return engine
     from vllm import LLM
 
-    options: dict[str, Any] = {"enable_lora": True, "max_lora_rank": rank, "max_loras": 1} if rank else {}
+    options: dict[str, Any] = {}
+    if rank:
+        # By default also on the head, where vLLM takes no adapter while it scores prompts.
+        options = {"enable_lora": True, "max_lora_rank": rank, "max_loras": 1, "lora_target_modules": list(layers)}
     if precision.device == "cpu":
         import torch
 
@@ -264,15 +268,18 @@ def _engine(spec: ModelSpec, precision: Precision, tensor_parallel_size: int) ->
         seed=0,
         **options,
     )
-    _engines[spec.base, dtype, tensor_parallel_size, rank] = engine
+    _engines[*wanted, rank, layers] = engine
     return engine
 
 
-def _rank_offered(adapter: Path) -> int:
-    """Return the least rank offered by vLLM that an adapter's layers do not exceed."""
+def _adapter_shape(adapter: Path) -> tuple[int, tuple[str, ...]]:
+    """Return the least rank offered by vLLM that an adapter's layers do not exceed, and the layers."""
     settings = read_object(adapter / ADAPTER_CONFIG)
+    layers = settings.get("target_modules")
+    if not isinstance(layers, list) or "lm_head" in layers or settings.get("modules_to_save"):
+        raise ValueError("its adapter is not one on named layers below the head alone")
     rank = max(int(settings.get("r") or 0), *map(int, (settings.get("rank_pattern") or {}).values()), 1)
-    return next((offered for offered in LORA_RANKS if offered >= rank), rank)
+    return next((offered for offered in LORA_RANKS if offered >= rank), rank), tuple(sorted(layers))
 
 
 def _adapter_request(engine: LLM, adapter: Path) -> LoRARequest:
