@@ -16,8 +16,8 @@ def user_path(path: str | Path) -> Path:
     """
     if store := re.match(r"[A-Za-z][A-Za-z0-9+]*://", str(path)):
         raise SaywhyError(
-            f"{path}: {store[0]} is no folder: give one that all machines share (a mounted bucket has no locks and is "
-            "none), and copy what is finished to the store"
+            f"{path}: {store[0]} is no folder, and files there can be neither locked nor renamed: give a folder that "
+            "all machines share, and copy what is finished to the store"
         )
     if "\0" in str(path):
         raise SaywhyError(f"{path}: no path holds a zero character: mend it")

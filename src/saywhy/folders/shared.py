@@ -149,9 +149,10 @@ class SharedFolder:
         path = self.path / name
         with self._making[path]:
             if not path.is_file() and (is_first_process() or self._in_chunk or makes_parts()):
-                content = make() if self._in_chunk else next(iter(computed_parts(path, (0,), lambda _: make())))[1]
-                if not path.is_file():
-                    self._write({name: json_text(content)})
+                whole = [(0, make())] if self._in_chunk else computed_parts(path, (0,), lambda _: make())
+                for _, content in whole:
+                    if not path.is_file():
+                        self._write({name: json_text(content)})
         self.lock.wait(path.is_file, name)
         self._finish(name)
         return read_json(path)

@@ -48,7 +48,8 @@ def run_study(file: Path, pairs: Sequence[str], *, dry: bool = False, on: str | 
     out = user_path(options.get("out", f"runs/{plan.name}"))
     if on:
         out = out.absolute()  # workers have folders of their own to start from
-    hours = _parse_hours(options.get("hours"))
+    hours, workers = _parse_hours(options.get("hours")), _parse_workers(options.get("workers"))
+    resources = with_options(plan.resources, {key: options[key] for key in RESOURCE_OPTIONS if key in options})
     beside = user_path(options["beside"]) if "beside" in options else None
     study_run = StudyRunner(
         plan, out, _parse_seeds(options.get("seeds"), plan), beside, _parse_blocks(options.get("blocks"), plan)
@@ -57,8 +58,7 @@ def run_study(file: Path, pairs: Sequence[str], *, dry: bool = False, on: str | 
         say_study_plan(study_run)
         return None
     if on:
-        resources = with_options(plan.resources, {key: options[key] for key in RESOURCE_OPTIONS if key in options})
-        with Crew(plan, out, resources, _parse_workers(options.get("workers"))) as crew:
+        with Crew(plan, out, resources, workers) as crew:
             SpreadStudy(study_run, crew).run(hours)
     else:
         study_run.run(hours)

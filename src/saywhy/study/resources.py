@@ -50,7 +50,7 @@ class StepResources(BaseModel):
     def __str__(self) -> str:
         """Return what is asked for, as the study file has it: ``cpus: 4, gpus: 1``."""
         given = {name: getattr(self, name) for name in RESOURCE_NAMES}
-        return ", ".join(f"{name}: {value:g}" for name, value in given.items() if value is not None)
+        return ", ".join(f"{name}: {value:.15g}" for name, value in given.items() if value is not None)
 
 
 def with_options(
