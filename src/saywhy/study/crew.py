@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from saywhy.folders.store import write_text
 from saywhy.printable import in_one_line
@@ -53,7 +53,8 @@ class Crew:
 
     Attributes:
         workers: How many are at work.
-        seconds: Seconds that workers have computed for each step.
+        done: How many parts they have computed.
+        seconds: Seconds that they have computed for each step.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Crew:
             SaywhyError: If there is no Ray, or its cluster cannot be reached.
         """
         refuse_without_ray()
-        self.workers = 0
+        self.workers = self.done = 0
         self.seconds: defaultdict[StudyStep | None, float] = defaultdict(float)
         self._ids = itertools.count()
         self._replies: dict[int, queue.SimpleQueue[PartReply | None]] = {}
@@ -92,16 +93,23 @@ class Crew:
         self._process = context.Process(target=serve_cluster, args=(other, order, Path(self._log.name)), daemon=True)
         self._process.start()
         other.close()
+        try:
+            self._await_cluster()
+        except BaseException:  # an interrupt, too
+            self.close()
+            raise
+
+    def _await_cluster(self) -> None:
+        """Wait until the cluster has answered."""
         deadline = time.monotonic() + BEGIN_PATIENCE
         while not self.turn(1.0):
             if time.monotonic() > deadline:
-                self.close()
                 raise SaywhyError(
                     f"the Ray cluster did not answer within {BEGIN_PATIENCE:.0f} s: is RAY_ADDRESS right, and "
                     f"RAY_AUTH_MODE=token set if it asks for a token?{self._last_words()}"
                 )
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -158,6 +166,7 @@ class Crew:
 
     def _hear(self, message: object) -> None:
         if isinstance(message, PartReply):
+            self.done += 1
             self._replies.pop(message.id).put(message)
         elif isinstance(message, ClusterState):
             self.workers = message.workers
