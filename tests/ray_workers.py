@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from saywhy.models.weights import CHECKPOINTS
 from saywhy.study.worker import StudyWorker
 
 
@@ -33,9 +34,11 @@ class MortalWorker(NotedWorker):
 
     def _kill(self, place):
         """Wait for the first checkpoint of a training; of anything else for some moments."""
-        deadline = time.monotonic() + (20 if place.name == "adapter" else 0.3)
-        while time.monotonic() < deadline and not list(place.glob("checkpoints/checkpoint-*/checksums.json")):
-            time.sleep(0.005)
+        if place.name == "adapter":
+            while not list(place.glob(f"{CHECKPOINTS}/checkpoint-*")):
+                time.sleep(0.001)
+        else:
+            time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 import time
 import traceback
 from collections import Counter
@@ -22,7 +23,7 @@ from saywhy.printable import in_one_line
 from saywhy.records import SaywhyError
 from saywhy.runs.manifest import package_versions
 from saywhy.study.messages import ClusterOrder, ClusterState, ClusterTrouble, PartReply, PartRequest
-from saywhy.study.resources import StepResources
+from saywhy.study.resources import StepResources, fits
 from saywhy.study.steps import StudyStep
 from saywhy.study.worker import Greeting, token_path
 
@@ -30,6 +31,8 @@ MOST_LOSSES = 3
 """So many workers may be lost over one part, or before they have begun."""
 TURN_SECONDS = 0.02
 """The longest wait for a worker, after which the leader is listened to again."""
+CONNECT_SECONDS = 20.0
+"""Seconds within which the head of a cluster must take a connection."""
 LOOK_SECONDS = 2.0
 """Seconds between two looks at what the cluster has."""
 
@@ -119,10 +122,13 @@ class RayCluster:
         import ray
 
         address = os.environ.get("RAY_ADDRESS") or "local"
+        host, _, port = address.rpartition(":")
         own = {"include_dashboard": False, "object_store_memory": 10**8} if address == "local" else {}
         try:
+            if port.isdecimal() and "/" not in host:  # Ray itself would try for minutes
+                socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
-        except (RuntimeError, ConnectionError, ValueError, OSError) as error:
+        except (RuntimeError, ValueError, OverflowError, OSError) as error:
             raise SaywhyError(
                 f"the Ray cluster (RAY_ADDRESS={address}) cannot be used: {in_one_line(str(error), 300)}"
             ) from error
@@ -149,7 +155,7 @@ class RayCluster:
             waiting = [request for request in self._waiting if self._resources(request) == resources]
             alike = [worker for worker in self._workers if worker.resources == resources]
             needed = resources.needed(self._totals)
-            if not alike and not any(_fits(needed, machine) for machine in self._machines):
+            if not alike and not any(fits(needed, machine) for machine in self._machines):
                 raise SaywhyError(
                     f"{waiting[0].name} needs {resources}, and no machine of the cluster has that: change resources: "
                     "in the study file, or add a machine"
@@ -166,7 +172,7 @@ class RayCluster:
         if self.order.workers is not None and len(self._workers) >= self.order.workers:
             return False
         taken: Counter[str] = sum((Counter(dict(worker.needed)) for worker in self._workers), Counter())
-        return _fits(needed, {name: total - taken[name] for name, total in self._totals.items()})
+        return fits(needed, {name: total - taken[name] for name, total in self._totals.items()})
 
     def _let_go(self, request: PartRequest) -> bool:
         """End idle workers of which nothing is asked, or only what comes after ``request``; False if there are none."""
@@ -251,8 +257,7 @@ class RayCluster:
     def _welcome(self, worker: _Worker, greeting: Greeting) -> None:
         """Refuse a worker that does not see the folder, or would compute with something else than the leader."""
         out, copy = self.order.out, token_path(self.order.out, worker.answer)
-        trouble = greeting.trouble or (None if copy.is_file() else "what is written there is not seen here")
-        if trouble:
+        if trouble := greeting.trouble or (None if copy.is_file() else "what is written there is not seen here"):
             raise SaywhyError(
                 f"{out} is not on {greeting.host} what it is here ({trouble}): give a folder that all machines "
                 "share and may write to with out=FOLDER"
@@ -283,10 +288,6 @@ class RayCluster:
         if request:
             self._waiting.insert(0, request)
             self._tell(f"a worker was lost ({reason}): a part of {request.name} is computed again")
-
-
-def _fits(needed: Mapping[str, float], available: Mapping[str, float]) -> bool:
-    return all(available.get(name, 0) >= amount - 1e-9 for name, amount in needed.items())
 
 
 def _worker_problem(cause: BaseException, request: PartRequest | None) -> SaywhyError:
