@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import grid
-from benchmarks.script import ROOT, arguments, begin, finish, positive, run
+from benchmarks.script import ROOT, arguments, begin, command, finish, positive, revision, run
 from saywhy.study.crew import Crew
 from saywhy.study.plan import StudyPlan
 from saywhy.study.resources import with_options
@@ -87,11 +89,16 @@ def main() -> None:
         measured = {workers: parts_a_second(plan, Path(folder) / f"{workers}-{seconds}", workers) for workers in (1, 2)}
     rows = [[str(workers), str(done), f"{rate:.3f}"] for workers, (done, rate) in measured.items()]
     ratio = measured[2][1] / measured[1][1]
+    facts = (
+        f"{os.cpu_count()} cores. Python {platform.python_version()}, ray {version('ray')}; saywhy {revision()}; "
+        f"{time.strftime('%Y-%m-%d')}."
+    )
     note = (
         f"Each part of a study of a tiny model sleeps {seconds} s and computes. Two workers on this machine do "
         f"{ratio:.2f} times what one does; counted from when all workers are at work."
     )
-    body = f"## Workers of a study on Ray\n\n{note}\n\n{grid(['workers', 'parts', 'parts a second'], rows)}"
+    table = grid(["workers", "parts", "parts a second"], rows)
+    body = f"## Workers of a study on Ray\n\n{facts}\n\n`{command()}`\n\n{note}\n\n{table}"
     finish("ray_study", options, body, ledger)
 
 
