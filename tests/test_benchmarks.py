@@ -14,7 +14,18 @@ from benchmarks.served import compared
 from saywhy.records import SaywhyError
 from saywhy.report.load import load_run
 
-NAMES = ("table", "generation", "training", "objectives", "growth", "run_stages", "precision", "replies", "serving")
+NAMES = (
+    "table",
+    "generation",
+    "training",
+    "objectives",
+    "growth",
+    "run_stages",
+    "precision",
+    "replies",
+    "serving",
+    "ray_study",
+)
 
 
 @pytest.fixture

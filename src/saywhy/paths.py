@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from saywhy.records import SaywhyError
@@ -11,8 +12,13 @@ def user_path(path: str | Path) -> Path:
     """Return a path with ``~`` and ``~name`` resolved.
 
     Raises:
-        SaywhyError: If there is no such home folder, or if no file can have the name.
+        SaywhyError: If there is no such home folder, if no file can have the name, or if it is the address of a store.
     """
+    if store := re.match(r"[A-Za-z][A-Za-z0-9+]*://", str(path)):
+        raise SaywhyError(
+            f"{path}: {store[0]} is no folder, and files there can be neither locked nor renamed: give a folder that "
+            "all machines share, and copy what is finished to the store"
+        )
     if "\0" in str(path):
         raise SaywhyError(f"{path}: no path holds a zero character: mend it")
     try:

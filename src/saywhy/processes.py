@@ -1,14 +1,70 @@
-"""The processes of one launch (``accelerate launch --num_processes 2 -m saywhy run ...``): how many, and which is this.
+"""The processes that do one work: those of a launch, or the workers of a cluster and the process that leads them.
 
-Both are read from the launcher's environment variables, so nothing heavy is imported.
+Of a launch (``accelerate launch --num_processes 2 -m saywhy run ...``), how many they are and which is this one is read
+from the launcher's environment variables, so nothing heavy is imported. On a cluster (``saywhy study --on ray``) the
+leader says which part of a file a worker computes: a ``PartMaker`` says so to the code that comes to that part.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Protocol
 
 from saywhy.records import SaywhyError
+
+
+class PartMaker(Protocol):
+    """Who computes the parts of files, where that is not for the process that comes to them to do.
+
+    Attributes:
+        is_leader: Whether this process keeps the files: it merges, and writes manifests and checksums.
+    """
+
+    is_leader: bool
+
+    def parts(self, place: Path, numbers: Iterable[int], compute: Callable[[int], Any]) -> Iterable[tuple[int, Any]]:
+        """Yield the number and the content of parts of what is made at ``place``, in any order."""
+
+
+_part_maker: ContextVar[PartMaker | None] = ContextVar("_part_maker", default=None)
+
+
+@contextmanager
+def making_parts(maker: PartMaker | None) -> Iterator[None]:
+    """Let parts be made by ``maker`` in what this thread does meanwhile; None: each by the process that comes to it."""
+    token = _part_maker.set(maker)
+    try:
+        yield
+    finally:
+        _part_maker.reset(token)
+
+
+def computed_parts(place: Path, numbers: Iterable[int], compute: Callable[[int], Any]) -> Iterable[tuple[int, Any]]:
+    """Yield the number and the content of parts, as they get ready.
+
+    Args:
+        place: The file or folder that they are parts of.
+        numbers: Which ones; asked for one by one.
+        compute: Makes the content of a part; the same in any process and at any time.
+    """
+    maker = _part_maker.get()
+    return maker.parts(place, numbers, compute) if maker else ((number, compute(number)) for number in numbers)
+
+
+def makes_parts() -> bool:
+    """Whether parts are made by a ``PartMaker``."""
+    return _part_maker.get() is not None
+
+
+def is_worker() -> bool:
+    """Whether this process computes parts for another one, which leads and keeps the files."""
+    maker = _part_maker.get()
+    return maker is not None and not maker.is_leader
 
 
 def world_size() -> int:
@@ -49,7 +105,7 @@ def _from_environment(name: str, default: int, least: int, most: int | None = No
 
 def is_first_process() -> bool:
     """Whether this process is the one that merges, reports, and speaks to the user."""
-    return process_rank() == 0
+    return process_rank() == 0 and not is_worker()
 
 
 def launch_name() -> str:

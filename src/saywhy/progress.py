@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.segment import Segment
 
 from saywhy.printable import printable
-from saywhy.processes import is_first_process, world_size
+from saywhy.processes import is_first_process, makes_parts, world_size
 
 
 class PlainConsole(Console):
@@ -95,7 +95,7 @@ def progress(title: str, total: int, unit: str = "texts", *, shared: bool = Fals
         shared: Whether all processes of a launch do it together; the first process's share then stands for all.
     """
     pace = world_size() if shared else 1
-    if not (console.is_terminal and is_first_process()):
+    if not console.is_terminal or not is_first_process() or makes_parts():  # where others compute, nothing ticks here
         yield ProgressBar(title, total, unit, None, pace)
         return
     columns = (

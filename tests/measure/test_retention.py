@@ -86,7 +86,7 @@ def test_retention_is_what_is_kept_on_disk(tiny_model, tmp_path):
     (folder / "test.jsonl").write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in rows), "utf-8")
     ticks = []
     for data in (tmp_path / "data", tmp_path / "data" / "sentiment140"):
-        found = measure_retention(tiny_model, data, "test", 4, ticks.append)
+        found = measure_retention(lambda: tiny_model, data, "test", 4, ticks.append)
         assert found["replay"]["source"] == "replay/test.jsonl"
         assert found["replay"]["ids"] == [chat_id(chat) for chat in CHATS]
         assert found["replay"]["losses"] == pytest.approx(chat_losses(tiny_model, CHATS), abs=1e-5)
@@ -107,7 +107,7 @@ def test_without_instruction_data_the_built_in_ones_are_taken(tiny_model, tmp_pa
         assert source == "built-in instructions"
         assert len(chats) == 24
     assert "no replay/validation.jsonl" in capsys.readouterr().err
-    assert measure_retention(tiny_model, None, rows=5)["replay"]["n"] == 5
+    assert measure_retention(lambda: tiny_model, None, rows=5)["replay"]["n"] == 5
     (tmp_path / "replay").mkdir()
     (tmp_path / "replay" / "test.jsonl").write_text('{"messages": []}\n', "utf-8")
     with pytest.raises(SaywhyError, match=r"test\.jsonl:1: no list 'messages'"):
@@ -117,7 +117,7 @@ def test_without_instruction_data_the_built_in_ones_are_taken(tiny_model, tmp_pa
 def test_a_rule_says_that_it_has_no_loss():
     rule = keyword_rule(TASK, {"positive": {"great": 2.0}}, default="negative")
     toy = ScriptedModel("toy", TASK, rule, honest, PINNED)
-    found = measure_retention(toy, None, rows=4)
+    found = measure_retention(lambda: toy, None, rows=4)
     assert found["replay"]["n"] == 0
     assert found["replay"]["set_aside"] == {"the model has no loss for it": 4}
     assert set(found["plain"]["reasons"]) == {"empty"}

@@ -47,7 +47,8 @@ SettingPairs = Annotated[
 ]
 STUDY_WORDS = (
     "out=FOLDER, hours=N (stop before), seeds=0,1 (only these), blocks=NAME,NAME (only these, in this order), "
-    "beside=BANK (what it has is not done again), precision=, and model=, data= in place of the file's."
+    "beside=BANK (what it has is not done again), precision=, and model=, data= in place of the file's; "
+    "with --on ray: workers=N (at a time, at most), cpus=, gpus=, memory= a worker, train.gpus=1 for a kind of step."
 )
 LAUNCHED_VERBS = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
 """Verbs whose work the processes of a launch share; the others are the first one's alone."""
@@ -173,6 +174,9 @@ def study(
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help=STUDY_WORDS, callback=with_joined_lists)
     ] = None,
     dry: Annotated[bool, typer.Option("--dry", help="Print the plan and its time here; compute no more.")] = False,
+    on: Annotated[
+        str | None, typer.Option("--on", help="ray: by workers on the cluster of RAY_ADDRESS, else on this machine.")
+    ] = None,
 ) -> None:
     """Run a whole grid of arms, tasks, styles and seeds from one file, and report it.
 
@@ -180,12 +184,13 @@ def study(
     - `saywhy study studies/smoke.yaml` — every part of it, on built-in texts
     - `saywhy study studies/small.yaml --dry`
     - `saywhy study studies/small.yaml hours=2 out=runs/small` — confirmatory cells first; the same again goes on
+    - `saywhy study studies/small.yaml --on ray out=/shared/small` — by many machines: docs/cluster.md
 
     What each entry means: docs/study.md.
     """
     from saywhy.study.command import run_study as studied
 
-    if folder := studied(user_path(file), pairs or [], dry=dry):
+    if folder := studied(user_path(file), pairs or [], dry=dry, on=on):
         say_report(folder, cards=True)
 
 

@@ -6,6 +6,9 @@ operating system (flock): they end with their process, however it ends, so there
 Processes wait for each other by waiting for files. They must see one folder in any case, a wait for a file has no limit
 that a long chunk could exceed, and processes that resume at different points cannot get out of step, as they would
 with barriers that count calls. A process that waits checks that the others still hold their locks.
+
+Workers of a cluster take no lock: their leader holds it, and has them compute only what needs nothing else. What a
+worker does not see of that, it does not see at all, or only a little later (files of a network).
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from saywhy.processes import is_first_process, launch_name, process_rank, world_size
+from saywhy.processes import is_first_process, is_worker, launch_name, makes_parts, process_rank, world_size
 from saywhy.records import SaywhyError
 
 LOCK_FILE = ".lock"
@@ -31,6 +34,8 @@ LOCK_PATIENCE = 2.0
 """Seconds for which a lock that another process holds is tried again: that process may be ending."""
 LAUNCH_PATIENCE = 1800.0
 """Seconds within which all processes of a launch must have begun."""
+SHARED_PATIENCE = 90.0
+"""Seconds within which a machine must see what another one wrote: network file systems look again once a minute."""
 _LOCKED_ERRORS = (errno.EACCES, errno.EAGAIN)
 _LAUNCHER = os.getppid()
 
@@ -157,6 +162,8 @@ class FolderLock:
         """
         self.folder = folder.resolve()
         self._began = time.monotonic()
+        if is_worker():
+            return
         if not is_first_process():
             self.wait(lambda: _is_of_this_launch(_lock_holder(self.folder / LOCK_FILE)), "its start")
         path = _lock_path(self.folder, process_rank())
@@ -175,6 +182,8 @@ class FolderLock:
         Raises:
             SaywhyError: If a process of this launch has ended before.
         """
+        if makes_parts():
+            wait_to_see(ready, self.folder / awaited)
         pause = 0.01
         while not ready():
             gone = self._gone()
@@ -199,6 +208,26 @@ class FolderLock:
             if late and not any(alive):
                 return f"process {number} of {world_size()} did not begin within {LAUNCH_PATIENCE / 60:.0f} minutes"
         return None
+
+
+def wait_to_see(ready: Callable[[], bool], path: Path) -> None:
+    """Wait until this machine sees what another machine of the cluster has written.
+
+    Args:
+        ready: Whether it does; called some times a second.
+        path: What that is, for the message.
+
+    Raises:
+        SaywhyError: If it does not in ``SHARED_PATIENCE`` seconds.
+    """
+    deadline = time.monotonic() + SHARED_PATIENCE
+    while not ready():
+        if time.monotonic() > deadline:
+            raise SaywhyError(
+                f"{path} was written, and is not seen on {socket.gethostname()} after {SHARED_PATIENCE:.0f} s: give a "
+                "folder that all machines share with out=FOLDER"
+            )
+        time.sleep(0.1)
 
 
 def _lock_path(folder: Path, number: int) -> Path:

@@ -99,15 +99,17 @@ class RunFolder(SharedFolder):
 
     def note(self, **facts: Any) -> None:
         """Write facts into ``run.json``; dicts are merged."""
-        for key, value in facts.items():
-            old = self.manifest.get(key)
-            self.manifest[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
-        self.keep_manifest("run.json", self.manifest)
+        with self.writing:
+            for key, value in facts.items():
+                old = self.manifest.get(key)
+                self.manifest[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+            self.keep_manifest("run.json", self.manifest)
 
     def spent(self, stage: str, seconds: float) -> None:
         """Add computing time to a stage."""
-        before = self.manifest["seconds"].get(stage, 0.0)
-        self.note(seconds={stage: round(before + seconds, 1)})
+        with self.writing:
+            before = self.manifest["seconds"].get(stage, 0.0)
+            self.note(seconds={stage: round(before + seconds, 1)})
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

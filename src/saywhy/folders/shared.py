@@ -5,12 +5,15 @@ all are there they are merged. What exists is never computed again.
 
 The processes of a launch share the chunks of a stage: each computes its own (chunk n belongs to process n modulo their
 number), the first one merges. The content of a chunk depends on nothing but the chunk, so several processes
-write the same files as one.
+write the same files as one. On a cluster the leader has chunks computed by workers, in whatever order, and alone
+writes (``processes.PartMaker``); its threads, a step each, share its folders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +38,7 @@ from saywhy.folders.store import (
     write_bytes,
     write_text,
 )
-from saywhy.processes import is_first_process, process_rank, world_size
+from saywhy.processes import computed_parts, is_first_process, makes_parts, process_rank, world_size
 
 ChunkLines = Mapping[str, Sequence[Mapping[str, Any]]]
 """File stem -> the lines that a chunk adds to it."""
@@ -47,6 +50,7 @@ class SharedFolder:
     Attributes:
         path: The folder.
         lock: This process's lock on it.
+        writing: Held by the thread that changes what all threads share: manifest and checksums.
     """
 
     def __init__(self, path: Path, manifest: str) -> None:
@@ -64,14 +68,19 @@ class SharedFolder:
         refuse_links(path)
         self.lock = FolderLock(path)
         self._in_chunk = False
+        self.writing = threading.RLock()
+        self._making: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
+        """By file or folder of chunks: held by the thread that makes it, for which the others wait."""
         if is_first_process():
             clear_left_files(path)
             self._checksums = Checksums(path, manifest)
 
     def keep_manifest(self, name: str, data: Any) -> None:
         """Write the manifest ``name``, and a copy of it, from which it is restored if it is damaged and deleted."""
-        if is_first_process():
-            text = json_text(data)
+        if not is_first_process():
+            return
+        text = json_text(data)
+        with self.writing:
             if (self.path / name).is_file():
                 self._write({name: text})
             else:  # before its checksum: a folder that has anything without its manifest is none
@@ -95,16 +104,18 @@ class SharedFolder:
         Of several processes, the first one keeps them.
         """
         contents = {name: text.encode("utf-8") for name, text in text_by_name.items()}
-        if is_first_process():
-            self._checksums.expect(contents)
-        for name, content in contents.items():
-            write_bytes(self.path / name, content)
-        self._finish(*contents)
+        with self.writing:
+            if is_first_process():
+                self._checksums.expect(contents)
+            for name, content in contents.items():
+                write_bytes(self.path / name, content)
+            self._finish(*contents)
 
     def _finish(self, *names: str) -> None:
         """Keep the checksums of files that are finished."""
         if is_first_process():
-            self._checksums.add(*(name for name in names if not self._checksums.has(name)))
+            with self.writing:
+                self._checksums.add(*(name for name in names if not self._checksums.has(name)))
 
     def keep_chunks(
         self, folder: str, files: Sequence[str], ids: Sequence[str], size: int, is_kept: Callable[[Sequence[str]], bool]
@@ -127,7 +138,8 @@ class SharedFolder:
     def remove(self, *names: str) -> None:
         """Remove files, which are to be made anew; of several processes, the first one does."""
         if is_first_process():
-            self._checksums.remove(*names)
+            with self.writing:
+                self._checksums.remove(*names)
 
     def json(self, name: str, make: Callable[[], Any]) -> Any:
         """Return the content of the JSON file ``name``, made once: by the first process, for which the others wait.
@@ -135,10 +147,12 @@ class SharedFolder:
         Within a chunk, the process that needs it makes it: the first process may have no chunk that needs it.
         """
         path = self.path / name
-        if not path.is_file() and (is_first_process() or self._in_chunk):
-            content = make()
-            if not path.is_file():
-                self._write({name: json_text(content)})
+        with self._making[path]:
+            if not path.is_file() and (is_first_process() or self._in_chunk or makes_parts()):
+                whole = [(0, make())] if self._in_chunk else computed_parts(path, (0,), lambda _: make())
+                for _, content in whole:
+                    if not path.is_file():
+                        self._write({name: json_text(content)})
         self.lock.wait(path.is_file, name)
         self._finish(name)
         return read_json(path)
@@ -163,12 +177,13 @@ class SharedFolder:
         path = self.path / name
         chunks = chunks_of(items, size)
         chunk_files = chunk_files_of(path.parent, path.stem, len(chunks))
-        self._compute(chunk_files, lambda number: compute(chunks[number]), path.is_file)
-        if is_first_process() and not path.is_file():
-            self._wait_for(chunk_files)
-            self._write({name: json_text(join([read_chunk(chunk_file) for chunk_file in chunk_files]))})
-        if is_first_process():
-            remove_chunks(path.parent, path.stem)
+        with self._making[path]:
+            self._compute(chunk_files, lambda number: compute(chunks[number]), path.is_file)
+            if is_first_process() and not path.is_file():
+                self._wait_for(chunk_files)
+                self._write({name: json_text(join([read_chunk(chunk_file) for chunk_file in chunk_files]))})
+            if is_first_process():
+                remove_chunks(path.parent, path.stem)
         self.lock.wait(path.is_file, name)
         self._finish(name)
         return read_json(path)
@@ -206,13 +221,14 @@ class SharedFolder:
         def lines_of(number: int) -> dict[str, list[Mapping[str, Any]]]:
             return {name: list(lines) for name, lines in compute(chunks[number]).items()}
 
-        self._compute(chunk_files, lines_of, done)
-        if is_first_process() and not done():
-            self._wait_for(chunk_files)
-            contents = [read_chunk(chunk_file, files) for chunk_file in chunk_files]
-            texts = (lines_text(line for content in contents for line in content[name]) for name in files)
-            self._write(dict(zip(finished, texts, strict=True)))
-            remove_chunks(directory, files[0])
+        with self._making[directory / files[0]]:
+            self._compute(chunk_files, lines_of, done)
+            if is_first_process() and not done():
+                self._wait_for(chunk_files)
+                contents = [read_chunk(chunk_file, files) for chunk_file in chunk_files]
+                texts = (lines_text(line for content in contents for line in content[name]) for name in files)
+                self._write(dict(zip(finished, texts, strict=True)))
+                remove_chunks(directory, files[0])
         self.lock.wait(done, f"{folder}/{files[0]}.jsonl")
         self._finish(*finished)
 
@@ -231,17 +247,26 @@ class SharedFolder:
         )
 
     def _compute(self, chunk_files: Sequence[Path], compute: Callable[[int], Any], done: Callable[[], bool]) -> None:
-        """Compute the chunks of this process that are not yet there."""
+        """Compute the chunks of this process, or of the workers that it leads, that are not yet there."""
         if self._in_chunk and not done():
             raise RuntimeError(f"{chunk_files[0].parent} within a chunk: the other processes may never come to it")
-        for number in range(process_rank(), len(chunk_files), world_size()):
-            # The first process may have merged between the two checks: then the stage is done.
-            if not chunk_files[number].is_file() and not done():
-                self._in_chunk = True
-                try:
-                    write_chunk(chunk_files[number], compute(number))
-                finally:
-                    self._in_chunk = False
+
+        def missing() -> Iterator[int]:
+            for number in range(process_rank(), len(chunk_files), world_size()):
+                # The first process may have merged between the two checks: then the stage is done.
+                if not chunk_files[number].is_file() and not done():
+                    yield number
+
+        def compute_chunk(number: int) -> Any:
+            self._in_chunk = True
+            try:
+                return compute(number)
+            finally:
+                self._in_chunk = False
+
+        if chunk_files:
+            for number, content in computed_parts(chunk_files[0].parent, missing(), compute_chunk):
+                write_chunk(chunk_files[number], content)
 
     def _wait_for(self, chunk_files: Sequence[Path]) -> None:
         for chunk_file in chunk_files:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saywhy import pocket
+from saywhy.folders.chunks import chunks_of
 from saywhy.models.interface import Model, Tick
 from saywhy.paths import user_path
 from saywhy.progress import say
@@ -54,7 +55,7 @@ def compute_here(
     items: Sequence[Any], size: int, compute: Callable[[Sequence[Any]], Any], join: Callable[[list[Any]], Any]
 ) -> Any:
     """Compute all chunks in this process (a ``ChunkShare``)."""
-    return join([compute(items[start : start + size]) for start in range(0, len(items), size)])
+    return join(list(map(compute, chunks_of(items, size))))
 
 
 def held_out_instructions(
@@ -187,7 +188,7 @@ def _repeats_itself(reply: Sequence[str]) -> bool:
 
 
 def measure_retention(
-    model: Model,
+    model: Callable[[], Model],
     data: str | Path | None,
     split: Literal["validation", "test"] = "test",
     rows: int = 60,
@@ -200,7 +201,7 @@ def measure_retention(
     """Measure what a model kept beside the task: the content of ``retention.json``.
 
     Args:
-        model: The model.
+        model: Loads the model; called where something is computed, and nowhere else.
         data: Where the data of the tasks is (``held_out_instructions``).
         split: Which instruction data.
         rows: How many of its rows, in their order; rows that cannot be used are counted beside them.
@@ -214,23 +215,26 @@ def measure_retention(
         ``plain``: ``n``, ``asked`` (ids), ``plain``, ``reasons``.
     """
     chats, source = held_out_instructions(data, split)
-    usable_rows, set_aside = usable_chats(model, chats[:rows])
     plain_instructions = pocket.instructions()
     questions = [[_chat_turn("user", question)] for _, question, _ in plain_instructions]
-    parts = [("losses", usable_rows[start : start + size]) for start in range(0, len(usable_rows), size)]
-    parts += [("reasons", questions[start : start + size]) for start in range(0, len(questions), size)]
+    parts = [("losses", part) for part in chunks_of(chats[:rows], size)]
+    parts += [("reasons", part) for part in chunks_of(questions, size)]
 
-    def compute(part: Sequence[tuple[str, list[list[Message]]]]) -> dict[str, Any]:
+    def compute(part: Sequence[tuple[str, Sequence[list[Message]]]]) -> dict[str, Any]:
         [(name, part_chats)] = part
-        if name == "losses":
-            return {name: chat_losses(model, part_chats, tick)}
-        return {name: unplain_replies(model, part_chats, tick, sentences)}
+        if name == "reasons":
+            return {name: unplain_replies(model(), part_chats, tick, sentences)}
+        usable_rows, set_aside = usable_chats(model(), part_chats)
+        return {
+            name: chat_losses(model(), usable_rows, tick),
+            "ids": list(map(chat_id, usable_rows)),
+            "set_aside": set_aside,
+        }
 
-    def join(parts: Sequence[Mapping[str, list[Any]]]) -> dict[str, Any]:
-        losses = [value for part in parts for value in part.get("losses", ())]
+    def join(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         reasons = [value for part in parts for value in part.get("reasons", ())]
         return {
-            "replay": _replay_losses(usable_rows, losses, set_aside, source),
+            "replay": _replay_losses([part for part in parts if "losses" in part], source),
             "plain": _plain_counts([name for name, _, _ in plain_instructions], reasons),
         }
 
@@ -243,12 +247,12 @@ def _plain_counts(names: Sequence[str], reasons: Sequence[str | None]) -> dict[s
     return {"n": len(names), "asked": names, "plain": [reason is None for reason in reasons], "reasons": reasons}
 
 
-def _replay_losses(
-    usable_rows: Sequence[list[Message]], losses: Sequence[float | None], set_aside: Mapping[str, int], source: str
-) -> dict[str, Any]:
-    """Return the part ``replay`` of ``retention.json``."""
-    measured = [(chat_id(chat), value) for chat, value in zip(usable_rows, losses, strict=True) if value is not None]
-    without_loss = len(usable_rows) - len(measured)
+def _replay_losses(parts: Sequence[Mapping[str, Any]], source: str) -> dict[str, Any]:
+    """Return the part ``replay`` of ``retention.json`` from the losses, ids and rows set aside of chunks."""
+    rows = [pair for part in parts for pair in zip(part["ids"], part["losses"], strict=True)]
+    measured = [(name, value) for name, value in rows if value is not None]
+    set_aside: Counter[str] = sum((Counter(part["set_aside"]) for part in parts), Counter())
+    without_loss = len(rows) - len(measured)
     no_loss = {"the model has no loss for it": without_loss} if without_loss else {}
     return {
         "n": len(measured),

@@ -6,26 +6,33 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from saywhy.hints import did_you_mean
 from saywhy.paths import user_path
+from saywhy.processes import world_size
 from saywhy.progress import say
 from saywhy.records import SaywhyError
+from saywhy.study.crew import Crew, refuse_without_ray
 from saywhy.study.expand import audit_requests, recipes_of_arms
 from saywhy.study.plan import MACHINE_SETTINGS, StudyPlan
 from saywhy.study.rates import duration_in_words
 from saywhy.study.read import read_plan
+from saywhy.study.resources import RESOURCE_OPTIONS, with_options
 from saywhy.study.run import StudyRunner
+from saywhy.study.spread import SpreadStudy
 from saywhy.study.steps import is_unit_confirmatory, steps_of_unit, steps_of_units
 
 
-def run_study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | None:
+def run_study(file: Path, pairs: Sequence[str], *, dry: bool = False, on: str | None = None) -> Path | None:
     """Run a study file as far as the time allows.
 
     Args:
         file: The YAML file.
         pairs: ``out=FOLDER``, ``hours=2``; ``seeds=1,2`` (only these: a study may be spread over machines and joined
             again); ``blocks=NAME,NAME`` (only these, in this order); ``beside=BANK`` (what that bank has is not done
-            again); ``precision=float32``; ``model=``, ``data=`` in place of the file's.
+            again); ``precision=float32``; ``model=``, ``data=`` in place of the file's. On a cluster also
+            ``workers=4`` (so many at a time at most), and what a worker needs (``RESOURCE_OPTIONS``).
         dry: Only say what would be done and how long it takes; the rates measured for that are kept.
+        on: ``ray``: by workers on a Ray cluster; None: in this process, or those of its launch.
 
     Returns:
         The study's folder, None if it was dry.
@@ -33,12 +40,16 @@ def run_study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | 
     Raises:
         SaywhyError: If the file or a pair is not understood, or the folder holds something else.
     """
-    options = dict(_option_pair(pair) for pair in pairs)
+    options = dict(_option_pair(pair, on) for pair in pairs)
+    _refuse_cluster(on)
     plan = read_plan(file, {key: value for key, value in options.items() if key in PLAN_OVERRIDES})
     machine_settings = {key: value for key, value in options.items() if key in MACHINE_SETTINGS}
     plan = plan.model_copy(update={"with_": {**plan.with_, **machine_settings}})
     out = user_path(options.get("out", f"runs/{plan.name}"))
-    hours = _parse_hours(options.get("hours"))
+    if on:
+        out = out.absolute()  # workers have folders of their own to start from
+    hours, workers = _parse_hours(options.get("hours")), _parse_workers(options.get("workers"))
+    resources = with_options(plan.resources, {key: options[key] for key in RESOURCE_OPTIONS if key in options})
     beside = user_path(options["beside"]) if "beside" in options else None
     study_run = StudyRunner(
         plan, out, _parse_seeds(options.get("seeds"), plan), beside, _parse_blocks(options.get("blocks"), plan)
@@ -46,17 +57,40 @@ def run_study(file: Path, pairs: Sequence[str], *, dry: bool = False) -> Path | 
     if dry:
         say_study_plan(study_run)
         return None
-    study_run.run(hours)
+    if on:
+        with Crew(plan, out, resources, workers) as crew:
+            SpreadStudy(study_run, crew).run(hours)
+    else:
+        study_run.run(hours)
     return out
 
 
+ENGINES = ("ray",)
+"""What ``--on`` takes."""
 PLAN_OVERRIDES = ("model", "data")
 """Entries of a study file that the command line may replace."""
+CLUSTER_OPTIONS = ("workers", *RESOURCE_OPTIONS)
+"""Options that only a study on a cluster takes."""
 
 
-def _option_pair(pair: str) -> tuple[str, str]:
+def _refuse_cluster(on: str | None) -> None:
+    """Refuse a cluster of which nothing is known, or where this process is one of a launch."""
+    if on is None:
+        return
+    if on not in ENGINES:
+        raise SaywhyError(f"--on {on}: it takes {', '.join(ENGINES)}{did_you_mean(on, ENGINES, '; ')}")
+    if world_size() > 1:
+        raise SaywhyError(f"--on {on} begins its own processes: start it without accelerate or torchrun")
+    refuse_without_ray()
+
+
+def _option_pair(pair: str, on: str | None) -> tuple[str, str]:
     key, equals, value = pair.partition("=")
-    allowed = ("out", "hours", "seeds", "blocks", "beside", *MACHINE_SETTINGS, *PLAN_OVERRIDES)
+    allowed: tuple[str, ...] = ("out", "hours", "seeds", "blocks", "beside", *MACHINE_SETTINGS, *PLAN_OVERRIDES)
+    if key in CLUSTER_OPTIONS and on is None:
+        raise SaywhyError(f"'{pair}': it is for workers on a cluster: add --on ray, or leave it out")
+    if on:
+        allowed += CLUSTER_OPTIONS
     if not equals or key not in allowed:
         raise SaywhyError(f"'{pair}': a study takes {'=, '.join(allowed)}=; the rest stands in its file")
     return key, value
@@ -72,6 +106,16 @@ def _parse_hours(text: str | None) -> float | None:
     if hours <= 0 or not math.isfinite(hours):
         raise SaywhyError(f"hours={text}: give a number above 0, such as hours=2")
     return hours
+
+
+def _parse_workers(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal() or not 0 < int(text) <= 100_000:
+        raise SaywhyError(
+            f"workers={text}: give a whole number from 1 on, or leave it out: as many as there is room for"
+        )
+    return int(text)
 
 
 def _parse_seeds(text: str | None, plan: StudyPlan) -> tuple[int, ...]:

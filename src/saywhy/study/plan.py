@@ -16,6 +16,7 @@ from saywhy.hints import did_you_mean
 from saywhy.records import STYLES, Readout, Setting, StyleName, WordStyle
 from saywhy.report.study.bars import StudyBar
 from saywhy.setting_names import current_names
+from saywhy.study.resources import StepKind, StepResources
 
 _PLAN_MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
@@ -150,6 +151,9 @@ class StudyPlan(BaseModel):
     with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of every run, as KEY=VALUE of saywhy run.")
     texts: Mapping[str, Mapping[str, Any]] = Field(
         {}, description="What differs in the texts of a task: most_words, rows, decide_rows."
+    )
+    resources: Mapping[StepKind, StepResources] = Field(
+        {}, exclude=True, description="What a worker on a cluster needs for a kind of step: no part of the study."
     )
 
     @field_validator("with_")

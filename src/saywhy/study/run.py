@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -92,6 +93,8 @@ class StudyRunner:
         self.models = ArmModels(task_settings(plan), out / "models")
         require(self.models.spec, "gradients", "a study", "'saywhy audit' measures it as it is")
         self._members: dict[str, StudyTaskRun] = {}
+        self._shown_members: dict[str, StudyTaskRun] = {}
+        self._opening = threading.RLock()  # steps may be done in threads, which share the folders of tasks
         self.folder = SharedFolder(out, STUDY_FILE)
         self.models.clear_checkpoints()
         self.journal = StudyJournal(
@@ -111,8 +114,7 @@ class StudyRunner:
         """
         if hours is not None and world_size() > 1:
             raise SaywhyError("hours= is for one process: of several, each would stop at a moment of its own")
-        freeze_plan(self.plan, self.out)
-        self.journal.write()  # blocks that were added belong to the study from now on; a dry run adds none
+        self.freeze()
         cost = self.costs()
         steps = steps_of_units(self.plan, self.units_here(cost))
         left = self.steps_left(steps)
@@ -126,6 +128,11 @@ class StudyRunner:
             say(f"step {len(steps) - len(left) + number + 1} of {len(steps)}: {step.name}; about {ahead} left")
             self.do(step)
         return True
+
+    def freeze(self) -> None:
+        """Fix what is decided before the first audit; blocks that were added belong to the study from now on."""
+        freeze_plan(self.plan, self.out)
+        self.journal.write()  # a dry run adds no block
 
     def units_here(self, cost: dict[StudyStep, float]) -> list[StudyUnit]:
         """Return the units that are done here, in their order."""
@@ -154,6 +161,11 @@ class StudyRunner:
     def do(self, step: StudyStep) -> None:
         """Do one step and keep how long it took."""
         began = time.monotonic()
+        self.perform(step)
+        self.journal.spent(step.name, time.monotonic() - began)
+
+    def perform(self, step: StudyStep) -> None:
+        """Do one step, as far as it is not done; its models are trained."""
         if step.kind == "train":
             self._train(step.arm, step.seed)
         elif step.kind == "audit":
@@ -162,18 +174,17 @@ class StudyRunner:
             self._shown_member(step.task).audit(step.arm, step.seed)
         else:
             self._measure_retention(step)
-        self.journal.spent(step.name, time.monotonic() - began)
 
     def _measure_retention(self, step: StudyStep) -> None:
         """Measure the retention of an arm's model: what it kept besides the tasks."""
         config, rows = task_settings(self.plan), self.plan.instruction_rows
         split: Literal["validation", "test"] = "test" if config.split == "test" else "validation"
         data = None if self.plan.data in ("pocket", "hub") else self.plan.data
-        model = self.models.load(step.arm, step.seed)
+        load = partial(self.models.load, step.arm, step.seed)
         share = partial(self.folder.json_over, f"{folder_of_step(step)}/retention.json")
         with progress(step.name, rows + len(pocket.instructions()), "instructions", shared=True) as bar:
             sentences = self._label_sentences()
-            measure_retention(model, data, split, rows, bar.tick, sentences=sentences, size=config.chunk, share=share)
+            measure_retention(load, data, split, rows, bar.tick, sentences=sentences, size=config.chunk, share=share)
 
     def _label_sentences(self) -> list[str]:
         """Return how the answers to the plan's tasks begin, those in files of their own included."""
@@ -207,19 +218,22 @@ class StudyRunner:
 
     def member(self, task: str) -> StudyTaskRun:
         """Return the run of a task; its folder is begun when it is first needed."""
-        if task not in self._members:
-            stretch_ends = {texts_practised(task_settings(self.plan, task, recipe)) for recipe in self.recipes.values()}
-            folder, config = self.out / "tasks" / task_name(task), task_settings(self.plan, task)
-            self._members[task] = StudyTaskRun(config, folder, self.models, self.requests, sorted(stretch_ends))
-            self._members[task].write_texts()
-        return self._members[task]
+        with self._opening:
+            if task not in self._members:
+                recipes = self.recipes.values()
+                stretch_ends = {texts_practised(task_settings(self.plan, task, recipe)) for recipe in recipes}
+                folder, config = self.out / "tasks" / task_name(task), task_settings(self.plan, task)
+                self._members[task] = StudyTaskRun(config, folder, self.models, self.requests, sorted(stretch_ends))
+                self._members[task].write_texts()
+            return self._members[task]
 
     def _shown_member(self, task: str) -> StudyTaskRun:
-        run = built_in_task_run(
-            self.member(task), self.out / EXAMPLES_SUBFOLDER / task_name(task), shown_rows(self.plan)
-        )
-        run.write_texts()
-        return run
+        with self._opening:
+            if task not in self._shown_members:
+                folder = self.out / EXAMPLES_SUBFOLDER / task_name(task)
+                self._shown_members[task] = built_in_task_run(self.member(task), folder, shown_rows(self.plan))
+                self._shown_members[task].write_texts()
+            return self._shown_members[task]
 
     def costs(self) -> dict[StudyStep, float]:
         """Return the seconds of each step, from rates measured once on this machine."""

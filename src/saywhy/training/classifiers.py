@@ -89,16 +89,18 @@ class TaskClassifiers:
         """Write what travels with the adapter: constants and pinned words by task, the operator of its targets."""
         if not is_first_process():
             return
-        shipped, task = read_shipped(adapter), self.corpus.task
+        task = self.corpus.task
         searched_with = TRAINING_OPERATOR if self.config.objective == "word" else self.config.target_operators[0]
         operator = searched_with if kind(arm) in SEARCHED else self.models.spec.extras.get("trained_with")
         saved = SavedCalibration(dict(constants), {label: tuple(words) for label, words in self.pinned.items()})
-        is_new = shipped_calibration(shipped, task.name) != saved
-        if is_new:
-            key = calibration_key(resolve_model(str(adapter)), task)
-            shipped.setdefault("tasks", {})[task.name] = calibration_entry(saved, key)
-        if is_new or shipped.get("trained_with") != operator:
-            write_shipped(adapter, {**shipped, "trained_with": operator})
+        with self.models.shipping:
+            shipped = read_shipped(adapter)
+            is_new = shipped_calibration(shipped, task.name) != saved
+            if is_new:
+                key = calibration_key(resolve_model(str(adapter)), task)
+                shipped.setdefault("tasks", {})[task.name] = calibration_entry(saved, key)
+            if is_new or shipped.get("trained_with") != operator:
+                write_shipped(adapter, {**shipped, "trained_with": operator})
 
     @cached_property
     def _travelled(self) -> SavedCalibration | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from saywhy.arms import UNTRAINED
 from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.config import Config
+from saywhy.folders.lock import wait_to_see
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import write_lines
 from saywhy.models.backends import counts_of, open_model, say_counts
@@ -17,7 +19,7 @@ from saywhy.models.interface import Model
 from saywhy.models.quantization import refuse_quantize
 from saywhy.models.spec import resolve_model
 from saywhy.models.weights import has_weights, refuse_damaged_weights, remove_checkpoints
-from saywhy.processes import is_first_process, world_size
+from saywhy.processes import computed_parts, is_first_process, making_parts, world_size
 from saywhy.progress import progress
 from saywhy.records import SaywhyError
 from saywhy.settings import with_changes
@@ -31,6 +33,7 @@ class ArmModels:
         config: The settings of the run.
         folder: Where the arms lie, as seed-N/ARM/adapter.
         spec: The model as downloaded.
+        shipping: Held by the thread that changes what travels with an adapter.
     """
 
     def __init__(self, config: Config, folder: Path) -> None:
@@ -41,6 +44,7 @@ class ArmModels:
         refuse_quantize(config.quantize, self.spec)
         self._replay = _conversations(config)
         self._loaded: dict[tuple[str, str], Model] = {}
+        self.shipping = threading.Lock()
         self._whole: set[Path] = set()  # adapters whose files were looked at
 
     def adapter(self, arm: str, seed: int) -> Path | None:
@@ -88,10 +92,31 @@ class ArmModels:
             config: The settings of the arm, if they are not those of the run.
             heldout: Rows of other texts, on which the loss is measured and the best checkpoint chosen.
         """
+        adapter = self.adapter(arm, seed)
+        assert adapter, f"{arm} is not trained"
+
+        def trained(_: int) -> None:
+            with making_parts(None):  # a training is one part, whose files are written by who computes it
+                self._train(arm, seed, rows, start, config or self.config, heldout)
+
+        for _ in computed_parts(adapter, (0,), trained):
+            wait_to_see(lambda: has_weights(adapter), adapter)
+        return adapter
+
+    def _train(
+        self,
+        arm: str,
+        seed: int,
+        rows: Sequence[dict[str, Any]],
+        start: str | None,
+        settings: Config,
+        heldout: Sequence[dict[str, Any]],
+    ) -> None:
+        """Train an arm in this process, as ``train``."""
         from saywhy.training.encoding import mix, recipe_of
         from saywhy.training.train import train
 
-        settings, adapter = config or self.config, self.adapter(arm, seed)
+        adapter = self.adapter(arm, seed)
         assert adapter, f"{arm} is not trained"
         if is_first_process():
             write_lines(adapter.with_name("training.jsonl"), rows)
@@ -101,7 +126,7 @@ class ArmModels:
         self._loaded.clear()
         with progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
             recipe = recipe_of(settings, seed, adapting=start is None)
-            return train(spec, mixed, recipe, adapter, bar.update, heldout=heldout)
+            train(spec, mixed, recipe, adapter, bar.update, heldout=heldout)
 
     def load(self, arm: str, seed: int, precision: str | None = None) -> Model:
         """Return the model of an arm, which must be trained; ``precision``: not that of the settings."""

@@ -1,0 +1,138 @@
+"""A worker of a study: computes one part at a time, for the process that leads the study and keeps its files.
+
+It does a step as the leader does, passes over what is done, and stops where it has come to the part that it is asked
+for: the code of a step need not know who computes what. Models stay loaded between parts.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saywhy.folders.store import PART_SUFFIX, read_text, write_text
+from saywhy.processes import making_parts
+from saywhy.runs.manifest import package_versions
+from saywhy.study.plan import StudyPlan
+from saywhy.study.run import StudyRunner
+from saywhy.study.steps import StudyStep
+
+
+class PartComputed(BaseException):
+    """Ends what a worker does when it has computed what it was asked for: nothing on the way is to handle it.
+
+    Attributes:
+        content: What it has computed.
+    """
+
+    def __init__(self, content: Any) -> None:
+        super().__init__()
+        self.content = content
+
+
+class AskedPart:
+    """Lets a worker compute one part and no other (a ``PartMaker``).
+
+    Attributes:
+        place: What it is a part of.
+        number: Which part.
+    """
+
+    is_leader = False
+
+    def __init__(self, place: Path, number: int) -> None:
+        self.place, self.number = place, number
+
+    def parts(self, place: Path, numbers: Iterable[int], compute: Callable[[int], Any]) -> Iterable[tuple[int, Any]]:
+        """Compute the part if it is one of ``place``; what is missing elsewhere, the leader has from others."""
+        if place == self.place:
+            raise PartComputed(compute(self.number))
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a worker says of itself before it is given anything to do.
+
+    Attributes:
+        host: The name of its machine.
+        versions: Versions of Python, saywhy and what it computes with.
+        trouble: Why it cannot work in the study's folder; None if it can.
+    """
+
+    host: str
+    versions: Mapping[str, str]
+    trouble: str | None = None
+
+
+def token_path(out: Path, name: str) -> Path:
+    """Return where a token lies in the folder of a study, by which machines find out whether they share it."""
+    return out / f".workers-{name}{PART_SUFFIX}"
+
+
+class StudyWorker:
+    """A worker; each of its methods is called from another process."""
+
+    def __init__(self) -> None:
+        self._runner: StudyRunner | None = None
+
+    def greet(self, out: Path, token: str, answer: str) -> Greeting:
+        """Say who this is, and copy the token that the leader has left in the folder, so that the leader can see it.
+
+        Args:
+            out: The study's folder.
+            token: Name and content of the leader's token.
+            answer: Name of this worker's copy.
+        """
+        trouble = None
+        try:
+            if read_text(token_path(out, token)) == token:
+                write_text(token_path(out, answer), token)
+            else:
+                trouble = "holds another token"
+        except OSError as error:
+            trouble = error.strerror or str(error)
+        return Greeting(socket.gethostname(), package_versions(), trouble)
+
+    def open(self, plan: StudyPlan, out: Path, here: Path) -> None:
+        """Open the study.
+
+        Args:
+            plan: Its plan.
+            out: Its folder, as an absolute path.
+            here: The folder below which the plan's relative paths are, if this machine has it.
+        """
+        if here.is_dir():
+            os.chdir(here)
+        self._plan, self._out = plan, out
+
+    def compute(self, step: StudyStep | None, place: Path, number: int) -> tuple[Any, float]:
+        """Compute a part.
+
+        Args:
+            step: The step that needs it; None: what comes before all steps.
+            place: What it is a part of.
+            number: Which part.
+
+        Returns:
+            Its content, and the seconds that it took.
+
+        Raises:
+            SaywhyError: If the step cannot be done here.
+        """
+        began = time.monotonic()
+        try:
+            with making_parts(AskedPart(place, number)):
+                if self._runner is None:
+                    self._runner = StudyRunner(self._plan, self._out)
+                if step:
+                    self._runner.perform(step)
+                else:
+                    self._runner.costs()
+        except PartComputed as part:
+            return part.content, time.monotonic() - began
+        raise RuntimeError(f"{step.name if step else 'the beginning'} has no part {number} of {place}")
