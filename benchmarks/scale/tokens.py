@@ -141,7 +141,7 @@ def count_tokens(plan: StudyPlan, model: str, data: str, texts: int) -> dict[str
             counted,
             counter,
             plan.instruction_rows,
-            lambda: measure_retention(counted, instructions, "test", plan.instruction_rows),
+            lambda: measure_retention(lambda: counted, instructions, "test", plan.instruction_rows),
         )
         counts["keep"] = keep
     return {"counts": {name: asdict(count) for name, count in counts.items()}, "words": words}
