@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -23,9 +23,6 @@ from saywhy.processes import is_first_process
 from saywhy.progress import outlasting, say, speak_plainly
 from saywhy.records import SaywhyError
 from saywhy.settings import default_out, parse, switched, with_joined_lists
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     no_args_is_help=True,

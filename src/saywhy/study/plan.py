@@ -47,9 +47,7 @@ class StudyBlock(BaseModel):
         "own", description="Tasks tested on: its own, trained (all that any arm is trained on), unseen, all, or a list."
     )
     styles: tuple[StyleName, ...] = Field(STYLES, min_length=1, description="Styles that are asked for.")
-    settings: tuple[Setting, ...] = Field(
-        ("one-word",), min_length=1, description="one-word, free, or both; or sentences."
-    )
+    settings: tuple[Setting, ...] = Field(("one-word",), min_length=1, description="one-word, free; or sentences.")
     readouts: tuple[Readout, ...] = Field(("constrained",), min_length=1, description="generated, guided, constrained.")
     seeds: tuple[Seed, ...] | None = Field(None, description="Seeds; none: the study's first.")
     with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of its training, such as learning_rate.")
