@@ -1,8 +1,12 @@
 """Settings: their names, old ones too, and what is passed on to TRL's SFTConfig."""
 
+import dataclasses
+
 import pytest
 
 from saywhy import Config, SaywhyError
+from saywhy.engine_settings import EngineSettings
+from saywhy.models.backends import EngineDefaults
 from saywhy.setting_names import OLD_NAMES, OWN_TRAINER_ARGUMENTS
 from saywhy.settings import differences, parse, resolved, with_defaults
 
@@ -76,3 +80,8 @@ def test_settings_that_do_not_go_together_are_one_line(words, reason):
     with pytest.raises(SaywhyError, match=reason) as refused:
         parse(words.split())
     assert "\n" not in str(refused.value)
+
+
+def test_an_engine_that_stands_alone_has_the_defaults_of_the_settings():
+    defaults = dataclasses.asdict(EngineDefaults())
+    assert defaults == {name: EngineSettings.model_fields[name].default for name in defaults}

@@ -7,14 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from saywhy.file_format import FileFormat
-
-VLLM_PREFIX = "vllm:"
-"""What the names of models that vLLM computes begin with."""
-
-
-def is_vllm_name(name: str) -> bool:
-    """Return whether ``model=`` means a model that vLLM computes."""
-    return name.startswith(VLLM_PREFIX)
+from saywhy.paths import VLLM_PREFIX, is_vllm_name
 
 
 class EngineSettings(FileFormat):

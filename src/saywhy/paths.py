@@ -7,6 +7,14 @@ from pathlib import Path
 
 from saywhy.records import SaywhyError
 
+VLLM_PREFIX = "vllm:"
+"""What the names of models that vLLM computes begin with."""
+
+
+def is_vllm_name(name: str) -> bool:
+    """Return whether ``model=`` means a model that vLLM computes."""
+    return name.startswith(VLLM_PREFIX)
+
 
 def user_path(path: str | Path) -> Path:
     """Return a path with ``~`` and ``~name`` resolved.

@@ -148,7 +148,13 @@ def test_the_plan_of_a_calibration_grows_with_its_plants(call, tiny_folder, noth
     few = call(*words, "plants=keyword")
     many = call(*words, f"plants={','.join(PLANTS)}")
     assert (few.code, many.code) == (0, 0), few.err + many.err
-    assert set(minutes(few.err)) == {"train", "calibrate, check and choose texts", "attribution methods", "metrics"}
+    assert set(minutes(few.err)) == {
+        "train",
+        "calibrate, check and choose texts",
+        "attribution methods",
+        "metrics",
+        "metrics of sentences",
+    }
     training_factor = sum(plant.training_factor for plant in PLANTS.values())
     assert minutes(many.err)["train"] == pytest.approx(training_factor * minutes(few.err)["train"], rel=0.05)
     assert training_factor > len(PLANTS), "rules of two words take more"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from saywhy.engine_settings import VLLM_PREFIX, is_vllm_name
 from saywhy.models.api.address import API_PREFIX, is_api_name, parse_api_name
+from saywhy.paths import VLLM_PREFIX, is_vllm_name
 
 LOCAL_DATA = "local data"
 """Stands for a file or folder of the user's own, whose name may tell of its texts."""

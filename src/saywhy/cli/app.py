@@ -15,9 +15,8 @@ from saywhy.cli import banks, listings, reports, serving
 from saywhy.cli.ending import call_to_clear_end
 from saywhy.cli.reports import say_report
 from saywhy.config import Config
-from saywhy.engine_settings import is_vllm_name
 from saywhy.models.api.address import is_api_name
-from saywhy.paths import user_path
+from saywhy.paths import is_vllm_name, user_path
 from saywhy.printable import in_one_line
 from saywhy.processes import is_first_process
 from saywhy.progress import outlasting, say, speak_plainly

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.config import Config
-from saywhy.engine_settings import VLLM_PREFIX, is_vllm_name
 from saywhy.file_format import FileFormat
 from saywhy.folders.store import read_object, write_json
 from saywhy.measure.audit import unusable
@@ -27,7 +26,7 @@ from saywhy.models.backends import precision_of
 from saywhy.models.interface import Model
 from saywhy.models.shipped import CalibrationKey, SavedCalibration, calibration_entry, finite_constants
 from saywhy.models.spec import ModelSpec, cache_folder
-from saywhy.paths import user_path
+from saywhy.paths import VLLM_PREFIX, is_vllm_name, user_path
 from saywhy.progress import progress, say
 from saywhy.records import SaywhyError
 from saywhy.settings import resolved

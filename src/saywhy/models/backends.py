@@ -10,11 +10,11 @@ import functools
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from saywhy.engine_settings import EngineSettings
 from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
 from saywhy.models.interface import Model, Question
 from saywhy.models.kept import kept
@@ -28,13 +28,26 @@ from saywhy.records import SaywhyError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from saywhy.engine_settings import EngineSettings
     from saywhy.models.api.model import ApiModel
     from saywhy.models.forward import Forward
     from saywhy.models.local import LocalModel
     from saywhy.models.precision import Precision
 
 
-def open_model(name: str, settings: EngineSettings | None = None, precision: str | None = None) -> Model:
+@dataclass(frozen=True, slots=True)
+class EngineDefaults:
+    """The defaults of ``EngineSettings``, for an engine that stands alone: settings need pydantic."""
+
+    precision: str = "auto"
+    token_budget: int | None = None
+    tensor_parallel_size: int = 1
+    quantize: str | None = None
+
+
+def open_model(
+    name: str, settings: EngineSettings | EngineDefaults | None = None, precision: str | None = None
+) -> Model:
     """Open a model for inference: an adapter is merged into its base, or put on it where that is quantised.
 
     Args:
@@ -43,7 +56,7 @@ def open_model(name: str, settings: EngineSettings | None = None, precision: str
         precision: In place of the settings': ``auto``, ``float32``, ``mixed``, ``bfloat16`` or ``autocast``
             (``models.precision``).
     """
-    settings = settings or EngineSettings()
+    settings = settings or EngineDefaults()
     spec = resolve_model(name)
     if spec.api:
         return open_api_model(spec)
@@ -59,7 +72,7 @@ def open_model(name: str, settings: EngineSettings | None = None, precision: str
         return _open_here(spec, chosen, settings)
 
 
-def _open_here(spec: ModelSpec, chosen: Precision, settings: EngineSettings) -> LocalModel:
+def _open_here(spec: ModelSpec, chosen: Precision, settings: EngineSettings | EngineDefaults) -> LocalModel:
     from saywhy.models.local import LocalModel
 
     model, tokenizer = load_base(spec, chosen.dtype, chosen.device, settings.quantize)

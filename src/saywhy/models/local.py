@@ -153,7 +153,8 @@ class LocalModel:
                 len(prefixes) >= KEPT_PREFIXES or sum(map(len, prefixes)) + len(ids) > self.budget.tokens
             ):
                 del prefixes[next(iter(prefixes))]
-            shorter = [before for before in prefixes if ids[: len(before)] == before]
+            # Only of a text that stands alone: no digit of an audit's rows may hang on what was computed before it.
+            shorter = [before for before in prefixes if before in self._beginnings and ids[: len(before)] == before]
             prefixes[ids] = self.forward.prefix(ids, prefixes[max(shorter, key=len)] if shorter else None)
         return prefixes[ids]
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from saywhy.engine_settings import VLLM_PREFIX, is_vllm_name
 from saywhy.folders.lock import exclusive_lock
 from saywhy.folders.store import read_object, readable_save_errors
 from saywhy.hints import did_you_mean
@@ -21,7 +20,7 @@ from saywhy.models.api.address import ApiAddress, is_api_name, parse_api_name
 from saywhy.models.interface import API_ANSWERS, QUESTIONS, VLLM_ANSWERS, Question
 from saywhy.models.reading import read_weights
 from saywhy.models.shipped import read_shipped
-from saywhy.paths import user_path
+from saywhy.paths import VLLM_PREFIX, is_vllm_name, user_path
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakValueDictionary
 
-from saywhy.engine_settings import VLLM_PREFIX
 from saywhy.folders.store import read_object
 from saywhy.models.chat import Chat
 from saywhy.models.infill import TRIED_TOKENS, gap_ids, words_of_gap
@@ -29,6 +28,7 @@ from saywhy.models.sequences import ScoredSequence
 from saywhy.models.spec import ADAPTER_CONFIG, ModelSpec
 from saywhy.models.tree import TokenIds, longest_paths
 from saywhy.models.weights import refuse_unfit_weights
+from saywhy.paths import VLLM_PREFIX
 from saywhy.protocol.prompts import Message
 from saywhy.records import SaywhyError
 

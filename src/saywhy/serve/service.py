@@ -11,13 +11,12 @@ from typing import Any
 
 from saywhy import pocket
 from saywhy.config import Config
-from saywhy.engine_settings import VLLM_PREFIX
 from saywhy.explainer.decision import BUDGETS, ExplainedDecision
 from saywhy.explainer.explainer import Explainer
 from saywhy.folders.decision_log import DecisionLog, LoggedDecision, opened_log
 from saywhy.models.backends import require
 from saywhy.models.spec import resolve_model
-from saywhy.paths import user_path
+from saywhy.paths import VLLM_PREFIX, user_path
 from saywhy.progress import say
 from saywhy.records import STYLES, SaywhyError
 from saywhy.serve.batching import BatchQueue, WaitingText

@@ -31,7 +31,7 @@ MOST_LOSSES = 3
 """So many workers may be lost over one part, or before they have begun."""
 TURN_SECONDS = 0.02
 """The longest wait for a worker, after which the leader is listened to again."""
-CONNECT_SECONDS = 20.0
+JOIN_SECONDS = 20.0
 """Seconds within which the head of a cluster must take a connection."""
 LOOK_SECONDS = 2.0
 """Seconds between two looks at what the cluster has."""
@@ -126,7 +126,7 @@ class RayCluster:
         own = {"include_dashboard": False, "object_store_memory": 10**8} if address == "local" else {}
         try:
             if port.isdecimal() and "/" not in host:  # Ray itself would try for minutes
-                socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+                socket.create_connection((host, int(port)), JOIN_SECONDS).close()
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
         except (RuntimeError, ValueError, OverflowError, OSError) as error:
             raise SaywhyError(
