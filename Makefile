@@ -47,7 +47,7 @@ check: static test  ## static, then the fast tests
 slow: setup  ## the slow tests, offline
 	$(TESTS) -m slow
 
-BENCHMARKS := "table --with-inseq" generation training objectives growth run_stages precision replies serving
+BENCHMARKS := "table --with-inseq" generation training objectives growth run_stages precision replies serving first_answer
 
 bench: setup  ## the benchmarks, about an hour; ARGS="--quick" makes each a minute; benchmarks/RESULTS.md holds the results
 	@for one in $(BENCHMARKS); do $(OFFLINE) $(BIN)/python -m benchmarks.$$one $(ARGS) || exit $$?; done
