@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from benchmarks.gpu.card import Step, products
 from benchmarks.gpu.compare import encoded_rows, tree_loss
 from benchmarks.gpu.subject import Subject, random_model, subject, tokenizer
 from saywhy.models.copies import shortened_products
-from saywhy.models.forward import FORWARD_WAYS, Forward
+from saywhy.models.forward import FORWARD_WAYS, Forward, transformer_body
 from saywhy.models.interface import Choice
 from saywhy.models.memory import TokenBudget
 from saywhy.protocol import prompts
@@ -74,12 +74,12 @@ def family_in_format(family: str, name: str, here: torch.device, *, tiny: bool) 
     exact = random_model(config, torch.device("cpu"), torch.float32)
     moved = random_model(copy.deepcopy(config), here, dtype)
     moved.load_state_dict(exact.state_dict())  # .to(dtype) would round the angles of positions, too
-    on_processor = _plain(subject(exact, words, TEXTS, 2048), nullcontext())
+    on_processor = _plain(subject(exact, words, TEXTS, 2048), nullcontext)
     results: list[dict[str, Any]] = []
     with products(format_of_products):
         asked = subject(moved, words, TEXTS, 2048)
         shortened = shortened_products(asked.local.model, "autocast" if name == "autocast" else None)
-        plain_here = _plain(asked, shortened())
+        plain_here = _plain(asked, shortened)
         for way in FORWARD_WAYS:
             try:
                 asked.local.forward = Forward(asked.local.model, family, (way,), shortened=shortened)
@@ -108,12 +108,31 @@ def _scores(asked: Subject) -> list[tuple[float, ...]]:
     return asked.local.choose(_choices(asked))
 
 
-def _plain(asked: Subject, within: AbstractContextManager[None]) -> list[list[float]]:
+def _plain(asked: Subject, within: Callable[[], AbstractContextManager[None]]) -> list[list[float]]:
     """Return log P (nats) of each label behind each plain prompt."""
     bare, task = asked.bare, asked.task
     rendered = [plain.rendered(bare.chat, task, text.text, {}) for text in asked.examples]
-    with within:
+    with _body_within(bare.model, within):
         return plain.log_probs(bare, bare.chat.ids(rendered), plain.label_tokens(bare.chat, task), 2048)
+
+
+@contextmanager
+def _body_within(model: PreTrainedModel, within: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Compute a model's body, not its head, within a context: as ``Forward`` does."""
+    body = transformer_body(model)
+    forward = body.forward
+
+    def shortened(*args: Any, **more: Any) -> Any:
+        with within():
+            out = forward(*args, **more)
+        out.last_hidden_state = out.last_hidden_state.to(model.dtype)
+        return out
+
+    body.forward = shortened
+    try:
+        yield
+    finally:
+        del body.forward
 
 
 def _apart(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> float | None:

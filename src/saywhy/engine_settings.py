@@ -26,7 +26,7 @@ class EngineSettings(FileFormat):
         "float32",
         description="Number format of practice: autocast trains and makes lessons with bfloat16 products where the "
         "machine has units for it, 1.4 times as fast (log-odds move by 0.01 nats on average); float32 trains in "
-        "float32, with lessons, as audits, in `precision`.",
+        "float32 (on cards with what `precision` makes of its products), with lessons, as audits, in `precision`.",
     )
     token_budget: int | None = Field(
         None,

@@ -6,8 +6,10 @@ import json
 import pytest
 import torch
 
+import tiny
 from practice import RECIPE
 from saywhy.models import copies
+from saywhy.models.copies import keep_copies, products_from_copies, recompute_alike
 from saywhy.models.spec import resolve_model
 from saywhy.training import train as training
 from saywhy.training.train import train
@@ -64,3 +66,18 @@ def test_where_all_weights_are_trained_none_is_copied(tiny_folder, rows, tmp_pat
     assert not from_copies
     assert losses(shortened) == pytest.approx(losses(exact), rel=0.05)
     assert losses(shortened) != losses(exact)
+
+
+def test_layers_that_are_computed_again_multiply_as_they_did(tmp_path):
+    """Gradient checkpointing leaves the block of shortened products before the backward pass begins."""
+    model = tiny.load_exact(tiny.save(tmp_path / "model")).model
+    keep_copies(model)
+    layer = next(module for module in model.modules() if isinstance(module, torch.nn.Linear))
+    states = torch.randn(3, layer.in_features, requires_grad=True)
+    with products_from_copies():
+        first, again = recompute_alike()
+        with first:
+            shortened = layer(states)
+    with again:
+        assert torch.equal(layer(states), shortened)
+    assert not torch.equal(layer(states), shortened)

@@ -84,8 +84,10 @@ def calibration_of(
 def _cache_file(spec: ModelSpec, key: CalibrationKey, task: Task, config: Config) -> Path:
     """Return where the calibration for the data of ``config`` is kept."""
     settings = {name: value for name, value in resolved(config).items() if name in _TEXT_SETTINGS}
-    if spec.api is None and (products := precision_of(spec, config.precision).products) != "float32":
+    if spec.api is None and (products := precision_of(spec, config.precision, config.quantize).products) != "float32":
         settings["products"] = products  # what precision=auto comes to differs from machine to machine
+    if config.quantize:
+        settings["quantize"] = config.quantize
     origin = task.model_dump(include=_TEXT_FIELDS, mode="json")
     belongs = [dict(key), settings, origin, _data_state(task, config), CANDIDATES_RULE]
     if is_vllm_name(config.model):  # the same weights, rounded otherwise

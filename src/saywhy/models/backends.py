@@ -10,7 +10,7 @@ import functools
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -58,9 +58,13 @@ def open_model(
     """
     settings = settings or EngineDefaults()
     spec = resolve_model(name)
+    if settings.quantize:
+        from saywhy.models.quantization import refuse_quantize
+
+        refuse_quantize(settings.quantize, spec)
     if spec.api:
         return open_api_model(spec)
-    chosen = precision_of(spec, precision or settings.precision)
+    chosen = precision_of(spec, precision or settings.precision, settings.quantize)
     weights = str(chosen.dtype).removeprefix("torch.")
     _say_once(f"{chosen.device}, {weights} weights, {chosen.products} products: {chosen.reason}")
     if spec.vllm:
@@ -121,15 +125,20 @@ def _tried_forward(spec: ModelSpec, model: PreTrainedModel, chosen: Precision, q
     return forward.Forward(model, spec.name, shortened=shortened, way=cast(forward.ForwardWay, known_way))
 
 
-def precision_of(spec: ModelSpec, precision: str) -> Precision:
-    """Return device and number formats of a model on this machine.
+def precision_of(spec: ModelSpec, precision: str, quantize: str | None = None) -> Precision:
+    """Return device and number formats of a model on this machine; ``quantize`` as in the settings.
 
     Raises:
         SaywhyError: If what computes it has no such precision, or its configuration cannot be read.
     """
     from saywhy.models.precision import choose_precision, vllm_precision
 
-    return vllm_precision(precision) if spec.vllm else choose_precision(precision, hidden_width(spec))
+    if spec.vllm:
+        return vllm_precision(precision)
+    chosen = choose_precision(precision, hidden_width(spec))
+    if quantize:  # on a card alone, where nothing else shortens products
+        return replace(chosen, products="bfloat16", reason=f"base weights in four bits ({quantize}), as asked for")
+    return chosen
 
 
 def _refuse_several_processes(spec: ModelSpec, how: str) -> None:

@@ -228,12 +228,9 @@ def attending_by(plan: AttentionPlan | None) -> Iterator[None]:
         _CURRENT_PLAN.reset(token)
 
 
-def recompute_alike() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """Return contexts for a layer's forward pass and for computing it again: by the plan of now, which is gone then.
-
-    The ``context_fn`` of ``torch.utils.checkpoint.checkpoint``.
-    """
-    return nullcontext(), attending_by(_CURRENT_PLAN.get())
+def attending_as_now() -> AbstractContextManager[None]:
+    """Return a block within which attention is computed as it is now, whenever it is entered."""
+    return attending_by(_CURRENT_PLAN.get())
 
 
 def _tree_attention(

@@ -18,6 +18,7 @@ from torch.nn.functional import linear
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from saywhy.models.branches import attending_as_now
 from saywhy.models.memory import free_memory
 from saywhy.models.precision import Shortening
 from saywhy.records import SaywhyError
@@ -42,13 +43,27 @@ _SHORTENED: ContextVar[bool] = ContextVar("shortened", default=False)
 
 
 @contextmanager
-def products_from_copies() -> Iterator[None]:
-    """Multiply with the copies within the block, where layers have one; elsewhere they compute as they always did."""
-    token = _SHORTENED.set(True)
+def products_from_copies(*, on: bool = True) -> Iterator[None]:
+    """Multiply with the copies within the block, where layers have one; not ``on``: as they always did."""
+    token = _SHORTENED.set(on)
     try:
         yield
     finally:
         _SHORTENED.reset(token)
+
+
+def recompute_alike() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Return contexts for a layer's forward pass and for computing it again: as now, by a plan that is gone then.
+
+    The ``context_fn`` of ``torch.utils.checkpoint.checkpoint``, which itself knows of torch's own autocast only.
+    """
+    return nullcontext(), _alike(attending_as_now(), products_from_copies(on=_SHORTENED.get()))
+
+
+@contextmanager
+def _alike(attending: AbstractContextManager[None], multiplying: AbstractContextManager[None]) -> Iterator[None]:
+    with attending, multiplying:
+        yield
 
 
 def keep_copies(model: PreTrainedModel) -> None:

@@ -17,8 +17,8 @@ import torch
 
 from saywhy.models.forward import logits
 from saywhy.models.interface import Guide, Tick
+from saywhy.models.memory import NotFiniteError
 from saywhy.models.tree import TokenIds, build_tree, longest_paths
-from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
     from saywhy.models.chat import Chat
@@ -270,7 +270,7 @@ def _picked_tokens(model: LocalModel, queries: Sequence[tuple[TokenIds, Pick]]) 
             part = asked[first : first + LOGIT_ROWS]
             values = logits(model.model, hidden[[node for _, node in part]])
             if not torch.logsumexp(values, -1).isfinite().all():
-                raise SaywhyError(f"model '{model.name}' gives numbers that are not finite: try precision=float32")
+                raise NotFiniteError(f"model '{model.name}' gives numbers that are not finite: try precision=float32")
             for (number, _), row in zip(part, values.cpu(), strict=True):
                 picked[number] = queries[number][1](row)
 

@@ -16,13 +16,12 @@ from saywhy.models.forward import Forward, logits
 from saywhy.models.guided import guided_replies
 from saywhy.models.infill import infill
 from saywhy.models.interface import QUESTIONS, Choice, Copy, Departure, Gap, Guide, Question, Reply, Tick
-from saywhy.models.memory import TokenBudget
+from saywhy.models.memory import NotFiniteError, TokenBudget
 from saywhy.models.replies import greedy_replies
 from saywhy.models.scoring import losses_by, objections_by, refuse_longer, weigh_by
 from saywhy.models.sequences import ScoredSequence
 from saywhy.models.tree import TokenIds, build_tree, shared_prefix
 from saywhy.protocol.prompts import Message
-from saywhy.records import SaywhyError
 
 LEAST_PREFIX = 8
 """A common beginning of fewer tokens is not worth a pass of its own."""
@@ -187,7 +186,7 @@ class LocalModel:
             )
             log_probabilities[places] = values[rows, tokens] - torch.logsumexp(values, -1)[list(rows)]
         if not log_probabilities.isfinite().all():
-            raise SaywhyError(f"model '{self.name}' gives numbers that are not finite: try precision=float32")
+            raise NotFiniteError(f"model '{self.name}' gives numbers that are not finite: try precision=float32")
         return cast(list[float], log_probabilities.tolist())
 
     def infill(self, gaps: Sequence[Gap], count: int) -> list[tuple[str, ...]]:

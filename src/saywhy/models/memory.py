@@ -37,6 +37,10 @@ OUT_OF_MEMORY_PHRASES = (
 cannot ask the driver who holds the memory: in a part of a card (MIG), or in a container."""
 
 
+class NotFiniteError(SaywhyError):
+    """A model's numbers are not finite; the message holds no text."""
+
+
 class NotEnoughMemoryError(SaywhyError):
     """The memory does not hold what has to be computed at once, however little that is made."""
 

@@ -22,16 +22,16 @@ def refuse_quantize(quantize: str | None, spec: ModelSpec) -> None:
     """
     if quantize is None:
         return
+    if spec.gguf or spec.inner or spec.api or spec.vllm:
+        raise SaywhyError(
+            f"quantize={quantize}: model='{spec.name}' is not read by transformers from weights as they are (GGUF, an "
+            "adapter on an adapter, an API, vLLM): leave quantize out"
+        )
     if importlib.util.find_spec("bitsandbytes") is None:
         raise SaywhyError(f"quantize={quantize} needs bitsandbytes: pip install 'saywhy[quantize]'")
     if not torch.cuda.is_available():
         raise SaywhyError(
             f"quantize={quantize}: four-bit weights are computed on a card, and here is none: leave it out"
-        )
-    if spec.gguf or spec.inner or spec.api or spec.vllm:
-        raise SaywhyError(
-            f"quantize={quantize}: model='{spec.name}' is not read by transformers from weights as they are (GGUF, an "
-            "adapter on an adapter, an API, vLLM): leave quantize out"
         )
 
 

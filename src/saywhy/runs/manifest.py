@@ -80,7 +80,7 @@ def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:
     from saywhy.models.chat import template_fingerprint
     from saywhy.models.template import TEMPLATE_DATE
 
-    precision = precision_of(spec, config.precision)
+    precision = precision_of(spec, config.precision, config.quantize)
     return {
         "name": config.model,
         "public_id": spec.public_id,

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from saywhy.explainer.decision import ExplainedDecision, ExplainRequest, UnusableTextError
 from saywhy.models.api.client import ApiModelError, ModelUnavailableError
+from saywhy.models.memory import NotEnoughMemoryError, NotFiniteError
 from saywhy.progress import say
 from saywhy.serve.refusals import RequestError, refusal_of, stopping
 
@@ -211,9 +212,9 @@ def _refuse(text: WaitingText, refusal: RequestError) -> None:
 def failure_without_text(error: BaseException) -> str:
     """Return the kind of an error and where it came from, for what it says may hold a text.
 
-    What a server of a model did is told in words, which repeat no text.
+    What holds none is told as it is: what a server of a model did, want of memory, numbers that are not finite.
     """
-    if isinstance(error, ApiModelError):
+    if isinstance(error, ApiModelError | NotEnoughMemoryError | NotFiniteError):
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

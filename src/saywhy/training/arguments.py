@@ -14,7 +14,7 @@ import torch
 from trl import DPOConfig, GRPOConfig, SFTConfig
 
 from saywhy.hints import did_you_mean
-from saywhy.models.branches import recompute_alike
+from saywhy.models.copies import recompute_alike
 from saywhy.models.precision import has_bfloat16_units
 from saywhy.models.reading import error_line
 from saywhy.records import SaywhyError

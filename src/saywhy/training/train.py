@@ -113,6 +113,12 @@ def train(
     with exact_products(), warnings.catch_warnings(), readable_peer_errors(), readable_refusals(recipe):
         warnings.simplefilter("ignore")
         trainer.train(resume_from_checkpoint=_last_checkpoint(work))
+    _ship(trainer, tokenizer, spec, folder, recipe)
+    return folder
+
+
+def _ship(trainer: Trainer, tokenizer: Any, spec: ModelSpec, folder: Path, recipe: Recipe) -> None:
+    """Save what was trained, whole, and remove the checkpoints when all processes are done."""
     with readable_peer_errors():
         weights = whole_weights(trainer)
     if is_first_process():
@@ -121,7 +127,6 @@ def train(
         trainer.accelerator.wait_for_everyone()
     if is_first_process():
         remove_checkpoints(folder)
-    return folder
 
 
 def _forward(base: Any, spec: ModelSpec, recipe: Recipe, trl_alone: bool) -> Forward:
