@@ -73,6 +73,26 @@ def test_words(text, explanation, words):
         ("slow (not nice)", ("slow",), ("nice",)),
         ("If slow were not there, it would be another.", ("slow",), ()),
         ("not because of slow. No, it is because of slow", ("slow",), ()),  # once affirmed is affirmed
+        # what is not so because of a word has that word as its cause
+        ('The tweet is not positive because of "slow" and "boring".', ("slow", "boring"), ()),
+        ("It isn't a good film because it is slow.", ("slow",), ()),
+        ("The viewer will not come due to the boring plot.", ("plot", "boring"), ()),
+        ('They do not recommend it, based on "boring".', ("boring",), ()),
+        ('It is not praised for the words "slow" and "boring".', ("slow", "boring"), ()),
+        ("It is not really because of slow", (), ("slow",)),
+        ('It is not mainly due to "slow" and "boring".', (), ("slow", "boring")),
+        ("not purely because of slow", ("slow",), ()),
+        ("It was not decided by nice.", (), ("nice",)),
+        ("It is not the word nice but slow.", ("slow",), ("nice",)),
+        # what is put aside ends where a clause begins
+        ("Rather than nice it has slow scenes", ("slow",), ("nice",)),
+        ("Rather than nice, slow scenes are shown.", ("slow",), ("nice",)),
+        ("Rather than nice the slow tone decides", ("slow",), ("nice",)),
+        ("Instead of a nice plot they got boring scenes", ("boring",), ("nice", "plot")),
+        ("Rather than nice, plot or slow, it is boring.", ("boring",), ("nice", "plot", "slow")),
+        ("Not because of nice the word slow decided", ("slow",), ("nice",)),
+        ("Regardless of how nice the plot is", (), ("nice", "plot")),
+        ("It is boring rather than because of the slow plot", ("boring",), ("plot", "slow")),
     ],
 )
 def test_what_is_denied_is_kept_apart(explanation, words, denied):
