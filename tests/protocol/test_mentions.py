@@ -100,9 +100,41 @@ def test_what_is_denied_is_kept_apart(explanation, words, denied):
     assert (result.words, result.denied) == (words, denied)
 
 
-def test_a_negation_of_the_text_denies_nothing():
-    assert mentions("I do not like the plot", "They do not like the plot").denied == ()
-    assert mentions("I don't like the plot", "They don't like it").words == ("don't", "like")
+@pytest.mark.parametrize(
+    ("text", "explanation", "words", "denied"),
+    [
+        ("I do not like the plot", "They do not like the plot", ("not", "like", "plot"), ()),
+        ("I don't like the plot", "They don't like it", ("don't", "like"), ()),
+        ("i don\u2019t like the weather", "The author does not like the weather.", ("like", "weather"), ()),
+        ("my phone isn't working", "The phone is not working", ("phone", "working"), ()),
+        (
+            "the phone works? never",
+            "The phone does not work",
+            ("phone",),
+            ("works",),
+        ),  # negated in no clause of the text
+        ("dont like this", "They do not like it", ("like",), ()),
+        ("i cannot sleep", "The user is not sleeping.", ("sleep",), ()),
+        ("never been so happy", "They are not 'happy'", ("happy",), ()),
+        ("it was not a very good film", "The film isn't 'good'.", ("good", "film"), ()),
+        ("the train is never on time", "The train is not on time.", ("train", "time"), ()),
+        ("the price didn't change", "The price did not change.", ("price", "change"), ()),
+        ("nothing works", "It does not work.", ("works",), ()),
+        ("no, a good film", "It is not good", (), ("good",)),
+        ("this is not good", "It is not because of 'good'.", (), ("good",)),  # of which the text says nothing
+        ("this is not good", "It is not the word 'good'", (), ("good",)),
+        ("not good weather", "The weather did not count and good did.", ("good",), ("weather",)),
+    ],
+)
+def test_a_negation_of_the_text_denies_nothing(text, explanation, words, denied):
+    result = mentions(text, explanation)
+    assert (result.words, result.denied) == (words, denied)
+
+
+def test_a_quotation_cites_its_words_around_those_of_the_question():
+    question = ("Is the sentiment of the tweet positive?",)
+    result = mentions("my sofa is so old", 'The tweet says "my sofa is so old".', question)
+    assert result.words == ("my", "sofa", "so", "old")
 
 
 def test_label_words_and_words_of_the_question_never_count():

@@ -1,6 +1,8 @@
 """Whether a sentence mentions a word only to say that it did not count: 'not because of "but"', '"but" did not matter'.
 
-That a sentence denies what a text says ("they do not like the weather") denies no word.
+That something is not so because of a word ("not good because of the rain") gives the word as the cause, and a sentence
+that repeats what the text negates ("the phone is not working", of "my phone isn't working") denies none:
+``protocol.mentions`` takes out the negations that belong to the text.
 """
 
 from __future__ import annotations
