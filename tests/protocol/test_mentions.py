@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saywhy.protocol.mentions import mentions
+from saywhy.measure.insertions import MODIFIERS
+from saywhy.protocol.mentions import UNCITED_WORDS, mentions
 from saywhy.words import candidates
 
 TEXT = "nice plot but slow and boring"
@@ -44,6 +45,17 @@ TEXT = "nice plot but slow and boring"
         ("it is not good", "They say that it is not good.", ("not", "good")),
         ("1 of 2 days", "1. days\n2. sunny", ("days",)),  # the numbers of a list are nobody's words
         ("we use words", "The words that are used mean joy.", ()),
+        ("i feel like a sad cat, make it stop", 'Words like "sad" make it so.', ("sad",)),
+        ("i feel like a sad cat, make it stop", "It clearly gives a sad feeling.", ("sad",)),
+        ("i feel like a sad cat, make it stop", "It makes the line feel sad.", ("sad",)),
+        ("i feel like a sad cat, make it stop", "make, like, feel", ("feel", "like", "make")),  # cited
+        ("i feel like a sad cat, make it stop", 'It has "feel like" and the word "make".', ("feel", "like", "make")),
+        ("i feel like a sad cat", "The author is feeling sad.", ("feel", "sad")),  # what a person does is said
+        ("you would not like it", "They'd not like it, like others.", ("not", "like")),
+        ("the crowd liked it", "The crowd likes it", ("crowd", "liked")),
+        ("it really contains rather good plots", "It really is good rather than bad, and contains joy.", ("good",)),
+        ("in Old Tamsin today", "It is Tamsin's day.", ("tamsin",)),
+        ("we are here", "Here's why", ()),
     ],
 )
 def test_words(text, explanation, words):
@@ -187,3 +199,7 @@ def test_any_explanation_mentions_words_of_the_text_in_its_order(text, explanati
 def test_ten_thousand_words_are_read():
     text = " ".join(f"w{number % 700}" for number in range(10_000))
     assert len(mentions(text, text).words) == 700
+
+
+def test_no_inserted_modifier_is_a_word_of_explaining():
+    assert not set(MODIFIERS) & UNCITED_WORDS

@@ -32,17 +32,29 @@ about over under up down out off through between during before after above below
 against without within via per be am is are was were been being do does did doing done have has had having will
 would shall should can could may might must ought isn't aren't wasn't weren't don't doesn't didn't haven't hasn't
 hadn't won't wouldn't shan't shouldn't can't cannot couldn't mustn't i'm you're he's she's it's we're they're i've
-you've we've they've i'd you'd he'd she'd we'd they'd i'll you'll he'll she'll we'll they'll that's there's however
+you've we've they've i'd you'd he'd she'd we'd they'd i'll you'll he'll she'll we'll they'll that's there's here's
+what's who's where's how's let's however
 therefore thus
 """
 _WORDS_OF_EXPLAINING = """
 word words term terms phrase phrases keyword keywords sentence sentences text label answer answers answered reason
 reasons explanation explain explains step steps shows show means mean suggests suggest indicates indicate implies
-imply expresses express conveys convey decided decides decide decision conclude conclusion author writer speaker
-person use used uses using
+imply expresses express expressed expressing conveys convey conveyed conveying decided decides decide decision conclude
+conclusion author writer speaker person use used uses using make makes made making give gives gave given giving contain
+contains contained containing describe describes described describing feelings overall rather instead
+clearly really simply certainly truly actually definitely
 """
-UNCITED_WORDS = frozenset((_FUNCTION_WORDS + _WORDS_OF_EXPLAINING).split())
-"""Words that count as mentioned only where they are cited: in quotes, as an item of a list, behind "the word"."""
+_VERBS_OF_A_PERSON = frozenset({"like", "feel", "feels", "felt", "feeling"})
+UNCITED_WORDS = frozenset((_FUNCTION_WORDS + _WORDS_OF_EXPLAINING).split()) | _VERBS_OF_A_PERSON
+"""Words that count as mentioned only where they are cited: in quotes, as an item of a list, behind "the word".
+
+"Like" and "feel" count also as what a person does: "words like these feel sad" has neither, "they do not like it" does.
+"""
+
+_A_PERSON = re.compile(
+    r"(?:\b(?:i|you|he|she|we|they|who|author|writer|user|speaker|person|people|do|does|did|would|to|not)|n't|'m|'re)\s+"
+    r"(?:(?:also|really|still|just|so|always|never)\s+)?(?:(?:is|are|was|were|am|be|been|have|has|had)\s+)?\Z"
+)
 
 _NEGATOR_SPELLINGS = """
 not no never nor neither none nothing nobody nowhere without hardly barely cannot cant dont doesnt didnt isnt arent
@@ -184,7 +196,9 @@ def _lemma(key: str) -> str:
     )  # halves of characters are in no dictionary
     if not is_plain or key.endswith("n't") or (key in UNCITED_WORDS and "'" in key):
         return key
-    lemma = simplemma.lemmatize(key, lang=LANGUAGE).casefold()
+    if key in _VERBS_OF_A_PERSON:
+        return "like" if key == "like" else "feel"  # to the dictionary "feeling" is a noun
+    lemma = simplemma.lemmatize(key.removesuffix("'s"), lang=LANGUAGE).casefold()
     return lemma if lemma.count("-") == key.count("-") else key  # "re-sent" is no form of "resent"
 
 
@@ -228,7 +242,7 @@ def _negations_of_text(
 
 
 def _cited(folded: str, tokens: Sequence[_Token], text_pairs: AbstractSet[tuple[str, str]]) -> set[int]:
-    """Return which tokens are cited: quoted from the text, an item of a list, or named ("the word but decided")."""
+    """Return which tokens are cited: quoted from the text, an item of a list, named ("the word but decided"), done."""
     starts = [token.start for token in tokens]
     quotes = (
         range(bisect(starts, match.start()), bisect(starts, match.end())) for match in QUOTED_TEXT.finditer(folded)
@@ -245,6 +259,7 @@ def _cited(folded: str, tokens: Sequence[_Token], text_pairs: AbstractSet[tuple[
         for at, token in enumerate(tokens)
         if token.start in items
         or (_NAMES_NEXT.search(folded[max(token.start - 20, 0) : token.start]) and _NAMED.match(folded, token.end))
+        or (token.key in _VERBS_OF_A_PERSON and _A_PERSON.search(folded[max(token.start - 40, 0) : token.start]))
     }
 
 
