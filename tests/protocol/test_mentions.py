@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saywhy.protocol.mentions import mentions
+from saywhy.measure.insertions import MODIFIERS
+from saywhy.protocol.mentions import UNCITED_WORDS, mentions
 from saywhy.words import candidates
 
 TEXT = "nice plot but slow and boring"
@@ -44,6 +45,17 @@ TEXT = "nice plot but slow and boring"
         ("it is not good", "They say that it is not good.", ("not", "good")),
         ("1 of 2 days", "1. days\n2. sunny", ("days",)),  # the numbers of a list are nobody's words
         ("we use words", "The words that are used mean joy.", ()),
+        ("i feel like a sad cat, make it stop", 'Words like "sad" make it so.', ("sad",)),
+        ("i feel like a sad cat, make it stop", "It clearly gives a sad feeling.", ("sad",)),
+        ("i feel like a sad cat, make it stop", "It makes the line feel sad.", ("sad",)),
+        ("i feel like a sad cat, make it stop", "make, like, feel", ("feel", "like", "make")),  # cited
+        ("i feel like a sad cat, make it stop", 'It has "feel like" and the word "make".', ("feel", "like", "make")),
+        ("i feel like a sad cat", "The author is feeling sad.", ("feel", "sad")),  # what a person does is said
+        ("you would not like it", "They'd not like it, like others.", ("not", "like")),
+        ("the crowd liked it", "The crowd likes it", ("crowd", "liked")),
+        ("it really contains rather good plots", "It really is good rather than bad, and contains joy.", ("good",)),
+        ("in Old Tamsin today", "It is Tamsin's day.", ("tamsin",)),
+        ("we are here", "Here's why", ()),
     ],
 )
 def test_words(text, explanation, words):
@@ -73,6 +85,26 @@ def test_words(text, explanation, words):
         ("slow (not nice)", ("slow",), ("nice",)),
         ("If slow were not there, it would be another.", ("slow",), ()),
         ("not because of slow. No, it is because of slow", ("slow",), ()),  # once affirmed is affirmed
+        # what is not so because of a word has that word as its cause
+        ('The tweet is not positive because of "slow" and "boring".', ("slow", "boring"), ()),
+        ("It isn't a good film because it is slow.", ("slow",), ()),
+        ("The viewer will not come due to the boring plot.", ("plot", "boring"), ()),
+        ('They do not recommend it, based on "boring".', ("boring",), ()),
+        ('It is not praised for the words "slow" and "boring".', ("slow", "boring"), ()),
+        ("It is not really because of slow", (), ("slow",)),
+        ('It is not mainly due to "slow" and "boring".', (), ("slow", "boring")),
+        ("not purely because of slow", ("slow",), ()),
+        ("It was not decided by nice.", (), ("nice",)),
+        ("It is not the word nice but slow.", ("slow",), ("nice",)),
+        # what is put aside ends where a clause begins
+        ("Rather than nice it has slow scenes", ("slow",), ("nice",)),
+        ("Rather than nice, slow scenes are shown.", ("slow",), ("nice",)),
+        ("Rather than nice the slow tone decides", ("slow",), ("nice",)),
+        ("Instead of a nice plot they got boring scenes", ("boring",), ("nice", "plot")),
+        ("Rather than nice, plot or slow, it is boring.", ("boring",), ("nice", "plot", "slow")),
+        ("Not because of nice the word slow decided", ("slow",), ("nice",)),
+        ("Regardless of how nice the plot is", (), ("nice", "plot")),
+        ("It is boring rather than because of the slow plot", ("boring",), ("plot", "slow")),
     ],
 )
 def test_what_is_denied_is_kept_apart(explanation, words, denied):
@@ -80,9 +112,41 @@ def test_what_is_denied_is_kept_apart(explanation, words, denied):
     assert (result.words, result.denied) == (words, denied)
 
 
-def test_a_negation_of_the_text_denies_nothing():
-    assert mentions("I do not like the plot", "They do not like the plot").denied == ()
-    assert mentions("I don't like the plot", "They don't like it").words == ("don't", "like")
+@pytest.mark.parametrize(
+    ("text", "explanation", "words", "denied"),
+    [
+        ("I do not like the plot", "They do not like the plot", ("not", "like", "plot"), ()),
+        ("I don't like the plot", "They don't like it", ("don't", "like"), ()),
+        ("i don\u2019t like the weather", "The author does not like the weather.", ("like", "weather"), ()),
+        ("my phone isn't working", "The phone is not working", ("phone", "working"), ()),
+        (
+            "the phone works? never",
+            "The phone does not work",
+            ("phone",),
+            ("works",),
+        ),  # negated in no clause of the text
+        ("dont like this", "They do not like it", ("like",), ()),
+        ("i cannot sleep", "The user is not sleeping.", ("sleep",), ()),
+        ("never been so happy", "They are not 'happy'", ("happy",), ()),
+        ("it was not a very good film", "The film isn't 'good'.", ("good", "film"), ()),
+        ("the train is never on time", "The train is not on time.", ("train", "time"), ()),
+        ("the price didn't change", "The price did not change.", ("price", "change"), ()),
+        ("nothing works", "It does not work.", ("works",), ()),
+        ("no, a good film", "It is not good", (), ("good",)),
+        ("this is not good", "It is not because of 'good'.", (), ("good",)),  # of which the text says nothing
+        ("this is not good", "It is not the word 'good'", (), ("good",)),
+        ("not good weather", "The weather did not count and good did.", ("good",), ("weather",)),
+    ],
+)
+def test_a_negation_of_the_text_denies_nothing(text, explanation, words, denied):
+    result = mentions(text, explanation)
+    assert (result.words, result.denied) == (words, denied)
+
+
+def test_a_quotation_cites_its_words_around_those_of_the_question():
+    question = ("Is the sentiment of the tweet positive?",)
+    result = mentions("my sofa is so old", 'The tweet says "my sofa is so old".', question)
+    assert result.words == ("my", "sofa", "so", "old")
 
 
 def test_label_words_and_words_of_the_question_never_count():
@@ -135,3 +199,7 @@ def test_any_explanation_mentions_words_of_the_text_in_its_order(text, explanati
 def test_ten_thousand_words_are_read():
     text = " ".join(f"w{number % 700}" for number in range(10_000))
     assert len(mentions(text, text).words) == 700
+
+
+def test_no_inserted_modifier_is_a_word_of_explaining():
+    assert not set(MODIFIERS) & UNCITED_WORDS

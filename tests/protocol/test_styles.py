@@ -147,3 +147,25 @@ def test_apply_leaves_counterfactuals_and_invalid_replies_alone():
 def test_keys_of_a_reading_are_folded():
     found = read("attribution", "one-word", "I DON\u2019T", "don't")
     assert found.words == (fold("DON\u2019T"),) == (occurrences("I DON\u2019T")[1].key,)
+
+
+@pytest.mark.parametrize(
+    ("text", "rewrite"),
+    [
+        ("I cannot wait for the weekend", "I can't wait for the weekend"),
+        ("i cant wait to go", "I can not wait to leave"),
+        ("Cannot wait to go!", "I can't wait to leave!"),
+        ("so tired, just can't sleep", "I cannot sleep, so tired"),
+        ("I\u2019m not sure that it works", "I don't know whether it works"),
+        ("I'm sorry that I missed it", "I am sorry to have missed it"),
+        ("Unable to come tonight", "I can't come tonight"),
+    ],
+)
+def test_a_text_that_speaks_like_a_refusal_is_rewritten(text, rewrite):
+    assert styles.read_rewrite(text, rewrite).edited == rewrite
+
+
+@pytest.mark.parametrize("text", ["I love the weekend", "They can't win on Sunday", "We are sorry to go"])
+@pytest.mark.parametrize("reply", ["I'm sorry, but I can't help with that.", "I am unable to rewrite this."])
+def test_other_texts_are_refused(text, reply):
+    assert styles.read_rewrite(text, reply).reason == "refusal"

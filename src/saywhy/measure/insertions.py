@@ -18,10 +18,13 @@ from saywhy.tasks.task import Task
 from saywhy.words import candidates, occurrences
 
 MODIFIERS = (
-    *("really", "quite", "rather", "truly", "simply", "clearly", "barely", "nearly", "suddenly", "certainly"),
+    *("quite", "barely", "nearly", "suddenly", "slowly", "recently"),
     *("small", "large", "early", "late", "new", "old", "local", "foreign", "quiet", "loud", "public", "private"),
 )
-"""The pinned words of the random arm: adverbs and adjectives, as Atanasova et al. (ACL 2023) insert them."""
+"""The pinned words of the random arm: adverbs and adjectives, as Atanasova et al. (ACL 2023) insert them.
+
+None is a word of explaining ("clearly", "rather"), which an explanation would mention whatever the text says.
+"""
 
 RANDOM_INSERTIONS = 2
 """Words of the random arm that are put into each text, one at a time."""

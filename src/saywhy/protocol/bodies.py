@@ -6,13 +6,18 @@ import re
 from collections.abc import Sequence
 
 from saywhy.protocol.naming import BULLET_MARK
-from saywhy.words import fold, fold_marks, occurrences
+from saywhy.words import fold_marks, occurrences
 
+_CANNOT = r"(?:can ?not|can'?t|don'?t know|not (?:able|capable|sure)|unable)"
 _REFUSAL = re.compile(
-    r"\b(?:i'?m sorry|i am sorry|i (?:can ?not|can'?t|don'?t know)|as an ai|unable to"
-    r"|(?:i'?m|i am) not (?:able|capable|sure)|i am unable)\b",
+    rf"\b(?:i'?m sorry|i am sorry|(?:i|i'?m|i am) {_CANNOT}|as an ai|unable to)\b",
     re.I,
 )
+_REFUSES_ITSELF = re.compile(
+    rf"{_REFUSAL.pattern}|(?:\A|[^\w\s']\s*|\b(?:and|but|so|just|still|really)\s+){_CANNOT}\b", re.I
+)
+"""A text that has such words: "cannot wait" goes without its "I"."""
+
 _FORMATTING_MARKS = re.compile(r"\*\*|__|`")
 FENCE = re.compile(r"^\s*```\w*\s*$", re.M)
 """A line that begins or ends a block of code."""
@@ -37,9 +42,8 @@ def without_thoughts(text: str, reply: str) -> str | None:
 
 
 def is_refusal(text: str, reply: str) -> bool:
-    """Whether a reply refuses in words that the explained text does not have itself."""
-    refusal = _REFUSAL.search(fold_marks(reply))
-    return refusal is not None and fold(refusal.group()) not in fold(text)
+    """Whether a reply refuses; that to a text that speaks so itself ("I cannot wait") never does."""
+    return bool(_REFUSAL.search(fold_marks(reply)) and not _REFUSES_ITSELF.search(fold_marks(text)))
 
 
 def most_similar_body(text: str, bodies: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left as bisect
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,19 +32,44 @@ about over under up down out off through between during before after above below
 against without within via per be am is are was were been being do does did doing done have has had having will
 would shall should can could may might must ought isn't aren't wasn't weren't don't doesn't didn't haven't hasn't
 hadn't won't wouldn't shan't shouldn't can't cannot couldn't mustn't i'm you're he's she's it's we're they're i've
-you've we've they've i'd you'd he'd she'd we'd they'd i'll you'll he'll she'll we'll they'll that's there's however
+you've we've they've i'd you'd he'd she'd we'd they'd i'll you'll he'll she'll we'll they'll that's there's here's
+what's who's where's how's let's however
 therefore thus
 """
 _WORDS_OF_EXPLAINING = """
 word words term terms phrase phrases keyword keywords sentence sentences text label answer answers answered reason
 reasons explanation explain explains step steps shows show means mean suggests suggest indicates indicate implies
-imply expresses express conveys convey decided decides decide decision conclude conclusion author writer speaker
-person use used uses using
+imply expresses express expressed expressing conveys convey conveyed conveying decided decides decide decision conclude
+conclusion author writer speaker person use used uses using make makes made making give gives gave given giving contain
+contains contained containing describe describes described describing feelings overall rather instead
+clearly really simply certainly truly actually definitely
 """
-UNCITED_WORDS = frozenset((_FUNCTION_WORDS + _WORDS_OF_EXPLAINING).split())
-"""Words that count as mentioned only where they are cited: in quotes, as an item of a list, behind "the word"."""
+_VERBS_OF_A_PERSON = frozenset({"like", "feel", "feels", "felt", "feeling"})
+UNCITED_WORDS = frozenset((_FUNCTION_WORDS + _WORDS_OF_EXPLAINING).split()) | _VERBS_OF_A_PERSON
+"""Words that count as mentioned only where they are cited: in quotes, as an item of a list, behind "the word".
 
-_NEGATORS = frozenset({"not", "no", "never", "nor", "neither"})
+"Like" and "feel" count also as what a person does: "words like these feel sad" has neither, "they do not like it" does.
+"""
+
+_A_PERSON = re.compile(
+    r"(?:\b(?:i|you|he|she|we|they|who|author|writer|user|speaker|person|people|do|does|did|would|to|not)|n't|'m|'re)\s+"
+    r"(?:(?:also|really|still|just|so|always|never)\s+)?(?:(?:is|are|was|were|am|be|been|have|has|had)\s+)?\Z"
+)
+
+_NEGATOR_SPELLINGS = """
+not no never nor neither none nothing nobody nowhere without hardly barely cannot cant dont doesnt didnt isnt arent
+wasnt werent wont wouldnt couldnt shouldnt havent hasnt hadnt aint mustnt neednt
+"""
+_NEGATORS = frozenset(_NEGATOR_SPELLINGS.split())
+_NEGATION_REACH = 4
+"""Words between a negator of the text and a word that it still negates: "do not really feel that happy"."""
+
+_ENDS_NEGATION = re.compile(r"[.,;:!?]")
+_NOT_OF_TEXT = re.compile(
+    r"[.,;:!?\n]|\b(?:(?:because|due|owing|based|and|or|but|words?|terms?|phrases?)\b"
+    r"|(?:matter|count|decid|determin|influenc|caus|reason))"
+)
+"""Between a negator and a word: the negator is the explanation's, whatever the text negates."""
 _PIECE = re.compile(r"""[^\s/,;:.!?\u2026\u2013\u2014()\[\]{}<>"=+*|~&@#_\\]+""")
 _NAMES_NEXT = re.compile(r"\b(?:(?:words?|terms?|phrases?|keywords?)\s*[:,]?|because of|due to)\s+\Z")
 _NAMED = re.compile(
@@ -87,7 +112,8 @@ def mentions(text: str, explanation: str, excluded: Collection[str] = ()) -> Men
 
     What stands in the text letter by letter means that word alone, anything else every word of the text with its
     lemma. Words that any sentence is made of (``UNCITED_WORDS``) are mentioned only where they are cited; a negation
-    also where the text has it before the same word ("not good").
+    also where the text has it before the same word ("not good"). A negation before a word that the text negates itself,
+    however it is spelled there, denies nothing.
 
     Args:
         text: The explained text.
@@ -99,10 +125,11 @@ def mentions(text: str, explanation: str, excluded: Collection[str] = ()) -> Men
     keys = [word.key for word in candidates(text) if word.key not in never]
     folded = _NUMBER_MARK.sub(_blank, BOLD.sub(r'"\2"', fold(explanation)))
     tokens = [token for token in _mention_tokens(folded, keys) if token.key not in never]
-    text_pairs = set(pairwise(word.key for word in occurrences(text)))
-    negations = _negations_of_text(tokens, text_pairs)
-    cited = _cited(folded, tokens, text_pairs) | negations
-    without_negations = _blanked(folded, [tokens[at] for at in cited if _negates(tokens[at])])
+    text_pairs = set(pairwise(word.key for word in occurrences(text) if word.key not in never))
+    negations = _negations_of_text(folded, tokens, _negators_by_lemma(text))
+    cited = _cited(folded, tokens, text_pairs) | {at for at, is_spelled_so in negations.items() if is_spelled_so}
+    of_text = [tokens[at] for at in (*cited, *negations) if _negates(tokens[at].key)]
+    without_negations = _blanked(folded, of_text)
     content = [token for at, token in enumerate(tokens) if at in cited or token.key not in UNCITED_WORDS]
     affirmed: set[str] = set()
     denied: set[str] = set()
@@ -169,25 +196,53 @@ def _lemma(key: str) -> str:
     )  # halves of characters are in no dictionary
     if not is_plain or key.endswith("n't") or (key in UNCITED_WORDS and "'" in key):
         return key
-    lemma = simplemma.lemmatize(key, lang=LANGUAGE).casefold()
+    if key in _VERBS_OF_A_PERSON:
+        return "like" if key == "like" else "feel"  # to the dictionary "feeling" is a noun
+    lemma = simplemma.lemmatize(key.removesuffix("'s"), lang=LANGUAGE).casefold()
     return lemma if lemma.count("-") == key.count("-") else key  # "re-sent" is no form of "resent"
 
 
-def _negates(token: _Token) -> bool:
-    return token.key in _NEGATORS or token.key.endswith("n't")
+def _negates(key: str) -> bool:
+    return key in _NEGATORS or key.endswith("n't")
 
 
-def _negations_of_text(tokens: Sequence[_Token], text_pairs: AbstractSet[tuple[str, str]]) -> set[int]:
-    """Return which tokens are negations that the text has before the same word: they are the text's."""
-    return {
-        at
-        for at, (token, following) in enumerate(pairwise(tokens))
-        if _negates(token) and any((token.key, key) in text_pairs for key in following.text_keys)
-    }
+def _negators_by_lemma(text: str) -> dict[str, set[str]]:
+    """Return the negators that a text has before a word, in its clause, by the lemma of the word."""
+    negators: dict[str, set[str]] = {}
+    words = occurrences(text)
+    for at, negator in enumerate(words):
+        if not _negates(negator.key):
+            continue
+        reached = words[at + 1 : at + 2 + _NEGATION_REACH]
+        for before, word in pairwise((negator, *reached)):
+            if _ENDS_NEGATION.search(before.trail):
+                break
+            negators.setdefault(_lemma(word.key), set()).add(negator.key)
+    return negators
+
+
+def _negations_of_text(
+    folded: str, tokens: Sequence[_Token], negators_by_lemma: Mapping[str, AbstractSet[str]]
+) -> dict[int, bool]:
+    """Return which tokens are negations that the text has before the same word, and whether it has that very negator.
+
+    "Does not like" is the text's "don't like"; "not because of like" is the explanation's own.
+    """
+    negations: dict[int, bool] = {}
+    for at, token in enumerate(tokens):
+        if not _negates(token.key):
+            continue
+        for word in tokens[at + 1 : at + 2 + _NEGATION_REACH]:
+            if _NOT_OF_TEXT.search(folded, token.end, word.start):
+                break
+            negators = set().union(*(negators_by_lemma.get(_lemma(key), ()) for key in word.text_keys))
+            if negators:
+                negations[at] = negations.get(at, False) or token.key in negators
+    return negations
 
 
 def _cited(folded: str, tokens: Sequence[_Token], text_pairs: AbstractSet[tuple[str, str]]) -> set[int]:
-    """Return which tokens are cited: quoted from the text, an item of a list, or named ("the word but decided")."""
+    """Return which tokens are cited: quoted from the text, an item of a list, named ("the word but decided"), done."""
     starts = [token.start for token in tokens]
     quotes = (
         range(bisect(starts, match.start()), bisect(starts, match.end())) for match in QUOTED_TEXT.finditer(folded)
@@ -204,6 +259,7 @@ def _cited(folded: str, tokens: Sequence[_Token], text_pairs: AbstractSet[tuple[
         for at, token in enumerate(tokens)
         if token.start in items
         or (_NAMES_NEXT.search(folded[max(token.start - 20, 0) : token.start]) and _NAMED.match(folded, token.end))
+        or (token.key in _VERBS_OF_A_PERSON and _A_PERSON.search(folded[max(token.start - 40, 0) : token.start]))
     }
 
 
