@@ -60,7 +60,7 @@ class TimedCrew(Crew):
         """Hear what the cluster has to say."""
         has_spoken = super().turn(timeout)
         if not self.began and self.workers >= self.wanted:
-            self.began, self.before = time.monotonic(), self.done
+            self.began, self.before = time.monotonic(), self.parts_computed
         return has_spoken
 
 
@@ -71,7 +71,7 @@ def parts_a_second(plan: StudyPlan, out: Path, workers: int) -> tuple[int, float
     with TimedCrew(plan, out, with_options({}, {}), workers, worker) as crew:
         crew.wanted = workers
         SpreadStudy(study_run, crew).run()
-        done = crew.done - crew.before
+        done = crew.parts_computed - crew.before
         return done, done / (time.monotonic() - crew.began)
 
 

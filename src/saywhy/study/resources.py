@@ -53,11 +53,6 @@ class StepResources(BaseModel):
         return ", ".join(f"{name}: {value:.15g}" for name, value in given.items() if value is not None)
 
 
-def fits(needed: Mapping[str, float], available: Mapping[str, float]) -> bool:
-    """Whether amounts of resources are available."""
-    return all(available.get(name, 0) >= amount - 1e-9 for name, amount in needed.items())
-
-
 def with_options(
     resources: Mapping[StepKind, StepResources], options: Mapping[str, str]
 ) -> dict[StepKind, StepResources]:
