@@ -38,6 +38,7 @@ def file(tmp_path):
             "memory=24 apples: '24 apples' is no memory: write for example 24GB",
         ),
         (["--on", "ray", "audit.gpus=-1"], "gpus=-1: "),
+        (["--on", "ray", "audit.gpus=1.5"], "gpus=1.5: 1.5 is neither a part of a graphics card nor whole ones: "),
         (["--on", "ray", "tune.gpus=1"], "'tune.gpus=1': a study takes "),
         (
             ["--on", "ray", "out=s3://bucket/study"],
@@ -91,6 +92,7 @@ def test_resources_stand_in_the_file_and_on_the_command_line_and_are_no_part_of_
         ({"train": {"gpu": 1}}, "resources.train.gpu: there is no such entry"),
         ({"train": {"cpus": 0}}, "resources.train.cpus: "),
         ({"train": {"cpus": float("nan")}}, "resources.train.cpus: "),
+        ({"train": {"gpus": 2.5}}, "resources.train.gpus: 2.5 is neither a part of a graphics card nor whole ones: "),
         ({"train": {"memory": "lots"}}, "resources.train.memory: 'lots' is no memory: write for example 24GB"),
     ],
 )

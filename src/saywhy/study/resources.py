@@ -41,6 +41,15 @@ class StepResources(BaseModel):
             raise ValueError(f"{value!r} is no memory: write for example 24GB")
         return round(float(number[1]) * _BYTES[number[2]])
 
+    @field_validator("gpus")
+    @classmethod
+    def _whole_cards(cls, value: float | None) -> float | None:
+        if value is not None and value > 1 and value % 1:
+            raise ValueError(
+                f"{value:g} is neither a part of a graphics card nor whole ones: write for example 0.5 or 2"
+            )
+        return value
+
     def needed(self, available: Mapping[str, float]) -> dict[str, float]:
         """Return the amounts that are needed of a cluster's resources by Ray's names, without those that are not."""
         gpus = self.gpus if self.gpus is not None else float(available.get("GPU", 0) >= 1)
