@@ -26,7 +26,7 @@ def file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "problem"),
     [
         (["--on", "rya"], "--on rya: it takes ray; did you mean 'ray'?"),
         (["workers=2"], "'workers=2': it is for workers on a cluster: add --on ray, or leave it out"),
@@ -38,6 +38,7 @@ def file(tmp_path):
             "memory=24 apples: '24 apples' is no memory: write for example 24GB",
         ),
         (["--on", "ray", "audit.gpus=-1"], "gpus=-1: "),
+        (["--on", "ray", "audit.gpus=1.5"], "gpus=1.5: 1.5 is neither a part of a graphics card nor whole ones: "),
         (["--on", "ray", "tune.gpus=1"], "'tune.gpus=1': a study takes "),
         (
             ["--on", "ray", "out=s3://bucket/study"],
@@ -46,29 +47,29 @@ def file(tmp_path):
         (["out=gs://bucket/study"], "gs://bucket/study: gs:// is no folder, and"),
     ],
 )
-def test_words_that_no_cluster_takes_are_one_line(call, file, tmp_path, monkeypatch, words, told):
+def test_words_that_no_cluster_takes_are_one_line(call, file, tmp_path, monkeypatch, words, problem):
     monkeypatch.setattr("saywhy.study.command.refuse_without_ray", lambda: None)
     monkeypatch.chdir(tmp_path)
-    said = call("study", str(file), *words)
-    assert said.code == 2
-    assert said.problem.startswith(told)
+    answer = call("study", str(file), *words)
+    assert answer.code == 2
+    assert answer.problem.startswith(problem)
     assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"], "nothing is begun"
 
 
 def test_without_ray_it_says_how_to_install_it(call, file, tmp_path, monkeypatch):
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "ray" else real(name, *more))
-    said = call("study", str(file), "--on", "ray", f"out={tmp_path / 'out'}")
-    assert (said.code, said.problem) == (2, "--on ray needs Ray: pip install 'saywhy[ray]'")
+    answer = call("study", str(file), "--on", "ray", f"out={tmp_path / 'out'}")
+    assert (answer.code, answer.problem) == (2, "--on ray needs Ray: pip install 'saywhy[ray]'")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_process_of_a_launch_begins_no_cluster(call, file, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
-    said = call("study", str(file), "--on", "ray")
-    assert said.code == 2
-    assert "--on ray begins its own processes: start it without accelerate or torchrun" in said.err
+    answer = call("study", str(file), "--on", "ray")
+    assert answer.code == 2
+    assert "--on ray begins its own processes: start it without accelerate or torchrun" in answer.err
 
 
 def test_resources_stand_in_the_file_and_on_the_command_line_and_are_no_part_of_the_study(file):
@@ -85,18 +86,19 @@ def test_resources_stand_in_the_file_and_on_the_command_line_and_are_no_part_of_
 
 
 @pytest.mark.parametrize(
-    ("resources", "told"),
+    ("resources", "problem"),
     [
         ({"tune": {"cpus": 1}}, "resources.tune"),
         ({"train": {"gpu": 1}}, "resources.train.gpu: there is no such entry"),
         ({"train": {"cpus": 0}}, "resources.train.cpus: "),
         ({"train": {"cpus": float("nan")}}, "resources.train.cpus: "),
+        ({"train": {"gpus": 2.5}}, "resources.train.gpus: 2.5 is neither a part of a graphics card nor whole ones: "),
         ({"train": {"memory": "lots"}}, "resources.train.memory: 'lots' is no memory: write for example 24GB"),
     ],
 )
-def test_resources_that_cannot_be_are_refused(file, resources, told):
+def test_resources_that_cannot_be_are_refused(file, resources, problem):
     file.write_text(yaml.safe_dump({**PLAN, "resources": resources}), "utf-8")
-    assert fails(read_plan, file).removeprefix(f"{file}: ").startswith(told)
+    assert fails(read_plan, file).removeprefix(f"{file}: ").startswith(problem)
 
 
 def test_a_graphics_card_is_asked_for_where_the_cluster_has_any():

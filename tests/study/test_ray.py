@@ -102,9 +102,9 @@ def test_a_worker_that_is_killed_costs_a_chunk_in_each_kind_of_step(plan, straig
     assert kinds == {"begin", "practise", "train", "audit", "keep", "show"}
     again = [part for part, count in parts(tmp_path).items() for _ in range(count - 1)]
     assert len(again) == len(kinds), again
-    told = capsys.readouterr().err
-    assert told.count("a worker was lost") == len(again), told
-    assert "is computed again" in told
+    messages = capsys.readouterr().err
+    assert messages.count("a worker was lost") == len(again), messages
+    assert "is computed again" in messages
 
 
 def test_a_study_that_was_stopped_goes_on_without_ray(plan, straight, tmp_path):
@@ -115,17 +115,19 @@ def test_a_study_that_was_stopped_goes_on_without_ray(plan, straight, tmp_path):
     while process.poll() is None and not list(out.glob("tasks/*/seed-0/*/rows.jsonl")):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=120)[1]
-    assert process.returncode == 128 + signal.SIGINT, told
-    assert told.splitlines()[-1] == "saywhy: stopped; what was computed is kept, the same command goes on from there"
-    assert "Traceback" not in told
+    messages = process.communicate(timeout=120)[1]
+    assert process.returncode == 128 + signal.SIGINT, messages
+    assert (
+        messages.splitlines()[-1] == "saywhy: stopped; what was computed is kept, the same command goes on from there"
+    )
+    assert "Traceback" not in messages
     StudyRunner(plan, out).run()
     made = result_of(out)
     assert {name: made.get(name) for name in straight} == straight
 
 
 @pytest.mark.parametrize(
-    ("worker", "told"),
+    ("worker", "problem"),
     [
         (ray_workers.DoomedWorker, r"has ended 3 workers .*memory enough"),
         (ray_workers.OtherVersionWorker, r"on node-7 has transformers 4\.0\.0, .*pip install 'transformers==.*' there"),
@@ -134,10 +136,10 @@ def test_a_study_that_was_stopped_goes_on_without_ray(plan, straight, tmp_path):
         (ray_workers.FullDiskWorker, r"No space left on device \(.*\): what was computed is kept; mend it"),
     ],
 )
-def test_a_worker_that_cannot_work_is_one_line(plan, tmp_path, worker, told):
-    with pytest.raises(SaywhyError, match=told) as problem:
+def test_a_worker_that_cannot_work_is_one_line(plan, tmp_path, worker, problem):
+    with pytest.raises(SaywhyError, match=problem) as refused:
         spread(plan, tmp_path / "out", worker)
-    assert "\n" not in str(problem.value)
+    assert "\n" not in str(refused.value)
     assert not list((tmp_path / "out").glob(".workers-*"))
 
 

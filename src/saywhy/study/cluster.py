@@ -6,10 +6,9 @@ has one of its own, which the leader of the study starts and hears through a pip
 
 from __future__ import annotations
 
+import math
 import os
-import secrets
 import signal
-import socket
 import time
 import traceback
 from collections import Counter
@@ -21,45 +20,18 @@ from typing import Any
 
 from saywhy.printable import in_one_line
 from saywhy.records import SaywhyError
-from saywhy.runs.manifest import package_versions
+from saywhy.study.actors import ClusterWorker, join_cluster
 from saywhy.study.messages import ClusterOrder, ClusterState, ClusterTrouble, PartReply, PartRequest
-from saywhy.study.resources import StepResources, fits
-from saywhy.study.steps import StudyStep
+from saywhy.study.resources import StepResources
+from saywhy.study.room import Amounts, Share, free_share, room_on
 from saywhy.study.worker import Greeting, token_path
 
 MOST_LOSSES = 3
 """So many workers may be lost over one part, or before they have begun."""
 TURN_SECONDS = 0.02
 """The longest wait for a worker, after which the leader is listened to again."""
-JOIN_SECONDS = 20.0
-"""Seconds within which the head of a cluster must take a connection."""
-LOOK_SECONDS = 2.0
-"""Seconds between two looks at what the cluster has."""
-
-
-@dataclass(eq=False, slots=True)
-class _Worker:
-    """A worker as this process sees it.
-
-    Attributes:
-        actor: Ray's handle.
-        resources: What it was given.
-        needed: The same in Ray's names.
-        answer: Name of its copy of the token.
-        pending: What Ray will give its answer for.
-        request: What it computes; None: nothing.
-        step: What it computed last, whose model it holds.
-        is_ready: Whether it has been greeted and has opened the study.
-    """
-
-    actor: Any
-    resources: StepResources
-    needed: Mapping[str, float]
-    answer: str
-    pending: Any
-    request: PartRequest | None = None
-    step: StudyStep | None = None
-    is_ready: bool = False
+POLL_SECONDS = 2.0
+"""Seconds after which the cluster is asked again what it has."""
 
 
 def serve_cluster(connection: Connection, order: ClusterOrder, log: Path) -> None:
@@ -93,11 +65,12 @@ class RayCluster:
     connection: Connection
     order: ClusterOrder
     _waiting: list[PartRequest] = field(default_factory=list)
-    _workers: list[_Worker] = field(default_factory=list)
+    _workers: list[ClusterWorker] = field(default_factory=list)
     _losses: Counter[int | None] = field(default_factory=Counter)
     _totals: Mapping[str, float] = field(default_factory=dict)
-    _machines: list[Mapping[str, float]] = field(default_factory=list)
-    _looked: float = -LOOK_SECONDS
+    _machines: dict[str, Amounts] = field(default_factory=dict)
+    _capacity: dict[str, int] = field(default_factory=dict)
+    _last_poll: float = -math.inf
 
     def run(self) -> None:
         """Give parts to workers until the leader hangs up.
@@ -106,102 +79,89 @@ class RayCluster:
             SaywhyError: If the cluster cannot do what it is asked for.
             EOFError: When the leader has hung up.
         """
-        self._begin()
-        self.connection.send(ClusterState(0))
+        join_cluster()
         while True:
+            self._poll()
             while self.connection.poll(0 if self._waiting or self._busy() else 0.1):
                 self._waiting.append(self.connection.recv())
                 self._waiting.sort(key=lambda request: (request.rank, request.id))
-            self._look()
             self._hire()
             self._assign()
             self._collect()
 
-    def _begin(self) -> None:
-        """Reach the cluster that ``RAY_ADDRESS`` names, or begin one on this machine."""
-        import ray
-
-        address = os.environ.get("RAY_ADDRESS") or "local"
-        host, _, port = address.rpartition(":")
-        own = {"include_dashboard": False, "object_store_memory": 10**8} if address == "local" else {}
-        try:
-            if port.isdecimal() and "/" not in host:  # Ray itself would try for minutes
-                socket.create_connection((host, int(port)), JOIN_SECONDS).close()
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
-        except (RuntimeError, ValueError, OverflowError, OSError) as error:
-            raise SaywhyError(
-                f"the Ray cluster (RAY_ADDRESS={address}) cannot be used: {in_one_line(str(error), 300)}"
-            ) from error
-
     def _busy(self) -> bool:
         return any(worker.pending is not None for worker in self._workers)
 
-    def _look(self) -> None:
-        """See what the machines of the cluster have in all."""
+    def _poll(self) -> None:
+        """Ask what the machines of the cluster have in all, from time to time; tell the leader what changes for it."""
         import ray
 
-        if time.monotonic() - self._looked >= LOOK_SECONDS:
-            self._looked = time.monotonic()
-            self._machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-            self._totals = sum(map(Counter, self._machines), Counter())
+        if time.monotonic() - self._last_poll < POLL_SECONDS:
+            return
+        self._last_poll = time.monotonic()
+        self._machines = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+        self._totals = sum(map(Counter, self._machines.values()), Counter())
+        most = math.inf if self.order.workers is None else self.order.workers
+        capacity: dict[str, int] = {}
+        for kind, resources in self.order.resources.items():
+            needed = resources.needed(self._totals)
+            room = sum(room_on(needed, machine) for machine in self._machines.values())
+            capacity[kind] = int(min(room, most))
+        if capacity != self._capacity:
+            self._capacity = capacity
+            self._tell()
 
     def _resources(self, request: PartRequest) -> StepResources:
         kind: Any = request.step.kind if request.step else "audit"
         return self.order.resources[kind]
 
     def _hire(self) -> None:
-        """Begin workers for what waits, as far as the cluster has resources left; let idle ones of other kinds go."""
+        """Begin workers for what waits, as far as machines have room; a kind that has none gets that of idle others."""
         for resources in dict.fromkeys(map(self._resources, self._waiting)):
             waiting = [request for request in self._waiting if self._resources(request) == resources]
             alike = [worker for worker in self._workers if worker.resources == resources]
             needed = resources.needed(self._totals)
-            if not alike and not any(fits(needed, machine) for machine in self._machines):
+            if not alike and not any(room_on(needed, machine) for machine in self._machines.values()):
                 raise SaywhyError(
                     f"{waiting[0].name} needs {resources}, and no machine of the cluster has that: change resources: "
                     "in the study file, or add a machine"
                 )
-            free = sum(not worker.request for worker in alike)
-            for _ in range(len(waiting) - free):
-                if not self._has_room(needed) and (alike or not self._let_go(waiting[0])):
+            unoccupied = sum(not worker.request for worker in alike)
+            for _ in range(len(waiting) - unoccupied):
+                share = self._free_share(needed)
+                if share is None:
                     break
-                if not self._has_room(needed):
-                    break
-                self._start(resources, needed)
+                alike.append(ClusterWorker.begun(self.order, resources, share))
+                self._workers.append(alike[-1])
+            if not any(worker.is_placed or worker.is_new() for worker in alike):
+                self._let_go(waiting[0], needed)
+                break  # else workers for what comes later would take the room again
 
-    def _has_room(self, needed: Mapping[str, float]) -> bool:
+    def _free_share(self, needed: Amounts) -> Share | None:
         if self.order.workers is not None and len(self._workers) >= self.order.workers:
-            return False
-        taken: Counter[str] = sum((Counter(dict(worker.needed)) for worker in self._workers), Counter())
-        return fits(needed, {name: total - taken[name] for name, total in self._totals.items()})
+            return None
+        return free_share(needed, self._machines, [worker.share for worker in self._workers])
 
-    def _let_go(self, request: PartRequest) -> bool:
-        """End idle workers of which nothing is asked, or only what comes after ``request``; False if there are none."""
-        import ray
+    def _let_go(self, request: PartRequest, needed: Amounts) -> None:
+        """End idle workers, if only what comes after ``request`` is asked of them, until one that it needs has room.
 
+        They are ended on the machine on which the fewest others are at work: what is free on two machines fits none.
+        """
         wanted = {self._resources(earlier) for earlier in self._waiting if earlier.rank < request.rank}
         idle = [worker for worker in self._workers if worker.pending is None and worker.resources not in wanted]
-        for worker in idle:
-            ray.kill(worker.actor)
+        busy = Counter(worker.share.machine for worker in self._workers if worker not in idle)
+        large = [name for name, machine in self._machines.items() if room_on(needed, machine)]
+        target = min(large, key=lambda name: busy[name], default=None)
+        is_full = self.order.workers is not None and len(self._workers) >= self.order.workers
+        is_unplaced = any(worker.resources == self._resources(request) for worker in self._workers)
+        for worker in sorted(idle, key=lambda worker: worker.share.machine != target):
+            if worker.share.machine != target and not (is_full or is_unplaced):
+                return
+            worker.end()
             self._workers.remove(worker)
-        return bool(idle)
-
-    def _start(self, resources: StepResources, needed: Mapping[str, float]) -> None:
-        import ray
-
-        actor = (
-            ray.remote(self.order.worker)
-            .options(
-                num_cpus=needed.get("CPU", 0),
-                num_gpus=needed.get("GPU", 0),
-                memory=int(needed.get("memory", 0)) or None,
-                max_restarts=0,
-                scheduling_strategy="SPREAD",
-            )
-            .remote()
-        )
-        answer = f"{self.order.token}-{secrets.token_hex(4)}"
-        pending = actor.greet.remote(self.order.out, self.order.token, answer)
-        self._workers.append(_Worker(actor, resources, needed, answer, pending))
+            is_full = False
+            if not is_unplaced and self._free_share(needed):
+                return
 
     def _assign(self) -> None:
         """Give each idle worker a part: of the step whose model it holds, else of one that no other worker is at."""
@@ -236,25 +196,27 @@ class RayCluster:
             else:
                 self._take(worker, value)
 
-    def _take(self, worker: _Worker, value: Any) -> None:
+    def _take(self, worker: ClusterWorker, value: Any) -> None:
         """Take the answer of a worker to the last call."""
         worker.pending = None
         if isinstance(value, Greeting):
             self._welcome(worker, value)
-            worker.pending = worker.actor.open.remote(self.order.plan, self.order.out, self.order.here)
-        elif worker.request is None:
             worker.is_ready = True
             self._losses[None] = 0
             self._tell()
+        elif worker.request is None:
+            worker.is_placed = True
+            worker.pending = worker.actor.greet.remote(self.order.out, self.order.token, worker.answer)
         else:
             content, seconds = value
             self.connection.send(PartReply(worker.request.id, content, seconds))
             worker.request = None
 
     def _tell(self, note: str = "") -> None:
-        self.connection.send(ClusterState(sum(worker.is_ready for worker in self._workers), note))
+        ready = sum(worker.is_ready for worker in self._workers)
+        self.connection.send(ClusterState(ready, self._capacity, note))
 
-    def _welcome(self, worker: _Worker, greeting: Greeting) -> None:
+    def _welcome(self, worker: ClusterWorker, greeting: Greeting) -> None:
         """Refuse a worker that does not see the folder, or would compute with something else than the leader."""
         out, copy = self.order.out, token_path(self.order.out, worker.answer)
         if trouble := greeting.trouble or (None if copy.is_file() else "what is written there is not seen here"):
@@ -263,16 +225,14 @@ class RayCluster:
                 "share and may write to with out=FOLDER"
             )
         copy.unlink()
-        versions = package_versions()
-        other = [name for name in versions if name != "python" and greeting.versions.get(name) != versions[name]]
-        if other:
-            name = other[0]
-            raise SaywhyError(
-                f"a worker on {greeting.host} has {name} {greeting.versions.get(name)}, and this is "
-                f"{versions[name]}: pip install '{name}=={versions[name]}' there, so that all rows are made alike"
-            )
+        greeting.refuse_unlike(self.order.precision)
+        if greeting.machine in self._machines and greeting.machine != worker.share.machine:  # Ray has placed it there
+            others = [other.share for other in self._workers if other is not worker]
+            there = {greeting.machine: self._machines[greeting.machine]}
+            amounts = worker.share.amounts
+            worker.share = free_share(amounts, there, others) or Share(greeting.machine, amounts)
 
-    def _lose(self, worker: _Worker, error: Exception) -> None:
+    def _lose(self, worker: ClusterWorker, error: Exception) -> None:
         """Let what a lost worker was at be done by another one."""
         self._workers.remove(worker)
         request = worker.request

@@ -26,7 +26,7 @@ from saywhy.study.messages import ClusterOrder, ClusterState, ClusterTrouble, Pa
 from saywhy.study.plan import StudyPlan
 from saywhy.study.resources import StepKind, StepResources
 from saywhy.study.steps import StudyStep
-from saywhy.study.worker import StudyWorker, token_path
+from saywhy.study.worker import StudyWorker, precision_here, token_path
 
 BEGIN_PATIENCE = 180.0
 """Seconds within which a cluster must have answered."""
@@ -53,7 +53,8 @@ class Crew:
 
     Attributes:
         workers: How many are at work.
-        done: How many parts they have computed.
+        capacity: How many the cluster has room for at a time, by kind of step.
+        parts_computed: How many parts they have computed.
         seconds: Seconds that they have computed for each step.
     """
 
@@ -78,7 +79,8 @@ class Crew:
             SaywhyError: If there is no Ray, or its cluster cannot be reached.
         """
         refuse_without_ray()
-        self.workers = self.done = 0
+        self.workers = self.parts_computed = 0
+        self.capacity: Mapping[str, int] = {}
         self.seconds: defaultdict[StudyStep | None, float] = defaultdict(float)
         self._ids = itertools.count()
         self._replies: dict[int, queue.SimpleQueue[PartReply | None]] = {}
@@ -87,7 +89,7 @@ class Crew:
         self._token = token_path(out, token)
         write_text(self._token, token)
         self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 - as long as the crew is there
-        order = ClusterOrder(plan, out, Path.cwd(), token, resources, workers, worker)
+        order = ClusterOrder(plan, out, Path.cwd(), token, precision_here(plan), resources, workers, worker)
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
         self._process = context.Process(target=serve_cluster, args=(other, order, Path(self._log.name)), daemon=True)
@@ -166,10 +168,10 @@ class Crew:
 
     def _hear(self, message: object) -> None:
         if isinstance(message, PartReply):
-            self.done += 1
+            self.parts_computed += 1
             self._replies.pop(message.id).put(message)
         elif isinstance(message, ClusterState):
-            self.workers = message.workers
+            self.workers, self.capacity = message.workers, message.capacity
             if message.note:
                 say(message.note)
         elif isinstance(message, ClusterTrouble):

@@ -22,6 +22,7 @@ class ClusterOrder:
         out: Its folder, as an absolute path.
         here: The folder in which its command was given.
         token: Name and content of the token in its folder.
+        precision: Device and number formats of the leader, which those of workers must be.
         resources: What a worker needs for each kind of step.
         workers: The most workers at a time; None: as many as the cluster has resources for.
         worker: What a worker is.
@@ -31,6 +32,7 @@ class ClusterOrder:
     out: Path
     here: Path
     token: str
+    precision: Mapping[str, str]
     resources: Mapping[StepKind, StepResources]
     workers: int | None = None
     worker: type[StudyWorker] = StudyWorker
@@ -71,9 +73,16 @@ class PartReply:
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
-    """How many workers are at work, and what the user should know of them, if anything."""
+    """How the cluster is.
+
+    Attributes:
+        workers: How many workers are at work.
+        capacity: How many there is room for at a time, by kind of step, if it is the only kind.
+        note: What the user should know, if anything.
+    """
 
     workers: int
+    capacity: Mapping[str, int]
     note: str = ""
 
 

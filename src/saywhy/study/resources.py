@@ -41,6 +41,15 @@ class StepResources(BaseModel):
             raise ValueError(f"{value!r} is no memory: write for example 24GB")
         return round(float(number[1]) * _BYTES[number[2]])
 
+    @field_validator("gpus")
+    @classmethod
+    def _whole_cards(cls, value: float | None) -> float | None:
+        if value is not None and value > 1 and value % 1:
+            raise ValueError(
+                f"{value:g} is neither a part of a graphics card nor whole ones: write for example 0.5 or 2"
+            )
+        return value
+
     def needed(self, available: Mapping[str, float]) -> dict[str, float]:
         """Return the amounts that are needed of a cluster's resources by Ray's names, without those that are not."""
         gpus = self.gpus if self.gpus is not None else float(available.get("GPU", 0) >= 1)
@@ -51,11 +60,6 @@ class StepResources(BaseModel):
         """Return what is asked for, as the study file has it: ``cpus: 4, gpus: 1``."""
         given = {name: getattr(self, name) for name in RESOURCE_NAMES}
         return ", ".join(f"{name}: {value:.15g}" for name, value in given.items() if value is not None)
-
-
-def fits(needed: Mapping[str, float], available: Mapping[str, float]) -> bool:
-    """Whether amounts of resources are available."""
-    return all(available.get(name, 0) >= amount - 1e-9 for name, amount in needed.items())
 
 
 def with_options(

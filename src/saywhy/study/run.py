@@ -279,16 +279,19 @@ class StudyRunner:
         return work_of_steps(self.plan, self.steps)
 
     def corrected_seconds(self, cost: Mapping[StudyStep, float], steps: list[StudyStep]) -> float:
-        """Return the seconds of ``steps``, corrected by how long the finished ones of a kind really took."""
-        total = 0.0
-        for kind in {step.kind for step in steps}:
-            finished = [
-                step for step in cost if step.kind == kind and step.name in self.journal.seconds and self.is_done(step)
-            ]
+        """Return the seconds of ``steps``, corrected as ``corrected_cost`` has it."""
+        corrected = self.corrected_cost(cost)
+        return sum(corrected[step] for step in steps)
+
+    def corrected_cost(self, cost: Mapping[StudyStep, float]) -> dict[StudyStep, float]:
+        """Return the seconds of each step, corrected by how long the finished ones of its kind really took."""
+        timed = [step for step in cost if step.name in self.journal.seconds and self.is_done(step)]
+        factors = {}
+        for kind in {step.kind for step in cost}:
+            finished = [step for step in timed if step.kind == kind]
             forecast = sum(cost[step] for step in finished)
-            factor = sum(self.journal.seconds[step.name] for step in finished) / forecast if forecast > 0 else 1.0
-            total += factor * sum(cost[step] for step in steps if step.kind == kind)
-        return total
+            factors[kind] = sum(self.journal.seconds[step.name] for step in finished) / forecast if forecast else 1.0
+        return {step: factors[step.kind] * seconds for step, seconds in cost.items()}
 
     def steps_done(self) -> list[StudyStep]:
         """Return the steps that need not be done any more: done here or in the bank, or needed by none left to do."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -70,38 +71,55 @@ class SpreadStudy:
         bar: ProgressBar,
     ) -> bool:
         """Do steps, each as soon as the trainings that it needs are done; False if ``hours`` end before."""
-        waiting, began, is_stopped = dict(enumerate(left, 1)), time.monotonic(), False
-        while (waiting and not is_stopped) or self._running:
-            for rank, step in list(waiting.items()):
-                if is_stopped or len(self._running) >= MOST_STEPS or self._waits(step, waiting.values()):
-                    continue
-                if hours is not None and time.monotonic() - began + self._ahead(cost, [step]) > hours * 3600:
-                    say(f"stopped before {step.name}: it does not fit into {hours:g} h")
-                    is_stopped = True
-                    continue
-                del waiting[rank]
-                say(f"step {rank} of {len(left)}: {step.name}")
-                self._running[step] = threads.submit(self._led, step, rank, self._performing(step))
+        waiting = dict(enumerate(left, 1))
+        deadline = math.inf if hours is None else time.monotonic() + hours * 3600
+        corrected, is_changed = self.study_run.corrected_cost(cost), True
+        while waiting or self._running:
+            startable = self._startable(waiting) if is_changed else {}
+            for rank, step in startable.items():
+                if len(self._running) >= MOST_STEPS:
+                    break
+                if time.monotonic() + self._ahead(corrected, [step]) <= deadline:
+                    del waiting[rank]
+                    say(f"step {rank} of {len(left)}: {step.name}")
+                    self._running[step] = threads.submit(self._led, step, rank, self._performing(step))
+            if not self._running:
+                step = next(iter(startable.values()))
+                say(f"stopped before {step.name}: it does not fit into {hours:g} h")
+                return False
+            capacity = self.crew.capacity
             self.crew.turn(0.05)
-            for step in self._finished():
+            finished = self._finished()
+            for step in finished:
                 self.study_run.journal.spent(step.name, self.crew.seconds[step])
-                ahead = duration_in_words(self._ahead(cost, list(waiting.values())))
+                corrected = self.study_run.corrected_cost(cost)
+                ahead = duration_in_words(self._ahead(corrected, list(waiting.values())))
                 say(f"done: {step.name}; {len(waiting) + len(self._running)} left, about {ahead}")
                 bar.tick()
-        return not waiting
+            is_changed = bool(finished) or self.crew.capacity != capacity  # else what did not fit does not fit now
+        return True
 
     def _performing(self, step: StudyStep) -> Callable[[], None]:
         return lambda: self.study_run.perform(step)
 
-    def _waits(self, step: StudyStep, waiting: Iterable[StudyStep]) -> bool:
-        """Whether a training that ``step`` needs is not done yet."""
-        needed = set(needed_trainings(self.study_run.plan, step.arm, step.seed)) - {step}
-        return bool(needed & {*waiting, *self._running})
+    def _startable(self, waiting: Mapping[int, StudyStep]) -> dict[int, StudyStep]:
+        """Return those of the waiting steps, by rank, whose trainings are done."""
+        undone = {*waiting.values(), *self._running}
+        return {
+            rank: step
+            for rank, step in waiting.items()
+            if undone.isdisjoint(set(needed_trainings(self.study_run.plan, step.arm, step.seed)) - {step})
+        }
 
-    def _ahead(self, cost: dict[StudyStep, float], steps: list[StudyStep]) -> float:
-        """Return about how many seconds it takes to do ``steps`` beside those that run, by as many workers as now."""
-        seconds = self.study_run.corrected_seconds(cost, [*self._running, *steps]) / max(self.crew.workers, 1)
-        return max([seconds, *(self.study_run.corrected_seconds(cost, [step]) for step in steps)])
+    def _ahead(self, corrected: Mapping[StudyStep, float], steps: Sequence[StudyStep]) -> float:
+        """Return about how many seconds it takes to do ``steps`` beside what is left of those that run.
+
+        Workers are counted as many as the cluster has room for: they begin as parts wait for them.
+        """
+        left = {step: max(corrected[step] - self.crew.seconds.get(step, 0.0), 0.0) for step in self._running}
+        left |= {step: corrected[step] for step in steps}
+        shared = sum(seconds / max(self.crew.capacity.get(step.kind, 1), 1) for step, seconds in left.items())
+        return max([shared, *(corrected[step] for step in steps)])
 
     def _finished(self) -> list[StudyStep]:
         """Return the steps that have been finished since this was asked last.

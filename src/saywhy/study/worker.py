@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.folders.store import PART_SUFFIX, read_text, write_text
+from saywhy.models.backends import precision_of
+from saywhy.models.spec import resolve_model
 from saywhy.processes import making_parts
+from saywhy.records import SaywhyError
 from saywhy.runs.manifest import package_versions
+from saywhy.study.expand import task_settings
 from saywhy.study.plan import StudyPlan
 from saywhy.study.run import StudyRunner
 from saywhy.study.steps import StudyStep
@@ -60,13 +64,63 @@ class Greeting:
 
     Attributes:
         host: The name of its machine.
+        machine: Ray's name of it.
         versions: Versions of Python, saywhy and what it computes with.
+        precision: Its device and number formats, as ``precision_here`` has them.
         trouble: Why it cannot work in the study's folder; None if it can.
     """
 
     host: str
+    machine: str
     versions: Mapping[str, str]
+    precision: Mapping[str, str]
     trouble: str | None = None
+
+    def refuse_unlike(self, precision: Mapping[str, str]) -> None:
+        """Refuse a worker that would compute otherwise than this process.
+
+        Args:
+            precision: Device and number formats of this process.
+
+        Raises:
+            SaywhyError: If its versions, device or number formats are others, with what to do.
+        """
+        versions = package_versions()
+        for name in versions:
+            if name != "python" and self.versions.get(name) != versions[name]:
+                raise SaywhyError(
+                    f"a worker on {self.host} has {name} {self.versions.get(name)}, and this is "
+                    f"{versions[name]}: pip install '{name}=={versions[name]}' there, so that all rows are made alike"
+                )
+        if self.precision == precision:
+            return
+        remedy = "set precision=float32"
+        if self.precision["device"] != precision["device"]:
+            remedy = (
+                "give its kind of step a card with gpus= (gpus: in resources:)"
+                if precision["device"] == "cuda"
+                else "set gpus=0, or give the command on a machine like the workers'"
+            )
+        theirs, ours = (
+            f"{of['device']} with {of['dtype']} weights and {of['products']} products"
+            for of in (self.precision, precision)
+        )
+        raise SaywhyError(
+            f"a worker on {self.host} computes on {theirs}, and this process on {ours}: {remedy}, so that all rows "
+            "are made alike"
+        )
+
+
+def precision_here(plan: StudyPlan) -> dict[str, str]:
+    """Return what a study's model is computed in by this process: device, dtype (of weights) and products.
+
+    Raises:
+        SaywhyError: If there is no such model, or its configuration cannot be read.
+    """
+    config = task_settings(plan)
+    precision = precision_of(resolve_model(config.model), config.precision)
+    dtype = str(precision.dtype).removeprefix("torch.")
+    return {"device": precision.device, "dtype": dtype, "products": precision.products}
 
 
 def token_path(out: Path, name: str) -> Path:
@@ -81,13 +135,17 @@ class StudyWorker:
         self._runner: StudyRunner | None = None
 
     def greet(self, out: Path, token: str, answer: str) -> Greeting:
-        """Say who this is, and copy the token that the leader has left in the folder, so that the leader can see it.
+        """Say who this is, and copy the token that the leader has left in the folder, for the leader to see.
+
+        The study has been opened.
 
         Args:
             out: The study's folder.
             token: Name and content of the leader's token.
             answer: Name of this worker's copy.
         """
+        import ray
+
         trouble = None
         try:
             if read_text(token_path(out, token)) == token:
@@ -96,7 +154,8 @@ class StudyWorker:
                 trouble = "holds another token"
         except OSError as error:
             trouble = error.strerror or str(error)
-        return Greeting(socket.gethostname(), package_versions(), trouble)
+        machine = ray.get_runtime_context().get_node_id()
+        return Greeting(socket.gethostname(), machine, package_versions(), precision_here(self._plan), trouble)
 
     def open(self, plan: StudyPlan, out: Path, here: Path) -> None:
         """Open the study.
