@@ -155,7 +155,7 @@ class Run:
             title = f"audit {arm}, seed {seed}"
             with self.folder.timed(f"audit {arm}"), progress(title, len(examples), shared=True) as bar:
                 self.folder.stage_over(where, AUDIT_FILES, examples, self.config.chunk, audit_part)
-        if "sentences" in self.config.settings:
+        if "sentences" in plan.settings:  # of this audit: the settings of a study's task have none
             self._measure_sentences(plan, where)
         self._decide(arm, seed, where)
 
