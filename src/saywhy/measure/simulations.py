@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from saywhy.measure.chats import ROOM_OF_ANSWER
+from saywhy.measure.chats import fitting_predictions
 from saywhy.measure.edits import Item, stand_in
 from saywhy.measure.predict import Classifier
 from saywhy.protocol import prompts
@@ -77,16 +77,13 @@ def simulated_predictions(
         for explanation in given
         for edit in of_text
     ]
-    too_long = simulator.model.objections(chats, ROOM_OF_ANSWER)
-    fitting = [chat for chat, reason in zip(chats, too_long, strict=True) if not reason]
-    predictions = iter(simulator.predict_chats(fitting))
-    labels = iter([None if reason else next(predictions).label for reason in too_long])
+    predictions = iter(fitting_predictions(simulator, chats))
     return [
         [
             [
-                (edit.label != item.prediction.label, label != item.prediction.label)
+                (edit.label != item.prediction.label, predicted.label != item.prediction.label)
                 for edit in of_text
-                if (label := next(labels)) is not None
+                if (predicted := next(predictions)) is not None
             ]
             for _ in given
         ]

@@ -108,7 +108,7 @@ def measure_sentence_explainers(
         return [SENTENCE_EXPLAINERS[name](item, str(seed), associations) for item in asked]
 
     def explained_by(name: str) -> ExplainMentions:
-        return lambda asked, _: [
+        return lambda asked: [
             read(name, item.example.text, text) for item, text in zip(asked, explanations_of(name, asked), strict=True)
         ]
 
