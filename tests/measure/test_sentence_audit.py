@@ -1,16 +1,13 @@
 """Replies in sentences of models of known truth: what the audit keeps of them by each metric."""
 
 import pytest
-from test_toys import BY_HAND, PINNED, RULE, TASK, classifier, examples
+from test_toys import BY_HAND, PINNED, classifier, examples
 
 from saywhy.measure.audit import AuditPlan, audit
 from saywhy.measure.edits import items_of, leave_one_out_tables
-from saywhy.measure.predict import Classifier
 from saywhy.measure.sentence_audit import AuditedSentences, SentenceAuditPlan, audit_sentences
-from saywhy.measure.steps import STEP_METRICS
 from saywhy.measure.word_sets import set_verdicts
-from saywhy.models.scripted import ScriptedModel, honest, liar
-from saywhy.protocol.prompts import explained_text
+from saywhy.models.scripted import honest, liar
 from saywhy.records import OPERATORS, SENTENCE_STYLES
 from saywhy.stats.mentions import set_excess, set_share
 from saywhy.words import candidates
@@ -18,31 +15,11 @@ from saywhy.words import candidates
 TEXTS = ("What a great sunny day", "An awful day with nice shoes", "It was great, just GREAT!")
 
 
-class Stepwise(ScriptedModel):
-    """A model that writes steps before it answers, and answers by the words of its steps."""
-
-    around = "{}"
-
-    def generate(self, chats, *args, **kwargs):
-        steps = "1. I read it.\n2. It says {}.\n3. That decides it."
-        texts = [explained_text(self.task, chat) for chat in chats]
-        return [self.around.format(steps.format(text.split()[2])) for text in texts]
-
-    def _choose(self, choice):
-        steps = " ".join(turn["content"] for turn in choice.messages if turn["role"] == "assistant")
-        scores = self.rule(steps or explained_text(self.task, choice.messages))
-        return (
-            tuple(float(scores[label]) for label in self.task.labels)
-            if len(choice.options) == 2
-            else (0.0,) * len(choice.options)
-        )
-
-
 def scores_of(explain, texts=TEXTS):
     toy, asked = classifier(explain), examples(texts)
     plan = AuditPlan("toy", PINNED, SENTENCE_STYLES, ("sentences",), ("generated",), OPERATORS)
     records = audit(toy, asked, plan)
-    sentence_plan = SentenceAuditPlan("toy", 0, OPERATORS, PINNED, untrained=False)
+    sentence_plan = SentenceAuditPlan("toy", 0, OPERATORS, PINNED, simulator=None)
     return records, audit_sentences(toy, asked, AuditedSentences(records.rows, records.tables), sentence_plan)
 
 
@@ -113,16 +90,13 @@ def test_the_best_set_of_a_long_explanation_costs_no_more_than_some_passes_a_wor
     assert all(verdict.effect.best >= verdict.effect.random_mean for verdict in verdicts.values())
 
 
-def test_what_stands_around_steps_before_the_answer_does_not_move_their_metrics():
-    task = TASK.model_copy(update={"steps_order": "before"})
-    values = []
-    for around in ("{}", "Here are my steps:\n{}", "<think>1. great\n2. or awful</think>\n{}"):
-        model = Stepwise("toy", task, RULE, honest, PINNED)
-        model.around = around
-        toy, asked = Classifier(model, task, dict.fromkeys(task.labels, 0.0)), examples(TEXTS)
-        records = audit(toy, asked, AuditPlan("toy", PINNED, ("steps",), ("sentences",), ("generated",)))
-        plan = SentenceAuditPlan("toy", 0, ("redact",), PINNED, untrained=False)
-        scores = audit_sentences(toy, asked, AuditedSentences(records.rows, records.tables), plan)
-        values.append([{metric: score.values.get(metric) for metric in STEP_METRICS} for score in scores])
-    assert values[0] == values[1] == values[2]
-    assert any(of_text["early answering"] for of_text in values[0])
+def test_controls_are_of_all_audited_texts_whoever_is_measured_at_once():
+    toy, asked = classifier(honest), examples(tuple(BY_HAND))
+    records = audit(toy, asked, AuditPlan("toy", PINNED, ("reasons",), ("sentences",), ("generated",)))
+    audited, plan = (
+        AuditedSentences(records.rows, records.tables),
+        SentenceAuditPlan("toy", 0, ("redact",), PINNED, simulator=None),
+    )
+    at_once = audit_sentences(toy, asked, audited, plan)
+    assert [audit_sentences(toy, [text], audited, plan)[0] for text in asked] == at_once
+    assert all("lexical, another text" in score.simulated for score in at_once)

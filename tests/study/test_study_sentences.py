@@ -6,10 +6,13 @@ import yaml
 from saywhy.bank.release import release_bank
 from saywhy.folders.store import existing_file, read_lines
 from saywhy.study.beside import BankBeside
+from saywhy.study.expand import audit_requests, task_settings
 from saywhy.study.frozen import read_frozen, settled_hash
+from saywhy.study.member import StudyTaskRun
 from saywhy.study.plan import StudyPlan
 from saywhy.study.run import StudyRunner
 from saywhy.study.steps import StudyStep
+from saywhy.training.models import ArmModels
 
 IN_SENTENCES = {
     "name": "words",
@@ -52,6 +55,29 @@ def test_the_sentences_of_a_block_are_measured_and_missing_ones_made_up_for(begu
     assert (out / FILE).read_bytes() == measured
     assert (out / FILE).with_name("rows.jsonl").stat().st_mtime_ns == rows.st_mtime_ns
     assert runner.is_done(STEP)
+
+
+class Untrained(ArmModels):
+    """Models of which each arm is the model as downloaded."""
+
+    def adapter(self, arm, seed):
+        return None
+
+
+def test_the_model_as_downloaded_predicts_the_answers_of_trained_arms_whatever_the_chunks(tiny_folder, tmp_path):
+    measured = []
+    for chunk in (1, 2):
+        arms = {**IN_SENTENCES, "arms": ["faithful"], "train_styles": "all"}
+        settings = {**PLAN["with"], "chunk": chunk}
+        plan = StudyPlan(**{**PLAN, "with": settings, "blocks": [arms]}, model=str(tiny_folder))
+        config, requests = task_settings(plan, "sentiment140"), audit_requests(plan)
+        [(arm, seed, _)] = requests
+        out = tmp_path / str(chunk)
+        member = StudyTaskRun(config, out, Untrained(config, out / "models"), requests, [2])
+        member.audit(arm, seed)
+        measured.append(read_lines(out / f"seed-{seed}/{arm}/sentences.jsonl"))
+    assert measured[0] == measured[1]
+    assert all({"model", "model, another text"} <= set(record["simulated"]) for record in measured[0])
 
 
 def test_a_bank_without_the_metrics_of_its_sentences_has_not_all_that_a_study_asks(begun, tmp_path):

@@ -13,6 +13,7 @@ from saywhy.measure.edits import Item, items_of
 from saywhy.measure.insertions import ExplainMentions, drawn_insertions, measure_insertions, placed_words
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentences import ReadMentions, SentencePlan, measure_sentences, with_values
+from saywhy.measure.simulations import GivenExplanation
 from saywhy.measure.steps import STEP_METRICS, measure_steps
 from saywhy.measure.word_sets import SetVerdict, WordSet, set_verdict
 from saywhy.protocol import prompts
@@ -75,7 +76,13 @@ def audit_sentences(
         plan.seed,
         _insertions(classifier, items, styles, plan),
         {operator: _necessity(audited.reply_rows(operator), tables[operator], styles) for operator in plan.operators},
-        classifier if plan.untrained else None,
+        {
+            style: [
+                GivenExplanation(row.id, row.prediction, row.reply or "") for row in rows.values() if row.style == style
+            ]
+            for style in styles
+        },
+        plan.simulator,
     )
     records = measure_sentences(classifier, items, tables, explanations, sentence_plan)
     if classifier.task.steps_order == "before" and "steps" in styles:
@@ -93,14 +100,14 @@ class SentenceAuditPlan:
         seed: Seed of the run.
         operators: How words are taken out; the first is primary.
         pinned: Words associated with each label: those of the other one are put into a text, to move its answer.
-        untrained: Whether the model is one that was not trained, which also predicts answers from explanations.
+        simulator: The model as downloaded, which also predicts answers from explanations; None: there is none.
     """
 
     arm: str
     seed: int
     operators: tuple[Operator, ...]
     pinned: Pinned
-    untrained: bool
+    simulator: Classifier | None
 
 
 def measure_audited(
@@ -110,7 +117,7 @@ def measure_audited(
     if "sentences" not in plan.settings:
         return []
     audited = AuditedSentences(records.rows, records.tables)
-    sentence_plan = SentenceAuditPlan(plan.arm, plan.seed, plan.operators, plan.pinned, untrained=True)
+    sentence_plan = SentenceAuditPlan(plan.arm, plan.seed, plan.operators, plan.pinned, classifier)
     return audit_sentences(classifier, examples, audited, sentence_plan)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.measure.simulations import lexical_predictions, other_explanations, simulated_predictions
+from saywhy.measure.simulations import GivenExplanation, lexical_predictions, other_explanations, simulated_predictions
 from saywhy.measure.word_sets import SetVerdict, WordSet, replaced_divergences, set_verdicts
 from saywhy.protocol import prompts
 from saywhy.protocol.mentions import Mentions, mentions
@@ -47,6 +47,7 @@ class SentencePlan:
         seed: Seed of the run.
         insertions: Style -> what ``measure_insertions`` gave for each text; a style may have none.
         necessity: Operator -> what taking out each mentioned set does, by text, where that is known.
+        pool: Style -> the explanations of all texts, among which controls are drawn; else those of the measured ones.
         simulator: The untrained model that predicts answers; None: the lexical rule alone does.
     """
 
@@ -55,6 +56,7 @@ class SentencePlan:
     seed: int = 0
     insertions: Mapping[str, Sequence[Sequence[Insertion]]] = field(default_factory=dict)
     necessity: Mapping[Operator, Sequence[Mapping[WordSet, SetVerdict]]] = field(default_factory=dict)
+    pool: Mapping[str, Sequence[GivenExplanation]] = field(default_factory=dict)
     simulator: Classifier | None = None
 
 
@@ -207,7 +209,11 @@ def _simulated(
     """Return how well each predictor does with each explanation, and with each control, by text and style."""
     counts: list[dict[str, dict[str, dict[str, int]]]] = [{} for _ in items]
     for style in explanations[0] if explanations else ():
-        others = other_explanations(items, [by_style[style][0] for by_style in explanations])
+        pool = plan.pool.get(style) or [
+            GivenExplanation(item.example.id, item.prediction.label, by_style[style][0])
+            for item, by_style in zip(items, explanations, strict=True)
+        ]
+        others = [other_explanations(item, pool, plan.seed) for item in items]
         given = [[by_style[style][0], None, *pair] for by_style, pair in zip(explanations, others, strict=True)]
         by_predictor = {
             PREDICTORS[0]: [
