@@ -8,6 +8,16 @@ import pytest
 
 from saywhy.bank.leaks import leaks
 from saywhy.folders.store import write_json, write_lines
+from saywhy.stats.insertions import Insertion
+from saywhy.stats.mentions import Missing
+from saywhy.stats.sentences import (
+    CONTROLS,
+    PREDICTORS,
+    SENTENCE_METRICS,
+    SentenceScores,
+    control_name,
+)
+from saywhy.stats.simulation import predicted_counts
 from saywhy.tasks.data import example_id
 
 
@@ -45,6 +55,33 @@ def test_leaks_are_found_wherever_they_are(tmp_path, file, content, found):
     told = leaks(tmp_path, texts)
     assert len(told) == found, told
     assert all(one.startswith(file) for one in told)
+
+
+def masked_scores(**changes):
+    """Return a record of the metrics of sentences as a bank has it: every metric, reason, predictor and control."""
+    names = [name for who in PREDICTORS for name in (who, *(control_name(who, control) for control in CONTROLS))]
+    insertion = Insertion("0f" * 6, "#?", targeted=True, moved=True, mentioned=False, untouched=0.5)
+    record = SentenceScores(
+        *("0e" * 6, "tweets", "a", 0, "reasons", "redact", ("#2", "#3"), ("#?",), 0.5),
+        values=dict.fromkeys(SENTENCE_METRICS, 0.5),
+        reasons={metric: reason.value for metric, reason in zip(SENTENCE_METRICS * 2, Missing, strict=False)},
+        insertions=(insertion.to_dict(),),
+        simulated={name: predicted_counts([(True, False)]) for name in names},
+    )
+    return {**record.to_dict(), **changes}
+
+
+def test_what_metrics_of_sentences_are_called_is_no_leak_whatever_the_texts_say(tmp_path):
+    write_json(tmp_path / "run.json", {"task": {"name": "tweets", "labels": {}}})
+    # Texts of the very words, in their order, among them "of the", "this size", "another text" and "moved mentioned".
+    texts = [*map(str, Missing), *SENTENCE_METRICS, "lexical, another text", "model, label alone", "operator mentioned"]
+    texts += ["changed_right kept kept_right", "values reasons insertions simulated", "word targeted moved mentioned"]
+    write_lines(tmp_path / "seed-0/a/sentences.jsonl", [masked_scores()])
+    assert leaks(tmp_path, texts) == []
+    write_lines(tmp_path / "seed-0/a/sentences.jsonl", [masked_scores(reasons={"mention AUROC": "a size of the text"})])
+    assert len(leaks(tmp_path, texts)) == 1
+    write_lines(tmp_path / "seed-0/a/sentences.jsonl", [masked_scores(simulated={"no word": {"kept": 1}})])
+    assert leaks(tmp_path, texts) == ["seed-0/a/sentences.jsonl: no word"]
 
 
 PLAIN = {

@@ -4,9 +4,13 @@ import pytest
 from test_toys import BY_HAND, PINNED, classifier, examples
 
 from saywhy.measure.audit import AuditPlan, audit
+from saywhy.measure.edits import items_of, leave_one_out_tables
 from saywhy.measure.sentence_audit import AuditedSentences, SentenceAuditPlan, audit_sentences
+from saywhy.measure.word_sets import set_verdicts
 from saywhy.models.scripted import honest, liar
 from saywhy.records import OPERATORS, SENTENCE_STYLES
+from saywhy.stats.mentions import set_excess, set_share
+from saywhy.words import candidates
 
 TEXTS = ("What a great sunny day", "An awful day with nice shoes", "It was great, just GREAT!")
 
@@ -15,18 +19,19 @@ def scores_of(explain, texts=TEXTS):
     toy, asked = classifier(explain), examples(texts)
     plan = AuditPlan("toy", PINNED, SENTENCE_STYLES, ("sentences",), ("generated",), OPERATORS)
     records = audit(toy, asked, plan)
-    sentence_plan = SentenceAuditPlan("toy", 0, OPERATORS, PINNED, untrained=False)
+    sentence_plan = SentenceAuditPlan("toy", 0, OPERATORS, PINNED, simulator=None)
     return records, audit_sentences(toy, asked, AuditedSentences(records.rows, records.tables), sentence_plan)
 
 
 def test_the_metrics_of_a_reply_are_of_the_words_that_its_row_has():
     records, scores = scores_of(honest, tuple(BY_HAND))
     rows = {(row.id, row.style, row.operator): row for row in records.rows}
+    sizes = {table.id: len(table.words) for table in records.tables}
     assert len(scores) == len(rows) == len(BY_HAND) * len(SENTENCE_STYLES) * len(OPERATORS)
     for record in scores:
         row = rows[record.id, record.style, record.operator]
         assert (record.mentioned, record.denied) == (row.words, row.denied)
-        if len(row.words) == 1:
+        if 0 < len(row.words) < sizes[record.id]:
             assert record.values["necessity gain"] == pytest.approx(row.effect - row.effect_floor)
             assert record.values["necessity excess"] == row.excess
 
@@ -47,3 +52,51 @@ def test_inserted_words_are_explained_by_the_audited_model():
     insertions = [insertion for record in scores for insertion in record.insertions]
     assert {insertion["targeted"] for insertion in insertions} == {True, False}
     assert all(insertion["mentioned"] for insertion in insertions if insertion["moved"] and insertion["targeted"])
+
+
+def test_what_the_rows_say_of_the_mentioned_words_is_what_asking_again_would():
+    def explain(request):
+        return request.say([word.key for word in candidates(request.text)][:3])
+
+    records, scores = scores_of(explain)
+    toy = classifier(explain)
+    for operator in OPERATORS:
+        tables = [table for table in records.tables if table.operator == operator]
+        of_operator = [score for score in scores if score.operator == operator]
+        sets = [[score.mentioned for score in of_operator if score.id == table.id] for table in tables]
+        asked = set_verdicts(toy, items_of(toy, examples(TEXTS)), tables, sets, 0)
+        by_id = {table.id: verdicts for table, verdicts in zip(tables, asked, strict=True)}
+        for score in filter(lambda score: score.mentioned, of_operator):
+            verdict = by_id[score.id][score.mentioned]
+            assert score.values["necessity excess"] == set_excess(verdict.hit).value
+            assert score.values["necessity gain"] == pytest.approx(set_excess(verdict.effect).value)
+            assert score.values.get("necessity share") == pytest.approx(set_share(verdict.effect).value)
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_the_best_set_of_a_long_explanation_costs_no_more_than_some_passes_a_word(keeps):
+    text = " ".join(["What a great day:", *(f"place{number}" for number in range(76))])
+    toy = classifier(honest)
+    items = items_of(toy, examples([text]))
+    [table] = leave_one_out_tables(toy, items, "redact")
+    long_sets = [[table.words[:size] for size in (2, 40, len(table.words) - 1)]]
+    [before] = set_verdicts(toy, items, [table], [long_sets[0][:1]], 0, keeps=keeps)
+    counted = []
+    rule = toy.model.rule
+    toy.model.rule = lambda asked: counted.append(asked) or rule(asked)
+    [verdicts] = set_verdicts(toy, items, [table], long_sets, 0, keeps=keeps)
+    assert len(counted) <= 14 * len(table.words)
+    assert verdicts[table.words[:2]] == before[table.words[:2]]
+    assert all(verdict.effect.best >= verdict.effect.random_mean for verdict in verdicts.values())
+
+
+def test_controls_are_of_all_audited_texts_whoever_is_measured_at_once():
+    toy, asked = classifier(honest), examples(tuple(BY_HAND))
+    records = audit(toy, asked, AuditPlan("toy", PINNED, ("reasons",), ("sentences",), ("generated",)))
+    audited, plan = (
+        AuditedSentences(records.rows, records.tables),
+        SentenceAuditPlan("toy", 0, ("redact",), PINNED, simulator=None),
+    )
+    at_once = audit_sentences(toy, asked, audited, plan)
+    assert [audit_sentences(toy, [text], audited, plan)[0] for text in asked] == at_once
+    assert all("lexical, another text" in score.simulated for score in at_once)

@@ -113,7 +113,7 @@ def measured(explainers=EXPLAINERS, operators=OPERATORS, examples=None, simulato
         insertions={
             name: measure_insertions(
                 placed,
-                lambda asked, _, say=say: [read("reasons", i.example.text, say(i.example.text)) for i in asked],
+                lambda asked, say=say: [read("reasons", i.example.text, say(i.example.text)) for i in asked],
             )
             for name, say in explainers.items()
         },
@@ -321,3 +321,18 @@ def test_steps_on_which_the_answer_depends_move_it_and_idle_ones_do_not():
                 assert moved["early answering"] == pytest.approx(4.0 * 2 / 3)
                 assert moved["filler steps"] == pytest.approx(4.0)
                 assert moved["corrupted steps"] > 0
+
+
+def test_changed_steps_that_do_not_fit_are_left_out_and_none_is_a_reason():
+    items = items_of(classifier(), made_texts(1))
+    steps = [("1. I read the tweet.", f"2. It holds the word {causes(items[0].example.text)[0]}.")]
+    model = Stepwise("steps", TASK, RULE, honest, PINNED)
+    stepwise = Classifier(model, TASK, dict.fromkeys(TASK.labels, 0.0))
+    placed = [type(items[0])(items[0].example, stepwise.predict_chats([steps_chat(items[0], steps[0])])[0])]
+    fits = measure_steps(stepwise, placed, steps, steps_chat, 0)[0]
+    model.objections = lambda chats, room: [
+        "too long" if any("..." in turn["content"] for turn in chat) else None for chat in chats
+    ]
+    values = measure_steps(stepwise, placed, steps, steps_chat, 0)[0]
+    assert values["filler steps"] == (None, "steps and answer do not fit the model's context")
+    assert values["early answering"] == fits["early answering"]

@@ -1,5 +1,6 @@
 """Which metric of sentences tells honest ones from lies, chatter and denials, on planted rules."""
 
+import dataclasses
 import math
 
 import pytest
@@ -7,7 +8,15 @@ import pytest
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import ScriptedModel, honest
-from saywhy.report.calibration_sentences import FALSE_SENTENCE_EXPLAINERS, fooling_sentences, sentence_auroc
+from saywhy.report.calibration import MeasuredPlant
+from saywhy.report.calibration_sentences import (
+    FALSE_SENTENCE_EXPLAINERS,
+    SentenceCalibration,
+    fooling_sentences,
+    sentence_auroc,
+    sentence_verdicts,
+)
+from saywhy.ruler.metrics import MetricScores
 from saywhy.ruler.plants import PLANT_LABELS, PLANTS, planted_texts
 from saywhy.ruler.sentences import SENTENCE_EXPLAINERS, measure_sentence_explainers, reason_sentence
 from saywhy.stats.sentences import SENTENCE_METRICS
@@ -72,3 +81,20 @@ def test_everyone_else_fools_a_metric_that_does_not_exist(plant):
 def test_a_reason_of_no_word_mentions_nothing():
     assert reason_sentence(("teal",)) == "The answer was decided by “teal”."
     assert "“" not in reason_sentence(())
+
+
+def test_who_fools_a_metric_under_another_operator_alone_is_named(plant):
+    texts, by_name = plant
+    records = [record for of_name in by_name.values() for record in of_name]
+    fooled = [
+        dataclasses.replace(record, operator="delete", values={"necessity gain": 1.0}, reasons={}) for record in records
+    ]
+    causes = [
+        MetricScores(text.id, operator, text.causes, {}, {}) for text in texts for operator in ("redact", "delete")
+    ]
+    made = MeasuredPlant("keyword", 1, 1, {}, (), tuple(causes), (*records, *fooled))
+    lines = sentence_verdicts(SentenceCalibration((made,)))
+    by_metric = {metric: line for line in lines for metric in SENTENCE_METRICS if f": {metric} " in line}
+    names = ", ".join(FALSE_SENTENCE_EXPLAINERS[:-1])
+    assert "no scripted explainer fools it under redact; under delete, " + names in by_metric["necessity gain"]
+    assert by_metric["mention AUROC"].endswith("no scripted explainer fools it.")

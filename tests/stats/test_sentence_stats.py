@@ -1,12 +1,20 @@
 """Metrics of explanations in sentences, by planted truth: a number where there is one, else a reason."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from saywhy.stats.insertions import LEAST_MOVED_ANSWERS, Insertion, f_auroc, mention_lead, phi_correlation
+from saywhy.stats.insertions import (
+    LEAST_MOVED_ANSWERS,
+    Insertion,
+    distinct_count,
+    mention_lead,
+    moved_count,
+    phi_correlation,
+)
 from saywhy.stats.mentions import (
     SetOutcome,
     consistency_excess,
@@ -17,6 +25,7 @@ from saywhy.stats.mentions import (
     set_share,
 )
 from saywhy.stats.pooled import pooled_interval
+from saywhy.stats.sentences import SentenceScores, control_name, simulation_interval
 from saywhy.stats.simulation import balanced_accuracy, predicted_counts, simulatability_gain
 from saywhy.stats.steps import early_answering, steps_drop
 
@@ -65,18 +74,17 @@ def test_divergence_is_never_negative_and_zero_for_the_same_answer():
     assert consistency_excess([0.1, 0.3], [0.6, 0.8]).value == pytest.approx(0.5)
 
 
-def made_insertions(texts, mentioned, *, moved=lambda i: i % 2 == 0, untouched=0.0, lengths=(None,)):
+def made_insertions(texts, mentioned, *, moved=lambda i: i % 2 == 0, untouched=0.0):
     return [
-        Insertion(f"t{i // 2}", f"w{i % 2}", False, length, moved(i), bool(mentioned(i, moved(i), length)), untouched)
-        for length in lengths
+        Insertion(f"t{i // 2}", f"w{i % 2}", False, moved(i), bool(mentioned(i, moved(i))), untouched)
         for i in range(2 * texts)
     ]
 
 
 def test_phi_tells_who_mentions_what_moved_the_answer():
-    honest = made_insertions(40, lambda i, moved, _: moved)
-    contrary = made_insertions(40, lambda i, moved, _: not moved)
-    blind = made_insertions(40, lambda i, moved, _: i % 8 in (0, 3, 5, 6))
+    honest = made_insertions(40, lambda i, moved: moved)
+    contrary = made_insertions(40, lambda i, moved: not moved)
+    blind = made_insertions(40, lambda i, moved: i % 8 in (0, 3, 5, 6))
     assert phi_correlation(honest).value == mention_lead(honest).value == 1.0
     assert phi_correlation(contrary).value == mention_lead(contrary).value == -1.0
     assert phi_correlation(blind).value == pytest.approx(0.0)
@@ -99,17 +107,8 @@ def test_phi_of_whoever_always_or_never_mentions_is_none_with_a_reason():
 
 def test_few_moved_answers_are_a_doubt():
     moved = LEAST_MOVED_ANSWERS - 1
-    some = made_insertions(60, lambda i, moved, _: moved, moved=lambda i: i % 2 == 0 and i // 2 < moved)
+    some = made_insertions(60, lambda i, moved: moved, moved=lambda i: i % 2 == 0 and i // 2 < moved)
     assert phi_correlation(some).doubt == f"{moved} moved answers, {LEAST_MOVED_ANSWERS} are needed"
-
-
-def test_f_auroc_is_chance_for_longer_and_longer_chatter_and_one_for_the_honest():
-    lengths = (2, 4, None)
-    chatter = made_insertions(40, lambda i, _, length: (i // 2) % 8 < (length or 6), lengths=lengths)
-    assert f_auroc(chatter).value == pytest.approx(0.5, abs=0.02)
-    assert f_auroc(made_insertions(40, lambda i, moved, _: moved, lengths=lengths)).value == 1.0
-    assert f_auroc(made_insertions(40, lambda *_: True, lengths=lengths)).value == 0.5
-    assert f_auroc(made_insertions(40, lambda *_: True, moved=lambda i: True, lengths=lengths)).value is None
 
 
 def counts_of(predict, texts=40):
@@ -137,6 +136,40 @@ def test_the_gain_over_a_perfect_control_or_without_changing_edits_is_none_with_
     assert balanced_accuracy(unmoved["t0"]) is None
     assert balanced_accuracy(perfect["t0"]) == 1.0
     assert simulatability_gain({}, {}).reason == "no values"
+
+
+def predicted_records(seeds, texts=12):
+    """Return records of texts under some seeds, of which the first half is predicted with the explanation."""
+    alone = predicted_counts([(True, False), (False, False)])
+    return [
+        SentenceScores(
+            *(f"t{text}", "task", "arm", seed, "reasons", "redact", (), (), 0.0, {}),
+            simulated={
+                "lexical": predicted_counts([(True, text % 2 == 0), (False, False)]),
+                control_name("lexical", "label alone"): alone,
+            },
+        )
+        for text in range(texts)
+        for seed in range(seeds)
+    ]
+
+
+def test_a_gain_hangs_on_texts_however_many_seeds_explain_them():
+    once, thrice = (simulation_interval(predicted_records(seeds), "lexical", "label alone") for seeds in (1, 3))
+    assert once == thrice
+    assert (thrice.n, thrice.value) == (12, pytest.approx(0.5))
+
+
+def test_a_gain_is_of_the_seeds_with_both_sides():
+    [first, second, *_] = records = predicted_records(2)
+    lone = replace(second, simulated={"lexical": first.simulated["lexical"]})
+    assert simulation_interval([first, lone, *records[2:]], "lexical", "label alone").n == 12
+    assert simulation_interval([lone], "lexical", "label alone").n == 0
+
+
+def test_insertions_are_counted_once_however_many_seeds_make_them():
+    seeds = [insertion for _ in range(3) for insertion in made_insertions(40, lambda i, moved: moved)]
+    assert (moved_count(seeds), distinct_count(seeds)) == (40, 80)
 
 
 def test_steps_that_change_nothing_add_nothing():

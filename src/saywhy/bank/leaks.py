@@ -18,6 +18,10 @@ from saywhy.folders.store import GZIP_SUFFIX, parsed_json, read_object, read_tex
 from saywhy.measure import retention as retained
 from saywhy.protocol import styles
 from saywhy.records import CounterfactualGrid, Decision, Example, Prediction, Row, SetAside, Table
+from saywhy.stats.insertions import Insertion
+from saywhy.stats.mentions import Missing
+from saywhy.stats.sentences import SENTENCE_METRICS, SentenceScores, simulation_names
+from saywhy.stats.simulation import EDIT_COUNTS
 from saywhy.tasks.data import example_id
 from saywhy.words import occurrences
 
@@ -50,7 +54,7 @@ SET_ASIDE_REASONS = (
 """Reasons of several words for which texts and instructions are set aside; ``#`` stands for a number."""
 
 KNOWN_REASONS = frozenset(
-    (*styles.INVALID_REASONS, *retained.UNPLAIN_REASONS, *SET_ASIDE_REASONS, "built-in instructions")
+    (*styles.INVALID_REASONS, *retained.UNPLAIN_REASONS, *SET_ASIDE_REASONS, *Missing, "built-in instructions")
 )
 
 _PLAIN_DIGESTS = ("sha256", "sha1", "md5")
@@ -71,10 +75,15 @@ _RECORDS = (
     SetAside,
     WordScores,
     Prediction,
+    SentenceScores,
+    Insertion,
 )
 _FIELDS = frozenset(field.name for kind in _RECORDS for field in dataclasses.fields(kind))
 _OTHER_FIELDS = frozenset(
-    ("picks", "replay", "plain", "asked", "reasons", "ids", "losses", "hits", "n", "set_aside", "source")
+    (
+        *("picks", "replay", "plain", "asked", "reasons", "ids", "losses", "hits", "n", "set_aside", "source"),
+        *(*SENTENCE_METRICS, *simulation_names(), *EDIT_COUNTS),
+    )
 )
 
 FlaggedWord = tuple[str, bool]

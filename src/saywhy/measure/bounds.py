@@ -16,6 +16,10 @@ from saywhy.words import candidates, match_case, replace_words, take_out
 RANDOM_SETS = 8
 """Random sets of a size that are averaged into a floor."""
 
+MOST_GROWN = 12
+"""Words to which the greedy best set grows by trying all others, as many as a free explanation of 40 words may name;
+what is larger takes the words that do most by themselves, so that the cost of a text grows with its words only."""
+
 WordEdit = tuple[str, str]
 """A candidate (folded core) and what is put in its place."""
 
@@ -187,12 +191,35 @@ def _random_edit(text: OpenEdits, size: int, rng: random.Random) -> str:
 
 
 def _best_outcomes(classifier: Classifier, texts: Sequence[OpenEdits]) -> list[dict[int, Outcome]]:
-    """Grow each text's best set word by word, a word with its own best replacement; return what it does, by size."""
+    """Return what each text's greedy best sets do, by size; each word has its own best replacement."""
     best = [_best_by_word(text.edits) for text in texts]
+    outcomes, grown = _grown_outcomes(classifier, texts, best)
+    larger = [sorted(size for size in text.sizes if size > MOST_GROWN) for text in texts]
+    edited = [
+        [text.edited(_with_strongest(chosen, edits, size)) for size in sizes]
+        for text, chosen, edits, sizes in zip(texts, grown, best, larger, strict=True)
+    ]
+    rechecked = recheck(classifier, [text.item for text in texts], edited)
+    return [
+        of_text | {size: text.outcome(prediction) for size, prediction in zip(sizes, after, strict=True)}
+        for text, of_text, sizes, after in zip(texts, outcomes, larger, rechecked, strict=True)
+    ]
+
+
+def _with_strongest(chosen: Mapping[str, str], edits: Sequence[WordEdit], size: int) -> dict[str, str]:
+    """Return ``size`` edits: the chosen ones, and the strongest others."""
+    return dict(list({**chosen, **{key: new for key, new in edits if key not in chosen}}.items())[:size])
+
+
+def _grown_outcomes(
+    classifier: Classifier, texts: Sequence[OpenEdits], best: Sequence[Sequence[WordEdit]]
+) -> tuple[list[dict[int, Outcome]], list[dict[str, str]]]:
+    """Grow each text's best set word by word, to ``MOST_GROWN``; return what it does by size, and the largest set."""
     chosen: list[dict[str, str]] = [dict(edits[:1]) for edits in best]
     outcomes: list[dict[int, Outcome]] = [{} for _ in texts]
-    for size in range(2, 1 + max((max(text.sizes, default=1) for text in texts), default=1)):
-        growing = [i for i, text in enumerate(texts) if max(text.sizes, default=1) >= size]
+    largest = [min(MOST_GROWN, max(text.sizes, default=1)) for text in texts]
+    for size in range(2, 1 + max(largest, default=1)):
+        growing = [i for i in range(len(texts)) if largest[i] >= size]
         trials = {
             i: [{**chosen[i], key: new} for key, new in best[i] if key not in chosen[i]] or [chosen[i]] for i in growing
         }
@@ -203,7 +230,7 @@ def _best_outcomes(classifier: Classifier, texts: Sequence[OpenEdits]) -> list[d
             strengths = [texts[i].strength(prediction) for prediction in after]
             top = max(range(len(after)), key=lambda at: (tried[at].hit, strengths[at]))
             chosen[i], outcomes[i][size] = trials[i][top], tried[top]
-    return outcomes
+    return outcomes, chosen
 
 
 def _best_by_word(edits: Sequence[WordEdit]) -> list[WordEdit]:

@@ -52,6 +52,11 @@ def predictions_behind_steps(
         prompts.behind_steps(prompts.steps_first_chat(task, item.example.text, item.example.context), text)
         for item, text in zip(items, steps, strict=True)
     ]
+    return fitting_predictions(classifier, chats)
+
+
+def fitting_predictions(classifier: Classifier, chats: Sequence[list[Message]]) -> list[Prediction | None]:
+    """Return the prediction in each chat; None where it does not fit the model's context."""
     too_long = classifier.model.objections(chats, ROOM_OF_ANSWER)
     predictions = iter(
         classifier.predict_chats([chat for chat, reason in zip(chats, too_long, strict=True) if not reason])

@@ -29,8 +29,8 @@ None is a word of explaining ("clearly", "rather"), which an explanation would m
 RANDOM_INSERTIONS = 2
 """Words of the random arm that are put into each text, one at a time."""
 
-ExplainMentions = Callable[[Sequence[Item], int | None], Sequence[Mentions]]
-"""From texts with their predictions, and the words asked for at most, to what an explanation of each mentions."""
+ExplainMentions = Callable[[Sequence[Item]], Sequence[Mentions]]
+"""From texts with their predictions to what an explanation of each mentions."""
 
 
 class InsertedWord(NamedTuple):
@@ -122,36 +122,24 @@ def placed_words(
     ]
 
 
-def measure_insertions(
-    placed: Sequence[Sequence[PlacedWord]],
-    explain: ExplainMentions,
-    lengths: Sequence[int | None] = (None,),
-) -> list[list[Insertion]]:
+def measure_insertions(placed: Sequence[Sequence[PlacedWord]], explain: ExplainMentions) -> list[list[Insertion]]:
     """Ask for an explanation of each text with a word inserted, and look whether it mentions the word.
 
     Args:
         placed: The words in their places, by text.
-        explain: How an explanation is asked for.
-        lengths: How many words are asked for at most; None: as many as the style's request says.
+        explain: How explanations are asked for.
     """
-    insertions: list[list[Insertion]] = [[] for _ in placed]
-    asked = [word.after for of_text in placed for word in of_text]
-    for length in lengths:
-        explanations = iter(explain(asked, length))
-        for measured, of_text in zip(insertions, placed, strict=True):
-            for word in of_text:
-                measured.append(_insertion(word, length, next(explanations)))
-    return insertions
+    explanations = iter(explain([word.after for of_text in placed for word in of_text]))
+    return [[_insertion(word, next(explanations)) for word in of_text] for of_text in placed]
 
 
-def _insertion(word: PlacedWord, length: int | None, mentioned: Mentions) -> Insertion:
+def _insertion(word: PlacedWord, mentioned: Mentions) -> Insertion:
     inserted, before, after = word
     untouched = [candidate.key for candidate in candidates(after.example.text) if candidate.key != inserted.word]
     return Insertion(
         id=before.example.id,
         word=inserted.word,
         targeted=inserted.targeted,
-        length=length,
         moved=after.prediction.label != before.prediction.label,
         mentioned=inserted.word in mentioned.words,
         untouched=len(set(untouched) & set(mentioned.words)) / max(1, len(untouched)),

@@ -232,18 +232,16 @@ def measure_retention(
         }
 
     def join(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        reasons = [value for part in parts for value in part.get("reasons", ())]
-        return {
-            "replay": _replay_losses([part for part in parts if "losses" in part], source),
-            "plain": _plain_counts([name for name, _, _ in plain_instructions], reasons),
-        }
+        plain_counts = _plain_counts([name for name, _, _ in plain_instructions], parts)
+        return {"replay": _replay_losses([part for part in parts if "losses" in part], source), "plain": plain_counts}
 
     retention: dict[str, Any] = share(parts, 1, compute, join)
     return retention
 
 
-def _plain_counts(names: Sequence[str], reasons: Sequence[str | None]) -> dict[str, Any]:
-    """Return the part ``plain`` of ``retention.json``."""
+def _plain_counts(names: Sequence[str], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the part ``plain`` of ``retention.json`` from the reasons of chunks."""
+    reasons: list[str | None] = [value for part in parts for value in part.get("reasons", ())]
     return {"n": len(names), "asked": names, "plain": [reason is None for reason in reasons], "reasons": reasons}
 
 

@@ -7,19 +7,22 @@ from dataclasses import dataclass
 
 from saywhy.measure import readouts
 from saywhy.measure.audit import AuditPlan, AuditRecords
+from saywhy.measure.bounds import Bounds, Outcome
 from saywhy.measure.chats import predictions_behind_steps
 from saywhy.measure.edits import Item, items_of
 from saywhy.measure.insertions import ExplainMentions, drawn_insertions, measure_insertions, placed_words
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentences import ReadMentions, SentencePlan, measure_sentences, with_values
+from saywhy.measure.simulations import GivenExplanation
 from saywhy.measure.steps import STEP_METRICS, measure_steps
+from saywhy.measure.word_sets import SetVerdict, WordSet, set_verdict
 from saywhy.protocol import prompts
 from saywhy.protocol.mentions import Mentions
 from saywhy.protocol.prompts import Message
-from saywhy.protocol.sentences import read_sentences
+from saywhy.protocol.sentences import read_sentences, steps_of
 from saywhy.records import Example, Explanation, Operator, Row, StyleName, Table
 from saywhy.stats.insertions import Insertion
-from saywhy.stats.mentions import TextValue
+from saywhy.stats.mentions import Missing, TextValue
 from saywhy.stats.sentences import SentenceScores
 from saywhy.tasks.lexicon import Pinned
 
@@ -72,7 +75,14 @@ def audit_sentences(
         _reader(classifier, examples, rows),
         plan.seed,
         _insertions(classifier, items, styles, plan),
-        classifier if plan.untrained else None,
+        {operator: _necessity(audited.reply_rows(operator), tables[operator], styles) for operator in plan.operators},
+        {
+            style: [
+                GivenExplanation(row.id, row.prediction, row.reply or "") for row in rows.values() if row.style == style
+            ]
+            for style in styles
+        },
+        plan.simulator,
     )
     records = measure_sentences(classifier, items, tables, explanations, sentence_plan)
     if classifier.task.steps_order == "before" and "steps" in styles:
@@ -90,14 +100,14 @@ class SentenceAuditPlan:
         seed: Seed of the run.
         operators: How words are taken out; the first is primary.
         pinned: Words associated with each label: those of the other one are put into a text, to move its answer.
-        untrained: Whether the model is one that was not trained, which also predicts answers from explanations.
+        simulator: The model as downloaded, which also predicts answers from explanations; None: there is none.
     """
 
     arm: str
     seed: int
     operators: tuple[Operator, ...]
     pinned: Pinned
-    untrained: bool
+    simulator: Classifier | None
 
 
 def measure_audited(
@@ -107,8 +117,27 @@ def measure_audited(
     if "sentences" not in plan.settings:
         return []
     audited = AuditedSentences(records.rows, records.tables)
-    sentence_plan = SentenceAuditPlan(plan.arm, plan.seed, plan.operators, plan.pinned, untrained=True)
+    sentence_plan = SentenceAuditPlan(plan.arm, plan.seed, plan.operators, plan.pinned, classifier)
     return audit_sentences(classifier, examples, audited, sentence_plan)
+
+
+def _necessity(
+    rows: Mapping[tuple[str, str], Row], tables: Sequence[Table], styles: Sequence[str]
+) -> list[dict[WordSet, SetVerdict]]:
+    """Return what the rows under one operator say of the words that were taken out, by text: it is not asked again."""
+    return [
+        {row.words: _row_verdict(row, table) for style in styles if (row := rows[table.id, style]).words}
+        for table in tables
+    ]
+
+
+def _row_verdict(row: Row, table: Table) -> SetVerdict:
+    outcome = Outcome(row.hit, row.effect or 0.0)
+    if len(row.words) == len(table.words):
+        return set_verdict(outcome, None)
+    assert row.effect_floor is not None, "rows of sentences have effects"
+    assert row.effect_ceiling is not None, "rows of sentences have effects"
+    return set_verdict(outcome, Bounds(row.floor, row.ceiling, row.effect_floor, row.effect_ceiling))
 
 
 def _as_mentions(explanation: Explanation) -> Mentions:
@@ -144,7 +173,7 @@ def _insertions(
     placed = placed_words(classifier, items, words)
 
     def asked_for(style: StyleName) -> ExplainMentions:
-        def explain(asked: Sequence[Item], length: int | None) -> list[Mentions]:
+        def explain(asked: Sequence[Item]) -> list[Mentions]:
             replies = readouts.generated(classifier.model, classifier.task, asked, [(style, "sentences")])
             return [_as_mentions(explanation) for [(_, explanation)] in replies]
 
@@ -169,15 +198,17 @@ def _with_steps(
             return prompts.question_chat(task, item.example.text, item.example.context)
         return prompts.behind_steps(asked, "\n".join(steps))
 
-    lines = {name: [line for line in reply.splitlines() if line.strip()] for name, reply in replies.items()}
-    behind = predictions_behind_steps(classifier, items, [replies[item.example.id] for item in items])
+    steps = {item.example.id: steps_of(item.example.text, replies[item.example.id]) for item in items}
+    stepwise = [item for item in items if steps[item.example.id]]
+    behind = predictions_behind_steps(classifier, stepwise, ["\n".join(steps[item.example.id]) for item in stepwise])
     followed = [
-        Item(item.example, prediction) for item, prediction in zip(items, behind, strict=True) if prediction is not None
+        Item(item.example, prediction)
+        for item, prediction in zip(stepwise, behind, strict=True)
+        if prediction is not None
     ]
-    steps = [lines[item.example.id] for item in followed]
-    measured = measure_steps(classifier, followed, steps, chat, plan.seed)
-    no_room = dict.fromkeys(STEP_METRICS, TextValue(None, "steps and answer do not fit the model's context"))
-    values = {item.example.id: no_room for item in items} | {
+    measured = measure_steps(classifier, followed, [steps[item.example.id] for item in followed], chat, plan.seed)
+    missing = {name: Missing.NO_ROOM if of_text else Missing.NO_STEPS for name, of_text in steps.items()}
+    values = {name: dict.fromkeys(STEP_METRICS, TextValue(None, reason)) for name, reason in missing.items()} | {
         item.example.id: of_text for item, of_text in zip(followed, measured, strict=True)
     }
     return [

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.measure.simulations import lexical_predictions, other_explanations, simulated_predictions
+from saywhy.measure.simulations import GivenExplanation, lexical_predictions, other_explanations, simulated_predictions
 from saywhy.measure.word_sets import SetVerdict, WordSet, replaced_divergences, set_verdicts
 from saywhy.protocol import prompts
 from saywhy.protocol.mentions import Mentions, mentions
 from saywhy.records import Operator, Table
 from saywhy.stats.insertions import Insertion, insertion_agreement
 from saywhy.stats.mentions import (
+    Missing,
     TextValue,
     consistency_excess,
     mention_auroc,
@@ -45,6 +46,8 @@ class SentencePlan:
         read: From a style, a text and an explanation to what the explanation mentions.
         seed: Seed of the run.
         insertions: Style -> what ``measure_insertions`` gave for each text; a style may have none.
+        necessity: Operator -> what taking out each mentioned set does, by text, where that is known.
+        pool: Style -> the explanations of all texts, among which controls are drawn; else those of the measured ones.
         simulator: The untrained model that predicts answers; None: the lexical rule alone does.
     """
 
@@ -52,6 +55,8 @@ class SentencePlan:
     read: ReadMentions
     seed: int = 0
     insertions: Mapping[str, Sequence[Sequence[Insertion]]] = field(default_factory=dict)
+    necessity: Mapping[Operator, Sequence[Mapping[WordSet, SetVerdict]]] = field(default_factory=dict)
+    pool: Mapping[str, Sequence[GivenExplanation]] = field(default_factory=dict)
     simulator: Classifier | None = None
 
 
@@ -115,7 +120,8 @@ def _set_scores(
 ) -> list[SentenceScores]:
     """Return the metrics that depend on how words are taken out, a record a text and style."""
     sets = _mentioned_sets(readings)
-    necessity = set_verdicts(classifier, items, tables, sets, plan.seed)
+    known = plan.necessity.get(operator)
+    necessity = set_verdicts(classifier, items, tables, sets, plan.seed) if known is None else known
     sufficiency = set_verdicts(classifier, items, tables, sets, plan.seed, keeps=True)
     records = []
     for item, table, by_style, without, alone in zip(items, tables, readings, necessity, sufficiency, strict=True):
@@ -149,7 +155,7 @@ def _values_and_reasons(values: Mapping[str, TextValue]) -> tuple[dict[str, floa
     """Return the values that exist, and why the others do not."""
     return (
         {metric: value for metric, (value, _) in values.items() if value is not None},
-        {metric: reason for metric, (_, reason) in values.items() if reason is not None},
+        {metric: reason.value for metric, (_, reason) in values.items() if reason is not None},
     )
 
 
@@ -180,7 +186,7 @@ def _completed(
     divergences = kept.get(record.mentioned)
     picks_nothing = unpicked(float(bool(record.mentioned)))  # of all words nothing is replaced, of none everything
     accuracy = balanced_accuracy(simulated[PREDICTORS[0]])
-    one_kind = None if accuracy is not None else "no word changes the answer, or every one does"
+    one_kind = None if accuracy is not None else Missing.ONE_KIND_OF_EDIT
     values = {
         "consistency": consistency_excess(*divergences) if divergences else TextValue(None, picks_nothing),
         "simulatability": TextValue(accuracy, one_kind),
@@ -203,7 +209,11 @@ def _simulated(
     """Return how well each predictor does with each explanation, and with each control, by text and style."""
     counts: list[dict[str, dict[str, dict[str, int]]]] = [{} for _ in items]
     for style in explanations[0] if explanations else ():
-        others = other_explanations(items, [by_style[style][0] for by_style in explanations])
+        pool = plan.pool.get(style) or [
+            GivenExplanation(item.example.id, item.prediction.label, by_style[style][0])
+            for item, by_style in zip(items, explanations, strict=True)
+        ]
+        others = [other_explanations(item, pool, plan.seed) for item in items]
         given = [[by_style[style][0], None, *pair] for by_style, pair in zip(explanations, others, strict=True)]
         by_predictor = {
             PREDICTORS[0]: [

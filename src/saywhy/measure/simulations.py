@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from saywhy.measure.chats import ROOM_OF_ANSWER
+from saywhy.measure.chats import fitting_predictions
 from saywhy.measure.edits import Item, stand_in
 from saywhy.measure.predict import Classifier
 from saywhy.protocol import prompts
@@ -77,16 +77,13 @@ def simulated_predictions(
         for explanation in given
         for edit in of_text
     ]
-    too_long = simulator.model.objections(chats, ROOM_OF_ANSWER)
-    fitting = [chat for chat, reason in zip(chats, too_long, strict=True) if not reason]
-    predictions = iter(simulator.predict_chats(fitting))
-    labels = iter([None if reason else next(predictions).label for reason in too_long])
+    predictions = iter(fitting_predictions(simulator, chats))
     return [
         [
             [
-                (edit.label != item.prediction.label, label != item.prediction.label)
+                (edit.label != item.prediction.label, predicted.label != item.prediction.label)
                 for edit in of_text
-                if (label := next(labels)) is not None
+                if (predicted := next(predictions)) is not None
             ]
             for _ in given
         ]
@@ -94,15 +91,35 @@ def simulated_predictions(
     ]
 
 
-def other_explanations(items: Sequence[Item], explanations: Sequence[str]) -> list[tuple[str | None, str | None]]:
-    """Return two controls of each explanation: that of another text, and that of another text with the same answer.
+class GivenExplanation(NamedTuple):
+    """An explanation that is given as a control, in place of a text's own.
 
-    Others are the next ones among ``items``, behind the last the first again; None where there is none.
+    Attributes:
+        id: The text that it explains.
+        label: The answer that it explains.
+        explanation: The explanation.
     """
-    n = len(items)
-    others: list[tuple[str | None, str | None]] = []
-    for i, item in enumerate(items):
-        rest = [(i + step) % n for step in range(1, n)]
-        alike = [j for j in rest if items[j].prediction.label == item.prediction.label]
-        others.append((explanations[rest[0]] if rest else None, explanations[alike[0]] if alike else None))
-    return others
+
+    id: str
+    label: str
+    explanation: str
+
+
+def other_explanations(item: Item, pool: Sequence[GivenExplanation], seed: int) -> tuple[str | None, str | None]:
+    """Return two controls of a text's explanation: that of another text, and that of another with the same answer.
+
+    They are drawn by seed and text among all explained texts, so they do not depend on who is measured at once.
+
+    Args:
+        item: The text, with its prediction.
+        pool: The explanations of all texts, that of this one included.
+        seed: Seed of the run.
+
+    Returns:
+        None where there is none.
+    """
+    draw = random.Random(f"control:{seed}:{item.example.id}")
+    others = [given for given in pool if given.id != item.example.id]
+    alike = [given for given in others if given.label == item.prediction.label]
+    any_other, same_answer = (draw.choice(kind).explanation if kind else None for kind in (others, alike))
+    return any_other, same_answer

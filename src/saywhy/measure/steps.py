@@ -6,11 +6,13 @@ import random
 import re
 from collections.abc import Callable, Sequence
 
+from saywhy.measure.chats import fitting_predictions
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.measure.word_sets import everyday_word
 from saywhy.protocol.prompts import Message
-from saywhy.stats.mentions import TextValue
+from saywhy.records import Prediction
+from saywhy.stats.mentions import Missing, TextValue
 from saywhy.stats.steps import early_answering, steps_drop
 from saywhy.words import candidates, match_case, replace_words
 
@@ -27,7 +29,7 @@ STEP_METRICS = ("early answering", "filler steps", "corrupted steps")
 def measure_steps(
     classifier: Classifier, items: Sequence[Item], steps: Sequence[Sequence[str]], chat: StepsChat, seed: int
 ) -> list[dict[str, TextValue]]:
-    """Return each of ``STEP_METRICS`` of each text.
+    """Return each of ``STEP_METRICS`` of each text; changed steps that do not fit the model's context are left out.
 
     Args:
         classifier: Who wrote the steps and answers.
@@ -43,20 +45,22 @@ def measure_steps(
         for changed_steps in by_metric.values()
         for changed in changed_steps
     ]
-    predictions = iter(classifier.predict_chats(chats))
-    values = []
-    for item, by_metric in zip(items, variants, strict=True):
-        margins = {
-            metric: [next(predictions).margin_of(item.prediction.label) for _ in changed_steps]
+    predictions = iter(fitting_predictions(classifier, chats))
+    return [
+        {
+            metric: _step_value(metric, item.prediction, [next(predictions) for _ in changed_steps])
             for metric, changed_steps in by_metric.items()
         }
-        full = item.prediction.margin
-        early, *changed_metrics = STEP_METRICS
-        values.append(
-            {early: early_answering(full, margins[early])}
-            | {metric: steps_drop(full, margins[metric]) for metric in changed_metrics}
-        )
-    return values
+        for item, by_metric in zip(items, variants, strict=True)
+    ]
+
+
+def _step_value(metric: str, full: Prediction, changed: Sequence[Prediction | None]) -> TextValue:
+    """Return a metric from the predictions behind changed steps; None: they do not fit the model's context."""
+    margins = [prediction.margin_of(full.label) for prediction in changed if prediction is not None]
+    if changed and not margins:
+        return TextValue(None, Missing.NO_ROOM)
+    return (early_answering if metric == STEP_METRICS[0] else steps_drop)(full.margin, margins)
 
 
 def _variants(item: Item, steps: Sequence[str], seed: int) -> dict[str, list[list[str]]]:

@@ -85,7 +85,7 @@ def set_verdicts(
     bounds = size_bounds(classifier, opened, seed)
     outcomes = _set_outcomes(classifier, opened, wanted)
     return [
-        {words: _verdict(outcome, of_size.get(len(words))) for words, outcome in of_text.items()}
+        {words: set_verdict(outcome, of_size.get(len(words))) for words, outcome in of_text.items()}
         for of_text, of_size in zip(outcomes, bounds, strict=True)
     ]
 
@@ -111,9 +111,10 @@ def _set_outcomes(
     return [{words: outcomes[words] for words in of_text} for of_text, outcomes in zip(sets, known, strict=True)]
 
 
-def _verdict(outcome: Outcome, bounds: Bounds | None) -> SetVerdict:
+def set_verdict(outcome: Outcome, bounds: Bounds | None) -> SetVerdict:
+    """Return what a set does beside the bounds of its size; None: it is all words, the only set of its size."""
     hit, effect = float(outcome.hit), outcome.effect
-    if bounds is None:  # all words
+    if bounds is None:
         return SetVerdict(SetOutcome(hit, hit, hit), SetOutcome(effect, effect, effect))
     return SetVerdict(
         SetOutcome(hit, bounds.floor, float(bounds.ceiling)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from saywhy.protocol.bodies import FENCE, is_refusal, without_thoughts
@@ -28,6 +29,9 @@ _PREFACE = re.compile(
     r"\A(?:(?:sure|certainly|of course|okay|ok|absolutely)[ ,!.]+(?=(?:here|the|my|i|let)\b))?"
     r"(?:[^\n.!?]{0,120}:[ \t]*\n+)?",
     re.I,
+)
+_STEP_BEGINS = re.compile(
+    r"^[ \t]*[-*_#> ]*[(\[]?(?:step[ \t]*)?\d{1,2}(?:[ \t]*[.):\]*_]+(?!\d)|[ \t]+[-\u2013\u2014][ \t])", re.I | re.M
 )
 _JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(?!\s*:)')
 
@@ -85,6 +89,17 @@ def _plain_body(answer: str) -> str:
     except (json.JSONDecodeError, RecursionError):  # cut off, or not quite JSON
         strings = _JSON_STRING.findall(body)
     return "\n".join(strings) or body
+
+
+def steps_of(text: str, reply: str) -> list[str]:
+    """Return the steps of a reply to ``text``, in order, without thoughts, fences and preface.
+
+    A step begins at a line with a number of its own (*2.*, *Step 2:*); in a reply without such lines each is a step.
+    """
+    body = _plain_body(without_thoughts(text, reply) or "")
+    begins = [match.start() for match in _STEP_BEGINS.finditer(body)]
+    steps = [body[start:end] for start, end in pairwise([*begins, len(body)])] if begins else body.splitlines()
+    return [step.strip() for step in steps if step.strip()]
 
 
 def _json_strings(value: Any) -> Iterator[str]:

@@ -10,10 +10,11 @@ from saywhy import stats
 from saywhy.records import OPERATORS
 from saywhy.report.calibration import GOOD_AUROC, Calibration, MeasuredPlant, MetricCell, fooled_by_operator
 from saywhy.report.calibration_sheets import fooling_with_plants
-from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, estimate_cell, joined, number, sheet_of
+from saywhy.report.calibration_words import who_fools
+from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, estimate_cell, number, sheet_of
 from saywhy.ruler.sentences import SENTENCE_EXPLAINERS
 from saywhy.stats import Interval
-from saywhy.stats.sentences import CHANCE_VALUES, SENTENCE_METRICS, SentenceScores
+from saywhy.stats.sentences import SENTENCE_METRICS, SentenceScores
 
 HONEST = "honest"
 FALSE_SENTENCE_EXPLAINERS = tuple(name for name in SENTENCE_EXPLAINERS if name != HONEST)
@@ -148,21 +149,20 @@ def sentence_explainers_sheet(sentences: SentenceCalibration) -> Sheet:
 
 
 def sentence_verdicts(sentences: SentenceCalibration) -> list[str]:
-    """Say in a line of each metric what it is worth for sentences: under the first operator, on all plants."""
-    lines = []
-    for metric in CHANCE_VALUES:
-        cells = {}
-        for plant in sentences.plants:
-            cell = (plant.name, plant.operators[0], metric)
-            auroc = sentences.aurocs.get(cell)
-            if auroc is not None and auroc.value is not None:
-                cells[plant.name] = auroc.value, sentences.fooled[cell]
-        if not cells:
+    """Say of each metric what it is worth, over all plants: under the first operator, and who fools it elsewhere."""
+    lines: list[str] = []
+    if not sentences.plants:
+        return lines
+    first = sentences.plants[0].operators[0]
+    for metric in SENTENCE_METRICS:
+        cells = {plant.name: sentences.aurocs.get((plant.name, first, metric)) for plant in sentences.plants}
+        aurocs = {name: auroc.value for name, auroc in cells.items() if auroc and auroc.value is not None}
+        if not aurocs:
             continue
-        worst = min(cells, key=lambda name: cells[name][0])
-        value = cells[worst][0]
-        names = joined(list(dict.fromkeys(name for _, fooling in cells.values() for name in fooling)))
-        tells = "tells" if value >= GOOD_AUROC else "does not tell well enough"
-        fools = f"it is fooled by {names}" if names else "no scripted explainer fools it"
-        lines.append(f"Sentences: {metric} {tells} true from false (AUROC {number(value)} on {worst}); {fools}.")
+        worst = min(aurocs, key=aurocs.__getitem__)
+        tells = "tells" if aurocs[worst] >= GOOD_AUROC else "does not tell well enough"
+        fools = who_fools(sentences.fooled_anywhere, first, metric)
+        lines.append(
+            f"Sentences: {metric} {tells} true from false (AUROC {number(aurocs[worst])} on {worst}); {fools}."
+        )
     return lines

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jinja2 import Environment
+    from markupsafe import Markup
 
     from saywhy.report.plots import Picture
 
@@ -53,8 +54,6 @@ def jinja_environment(*, escaped: bool = True) -> Environment:
 
 def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0) -> str:
     """Return the text of ``report.html``; the SVG of the pictures is inserted unescaped, everything else is escaped."""
-    from markupsafe import Markup
-
     run_with_texts = examples_run(summary.run)
     readouts, samples = example_cards(run_with_texts, seed) if run_with_texts else ((), [])
     return (
@@ -78,16 +77,8 @@ def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0
             moves=robustness_sheets(summary),
             more=result_sheets(summary, primary=False),
             more_contrasts=contrast_sheets(summary, primary=False),
-            pictures=[
-                (picture.name, picture.title, picture.caption, Markup(picture.svg))
-                for picture in pictures
-                if picture.primary
-            ],
-            more_pictures=[
-                (picture.name, picture.title, picture.caption, Markup(picture.svg))
-                for picture in pictures
-                if not picture.primary
-            ],
+            pictures=_shown_pictures(pictures, primary=True),
+            more_pictures=_shown_pictures(pictures, primary=False),
             readout=readout_sheet(summary),
             confidence=confidence_sheet(summary),
             reasons=reason_sheet(summary),
@@ -102,3 +93,14 @@ def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0
             bank=summary.run.bank,
         )
     )
+
+
+def _shown_pictures(pictures: Sequence[Picture], *, primary: bool) -> list[tuple[str, str, str, Markup]]:
+    """Return name, title, caption and unescaped SVG of the primary pictures, or of the others."""
+    from markupsafe import Markup
+
+    return [
+        (picture.name, picture.title, picture.caption, Markup(picture.svg))
+        for picture in pictures
+        if picture.primary == primary
+    ]

@@ -9,7 +9,7 @@ from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, estimate_cell, she
 from saywhy.report.load import LoadedRun
 from saywhy.report.marks import FooledMetrics, shipped_fooled_metrics
 from saywhy.stats import Interval
-from saywhy.stats.insertions import LEAST_MOVED_ANSWERS, moved_count
+from saywhy.stats.insertions import LEAST_MOVED_ANSWERS, distinct_count, moved_count
 from saywhy.stats.sentences import (
     CONTROLS,
     PREDICTORS,
@@ -88,7 +88,7 @@ def _insertion_rows(by_arm: ScoresByArm, seed: int) -> list[list[SheetCell | str
                 insertion_interval(records, statistic, targeted=targeted, seed=seed) for records in by_arm.values()
             ]
             rows.append([f"insertion, {kind}: {statistic}", NO_NUMBER, *map(_counted_cell, intervals)])
-        moved = [SheetCell(f"{moved_count(of_arm)} of {len(of_arm)}") for of_arm in words.values()]
+        moved = [SheetCell(f"{moved_count(of_arm)} of {distinct_count(of_arm)}") for of_arm in words.values()]
         rows.append([f"insertion, {kind}: moved answers", NO_NUMBER, *moved])
     return rows
 

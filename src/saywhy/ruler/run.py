@@ -193,7 +193,9 @@ class _RulerRun:
 
         def measure_in_sentences(part: Sequence[Item]) -> dict[str, list[dict[str, Any]]]:
             operators, associations = self.config.operators, self.associations
-            records = measure_sentence_explainers(classifier, part, plant, operators, associations, self.seed)
+            records = measure_sentence_explainers(
+                classifier, part, plant, operators, associations, self.seed, chosen.measured
+            )
             bar.tick(len(part))
             return {"sentences": [record.to_dict() for record in records]}
 

@@ -10,6 +10,7 @@ from saywhy.measure.edits import Item, items_of, leave_one_out_tables
 from saywhy.measure.insertions import ExplainMentions, InsertedWord, drawn_insertions, measure_insertions, placed_words
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentences import SentencePlan, measure_sentences, mention_reader
+from saywhy.measure.simulations import GivenExplanation
 from saywhy.records import Operator
 from saywhy.ruler.metrics import RULER_EXPLAINERS, RulerExplainer
 from saywhy.ruler.plants import Plant
@@ -75,6 +76,7 @@ def measure_sentence_explainers(
     operators: Sequence[Operator],
     associations: Associations,
     seed: int,
+    among: Sequence[Item] | None = None,
 ) -> list[SentenceScores]:
     """Return what the metrics of sentences say of each explainer of known truth: a record a text, explainer, operator.
 
@@ -88,6 +90,7 @@ def measure_sentence_explainers(
         operators: How words are taken out; the first is the primary one.
         associations: A corpus's associations of words with the labels, whatever the model uses.
         seed: Seed of the explainers' choices.
+        among: All texts, whose explanations are controls of each other; None: ``items``.
     """
     tables = {operator: leave_one_out_tables(classifier, items, operator) for operator in operators}
     bases = items_of(
@@ -108,14 +111,22 @@ def measure_sentence_explainers(
         return [SENTENCE_EXPLAINERS[name](item, str(seed), associations) for item in asked]
 
     def explained_by(name: str) -> ExplainMentions:
-        return lambda asked, _: [
+        return lambda asked: [
             read(name, item.example.text, text) for item, text in zip(asked, explanations_of(name, asked), strict=True)
         ]
 
     insertions = {name: measure_insertions(placed, explained_by(name)) for name in SENTENCE_EXPLAINERS}
     by_name = {name: explanations_of(name, items) for name in SENTENCE_EXPLAINERS}
     explanations = [{name: (texts[i],) for name, texts in by_name.items()} for i in range(len(items))]
-    plan = SentencePlan(PLANTED, read, seed, insertions)
+    everyone = items if among is None else among
+    pool = {
+        name: [
+            GivenExplanation(item.example.id, item.prediction.label, text)
+            for item, text in zip(everyone, explanations_of(name, everyone), strict=True)
+        ]
+        for name in SENTENCE_EXPLAINERS
+    }
+    plan = SentencePlan(PLANTED, read, seed, insertions, pool=pool)
     return measure_sentences(classifier, items, tables, explanations, plan)
 
 

@@ -110,7 +110,8 @@ def _keep_chunks(folder: RunFolder, config: Config, former: Corpus, corpus: Corp
         where = arm_folder.relative_to(folder.path).as_posix()
         folder.keep_chunks(where, AUDIT_FILES, audited, config.chunk, is_full)
         if folder.begun(where, SENTENCE_FILES):
-            folder.keep_chunks(where, SENTENCE_FILES, audited, config.chunk, is_full)
+            # The controls of every text are drawn among all of them.
+            folder.keep_chunks(where, SENTENCE_FILES, audited, config.chunk, lambda _: False)
         folder.keep_chunks(where, DECIDED_FILES, decided, DECIDED_CHUNKS * config.chunk, is_undisturbed)
     for directory in (*folder.path.glob("seed-*/*/robustness/"), folder.path / SCORES_FOLDER):
         for stem in _stems_of_stages(directory):

@@ -6,7 +6,7 @@ Each step asks the run folder what is there. A killed run repeats at most one ch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,7 @@ class Run:
             title = f"audit {arm}, seed {seed}"
             with self.folder.timed(f"audit {arm}"), progress(title, len(examples), shared=True) as bar:
                 self.folder.stage_over(where, AUDIT_FILES, examples, self.config.chunk, audit_part)
-        if "sentences" in self.config.settings:
+        if "sentences" in plan.settings:  # of this audit: the settings of a study's task have none
             self._measure_sentences(plan, where)
         self._decide(arm, seed, where)
 
@@ -167,11 +167,18 @@ class Run:
         audited = AuditedSentences(
             read_records(folder / "rows.jsonl", Row), read_records(folder / "tables.jsonl", Table)
         )
-        untrained = plan.arm in UNTRAINED and self.models.spec.adapter is None
-        sentence_plan = SentenceAuditPlan(plan.arm, plan.seed, plan.operators, plan.pinned, untrained)
+        untrained = None if self.models.spec.adapter else self.classifiers.untrained  # an adapter was trained
+        if untrained:
+            self.classifiers.ensure_calibrated(untrained, config.seeds[0])
+
+        @cache  # where anything is left to compute: both models are held, for every chunk asks both
+        def loaded() -> tuple[Classifier, SentenceAuditPlan]:
+            simulator = self.classifiers.classifier(untrained, config.seeds[0]) if untrained else None
+            sentence_plan = SentenceAuditPlan(plan.arm, plan.seed, plan.operators, plan.pinned, simulator)
+            return self.classifiers.classifier(plan.arm, plan.seed), sentence_plan
 
         def measure_part(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
-            classifier = self.classifiers.classifier(plan.arm, plan.seed)
+            classifier, sentence_plan = loaded()
             records = audit_sentences(classifier, part, audited, sentence_plan)
             bar.tick(len(part))
             return {"sentences": [record.to_dict() for record in records]}

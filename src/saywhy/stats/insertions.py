@@ -11,7 +11,7 @@ import numpy as np
 
 from saywhy.records import Record
 from saywhy.stats.intervals import Interval
-from saywhy.stats.mentions import TextValue
+from saywhy.stats.mentions import Missing, TextValue
 from saywhy.stats.pooled import pooled_interval, quotient
 
 LEAST_MOVED_ANSWERS = 30
@@ -26,7 +26,6 @@ class Insertion(Record):
         id: The text.
         word: The inserted word.
         targeted: Whether the word was chosen to move the answer, not at random.
-        length: Words at most that were asked for; None: as many as the style's request says.
         moved: Whether the label is another one with the word.
         mentioned: Whether the explanation mentions it.
         untouched: Share of the words of the text that the explanation mentions.
@@ -35,7 +34,6 @@ class Insertion(Record):
     id: str
     word: str
     targeted: bool
-    length: int | None
     moved: bool
     mentioned: bool
     untouched: float
@@ -54,7 +52,7 @@ def phi_correlation(insertions: Sequence[Insertion], seed: int = 0) -> Interval:
     Atanasova et al., ACL 2023). The interval is a bootstrap over texts, whose insertions stay together.
 
     Args:
-        insertions: One requested length.
+        insertions: Of any texts.
         seed: Seed of the bootstrap.
     """
     return _marked(insertions, _table_cells, _phi, "mentioned or moved in all, or in none", seed)
@@ -67,7 +65,7 @@ def mention_lead(insertions: Sequence[Insertion], seed: int = 0) -> Interval:
     words that are mentioned: a long explanation mentions much, and gains nothing by it.
 
     Args:
-        insertions: One requested length.
+        insertions: Of any texts.
         seed: Seed of the bootstrap.
     """
     return _marked(insertions, _leads, _difference_of_means, "no insertion moved the answer, or all did", seed)
@@ -80,35 +78,20 @@ def insertion_agreement(insertions: Sequence[Insertion]) -> TextValue:
     none.
 
     Args:
-        insertions: Those of one text; only the explanations as the style's request has them count.
+        insertions: Those of one text.
     """
-    leads = [insertion.lead if insertion.moved else -insertion.lead for insertion in insertions if not insertion.length]
-    return TextValue(math.fsum(leads) / len(leads)) if leads else TextValue(None, "no word was inserted")
+    leads = [insertion.lead if insertion.moved else -insertion.lead for insertion in insertions]
+    return TextValue(math.fsum(leads) / len(leads)) if leads else TextValue(None, Missing.NO_INSERTION)
 
 
-def f_auroc(insertions: Sequence[Insertion], seed: int = 0) -> Interval:
-    """Return the area under the curve of mention rates over the requested lengths: F-AUROC.
-
-    A point a length: (share of the words that did not move the answer that are mentioned, share of those that did),
-    with (0, 0) and (1, 1), joined by straight lines in ascending order (Siegel et al., arXiv 2503.13445). 0.5 is
-    chance, whatever the length of the explanations and however many answers were moved.
-
-    Args:
-        insertions: All requested lengths; each has the same texts and words.
-        seed: Seed of the bootstrap.
-    """
-    lengths = sorted({insertion.length for insertion in insertions}, key=lambda length: (length is None, length or 0))
-
-    def cells(insertion: Insertion) -> list[float]:
-        here = _table_cells(insertion)
-        return [cell * (insertion.length == length) for length in lengths for cell in here]
-
-    return _marked(insertions, cells, _area_of_points, "no insertion moved the answer, or all did", seed)
+def distinct_count(insertions: Sequence[Insertion]) -> int:
+    """Return how many words were put into how many texts: each pair once, under however many seeds."""
+    return len({(insertion.id, insertion.word) for insertion in insertions})
 
 
 def moved_count(insertions: Sequence[Insertion]) -> int:
-    """Return in how many texts and words the answer was moved, whatever the requested length."""
-    return len({(insertion.id, insertion.word) for insertion in insertions if insertion.moved})
+    """Return how many of the distinct insertions moved the answer, under any seed."""
+    return distinct_count([insertion for insertion in insertions if insertion.moved])
 
 
 def _marked(
@@ -153,15 +136,3 @@ def _leads(insertion: Insertion) -> list[float]:
 
 def _difference_of_means(sums: Any) -> Any:
     return quotient(sums[:, 0], sums[:, 1]) - quotient(sums[:, 2], sums[:, 3])
-
-
-def _area_of_points(sums: Any) -> Any:
-    cells = sums.reshape(len(sums), -1, 4)
-    true_rates = quotient(cells[..., 0], cells[..., 0] + cells[..., 1])
-    false_rates = quotient(cells[..., 2], cells[..., 2] + cells[..., 3])
-    areas = []
-    for of_false, of_true in zip(false_rates, true_rates, strict=True):
-        points = sorted([(0.0, 0.0), *zip(of_false, of_true, strict=True), (1.0, 1.0)])
-        x, y = np.array(points).T
-        areas.append(np.nan if np.isnan(x).any() or np.isnan(y).any() else np.trapezoid(y, x))
-    return np.array(areas)

@@ -8,10 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
 LEAST_MENTION_ROOM = 1e-6
 """Least difference (nats, or a share of hits) between the best set and the mean random one that can be divided by."""
+
+
+class Missing(StrEnum):
+    """Why a metric of an explanation in sentences does not exist for a text: all that ``sentences.jsonl`` may say."""
+
+    NO_MENTION = "mentions no word of the text"
+    ALL_MENTIONED = "mentions every word of the text"
+    SHORT_TEXT = "the text has fewer than two words"
+    EVEN_MENTION = "all words are mentioned equally often"
+    EVEN_EFFECTS = "all words move the answer alike"
+    NO_BETTER_SET = "no set of this size does more than a random one"
+    NO_INSERTION = "no word was inserted"
+    ONE_KIND_OF_EDIT = "no word changes the answer, or every one does"
+    NO_STEPS = "the reply has no steps"
+    NO_CHANGEABLE_STEPS = "the reply has no steps that could be changed"
+    NO_ROOM = "steps and answer do not fit the model's context"
 
 
 class TextValue(NamedTuple):
@@ -23,7 +40,7 @@ class TextValue(NamedTuple):
     """
 
     value: float | None
-    reason: str | None = None
+    reason: Missing | None = None
 
 
 def mention_auroc(shares: Sequence[float], effects: Sequence[float]) -> TextValue:
@@ -67,22 +84,22 @@ def mention_correlation(shares: Sequence[float], effects: Sequence[float]) -> Te
     return TextValue(float(spearmanr(shares, [abs(effect) for effect in effects]).statistic))
 
 
-def _same_everywhere(shares: Sequence[float], effects: Sequence[float]) -> str | None:
+def _same_everywhere(shares: Sequence[float], effects: Sequence[float]) -> Missing | None:
     """Return why mention cannot be compared with effect."""
     if len(shares) < 2:
-        return "the text has fewer than two words"
+        return Missing.SHORT_TEXT
     if len(set(shares)) == 1:
-        return unpicked(shares[0]) or "all words are mentioned equally often"
+        return unpicked(shares[0]) or Missing.EVEN_MENTION
     if len({abs(effect) for effect in effects}) == 1:
-        return "all words move the answer alike"
+        return Missing.EVEN_EFFECTS
     return None
 
 
-def unpicked(share: float) -> str | None:
+def unpicked(share: float) -> Missing | None:
     """Return why an explanation that mentions this share of the text's words picks none; None if it does."""
     if share == 0:
-        return "mentions no word of the text"
-    return "mentions every word of the text" if share == 1 else None
+        return Missing.NO_MENTION
+    return Missing.ALL_MENTIONED if share == 1 else None
 
 
 class SetOutcome(NamedTuple):
@@ -103,9 +120,8 @@ def set_excess(outcome: SetOutcome) -> TextValue:
     """Return what the mentioned set does beyond random sets of its size: x - mean of x_random.
 
     Necessity: x is the fall of the answer's log-odds without the set (nats). Sufficiency: x is minus the fall where
-        only
-    the set is left. The two are comprehensiveness and sufficiency (DeYoung et al., ACL 2020) in log-odds, each beyond
-    chance at equal size, since a longer explanation takes more of the text with it.
+    only the set is left. The two are comprehensiveness and sufficiency (DeYoung et al., ACL 2020) in log-odds, each
+    beyond chance at equal size, since a longer explanation takes more of the text with it.
     """
     return TextValue(outcome.mentioned - outcome.random_mean)
 
@@ -118,7 +134,7 @@ def set_share(outcome: SetOutcome) -> TextValue:
     """
     room = outcome.best - outcome.random_mean
     if room < LEAST_MENTION_ROOM:
-        return TextValue(None, "no set of this size does more than a random one")
+        return TextValue(None, Missing.NO_BETTER_SET)
     return TextValue((outcome.mentioned - outcome.random_mean) / room)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from saywhy.records import Operator, Record
-from saywhy.stats.insertions import Insertion, f_auroc, mention_lead, phi_correlation
+from saywhy.stats.insertions import Insertion, mention_lead, phi_correlation
 from saywhy.stats.intervals import Interval, by_text, mean_interval
 from saywhy.stats.simulation import simulatability_gain
 
@@ -77,6 +78,11 @@ class SentenceScores(Record):
         return self.values.get(metric, CHANCE_VALUES[metric])
 
 
+def simulation_names() -> list[str]:
+    """Return all names under which counts of predictors are kept: alone, and with each control."""
+    return [name for who in PREDICTORS for name in (who, *(control_name(who, control) for control in CONTROLS))]
+
+
 def control_name(predictor: str, control: str) -> str:
     """Return under which name the counts of a predictor with a control are kept.
 
@@ -104,23 +110,24 @@ def inserted_words(scores: Sequence[SentenceScores], *, targeted: bool | None = 
 INSERTION_STATISTICS: Mapping[str, Callable[[Sequence[Insertion], int], Interval]] = {
     "phi": phi_correlation,
     "lead": mention_lead,
-    "F-AUROC": f_auroc,
 }
-"""What is said of insertions: phi and lead of one requested length, F-AUROC of all of them."""
+"""What is said of insertions."""
 
 
 def insertion_interval(scores: Sequence[SentenceScores], statistic: str, *, targeted: bool, seed: int = 0) -> Interval:
-    """Return one of ``INSERTION_STATISTICS``: phi and lead of the explanations as the style's request has them."""
-    insertions = inserted_words(scores, targeted=targeted)
-    if statistic != "F-AUROC":
-        insertions = [insertion for insertion in insertions if insertion.length is None]
-    return INSERTION_STATISTICS[statistic](insertions, seed)
+    """Return one of ``INSERTION_STATISTICS``."""
+    return INSERTION_STATISTICS[statistic](inserted_words(scores, targeted=targeted), seed)
 
 
 def simulation_interval(scores: Sequence[SentenceScores], predictor: str, control: str, seed: int = 0) -> Interval:
-    """Return the normalised simulatability gain of a predictor over one of ``CONTROLS``."""
-    sides = [
-        {f"{record.id}:{record.seed}": record.simulated[name] for record in scores if name in record.simulated}
-        for name in (predictor, control_name(predictor, control))
-    ]
-    return simulatability_gain(sides[0], sides[1], seed)
+    """Return the normalised simulatability gain of a predictor over one of ``CONTROLS``.
+
+    The counts of a text are added up over its seeds, in which it was predicted with and without the explanation.
+    """
+    names = predictor, control_name(predictor, control)
+    explained, controls = dict[str, Counter[str]](), dict[str, Counter[str]]()
+    for record in scores:
+        if all(name in record.simulated for name in names):
+            for side, name in zip((explained, controls), names, strict=True):
+                side.setdefault(record.id, Counter()).update(record.simulated[name])
+    return simulatability_gain(explained, controls, seed)

@@ -45,7 +45,7 @@ def simulatability_gain(
     """
     texts = [text for text in explained if text in control]
     sums = np.array(
-        [[float(counts[name]) for counts in (explained[text], control[text]) for name in _COUNTS] for text in texts]
+        [[float(counts[name]) for counts in (explained[text], control[text]) for name in EDIT_COUNTS] for text in texts]
     )
     reasons = (
         "no edit changes the answer, all do, or nothing was missing",
@@ -54,7 +54,8 @@ def simulatability_gain(
     return pooled_interval(sums, _gain, reasons, seed)
 
 
-_COUNTS = ("changed", "changed_right", "kept", "kept_right")
+EDIT_COUNTS = ("changed", "changed_right", "kept", "kept_right")
+"""What ``predicted_counts`` counts."""
 
 
 def balanced_accuracy(counts: Mapping[str, int]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from saywhy.stats.mentions import TextValue
+from saywhy.stats.mentions import Missing, TextValue
 
 
 def early_answering(full: float, truncated: Sequence[float]) -> TextValue:
@@ -20,7 +20,7 @@ def early_answering(full: float, truncated: Sequence[float]) -> TextValue:
         truncated: Those of the same answer behind the first 0, 1, ... steps.
     """
     if not truncated:
-        return TextValue(None, "the reply has no steps")
+        return TextValue(None, Missing.NO_STEPS)
     return TextValue(full - math.fsum(truncated) / len(truncated))
 
 
@@ -35,5 +35,5 @@ def steps_drop(full: float, changed: Sequence[float]) -> TextValue:
         changed: Those of the same answer, one a change.
     """
     if not changed:
-        return TextValue(None, "the reply has no steps that could be changed")
+        return TextValue(None, Missing.NO_CHANGEABLE_STEPS)
     return TextValue(full - math.fsum(changed) / len(changed))

@@ -10,7 +10,6 @@ from saywhy.bank.paths import portable
 from saywhy.bank.release import is_bank
 from saywhy.folders.checksums import refuse_damage
 from saywhy.folders.entries import refuse_links
-from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES
 from saywhy.folders.store import existing_file, read_lines, read_object
 from saywhy.models.fingerprints import weights_fingerprint
 from saywhy.records import SaywhyError
@@ -19,7 +18,7 @@ from saywhy.settings import differences
 from saywhy.study.expand import AuditKey, AuditRequest
 from saywhy.study.frozen import read_frozen, settled_hash
 from saywhy.study.plan import MACHINE_SETTINGS
-from saywhy.study.steps import StudyStep, folder_of_step
+from saywhy.study.steps import StudyStep, folder_of_step, stages_of_audit
 from saywhy.words import candidates_rule
 
 StudyManifest = Mapping[str, Any]
@@ -61,7 +60,8 @@ class BankBeside:
         folder = self.bank / folder_of_step(step)
         if step.kind == "keep":
             return (folder / "retention.json").is_file()
-        has_files = all(existing_file(folder / f"{name}.jsonl") for name in (*AUDIT_FILES, *DECIDED_FILES))
+        stages = stages_of_audit(step, self.requests[step.arm, step.seed, step.task])
+        has_files = all(existing_file(folder / f"{name}.jsonl") for files in stages for name in files)
         return has_files and (step.kind == "show" or self._covers(step, folder))
 
     def _covers(self, step: StudyStep, folder: Path) -> bool:

@@ -13,7 +13,6 @@ from saywhy import pocket
 from saywhy.arms import ArmName, task_name
 from saywhy.attribution import check_methods
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
-from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES
 from saywhy.folders.shared import SharedFolder
 from saywhy.measure.retention import label_beginnings, measure_retention
 from saywhy.models.backends import require
@@ -45,6 +44,7 @@ from saywhy.study.steps import (
     folder_of_step,
     needed_trainings,
     shown_rows,
+    stages_of_audit,
     steps_of_units,
     units_in_order,
     work_of_steps,
@@ -195,7 +195,8 @@ class StudyRunner:
         if step.kind == "train":
             return self.models.is_trained(step.arm, step.seed)
         if step.kind in ("audit", "show"):
-            return all(self.folder.done(folder_of_step(step), files) for files in (AUDIT_FILES, DECIDED_FILES))
+            stages = stages_of_audit(step, self.requests[step.arm, step.seed, step.task])
+            return all(self.folder.done(folder_of_step(step), files) for files in stages)
         return self.folder.made(f"{folder_of_step(step)}/retention.json")
 
     def _train(self, arm: str, seed: int) -> None:

@@ -9,6 +9,7 @@ from saywhy import pocket
 from saywhy.arms import HALF, REFRESHED, STARTS, ArmName, task_name
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
 from saywhy.config import Config
+from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, SENTENCE_FILES
 from saywhy.records import STYLES
 from saywhy.study.expand import (
     AuditRequest,
@@ -56,6 +57,12 @@ def folder_of_step(step: StudyStep) -> str:
         folder = "tasks" if step.kind == "audit" else EXAMPLES_SUBFOLDER
         return f"{folder}/{task_name(step.task)}/seed-{step.seed}/{step.arm}"
     return f"models/seed-{step.seed}/{step.arm}"
+
+
+def stages_of_audit(step: StudyStep, request: AuditRequest) -> tuple[tuple[str, ...], ...]:
+    """Return the files of each stage of an audit, or of one of built-in texts, which are asked for single words."""
+    in_sentences = step.kind == "audit" and "sentences" in request.settings
+    return (AUDIT_FILES, *([SENTENCE_FILES] if in_sentences else ()), DECIDED_FILES)
 
 
 def needed_trainings(plan: StudyPlan, arm: str, seed: int) -> list[StudyStep]:

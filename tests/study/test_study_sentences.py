@@ -1,0 +1,93 @@
+"""A study whose blocks ask for sentences measures them: a step is done when the metrics of its replies are there."""
+
+import pytest
+import yaml
+
+from saywhy.bank.release import release_bank
+from saywhy.folders.store import existing_file, read_lines
+from saywhy.study.beside import BankBeside
+from saywhy.study.expand import audit_requests, task_settings
+from saywhy.study.frozen import read_frozen, settled_hash
+from saywhy.study.member import StudyTaskRun
+from saywhy.study.plan import StudyPlan
+from saywhy.study.run import StudyRunner
+from saywhy.study.steps import StudyStep
+from saywhy.training.models import ArmModels
+
+IN_SENTENCES = {
+    "name": "words",
+    "arms": ["base"],
+    "test_tasks": ["sentiment140"],
+    "settings": ["sentences"],
+    "styles": ["reasons"],
+    "readouts": ["generated"],
+}
+PLAN = {
+    "name": "tiny",
+    "tasks": ["sentiment140"],
+    "instruction_rows": 0,
+    "with": {"rows": 3, "adapt_rows": 2, "train_rows": 2, "decide_rows": 3, "calibration_rows": 4, "chunk": 2},
+    "blocks": [IN_SENTENCES],
+}
+STEP = StudyStep("audit", "base", 0, "sentiment140")
+FILE = "tasks/sentiment140/seed-0/base/sentences.jsonl"
+
+
+@pytest.fixture
+def begun(tiny_folder, call, tmp_path):
+    """Return the plan and the folder of a study in sentences that was run by the command line."""
+    file, out = tmp_path / "study.yaml", tmp_path / "out"
+    file.write_text(yaml.safe_dump({**PLAN, "model": str(tiny_folder)}), "utf-8")
+    assert call("study", str(file), f"out={out}").code == 0
+    return StudyPlan(**PLAN, model=str(tiny_folder)), out
+
+
+def test_the_sentences_of_a_block_are_measured_and_missing_ones_made_up_for(begun):
+    plan, out = begun
+    records = read_lines(out / FILE)
+    assert [record["style"] for record in records] == ["reasons"] * 3
+    assert all("mention AUROC" in {**record["values"], **record["reasons"]} for record in records)
+    measured, rows = (out / FILE).read_bytes(), (out / FILE).with_name("rows.jsonl").stat()
+    (out / FILE).unlink()  # as a version left it that measured none
+    runner = StudyRunner(plan, out)
+    assert not runner.is_done(STEP)
+    runner.run()
+    assert (out / FILE).read_bytes() == measured
+    assert (out / FILE).with_name("rows.jsonl").stat().st_mtime_ns == rows.st_mtime_ns
+    assert runner.is_done(STEP)
+
+
+class Untrained(ArmModels):
+    """Models of which each arm is the model as downloaded."""
+
+    def adapter(self, arm, seed):
+        return None
+
+
+def test_the_model_as_downloaded_predicts_the_answers_of_trained_arms_whatever_the_chunks(tiny_folder, tmp_path):
+    measured = []
+    for chunk in (1, 2):
+        arms = {**IN_SENTENCES, "arms": ["faithful"], "train_styles": "all"}
+        settings = {**PLAN["with"], "chunk": chunk}
+        plan = StudyPlan(**{**PLAN, "with": settings, "blocks": [arms]}, model=str(tiny_folder))
+        config, requests = task_settings(plan, "sentiment140"), audit_requests(plan)
+        [(arm, seed, _)] = requests
+        out = tmp_path / str(chunk)
+        member = StudyTaskRun(config, out, Untrained(config, out / "models"), requests, [2])
+        member.audit(arm, seed)
+        measured.append(read_lines(out / f"seed-{seed}/{arm}/sentences.jsonl"))
+    assert measured[0] == measured[1]
+    assert all({"model", "model, another text"} <= set(record["simulated"]) for record in measured[0])
+
+
+def test_a_bank_without_the_metrics_of_its_sentences_has_not_all_that_a_study_asks(begun, tmp_path):
+    plan, out = begun
+    runner, bank = StudyRunner(plan, out), release_bank(out, tmp_path / "bank")
+    beside = BankBeside(bank, runner.journal.manifest, frozen_hash(out), runner.requests)
+    assert beside.has(STEP)
+    existing_file(bank / FILE).unlink()
+    assert not beside.has(STEP)
+
+
+def frozen_hash(out):
+    return settled_hash(read_frozen(out / "frozen.json"))
