@@ -10,6 +10,19 @@ from saywhy.models.scripted import honest
 from served import running
 
 
+def test_what_is_typed_before_the_service_answers_stays(address, open_page):
+    page, waiting = open_page(address), []
+    page.route("**/v1/task", waiting.append)
+    page.reload(wait_until="domcontentloaded")
+    page.locator("#text").press_sequentially(HOLDS)
+    while not waiting:
+        page.wait_for_timeout(20)
+    waiting[0].continue_()
+    page.wait_for_selector("#explain:enabled")
+    assert page.input_value("#text") == HOLDS
+    assert page.locator(".decision").count() == 0, "nothing is asked before it is sent"
+
+
 def test_type_and_explain_with_the_keyboard_alone(address, open_page):
     page = open_page(address)
     page.keyboard.press("Tab")

@@ -60,7 +60,10 @@ class BankBeside:
         folder = self.bank / folder_of_step(step)
         if step.kind == "keep":
             return (folder / "retention.json").is_file()
-        stages = stages_of_audit(step, self.requests[step.arm, step.seed, step.task])
+        request = self.requests.get((step.arm, step.seed, step.task))
+        if request is None:
+            return False
+        stages = stages_of_audit(step, request)
         has_files = all(existing_file(folder / f"{name}.jsonl") for files in stages for name in files)
         return has_files and (step.kind == "show" or self._covers(step, folder))
 

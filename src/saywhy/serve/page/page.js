@@ -47,13 +47,13 @@ function linkOf(state, before) {
   return `#${fields}`;
 }
 
-/** Show what the address says. */
-function restore() {
+/** Show what the address says; `typed` is what the field holds already, by one who was faster than the service. */
+function restore(typed = "") {
   const fields = new URLSearchParams(location.hash.slice(1));
   const context = Object.fromEntries(task.context.map((name) => [name, fields.get(`c.${name}`) ?? ""]));
-  fillForm({ ...Object.fromEntries(fields), text: fields.get("text") ?? "", context });
+  fillForm({ ...Object.fromEntries(fields), text: fields.get("text") ?? typed, context });
   const state = formState();
-  if (!problemOf(state)) return ask(state, fields.get("before"));
+  if (fields.has("text") && !problemOf(state)) return ask(state, fields.get("before"));
   running?.abort();
   shown = null;
   $("results").hidden = true;
@@ -237,7 +237,7 @@ async function open() {
     showProblem(null);
     buildForm();
     $("explain").disabled = false;
-    await restore();
+    await restore($("text").value);
   } catch (error) {
     showProblem(error, open);
   }
