@@ -12,7 +12,7 @@ from served import running
 
 def test_what_is_typed_before_the_service_answers_stays(address, open_page):
     page, waiting = open_page(address), []
-    page.route("**/v1/task", waiting.append)
+    page.route("**/v1/task", lambda route: waiting.append(route))
     page.reload(wait_until="domcontentloaded")
     page.locator("#text").press_sequentially(HOLDS)
     while not waiting:
