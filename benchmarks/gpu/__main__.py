@@ -17,7 +17,7 @@ command with code 1.
 Examples:
   python -m benchmarks.gpu --out out
   python -m benchmarks.gpu --parts a,d --out out --seconds 60
-  python -m benchmarks.gpu --tiny --out /tmp/tiny
+  python -m benchmarks.gpu --tiny --out tiny
 """
 
 from __future__ import annotations
