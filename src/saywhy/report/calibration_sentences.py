@@ -9,9 +9,9 @@ from functools import cached_property
 from saywhy import stats
 from saywhy.records import OPERATORS
 from saywhy.report.calibration import GOOD_AUROC, Calibration, MeasuredPlant, MetricCell, fooled_by_operator
-from saywhy.report.calibration_sheets import fooling_with_plants
+from saywhy.report.calibration_sheets import auroc_rows
 from saywhy.report.calibration_words import who_fools
-from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, estimate_cell, number, sheet_of
+from saywhy.report.format import Sheet, SheetCell, number, sheet_of
 from saywhy.ruler.sentences import SENTENCE_EXPLAINERS
 from saywhy.stats import Interval
 from saywhy.stats.sentences import SENTENCE_METRICS, SentenceScores
@@ -107,18 +107,7 @@ def fooling_sentences(by_name: Mapping[str, Sequence[SentenceScores]], metric: s
 def sentence_metrics_sheet(sentences: SentenceCalibration) -> Sheet:
     """Return how well each metric of sentences tells true from false explanations, and who fools it."""
     names = [plant.name for plant in sentences.plants]
-    rows: list[list[SheetCell | str]] = []
-    for operator, metric in sentences.pairs:
-        aurocs = [sentences.aurocs.get((name, operator, metric)) for name in names]
-        cells = [SheetCell(NO_NUMBER) if auroc is None else estimate_cell(auroc) for auroc in aurocs]
-        rows.append(
-            [
-                operator,
-                metric,
-                *cells,
-                SheetCell(fooling_with_plants(sentences.fooled, FALSE_SENTENCE_EXPLAINERS, operator, metric)),
-            ]
-        )
+    rows = auroc_rows(sentences.aurocs, sentences.fooled, FALSE_SENTENCE_EXPLAINERS, names, sentences.pairs)
     note = (
         "The scripted explainers in sentences. AUROC: chance that the metric is higher where an explanation mentions "
         "accepted causes only than for another one, over all texts (0.5: it cannot tell) [95 %, bootstrap over texts], "

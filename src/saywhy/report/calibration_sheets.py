@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from saywhy import stats
 from saywhy.records import OPERATORS
@@ -52,24 +52,29 @@ def metrics_sheet(calibration: Calibration) -> Sheet:
     pairs = sorted(
         {cell[1:] for cell in calibration.cells}, key=lambda pair: (OPERATORS.index(pair[0]), METRICS.index(pair[1]))
     )
-    rows: list[list[SheetCell | str]] = []
-    for operator, metric in pairs:
-        aurocs = {plant_name: calibration.aurocs.get((plant_name, operator, metric)) for plant_name in plant_names}
-        cells = [SheetCell(NO_NUMBER) if auroc is None else estimate_cell(auroc) for auroc in aurocs.values()]
-        rows.append(
-            [
-                operator,
-                metric,
-                *cells,
-                SheetCell(fooling_with_plants(calibration.fooled, FALSE_EXPLAINERS, operator, metric)),
-            ]
-        )
+    rows = auroc_rows(calibration.aurocs, calibration.fooled, FALSE_EXPLAINERS, plant_names, pairs)
     note = (
         "AUROC: chance that the metric is higher for an accepted cause than for another word, over all texts (0.5: it "
         "cannot tell) [95 %, bootstrap over texts]. Fooled by: explainers that it does not put below the honest one "
         "(lower bound of the paired difference not above 0), in brackets the plants if not all."
     )
     return sheet_of("Metrics: AUROC", ("operator", "metric", *plant_names, "fooled by"), rows, note)
+
+
+def auroc_rows(
+    aurocs: Mapping[MetricCell, stats.Interval],
+    fooled: Mapping[MetricCell, Sequence[str]],
+    explainers: Sequence[str],
+    plant_names: Sequence[str],
+    pairs: Iterable[tuple[str, str]],
+) -> list[list[SheetCell | str]]:
+    """Return a row for each (operator, metric): its AUROC on each plant, and which of ``explainers`` fool it."""
+    rows: list[list[SheetCell | str]] = []
+    for operator, metric in pairs:
+        of_plants = [aurocs.get((name, operator, metric)) for name in plant_names]
+        cells = [SheetCell(NO_NUMBER) if auroc is None else estimate_cell(auroc) for auroc in of_plants]
+        rows.append([operator, metric, *cells, SheetCell(fooling_with_plants(fooled, explainers, operator, metric))])
+    return rows
 
 
 def fooling_with_plants(
