@@ -5,8 +5,18 @@ from dataclasses import replace
 import pytest
 
 from saywhy.report.format import change_cell
+from saywhy.report.shares import share_difference_cells
 from saywhy.report.study.answer import answer_sentences
-from saywhy.report.study.pooled import POOLED_AXES, POOLED_RIVALS, pooled_difference, pooled_sheet, rival_gains
+from saywhy.report.study.pooled import (
+    POOLED_AXES,
+    POOLED_RIVALS,
+    pooled_difference,
+    pooled_share_cells,
+    pooled_share_difference,
+    pooled_sheet,
+    rival_gains,
+)
+from saywhy.stats import own_effects
 
 
 @pytest.mark.parametrize("kind", ["practised", "other style", "other task", "unseen task"])
@@ -44,6 +54,42 @@ def test_cells_of_other_texts_make_it_more_certain(planted_summary):
     both = pooled_difference(planted_summary, [first, second])
     widths = [gain.contrast.difference.high - gain.contrast.difference.low for gain in (first, second)]
     assert both.high - both.low < min(widths)
+
+
+def _own(_, rows):
+    return own_effects(rows)
+
+
+def test_the_effect_share_of_one_cell_is_its_own_and_twice_is_no_more_certain(planted_summary):
+    gain = planted_summary.of_axis("practised")[0]
+    of_cell = gain.contrast.effect_share
+    for gains in ([gain], [gain, gain]):
+        pooled = pooled_share_difference(planted_summary, gains, _own)
+        assert (pooled.value, pooled.low, pooled.high) == pytest.approx(
+            (of_cell.value, of_cell.low, of_cell.high), abs=1e-9
+        )
+        assert pooled.n == of_cell.n
+    own, by_start = pooled_share_cells(planted_summary, [gain])
+    assert by_start == share_difference_cells(gain.contrast)[1]
+    assert own.main == change_cell(of_cell).main
+
+
+def test_effect_shares_of_several_cells_are_a_ratio_of_sums(planted_summary):
+    gains = [g for g in planted_summary.of_axis("practised") if g.key.style != "counterfactual"]
+    shares = []
+    for arm in ("arm", "rival"):
+        sums = [0.0, 0.0]
+        for gain in gains:
+            key = gain.key if arm == "arm" else replace(gain.key, arm=gain.contrast.rival)
+            effects = own_effects(planted_summary.rows[gain.task][key])
+            seeds = len({seed for _, seed in effects})
+            sums = [
+                sums[0] + sum(e.gain for e in effects.values()) / seeds,
+                sums[1] + sum(e.room for e in effects.values()) / seeds,
+            ]
+        shares.append(sums[0] / sums[1])
+    pooled = pooled_share_difference(planted_summary, gains, _own)
+    assert pooled.value == pytest.approx(shares[0] - shares[1], abs=1e-9)
 
 
 def test_nothing_compared_is_no_number_and_no_line(planted_summary):

@@ -27,10 +27,11 @@ def share_cells(cell: Cell) -> list[SheetCell]:
 
 def share_difference_cells(contrast: Contrast) -> list[SheetCell]:
     """Return the differences of two arms' effect shares, with the mark of drift behind the own-graded one."""
-    own, by_start = (_difference_cell(share) for share in (contrast.effect_share, contrast.effect_share_start))
+    own, by_start = (difference_cell(share) for share in (contrast.effect_share, contrast.effect_share_start))
     return [own._replace(main=f"{own.main} {DRIFT_MARK}") if contrast.is_drift else own, by_start]
 
 
-def _difference_cell(share: Difference) -> SheetCell:
+def difference_cell(share: Difference) -> SheetCell:
+    """Return a difference of effect shares with its p-value."""
     shown = change_cell(share)
     return shown if share.p is None else shown._replace(small=f"{shown.small} p {p_value(share.p)}".strip())

@@ -8,7 +8,8 @@ from __future__ import annotations
 from saywhy import stats
 from saywhy.report.arms import start_arm, tables_of
 from saywhy.report.format import Sheet, SheetCell, change_cell, p_value_cell, sheet_of
-from saywhy.report.study.pooled import CountedTexts, pooled_difference, rival_gains
+from saywhy.report.shares import SHARE_COLUMNS
+from saywhy.report.study.pooled import CountedTexts, pooled_difference, pooled_share_cells, rival_gains
 from saywhy.report.study.summary import StudySummary
 from saywhy.stats import Difference, TextSeed
 
@@ -48,18 +49,28 @@ def donors_sheet(summary: StudySummary) -> Sheet | None:
     differences = [pooled_difference(summary, [gain], among) for gain in gains]
     corrected = stats.holm([1.0 if difference.p is None else difference.p for difference in differences])
     rows: list[list[SheetCell | str]] = [
-        [gain.task, gain.key.style, *_donor_figures(gain.contrast.difference, difference), p_value_cell(difference, p)]
+        [
+            gain.task,
+            gain.key.style,
+            *_donor_figures(gain.contrast.difference, difference),
+            p_value_cell(difference, p),
+            *pooled_share_cells(summary, [gain], among),
+        ]
         for gain, difference, p in zip(gains, differences, corrected, strict=True)
     ]
     overall = pooled_difference(summary, gains, among)
-    rows.append(["all", "", *_donor_figures(pooled_difference(summary, gains), overall), p_value_cell(overall, None)])
-    header = ("task", "style", "texts", "difference", "where words differ", "difference there", "p there (Holm)")
+    figures = _donor_figures(pooled_difference(summary, gains), overall)
+    shares = pooled_share_cells(summary, gains, among)
+    rows.append(["all", "", *figures, p_value_cell(overall, None), *shares])
+    on_all = ("task", "style", "texts", "difference")
+    there = ("where words differ", "difference there", "p there (Holm)", *SHARE_COLUMNS)
     note = (
         "One-word, constrained: mean excess of faithful minus that of transplant. Where words differ: texts in which "
         "the word whose removal costs the donor (the model as downloaded) most is another than for the model that both "
-        "arms went on from. Exploratory; in brackets corrected (Holm) over the cells."
+        "arms went on from. Exploratory; in brackets corrected (Holm) over the cells. "
+        "Effect share: its difference there, by the arms' own tables, and both by those of the start arm."
     )
-    return sheet_of("Where the donor goes by another word", header, rows, note, texts=2)
+    return sheet_of("Where the donor goes by another word", (*on_all, *there), rows, note, texts=2)
 
 
 def _donor_figures(on_all: Difference, on_differing: Difference) -> list[SheetCell | str]:

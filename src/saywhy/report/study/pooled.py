@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from saywhy import stats
 from saywhy.arms import kind as arm_kind
-from saywhy.report.arms import matched_seeds
+from saywhy.records import Row
+from saywhy.report.arms import StartGrader, matched_seeds, start_graders
 from saywhy.report.cells import RESULT_READOUTS
 from saywhy.report.format import Sheet, SheetCell, change_cell, p_value, sheet_of
+from saywhy.report.shares import SHARE_COLUMNS, difference_cell
 from saywhy.report.study.gains import OTHER_TARGET_KINDS, Gain, shared_excess
 from saywhy.report.study.summary import StudySummary
-from saywhy.stats import Difference, TextSeed
+from saywhy.stats import Difference, Effect, TextSeed
 
 POOLED_AXES = ("practised", "other style", "other task", "unseen task", "free")
 """The kinds of comparisons that are taken together: arms against their matched control."""
@@ -24,7 +26,8 @@ POOLED_RIVALS = ("base", "adapted", *OTHER_TARGET_KINDS)
 POOLED_NOTE = (
     "Difference: of mean excess to the matched control (or to the arms named), the mean of that many cells. The "
     "interval is over texts: a text is drawn with all cells that it is in; arms and tasks are those that there are. p: "
-    "sign flips over texts; exploratory, not corrected."
+    "sign flips over texts; exploratory, not corrected. Effect share: its difference, the gains and the rooms of all "
+    "these cells added up; by the arms' own tables, and both by those of the start arm."
 )
 
 
@@ -43,14 +46,9 @@ def pooled_difference(summary: StudySummary, gains: Sequence[Gain], among: Count
         gains: The comparisons; those whose arms share no text are left out.
         among: The (text, seed) of each task that count; None: all.
     """
-    sides: tuple[dict[tuple[str, int], float], ...] = (defaultdict(float), defaultdict(float))
+    sides: tuple[dict[TextSeed, float], ...] = (defaultdict(float), defaultdict(float))
     cells = 0
-    for gain in gains:
-        cell_rows = [summary.rows[gain.task][replace(gain.key, arm=arm)] for arm in (gain.key.arm, gain.contrast.rival)]
-        rows = matched_seeds(*cell_rows)  # base, which no seed touches, stands for all seeds, as it does in each cell
-        if among is not None:
-            arm_rows, other_rows = ([row for row in side if (row.id, row.seed) in among[gain.task]] for side in rows)
-            rows = arm_rows, other_rows
+    for gain, rows in _rows_of_cells(summary, gains, among):
         excesses = shared_excess(*rows)
         cells += bool(excesses[0])
         for side, values in zip(sides, excesses, strict=True):
@@ -59,6 +57,62 @@ def pooled_difference(summary: StudySummary, gains: Sequence[Gain], among: Count
     scale = len(sides[0]) / cells if cells else 0.0
     first, second = ({text: scale * value for text, value in side.items()} for side in sides)
     return stats.paired_difference(first, second, summary.seed)
+
+
+EffectsOfRows = Callable[[str, Sequence[Row]], Mapping[TextSeed, Effect]]
+"""Task and rows of a cell -> the effects of its explanations."""
+
+
+def pooled_share_difference(
+    summary: StudySummary, gains: Sequence[Gain], effects_of: EffectsOfRows, among: CountedTexts | None = None
+) -> Difference:
+    """Return the difference of effect shares over several cells: a ratio of sums over texts and cells, arm by arm.
+
+    A text counts once, with what all cells that it is in add to its gain and its room (seeds averaged).
+
+    Args:
+        summary: Where the rows of the cells are.
+        gains: The comparisons; only what both arms of a cell have an effect of counts.
+        effects_of: Who grades: the arms' own tables, or those of the start arm.
+        among: The (text, seed) of each task that count; None: all.
+    """
+    sides: tuple[dict[TextSeed, Effect], ...] = ({}, {})
+    for gain, rows in _rows_of_cells(summary, gains, among):
+        effects = [effects_of(gain.task, side) for side in rows]
+        shared = effects[0].keys() & effects[1].keys()
+        seeds = Counter(text for text, _ in shared)
+        for side, of_arm in zip(sides, effects, strict=True):
+            for text, seed in sorted(shared):
+                key = (f"{gain.task}\n{text}", 0)
+                before, added = side.get(key, Effect(0.0, 0.0)), of_arm[text, seed]
+                side[key] = Effect(before.gain + added.gain / seeds[text], before.room + added.room / seeds[text])
+    return stats.effect_share_difference(sides[0], sides[1], summary.seed)
+
+
+def _rows_of_cells(
+    summary: StudySummary, gains: Sequence[Gain], among: CountedTexts | None
+) -> Iterator[tuple[Gain, tuple[Sequence[Row], Sequence[Row]]]]:
+    """Yield each comparison with the rows of both arms under the same seeds."""
+    for gain in gains:
+        cell_rows = [summary.rows[gain.task][replace(gain.key, arm=arm)] for arm in (gain.key.arm, gain.contrast.rival)]
+        rows = matched_seeds(*cell_rows)  # base, which no seed touches, stands for all seeds, as it does in each cell
+        if among is not None:
+            arm_rows, other_rows = ([row for row in side if (row.id, row.seed) in among[gain.task]] for side in rows)
+            rows = arm_rows, other_rows
+        yield gain, rows
+
+
+def pooled_share_cells(
+    summary: StudySummary, gains: Sequence[Gain], among: CountedTexts | None = None
+) -> list[SheetCell]:
+    """Return the differences of effect shares over several cells: own-graded, and graded by the start arm."""
+    tasks = {gain.task for gain in gains}
+    graders: dict[str, StartGrader] = {
+        task: start_graders(summary.study.runs[task], [summary.operator])[summary.operator] for task in tasks
+    }
+    own = pooled_share_difference(summary, gains, lambda _, rows: stats.own_effects(rows), among)
+    by_start = pooled_share_difference(summary, gains, lambda task, rows: graders[task].effects(rows), among)
+    return [difference_cell(own), difference_cell(by_start)]
 
 
 def pooled_sheet(summary: StudySummary) -> Sheet | None:
@@ -70,10 +124,10 @@ def pooled_sheet(summary: StudySummary) -> Sheet | None:
         for name, gains in groups.items():
             if gains:
                 difference = pooled_difference(summary, gains)
-                rows.append(
-                    [name, readout, str(len(gains)), str(difference.n), change_cell(difference), p_value(difference.p)]
-                )
-    header = ("kind", "readout", "cells", "texts", "difference", "p")
+                counts = [str(len(gains)), str(difference.n)]
+                shares = pooled_share_cells(summary, gains)
+                rows.append([name, readout, *counts, change_cell(difference), p_value(difference.p), *shares])
+    header = ("kind", "readout", "cells", "texts", "difference", "p", *SHARE_COLUMNS)
     return sheet_of("Cells taken together", header, rows, POOLED_NOTE) if rows else None
 
 
