@@ -84,6 +84,16 @@ def test_constants_of_other_weights_or_another_template_are_measured_anew(adapte
     assert "are of other weights and template: measured anew" in " ".join(capsys.readouterr().err.split())
 
 
+def test_constants_of_quantised_weights_are_none_of_the_same_weights_as_they_are(adapter, capsys):
+    spec = resolve_model(str(adapter))
+    assert carried_calibration(spec, TASK, "nf4") is None
+    entry = calibration_entry(SAVED, calibration_key(spec, TASK, "nf4"))
+    write_json(adapter / "saywhy.json", {"tasks": {TASK.name: entry}})
+    assert carried_calibration(spec, TASK, "nf4") == SAVED
+    assert carried(adapter) is None
+    assert capsys.readouterr().err.count("are of other quantization: measured anew") == 2
+
+
 def test_constants_of_an_older_version_are_taken_by_name(adapter):
     saved = read_shipped(adapter)
     del saved["tasks"][TASK.name]["belongs"]

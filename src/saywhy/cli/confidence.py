@@ -151,4 +151,5 @@ def _model_key(run: LoadedRun) -> Mapping[str, Any]:
         task = Task.model_validate(run.task)
     except ValidationError as error:
         raise SaywhyError(f"{run.folder / 'run.json'} describes no task: audit the model again") from error
-    return calibration_key_of(weights, template, task, str(prompts["version"]))
+    quantize = run.manifest.get("config", {}).get("quantize")
+    return calibration_key_of(weights, template, task, str(prompts["version"]), quantize)

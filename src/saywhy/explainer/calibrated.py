@@ -70,7 +70,7 @@ def calibration_of(
         key: What constants must belong to.
         model: Opens the model; called if something is left to measure.
     """
-    if carried := carried_calibration(spec, task):
+    if carried := carried_calibration(spec, task, config.quantize):
         calibration = TaskCalibration(carried)
     else:
         file = _cache_file(spec, key, task, config)
@@ -86,8 +86,6 @@ def _cache_file(spec: ModelSpec, key: CalibrationKey, task: Task, config: Config
     settings = {name: value for name, value in resolved(config).items() if name in _TEXT_SETTINGS}
     if spec.api is None and (products := precision_of(spec, config.precision, config.quantize).products) != "float32":
         settings["products"] = products  # what precision=auto comes to differs from machine to machine
-    if config.quantize:
-        settings["quantize"] = config.quantize
     origin = task.model_dump(include=_TEXT_FIELDS, mode="json")
     belongs = [dict(key), settings, origin, _data_state(task, config), CANDIDATES_RULE]
     if is_vllm_name(config.model):  # the same weights, rounded otherwise

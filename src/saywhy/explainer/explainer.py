@@ -99,7 +99,7 @@ class Explainer:
                 opened[0].keep_beginning([prompts.question_chat(task, text, fields[i]) for i, text in enumerate("ab")])
             return opened[0]
 
-        key = calibration_key(spec, task)
+        key = calibration_key(spec, task, config.quantize)
         fitted = read_confidence(confidence, key) if confidence else None  # before the model: loading takes longer
         calibration = calibration_of(spec, task, config, key, model)
         if fitted and confidence:

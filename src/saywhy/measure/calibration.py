@@ -56,35 +56,40 @@ def no_calibration(task: Task) -> dict[str, float]:
     return dict.fromkeys(task.labels, 0.0)
 
 
-def calibration_key(spec: ModelSpec, task: Task) -> CalibrationKey:
+def calibration_key(spec: ModelSpec, task: Task, quantize: str | None = None) -> CalibrationKey:
     """Return what constants belong to: the weights that gave them, the chat template, and what was asked."""
     weights = adapter_fingerprint(spec) or base_weights_fingerprint(spec)
     template = "the server's" if spec.api else template_fingerprint(spec)
-    return calibration_key_of(weights, template, task)
+    return calibration_key_of(weights, template, task, quantize=quantize)
 
 
 def calibration_key_of(
-    weights: str, template: str, task: Task, prompts_version: str = str(PROMPTS_VERSION)
+    weights: str,
+    template: str,
+    task: Task,
+    prompts_version: str = str(PROMPTS_VERSION),
+    quantize: str | None = None,
 ) -> CalibrationKey:
     """Return ``calibration_key`` from the hashes of weights and chat template, as ``run.json`` records them."""
     asked: list[Any] = [task.question, task.lead_in, task.noun, list(task.context), task.labels]
     if task.prompt:
         asked.append([task.text, task.prompt.model_dump()])
-    return {
+    key = {
         "weights": weights,
         "template": template,
         "prompts": prompts_version,
         "task": f"sha256:{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]}",
     }
+    return {**key, "quantization": quantize} if quantize else key
 
 
-def carried_calibration(spec: ModelSpec, task: Task) -> SavedCalibration | None:
+def carried_calibration(spec: ModelSpec, task: Task, quantize: str | None = None) -> SavedCalibration | None:
     """Return the constants and pinned words that travel with a model for a task as it is asked; None if none do.
 
     Raises:
         SaywhyError: If they are damaged.
     """
-    return saved_calibration(spec.folder, task.name, partial(calibration_key, spec, task))
+    return saved_calibration(spec.folder, task.name, partial(calibration_key, spec, task, quantize))
 
 
 def ensure_constants(

@@ -20,7 +20,8 @@ _OWN_CHECKSUM = "checksum"
 """The last entry of ``saywhy.json``: of what stands before it. Files of older versions have none."""
 
 CalibrationKey = Mapping[str, str]
-"""What constants belong to, by name: the weights, the chat template, the prompts, the task's text."""
+"""What constants belong to, by name: the weights, how they are quantised (where they are), the chat template, the
+prompts, the task's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def saved_calibration(folder: Path, task: str, key: Callable[[], CalibrationKey]
     shipped = read_shipped(folder)
     belongs = (shipped.get("tasks", {}).get(task) or {}).get("belongs")
     if belongs:
-        changed = [name for name, value in key().items() if belongs.get(name) != value]
+        asked = key()
+        changed = [name for name in {**asked, **belongs} if belongs.get(name) != asked.get(name)]
         if changed:
             say(f"constants of task {task} in {folder} are of other {' and '.join(changed)}: measured anew")
             return None

@@ -97,7 +97,7 @@ class TaskClassifiers:
             shipped = read_shipped(adapter)
             is_new = shipped_calibration(shipped, task.name) != saved
             if is_new:
-                key = calibration_key(resolve_model(str(adapter)), task)
+                key = calibration_key(resolve_model(str(adapter)), task, self.config.quantize)
                 shipped.setdefault("tasks", {})[task.name] = calibration_entry(saved, key)
             if is_new or shipped.get("trained_with") != operator:
                 write_shipped(adapter, {**shipped, "trained_with": operator})
@@ -105,7 +105,7 @@ class TaskClassifiers:
     @cached_property
     def _travelled(self) -> SavedCalibration | None:
         """What came with an adapter that is audited or gone on from, None if nothing did for this task."""
-        return carried_calibration(self.models.spec, self.corpus.task)
+        return carried_calibration(self.models.spec, self.corpus.task, self.config.quantize)
 
     @cached_property
     def pinned(self) -> Pinned:
