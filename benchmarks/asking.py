@@ -75,11 +75,11 @@ def transformers(bare: Bare, chats: Sequence[Ask], sizes: Sequence[int]) -> Done
     replies = [""] * len(chats)
     for kind in dict.fromkeys(ask.kind for ask in chats):
         # Prompt lookup is for copies: a named word has nothing to gain from it.
-        size = next(one for one in sizes if one != LOOKUP or kind[0] in COPYING)
-        mine = [i for i, ask in enumerate(chats) if ask.kind == kind]
-        mine.sort(key=lambda i: -len(ids[i]))
-        for start in range(0, len(mine), size or 1):
-            batch = mine[start : start + (size or 1)]
+        size = next(tried_size for tried_size in sizes if tried_size != LOOKUP or kind[0] in COPYING)
+        alike = [i for i, ask in enumerate(chats) if ask.kind == kind]
+        alike.sort(key=lambda i: -len(ids[i]))
+        for start in range(0, len(alike), size or 1):
+            batch = alike[start : start + (size or 1)]
             new = _generate(bare, [ids[i] for i in batch], max(chats[i].room for i in batch), lookup=size == LOOKUP)
             for i, row in zip(batch, new, strict=True):
                 replies[i] = _reply(bare, row[: chats[i].room])
@@ -111,7 +111,7 @@ def _reply(bare: Bare, row: list[int]) -> str:
 
 def fastest_sizes(bare: Bare, chats: Sequence[Ask]) -> list[int]:
     """Return the batch sizes by speed, prompt lookup among them; all generate the same chats of one kind."""
-    mine = [ask for ask in chats if ask.kind == chats[0].kind][: max(SIZES)]
-    sizes = [size for size in SIZES if size == SIZES[0] or size <= len(mine)]
+    alike = [ask for ask in chats if ask.kind == chats[0].kind][: max(SIZES)]
+    sizes = [size for size in SIZES if size == SIZES[0] or size <= len(alike)]
     what = f"transformers.generate, batch size ({LOOKUP}: prompt lookup)"
-    return fastest([*sizes, LOOKUP], lambda size: transformers(bare, mine, [size]), what)
+    return fastest([*sizes, LOOKUP], lambda size: transformers(bare, alike, [size]), what)

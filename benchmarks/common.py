@@ -87,7 +87,7 @@ class Outcome:
     def ratio(self, other: str, ours: str) -> float:
         """Return how many times longer ``other`` takes than ``ours`` for a unit: the median over rounds."""
         pairs = zip(self.laps[other], self.laps[ours], strict=True)
-        return statistics.median(one.pace / mine.pace for one, mine in pairs)
+        return statistics.median(other.pace / ours.pace for other, ours in pairs)
 
     def processor_ratio(self, other: str, ours: str) -> float:
         """Return ``ratio`` of the processor's seconds."""
@@ -120,8 +120,8 @@ class Ledger:
 
     def rounds(self, name: str) -> list[dict[str, Any]]:
         """Return the finished rounds of a comparison."""
-        found: list[dict[str, Any]] = self.kept["rounds"].get(name, [])
-        return found
+        rounds: list[dict[str, Any]] = self.kept["rounds"].get(name, [])
+        return rounds
 
     def add(self, name: str, laps: Mapping[str, Lap], check: Checked) -> None:
         """Write a finished round down."""
@@ -175,14 +175,15 @@ def alternate(
             counted = count()
             spent = counted[0] - tokens if done.tokens is None else done.tokens
             laps[side], answers[side] = Lap(seconds, done.units, spent, counted[1] - heads, processor), done.answer
-        found = check(number, answers) if check else {}
-        ledger.add(name, laps, found)
-        told = ", ".join(f"{side} {lap.seconds:.1f} s" for side, lap in laps.items())
-        shown = "".join(f"; {key} {value:.2g}" for key, value in found.items())
-        progress(f"{name}: round {number + 1}/{rounds}: {told}{shown}")
+        checks = check(number, answers) if check else {}
+        ledger.add(name, laps, checks)
+        timings = ", ".join(f"{side} {lap.seconds:.1f} s" for side, lap in laps.items())
+        shown = "".join(f"; {key} {value:.2g}" for key, value in checks.items())
+        progress(f"{name}: round {number + 1}/{rounds}: {timings}{shown}")
     kept = ledger.rounds(name)[:rounds]
     return Outcome(
-        {side: [Lap(**one["laps"][side]) for one in kept] for side in sides}, [dict(one["check"]) for one in kept]
+        {side: [Lap(**entry["laps"][side]) for entry in kept] for side in sides},
+        [dict(entry["check"]) for entry in kept],
     )
 
 
@@ -194,8 +195,8 @@ def fastest(candidates: Sequence[T], run: Callable[[T], object], what: str) -> l
         began = time.perf_counter()
         run(candidate)
         taken.append(time.perf_counter() - began)
-    told = ", ".join(f"{one}: {spent:.1f} s" for one, spent in zip(candidates, taken, strict=True))
-    progress(f"{what}: {told}")
+    timings = ", ".join(f"{candidate}: {spent:.1f} s" for candidate, spent in zip(candidates, taken, strict=True))
+    progress(f"{what}: {timings}")
     return [candidates[i] for i in sorted(range(len(candidates)), key=taken.__getitem__)]
 
 

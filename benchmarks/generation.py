@@ -119,11 +119,11 @@ def decode_ratio(parts: Outcome) -> float:
         for side in ("ours", "transformers")
     }
     return statistics.median(
-        theirs / max(mine, 1e-9) for mine, theirs in zip(taken["ours"], taken["transformers"], strict=True)
+        theirs / max(own, 1e-9) for own, theirs in zip(taken["ours"], taken["transformers"], strict=True)
     )
 
 
-def section(found: dict[str, Outcome], drawn: Texts, machine: Machine, sizes: Sequence[int], told: str) -> str:
+def section(outcomes: dict[str, Outcome], drawn: Texts, machine: Machine, sizes: Sequence[int], note: str) -> str:
     """Return the section of RESULTS.md."""
     rows = []
     for title, key, first in (
@@ -131,20 +131,20 @@ def section(found: dict[str, Outcome], drawn: Texts, machine: Machine, sizes: Se
         ("copying styles", "copying", ""),
         ("copying styles, first token only", "copying", FIRST),
     ):
-        outcome = found[key]
-        mine, theirs = outcome.total(f"ours{first}"), outcome.total(f"transformers{first}")
+        outcome = outcomes[key]
+        own, theirs = outcome.total(f"ours{first}"), outcome.total(f"transformers{first}")
         rows.append(
             [
                 title,
                 f"{outcome.ratio(f'transformers{first}', f'ours{first}'):.2f}",
-                f"{mine.units / mine.seconds:.2f} / {theirs.units / theirs.seconds:.2f}",
-                str(mine.units),
-                f"{mine.tokens:,} / {theirs.tokens:,}",
-                f"{machine.share(mine):.0%} / {machine.share(theirs):.0%}",
-                "" if first else f"{outcome.worst('different replies'):.0f} of {mine.units // len(outcome.checks)}",
+                f"{own.units / own.seconds:.2f} / {theirs.units / theirs.seconds:.2f}",
+                str(own.units),
+                f"{own.tokens:,} / {theirs.tokens:,}",
+                f"{machine.share(own):.0%} / {machine.share(theirs):.0%}",
+                "" if first else f"{outcome.worst('different replies'):.0f} of {own.units // len(outcome.checks)}",
             ]
         )
-    rows.append(["copying styles, decode phase", f"{decode_ratio(found['copying']):.2f}", "", "", "", "", ""])
+    rows.append(["copying styles, decode phase", f"{decode_ratio(outcomes['copying']):.2f}", "", "", "", "", ""])
     header = [
         "what",
         "transformers' seconds / ours (median)",
@@ -156,7 +156,7 @@ def section(found: dict[str, Outcome], drawn: Texts, machine: Machine, sizes: Se
     ]
     batch = ", ".join(str(size) if size else "prompt lookup" for size in sizes)
     note = (
-        f"{told} Texts: {drawn.task.name}, {drawn.source}. Ways of transformers.generate tried, the fastest first: "
+        f"{note} Texts: {drawn.task.name}, {drawn.source}. Ways of transformers.generate tried, the fastest first: "
         f"{batch}. A decode step multiplies few rows with every weight, so that memory and not the GEMM rate bounds it."
     )
     return f"## Generation\n\n{machine.facts()}\n\n{note}\n\n{grid(header, rows)}"
@@ -179,13 +179,13 @@ def main() -> None:
     machine = Machine(model)
     drawn = texts(TASK, options.texts, options.data)
     with Counter(machine.vocabulary) as count:
-        found = measure(model, bare, drawn, options, ledger, count)
+        outcomes = measure(model, bare, drawn, options, ledger, count)
     sizes = ledger.once("batch", list)
-    told = (
+    note = (
         "The model as it is." if options.base else f"The model has learned the formats from {options.adapt_rows} texts."
     )
     machine.measure()
-    finish("generation", options, section(found, drawn, machine, sizes, told), ledger)
+    finish("generation", options, section(outcomes, drawn, machine, sizes, note), ledger)
 
 
 if __name__ == "__main__":

@@ -58,21 +58,21 @@ def measure(rows: int, settings: Sequence[str], vocabulary: int, threads: int) -
     }
 
 
-def section(sizes: Sequence[int], found: Sequence[dict[str, Any]], source: str, machine: Machine) -> str:
+def section(sizes: Sequence[int], measurements: Sequence[dict[str, Any]], source: str, machine: Machine) -> str:
     """Return the section of RESULTS.md."""
     rows = []
-    for size, one in zip(sizes, found, strict=True):
-        lap = Lap(one["processor"], size, int(one["tokens"]), int(one["heads"]))
+    for size, measurement in zip(sizes, measurements, strict=True):
+        lap = Lap(measurement["processor"], size, int(measurement["tokens"]), int(measurement["heads"]))
         rows.append(
             [
                 str(size),
-                f"{one['audit']:.1f}",
-                f"{one['audit'] / size:.3f}",
-                f"{one['wall']:.1f}",
-                f"{one['processor']:.1f}",
-                f"{one['peak']:.0f}",
+                f"{measurement['audit']:.1f}",
+                f"{measurement['audit'] / size:.3f}",
+                f"{measurement['wall']:.1f}",
+                f"{measurement['processor']:.1f}",
+                f"{measurement['peak']:.0f}",
                 f"{lap.tokens:,}",
-                f"{machine.share(Lap(one['wall'], size, lap.tokens, lap.heads)):.0%}",
+                f"{machine.share(Lap(measurement['wall'], size, lap.tokens, lap.heads)):.0%}",
             ]
         )
     header = [
@@ -85,30 +85,30 @@ def section(sizes: Sequence[int], found: Sequence[dict[str, Any]], source: str, 
         "tokens computed",
         "share of GEMM rate",
     ]
-    told = ""
+    trend = ""
     if len(sizes) > 1:
-        slope, start, miss = straight_line(sizes, [one["audit"] for one in found])
-        used, before, off = straight_line(sizes, [one["processor"] for one in found])
-        most, grown = sizes[-1], found[-1]["peak"] / found[0]["peak"]
-        told = (
+        slope, start, miss = straight_line(sizes, [measurement["audit"] for measurement in measurements])
+        used, before, off = straight_line(sizes, [measurement["processor"] for measurement in measurements])
+        most, grown = sizes[-1], measurements[-1]["peak"] / measurements[0]["peak"]
+        trend = (
             f" Auditing: {start:.1f} s + {slope:.3f} s a text, no size off the line by more than {miss:.0%}. "
             f"Processor time, which other work on the machine hardly touches: {before:.1f} s + {used:.3f} s a text, no "
             f"size off by more than {off:.0%}. Peak memory of {most} texts is {grown:.2f} times that of {sizes[0]}."
         )
-    products = f"one audit a size, {found[0]['products']} products"
-    note = f"Texts: {TASK}, {source}, at most {WORDS} distinct words; {products}.{told}"
+    products = f"one audit a size, {measurements[0]['products']} products"
+    note = f"Texts: {TASK}, {source}, at most {WORDS} distinct words; {products}.{trend}"
     return f"## The audit as rows grow\n\n{machine.facts()}\n\n{note}\n\n{grid(header, rows)}"
 
 
 def once(ledger: Ledger, rows: int, settings: Sequence[str], vocabulary: int, threads: int) -> dict[str, Any]:
     """Return what an audit of ``rows`` texts used; one that is already in the ledger is not run again."""
-    found: dict[str, Any] = ledger.once(str(rows), lambda: measure(rows, settings, vocabulary, threads))
-    return found
+    measurement: dict[str, Any] = ledger.once(str(rows), lambda: measure(rows, settings, vocabulary, threads))
+    return measurement
 
 
-def listed(said: str) -> list[int]:
+def listed(sizes: str) -> list[int]:
     """Return the sizes that --sizes names, the smallest first."""
-    return sorted({positive(word) for word in said.split(",")})
+    return sorted({positive(word) for word in sizes.split(",")})
 
 
 def main() -> None:
@@ -136,9 +136,9 @@ def main() -> None:
         "calibration_rows=64",
         "decide_rows=10",
     ]
-    found = [once(ledger, size, settings, machine.vocabulary, options.threads) for size in options.sizes]
+    measurements = [once(ledger, size, settings, machine.vocabulary, options.threads) for size in options.sizes]
     machine.measure()
-    finish("growth", options, section(options.sizes, found, "real" if folder else "built-in", machine), ledger)
+    finish("growth", options, section(options.sizes, measurements, "real" if folder else "built-in", machine), ledger)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,10 @@ def main() -> None:
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not mix with the answers
-    told = json.loads(sys.argv[1])
-    torch.set_num_threads(told["threads"])
+    request = json.loads(sys.argv[1])
+    torch.set_num_threads(request["threads"])
     torch.backends.mkldnn.matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
-    model = inseq.load_model(told["model"], "occlusion", model_kwargs={"dtype": torch.float32}, device="cpu")
+    model = inseq.load_model(request["model"], "occlusion", model_kwargs={"dtype": torch.float32}, device="cpu")
     _say(answers, {"ready": True})
     for line in sys.stdin:
         asked = json.loads(line)
@@ -53,7 +53,7 @@ def _occlude(model: Any, asked: dict[str, Any], size: int) -> dict[str, Any]:
         count["tokens"] += states.shape[0] * states.shape[1]
 
     hook = model.model.register_forward_pre_hook(counting, with_kwargs=True)
-    found = model.attribute(
+    attributed = model.attribute(
         asked["prompt"],
         asked["prompt"] + asked["target"],
         step_scores=["probability"],
@@ -61,7 +61,7 @@ def _occlude(model: Any, asked: dict[str, Any], size: int) -> dict[str, Any]:
         perturbations_per_eval=size,
     )
     hook.remove()
-    return {**count, "probability": float(found[0].step_scores["probability"][0])}
+    return {**count, "probability": float(attributed[0].step_scores["probability"][0])}
 
 
 def _say(stream: Any, answer: dict[str, Any]) -> None:

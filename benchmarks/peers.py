@@ -55,8 +55,8 @@ def captum_drops(model: Bare, task: Task, example: Example) -> list[list[float]]
         features = TextTemplateInput(
             template=template, values=[word.core for word in words], baselines=[REDACTED_MARK] * len(words)
         )
-        found = attribution.attribute(features, target=torch.tensor([token]), forward_in_tokens=False)
-        drops.append([float(value) for value in found.seq_attr])
+        attributed = attribution.attribute(features, target=torch.tensor([token]), forward_in_tokens=False)
+        drops.append([float(value) for value in attributed.seq_attr])
     return drops
 
 
@@ -65,11 +65,15 @@ class Inseq:
 
     def __init__(self, model_name: str, threads: int) -> None:
         python = _environment()
-        told = json.dumps({"model": resolve_model(model_name).base, "threads": threads or torch.get_num_threads()})
+        request = json.dumps({"model": resolve_model(model_name).base, "threads": threads or torch.get_num_threads()})
         worker = Path(__file__).with_name("inseq_worker.py")
         self._log = (STATE / "inseq.log").open("w", encoding="utf-8")
         self._process = subprocess.Popen(
-            [str(python), str(worker), told], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
+            [str(python), str(worker), request],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
         )
         self._answer()  # the model is loaded
         self.size = INSEQ_SIZES[0]

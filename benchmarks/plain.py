@@ -47,7 +47,7 @@ def left_padded(rows: Sequence[Ids], model: Bare) -> tuple[torch.Tensor, torch.T
 @torch.inference_mode()
 def log_probs(model: Bare, rows: Sequence[Ids], wanted: Sequence[int], budget: int) -> list[list[float]]:
     """Return log P of the ``wanted`` tokens behind each row."""
-    found: list[list[float]] = [[] for _ in rows]
+    scores: list[list[float]] = [[] for _ in rows]
     for batch in batched([len(row) for row in rows], budget):
         ids, seen = left_padded([rows[i] for i in batch], model)
         logits = model.model(
@@ -58,9 +58,9 @@ def log_probs(model: Bare, rows: Sequence[Ids], wanted: Sequence[int], budget: i
             use_cache=False,
         ).logits
         values = torch.log_softmax(logits[:, -1].float(), -1)[:, list(wanted)].tolist()
-        for i, mine in zip(batch, values, strict=True):
-            found[i] = mine
-    return found
+        for i, of_row in zip(batch, values, strict=True):
+            scores[i] = of_row
+    return scores
 
 
 def label_tokens(chat: Chat, task: Task) -> list[int]:
@@ -70,9 +70,9 @@ def label_tokens(chat: Chat, task: Task) -> list[int]:
         SaywhyError: If a label word is more than one token: the plain side reads the last position only.
     """
     ids = chat.ids([f" {word}" for word in task.labels.values()])
-    if any(len(one) != 1 for one in ids):
+    if any(len(of_label) != 1 for of_label in ids):
         raise SaywhyError(f"benchmark: a label word of '{task.name}' is several tokens in this model: choose another")
-    return [one[0] for one in ids]
+    return [of_label[0] for of_label in ids]
 
 
 def rendered(chat: Chat, task: Task, text: str, context: dict[str, str]) -> str:

@@ -128,21 +128,21 @@ class Bench:
         classifier = Classifier(self.exact, self.drawn.task, self.constants)
         predictions = classifier.predict_examples(examples)
         self.items = [Item(*pair) for pair in zip(examples, predictions, strict=True)]
-        return self._tables(classifier, [one.label for one in predictions])
+        return self._tables(classifier, [prediction.label for prediction in predictions])
 
     def other(self, number_format: Format, examples: Sequence[Example]) -> Done:
         """Compute the tables of the same texts in another format."""
         with number_format.within():
             classifier = Classifier(number_format.model, self.drawn.task, self.constants)
-            labels = [one.label for one in classifier.predict_examples(examples)]
+            labels = [prediction.label for prediction in classifier.predict_examples(examples)]
             return self._tables(classifier, labels)
 
     def _tables(self, classifier: Classifier, labels: list[str]) -> Done:
         """Return, for each text, its label, the labels of its edits, and the falls of float32's log-odds."""
         # The items are float32's in every format, so that the falls are of one label from one height.
         tables = every_edit(classifier, self.items, ("redact",), None)[0]["redact"]
-        found = [(label, one.labels, one.drops) for label, one in zip(labels, tables, strict=True)]
-        return Done(found, sum(len(one.words) for one in tables))
+        verdicts = [(label, table.labels, table.drops) for label, table in zip(labels, tables, strict=True)]
+        return Done(verdicts, sum(len(table.words) for table in tables))
 
 
 def compare(exact: Sequence[Any], other: Sequence[Any]) -> Checked:
@@ -151,13 +151,16 @@ def compare(exact: Sequence[Any], other: Sequence[Any]) -> Checked:
     verdicts = labels = 0
     for (label, edits, drops), (its_label, its_edits, its_drops) in zip(exact, other, strict=True):
         labels += label != its_label
-        verdicts += sum((one != label) != (its != its_label) for one, its in zip(edits, its_edits, strict=True))
+        verdicts += sum(
+            (edit_label != label) != (its_edit_label != its_label)
+            for edit_label, its_edit_label in zip(edits, its_edits, strict=True)
+        )
         moved += [abs(a - b) for a, b in zip(drops, its_drops, strict=True)]
     return {
         "labels": float(labels),
         "verdicts": float(verdicts),
         "moved in all": math.fsum(moved),
-        "moved over 0.05": float(sum(one > 0.05 for one in moved)),
+        "moved over 0.05": float(sum(move > 0.05 for move in moved)),
         "moved at most": max(moved),
     }
 
@@ -192,12 +195,12 @@ def load_bfloat16(name: str) -> LocalModel:
     return LocalModel(name, weights, tokenizer)
 
 
-def section(found: dict[str, Outcome], rounding: Rounding, drawn: Texts, machine: Machine) -> str:
+def section(outcomes: dict[str, Outcome], rounding: Rounding, drawn: Texts, machine: Machine) -> str:
     """Return the section of RESULTS.md."""
     rows = []
-    for name, outcome in found.items():
+    for name, outcome in outcomes.items():
         exact, other = outcome.total("float32"), outcome.total(name)
-        total = {key: math.fsum(one[key] for one in outcome.checks) for key in outcome.checks[0]}
+        total = {key: math.fsum(check[key] for check in outcome.checks) for key in outcome.checks[0]}
         rows.append(
             [
                 name,
@@ -254,12 +257,13 @@ def main() -> None:
     rounding = Rounding()
     bench = Bench(drawn, constants, model)
     with Counter(machine.vocabulary) as count:
-        found = {
-            one.name: measure(bench, one, options.rounds, ledger, count) for one in formats(model, rounding, options)
+        outcomes = {
+            tried.name: measure(bench, tried, options.rounds, ledger, count)
+            for tried in formats(model, rounding, options)
         }
     rounding.used = ledger.once("emulated", lambda: rounding.used)
     machine.measure()
-    finish("precision", options, section(found, rounding, drawn, machine), ledger)
+    finish("precision", options, section(outcomes, rounding, drawn, machine), ledger)
 
 
 if __name__ == "__main__":

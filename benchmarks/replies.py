@@ -68,11 +68,11 @@ def replies(tried: Format, drawn: Texts, items: list[Item], batch: int) -> dict[
     """Return both sides' replies to the six requests of the first texts, in the same order."""
     chats = asks(drawn.task, items[: tried.texts], STYLES)
     with tried.within():
-        mine = ours(tried.model, chats).answer
+        own = ours(tried.model, chats).answer
     with tried.within():
         theirs = transformers(tried.bare, chats, [batch]).answer
     progress(f"replies: {tried.name}: {len(chats)} requests answered by both")
-    return {"ours": list(mine), "transformers": list(theirs)}
+    return {"ours": list(own), "transformers": list(theirs)}
 
 
 def unlike(some: list[str], others: list[str]) -> str:
@@ -80,12 +80,16 @@ def unlike(some: list[str], others: list[str]) -> str:
     return f"{sum(a != b for a, b in zip(some, others, strict=False))} of {min(len(some), len(others))}"
 
 
-def section(found: dict[str, dict[str, list[str]]], drawn: Texts, machine: Machine) -> str:
+def section(replies_by_format: dict[str, dict[str, list[str]]], drawn: Texts, machine: Machine) -> str:
     """Return the section of RESULTS.md."""
-    exact = found["float32"]["ours"]
+    exact = replies_by_format["float32"]["ours"]
     rows = [
-        [name, unlike(one["ours"], one["transformers"]), "" if name == "float32" else unlike(one["ours"], exact)]
-        for name, one in found.items()
+        [
+            name,
+            unlike(of_format["ours"], of_format["transformers"]),
+            "" if name == "float32" else unlike(of_format["ours"], exact),
+        ]
+        for name, of_format in replies_by_format.items()
     ]
     header = ["format", "replies unlike transformers.generate's in the same format", "unlike our own in float32"]
     note = (
@@ -111,10 +115,10 @@ def main() -> None:
     classifier = Classifier(exact, drawn.task, dict.fromkeys(drawn.task.labels, 0.0))
     items = [Item(*pair) for pair in zip(drawn.examples, classifier.predict_examples(drawn.examples), strict=True)]
     rounding = Rounding()
-    found: dict[str, Any] = {}
+    replies_by_format: dict[str, Any] = {}
     for tried in formats(name, exact, rounding, options):
-        found[tried.name] = ledger.once(tried.name, partial(replies, tried, drawn, items, options.batch))
-    finish("replies", options, section(found, drawn, machine), ledger)
+        replies_by_format[tried.name] = ledger.once(tried.name, partial(replies, tried, drawn, items, options.batch))
+    finish("replies", options, section(replies_by_format, drawn, machine), ledger)
 
 
 if __name__ == "__main__":

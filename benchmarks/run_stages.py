@@ -30,11 +30,11 @@ def section(used: Usage, settings: list[str], machine: Machine, *, resumed: bool
     rows = [[stage, f"{spent:.1f}", f"{spent / max(whole, 1e-9):.0%}"] for stage, spent in seconds.items()]
     rows.append(["all stages", f"{whole:.1f}", "100%"])
     counts = ", ".join(f"{count} {name}" for name, count in used.manifest.get("counts", {}).items())
-    told = " The run was interrupted: these are of its last part." if resumed else ""
+    caveat = " The run was interrupted: these are of its last part." if resumed else ""
     note = (
         f"`saywhy run {' '.join(settings)}`".replace(" `", "`")
         + f"; texts: {counts}. Wall {used.wall:.0f} s, processor "
-        f"{used.processor:.0f} s, peak memory {used.peak:.0f} MB, {used.tokens:,} tokens computed.{told}"
+        f"{used.processor:.0f} s, peak memory {used.peak:.0f} MB, {used.tokens:,} tokens computed.{caveat}"
     )
     return f"## make run, by stage\n\n{machine.facts()}\n\n{note}\n\n{grid(['stage', 'seconds', 'share'], rows)}"
 

@@ -72,15 +72,15 @@ def texts(name: str, count: int, data: Path, split: str = "test") -> Texts:
     folder = source_of(name, data)
     if folder is None:
         progress(f"{name}: no folder {name} below --data: the built-in texts stand in")
-    found = nested_sample(load_examples(task, split, folder or "pocket").examples, count, 0)
-    return Texts(task, tuple(found), "real" if folder else "built-in")
+    examples = nested_sample(load_examples(task, split, folder or "pocket").examples, count, 0)
+    return Texts(task, tuple(examples), "real" if folder else "built-in")
 
 
-def positive(said: str) -> int:
+def positive(number: str) -> int:
     """Return the number that an option names, 1 or more."""
-    if not said.strip().isdecimal() or int(said) < 1:
-        raise argparse.ArgumentTypeError(f"{said!r} is not a whole number of 1 or more")
-    return int(said)
+    if not number.strip().isdecimal() or int(number) < 1:
+        raise argparse.ArgumentTypeError(f"{number!r} is not a whole number of 1 or more")
+    return int(number)
 
 
 def arguments(doc: str, quick: str, *, texts: int = 0, rounds: int = 0) -> argparse.ArgumentParser:

@@ -92,33 +92,33 @@ def start_losses(spec: ModelSpec, rows: Rows, recipe: Recipe, folder: Path) -> d
     plain = _losses(base, Chat(tokenizer, spec.name), rows, recipe)
     by_row = sum(loss / size for loss, size in plain) / len(plain)
     by_token = sum(loss for loss, _ in plain) / sum(size for _, size in plain)
-    found = {}
+    losses = {}
     for name, packing in (("trl", False), ("packing", True)):
-        found[name] = float(_trainer(spec, rows, recipe, folder, packing=packing).evaluate()["eval_loss"]) / by_token
+        losses[name] = float(_trainer(spec, rows, recipe, folder, packing=packing).evaluate()["eval_loss"]) / by_token
     one_step = dataclasses.replace(recipe, per_device_train_batch_size=len(rows), num_train_epochs=1)
     logged = json.loads((train(spec, rows, one_step, folder / "ours") / "losses.json").read_text("utf-8"))
-    return {"ours": float(logged[0]["loss"]) / by_row, **found}
+    return {"ours": float(logged[0]["loss"]) / by_row, **losses}
 
 
 def mean_losses(spec: ModelSpec, adapter: Path, rows: Rows, recipe: Recipe) -> tuple[float, float]:
     """Return a trained adapter's mean loss by token (TRL's objective) and by row (ours), from plain passes."""
     base, tokenizer = load_base(spec)
     model = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
-    found = _losses(model, Chat(tokenizer, spec.name), rows, recipe)
-    by_token = sum(loss for loss, _ in found) / sum(size for _, size in found)
-    return by_token, sum(loss / size for loss, size in found) / len(found)
+    row_losses = _losses(model, Chat(tokenizer, spec.name), rows, recipe)
+    by_token = sum(loss for loss, _ in row_losses) / sum(size for _, size in row_losses)
+    return by_token, sum(loss / size for loss, size in row_losses) / len(row_losses)
 
 
 @torch.inference_mode()
 def _losses(model: Any, chat: Chat, rows: Rows, recipe: Recipe) -> list[tuple[float, int]]:
     """Return the summed token loss of each row and its number of supervised tokens."""
-    found = []
+    row_losses = []
     for row in (row for group in samples(chat, rows, recipe, _context(model)) for row in group):
         ids = torch.tensor([row["ids"]])
         logits = model.eval()(input_ids=ids, use_cache=False).logits[0, row["start"] - 1 : -1].float()
         wanted = ids[0, row["start"] :]
-        found.append((float(torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")), len(wanted)))
-    return found
+        row_losses.append((float(torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")), len(wanted)))
+    return row_losses
 
 
 def _context(base: Any) -> int:

@@ -66,7 +66,7 @@ class Bench:
         predictions = classifier.predict_examples(examples)
         items = [Item(*pair) for pair in zip(examples, predictions, strict=True)]
         tables = every_edit(classifier, items, ("redact",), None)[0]["redact"]
-        odds = [[one.margin, *(one.margin - drop for drop in one.drops)] for one in tables]
+        odds = [[table.margin, *(table.margin - drop for drop in table.drops)] for table in tables]
         return Done(odds, sum(map(len, odds)))
 
     def prompts(self, example: Example) -> list[plain.Ids]:
@@ -79,29 +79,31 @@ class Bench:
     def scores(self, examples: Sequence[Example], budget: int) -> list[list[list[float]]]:
         """Return log P of each label for each prompt of each text, computed plainly."""
         asked = [self.prompts(example) for example in examples]
-        flat = [ids for mine in asked for ids in mine]
-        found = iter(plain.log_probs(self.bare, flat, plain.label_tokens(self.bare.chat, self.task), budget))
-        return [[next(found) for _ in mine] for mine in asked]
+        flat = [ids for of_text in asked for ids in of_text]
+        scores = iter(plain.log_probs(self.bare, flat, plain.label_tokens(self.bare.chat, self.task), budget))
+        return [[next(scores) for _ in of_text] for of_text in asked]
 
     def plain(self, examples: Sequence[Example], budget: int) -> Done:
         """Compute the log-odds with plain prompts."""
-        odds = [_odds(one) for one in self.scores(examples, budget)]
+        odds = [_odds(of_text) for of_text in self.scores(examples, budget)]
         return Done(odds, sum(map(len, odds)))
 
     def captum(self, examples: Sequence[Example]) -> Done:
         """Compute the falls of every label's log-probability with captum."""
         drops = [captum_drops(self.bare, self.task, example) for example in examples]
-        return Done(drops, sum(len(one[0]) + 1 for one in drops))
+        return Done(drops, sum(len(of_label[0]) + 1 for of_label in drops))
 
     def check_captum(self, examples: Sequence[Example], answers: dict[str, Any]) -> Checked:
         """Compare captum's falls, added to the plain scores of the whole text, with our log-odds."""
         flat = [self.prompts(example)[0] for example in examples]
         whole = plain.log_probs(self.bare, flat, plain.label_tokens(self.bare.chat, self.task), plain.BUDGETS[0])
-        found = [
-            _odds([start, *([s - d for s, d in zip(start, mine, strict=True)] for mine in zip(*drops, strict=True))])
+        odds = [
+            _odds(
+                [start, *([s - d for s, d in zip(start, of_word, strict=True)] for of_word in zip(*drops, strict=True))]
+            )
             for start, drops in zip(whole, answers["captum"], strict=True)
         ]
-        return {"max difference": _difference(answers["ours"], found)}
+        return {"max difference": _difference(answers["ours"], odds)}
 
     def _asked(self, example: Example) -> tuple[str, str]:
         """Return the prompt of a text, and its first label as the target."""
@@ -114,27 +116,27 @@ class Bench:
 
     def inseq(self, examples: Sequence[Example], worker: Inseq) -> Done:
         """Let inseq occlude every token of the prompts, towards the first label."""
-        told = [worker.occlude(*self._asked(example)) for example in examples]
-        answer = [math.log(one["probability"]) for one in told]
-        return Done(answer, sum(one["prompts"] for one in told), sum(one["tokens"] for one in told))
+        answers = [worker.occlude(*self._asked(example)) for example in examples]
+        answer = [math.log(reply["probability"]) for reply in answers]
+        return Done(answer, sum(reply["prompts"] for reply in answers), sum(reply["tokens"] for reply in answers))
 
     def check_inseq(self, examples: Sequence[Example], answers: dict[str, Any]) -> Checked:
         """Compare the first label's log-probability, for the whole text, with the plain one."""
         flat = [self.prompts(example)[0] for example in examples]
         token = plain.label_tokens(self.bare.chat, self.task)[:1]
-        found = plain.log_probs(self.bare, flat, token, plain.BUDGETS[0])
-        pairs = zip(found, answers["inseq"], strict=True)
-        return {"max difference": max(abs(one[0] - theirs) for one, theirs in pairs)}
+        scores = plain.log_probs(self.bare, flat, token, plain.BUDGETS[0])
+        pairs = zip(scores, answers["inseq"], strict=True)
+        return {"max difference": max(abs(score[0] - theirs) for score, theirs in pairs)}
 
 
 def _odds(scores: Sequence[Sequence[float]]) -> list[float]:
     """Return the log-odds of the label that is likeliest in the first prompt, in every prompt."""
     label = max(range(len(scores[0])), key=scores[0].__getitem__)
-    return [one[label] - max(value for i, value in enumerate(one) if i != label) for one in scores]
+    return [of_prompt[label] - max(value for i, value in enumerate(of_prompt) if i != label) for of_prompt in scores]
 
 
 def _difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> float:
-    pairs = [(a, b) for one, other in zip(ours, theirs, strict=True) for a, b in zip(one, other, strict=True)]
+    pairs = [(a, b) for own, other in zip(ours, theirs, strict=True) for a, b in zip(own, other, strict=True)]
     return max(abs(a - b) for a, b in pairs)
 
 
@@ -157,10 +159,12 @@ def measure(bench: Bench, options: argparse.Namespace, ledger: Ledger, count: Co
     def run_all(peer: str, side: Side, ours: Side, check: Check) -> Outcome:
         return alternate({"ours": ours, peer: side}, rounds, ledger, f"{name}, {peer}", check, count.so_far)
 
-    found = {"plain": run_all("plain", lambda n: bench.plain(block(n), budget), lambda n: bench.ours(block(n)), agree)}
+    outcomes = {
+        "plain": run_all("plain", lambda n: bench.plain(block(n), budget), lambda n: bench.ours(block(n)), agree)
+    }
     if options.peer_texts:
         importlib.import_module("captum.attr")  # before the clock starts
-        found["captum"] = run_all(
+        outcomes["captum"] = run_all(
             "captum",
             lambda n: bench.captum(few(n)),
             lambda n: bench.ours(few(n)),
@@ -170,7 +174,7 @@ def measure(bench: Bench, options: argparse.Namespace, ledger: Ledger, count: Co
         try:
             with Inseq(options.model, options.threads) as worker:
                 worker.size = ledger.once("inseq, batch", lambda: bench.settle(worker))
-                found["inseq"] = run_all(
+                outcomes["inseq"] = run_all(
                     "inseq",
                     lambda n: bench.inseq(few(n), worker),
                     lambda n: bench.ours(few(n)),
@@ -179,7 +183,7 @@ def measure(bench: Bench, options: argparse.Namespace, ledger: Ledger, count: Co
         except SaywhyError as error:  # that it does not run is a result too
             options.with_inseq, reason = False, str(error)
             ledger.once("inseq", lambda: reason)
-    return found
+    return outcomes
 
 
 NOTE = (
@@ -195,21 +199,21 @@ def section(
 ) -> str:
     """Return the section of RESULTS.md; ``failed`` says why inseq did not run."""
     rows = []
-    for name, (drawn, found) in outcomes.items():
+    for name, (drawn, by_peer) in outcomes.items():
         each = max(1, options.peer_texts // options.rounds)
-        for peer, outcome in found.items():
-            mine, theirs = outcome.total("ours"), outcome.total(peer)
-            told = len(drawn.examples) if peer == "plain" else each * len(outcome.checks)
+        for peer, outcome in by_peer.items():
+            own, theirs = outcome.total("ours"), outcome.total(peer)
+            texts_of_peer = len(drawn.examples) if peer == "plain" else each * len(outcome.checks)
             rows.append(
                 [
                     f"{name} ({drawn.source})",
-                    str(told),
+                    str(texts_of_peer),
                     peer,
                     f"{outcome.ratio(peer, 'ours'):.2f}",
-                    f"{mine.units / mine.seconds:.1f} / {theirs.units / theirs.seconds:.1f}",
-                    f"{mine.units:,} / {theirs.units:,}",
-                    f"{mine.tokens:,} / {theirs.tokens:,}",
-                    f"{machine.share(mine):.0%} / {machine.share(theirs):.0%}",
+                    f"{own.units / own.seconds:.1f} / {theirs.units / theirs.seconds:.1f}",
+                    f"{own.units:,} / {theirs.units:,}",
+                    f"{own.tokens:,} / {theirs.tokens:,}",
+                    f"{machine.share(own):.0%} / {machine.share(theirs):.0%}",
                     f"{outcome.worst('max difference'):.1e}",
                 ]
             )

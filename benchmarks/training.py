@@ -64,8 +64,8 @@ class Case:
     @property
     def name(self) -> str:
         """The case in words."""
-        told = "one style" if len(self.styles) == 1 else f"{len(self.styles)} styles"
-        return f"{told}, {'with' if self.replay else 'no'} replay"
+        practised = "one style" if len(self.styles) == 1 else f"{len(self.styles)} styles"
+        return f"{practised}, {'with' if self.replay else 'no'} replay"
 
 
 CASES = tuple(Case(styles, replay) for styles in (STYLES[:1], STYLES) for replay in (False, True))
@@ -89,7 +89,7 @@ class Bench:
         """Return the rows of the block of a round; None: those of all texts."""
         start = (number or 0) * self.block
         examples = self.drawn.examples if number is None else self.drawn.examples[start : start + self.block]
-        items = [Item(one, _prediction(self.drawn, str(one.label))) for one in examples]
+        items = [Item(example, _prediction(self.drawn, str(example.label))) for example in examples]
         labels = [item.prediction.label for item in items]
         made = text_rows(self.drawn.task, items, random_targets(items, PINNED, 0), case.styles, labels=labels)
         return mix(made, self.replay, 0.1, 0) if case.replay else made
@@ -119,18 +119,18 @@ class Bench:
 
         def check(number: int, answers: dict[str, Any]) -> Checked:
             data = self.rows(case, number)[:CHECKED]
-            found: Checked = {}
+            means: Checked = {}
             for side, folder in answers.items():
                 by_token, by_row = mean_losses(self.spec, folder, data, self.recipe)
-                found |= {f"{side} by token": by_token, f"{side} by row": by_row}
-            return found
+                means |= {f"{side} by token": by_token, f"{side} by row": by_row}
+            return means
 
         return check
 
 
 def _prediction(drawn: Texts, label: str) -> Prediction:
     """Return an answer with the gold label: what the explanation's chat begins with."""
-    other = next(one for one in drawn.task.labels if one != label)
+    other = next(candidate for candidate in drawn.task.labels if candidate != label)
     return Prediction(label, label, dict.fromkeys(drawn.task.labels, 0.0), 0.0, other)
 
 
@@ -142,18 +142,18 @@ def _fresh(side: str) -> Path:
 
 def measure(bench: Bench, options: argparse.Namespace, ledger: Ledger, count: Counter) -> dict[str, Outcome]:
     """Run all cases: the three sides in turn on each round's block, then ours on all texts."""
-    found = {}
+    outcomes = {}
     for case in QUICK if options.quick else CASES:
         if case.replay and not bench.replay:
             continue
         sides = bench.sides(case)
-        found[case.name] = alternate(sides, options.rounds, ledger, case.name, bench.compare(case), count.so_far)
+        outcomes[case.name] = alternate(sides, options.rounds, ledger, case.name, bench.compare(case), count.so_far)
     for case in CASES if options.whole else ():
-        if case.name in found:
-            found[f"{case.name}{WHOLE}"] = alternate(
+        if case.name in outcomes:
+            outcomes[f"{case.name}{WHOLE}"] = alternate(
                 {"ours": whole(bench, case)}, 1, ledger, f"{case.name}{WHOLE}", None, count.so_far
             )
-    return found
+    return outcomes
 
 
 def whole(bench: Bench, case: Case) -> Side:
@@ -163,23 +163,23 @@ def whole(bench: Bench, case: Case) -> Side:
 
 def _losses(outcome: Outcome, kind: str) -> str:
     """Return each side's loss after training, the mean over rounds."""
-    found = [[one[f"{side} {kind}"] for one in outcome.checks if one] for side in outcome.laps]
-    return " / ".join(f"{statistics.mean(one):.3f}" for one in found if one)
+    means = [[check[f"{side} {kind}"] for check in outcome.checks if check] for side in outcome.laps]
+    return " / ".join(f"{statistics.mean(of_side):.3f}" for of_side in means if of_side)
 
 
 def section(
-    found: dict[str, Outcome], start: dict[str, float], bench: Bench, machine: Machine, options: argparse.Namespace
+    outcomes: dict[str, Outcome], start: dict[str, float], bench: Bench, machine: Machine, options: argparse.Namespace
 ) -> str:
     """Return the section of RESULTS.md."""
     rows = []
-    for name, outcome in found.items():
-        mine = outcome.total("ours")
+    for name, outcome in outcomes.items():
+        own = outcome.total("ours")
         sides = list(outcome.laps)
         rows.append(
             [
                 name,
                 str(len(bench.drawn.examples) if name.endswith(WHOLE) else bench.block * len(outcome.checks)),
-                str(mine.units),
+                str(own.units),
                 " / ".join(f"{outcome.ratio(side, 'ours'):.2f}" for side in sides),
                 " / ".join(f"{lap.units / lap.seconds:.2f}" for lap in map(outcome.total, sides)),
                 " / ".join(f"{outcome.total(side).tokens:,}" for side in sides),
@@ -200,12 +200,12 @@ def section(
         "by row (ours)",
     ]
     apart = max(abs(value - 1) for value in start.values())
-    told = ", ".join(f"{side} {start[side]:.5f}" for side in SIDES)
+    starts = ", ".join(f"{side} {start[side]:.5f}" for side in SIDES)
     note = (
         f"Texts: {bench.drawn.task.name}, {bench.drawn.source}; {bench.block} a round; "
         f"LoRA rank {bench.recipe.lora_r}, {bench.recipe.per_device_train_batch_size} texts a step. "
         "Each side's own loss of the start model over that of plain passes on the "
-        f"same rows: {told} ({'equal' if apart < 0.01 else 'NOT equal'} within 1 %). A trained token is counted as "
+        f"same rows: {starts} ({'equal' if apart < 0.01 else 'NOT equal'} within 1 %). A trained token is counted as "
         f"{LORA_PASSES:.0f} forward passes. TRL's fused head is not counted as a head product."
     )
     replay = "" if bench.replay else "\n\nNo instruction data below --data: the cases with replay are left out."
@@ -232,9 +232,9 @@ def main() -> None:
     some = bench.rows(QUICK[0], 0)[:CHECKED]
     start = ledger.once("start", lambda: start_losses(bench.spec, some, recipe, STATE / "training" / "start"))
     with Counter(machine.vocabulary) as count:
-        found = measure(bench, options, ledger, count)
+        outcomes = measure(bench, options, ledger, count)
     machine.measure()
-    finish("training", options, section(found, start, bench, machine, options), ledger)
+    finish("training", options, section(outcomes, start, bench, machine, options), ledger)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ import saywhy
 from saywhy.cli.app import app
 
 SOURCE = Path(saywhy.__file__).parent
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 VAGUE = {"one", "found", "mine", "told"}
 
 
-def modules():
-    return {path.relative_to(SOURCE): ast.parse(path.read_text("utf-8")) for path in sorted(SOURCE.rglob("*.py"))}
+def modules(folder=SOURCE):
+    return {path.relative_to(folder): ast.parse(path.read_text("utf-8")) for path in sorted(folder.rglob("*.py"))}
 
 
 def defined(module):
@@ -40,10 +41,11 @@ def test_no_name_of_a_module_is_defined_twice():
     assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
 
 
-def test_values_are_called_what_they_are():
+@pytest.mark.parametrize("folder", [SOURCE, BENCHMARKS], ids=["package", "benchmarks"])
+def test_values_are_called_what_they_are(folder):
     vague = [
         f"{path}:{node.lineno} {name}"
-        for path, module in modules().items()
+        for path, module in modules(folder).items()
         for node in ast.walk(module)
         for name in [node.arg if isinstance(node, ast.arg) else getattr(node, "id", None)]
         if name in VAGUE
