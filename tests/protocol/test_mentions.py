@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saywhy.measure.insertions import MODIFIERS
-from saywhy.protocol.mentions import UNCITED_WORDS, mentions
+from saywhy.protocol.lemmas import UNCITED_WORDS
+from saywhy.protocol.mentions import mentions
 from saywhy.words import candidates
 
 TEXT = "nice plot but slow and boring"
