@@ -21,7 +21,7 @@ from saywhy.measure import audit
 from saywhy.measure.edits import every_edit, items_of
 from saywhy.measure.predict import Classifier
 from saywhy.measure.retention import measure_retention
-from saywhy.models.interface import Choice, Reply, Tick
+from saywhy.models.interface import Choice, Reply, Sampling, Tick
 from saywhy.models.local import LocalModel
 from saywhy.models.scripted import ExplanationRequest, ScriptedModel, keyword_rule
 from saywhy.models.sequences import ScoredSequence
@@ -99,9 +99,10 @@ class CountedModel(LocalModel):
         tick: Tick | None = None,
         *,
         copied: Sequence[str | None] = (),
+        sampling: Sampling | None = None,
     ) -> list[Reply]:
         """Return the script's replies, computed as the prompts and replies of a tree."""
-        replies = self.script.generate(chats, max_new_tokens)
+        replies = self.script.generate(chats, max_new_tokens, sampling=sampling)
         self.replied += sum(len(self.chat.tokenizer(str(reply)).input_ids) + 1 for reply in replies)
         self.choose([Choice(chat, (reply,), ends=True) for chat, reply in zip(chats, replies, strict=True) if reply])
         return replies

@@ -48,6 +48,7 @@ MOST: Mapping[str, float] = {
     **dict.fromkeys(("tau", "beta"), 1_000.0),
     **dict.fromkeys(("decision_weight", "label_weight", "stay_weight", "anchor", "word_share"), 1_000_000.0),
     **dict.fromkeys(("steps", "samples", "per_device_train_batch_size", "chunk"), 1_000_000),
+    "mention_samples": 1_000,
     **dict.fromkeys(("lora_r", "pinned_words", "infill_words", "most_words"), 100_000),
 }
 """The largest value of a number; of those that are not here it is ``MOST_OF_ANY``."""
@@ -120,6 +121,10 @@ def clash(settings: Mapping[str, Any]) -> str | None:
     return None
 
 
+_OF_SENTENCES: Mapping[str, object] = {"mention_samples": 1, "insertion_lengths": False}
+"""Settings that only explanations in sentences have a use for, with their defaults."""
+
+
 def sentences_clash(asked: Mapping[str, Any]) -> str | None:
     """Return which styles, settings, readouts and order do not go with sentences, in words; None if all do."""
     in_sentences = [style for style in asked["styles"] if style in SENTENCE_STYLES]
@@ -130,6 +135,9 @@ def sentences_clash(asked: Mapping[str, Any]) -> str | None:
     if asked.get("steps_order") == "before" and "steps" not in in_sentences:
         return "steps_order: no steps are asked for: give styles=steps settings=sentences, or leave it out"
     if "sentences" not in asked["settings"]:
+        for name, usual in _OF_SENTENCES.items():
+            if asked.get(name, usual) != usual:
+                return f"{name}: no explanations in sentences are asked for: give settings=sentences, or leave it out"
         return None
     if len(asked["settings"]) > 1:
         return "settings: sentences have styles and floors of their own: give settings=sentences by itself"

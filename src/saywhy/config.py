@@ -52,6 +52,15 @@ class Config(EngineSettings):
     )
     settings: tuple[Setting, ...] = Field(("one-word",), description="one-word, free, or both; or sentences.")
     steps_order: StepsOrder = Field("after", description="Whether `steps` come after the answer, or before it.")
+    mention_samples: int = Field(
+        1,
+        ge=1,
+        description="Replies in sentences, drawn at temperature 1, by whose share a word counts as mentioned where "
+        "mention is held against effect; 1: the greedy reply.",
+    )
+    insertion_lengths: bool = Field(
+        False, description="Explain inserted words also in sentences of several requested lengths (F-AUROC)."
+    )
     readouts: tuple[Readout, ...] = Field(("constrained",), description="generated, guided, constrained, placebo.")
     operators: tuple[Operator, ...] = Field(
         ("redact",), description="How a word is taken out: redact, delete, infill; the first is primary."

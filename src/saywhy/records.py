@@ -264,6 +264,7 @@ class Row(Record):
     denied: tuple[str, ...] = ()
     coverage: float | None = None
     steps_answer: str | None = None
+    cut: bool = False
 
     @property
     def valid(self) -> bool:

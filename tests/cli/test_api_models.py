@@ -176,3 +176,22 @@ def test_the_plan_of_an_attribution_counts_the_requests_too(server, audited):
     assert not server.requests
     assert requests_said(said.err, "occlusion") > 6
     assert requests_said(said.err, "random") == 0
+
+
+def test_an_audit_in_sentences_samples_by_seeds_and_predicts_edits(server, audited, tmp_path):
+    ended = audited(server, "settings=sentences", "mention_samples=2")
+    assert ended.code == 0, ended.err
+    arm = tmp_path / "run/seed-0/audited"
+    scores = [json.loads(line) for line in (arm / "sentences.jsonl").read_text("utf-8").splitlines()]
+    assert {record["samples"] for record in scores} == {2}
+    assert all("model" in record["simulated"] for record in scores)
+    drawn = [body for body in server.requests if body.get("temperature")]
+    assert {body["temperature"] for body in drawn} == {1.0}
+    assert len({body["seed"] for body in drawn}) == len(drawn) == 2 * len(scores)
+    assert audited(server, "settings=sentences", "--dry", out="dry").code == 0
+
+
+def test_lengths_of_insertions_are_refused_where_no_fluency_is_known(server, audited):
+    refused = audited(server, "settings=sentences", "insertion_lengths=true", out="refused")
+    assert refused.code == 2
+    assert refused.problem.startswith("insertion_lengths=true needs a model with weigh")

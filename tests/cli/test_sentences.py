@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from saywhy.protocol.wordings import REQUESTED_LENGTHS
+
 
 @pytest.mark.parametrize(
     ("words", "problem"),
@@ -21,6 +23,10 @@ import pytest
         (["settings=sentences", "styles=reasons", "steps_order=before"], "steps_order: no steps are asked for"),
         (["steps_order=before"], "steps_order: no steps are asked for"),
         (["settings=sentences", "styles=reason"], "styles=reason"),
+        (["insertion_lengths=true"], "insertion_lengths: no explanations in sentences are asked for"),
+        (["mention_samples=4"], "mention_samples: no explanations in sentences are asked for: give settings=sentences"),
+        (["settings=sentences", "mention_samples=0"], "mention_samples"),
+        (["settings=sentences", "mention_samples=2000"], "mention_samples=2000: it takes a finite number, at most"),
         (["train_styles=reasons"], "train_styles=reasons: "),
     ],
 )
@@ -120,3 +126,56 @@ def test_more_rows_give_the_metrics_of_a_run_that_began_with_them(tiny_folder, c
         assert call("audit", f"model={tiny_folder}", f"out={tmp_path / out}", f"rows={rows}", *settings).code == 0
     grown, begun = ((tmp_path / out / "seed-0/audited/sentences.jsonl").read_bytes() for out in ("grown", "begun"))
     assert grown == begun
+
+
+def test_sampled_replies_are_kept_and_the_report_says_how_many(tiny_folder, call, tmp_path):
+    settings = ["settings=sentences", "styles=keywords", "chunk=2", "decide_rows=3", "calibration_rows=4"]
+
+    def audit(out, rows):
+        given = [f"model={tiny_folder}", f"out={tmp_path / out}", f"rows={rows}", "mention_samples=3", *settings]
+        assert call("audit", *given).code == 0
+        return tmp_path / out
+
+    audit("grown", 2)
+    folders = audit("grown", 3), audit("begun", 3)
+    arms = [folder / "seed-0/audited" for folder in folders]
+    for name in ("samples.jsonl", "sentences.jsonl"):
+        assert (arms[0] / name).read_bytes() == (arms[1] / name).read_bytes()
+    samples = [json.loads(line) for line in (arms[1] / "samples.jsonl").read_text("utf-8").splitlines()]
+    assert [sample["sample"] for sample in samples] == [0, 1, 2] * 3
+    assert len({sample["reply"] for sample in samples}) > 3
+    assert json.loads((folders[1] / "run.json").read_text("utf-8"))["sampling"] == {
+        "samples": 3,
+        "temperature": 1.0,
+        "seeds": [0],
+    }
+    assert "the share of k = 3 sampled replies" in (folders[1] / "report.md").read_text("utf-8")
+    (arms[1] / "sentences.jsonl").unlink()
+    (folders[1] / "checksums.json").unlink()
+    kept = (arms[1] / "samples.jsonl").read_bytes()
+    audit("begun", 3)  # goes on behind the samples
+    assert (arms[1] / "samples.jsonl").read_bytes() == kept
+    assert (arms[1] / "sentences.jsonl").read_bytes() == (arms[0] / "sentences.jsonl").read_bytes()
+    assert call("release", str(folders[1]), str(tmp_path / "bank")).code == 0
+    with gzip.open(tmp_path / "bank/seed-0/audited/samples.jsonl.gz", "rt", encoding="utf-8") as file:
+        masked = [json.loads(line) for line in file]
+    assert all(sample["reply"].startswith("sha256:") for sample in masked)
+    assert all(word.startswith("#") for sample in masked for word in (*sample["words"], *sample["denied"]))
+
+
+def test_inserted_words_are_explained_in_requested_lengths(tiny_folder, call, tmp_path):
+    settings = ["settings=sentences", "steps_order=before", "rows=2", "decide_rows=2", "calibration_rows=4"]
+    out = tmp_path / "run"
+    assert call("audit", f"model={tiny_folder}", f"out={out}", "insertion_lengths=true", *settings).code == 0
+    lines = (out / "seed-0/audited/sentences.jsonl").read_text("utf-8").splitlines()
+    for record in map(json.loads, lines):
+        lengths = {insertion["length"] for insertion in record["insertions"]}
+        assert lengths == {None, *REQUESTED_LENGTHS[record["style"]]}
+        assert {insertion["kept_length"] for insertion in record["insertions"] if not insertion["length"]} == {None}
+        assert "F-AUROC" in record["values"] | record["reasons"]
+    page = (out / "report.md").read_text("utf-8")
+    assert "insertion, random: F-AUROC" in page
+    assert "insertion, targeted: replies of the requested length" in page
+    prompts = json.loads((out / "run.json").read_text("utf-8"))["prompts"]
+    assert "exactly 4 keywords" in prompts["keywords, sentences, length 4"]
+    assert prompts["steps, sentences, length 5"].startswith("Before you answer, write exactly 5 numbered steps")

@@ -1,15 +1,24 @@
 """Replies in sentences of models of known truth: what the audit keeps of them by each metric."""
 
+import dataclasses
+
 import pytest
-from test_toys import BY_HAND, PINNED, classifier, examples
+from test_toys import BY_HAND, PINNED, TASK, classifier, examples
 
 from saywhy.measure.audit import AuditPlan, audit
 from saywhy.measure.edits import items_of, leave_one_out_tables
-from saywhy.measure.sentence_audit import AuditedSentences, SentenceAuditPlan, audit_sentences
+from saywhy.measure.sentence_audit import (
+    AuditedSentences,
+    SentenceAuditPlan,
+    audit_sentences,
+    measure_audited,
+)
+from saywhy.measure.sentence_replies import sample_replies
 from saywhy.measure.word_sets import set_verdicts
+from saywhy.models.interface import Reply
 from saywhy.models.scripted import honest, liar
 from saywhy.records import OPERATORS, SENTENCE_STYLES
-from saywhy.stats.mentions import set_excess, set_share
+from saywhy.stats.mentions import mention_auroc, set_excess, set_share
 from saywhy.words import candidates
 
 TEXTS = ("What a great sunny day", "An awful day with nice shoes", "It was great, just GREAT!")
@@ -100,3 +109,76 @@ def test_controls_are_of_all_audited_texts_whoever_is_measured_at_once():
     at_once = audit_sentences(toy, asked, audited, plan)
     assert [audit_sentences(toy, [text], audited, plan)[0] for text in asked] == at_once
     assert all("lexical, another text" in score.simulated for score in at_once)
+
+
+def test_mention_is_the_share_of_sampled_replies_that_mention_a_word():
+    def wavering(request):
+        """Name the deciding word, and in half of the sampled replies another one."""
+        ranked = request.ranked()
+        is_other = request.seed is not None and request.seed % 2
+        return request.say(ranked[-1:] if is_other else ranked[:1])
+
+    toy, asked = classifier(wavering), examples(TEXTS)
+    samples = sample_replies(toy, asked, ("reasons",), 40, "toy", 0)
+    assert [sample.sample for sample in samples] == list(range(40)) * len(TEXTS)
+    assert samples[:40] == sample_replies(toy, asked[:1], ("reasons",), 40, "toy", 0)  # whatever is drawn beside it
+    assert samples[:8] == sample_replies(toy, asked[:1], ("reasons",), 8, "toy", 0)
+    plan = AuditPlan("toy", PINNED, ("reasons",), ("sentences",), ("generated",), mention_samples=40)
+    records = audit(toy, asked, plan)
+    scores = measure_audited(toy, asked, plan, records)
+    greedy = measure_audited(toy, asked, dataclasses.replace(plan, mention_samples=1), records)
+    for record, of_greedy, example in zip(scores, greedy, asked, strict=True):
+        assert (record.samples, of_greedy.samples) == (40, 1)
+        shares = [
+            sum(word.key in sample.words for sample in samples if sample.id == record.id) / 40
+            for word in candidates(example.text)
+        ]
+        assert 0 < min(share for share in shares if share) < 1
+        [drops] = [table.drops for table in records.tables if table.id == record.id]
+        assert record.values.get("mention AUROC") == mention_auroc(shares, drops).value
+        assert record.mentioned == of_greedy.mentioned  # all else is of the greedy reply
+        assert record.values["necessity gain"] == of_greedy.values["necessity gain"]
+
+
+STEPS_FIRST = TASK.replied_by("direct", "before")
+PLAIN_STEPS = '1. It has "great".\n2. So it is good.'
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(PLAIN_STEPS),
+        Reply(f"Sure! Let me think about this awful question.\n\n{PLAIN_STEPS}"),
+        Reply(f"<think>Awful? Hm.\n1. Awful.</think>\n{PLAIN_STEPS}"),
+        Reply(f"```\n{PLAIN_STEPS}\n```"),
+        Reply(f"{PLAIN_STEPS}\n3. An awful en", cut=True),
+        Reply(f"{PLAIN_STEPS}\n3.", cut=True),
+    ],
+)
+def test_the_answer_is_asked_for_behind_what_was_read_of_the_steps(reply):
+    toy, asked = classifier(lambda request: reply, task=STEPS_FIRST), examples(TEXTS[:1])
+    toy.model.generate = lambda chats, rooms, tick=None, **_: [reply] * len(chats)
+    behind, choose = [], toy.model.choose
+    toy.model.choose = lambda choices, tick=None: (
+        behind.extend(choice.messages[-2]["content"] for choice in choices if len(choice.messages) > 2)
+        or choose(choices, tick)
+    )
+    plan = AuditPlan("toy", PINNED, ("steps",), ("sentences",), ("generated",))
+    records = audit(toy, asked, plan)
+    assert behind == [PLAIN_STEPS]
+    [row] = records.rows
+    assert (row.words, row.steps_answer, row.cut) == (("great",), row.prediction, reply.cut)
+    audited = AuditedSentences(records.rows, records.tables)
+    behind.clear()
+    audit_sentences(toy, asked, audited, SentenceAuditPlan("toy", 0, ("redact",), PINNED, simulator=None))
+    assert PLAIN_STEPS in behind  # the metrics of steps go by the same ones
+    assert not any("awful" in text.casefold() or "3." in text for text in behind)
+
+
+@pytest.mark.parametrize("reply", [Reply(""), Reply("<think>1. It"), Reply("1. It is", cut=True)])
+def test_behind_no_steps_there_is_no_answer(reply):
+    toy, asked = classifier(lambda request: reply, task=STEPS_FIRST), examples(TEXTS[:1])
+    toy.model.generate = lambda chats, rooms, tick=None, **_: [reply] * len(chats)
+    [row] = audit(toy, asked, AuditPlan("toy", PINNED, ("steps",), ("sentences",), ("generated",))).rows
+    assert row.steps_answer is None
+    assert row.reason in ("empty reply", "cut off")

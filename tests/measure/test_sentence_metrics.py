@@ -8,6 +8,7 @@ import pytest
 from saywhy.measure.edits import items_of, leave_one_out_tables
 from saywhy.measure.insertions import (
     InsertedWord,
+    ReadExplanation,
     drawn_insertions,
     fluent_insertions,
     measure_insertions,
@@ -101,7 +102,7 @@ EXPLAINERS = {
 }
 
 
-def measured(explainers=EXPLAINERS, operators=OPERATORS, examples=None, simulator=None):
+def measured(explainers=EXPLAINERS, operators=OPERATORS, examples=None, simulator=None, lengths=()):
     toy = classifier()
     items = items_of(toy, examples if examples is not None else made_texts())
     tables = {operator: leave_one_out_tables(toy, items, operator) for operator in operators}
@@ -113,13 +114,16 @@ def measured(explainers=EXPLAINERS, operators=OPERATORS, examples=None, simulato
         insertions={
             name: measure_insertions(
                 placed,
-                lambda asked, say=say: [read("reasons", i.example.text, say(i.example.text)) for i in asked],
+                lambda asked, length, say=say: [
+                    ReadExplanation(read("reasons", i.example.text, say(i.example.text)), length=1) for i in asked
+                ],
+                lengths,
             )
             for name, say in explainers.items()
         },
         simulator=simulator,
     )
-    texts = [{name: (explain(item.example.text),) for name, explain in explainers.items()} for item in items]
+    texts = [{name: explain(item.example.text) for name, explain in explainers.items()} for item in items]
     return measure_sentences(toy, items, tables, texts, plan)
 
 
@@ -193,7 +197,7 @@ def test_the_answer_to_edits_is_predicted_from_honest_sentences_alone(scores):
 
 
 def test_every_value_is_a_number_or_has_a_reason(scores):
-    measured_metrics = set(SENTENCE_METRICS) - {"early answering", "filler steps", "corrupted steps"}
+    measured_metrics = set(SENTENCE_METRICS) - {"F-AUROC", "early answering", "filler steps", "corrupted steps"}
     for record in scores:
         expected = measured_metrics if record.operator == "redact" else set(list(SENTENCE_METRICS)[:8])
         assert set(record.values) | set(record.reasons) == expected
@@ -226,10 +230,14 @@ def test_shares_of_several_explanations_rank_words():
     items = items_of(toy, [Example("t0", "lovely boats near town")])
     tables = {"redact": leave_one_out_tables(toy, items, "redact")}
     samples = ("Because of “lovely”.", "It is “lovely” and “town”.", "The word “boats” and “lovely”.")
-    [record] = measure_sentences(toy, items, tables, [{"reasons": samples}], SentencePlan("toy", mention_reader(TASK)))
+    read = mention_reader(TASK)
+    drawn = [[read("reasons", items[0].example.text, sample) for sample in samples]]
+    plan = SentencePlan("toy", read, samples={"reasons": drawn})
+    [record] = measure_sentences(toy, items, tables, [{"reasons": samples[0]}], plan)
     # lovely is above the three others, and boats and town above near, which move the answer as little as that.
     assert record.values["mention AUROC"] == pytest.approx((3 + 2 * 0.5) / 5)
     assert record.mentioned == ("lovely",)
+    assert record.samples == 3
 
 
 def test_a_word_is_inserted_where_the_model_finds_the_text_most_fluent():

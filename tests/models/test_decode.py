@@ -10,7 +10,7 @@ from saywhy.models import replies
 from saywhy.models.decode import Decoder, DecodeRequest
 from saywhy.models.draft import FIRST_GUESS, Drafter, word_starts
 from saywhy.models.forward import Forward
-from saywhy.models.interface import Choice
+from saywhy.models.interface import Choice, Sampling
 from saywhy.records import SaywhyError
 
 CHATS = [
@@ -235,3 +235,43 @@ def test_a_reply_knows_whether_it_was_cut_off(loaded, monkeypatch, way):
     for room, cut in ((length, True), (length + 1, False), (length + 9, False)):
         [reply] = model.generate([CHATS[0]], [room])
         assert (reply, reply.cut) == (model.chat.reply(alone(model, ids, 30)), cut)
+
+
+def sampled_by_hand(model, seeds, temperature=0.8):
+    """Return what is drawn for each chat alone, token by token, from the whole distribution."""
+    drawn = []
+    for chat, most, seed in zip(CHATS, ROOM, seeds, strict=True):
+        [ids] = model.chat.ids([model.chat.open(chat)])
+        generator, tokens, end = torch.Generator().manual_seed(seed), [], model.chat.end_of_turn[0]
+        while len(tokens) < most:
+            with torch.inference_mode():
+                scores = model.model(input_ids=torch.tensor([[*ids, *tokens]])).logits[0, -1]
+            noise = -torch.empty_like(scores).exponential_(generator=generator).log()
+            token = int((scores / temperature + noise).argmax())
+            if token == end:
+                break
+            tokens.append(token)
+        drawn.append(model.chat.reply(tokens))
+    return drawn
+
+
+@pytest.mark.parametrize("architecture", list(tiny.ARCHITECTURES)[:2])
+@pytest.mark.parametrize("way", ["branches", "rows"])
+def test_sampled_replies_are_draws_by_their_own_seed(loaded, architecture, way, monkeypatch):
+    model = loaded(architecture)
+    if way != "branches":
+        monkeypatch.setattr(model.forward, "way", way)
+    seeds = tuple(range(7, 7 + len(CHATS)))
+    together = model.generate(CHATS, ROOM, sampling=Sampling(0.8, seeds))
+    assert together == sampled_by_hand(model, seeds)
+    alone = [
+        model.generate([chat], [room], sampling=Sampling(0.8, (seed,)))[0]
+        for chat, room, seed in zip(CHATS, ROOM, seeds, strict=True)
+    ]
+    assert together == alone
+    assert together != model.generate(CHATS, ROOM, sampling=Sampling(0.8, tuple(seed + 50 for seed in seeds)))
+
+
+def test_a_cold_sample_is_the_greedy_reply(loaded):
+    model = loaded()
+    assert model.generate(CHATS, ROOM, sampling=Sampling(1e-6, (1,) * len(CHATS))) == model.generate(CHATS, ROOM)

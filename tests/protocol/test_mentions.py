@@ -1,11 +1,12 @@
 """Which words of a text a sentence mentions, which it denies, and how much of it is the text's."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saywhy.measure.insertions import MODIFIERS
-from saywhy.protocol.mentions import UNCITED_WORDS, mentions
+from saywhy.protocol.lemmas import UNCITED_WORDS
+from saywhy.protocol.mentions import mentions
 from saywhy.words import candidates
 
 TEXT = "nice plot but slow and boring"
@@ -194,6 +195,99 @@ def test_any_explanation_mentions_words_of_the_text_in_its_order(text, explanati
     for part in (result.words, result.denied):
         assert list(part) == [key for key in keys if key in part]
     assert 0 <= result.coverage <= 1
+
+
+CONTENT = st.sampled_from(
+    [
+        "plot",
+        "boring",
+        "rainy",
+        "Tamsin",
+        "well-made",
+        "AT&T",
+        "1,000",
+        "caf\u00e9",
+        "loved",
+        "\u0434\u0435\u043d\u044c",
+        ":(",
+    ]
+)
+FEW = settings(max_examples=60, deadline=None)
+
+
+@FEW
+@given(st.lists(CONTENT, min_size=1, max_size=6, unique=True), st.sets(st.integers(0, 5)), st.data())
+def test_case_quotes_and_punctuation_change_no_mention(words, places, data):
+    text = " ".join(words)
+    mentioned = [word for at, word in enumerate(words) if at in places]
+    keys = [word.key for word in candidates(text)]
+    expected = tuple(key for key, word in zip(keys, words, strict=True) if word in mentioned)
+
+    def dressed(word):
+        opens, closes = data.draw(
+            st.sampled_from(
+                ['""', "''", "\u201c\u201d", "\u2018\u2019", "()", "**", "\u00ab\u00bb", ("", ","), ("", ".")]
+            )
+        )
+        return opens + data.draw(st.sampled_from([str, str.upper, str.lower, str.title]))(word) + closes
+
+    explanation = "Because: " + " ".join(dressed(word) for word in mentioned)
+    assert mentions(text, explanation).words == expected
+
+
+INFLECTED = [
+    ("boat", "boats"),
+    ("city", "cities"),
+    ("mouse", "mice"),
+    ("child", "children"),
+    ("knife", "knives"),
+    ("box", "boxes"),
+    ("tomato", "tomatoes"),
+    ("woman", "women"),
+    ("day", "days"),
+    ("film", "films"),
+    ("bus", "buses"),
+    ("party", "parties"),
+]
+
+
+@pytest.mark.parametrize(("singular", "plural"), INFLECTED)
+def test_plurals_and_singulars_mention_each_other(singular, plural):
+    for text, other in ((singular, plural), (plural, singular)):
+        for shown in (other, other.upper(), f"\u201c{other}\u201d", f"{other},", f"{other}'s"):
+            assert mentions(f"old {text} near", f"It is the {shown} that counts").words == (text,), shown
+    both = f"the {singular} and the {plural}"
+    assert mentions(both, f"Because of {plural}.").words == (plural,)  # letter by letter: that one alone
+    assert mentions(both, f"Because of {singular}.").words == (singular,)
+
+
+@FEW
+@given(
+    st.lists(st.sampled_from(["well", "made", "time", "worn", "rain"]), min_size=2, max_size=3, unique=True),
+    st.sampled_from(["-", "/", ".", "&"]),
+)
+def test_the_longest_word_is_mentioned_not_its_parts(parts, mark):
+    compound = mark.join(parts)
+    text = " ".join([*parts, "near", compound])
+    keys = [word.key for word in candidates(text)]
+    assert keys[-1] == compound
+    assert mentions(text, f"Because of {compound}.").words == (compound,)
+    assert mentions(text, f"Because of {parts[0]}.").words == (parts[0],)
+    assert mentions(text, f"Because of {parts[0]}, and {compound}.").words == (parts[0], compound)
+
+
+@FEW
+@given(
+    st.lists(st.sampled_from(["positive", "Negative", "sports", "plot", "tweet", "rain"]), max_size=6),
+    st.lists(
+        st.sampled_from(["positive", "NEGATIVE", "\u201cSports\u201d", "plot", "tweet.", "not", "rain,"]), max_size=8
+    ),
+)
+def test_label_words_never_count_however_they_are_written(words, reply_words):
+    excluded = ("positive", "negative", "Sports", "Is the tweet positive?")
+    result = mentions(" ".join(words), " ".join(reply_words), excluded)
+    assert {*result.words, *result.denied} <= {"plot", "rain"}
+    assert result.coverage <= 1
 
 
 def test_ten_thousand_words_are_read():

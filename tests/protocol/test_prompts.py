@@ -6,9 +6,20 @@ from difflib import SequenceMatcher
 import pytest
 
 from saywhy import pocket
+from saywhy.measure.chats import explanation_chat
+from saywhy.measure.edits import Item
 from saywhy.protocol import prompts
-from saywhy.protocol.wordings import PRACTISED_WORDINGS, SENTENCE_WORDINGS, STEPS_FIRST_WORDINGS, UNSEEN_WORDINGS
-from saywhy.records import SENTENCE_STYLES, SETTINGS, STYLES
+from saywhy.protocol.requests import RequestReader
+from saywhy.protocol.wordings import (
+    PRACTISED_WORDINGS,
+    REQUESTED_LENGTHS,
+    SENTENCE_WORDINGS,
+    STEPS_FIRST_WORDINGS,
+    UNSEEN_WORDINGS,
+    length_prompts,
+    length_wording,
+)
+from saywhy.records import SENTENCE_STYLES, SETTINGS, STYLES, Example, Prediction
 from saywhy.tasks.data import load_examples
 from saywhy.tasks.task import Task, catalog, load_task
 
@@ -34,6 +45,21 @@ def test_a_request_for_sentences_has_three_wordings_that_say_all_that_is_demande
         assert ("{count}" in wording) == (wordings is SENTENCE_WORDINGS["keywords"])
         assert ("numbered" in wording or "step by step" in wording) == ("steps" in wording)
         assert ("three sentences" in wording) == (wordings is SENTENCE_WORDINGS["reasons"])
+
+
+@pytest.mark.parametrize("order", ["after", "before"])
+def test_requests_of_a_length_say_it_and_are_read_back(order, snapshot):
+    assert length_prompts(order) == snapshot
+    task = load_task("sentiment140").replied_by("direct", order)
+    scores = {"positive": -0.1, "negative": -2.3}
+    item = Item(Example("t", "so great a day"), Prediction("positive", "positive", scores, 2.2, "negative"))
+    reader = RequestReader(task)
+    for style, lengths in REQUESTED_LENGTHS.items():
+        for length in lengths:
+            wording = length_wording(style, length, order)
+            assert f" {length} " in wording
+            request = reader.read(explanation_chat(task, item, style, "sentences", wording))
+            assert (request.style, request.setting, request.wording) == (style, "sentences", wording)
 
 
 @pytest.mark.parametrize("name", catalog())
@@ -142,3 +168,20 @@ def test_answers_are_told_apart_by_the_whole_label(labels, compared):
     assert list(prompts.answers(task).values()) == compared
     for label, answer in zip(labels, compared, strict=True):
         assert prompts.answer_turn(task, label)["content"].rstrip(".") == f"It is {answer}".rstrip(".")
+
+
+@pytest.mark.parametrize("name", catalog())
+def test_a_chat_that_asks_of_an_edited_text_asks_for_the_label_of_that(name):
+    task = load_task(name)
+    example = Example("t", "so great a day", {field: f"the {field}" for field in task.context})
+    for explanation in (None, "It is great."):
+        chat = prompts.simulation_chat(task, example, next(iter(task.labels)), explanation, "so dull a day")
+        assert prompts.asks_for_label(chat)
+        assert prompts.explained_text(task, chat) == "so dull a day"
+    asked = prompts.question_chat(task, example.text, example.context)
+    for style in (*STYLES, *SENTENCE_STYLES):
+        setting = "sentences" if style in SENTENCE_STYLES else "free"
+        turn = prompts.request_turn(task, style, setting, next(iter(task.labels)), count=2)
+        chat = [*asked, prompts.answer_turn(task, next(iter(task.labels))), turn]
+        assert not prompts.asks_for_label(chat)
+        assert prompts.explained_text(task, chat) == example.text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from saywhy.protocol.sentences import steps_of
+from saywhy.protocol.sentences import explanation_length, read_sentences, steps_of
 
 TEXT = "What a great sunny day"
 PLAIN = "1. I read it.\n2. It says great.\n3. So it is good."
@@ -25,6 +25,48 @@ STEPS = ["1. I read it.", "2. It says great.", "3. So it is good."]
 )
 def test_preface_and_thoughts_are_no_steps(reply):
     assert steps_of(TEXT, reply) == STEPS
+
+
+@pytest.mark.parametrize(
+    ("reply", "steps"),
+    [
+        (f"{PLAIN}\n4. And the rest of", STEPS),
+        (f"{PLAIN}\n4.", STEPS),
+        (f"{PLAIN} Then", STEPS),
+        ("1. I read it.\n2. It says gr", STEPS[:1]),
+        ("1. I re", []),
+        ("1.", []),
+        ("<think>1. I read it.\n2. It", []),
+        (f"<think>Hm.</think>\n{PLAIN}\n4. And", STEPS),
+        (f"Here are my steps:\n{PLAIN}\n4. And", STEPS),
+    ],
+)
+def test_of_a_reply_that_was_cut_off_the_whole_sentences_are_steps(reply, steps):
+    assert steps_of(TEXT, reply, cut=True) == steps
+
+
+def test_what_stands_before_the_first_step_is_not_read():
+    replies = (f"What a sunny question. Here goes.\n\n{PLAIN}", PLAIN)
+    assert {read_sentences("steps", TEXT, reply).words for reply in replies} == {("great",)}
+
+
+@pytest.mark.parametrize(
+    ("style", "reply", "length"),
+    [
+        ("keywords", "great, sunny", 2),
+        ("keywords", "Keywords:\n- great\n- sunny\n- day\n", 3),
+        ("keywords", '["great"]', 1),
+        ("keywords", "", 0),
+        ("reasons", "It is great. It is sunny!", 2),
+        ("reasons", 'It says "great." So e.g. Mr. B. is glad... Yes', 3),
+        ("reasons", "<think>Hm. Hm. Hm.</think>Because of great", 1),
+        ("reasons", "...", 0),
+        ("steps", PLAIN, 3),
+        ("steps", f"Sure! Two steps.\n{PLAIN}", 3),
+    ],
+)
+def test_a_reply_is_as_long_as_it_has_keywords_sentences_or_steps(style, reply, length):
+    assert explanation_length(style, TEXT, reply) == length
 
 
 @pytest.mark.parametrize(

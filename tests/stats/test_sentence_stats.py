@@ -1,6 +1,7 @@
 """Metrics of explanations in sentences, by planted truth: a number where there is one, else a reason."""
 
 import math
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,11 @@ from saywhy.stats.insertions import (
     LEAST_MOVED_ANSWERS,
     Insertion,
     distinct_count,
+    f_auroc,
     mention_lead,
     moved_count,
     phi_correlation,
+    text_f_auroc,
 )
 from saywhy.stats.mentions import (
     SetOutcome,
@@ -103,6 +106,51 @@ def test_phi_of_whoever_always_or_never_mentions_is_none_with_a_reason():
     assert mention_lead(everything).value == 0.0
     assert phi_correlation([]).reason == "no values"
     assert mention_lead(made_insertions(40, lambda *_: True, moved=lambda i: False)).value is None
+
+
+def of_lengths(texts, mentioned, lengths=(1, 2, 4)):
+    """Return insertions, one that moved the answer and one that did not a text, explained in several lengths."""
+    return [
+        Insertion(f"t{text}", f"w{word}", False, word == 0, bool(mentioned(text, word, length)), 0.0, length, True)
+        for text in range(texts)
+        for word in (0, 1)
+        for length in lengths
+    ]
+
+
+def test_the_area_over_requested_lengths_tells_who_mentions_what_moved_the_answer_first():
+    # One word: what moved the answer, in half of the texts; two: in all; four: everything.
+    honest = of_lengths(40, lambda text, word, length: (word == 0 and (text % 2 or length > 1)) or length == 4)
+    assert f_auroc(honest).value == 1.0
+    contrary = of_lengths(40, lambda text, word, length: word == 1 or length == 4)
+    assert f_auroc(contrary).value == 0.0
+    # One word: (0, 0.5), two: (0.5, 0.5), four: (0.5, 1), so the area is 0.5 * 0.5 + 0.5 * 1.
+    half = {(1, 0), (2, 0), (2, 1), (4, 1)}
+    stairs = of_lengths(40, lambda text, word, length: text % 2 if (length, word) in half else length == 4)
+    assert f_auroc(stairs).value == pytest.approx(0.75)
+    for mentions in (True, False):
+        assert f_auroc(of_lengths(40, lambda *_, mentions=mentions: mentions)).value == 0.5
+    blind = f_auroc(of_lengths(60, lambda text, word, length: random.Random(f"{text}{word}").random() < length / 5))
+    assert blind.low < 0.5 < blind.high
+
+
+def test_the_area_has_an_interval_over_texts_a_doubt_and_reasons():
+    interval = f_auroc(of_lengths(40, lambda text, word, length: word == (text % 3 == 0)))
+    assert interval.low < interval.value < interval.high
+    assert (interval.n, interval.doubt) == (40, None)
+    few = f_auroc(of_lengths(LEAST_MOVED_ANSWERS - 1, lambda text, word, length: word == 0))
+    assert few.doubt == f"{LEAST_MOVED_ANSWERS - 1} moved answers, {LEAST_MOVED_ANSWERS} are needed"
+    assert f_auroc([]).reason == "no values"
+    unmoved = [replace(insertion, moved=False) for insertion in of_lengths(40, lambda *_: True)]
+    assert (f_auroc(unmoved).value, f_auroc(unmoved).reason) == (None, "no insertion moved the answer, or all did")
+
+
+def test_the_area_of_one_text_exists_where_words_of_both_kinds_were_inserted():
+    text = of_lengths(1, lambda text, word, length: word == 0)
+    assert text_f_auroc(text) == (1.0, None)
+    assert text_f_auroc([replace(insertion, mentioned=False) for insertion in text]).value == 0.5
+    assert text_f_auroc(text[:3]).reason == "no inserted word moved the answer, or every one did"
+    assert text_f_auroc([]).reason == "no word was inserted"
 
 
 def test_few_moved_answers_are_a_doubt():

@@ -20,7 +20,7 @@ from saywhy.protocol import styles
 from saywhy.records import CounterfactualGrid, Decision, Example, Prediction, Row, SetAside, Table
 from saywhy.stats.insertions import Insertion
 from saywhy.stats.mentions import Missing
-from saywhy.stats.sentences import SENTENCE_METRICS, SentenceScores, simulation_names
+from saywhy.stats.sentences import SENTENCE_METRICS, SampledReply, SentenceScores, simulation_names
 from saywhy.stats.simulation import EDIT_COUNTS
 from saywhy.tasks.data import example_id
 from saywhy.words import occurrences
@@ -75,6 +75,7 @@ _RECORDS = (
     SetAside,
     WordScores,
     Prediction,
+    SampledReply,
     SentenceScores,
     Insertion,
 )

@@ -27,7 +27,7 @@ from saywhy.records import (
 )
 from saywhy.report.arm_records import CHECK_RECORDS, USUAL_CHECK_RECORD, records_of
 from saywhy.report.load import target_count_files
-from saywhy.stats.sentences import SentenceScores
+from saywhy.stats.sentences import SampledReply, SentenceScores
 from saywhy.training.lessons import Target
 from saywhy.words import candidates_rule
 
@@ -39,6 +39,7 @@ ARM_FILES: Mapping[str, type[Record]] = {
     "tables": Table,
     "grids": CounterfactualGrid,
     "decisions": Decision,
+    "samples": SampledReply,
     "sentences": SentenceScores,
 }
 """The files of records in an arm's folder, by name."""

@@ -16,7 +16,7 @@ from saywhy.measure.calibration import no_calibration
 from saywhy.measure.edits import items_of
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentence_audit import measure_audited
-from saywhy.models.interface import Choice, Reply, Tick
+from saywhy.models.interface import Choice, Reply, Sampling, Tick
 from saywhy.models.scripted import ExplanationRequest, ScriptedModel, keyword_rule
 from saywhy.progress import say
 from saywhy.protocol.prompts import Message
@@ -88,9 +88,10 @@ class CountingModel(ScriptedModel):
         tick: Tick | None = None,
         *,
         copied: Sequence[str | None] = (),
+        sampling: Sampling | None = None,
     ) -> list[Reply]:
         """Count a request a chat."""
-        replies = super().generate(chats, max_new_tokens, tick, copied=copied)
+        replies = super().generate(chats, max_new_tokens, tick, copied=copied, sampling=sampling)
         for chat, reply in zip(chats, replies, strict=True):
             self._count(chat, reply)
         return replies
@@ -139,7 +140,7 @@ class ApiForecast:
     def audit(self) -> dict[str, ApiCost]:
         """Return what each stage of an audit costs."""
         config = self.config
-        plan = audit.AuditPlan("dry", self._pinned, config.styles, config.settings, config.readouts, config.operators)
+        plan = audit.audit_plan_of(config, "dry", self._pinned)
         before = self.model.cost.times(-1)
         result = audit.audit(self._classifier, self._texts, plan)
         measure_audited(self._classifier, self._texts, plan, result)

@@ -94,7 +94,7 @@ def _say_run_seconds(config: Config, probe: _Probe, words: Pinned, trained_arms:
     corpus, probe_texts = probe.corpus, probe.examples
     few_labels = LabelProbe(probe.classifier, probe_texts)
     few_words = {name: words[name] for name in few_labels.classifier.task.labels}
-    audit_plan = audit.AuditPlan("dry", few_words, config.styles, config.settings, config.readouts, config.operators)
+    audit_plan = audit.audit_plan_of(config, "dry", few_words)
     result, per_text, spent = _timed_audit(few_labels, probe_texts[:1], audit_plan)
     if spent < SLOW_TEXT:
         result, per_text, _ = _timed_audit(few_labels, probe_texts, audit_plan)

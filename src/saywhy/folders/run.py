@@ -19,6 +19,8 @@ from saywhy.words import candidates_rule
 
 AUDIT_FILES = ("rows", "tables", "grids")
 DECIDED_FILES = ("decisions",)
+SAMPLE_FILES = ("samples",)
+"""The sampled replies in sentences: of audits with ``mention_samples`` above 1."""
 SENTENCE_FILES = ("sentences",)
 """The metrics of explanations in sentences: of audits that ask for any."""
 SCORES_FOLDER = "attribution"

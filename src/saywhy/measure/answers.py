@@ -10,6 +10,8 @@ from saywhy.measure import readouts
 from saywhy.measure.chats import predictions_behind_steps
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
+from saywhy.models.interface import Reply
+from saywhy.protocol.sentences import steps_of
 from saywhy.records import Explanation, Readout, Setting, StyleName, is_asked_in
 
 if TYPE_CHECKING:
@@ -37,6 +39,11 @@ class Answer:
     explanation: Explanation
     log_probability: float | None = None
     steps_answer: str | None = None
+
+    @property
+    def cut(self) -> bool:
+        """Whether the reply was cut off for want of room."""
+        return isinstance(self.reply, Reply) and self.reply.cut
 
     @property
     def size(self) -> int:
@@ -96,10 +103,14 @@ def _written(classifier: Classifier, items: Sequence[Item], plan: AuditPlan) -> 
 def _answered_behind_steps(
     classifier: Classifier, items: Sequence[Item], answers: Sequence[Sequence[Answer]]
 ) -> list[list[Answer]]:
-    """Return the answers about each item, its steps with the label that follows them."""
-    steps = [(item, answer) for item, of_text in zip(items, answers, strict=True) for answer in of_text
-             if answer.style == "steps"]  # fmt: skip
-    behind = predictions_behind_steps(classifier, [item for item, _ in steps], [str(step.reply) for _, step in steps])
+    """Return the answers about each item, its steps with the label that follows them, as they are read."""
+    steps = [
+        (item, steps_of(item.example.text, str(answer.reply), cut=answer.cut))
+        for item, of_text in zip(items, answers, strict=True)
+        for answer in of_text
+        if answer.style == "steps"
+    ]
+    behind = predictions_behind_steps(classifier, [item for item, _ in steps], [of_text for _, of_text in steps])
     labels = iter(prediction.label if prediction else None for prediction in behind)
     return [
         [replace(answer, steps_answer=next(labels)) if answer.style == "steps" else answer for answer in of_text]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from saywhy.config import Config
 from saywhy.measure.answers import Answer, answers_of
 from saywhy.measure.bounds import Bounds, open_removals, open_swaps, size_bounds
 from saywhy.measure.edits import Item, every_edit, items_of, stand_in
@@ -48,6 +49,8 @@ class AuditPlan:
         readouts: Which readouts; all but the generated one are one-word only.
         operators: How words are taken out; the first is primary.
         seed: Seed of the run.
+        mention_samples: Sampled replies in sentences, of each style; 1: none.
+        insertion_lengths: Whether inserted words are also explained in several requested lengths.
     """
 
     arm: str
@@ -57,6 +60,23 @@ class AuditPlan:
     readouts: tuple[Readout, ...]
     operators: tuple[Operator, ...] = ("redact",)
     seed: int = 0
+    mention_samples: int = 1
+    insertion_lengths: bool = False
+
+
+def audit_plan_of(config: Config, arm: str, pinned: Pinned, seed: int = 0) -> AuditPlan:
+    """Return what the audit of an arm asks for by the settings."""
+    return AuditPlan(
+        arm,
+        pinned,
+        config.styles,
+        config.settings,
+        config.readouts,
+        config.operators,
+        seed,
+        config.mention_samples,
+        config.insertion_lengths,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +222,7 @@ def _judged_row(
         denied=explanation.denied,
         coverage=explanation.coverage,
         steps_answer=answer.steps_answer,
+        cut=answer.cut,
     )
 
 

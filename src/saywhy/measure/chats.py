@@ -41,18 +41,23 @@ def explanation_chat(
 
 
 def predictions_behind_steps(
-    classifier: Classifier, items: Sequence[Item], steps: Sequence[str]
+    classifier: Classifier, items: Sequence[Item], steps: Sequence[Sequence[str]]
 ) -> list[Prediction | None]:
     """Return the prediction for each item behind the steps that the model wrote before it answered.
 
-    None where both do not fit the model's context.
+    None where there are none, or both do not fit the model's context.
     """
-    task = classifier.task
-    chats = [
-        prompts.behind_steps(prompts.steps_first_chat(task, item.example.text, item.example.context), text)
-        for item, text in zip(items, steps, strict=True)
-    ]
-    return fitting_predictions(classifier, chats)
+    chats = [steps_chat(classifier.task, item, of_text) for item, of_text in zip(items, steps, strict=True) if of_text]
+    predictions = iter(fitting_predictions(classifier, chats))
+    return [next(predictions) if of_text else None for of_text in steps]
+
+
+def steps_chat(task: Task, item: Item, steps: Sequence[str]) -> list[Message]:
+    """Return the chat that asks for the label behind steps; without any, the one that asks at once."""
+    example = item.example
+    if not steps:
+        return prompts.question_chat(task, example.text, example.context)
+    return prompts.behind_steps(prompts.steps_first_chat(task, example.text, example.context), "\n".join(steps))
 
 
 def fitting_predictions(classifier: Classifier, chats: Sequence[list[Message]]) -> list[Prediction | None]:

@@ -29,8 +29,22 @@ None is a word of explaining ("clearly", "rather"), which an explanation would m
 RANDOM_INSERTIONS = 2
 """Words of the random arm that are put into each text, one at a time."""
 
-ExplainMentions = Callable[[Sequence[Item]], Sequence[Mentions]]
-"""From texts with their predictions to what an explanation of each mentions."""
+
+class ReadExplanation(NamedTuple):
+    """What was read of an explanation.
+
+    Attributes:
+        mentions: What it mentions.
+        length: How long it is, in keywords, sentences or steps.
+    """
+
+    mentions: Mentions
+    length: int
+
+
+ExplainTexts = Callable[[Sequence[Item], int | None], Sequence[ReadExplanation]]
+"""From texts with their predictions, and the length that is asked for (None: as the style's request has it), to what is
+read of an explanation of each."""
 
 
 class InsertedWord(NamedTuple):
@@ -122,19 +136,27 @@ def placed_words(
     ]
 
 
-def measure_insertions(placed: Sequence[Sequence[PlacedWord]], explain: ExplainMentions) -> list[list[Insertion]]:
+def measure_insertions(
+    placed: Sequence[Sequence[PlacedWord]], explain: ExplainTexts, lengths: Sequence[int] = ()
+) -> list[list[Insertion]]:
     """Ask for an explanation of each text with a word inserted, and look whether it mentions the word.
 
     Args:
         placed: The words in their places, by text.
         explain: How explanations are asked for.
+        lengths: In which lengths they are asked for beside that of the style's request.
     """
-    explanations = iter(explain([word.after for of_text in placed for word in of_text]))
-    return [[_insertion(word, next(explanations)) for word in of_text] for of_text in placed]
+    asked = [word.after for of_text in placed for word in of_text]
+    by_length = {length: iter(explain(asked, length)) for length in (None, *lengths)}
+    return [
+        [_insertion(word, length, next(explanations)) for word in of_text for length, explanations in by_length.items()]
+        for of_text in placed
+    ]
 
 
-def _insertion(word: PlacedWord, mentioned: Mentions) -> Insertion:
+def _insertion(word: PlacedWord, length: int | None, explanation: ReadExplanation) -> Insertion:
     inserted, before, after = word
+    mentioned = explanation.mentions
     untouched = [candidate.key for candidate in candidates(after.example.text) if candidate.key != inserted.word]
     return Insertion(
         id=before.example.id,
@@ -143,4 +165,6 @@ def _insertion(word: PlacedWord, mentioned: Mentions) -> Insertion:
         moved=after.prediction.label != before.prediction.label,
         mentioned=inserted.word in mentioned.words,
         untouched=len(set(untouched) & set(mentioned.words)) / max(1, len(untouched)),
+        length=length,
+        kept_length=None if length is None else explanation.length == length,
     )

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from saywhy.measure import readouts
 from saywhy.measure.audit import AuditPlan, AuditRecords
 from saywhy.measure.bounds import Bounds, Outcome
-from saywhy.measure.chats import predictions_behind_steps
+from saywhy.measure.chats import predictions_behind_steps, steps_chat
 from saywhy.measure.edits import Item, items_of
-from saywhy.measure.insertions import ExplainMentions, drawn_insertions, measure_insertions, placed_words
+from saywhy.measure.insertions import (
+    ExplainTexts,
+    ReadExplanation,
+    drawn_insertions,
+    measure_insertions,
+    placed_words,
+)
 from saywhy.measure.predict import Classifier
+from saywhy.measure.sentence_replies import ask_for_sentences, sample_replies
 from saywhy.measure.sentences import ReadMentions, SentencePlan, measure_sentences, with_values
 from saywhy.measure.simulations import GivenExplanation
 from saywhy.measure.steps import STEP_METRICS, measure_steps
 from saywhy.measure.word_sets import SetVerdict, WordSet, set_verdict
 from saywhy.protocol import prompts
 from saywhy.protocol.mentions import Mentions
-from saywhy.protocol.prompts import Message
-from saywhy.protocol.sentences import read_sentences, steps_of
+from saywhy.protocol.sentences import explanation_length, read_sentences, steps_of
+from saywhy.protocol.wordings import REQUESTED_LENGTHS, length_wording
 from saywhy.records import Example, Explanation, Operator, Row, StyleName, Table
 from saywhy.stats.insertions import Insertion
 from saywhy.stats.mentions import Missing, TextValue
-from saywhy.stats.sentences import SentenceScores
+from saywhy.stats.sentences import SampledReply, SentenceScores
 from saywhy.tasks.lexicon import Pinned
 
 
@@ -34,10 +41,12 @@ class AuditedSentences:
     Attributes:
         rows: The generated replies in sentences, under every operator.
         tables: The leave-one-word-out tables, under every operator.
+        samples: Sampled replies in sentences, equally many of each text and style; none: the greedy ones stand alone.
     """
 
     rows: Sequence[Row]
     tables: Sequence[Table]
+    samples: Sequence[SampledReply] = ()
 
     def reply_rows(self, operator: Operator) -> dict[tuple[str, str], Row]:
         """Return the rows under an operator, by text and style."""
@@ -46,6 +55,14 @@ class AuditedSentences:
             for row in self.rows
             if row.setting == "sentences" and row.readout == "generated" and row.operator == operator
         }
+
+    def sampled_mentions(self, style: str, examples: Sequence[Example]) -> list[list[Mentions]]:
+        """Return what the sampled replies in a style mention, by text."""
+        by_id: dict[str, list[Mentions]] = {example.id: [] for example in examples}
+        for sample in self.samples:
+            if sample.style == style and sample.id in by_id:
+                by_id[sample.id].append(Mentions(sample.words, sample.denied, sample.coverage or 0.0))
+        return list(by_id.values())
 
 
 def audit_sentences(
@@ -67,8 +84,8 @@ def audit_sentences(
     by_place = {(table.id, table.operator): table for table in audited.tables}
     tables = {operator: [by_place[example.id, operator] for example in examples] for operator in plan.operators}
     items = items_of(classifier, examples)
-    explanations: list[dict[str, tuple[str, ...]]] = [
-        {style: (rows[example.id, style].reply or "",) for style in styles} for example in examples
+    explanations: list[Mapping[str, str]] = [
+        {style: rows[example.id, style].reply or "" for style in styles} for example in examples
     ]
     sentence_plan = SentencePlan(
         plan.arm,
@@ -82,12 +99,13 @@ def audit_sentences(
             ]
             for style in styles
         },
+        {style: audited.sampled_mentions(style, examples) for style in styles if audited.samples},
         plan.simulator,
     )
     records = measure_sentences(classifier, items, tables, explanations, sentence_plan)
     if classifier.task.steps_order == "before" and "steps" in styles:
-        replies = {example.id: rows[example.id, "steps"].reply or "" for example in examples}
-        return _with_steps(classifier, items, records, replies, plan)
+        steps_rows = {example.id: rows[example.id, "steps"] for example in examples}
+        return _with_steps(classifier, items, records, steps_rows, plan)
     return records
 
 
@@ -101,6 +119,7 @@ class SentenceAuditPlan:
         operators: How words are taken out; the first is primary.
         pinned: Words associated with each label: those of the other one are put into a text, to move its answer.
         simulator: The model as downloaded, which also predicts answers from explanations; None: there is none.
+        insertion_lengths: Whether inserted words are also explained in several requested lengths.
     """
 
     arm: str
@@ -108,6 +127,12 @@ class SentenceAuditPlan:
     operators: tuple[Operator, ...]
     pinned: Pinned
     simulator: Classifier | None
+    insertion_lengths: bool = False
+
+    @classmethod
+    def of(cls, plan: AuditPlan, simulator: Classifier | None) -> SentenceAuditPlan:
+        """Return what is measured of an audit."""
+        return cls(plan.arm, plan.seed, plan.operators, plan.pinned, simulator, plan.insertion_lengths)
 
 
 def measure_audited(
@@ -116,9 +141,11 @@ def measure_audited(
     """Return what ``audit_sentences`` gives of an audit that was just made; nothing for one without sentences."""
     if "sentences" not in plan.settings:
         return []
-    audited = AuditedSentences(records.rows, records.tables)
-    sentence_plan = SentenceAuditPlan(plan.arm, plan.seed, plan.operators, plan.pinned, classifier)
-    return audit_sentences(classifier, examples, audited, sentence_plan)
+    samples = []
+    if plan.mention_samples > 1:
+        samples = sample_replies(classifier, examples, plan.styles, plan.mention_samples, plan.arm, plan.seed)
+    audited = AuditedSentences(records.rows, records.tables, samples)
+    return audit_sentences(classifier, examples, audited, SentenceAuditPlan.of(plan, classifier))
 
 
 def _necessity(
@@ -172,40 +199,41 @@ def _insertions(
     words = [drawn_insertions(item, plan.pinned, plan.seed) for item in items]
     placed = placed_words(classifier, items, words)
 
-    def asked_for(style: StyleName) -> ExplainMentions:
-        def explain(asked: Sequence[Item]) -> list[Mentions]:
-            replies = readouts.generated(classifier.model, classifier.task, asked, [(style, "sentences")])
-            return [_as_mentions(explanation) for [(_, explanation)] in replies]
+    def asked_for(style: StyleName) -> ExplainTexts:
+        def explain(asked: Sequence[Item], length: int | None) -> list[ReadExplanation]:
+            wording = None if length is None else length_wording(style, length, classifier.task.steps_order)
+            replies = ask_for_sentences(classifier, [(item, style) for item in asked], wording)
+            return [
+                ReadExplanation(_as_mentions(explanation), explanation_length(style, item.example.text, reply))
+                for item, (reply, explanation) in zip(asked, replies, strict=True)
+            ]
 
         return explain
 
-    return {style: measure_insertions(placed, asked_for(style)) for style in styles}
+    return {
+        style: measure_insertions(placed, asked_for(style), REQUESTED_LENGTHS[style] if plan.insertion_lengths else ())
+        for style in styles
+    }
 
 
 def _with_steps(
     classifier: Classifier,
     items: Sequence[Item],
     records: Sequence[SentenceScores],
-    replies: Mapping[str, str],
+    steps_rows: Mapping[str, Row],
     plan: SentenceAuditPlan,
 ) -> list[SentenceScores]:
     """Return the records with the metrics of steps that came before the answer, on the answer that followed them."""
-    task = classifier.task
-
-    def chat(item: Item, steps: Sequence[str]) -> list[Message]:
-        asked = prompts.steps_first_chat(task, item.example.text, item.example.context)
-        if not steps:
-            return prompts.question_chat(task, item.example.text, item.example.context)
-        return prompts.behind_steps(asked, "\n".join(steps))
-
-    steps = {item.example.id: steps_of(item.example.text, replies[item.example.id]) for item in items}
-    stepwise = [item for item in items if steps[item.example.id]]
-    behind = predictions_behind_steps(classifier, stepwise, ["\n".join(steps[item.example.id]) for item in stepwise])
+    steps = {
+        item.example.id: steps_of(item.example.text, row.reply or "", cut=row.cut)
+        for item in items
+        for row in (steps_rows[item.example.id],)
+    }
+    behind = predictions_behind_steps(classifier, items, [steps[item.example.id] for item in items])
     followed = [
-        Item(item.example, prediction)
-        for item, prediction in zip(stepwise, behind, strict=True)
-        if prediction is not None
+        Item(item.example, prediction) for item, prediction in zip(items, behind, strict=True) if prediction is not None
     ]
+    chat = partial(steps_chat, classifier.task)
     measured = measure_steps(classifier, followed, [steps[item.example.id] for item in followed], chat, plan.seed)
     missing = {name: Missing.NO_ROOM if of_text else Missing.NO_STEPS for name, of_text in steps.items()}
     values = {name: dict.fromkeys(STEP_METRICS, TextValue(None, reason)) for name, reason in missing.items()} | {

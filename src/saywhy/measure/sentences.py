@@ -15,7 +15,7 @@ from saywhy.measure.word_sets import SetVerdict, WordSet, replaced_divergences, 
 from saywhy.protocol import prompts
 from saywhy.protocol.mentions import Mentions, mentions
 from saywhy.records import Operator, Table
-from saywhy.stats.insertions import Insertion, insertion_agreement
+from saywhy.stats.insertions import Insertion, insertion_agreement, text_f_auroc
 from saywhy.stats.mentions import (
     Missing,
     TextValue,
@@ -33,8 +33,8 @@ from saywhy.tasks.task import Task
 ReadMentions = Callable[[str, str, str], Mentions]
 """From a style, a text and an explanation to what that mentions."""
 
-Explanations = Mapping[str, Sequence[str]]
-"""Style, or scripted explainer, to its explanations of one text; the first is the one that is measured (greedy)."""
+Explanations = Mapping[str, str]
+"""Style, or scripted explainer, to its explanation of one text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class SentencePlan:
         insertions: Style -> what ``measure_insertions`` gave for each text; a style may have none.
         necessity: Operator -> what taking out each mentioned set does, by text, where that is known.
         pool: Style -> the explanations of all texts, among which controls are drawn; else those of the measured ones.
+        samples: Style -> what its sampled explanations of each text mention; a style may have none: its one explanation
+            stands for them.
         simulator: The untrained model that predicts answers; None: the lexical rule alone does.
     """
 
@@ -57,6 +59,7 @@ class SentencePlan:
     insertions: Mapping[str, Sequence[Sequence[Insertion]]] = field(default_factory=dict)
     necessity: Mapping[Operator, Sequence[Mapping[WordSet, SetVerdict]]] = field(default_factory=dict)
     pool: Mapping[str, Sequence[GivenExplanation]] = field(default_factory=dict)
+    samples: Mapping[str, Sequence[Sequence[Mentions]]] = field(default_factory=dict)
     simulator: Classifier | None = None
 
 
@@ -77,7 +80,7 @@ def measure_sentences(
         plan: What else is measured.
     """
     readings = [
-        {style: [plan.read(style, item.example.text, text) for text in samples] for style, samples in by_style.items()}
+        {style: plan.read(style, item.example.text, explanation) for style, explanation in by_style.items()}
         for item, by_style in zip(items, explanations, strict=True)
     ]
     primary = next(iter(tables.values()), [])
@@ -106,8 +109,8 @@ def mention_reader(task: Task) -> ReadMentions:
     return lambda style, text, explanation: mentions(text, explanation, excluded)
 
 
-def _mentioned_sets(readings: Sequence[Mapping[str, Sequence[Mentions]]]) -> list[list[WordSet]]:
-    return [[samples[0].words for samples in by_style.values()] for by_style in readings]
+def _mentioned_sets(readings: Sequence[Mapping[str, Mentions]]) -> list[list[WordSet]]:
+    return [[reading.words for reading in by_style.values()] for by_style in readings]
 
 
 def _set_scores(
@@ -116,7 +119,7 @@ def _set_scores(
     operator: Operator,
     items: Sequence[Item],
     tables: Sequence[Table],
-    readings: Sequence[Mapping[str, Sequence[Mentions]]],
+    readings: Sequence[Mapping[str, Mentions]],
 ) -> list[SentenceScores]:
     """Return the metrics that depend on how words are taken out, a record a text and style."""
     sets = _mentioned_sets(readings)
@@ -124,10 +127,11 @@ def _set_scores(
     necessity = set_verdicts(classifier, items, tables, sets, plan.seed) if known is None else known
     sufficiency = set_verdicts(classifier, items, tables, sets, plan.seed, keeps=True)
     records = []
-    for item, table, by_style, without, alone in zip(items, tables, readings, necessity, sufficiency, strict=True):
-        for style, samples in by_style.items():
-            words = samples[0].words
-            shares = [sum(key in reading.words for reading in samples) / len(samples) for key in table.words]
+    for i, (item, table, without, alone) in enumerate(zip(items, tables, necessity, sufficiency, strict=True)):
+        for style, reading in readings[i].items():
+            words = reading.words
+            samples = plan.samples[style][i] if style in plan.samples else [reading]
+            shares = [sum(key in sample.words for sample in samples) / len(samples) for key in table.words]
             values = {
                 "mention AUROC": mention_auroc(shares, table.drops),
                 "mention correlation": mention_correlation(shares, table.drops),
@@ -143,9 +147,10 @@ def _set_scores(
                     style,
                     operator,
                     words,
-                    samples[0].denied,
-                    samples[0].coverage,
+                    reading.denied,
+                    reading.coverage,
                     *_values_and_reasons(values),
+                    samples=len(samples),
                 )
             )
     return records
@@ -192,7 +197,9 @@ def _completed(
         "simulatability": TextValue(accuracy, one_kind),
     }
     if insertions is not None:
-        values["insertion agreement"] = insertion_agreement(insertions)
+        values["insertion agreement"] = insertion_agreement([each for each in insertions if each.length is None])
+        if of_lengths := [each for each in insertions if each.length is not None]:
+            values["F-AUROC"] = text_f_auroc(of_lengths)
     return replace(
         with_values(record, values),
         insertions=tuple(insertion.to_dict() for insertion in insertions or ()),
@@ -210,11 +217,11 @@ def _simulated(
     counts: list[dict[str, dict[str, dict[str, int]]]] = [{} for _ in items]
     for style in explanations[0] if explanations else ():
         pool = plan.pool.get(style) or [
-            GivenExplanation(item.example.id, item.prediction.label, by_style[style][0])
+            GivenExplanation(item.example.id, item.prediction.label, by_style[style])
             for item, by_style in zip(items, explanations, strict=True)
         ]
         others = [other_explanations(item, pool, plan.seed) for item in items]
-        given = [[by_style[style][0], None, *pair] for by_style, pair in zip(explanations, others, strict=True)]
+        given = [[by_style[style], None, *pair] for by_style, pair in zip(explanations, others, strict=True)]
         by_predictor = {
             PREDICTORS[0]: [
                 [

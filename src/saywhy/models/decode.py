@@ -1,8 +1,8 @@
-"""Greedy decoding of many replies at once, over one pool of keys and values.
+"""Decoding of many replies at once, greedily or by sampling, over one pool of keys and values.
 
 Prompts that share a beginning share its keys; a reply that copies a text is drafted and checked several tokens a
 step; all rows of a step, prompts and replies alike, are one packed sequence without padding; rows leave as they
-finish and others take their places. The replies are those of plain greedy decoding, token by token.
+finish and others take their places. The replies are those of plain decoding, token by token.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from saywhy.models.branches import AttentionPlan
 from saywhy.models.draft import Drafter
 from saywhy.models.forward import Forward, logits
+from saywhy.models.sampling import TokenSampler
 from saywhy.models.tree import Branch, TokenIds, shared_prefix
 
 STEP_TOKENS = 192
@@ -27,11 +28,19 @@ LEAST_GUESS = 3
 
 @dataclasses.dataclass
 class DecodeRequest:
-    """A prompt, how many tokens may follow, and how they are guessed."""
+    """A prompt, and how its reply is written.
+
+    Attributes:
+        prompt: The prompt.
+        room: How many tokens may follow.
+        drafter: Guesses them; None: nobody does.
+        sampler: Draws them, one at a time, unguessed; None: the likeliest is taken.
+    """
 
     prompt: TokenIds
     room: int
     drafter: Drafter | None = None
+    sampler: TokenSampler | None = None
 
 
 class KeyValuePool:
@@ -104,7 +113,7 @@ class _DecodingRow:
 
 
 class Decoder:
-    """Decodes greedily.
+    """Decodes, each reply greedily or by its sampler.
 
     Attributes:
         steps: Forward passes made.
@@ -195,14 +204,21 @@ class Decoder:
         pool.writing = torch.tensor(places, device=self.forward.model.device)
         plan = AttentionPlan(branches, places, pool, self.forward.model.device)
         hidden = self.forward.packed(plan, tuple(tokens), depths)
-        best = iter(self._best(hidden[predicting]))
+        samplers = [row.request.sampler for row in rows for _ in range(row.guessed + 1)]
+        best = iter(self._best(hidden[predicting], samplers))
         for row in rows:
             self._say(row, [next(best) for _ in range(row.guessed + 1)], pool, len(rows))
 
-    def _best(self, hidden: torch.Tensor, step: int = 512) -> list[int]:
-        parts = (hidden[first : first + step] for first in range(0, len(hidden), step))
-        tokens = [logits(self.forward.model, part).argmax(-1) for part in parts]
-        return [int(token) for token in torch.cat(tokens).tolist()]
+    def _best(self, hidden: torch.Tensor, samplers: Sequence[TokenSampler | None], step: int = 512) -> list[int]:
+        tokens: list[int] = []
+        for first in range(0, len(hidden), step):
+            scores = logits(self.forward.model, hidden[first : first + step])
+            chosen = scores.argmax(-1).tolist()
+            for place, sampler in enumerate(samplers[first : first + step]):
+                if sampler:
+                    chosen[place] = int(sampler.perturbed(scores[place]).argmax())
+            tokens += chosen
+        return tokens
 
     def _say(self, row: _DecodingRow, best: list[int], pool: KeyValuePool, rows: int) -> None:
         """Keep the guesses that the model confirms and the first token behind them; prepare the next step."""

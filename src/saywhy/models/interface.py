@@ -77,8 +77,21 @@ class Gap:
     barred: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How replies are drawn instead of taken greedily.
+
+    Attributes:
+        temperature: What the logits are divided by, above 0.
+        seeds: One a chat: of the same chat and seed the reply is the same, whatever is drawn beside it.
+    """
+
+    temperature: float
+    seeds: tuple[int, ...]
+
+
 class Reply(str):
-    """A greedy reply.
+    """A generated reply.
 
     Attributes:
         cut: Whether it was cut off for want of room, before the model ended it.
@@ -158,8 +171,9 @@ class Model(Protocol):
         tick: Tick | None = None,
         *,
         copied: Sequence[str | None] = (),
+        sampling: Sampling | None = None,
     ) -> list[Reply]:
-        """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long.
+        """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long; with ``sampling`` a drawn one.
 
         ``copied`` may tell the text that each reply is expected to copy, more or less; it changes no reply.
         """

@@ -15,9 +15,9 @@ from saywhy.models.chat import Chat
 from saywhy.models.forward import Forward, logits
 from saywhy.models.guided import guided_replies
 from saywhy.models.infill import infill
-from saywhy.models.interface import QUESTIONS, Choice, Copy, Departure, Gap, Guide, Question, Reply, Tick
+from saywhy.models.interface import QUESTIONS, Choice, Copy, Departure, Gap, Guide, Question, Reply, Sampling, Tick
 from saywhy.models.memory import NotFiniteError, TokenBudget
-from saywhy.models.replies import greedy_replies
+from saywhy.models.replies import written_replies
 from saywhy.models.scoring import losses_by, objections_by, refuse_longer, weigh_by
 from saywhy.models.sequences import ScoredSequence
 from saywhy.models.tree import TokenIds, build_tree, shared_prefix
@@ -56,7 +56,7 @@ class LocalModel:
     ) -> None:
         self.name = name
         self.model = model.eval()
-        # Greedy decoding only: a model's folder may set penalties, and one on repetition punishes copying.
+        # Plain decoding only: a model's folder may set penalties, and one on repetition punishes copying.
         self.model.generation_config = GenerationConfig()
         self.chat = Chat(tokenizer, name)
         self.forward = forward or Forward(model, name, shortened=shortened)
@@ -200,9 +200,10 @@ class LocalModel:
         tick: Tick | None = None,
         *,
         copied: Sequence[str | None] = (),
+        sampling: Sampling | None = None,
     ) -> list[Reply]:
-        """Return the greedy reply to each chat; a reply may be drafted from the text that it copies."""
-        return greedy_replies(self, chats, max_new_tokens, copied or [None] * len(chats), tick)
+        """Return the reply to each chat; a greedy one may be drafted from the text that it copies."""
+        return written_replies(self, chats, max_new_tokens, copied or [None] * len(chats), tick, sampling)
 
     def guide(self, guides: Sequence[Guide], tick: Tick | None = None) -> list[str]:
         """Return the greedy reply to each chat among those that its guide allows."""

@@ -1,4 +1,4 @@
-"""Greedy replies to chats: by the decoder over one pool of keys, or by transformers where there is no tree."""
+"""Replies to chats, greedy or sampled: by the decoder over one pool of keys, or by transformers without a tree."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import torch
+from transformers import LogitsProcessorList
 
 from saywhy.models.chat import Chat
 from saywhy.models.decode import Decoder, DecodeRequest
 from saywhy.models.draft import Drafter, word_starts
-from saywhy.models.interface import Reply, Tick
+from saywhy.models.interface import Reply, Sampling, Tick
 from saywhy.models.memory import cache_places
+from saywhy.models.sampling import SampledRows, TokenSampler, token_samplers
 from saywhy.models.tree import TokenIds
 from saywhy.protocol.prompts import Message
 from saywhy.words import REDACTED_MARK
@@ -23,14 +25,15 @@ PADDED_BATCH = 16
 """Replies that transformers generates at once."""
 
 
-def greedy_replies(
+def written_replies(
     model: LocalModel,
     chats: Sequence[list[Message]],
     max_new_tokens: Sequence[int],
     copied: Sequence[str | None],
     tick: Tick | None,
+    sampling: Sampling | None = None,
 ) -> list[Reply]:
-    """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long, and no longer than the context."""
+    """Return the reply to each chat, at most ``max_new_tokens`` tokens long, and no longer than the context."""
     rendered = [model.chat.open(messages) for messages in chats]
     prompts = model.chat.ids(rendered)
     longest = max(map(len, prompts), default=0)
@@ -38,7 +41,7 @@ def greedy_replies(
     model.budget.check(longest)
     rooms = [min(limit, model.context - len(ids)) for limit, ids in zip(max_new_tokens, prompts, strict=True)]
     if model.forward.way != "branches":
-        return _by_transformers(model, prompts, rooms, tick)
+        return _by_transformers(model, prompts, rooms, tick, sampling)
     finished: list[Reply | None] = [None] * len(chats)
     marks = model.chat.ids([f" {REDACTED_MARK}", REDACTED_MARK])
     places = cache_places(model.model)
@@ -49,8 +52,13 @@ def greedy_replies(
             tick(1)
 
     while waiting := [index for index, reply in enumerate(finished) if reply is None]:
+        samplers = token_samplers(sampling, len(chats))
         requests = [
-            DecodeRequest(prompts[i], rooms[i], copy_drafter(model.chat, rendered[i], prompts[i], copied[i], marks))
+            DecodeRequest(prompts[i], rooms[i], sampler=samplers[i])
+            if sampling
+            else DecodeRequest(
+                prompts[i], rooms[i], copy_drafter(model.chat, rendered[i], prompts[i], copied[i], marks)
+            )
             for i in waiting
         ]
         decoder = Decoder(model.forward, model.chat.end_of_turn[0], model.budget.tokens, places)
@@ -75,7 +83,11 @@ def copy_drafter(chat: Chat, rendered: str, prompt: TokenIds, text: str | None, 
 
 
 def _by_transformers(
-    model: LocalModel, prompts: Sequence[TokenIds], rooms: Sequence[int], tick: Tick | None
+    model: LocalModel,
+    prompts: Sequence[TokenIds],
+    rooms: Sequence[int],
+    tick: Tick | None,
+    sampling: Sampling | None,
 ) -> list[Reply]:
     """Generate in padded batches, long prompts first."""
     finished = [Reply("")] * len(prompts)
@@ -83,7 +95,10 @@ def _by_transformers(
     while waiting:
         batch = waiting[: _batch_size(model, [(len(prompts[i]), rooms[i]) for i in waiting[:PADDED_BATCH]])]
         try:
-            generated = _generate_batch(model, [prompts[i] for i in batch], [rooms[i] for i in batch])
+            samplers = token_samplers(sampling, len(prompts))  # anew: what ran out of memory has drawn
+            generated = _generate_batch(
+                model, [prompts[i] for i in batch], [rooms[i] for i in batch], [samplers[i] for i in batch]
+            )
         except (MemoryError, RuntimeError) as error:
             model.budget.halve(error)
             continue
@@ -109,17 +124,24 @@ def _batch_size(model: LocalModel, sizes: Sequence[tuple[int, int]]) -> int:
 
 
 @torch.inference_mode()
-def _generate_batch(model: LocalModel, prompts: Sequence[TokenIds], rooms: Sequence[int]) -> list[Reply]:
+def _generate_batch(
+    model: LocalModel,
+    prompts: Sequence[TokenIds],
+    rooms: Sequence[int],
+    samplers: Sequence[TokenSampler | None],
+) -> list[Reply]:
     """Generate one padded batch."""
     end, longest, device = model.chat.end_of_turn[0], max(map(len, prompts)), model.model.device
     padded = [[end] * (longest - len(ids)) + list(ids) for ids in prompts]
+    drawing = [sampler for sampler in samplers if sampler]
     seen = [[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts]
     with model.forward.shortened():
         generated = model.model.generate(
             input_ids=torch.tensor(padded, device=device),
             attention_mask=torch.tensor(seen, device=device),
             max_new_tokens=max(rooms),
-            do_sample=False,
+            do_sample=False,  # the noise of a sampled reply makes its draw the likeliest
+            logits_processor=LogitsProcessorList([SampledRows(drawing)] if drawing else []),
             eos_token_id=end,
             pad_token_id=end,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 
-from saywhy.models.interface import QUESTIONS, Choice, Copy, Departure, Gap, Guide, Question, Reply, Tick
+from saywhy.models.interface import QUESTIONS, Choice, Copy, Departure, Gap, Guide, Question, Reply, Sampling, Tick
 from saywhy.protocol import prompts, styles
 from saywhy.protocol.prompts import Message
 from saywhy.protocol.requests import RequestReader
@@ -42,6 +42,7 @@ class ExplanationRequest:
         rule: How the model decides.
         inserts: The words that it may insert, by label.
         wording: The wording in which it is asked (``protocol.wordings``).
+        seed: Of a sampled reply; None: the reply is the greedy one.
     """
 
     def __init__(
@@ -53,9 +54,10 @@ class ExplanationRequest:
         rule: DecisionRule,
         inserts: Mapping[str, Sequence[str]],
         wording: str,
+        seed: int | None = None,
     ) -> None:
         self.style, self.setting, self.text, self.named = style, setting, text, named
-        self.rule, self.inserts, self.wording = rule, inserts, wording
+        self.rule, self.inserts, self.wording, self.seed = rule, inserts, wording, seed
 
     def label(self, text: str) -> str:
         """Return the rule's label for ``text``."""
@@ -215,9 +217,14 @@ class ScriptedModel:
         tick: Tick | None = None,
         *,
         copied: Sequence[str | None] = (),
+        sampling: Sampling | None = None,
     ) -> list[Reply]:
         """Return the script's replies; to an instruction that is no request of the protocol the reply is empty."""
-        return [Reply(self._reply(chat) if len(chat) > 2 or self._reader.read(chat) else "") for chat in chats]
+        seeds = sampling.seeds if sampling else [None] * len(chats)
+        return [
+            Reply(self._reply(chat, seed) if len(chat) > 2 or self._reader.read(chat) else "")
+            for chat, seed in zip(chats, seeds, strict=True)
+        ]
 
     def guide(self, guides: Sequence[Guide], tick: Tick | None = None) -> list[str]:
         """Return the allowed reply that follows the script's longest; a gap takes a word that the script may insert."""
@@ -241,10 +248,10 @@ class ScriptedModel:
         """Say that a rule has no loss."""
         return [None] * len(chats)
 
-    def _reply(self, messages: list[Message]) -> str:
+    def _reply(self, messages: list[Message], seed: int | None = None) -> str:
         if messages[-1] == prompts.rewrite_turn(self.task):
             return self.rewrite(prompts.explained_text(self.task, messages))
-        return self._behind_a_name(messages, self.explain(self._request(messages)))
+        return self._behind_a_name(messages, self.explain(self._request(messages, seed)))
 
     def _behind_a_name(self, messages: list[Message], edited: str) -> str:
         """Return an edited text as the task's plan has it: behind the words that it edits, or as it is."""
@@ -265,13 +272,13 @@ class ScriptedModel:
         """Whether any word will do: the script has no preference then."""
         return any(prompts.placebo_turn(self.task, style) == messages[-1] for style in STYLES)
 
-    def _request(self, messages: list[Message]) -> ExplanationRequest:
+    def _request(self, messages: list[Message], seed: int | None = None) -> ExplanationRequest:
         request = self._reader.read(messages)
         if request is None:
             raise ValueError(f"not a request of the protocol: {messages[-1]['content']!r}")
         text = prompts.explained_text(self.task, messages)
         style, setting, named, wording = request
-        return ExplanationRequest(style, setting, text, named, self.rule, self.inserts, wording)
+        return ExplanationRequest(style, setting, text, named, self.rule, self.inserts, wording, seed)
 
 
 def _rule_margin(scores: Mapping[str, float], label: str) -> float:

@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 from saywhy.folders.store import read_object
 from saywhy.models.chat import Chat
 from saywhy.models.infill import TRIED_TOKENS, gap_ids, words_of_gap
-from saywhy.models.interface import VLLM_ANSWERS, Choice, Copy, Departure, Gap, Guide, Reply, Tick
+from saywhy.models.interface import VLLM_ANSWERS, Choice, Copy, Departure, Gap, Guide, Reply, Sampling, Tick
 from saywhy.models.memory import free_memory
 from saywhy.models.precision import Precision
 from saywhy.models.reading import error_line, read_tokenizer
@@ -137,14 +137,18 @@ class VllmModel:
         tick: Tick | None = None,
         *,
         copied: Sequence[str | None] = (),
+        sampling: Sampling | None = None,
     ) -> list[Reply]:
-        """Return the greedy reply to each chat."""
+        """Return the reply to each chat."""
         prompts, end = self.chat.ids([self.chat.open(chat) for chat in chats]), self.chat.end_of_turn[0]
         refuse_longer(self.name, self.context - 1, max(map(len, prompts), default=0))
         params = [
             {"max_tokens": min(room, self.context - len(ids)), "stop_token_ids": [end], "ignore_eos": True}
             for room, ids in zip(max_new_tokens, prompts, strict=True)
         ]
+        if sampling:
+            draws = ({"temperature": sampling.temperature, "seed": seed} for seed in sampling.seeds)
+            params = [{**given, **draw} for given, draw in zip(params, draws, strict=True)]
         replies = [tuple(output.outputs[0].token_ids) for output in self._requests(prompts, params, tick)]
         return [Reply(self.chat.reply(ids[: ids.index(end)] if end in ids else ids), end not in ids) for ids in replies]
 
@@ -163,7 +167,7 @@ class VllmModel:
     def _requests(
         self, prompts: Sequence[TokenIds], params: Sequence[Mapping[str, Any]], tick: Tick | None = None
     ) -> list[RequestOutput]:
-        """Return what vLLM makes of each prompt, greedily."""
+        """Return what vLLM makes of each prompt, greedily where ``params`` have no temperature."""
         from vllm import SamplingParams
 
         refuse_longer(self.name, self.context, max(map(len, prompts), default=0))
@@ -172,7 +176,7 @@ class VllmModel:
             part = slice(first, first + PROMPTS_AT_ONCE)
             outputs += self.engine.generate(
                 [{"prompt_token_ids": list(ids)} for ids in prompts[part]],
-                [SamplingParams(temperature=0.0, detokenize=False, **given) for given in params[part]],
+                [SamplingParams(**{"temperature": 0.0, "detokenize": False, **given}) for given in params[part]],
                 use_tqdm=False,
                 lora_request=self.adapter,
             )

@@ -2,7 +2,7 @@
 
 That something is not so because of a word ("not good because of the rain") gives the word as the cause, and a sentence
 that repeats what the text negates ("the phone is not working", of "my phone isn't working") denies none:
-``protocol.mentions`` takes out the negations that belong to the text.
+``protocol.negations`` finds the negations that belong to the text.
 """
 
 from __future__ import annotations

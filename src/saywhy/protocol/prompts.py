@@ -92,15 +92,23 @@ def text_offset(task: Task, text: str, context: Mapping[str, str]) -> int:
 
 def explained_text(task: Task, messages: list[Message]) -> str:
     """Return the text that a chat asks about: the inverse of ``question_chat`` (scripted models read with it)."""
-    turn = next(message["content"] for message in messages if message["role"] == "user")
+    asking = messages[-1:] if _asks_again(messages) else messages
+    turn = next(message["content"] for message in asking if message["role"] == "user")
     if task.prompt:
         return task.prompt.read(turn, task.text, task.context)
     return turn.split(f"\n{task.noun.capitalize()}: ", 1)[1]
 
 
 def asks_for_label(messages: Sequence[Message]) -> bool:
-    """Whether a chat asks for the label: nothing has been answered in it yet, or only steps came before."""
-    return messages[-1]["content"] == _ANSWER_NOW or all(message["role"] != "assistant" for message in messages)
+    """Whether a chat asks for the label: first of all, behind steps, or of an edited text (``simulation_chat``)."""
+    is_first = all(message["role"] != "assistant" for message in messages)
+    return is_first or messages[-1]["content"] == _ANSWER_NOW or _asks_again(messages)
+
+
+def _asks_again(messages: Sequence[Message]) -> bool:
+    """Whether the last turn of a chat asks what its first one asked: they share the line before or behind the text."""
+    first, *others = (message["content"].split("\n") for message in messages if message["role"] == "user")
+    return bool(others) and len(others[-1]) > 1 and (first[0] == others[-1][0] or first[-1] == others[-1][-1])
 
 
 def answer_parts(task: Task) -> tuple[str, str]:

@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 from saywhy.protocol import prompts
 from saywhy.protocol.prompts import Message
-from saywhy.protocol.wordings import PRACTISED_WORDINGS, SENTENCE_WORDINGS, STEPS_FIRST_WORDINGS, UNSEEN_WORDINGS
+from saywhy.protocol.wordings import (
+    PRACTISED_WORDINGS,
+    REQUESTED_LENGTHS,
+    SENTENCE_WORDINGS,
+    STEPS_FIRST_WORDINGS,
+    UNSEEN_WORDINGS,
+    length_wording,
+)
 from saywhy.records import Setting, StyleName
 from saywhy.tasks.task import Task
 from saywhy.words import free_word_budget
@@ -35,11 +42,15 @@ class RequestReader:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._by_count: dict[int, dict[str, KnownRequest]] = {}
+        self._of_lengths = {
+            style: [length_wording(style, length, task.steps_order) for length in lengths]
+            for style, lengths in REQUESTED_LENGTHS.items()
+        }
 
     def read(self, messages: Sequence[Message]) -> KnownRequest | None:
         """Return what the last turn of a chat asks for, in any wording; None if it is no request of the protocol."""
         asked = messages[-1]["content"]
-        for wording in STEPS_FIRST_WORDINGS:
+        for wording in (*STEPS_FIRST_WORDINGS, *self._of_lengths["steps"]):
             if asked.startswith(f"{wording.format(noun=self._task.noun)}\n"):
                 return KnownRequest("steps", "sentences", None, wording)
         if len(messages) == 1:
@@ -64,7 +75,7 @@ class RequestReader:
         in_sentences = [
             KnownRequest(style, "sentences", None, wording)
             for style, wordings in SENTENCE_WORDINGS.items()
-            for wording in wordings
+            for wording in (*wordings, *self._of_lengths[style])
         ]
         return {
             prompts.request_turn(self._task, *request, count=count)["content"]: request

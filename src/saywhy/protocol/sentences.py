@@ -33,6 +33,9 @@ _PREFACE = re.compile(
 _STEP_BEGINS = re.compile(
     r"^[ \t]*[-*_#> ]*[(\[]?(?:step[ \t]*)?\d{1,2}(?:[ \t]*[.):\]*_]+(?!\d)|[ \t]+[-\u2013\u2014][ \t])", re.I | re.M
 )
+_ABBREVIATION = re.compile(r"\b(?:(?:\w\.)+|(?:etc|vs|mr|mrs|ms|dr|st)\.)", re.I)
+"""Stops that end no sentence: of single letters (*e.g.*, *U.S.*, *B.*) and some shortened words."""
+_SENTENCE_END = re.compile(r"[.!?]+[\"')\]\u201d\u2019]*(?=\s|\Z)|\n+")
 _JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(?!\s*:)')
 
 
@@ -67,7 +70,9 @@ def read_sentences(
 
 
 def _read_body(style: StyleName, text: str, body: str, excluded: Collection[str]) -> Explanation:
-    """Return what a reply without its dress mentions."""
+    """Return what a reply without its dress mentions; of steps, what stands before the first is no part of them."""
+    if style == "steps":
+        body = "\n".join(_steps_in(body))
     own_words = _without_whole_text(text, body)
     result = mentions(text, own_words, excluded)
     if not result.words:
@@ -91,15 +96,35 @@ def _plain_body(answer: str) -> str:
     return "\n".join(strings) or body
 
 
-def steps_of(text: str, reply: str) -> list[str]:
+def explanation_length(style: StyleName, text: str, reply: str) -> int:
+    """Return how long a reply to ``text`` is, in the unit of its style: keywords, sentences or steps.
+
+    >>> explanation_length("reasons", "so sad", "It is sad, e.g. by Mr. B. Sad!  Very sad.")
+    2
+    """
+    if style == "steps":
+        return len(steps_of(text, reply))
+    body = _plain_body(without_thoughts(text, reply) or "")
+    if style == "keywords":
+        return sum(bool(candidates(item)) for item in re.split(r"[,;\n]", body))
+    return sum(bool(candidates(sentence)) for sentence in _SENTENCE_END.split(_ABBREVIATION.sub("", body)))
+
+
+def steps_of(text: str, reply: str, *, cut: bool = False) -> list[str]:
     """Return the steps of a reply to ``text``, in order, without thoughts, fences and preface.
 
     A step begins at a line with a number of its own (*2.*, *Step 2:*); in a reply without such lines each is a step.
+    Of a reply that was cut off (``cut``) the whole sentences count, as in ``read_sentences``.
     """
-    body = _plain_body(without_thoughts(text, reply) or "")
+    answer = without_thoughts(text, reply) or ""
+    return _steps_in(_plain_body(UNFINISHED.sub("", answer) if cut else answer))
+
+
+def _steps_in(body: str) -> list[str]:
+    """Return the steps of a reply without its dress."""
     begins = [match.start() for match in _STEP_BEGINS.finditer(body)]
     steps = [body[start:end] for start, end in pairwise([*begins, len(body)])] if begins else body.splitlines()
-    return [step.strip() for step in steps if step.strip()]
+    return [step.strip() for step in steps if _STEP_BEGINS.sub("", step).strip()]  # no number that was left alone
 
 
 def _json_strings(value: Any) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from saywhy.records import SentenceStyle, Setting, StyleName
+from saywhy.records import SentenceStyle, Setting, StepsOrder, StyleName
 
 Request = tuple[StyleName, Setting]
 """What is asked for."""
@@ -158,3 +158,44 @@ STEPS_FIRST_WORDINGS: tuple[str, ...] = (
     "Do not answer at once: first list, in two to five numbered steps, how the words of the {noun} lead to an answer.",
 )
 """The wordings of requests for steps that come before the answer (``steps_order=before``), the pinned one first."""
+
+REQUESTED_LENGTHS: Mapping[StyleName, tuple[int, ...]] = {
+    "keywords": (1, 2, 4),
+    "reasons": (1, 2, 3),
+    "steps": (2, 3, 5),
+}
+"""How many keywords, sentences or steps are asked for where explanations of several lengths are (F-AUROC)."""
+
+LENGTH_WORDINGS: Mapping[StyleName, str] = {
+    "keywords": "Which words of the {noun} decided your answer? List exactly {length}, separated by commas.",
+    "reasons": "Why did you give this answer? Explain in exactly {length} which words of the {noun} decided it.",
+    "steps": "How did you get from the {noun} to your answer? Reply with exactly {length} that name the words which "
+    "decided it.",
+}
+"""The wordings of requests for an explanation of some length, ``{length}`` being *2 keywords*."""
+
+STEPS_FIRST_LENGTH_WORDING = (
+    "Before you answer, write exactly {length} that name the words of the {noun} which decide. Do not answer yet."
+)
+"""The same for steps that come before the answer."""
+
+_UNITS: Mapping[StyleName, str] = {"keywords": "keyword", "reasons": "sentence", "steps": "numbered step"}
+
+
+def length_wording(style: StyleName, length: int, order: StepsOrder = "after") -> str:
+    """Return the wording that asks for an explanation of a length, with a place for the noun alone.
+
+    >>> length_wording("reasons", 1)
+    'Why did you give this answer? Explain in exactly 1 sentence which words of the {noun} decided it.'
+    """
+    wording = STEPS_FIRST_LENGTH_WORDING if (style, order) == ("steps", "before") else LENGTH_WORDINGS[style]
+    return wording.replace("{length}", f"{length} {_UNITS[style]}{'s' if length > 1 else ''}")
+
+
+def length_prompts(order: StepsOrder = "after") -> dict[str, str]:
+    """Return every template that asks for an explanation of a length, by name."""
+    return {
+        f"{style}, sentences, length {length}": length_wording(style, length, order)
+        for style, lengths in REQUESTED_LENGTHS.items()
+        for length in lengths
+    }

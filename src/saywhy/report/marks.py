@@ -26,6 +26,9 @@ PRIMARY_METRIC = "excess"
 REPORTED_METRICS = ("hit", "drop", "effect share")
 """Metrics of the calibration that reports show beside ``excess``."""
 
+SENTENCE_NAMES: Mapping[str, str] = {"excess": "necessity excess", "effect share": "necessity share"}
+"""What measures of rows are called among the metrics of sentences."""
+
 EXPLAINER_HABITS: Mapping[str, str] = {
     "liar": "names a word that decides nothing",
     "plausible": "names the word that people would",
@@ -72,18 +75,31 @@ class FooledMetrics:
         """Return what stands behind the metric's name in a table: `` §`` or nothing."""
         return f" {FOOLED_SIGN}" if self.fooled_by(metric) else ""
 
-    def csv_field(self) -> str:
-        """Return the marks in one field of a CSV, e.g. ``hit=everything;drop=everything``."""
-        fooled_by = {metric: self.fooled_by(metric) for metric in (*REPORTED_METRICS, PRIMARY_METRIC)}
+    def knows(self, metric: str) -> bool:
+        """Whether the calibration measured a metric: one that it did not is not vetted, and has no sign either."""
+        return any(metric in metrics for metrics in self.fooled.values())
+
+    def csv_field(self, setting: str = "one-word") -> str:
+        """Return the marks in one field of a CSV, e.g. ``hit=everything;drop=everything``.
+
+        Args:
+            setting: That of the explanations; excess and effect share of sentences are those of necessity.
+        """
+        names = SENTENCE_NAMES if setting == "sentences" else {}
+        fooled_by = {
+            metric: self.fooled_by(names.get(metric, metric)) for metric in (*REPORTED_METRICS, PRIMARY_METRIC)
+        }
         return ";".join(f"{metric}={'+'.join(names)}" for metric, names in fooled_by.items() if names)
 
-    def footnote(self, metrics: Sequence[str] = REPORTED_METRICS) -> str:
+    def footnote(self, metrics: Sequence[str] = REPORTED_METRICS, primary: str | None = PRIMARY_METRIC) -> str:
         """Say in one line what the sign means; nothing where nothing is marked.
 
         Args:
             metrics: The metrics that the table shows beside the primary one.
+            primary: The primary one; None: the table has none.
         """
-        fooled_by = {metric: self.fooled_by(metric) for metric in (*metrics, PRIMARY_METRIC)}
+        shown = (*metrics, *((primary,) if primary else ()))
+        fooled_by = {metric: self.fooled_by(metric) for metric in shown}
         by_explainers = {
             names: [metric for metric in fooled_by if fooled_by[metric] == names]
             for names in fooled_by.values()
@@ -96,12 +112,21 @@ class FooledMetrics:
             f"not put below an honest explainer by {joined(fooled)}"
             for names, fooled in by_explainers.items()
         ]
-        primary_note = (
-            "" if fooled_by[PRIMARY_METRIC] else f"; no explainer fools {PRIMARY_METRIC}, the primary measure"
-        )
+        is_spared = primary and not fooled_by[primary]
+        primary_note = f"; no explainer fools {primary}, the primary measure" if is_spared else ""
         return (
             f"{FOOLED_SIGN} A trivial explainer fools this measure: where the truth is known, {'; '.join(parts)}"
             f"{primary_note} (saywhy calibrate: {self.about}). What each measure is worth: docs/measuring.md."
+        )
+
+    def unknown_note(self, metrics: Sequence[str]) -> str:
+        """Say which metrics the calibration did not measure; nothing where it measured all."""
+        unknown = [metric for metric in metrics if not self.knows(metric)]
+        if not unknown:
+            return ""
+        return (
+            f"Whether a trivial explainer fools {joined(unknown)} is not known: the calibration behind the sign "
+            f"{FOOLED_SIGN} did not measure {'them' if len(unknown) > 1 else 'it'} (saywhy calibrate: {self.about})."
         )
 
 

@@ -11,7 +11,7 @@ from saywhy.records import SENTENCE_STYLES, Row
 from saywhy.report.arms import marked_arm
 from saywhy.report.cells import CellKey
 from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, estimate_cell, interval_columns, number, sheet_of
-from saywhy.report.marks import shipped_fooled_metrics
+from saywhy.report.marks import SENTENCE_NAMES, shipped_fooled_metrics
 from saywhy.stats import Interval
 
 if TYPE_CHECKING:
@@ -89,8 +89,11 @@ def sentence_sheets(summary: Summary) -> list[Sheet]:
         ]
         if not cells:
             continue
-        hit, excess = (name + shipped_fooled_metrics().sign(name) for name in ("hit", "excess"))
-        header = ("arm", "n", "valid", hit, "floor", "ceiling", excess, "score", "effect share")
+        fooled = shipped_fooled_metrics()
+        hit, excess, share = (
+            name + fooled.sign(SENTENCE_NAMES.get(name, name)) for name in ("hit", "excess", "effect share")
+        )
+        header = ("arm", "n", "valid", hit, "floor", "ceiling", excess, "score", share)
         rows = [_sentence_row(summary, cell) for cell in cells]
         note = "" if sheets else SENTENCES_NOTE
         if summary.mentions[cells[0].key].same_answer.n:

@@ -181,7 +181,7 @@ def cell_row(summary: Summary, cell: Cell) -> dict[str, object]:
         "readout": cell.key.readout,
         "operator": cell.key.operator,
         "training_operator": int(cell.instrument),
-        "fooled": shipped_fooled_metrics().csv_field(),
+        "fooled": shipped_fooled_metrics().csv_field(cell.key.setting),
         "rows": cell.rows,
         "seeds": cell.seeds,
     }

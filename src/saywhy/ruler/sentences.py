@@ -7,12 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from saywhy.measure.edits import Item, items_of, leave_one_out_tables
-from saywhy.measure.insertions import ExplainMentions, InsertedWord, drawn_insertions, measure_insertions, placed_words
+from saywhy.measure.insertions import (
+    ExplainTexts,
+    InsertedWord,
+    PlacedWord,
+    ReadExplanation,
+    drawn_insertions,
+    measure_insertions,
+    placed_words,
+)
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentences import SentencePlan, measure_sentences, mention_reader
 from saywhy.measure.simulations import GivenExplanation
+from saywhy.protocol.wordings import REQUESTED_LENGTHS
 from saywhy.records import Operator
-from saywhy.ruler.metrics import RULER_EXPLAINERS, RulerExplainer
+from saywhy.ruler.metrics import NAMES_ALL_WORDS, RULER_EXPLAINERS, RulerExplainer
 from saywhy.ruler.plants import Plant
 from saywhy.stats.sentences import SentenceScores
 from saywhy.tasks.lexicon import Associations
@@ -21,8 +30,11 @@ from saywhy.words import candidates, take_out
 PLANTED = "planted"
 """The arm of the records: the model of a planted rule."""
 
-SentenceExplainer = Callable[[Item, str, Associations], str]
-"""Maps an item, a seed and the corpus's associations to an explanation in sentences."""
+SentenceExplainer = Callable[[Item, str, Associations, int | None], str]
+"""Maps an item, a seed, the corpus's associations and a requested length (in words, None: any) to an explanation."""
+
+SCRIPTED_LENGTHS = REQUESTED_LENGTHS["keywords"]
+"""Lengths, in words, that scripted explainers are asked for."""
 
 
 def reason_sentence(words: Sequence[str]) -> str:
@@ -49,19 +61,25 @@ def _chatty(item: Item, seed: str, associations: Associations) -> tuple[str, ...
     return tuple(random.Random(f"chatty:{seed}:{item.example.id}:{len(keys)}").sample(keys, (len(keys) + 1) // 2))
 
 
-def _denier(item: Item, seed: str, associations: Associations) -> str:
+def _denier(item: Item, seed: str, associations: Associations, length: int | None) -> str:
     """Deny every accepted cause."""
-    causes = " or ".join(f"\u201c{word}\u201d" for word in item.example.causes)
+    causes = " or ".join(f"\u201c{word}\u201d" for word in item.example.causes[:length])
     return f"This is not because of {causes}." if causes else reason_sentence(())
 
 
-def _in_a_sentence(explainer: RulerExplainer) -> SentenceExplainer:
-    return lambda item, seed, associations: reason_sentence(explainer(item, seed, associations))
+def _in_a_sentence(name: str, explainer: RulerExplainer) -> SentenceExplainer:
+    """Return the explainer in a sentence: the first of its words where a length is asked for, or *everything*."""
+
+    def explain(item: Item, seed: str, associations: Associations, length: int | None) -> str:
+        words = explainer(item, seed, associations)
+        return reason_sentence(words if name == NAMES_ALL_WORDS else words[:length])
+
+    return explain
 
 
 SENTENCE_EXPLAINERS: Mapping[str, SentenceExplainer] = {
     **{
-        name: _in_a_sentence(explainer)
+        name: _in_a_sentence(name, explainer)
         for name, explainer in {**RULER_EXPLAINERS, "honest": _all_causes, "chatty": _chatty}.items()
     },
     "denier": _denier,
@@ -93,31 +111,27 @@ def measure_sentence_explainers(
         among: All texts, whose explanations are controls of each other; None: ``items``.
     """
     tables = {operator: leave_one_out_tables(classifier, items, operator) for operator in operators}
-    bases = items_of(
-        classifier,
-        [replace(item.example, text=take_out(item.example.text, item.example.causes[:1], "")) for item in items],
-    )
-    words = [
-        [*drawn_insertions(base, {}, seed), InsertedWord(item.example.causes[0], targeted=True)]
-        for item, base in zip(items, bases, strict=True)
-    ]
-    placed = [
-        [word._replace(after=_with_causes(word.after, plant)) for word in of_text]
-        for of_text in placed_words(classifier, bases, words)
-    ]
+    placed = _placed_causes(classifier, items, plant, seed)
     read = mention_reader(classifier.task)
 
-    def explanations_of(name: str, asked: Sequence[Item]) -> list[str]:
-        return [SENTENCE_EXPLAINERS[name](item, str(seed), associations) for item in asked]
+    def explanations_of(name: str, asked: Sequence[Item], length: int | None = None) -> list[str]:
+        return [SENTENCE_EXPLAINERS[name](item, str(seed), associations, length) for item in asked]
 
-    def explained_by(name: str) -> ExplainMentions:
-        return lambda asked: [
-            read(name, item.example.text, text) for item, text in zip(asked, explanations_of(name, asked), strict=True)
-        ]
+    def explained_by(name: str) -> ExplainTexts:
+        def explain(asked: Sequence[Item], length: int | None) -> list[ReadExplanation]:
+            readings = [
+                read(name, item.example.text, text)
+                for item, text in zip(asked, explanations_of(name, asked, length), strict=True)
+            ]
+            return [ReadExplanation(reading, len(reading.words)) for reading in readings]
 
-    insertions = {name: measure_insertions(placed, explained_by(name)) for name in SENTENCE_EXPLAINERS}
+        return explain
+
+    insertions = {
+        name: measure_insertions(placed, explained_by(name), SCRIPTED_LENGTHS) for name in SENTENCE_EXPLAINERS
+    }
     by_name = {name: explanations_of(name, items) for name in SENTENCE_EXPLAINERS}
-    explanations = [{name: (texts[i],) for name, texts in by_name.items()} for i in range(len(items))]
+    explanations = [{name: texts[i] for name, texts in by_name.items()} for i in range(len(items))]
     everyone = items if among is None else among
     pool = {
         name: [
@@ -128,6 +142,22 @@ def measure_sentence_explainers(
     }
     plan = SentencePlan(PLANTED, read, seed, insertions, pool=pool)
     return measure_sentences(classifier, items, tables, explanations, plan)
+
+
+def _placed_causes(classifier: Classifier, items: Sequence[Item], plant: Plant, seed: int) -> list[list[PlacedWord]]:
+    """Put modifiers, and the cause, into each text without its first accepted cause; each knows its causes then."""
+    bases = items_of(
+        classifier,
+        [replace(item.example, text=take_out(item.example.text, item.example.causes[:1], "")) for item in items],
+    )
+    words = [
+        [*drawn_insertions(base, {}, seed), InsertedWord(item.example.causes[0], targeted=True)]
+        for item, base in zip(items, bases, strict=True)
+    ]
+    return [
+        [word._replace(after=_with_causes(word.after, plant)) for word in of_text]
+        for of_text in placed_words(classifier, bases, words)
+    ]
 
 
 def _with_causes(item: Item, plant: Plant) -> Item:

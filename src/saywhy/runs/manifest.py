@@ -14,10 +14,12 @@ from typing import Any
 from saywhy import __version__
 from saywhy.config import Config
 from saywhy.folders.run import TEXT_ORDER
+from saywhy.measure.sentence_replies import SAMPLING_TEMPERATURE
 from saywhy.models.backends import open_api_model, precision_of
 from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
 from saywhy.models.spec import ModelSpec
 from saywhy.protocol import prompts
+from saywhy.protocol.wordings import length_prompts
 from saywhy.records import Setting
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.data import read_messages
@@ -56,17 +58,23 @@ def run_facts(
         "data": {"rows": corpus.fingerprint(), "replay": _replay_hash(config)},
         "versions": package_versions(),
         "git": git_revision(),
-        "prompts": {"version": str(prompts.PROMPTS_VERSION), **_templates(task, settings)},
+        "prompts": {"version": str(prompts.PROMPTS_VERSION), **_templates(config, task, settings)},
         "candidates_rule": CANDIDATES_RULE,
         "text_order": TEXT_ORDER,
-    }
+    } | ({"sampling": sampling_facts(config)} if config.mention_samples > 1 else {})
 
 
-def _templates(task: Task, settings: Collection[Setting]) -> dict[str, str]:
+def sampling_facts(config: Config) -> dict[str, Any]:
+    """Return how replies in sentences are drawn: each has a seed of its own, made of these and of what is asked."""
+    return {"samples": config.mention_samples, "temperature": SAMPLING_TEMPERATURE, "seeds": list(config.seeds)}
+
+
+def _templates(config: Config, task: Task, settings: Collection[Setting]) -> dict[str, str]:
     """Return the templates with which the run asks for explanations."""
     if "sentences" not in settings:
         return prompts.prompt_sentences(task.plan)
-    return prompts.prompt_sentences(task.plan) | prompts.sentence_prompts(task.steps_order)
+    templates = prompts.prompt_sentences(task.plan) | prompts.sentence_prompts(task.steps_order)
+    return templates | (length_prompts(task.steps_order) if config.insertion_lengths else {})
 
 
 def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from saywhy.arms import AUDITED, UNTRAINED
 from saywhy.attribution import check_methods
 from saywhy.checks import ALL_CHECKS
 from saywhy.config import Config
-from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, SENTENCE_FILES, RunFolder
+from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, SAMPLE_FILES, SENTENCE_FILES, RunFolder
 from saywhy.folders.store import read_records
-from saywhy.measure.audit import AuditPlan, audit, decide, decision, unusable
+from saywhy.measure.audit import AuditPlan, audit, audit_plan_of, decide, decision, unusable
 from saywhy.measure.predict import Classifier
 from saywhy.measure.readouts import refuse_readouts
 from saywhy.measure.sentence_audit import AuditedSentences, SentenceAuditPlan, audit_sentences
+from saywhy.measure.sentence_replies import sample_replies
 from saywhy.models.backends import require
 from saywhy.models.spec import ModelSpec
 from saywhy.progress import progress
@@ -28,6 +29,7 @@ from saywhy.robustness.stages import Checks, refuse_checks
 from saywhy.runs.growth import DECIDED_CHUNKS, open_run_folder
 from saywhy.runs.manifest import run_facts
 from saywhy.settings import resolved
+from saywhy.stats.sentences import SampledReply
 from saywhy.tasks.corpus import Corpus, assemble_corpus, refuse_empty, refuse_fewer
 from saywhy.training.classifiers import TaskClassifiers
 from saywhy.training.label_rows import refuse_anchor
@@ -94,6 +96,8 @@ class Run:
         self.corpus: Corpus = assemble_corpus(config)  # before the model: loading that takes longer
         self.models = models or ArmModels(config, out)
         refuse_unanswered(self.models.spec, self.arms, config.readouts if explains else (), config.robustness)
+        if config.insertion_lengths:
+            require(self.models.spec, "weigh", "insertion_lengths=true", "leave it out")
         self._refuse_unlabelled()
         self._refuse_unfit_practice()
         refuse_checks(config, self.corpus.task)
@@ -164,8 +168,9 @@ class Run:
         if self.folder.done(where, SENTENCE_FILES):
             return
         folder, config = self.folder.path / where, self.config
+        samples = self._sampled(plan, where)
         audited = AuditedSentences(
-            read_records(folder / "rows.jsonl", Row), read_records(folder / "tables.jsonl", Table)
+            read_records(folder / "rows.jsonl", Row), read_records(folder / "tables.jsonl", Table), samples
         )
         untrained = None if self.models.spec.adapter else self.classifiers.untrained  # an adapter was trained
         if untrained:
@@ -174,8 +179,7 @@ class Run:
         @cache  # where anything is left to compute: both models are held, for every chunk asks both
         def loaded() -> tuple[Classifier, SentenceAuditPlan]:
             simulator = self.classifiers.classifier(untrained, config.seeds[0]) if untrained else None
-            sentence_plan = SentenceAuditPlan(plan.arm, plan.seed, plan.operators, plan.pinned, simulator)
-            return self.classifiers.classifier(plan.arm, plan.seed), sentence_plan
+            return self.classifiers.classifier(plan.arm, plan.seed), SentenceAuditPlan.of(plan, simulator)
 
         def measure_part(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
             classifier, sentence_plan = loaded()
@@ -186,6 +190,24 @@ class Run:
         title, examples = f"measure sentences of {plan.arm}, seed {plan.seed}", self.corpus.audited
         with self.folder.timed(f"measure sentences of {plan.arm}"), progress(title, len(examples), shared=True) as bar:
             self.folder.stage_over(where, SENTENCE_FILES, examples, config.chunk, measure_part)
+
+    def _sampled(self, plan: AuditPlan, where: str) -> list[SampledReply]:
+        """Return the sampled replies in sentences of an arm, drawn chunk by chunk; none if none are asked for."""
+        if plan.mention_samples == 1:
+            return []
+        examples, path = self.corpus.audited, self.folder.path / where / "samples.jsonl"
+
+        def sample_part(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
+            classifier = self.classifiers.classifier(plan.arm, plan.seed)
+            records = sample_replies(classifier, part, plan.styles, plan.mention_samples, plan.arm, plan.seed)
+            bar.tick(len(part))
+            return {"samples": [record.to_dict() for record in records]}
+
+        if not self.folder.done(where, SAMPLE_FILES):
+            title = f"sample replies of {plan.arm}, seed {plan.seed}"
+            with self.folder.timed(f"sample replies of {plan.arm}"), progress(title, len(examples), shared=True) as bar:
+                self.folder.stage_over(where, SAMPLE_FILES, examples, self.config.chunk, sample_part)
+        return read_records(path, SampledReply)
 
     def check(self, arm: str, seed: int) -> None:
         """Run the robustness checks of an audited arm."""
@@ -212,8 +234,7 @@ class Run:
 
     def plan(self, arm: str, seed: int) -> AuditPlan:
         """Return what the audit of an arm asks for."""
-        config, pinned = self.config, self.classifiers.pinned
-        return AuditPlan(arm, pinned, config.styles, config.settings, config.readouts, config.operators, seed)
+        return audit_plan_of(self.config, arm, self.classifiers.pinned, seed)
 
     def _refuse_unlabelled(self) -> None:
         """Say before anything is computed that gold labels are missing."""

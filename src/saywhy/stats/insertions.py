@@ -29,6 +29,8 @@ class Insertion(Record):
         moved: Whether the label is another one with the word.
         mentioned: Whether the explanation mentions it.
         untouched: Share of the words of the text that the explanation mentions.
+        length: Keywords, sentences or steps that were asked for; None: as the style's request has it.
+        kept_length: Whether the explanation has the length that was asked for; None: none was.
     """
 
     id: str
@@ -37,6 +39,8 @@ class Insertion(Record):
     moved: bool
     mentioned: bool
     untouched: float
+    length: int | None = None
+    kept_length: bool | None = None
 
     @property
     def lead(self) -> float:
@@ -78,10 +82,43 @@ def insertion_agreement(insertions: Sequence[Insertion]) -> TextValue:
     none.
 
     Args:
-        insertions: Those of one text.
+        insertions: Those of one text, as the style's request has them.
     """
     leads = [insertion.lead if insertion.moved else -insertion.lead for insertion in insertions]
     return TextValue(math.fsum(leads) / len(leads)) if leads else TextValue(None, Missing.NO_INSERTION)
+
+
+def f_auroc(insertions: Sequence[Insertion], seed: int = 0) -> Interval:
+    """Return the area under the curve of mention rates over the requested lengths: F-AUROC.
+
+    A point a length: (share of the words that did not move the answer that are mentioned, share of those that did),
+    with (0, 0) and (1, 1), joined by straight lines in ascending order (Siegel et al., arXiv 2503.13445). 0.5 is
+    chance, however long the explanations are and however many answers were moved. The interval is a bootstrap over
+    texts, whose insertions stay together.
+
+    Args:
+        insertions: Those of explanations of a requested length, each length of the same texts and words.
+        seed: Seed of the bootstrap.
+    """
+    return _marked(
+        insertions, _length_cells(insertions), _area_of_points, "no insertion moved the answer, or all did", seed
+    )
+
+
+def text_f_auroc(insertions: Sequence[Insertion]) -> TextValue:
+    """Return ``f_auroc`` of one text's insertions, for comparisons text by text.
+
+    Args:
+        insertions: Those of one text, of explanations of a requested length.
+    """
+    if not insertions:
+        return TextValue(None, Missing.NO_INSERTION)
+    if len({insertion.moved for insertion in insertions}) < 2:
+        return TextValue(None, Missing.ONE_KIND_OF_INSERTION)
+    cells = _length_cells(insertions)
+    return TextValue(
+        float(_area_of_points(np.sum([cells(insertion) for insertion in insertions], axis=0, keepdims=True))[0])
+    )
 
 
 def distinct_count(insertions: Sequence[Insertion]) -> int:
@@ -127,6 +164,25 @@ def _phi(sums: Any) -> Any:
     both, moved_only, mentioned_only, neither = sums.T
     margins = (both + moved_only) * (mentioned_only + neither) * (both + mentioned_only) * (moved_only + neither)
     return quotient(both * neither - moved_only * mentioned_only, np.sqrt(margins))
+
+
+def _length_cells(insertions: Sequence[Insertion]) -> Callable[[Insertion], list[float]]:
+    """Return what puts an insertion into the cells of its requested length, four a length."""
+    lengths = sorted({insertion.length for insertion in insertions if insertion.length is not None})
+    return lambda insertion: [
+        cell * (insertion.length == length) for length in lengths for cell in _table_cells(insertion)
+    ]
+
+
+def _area_of_points(sums: Any) -> Any:
+    """Return the area under the points of sums of cells, shape (B, 4 L); NaN where a rate does not exist."""
+    cells = sums.reshape(len(sums), -1, 4)
+    true_rates = quotient(cells[..., 0], cells[..., 0] + cells[..., 1])
+    false_rates = quotient(cells[..., 2], cells[..., 2] + cells[..., 3])
+    ends = np.zeros((len(sums), 1)), np.ones((len(sums), 1))
+    x, y = (np.concatenate((ends[0], rates, ends[1]), axis=1) for rates in (false_rates, true_rates))
+    order = np.lexsort((y, x), axis=1)
+    return np.trapezoid(np.take_along_axis(y, order, 1), np.take_along_axis(x, order, 1), axis=1)
 
 
 def _leads(insertion: Insertion) -> list[float]:

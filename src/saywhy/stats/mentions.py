@@ -25,6 +25,7 @@ class Missing(StrEnum):
     EVEN_EFFECTS = "all words move the answer alike"
     NO_BETTER_SET = "no set of this size does more than a random one"
     NO_INSERTION = "no word was inserted"
+    ONE_KIND_OF_INSERTION = "no inserted word moved the answer, or every one did"
     ONE_KIND_OF_EDIT = "no word changes the answer, or every one does"
     NO_STEPS = "the reply has no steps"
     NO_CHANGEABLE_STEPS = "the reply has no steps that could be changed"

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from saywhy.records import Operator, Record
-from saywhy.stats.insertions import Insertion, mention_lead, phi_correlation
+from saywhy.records import Operator, Record, StyleName
+from saywhy.stats.insertions import Insertion, f_auroc, mention_lead, phi_correlation
 from saywhy.stats.intervals import Interval, by_text, mean_interval
 from saywhy.stats.simulation import simulatability_gain
 
@@ -22,6 +22,7 @@ CHANCE_VALUES: Mapping[str, float] = {
     "sufficiency share": 0.0,
     "consistency": 0.0,
     "insertion agreement": 0.0,
+    "F-AUROC": 0.5,
     "simulatability": 0.5,
     "early answering": 0.0,
     "filler steps": 0.0,
@@ -57,6 +58,8 @@ class SentenceScores(Record):
         reasons: Metric to why it does not exist.
         insertions: ``stats.insertions.Insertion`` as dicts; with the first operator only.
         simulated: Predictor, or predictor and control, to the counts of ``predicted_counts``.
+        samples: Explanations by whose share a word is mentioned where mention is held against effect; 1: the greedy
+            reply. Folders of older versions do not say it: 1.
     """
 
     id: str
@@ -72,10 +75,41 @@ class SentenceScores(Record):
     reasons: Mapping[str, str] = field(default_factory=dict)
     insertions: tuple[Mapping[str, str | int | float | bool | None], ...] = ()
     simulated: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    samples: int = 1
 
     def value(self, metric: str) -> float:
         """Return a metric for a comparison: what does not exist counts as chance."""
         return self.values.get(metric, CHANCE_VALUES[metric])
+
+
+@dataclass(frozen=True, slots=True)
+class SampledReply(Record):
+    """A reply in sentences that was drawn, not taken greedily, and what it mentions.
+
+    Attributes:
+        id: The text.
+        task: Task name.
+        arm, seed: Which model explained, and the seed of the run.
+        style: What was asked for.
+        sample: Which of the text's replies in the style, from 0.
+        reply: The reply.
+        words: The words that it mentions (folded cores); none if it is invalid.
+        denied: Those that it mentions only to deny them.
+        coverage: Share of its content words that are words of the text; None: nothing was read.
+        reason: Why it is invalid; None if it is valid.
+    """
+
+    id: str
+    task: str
+    arm: str
+    seed: int
+    style: StyleName
+    sample: int
+    reply: str
+    words: tuple[str, ...]
+    denied: tuple[str, ...] = ()
+    coverage: float | None = None
+    reason: str | None = None
 
 
 def simulation_names() -> list[str]:
@@ -101,22 +135,38 @@ def metric_mean(scores: Sequence[SentenceScores], metric: str, seed: int = 0) ->
     return mean_interval(values.values(), seed)
 
 
-def inserted_words(scores: Sequence[SentenceScores], *, targeted: bool | None = None) -> list[Insertion]:
-    """Return the insertions of some explanations: the random arm, the targeted one, or (None) both."""
+def inserted_words(
+    scores: Sequence[SentenceScores], *, targeted: bool | None = None, of_lengths: bool = False
+) -> list[Insertion]:
+    """Return the insertions of some explanations.
+
+    Args:
+        scores: The explanations.
+        targeted: The targeted arm, the random one, or (None) both.
+        of_lengths: Those explained in requested lengths, not as the style's request has it.
+    """
     insertions = [Insertion.from_dict(fields) for record in scores for fields in record.insertions]
-    return [insertion for insertion in insertions if targeted in (None, insertion.targeted)]
+    return [
+        insertion
+        for insertion in insertions
+        if targeted in (None, insertion.targeted) and (insertion.length is not None) == of_lengths
+    ]
 
 
 INSERTION_STATISTICS: Mapping[str, Callable[[Sequence[Insertion], int], Interval]] = {
     "phi": phi_correlation,
     "lead": mention_lead,
+    "F-AUROC": f_auroc,
 }
-"""What is said of insertions."""
+"""What is said of insertions: F-AUROC of explanations of requested lengths, the others of those as they usually are."""
 
 
-def insertion_interval(scores: Sequence[SentenceScores], statistic: str, *, targeted: bool, seed: int = 0) -> Interval:
+def insertion_interval(
+    scores: Sequence[SentenceScores], statistic: str, *, targeted: bool | None, seed: int = 0
+) -> Interval:
     """Return one of ``INSERTION_STATISTICS``."""
-    return INSERTION_STATISTICS[statistic](inserted_words(scores, targeted=targeted), seed)
+    insertions = inserted_words(scores, targeted=targeted, of_lengths=statistic == "F-AUROC")
+    return INSERTION_STATISTICS[statistic](insertions, seed)
 
 
 def simulation_interval(scores: Sequence[SentenceScores], predictor: str, control: str, seed: int = 0) -> Interval:

@@ -11,7 +11,7 @@ from saywhy.models.api.address import ApiAddress
 from saywhy.models.api.client import ApiClient, ApiModelError, in_parallel
 from saywhy.models.api.labels import WITHOUT_PENALTY, LabelWay, find_label_way, score_options
 from saywhy.models.api.reply_cache import ReplyCache
-from saywhy.models.interface import API_ANSWERS, Choice, Copy, Departure, Gap, Guide, Reply, Tick
+from saywhy.models.interface import API_ANSWERS, Choice, Copy, Departure, Gap, Guide, Reply, Sampling, Tick
 from saywhy.protocol.prompts import Message, asks_for_label
 
 
@@ -72,12 +72,19 @@ class ApiModel:
         tick: Tick | None = None,
         *,
         copied: Sequence[str | None] = (),
+        sampling: Sampling | None = None,
     ) -> list[Reply]:
-        """Return the greedy reply to each chat, at most ``max_new_tokens`` tokens long."""
+        """Return the reply to each chat, at most ``max_new_tokens`` tokens long.
+
+        A server may know no seed; what it drew is kept, and not asked for again.
+        """
         fields = WITHOUT_PENALTY.get(self.label_way, {}) if chats else {}
         requests = [
             {"messages": chat, "max_tokens": most, **fields} for chat, most in zip(chats, max_new_tokens, strict=True)
         ]
+        if sampling:
+            draws = ({"temperature": sampling.temperature, "seed": seed} for seed in sampling.seeds)
+            requests = [{**request, **draw} for request, draw in zip(requests, draws, strict=True)]
         completions = in_parallel(self.client.complete, requests, tick or _no_tick)
         return [Reply(completion.text.strip(), completion.cut) for completion in completions]
 
