@@ -18,7 +18,7 @@ from saywhy.models.backends import open_api_model, precision_of
 from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerprint
 from saywhy.models.spec import ModelSpec
 from saywhy.protocol import prompts
-from saywhy.records import Setting
+from saywhy.records import Setting, StepsOrder
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.data import read_messages
 from saywhy.tasks.task import Task
@@ -43,9 +43,14 @@ _UNNOTED = {"paraphrases", "verbaliser", "source", "label_map"}
 
 
 def run_facts(
-    config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[str], settings: Collection[Setting] = ()
+    config: Config,
+    spec: ModelSpec,
+    corpus: Corpus,
+    arms: Sequence[str],
+    settings: Collection[Setting] = (),
+    orders: Collection[StepsOrder] = (),
 ) -> dict[str, Any]:
-    """Return the facts of a run: how it was made; ``settings``: those in which explanations are asked for."""
+    """Return the facts of a run: how it was made; in which settings it is explained, and in which orders of steps."""
     task = corpus.task
     return {
         # The questions of robustness checks are noted when they are asked: a run may get checks later.
@@ -56,17 +61,17 @@ def run_facts(
         "data": {"rows": corpus.fingerprint(), "replay": _replay_hash(config)},
         "versions": package_versions(),
         "git": git_revision(),
-        "prompts": {"version": str(prompts.PROMPTS_VERSION), **_templates(task, settings)},
+        "prompts": {"version": str(prompts.PROMPTS_VERSION), **_templates(task, settings, orders)},
         "candidates_rule": CANDIDATES_RULE,
         "text_order": TEXT_ORDER,
     }
 
 
-def _templates(task: Task, settings: Collection[Setting]) -> dict[str, str]:
+def _templates(task: Task, settings: Collection[Setting], orders: Collection[StepsOrder]) -> dict[str, str]:
     """Return the templates with which the run asks for explanations."""
     if "sentences" not in settings:
         return prompts.prompt_sentences(task.plan)
-    return prompts.prompt_sentences(task.plan) | prompts.sentence_prompts(task.steps_order)
+    return prompts.prompt_sentences(task.plan) | prompts.sentence_prompts(orders)
 
 
 def model_facts(config: Config, spec: ModelSpec) -> dict[str, Any]:

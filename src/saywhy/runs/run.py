@@ -23,7 +23,7 @@ from saywhy.measure.sentence_audit import AuditedSentences, SentenceAuditPlan, a
 from saywhy.models.backends import require
 from saywhy.models.spec import ModelSpec
 from saywhy.progress import progress
-from saywhy.records import Example, Readout, Row, SaywhyError, SetAside, Setting, Table
+from saywhy.records import Example, Readout, Row, SaywhyError, SetAside, Setting, StepsOrder, Table
 from saywhy.robustness.stages import Checks, refuse_checks
 from saywhy.runs.growth import DECIDED_CHUNKS, open_run_folder
 from saywhy.runs.manifest import run_facts
@@ -98,7 +98,7 @@ class Run:
         self._refuse_unfit_practice()
         refuse_checks(config, self.corpus.task)
         check_methods((config.target_method,), "target_method")
-        about = run_facts(config, self.models.spec, self.corpus, self.arms, self.asked_settings())
+        about = run_facts(config, self.models.spec, self.corpus, self.arms, self.asked_settings(), self.asked_orders())
         if models:  # of a study, whose texts are frozen
             self.folder = RunFolder(out, resolved(config), about, self.unbound)
         else:
@@ -112,6 +112,10 @@ class Run:
     def asked_settings(self) -> set[Setting]:
         """Return the settings in which explanations are asked for."""
         return set(self.config.settings)
+
+    def asked_orders(self) -> set[StepsOrder]:
+        """Return the orders in which steps and answer are asked for."""
+        return {self.config.steps_order}
 
     def run(self) -> Path:
         """Make and audit every arm, for every seed; return the run folder."""
@@ -147,7 +151,7 @@ class Run:
         where, examples, plan = f"seed-{seed}/{arm}", self.corpus.audited, self.plan(arm, seed)
 
         def audit_part(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
-            records = audit(self.classifiers.classifier(arm, seed), part, plan, bar.tick)
+            records = audit(self.explained_classifier(arm, seed), part, plan, bar.tick)
             return {name: [record.to_dict() for record in getattr(records, name)] for name in AUDIT_FILES}
 
         self.classifiers.ensure_calibrated(arm, seed)
@@ -175,7 +179,7 @@ class Run:
         def loaded() -> tuple[Classifier, SentenceAuditPlan]:
             simulator = self.classifiers.classifier(untrained, config.seeds[0]) if untrained else None
             sentence_plan = SentenceAuditPlan(plan.arm, plan.seed, plan.operators, plan.pinned, simulator)
-            return self.classifiers.classifier(plan.arm, plan.seed), sentence_plan
+            return self.explained_classifier(plan.arm, plan.seed), sentence_plan
 
         def measure_part(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
             classifier, sentence_plan = loaded()
@@ -186,6 +190,10 @@ class Run:
         title, examples = f"measure sentences of {plan.arm}, seed {plan.seed}", self.corpus.audited
         with self.folder.timed(f"measure sentences of {plan.arm}"), progress(title, len(examples), shared=True) as bar:
             self.folder.stage_over(where, SENTENCE_FILES, examples, config.chunk, measure_part)
+
+    def explained_classifier(self, arm: str, seed: int) -> Classifier:
+        """Return an arm as the classifier that is asked to explain itself."""
+        return self.classifiers.classifier(arm, seed)
 
     def check(self, arm: str, seed: int) -> None:
         """Run the robustness checks of an audited arm."""
