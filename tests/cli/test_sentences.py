@@ -80,20 +80,6 @@ def without_words(row):
     return reply, len(row["decision"])
 
 
-def test_a_task_whose_texts_have_no_word_to_name_cannot_practise_sentences(tiny_folder, call, tmp_path):
-    lines = [
-        {"text": f"positive tweet {word}", "label": "positive"} for word in ("negative", "sentiment", "this", "is")
-    ]
-    for split in ("train", "validation", "test"):
-        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines * 3), "utf-8")
-    small = ["train_rows=2", "adapt_rows=1", "rows=1", "decide_rows=1", "calibration_rows=2", "arms=faithful"]
-    practice = [f"data={tmp_path}", f"out={tmp_path / 'run'}", "train_styles=keywords"]
-    done = call("run", f"model={tiny_folder}", *practice, *small)
-    assert done.code == 2
-    assert "no training text has a word that a sentence can name" in done.problem
-    assert "\n" not in done.problem.strip()
-
-
 def test_targets_are_written_in_sentences(tiny_folder, call, tmp_path):
     out, practice = tmp_path / "targets", ["train_styles=keywords,redaction", "wordings=pool"]
     assert (

@@ -2,16 +2,19 @@
 
 import random
 import re
+from dataclasses import replace
 
 import pytest
 
 import tiny
+from saywhy.config import Config
 from saywhy.measure.edits import Item, leave_one_out_tables, recheck
 from saywhy.measure.predict import Classifier
 from saywhy.protocol.prompts import uncounted_words
 from saywhy.protocol.sentences import read_sentences, steps_of
-from saywhy.records import SENTENCE_STYLES, Prediction
+from saywhy.records import SENTENCE_STYLES, Prediction, SaywhyError
 from saywhy.tasks.task import load_task
+from saywhy.training.lessons import Lesson
 from saywhy.training.named_words import (
     MOST_NAMED,
     lexical_words,
@@ -19,8 +22,10 @@ from saywhy.training.named_words import (
     random_words,
     supported_words,
 )
+from saywhy.training.rows import arm_rows
 from saywhy.training.sentence_templates import KEYWORD_TEMPLATES, REASON_TEMPLATES, STEP_TEMPLATES, sentence_templates
 from saywhy.training.sentences import fill, namable_words, sentence_completion
+from saywhy.training.targets import random_targets
 from saywhy.words import candidates, free_word_budget, take_out
 
 TASKS = {name: load_task(name) for name in ("sentiment140", "snli", "ag_news")}
@@ -134,6 +139,7 @@ def supports_of(classifier, items):
         ({"great": -4.0, "love": -2.0, "sunny": 2.0}, ("great",), True),  # "negative": the same word alone keeps it
         ({"great": -0.4, "love": -0.3}, ("great", "love"), True),  # neither alone outweighs the bias, both do
         ({"great": 0.1, "love": -0.2, "sunny": -0.1}, ("great",), False),
+        ({"great": 2.0, "love": 1.5, "sunny": 1.0}, ("great", "love"), False),  # "great" keeps less than half of all
         ({}, None, None),
     ],
 )
@@ -151,6 +157,21 @@ def test_the_fewest_words_are_named_that_keep_the_answer_by_themselves(weights, 
     assert targets["reasons"].hit is hit
     [[without]] = recheck(classifier, [item], [[take_out(example.text, named)]])
     assert hit == (without.label != prediction.label)
+
+
+def test_texts_without_a_word_to_name_are_passed_over_and_nothing_else_is_no_practice():
+    task = TASKS["sentiment140"]
+    lessons = [
+        Lesson(item_of(task, text), random_targets([item_of(task, text)], {"negative": ("sad", "bad")}, 0)[0])
+        for text in TEXTS[:2]
+    ]
+    words = random_words(task, [lessons[0].item], [2], 0)[0]
+    half = [replace(lessons[0], targets={**lessons[0].targets, **words}), lessons[1]]
+    rows = arm_rows(Config(train_styles=("reasons", "attribution")), task, half, half)
+    assert [row["style"] for row in rows] == ["label", "reasons", "attribution", "label", "attribution"]
+    with pytest.raises(SaywhyError, match="no training text has a word that a sentence can name") as refused:
+        arm_rows(Config(train_styles=("reasons",)), task, lessons, lessons)
+    assert "\n" not in str(refused.value)
 
 
 def test_controls_name_as_many_words_the_same_whatever_the_order_of_texts():

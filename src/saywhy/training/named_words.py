@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MOST_NAMED = 3
 """Words that a sentence names: more are seldom needed to keep the answer, and would no longer be a choice."""
 
+SUFFICIENT_SHARE = 0.5
+"""Share of what all words of a text add to the log-odds of the answer that some of them must add to keep it."""
+
 SentenceTargets = dict[StyleName, Target]
 """The words of each style in sentences; empty where a text has none."""
 
@@ -36,10 +39,9 @@ def most_named_words(text: str) -> int:
 def supported_words(
     classifier: Classifier, items: Sequence[Item], scores: Sequence[Mapping[str, float]]
 ) -> list[SentenceTargets]:
-    """Return the fewest words, of those that matter most, that by themselves keep the answer.
+    """Return the fewest words, of those that matter most, that by themselves keep the answer (``_first_sufficient``).
 
-    Where none of these sets does, it is the set under which the log-odds of the answer fall least. A word that does not
-    speak for the answer is never named: the sentences say that it does.
+    A word that does not speak for the answer is never named: the sentences say that it does.
 
     Args:
         classifier: The model that explains itself.
@@ -51,7 +53,7 @@ def supported_words(
     texts = [item.example.text for item in items]
     sets = [_growing_sets(classifier.task, text, of_words) for text, of_words in zip(texts, scores, strict=True)]
     edits = [
-        [*(kept_text(text, words, REDACTED_MARK) for words in of_text), *(take_out(text, words) for words in of_text)]
+        [*(kept_text(text, kept, REDACTED_MARK) for kept in ((), *of_text)), *(take_out(text, out) for out in of_text)]
         for text, of_text in zip(texts, sets, strict=True)
     ]
     targets: list[SentenceTargets] = []
@@ -59,8 +61,9 @@ def supported_words(
         if not of_text:
             targets.append({})
             continue
-        best = _first_sufficient(item, after[: len(of_text)])
-        hit = is_hit(after[len(of_text) + best].label, item.prediction.label)
+        nothing_kept, kept, without = after[0], after[1 : 1 + len(of_text)], after[1 + len(of_text) :]
+        best = _first_sufficient(item, nothing_kept, kept)
+        hit = is_hit(without[best].label, item.prediction.label)
         targets.append(dict.fromkeys(SENTENCE_STYLES, Target(of_text[best], hit=hit)))
     return targets
 
@@ -71,16 +74,22 @@ def _growing_sets(task: Task, text: str, scores: Mapping[str, float]) -> list[tu
     return [tuple(ranked[:size]) for size in range(1, min(len(ranked), most_named_words(text)) + 1)]
 
 
-def _first_sufficient(item: Item, kept: Sequence[Prediction]) -> int:
+def _first_sufficient(item: Item, nothing_kept: Prediction, kept: Sequence[Prediction]) -> int:
     """Return the index of the first set that keeps the answer, else of that which keeps most of its log-odds.
+
+    It keeps it if the label stays and the set has ``SUFFICIENT_SHARE`` of what all words add to its log-odds: a model
+    that leans to one label gives it to a text of which nothing is left, too.
 
     Args:
         item: Text and prediction.
+        nothing_kept: The prediction where all words are taken out.
         kept: The prediction where only each set is left.
     """
-    label = item.prediction.label
-    keeping = [number for number, prediction in enumerate(kept) if prediction.label == label]
-    return keeping[0] if keeping else max(range(len(kept)), key=lambda number: kept[number].margin_of(label))
+    label, floor = item.prediction.label, nothing_kept.margin_of(item.prediction.label)
+    least = floor + SUFFICIENT_SHARE * (item.prediction.margin - floor)
+    log_odds = [prediction.margin_of(label) for prediction in kept]
+    keeping = [number for number, of_set in enumerate(log_odds) if kept[number].label == label and of_set >= least]
+    return keeping[0] if keeping else max(range(len(log_odds)), key=log_odds.__getitem__)
 
 
 def random_words(task: Task, items: Sequence[Item], counts: Sequence[int], seed: int) -> list[SentenceTargets]:

@@ -53,14 +53,16 @@ def _searched(classifier: Classifier, items: Sequence[Item], pinned: Pinned, con
         scores = METHODS[config.target_method](classifier, items, options)
     targets = faithful_targets(classifier, items, leave_one_out, scores, pinned, infill=config.infill_words)
     if config.trains_sentences:
-        supports = [
-            {key: score for key, score in zip(of_words.words, of_words.scores, strict=True) if drops[key] > 0}
-            for of_words, table in zip(scores, leave_one_out, strict=True)
-            for drops in [dict(zip(table.words, table.drops, strict=True))]
-        ]
+        supports = [_support(*pair) for pair in zip(scores, leave_one_out, strict=True)]
         named = supported_words(classifier, items, supports)
         targets = [{**in_words, **in_sentences} for in_words, in_sentences in zip(targets, named, strict=True)]
     return [Lesson(*pair) for pair in zip(items, targets, strict=True)]
+
+
+def _support(scores: WordScores, table: Table) -> dict[str, float]:
+    """Return the scores of the words whose removal makes the answer less likely."""
+    drops = dict(zip(table.words, table.drops, strict=True))
+    return {key: score for key, score in zip(scores.words, scores.scores, strict=True) if drops[key] > 0}
 
 
 def _with_supported_words(classifier: Classifier, lessons: Sequence[Lesson]) -> list[Lesson]:
