@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from saywhy.records import STYLES, SaywhyError, StyleName
+from saywhy.records import ALL_STYLES, STYLES, SaywhyError, StyleName
 
 ALL_NAME = "all"
-"""In place of styles: all of them. In place of tasks: jointly on all of the study's."""
+"""In place of styles: all of one word. In place of tasks: jointly on all of the study's."""
 
 STARTS = ("base", "adapted")
 """Arms that every study has, and that practise no explanations of their own."""
@@ -65,7 +65,7 @@ class ArmName:
     Attributes:
         kind: One of ``KINDS``.
         variant: What is special about its training; empty for the usual recipe.
-        styles: The styles that it practised, in the order of ``STYLES``.
+        styles: The styles that it practised, in the order of ``ALL_STYLES``.
         tasks: The tasks whose texts it practised on; (``all``,) for all of the study's, jointly.
 
     >>> str(ArmName("random", "bare", ("attribution", "redaction"), ("all",)))
@@ -96,11 +96,11 @@ class ArmName:
         if len(parts) != 3 or kind not in KINDS:
             raise SaywhyError(f"'{name}' is no arm of a study: KIND[-VARIANT].STYLES.TASKS, as in faithful.all.snli")
         styles = STYLES if parts[1] == ALL_NAME else tuple(parts[1].split("+"))
-        if unknown := sorted(set(styles) - set(STYLES)):
-            raise SaywhyError(f"arm '{name}': no style '{unknown[0]}', there are {', '.join(STYLES)}")
-        return cls(kind, variant, tuple(style for style in STYLES if style in styles), tuple(parts[2].split("+")))
+        if unknown := sorted(set(styles) - set(ALL_STYLES)):
+            raise SaywhyError(f"arm '{name}': no style '{unknown[0]}', there are {', '.join(ALL_STYLES)}")
+        return cls(kind, variant, tuple(style for style in ALL_STYLES if style in styles), tuple(parts[2].split("+")))
 
 
 def joined_styles(styles: Collection[str]) -> str:
-    """Return what styles are called in the name of an arm: ``all``, or each, with ``+`` between them."""
+    """Return what styles are called in the name of an arm: ``all`` for those of words, or each, with ``+`` between."""
     return ALL_NAME if set(styles) == set(STYLES) else "+".join(styles)

@@ -121,6 +121,24 @@ def clash(settings: Mapping[str, Any]) -> str | None:
     return None
 
 
+def practice_clash(practised: Mapping[str, Any]) -> str | None:
+    """Return why sentences cannot be practised by the arms and with the objective of settings, in words; else None."""
+    in_sentences = [style for style in practised["train_styles"] if style in SENTENCE_STYLES]
+    objective, listed = practised.get("objective", "word"), ",".join(in_sentences)
+    if not in_sentences:
+        return None
+    if "transplant" in practised["arms"]:
+        return f"train_styles: {listed}: a donor has one word a text, so leave transplant out of arms"
+    if objective in PREFERENCE_OBJECTIVES:
+        return f"train_styles: {listed}: objective={objective} ranks one-word replies: use word, table or reward"
+    if objective != "word" and len(in_sentences) == len(practised["train_styles"]):
+        return (
+            f"train_styles: {listed}: objective={objective} ranks one-word replies, beside which sentences are written "
+            "out: add a one-word style, or use objective=word"
+        )
+    return None
+
+
 _OF_SENTENCES: Mapping[str, object] = {"mention_samples": 1, "insertion_lengths": False}
 """Settings that only explanations in sentences have a use for, with their defaults."""
 
@@ -132,7 +150,7 @@ def sentences_clash(asked: Mapping[str, Any]) -> str | None:
     if in_sentences and "sentences" not in asked["settings"]:
         listed = ",".join(in_sentences)
         return f"styles: {listed}: they are asked for in sentences: give styles={listed} settings=sentences"
-    if asked.get("steps_order") == "before" and "steps" not in in_sentences:
+    if asked.get("steps_order") == "before" and "steps" not in (*in_sentences, *asked["train_styles"]):
         return "steps_order: no steps are asked for: give styles=steps settings=sentences, or leave it out"
     if "sentences" not in asked["settings"]:
         for name, usual in _OF_SENTENCES.items():

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from saywhy.checks import ALL_CHECKS, CHECKS, unknown_check_name
-from saywhy.clashes import beyond_sense, clash, sentences_clash, unused_setting, with_implied
+from saywhy.clashes import beyond_sense, clash, practice_clash, sentences_clash, unused_setting, with_implied
 from saywhy.engine_settings import EngineSettings
-from saywhy.records import Operator, Readout, ReplyPlan, Setting, StepsOrder, StyleName, WordStyle
+from saywhy.records import SENTENCE_STYLES, Operator, Readout, ReplyPlan, Setting, StepsOrder, StyleName
 from saywhy.setting_names import current_names, own_trainer_argument
 
 Arm = Literal["base", "adapted", "faithful", "random", "lexical", "transplant"]
@@ -42,8 +42,9 @@ class Config(EngineSettings):
         ("attribution", "redaction", "counterfactual"),
         description="Styles that are asked for; keywords, reasons, steps with settings=sentences.",
     )
-    train_styles: tuple[WordStyle, ...] = Field(
-        ("attribution", "redaction", "counterfactual"), description="Styles that the arms practise."
+    train_styles: tuple[StyleName, ...] = Field(
+        ("attribution", "redaction", "counterfactual"),
+        description="Styles that the arms practise; keywords, reasons, steps: in sentences, whatever is asked for.",
     )
     plan: ReplyPlan = Field(
         "direct",
@@ -223,6 +224,11 @@ class Config(EngineSettings):
         """Whether the effect of every explanation of a training text is needed, not the best one alone."""
         return self.objective != "word" or self.anchor > 0
 
+    @property
+    def trains_sentences(self) -> bool:
+        """Whether the arms practise explanations in sentences, so that the words of these are needed."""
+        return bool(set(SENTENCE_STYLES) & set(self.train_styles))
+
     def has_check(self, check: str) -> bool:
         """Return whether ``robustness`` asks for a check, and what it is compared with is audited."""
         compared = "constrained" in self.readouts and "one-word" in self.settings and self.plan == "direct"
@@ -236,9 +242,10 @@ class Config(EngineSettings):
     @property
     def lesson_form(self) -> str:
         """What is kept of a training text: explanations of one form serve every objective that takes them."""
-        if not self.whole_tables:
-            return "word"
-        return "anchored" if self.objective == "word" else "reference" if self.compares_with_start else "table"
+        of_words = "word"
+        if self.whole_tables:
+            of_words = "anchored" if self.objective == "word" else "reference" if self.compares_with_start else "table"
+        return f"{of_words}-sentences" if self.trains_sentences else of_words
 
     @model_validator(mode="before")
     @classmethod
@@ -275,7 +282,13 @@ class Config(EngineSettings):
                 raise ValueError(f"{name}: at least one, none twice")
         defaults = {name: field.default for name, field in type(self).model_fields.items()}
         given = dict(self)
-        for problem in (beyond_sense(given), unused_setting(given, defaults), sentences_clash(given), clash(given)):
+        for problem in (
+            beyond_sense(given),
+            unused_setting(given, defaults),
+            sentences_clash(given),
+            practice_clash(given),
+            clash(given),
+        ):
             if problem:
                 raise ValueError(problem)
         if "unseen-wording" in self.robustness and not self.has_check("unseen-wording"):

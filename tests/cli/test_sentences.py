@@ -27,7 +27,10 @@ from saywhy.protocol.wordings import REQUESTED_LENGTHS
         (["mention_samples=4"], "mention_samples: no explanations in sentences are asked for: give settings=sentences"),
         (["settings=sentences", "mention_samples=0"], "mention_samples"),
         (["settings=sentences", "mention_samples=2000"], "mention_samples=2000: it takes a finite number, at most"),
-        (["train_styles=reasons"], "train_styles=reasons: "),
+        (["train_styles=reason"], "train_styles=reason: "),
+        (["train_styles=reasons", "objective=table"], "train_styles: reasons: objective=table ranks one-word replies"),
+        (["train_styles=steps,redaction", "objective=dpo"], "train_styles: steps: objective=dpo ranks one-word"),
+        (["train_styles=keywords", "objective=grpo"], "train_styles: keywords: objective=grpo ranks one-word"),
     ],
 )
 @pytest.mark.parametrize("verb", ["audit", "run"])
@@ -36,6 +39,62 @@ def test_mixtures_are_refused_in_one_line(call, tmp_path, verb, words, problem):
     assert done.code == 2
     assert done.problem.startswith(problem) or problem in done.problem
     assert not (tmp_path / "run").exists()
+
+
+def test_a_donor_has_no_words_for_sentences(call, tmp_path):
+    done = call("run", f"out={tmp_path / 'run'}", "train_styles=reasons,attribution", "arms=faithful,transplant")
+    assert done.code == 2
+    assert done.problem.startswith("train_styles: reasons: a donor has one word a text")
+
+
+SMALL_RUN = ["adapt_rows=2", "train_rows=6", "rows=2", "decide_rows=2", "calibration_rows=8", "lora_r=2", "chunk=4"]
+
+
+def test_arms_practise_sentences_that_differ_in_their_words_alone(tiny_folder, call, tmp_path):
+    out = tmp_path / "run"
+    practice = ["train_styles=reasons,steps,attribution", "settings=sentences", "steps_order=before", "styles=steps"]
+    arms = ["arms=faithful,random,lexical", "objective=table", "anchor=0.5", "heldout_rows=2", "format_share=0.3"]
+    done = call("run", f"model={tiny_folder}", f"out={out}", *SMALL_RUN, *practice, *arms)
+    assert done.code == 0, done.problem
+    rows = {
+        arm: {
+            (row["id"], row["style"]): row
+            for row in map(json.loads, (out / f"seed-0/{arm}/training.jsonl").read_text("utf-8").splitlines())
+            if row["setting"] == "sentences"
+        }
+        for arm in ("faithful", "random", "lexical")
+    }
+    assert rows["faithful"]
+    assert rows["faithful"].keys() == rows["random"].keys() == rows["lexical"].keys()
+    frames = {arm: {place: without_words(row) for place, row in of_arm.items()} for arm, of_arm in rows.items()}
+    assert frames["faithful"] == frames["random"] == frames["lexical"]
+    assert rows["faithful"] != rows["random"]
+    for (_, style), row in rows["faithful"].items():
+        assert len(row["prompt"]) == (1 if style == "steps" else 3), "steps come before the answer"
+        assert "candidates" not in row
+    hits = json.loads((out / "seed-0/targets.json").read_text("utf-8"))["hits"]
+    assert {"attribution", "reasons", "steps"} <= hits.keys()
+    adapted = (out / "seed-0/adapted/training.jsonl").read_text("utf-8")
+    assert "sentences" not in {json.loads(line)["setting"] for line in adapted.splitlines()}
+
+
+def without_words(row):
+    """Return a row's reply with the words taken out that it names, and how many they are."""
+    reply = row["completion"][0]["content"]
+    for start, stop in reversed(row["decision"]):
+        reply = reply[:start] + reply[stop:]
+    return reply, len(row["decision"])
+
+
+def test_targets_are_written_in_sentences(tiny_folder, call, tmp_path):
+    out, practice = tmp_path / "targets", ["train_styles=keywords,redaction", "wordings=pool"]
+    assert (
+        call("targets", f"model={tiny_folder}", f"out={out}", "train_rows=4", "calibration_rows=4", *practice).code == 0
+    )
+    rows = [json.loads(line) for line in (out / "targets.jsonl").read_text("utf-8").splitlines()]
+    assert {row["style"] for row in rows} == {"keywords", "redaction"}
+    assert all((row["setting"] == "sentences") == (row["style"] == "keywords") for row in rows)
+    assert "keywords, sentences, 3" in json.loads((out / "run.json").read_text("utf-8"))["practised"]["requests"]
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def test_sentences_of_replies_that_name_their_words_first(snapshot):
 
 
 def test_sentences_of_explanations_in_sentences(snapshot):
-    assert {order: prompts.sentence_prompts(order) for order in ("after", "before")} == snapshot
+    assert {order: prompts.sentence_prompts((order,)) for order in ("after", "before")} == snapshot
     assert snapshot == {**SENTENCE_WORDINGS, "steps first": STEPS_FIRST_WORDINGS}
 
 

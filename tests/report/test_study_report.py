@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,12 +174,12 @@ def test_agreement_below_two_seeds_fails_the_gate():
 
 
 def test_matrices_hold_the_planted_transfer(planted_summary):
-    films = next(one for one in style_matrices(planted_summary, "one-word", "constrained") if one.title == "films")
+    films = next(one for one in style_matrices(planted_summary, "constrained") if one.title == "films")
     stands = {place for place, gain in films.gains.items() if gain.stands() == "higher"}
     own = {(style, style) for style in films.columns}
     assert stands == own | {("all", style) for style in films.columns} | {("redaction", "attribution")}
     assert films.rows == (*films.columns, "all")
-    trains = next(one for one in style_matrices(planted_summary, "one-word", "constrained") if one.title == "trains")
+    trains = next(one for one in style_matrices(planted_summary, "constrained") if one.title == "trains")
     assert trains.rows == ("all",), "what no arm of a task practised has no row there"
     framed = {place for place, gain in films.gains.items() if gain.frozen is not None}
     assert framed == {("all", style) for style in films.columns}
@@ -186,6 +187,34 @@ def test_matrices_hold_the_planted_transfer(planted_summary):
     assert attribution.columns == ("films", "trains", "meals")
     higher = {place for place, gain in attribution.gains.items() if gain.stands() == "higher"}
     assert higher == {("films", "films"), ("trains", "trains"), ("films", "meals")}
+
+
+def test_matrices_hold_styles_of_words_and_of_sentences_practised_and_tested(planted_summary):
+    def moved(gain, style=None, practised=None):
+        """Return a comparison as if it were of another tested style, or of arms that practised another."""
+        key = gain.key if style is None else replace(gain.key, style=style, setting="sentences", readout="generated")
+        arm = (
+            gain.arm
+            if practised is None
+            else replace(gain.arm, styles=(practised,), name=f"faithful.{practised}.films")
+        )
+        return replace(gain, contrast=replace(gain.contrast, key=key), arm=arm)
+
+    of_words = planted_summary.of_axis("practised", "other style")
+    in_films = [gain for gain in of_words if gain.task == "films" and gain.key.style == "attribution"]
+    by_words = [moved(gain, style) for gain in in_films for style in ("steps", "reasons")]
+    by_all = next(gain for gain in in_films if gain.arm.practised == "all")
+    by_sentences = [moved(by_all, style, "keywords") for style in (None, "reasons")]
+    summary = replace(planted_summary, gains=(*planted_summary.gains, *by_words, *by_sentences))
+    films = next(matrix for matrix in style_matrices(summary, "constrained") if matrix.title == "films")
+    assert films.columns == (*STYLES, "reasons", "steps")
+    assert films.rows == (*STYLES, "keywords", "all")
+    assert {("all", "reasons"), ("keywords", "attribution"), ("keywords", "reasons")} <= films.gains.keys()
+    alone = replace(summary, gains=(*by_words, *by_sentences[1:]))
+    assert style_matrices(alone, "constrained") == []
+    assert [matrix.columns for matrix in style_matrices(alone, "generated")] == [("reasons", "steps")]
+    [picture] = [plan for plan in study_picture_plans(alone) if plan.name == "styles-generated"]
+    assert "sentences, generated" in picture.caption
 
 
 def test_a_missing_confirmatory_cell_counts_in_the_correction(planted, planted_summary, tmp_path):
@@ -284,7 +313,7 @@ def test_a_recipe_that_carries_over_to_a_style_counts_as_transfer(planted_summar
     found = dataclasses.replace(planted_summary, study=renamed, gains=tuple(gains))
     axes = {gain.key.style: gain.axis for gain in found.of_axis("variant", "other style") if gain.arm == lean}
     assert axes == {"attribution": "other style", "redaction": "variant", "counterfactual": "other style"}
-    films = next(one for one in style_matrices(found, "one-word", "constrained") if one.title == "films")
+    films = next(one for one in style_matrices(found, "constrained") if one.title == "films")
     assert {column for row, column in films.gains if row == "redaction, lean"} == set(STYLES)
     assert films.rows == ("attribution", "redaction, lean", "counterfactual", "all")
     transfer = next(one for one in check_bars(found) if "other style" in one.requirement)

@@ -235,9 +235,38 @@ def test_one_study_may_ask_for_words_in_one_block_and_for_sentences_in_another()
         ({"styles": ["reasons"]}, "give styles=reasons settings=sentences"),
         ({"settings": ["sentences"], "readouts": ["generated"]}, "are no sentences"),
         ({"styles": ["steps"], "settings": ["sentences"]}, "sentences are generated only"),
-        ({"train_styles": [["steps"]]}, "train_styles"),
+        ({"train_styles": [["step"]]}, "train_styles"),
+        ({"train_styles": [["steps"]], "arms": ["faithful", "transplant"]}, "a donor has one word a text"),
+        ({"train_styles": [["steps"]], "variant": "x", "with": {"objective": "dpo"}}, "objective=dpo ranks one-word"),
+        (
+            {"train_styles": [["reasons"]], "variant": "x", "with": {"objective": "table"}},
+            "objective=table ranks one-word",
+        ),
+        ({"variant": "x", "with": {"steps_order": "before"}}, "no steps are asked for"),
+        ({"train_styles": [["steps"]], "variant": "x", "with": {"steps_order": "first"}}, "it takes after, before"),
     ],
 )
 def test_a_block_asks_for_words_or_for_sentences(asked, problem):
     with pytest.raises(ValidationError, match=problem):
-        plan(blocks=[{"name": "main", **asked}])
+        plan(blocks=[{"name": "main", **asked}], confirmatory=[])
+
+
+def test_the_order_of_steps_is_that_of_the_study_or_of_the_block():
+    steps_asked = {"styles": ["steps"], "settings": ["sentences"], "readouts": ["generated"]}
+    by_block = {"name": "steps", **steps_asked, "variant": "first", "train_styles": [["steps"]]}
+    blocks = [{"name": "main", "styles": ["reasons"], "settings": ["sentences"], "readouts": ["generated"]}]
+    blocks += [{**by_block, "with": {"steps_order": "before"}}, {"name": "words"}]
+    wanted = plan(blocks=blocks, confirmatory=[])
+    orders = {arm: request.steps_order for (arm, _, _), request in expand.audit_requests(wanted).items()}
+    assert orders["faithful-first.steps.snli"] == "before"
+    assert orders["faithful.all.snli"] == "after"
+    assert expand.task_settings(wanted).steps_order == "after"
+    assert expand.task_settings(wanted, extra={"steps_order": "before"}).steps_order == "before"
+    settings = {**SMALL["with"], "steps_order": "before"}
+    whole = plan(blocks=[{"name": "main", **steps_asked}], confirmatory=[], **{"with": settings})
+    assert {request.steps_order for request in expand.audit_requests(whole).values()} == {"before"}
+    with pytest.raises(ValidationError, match="no block asks for steps"):
+        plan(**{"with": settings})
+    twice = [{"name": "main", **steps_asked, "arms": ["base", "faithful"]}, {**blocks[1], "arms": ["base", "random"]}]
+    with pytest.raises(SaywhyError, match="block steps asks base for steps in another order"):
+        expand.audit_requests(plan(blocks=twice, confirmatory=[]))

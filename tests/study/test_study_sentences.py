@@ -89,5 +89,43 @@ def test_a_bank_without_the_metrics_of_its_sentences_has_not_all_that_a_study_as
     assert not beside.has(STEP)
 
 
+def test_a_block_practises_sentences_and_tests_words_and_another_the_reverse(tiny_folder, call, tmp_path):
+    order, out = {"steps_order": "before"}, tmp_path / "out"
+    practised = {"arms": ["faithful", "random"], "train_styles": [["steps", "keywords"]]}
+    in_steps = {"settings": ["sentences"], "styles": ["steps"], "readouts": ["generated"]}
+    blocks = [
+        {"name": "words to steps", "arms": ["faithful", "random"], **in_steps},
+        {"name": "steps to words", **practised, "styles": ["attribution"]},
+        {"name": "steps first", **practised, **in_steps, "variant": "first", "with": order},
+    ]
+    cells = [{"block": "words to steps", "styles": ["steps"], "setting": "sentences", "readout": "generated"}]
+    file, plan = tmp_path / "study.yaml", {**PLAN, "blocks": blocks, "confirmatory": cells, "model": str(tiny_folder)}
+    file.write_text(yaml.safe_dump(plan), "utf-8")
+    done = call("study", str(file), f"out={out}")
+    assert done.code == 0, done.problem
+    rows = {
+        arm: read_lines(out / f"models/seed-0/{arm}.sentiment140/training.jsonl")
+        for arm in ("faithful.all", "faithful.keywords+steps", "random.keywords+steps", "faithful-first.keywords+steps")
+    }
+    styles = {arm: {row["style"] for row in of_arm} for arm, of_arm in rows.items()}
+    assert styles["faithful.all"] == {"label", "attribution", "redaction", "counterfactual"}
+    assert styles["faithful.keywords+steps"] == styles["random.keywords+steps"] == {"label", "keywords", "steps"}
+    turns = {arm: {len(row["prompt"]) for row in of_arm if row["style"] == "steps"} for arm, of_arm in rows.items()}
+    assert turns["faithful.keywords+steps"] == {3}
+    assert turns["faithful-first.keywords+steps"] == {1}, "steps come before the answer"
+    audited = {
+        arm: read_lines(out / f"tasks/sentiment140/seed-0/{arm}.sentiment140/rows.jsonl")
+        for arm in ("faithful.all", "faithful.keywords+steps", "faithful-first.keywords+steps")
+    }
+    assert {row["style"] for row in audited["faithful.keywords+steps"]} == {"attribution"}
+    assert all(row["steps_answer"] is None for row in audited["faithful.all"])
+    assert all(row["steps_answer"] for row in audited["faithful-first.keywords+steps"])
+    assert {"targets.jsonl", "targets-word-sentences.jsonl"} <= {
+        path.name for path in (out / "tasks/sentiment140/seed-0").iterdir()
+    }
+    assert call("report", str(out)).code == 0
+    assert "keywords+steps" in (out / "report.md").read_text("utf-8")
+
+
 def frozen_hash(out):
     return settled_hash(read_frozen(out / "frozen.json"))

@@ -15,14 +15,14 @@ from saywhy.models.spec import resolve_model
 from saywhy.models.weights import has_weights, refuse_damaged_weights
 from saywhy.processes import is_first_process
 from saywhy.progress import progress, say
-from saywhy.records import STYLES, Example, SaywhyError
+from saywhy.records import ALL_STYLES, STYLES, Example, SaywhyError
 from saywhy.report.card import write_card
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
 from saywhy.runs.run import Run
 from saywhy.tasks.corpus import refuse_empty, refuse_fewer
 from saywhy.training.phrasing import phrasing_of
-from saywhy.training.rows import NOTHING_FLIPS, text_rows
+from saywhy.training.rows import NOTHING_FLIPS, NOTHING_SUPPORTED, text_rows
 from saywhy.training.targets import lessons_of
 
 OF_ARMS_ONLY = ("objective", "anchor", "stay_weight", "heldout_rows")
@@ -62,16 +62,19 @@ def write_targets(config: Config, out: Path) -> Path:
         kept = [lesson for lesson in lessons if not config.verified or lesson.hits(config.train_styles)]
         items, targets = [lesson.item for lesson in kept], [lesson.targets for lesson in kept]
         rows = text_rows(run.corpus.task, items, targets, config.train_styles, phrasing=phrasing)
-        hits: list[dict[str, Any]] = [{style: lesson.targets[style].hit for style in STYLES} for lesson in lessons]
+        named = set(config.train_styles) | set(STYLES)
+        hits: list[dict[str, Any]] = [
+            {style: lesson.hits((style,)) for style in ALL_STYLES if style in named} for lesson in lessons
+        ]
         return {"targets": rows, "hits": hits}
 
     with progress("targets", len(examples), shared=True) as bar:
         run.folder.stage_over("", ("targets", "hits"), examples, config.chunk, explain)
     hits = read_lines(out / "hits.jsonl")
-    rates = {style: round(sum(bool(of_text[style]) for of_text in hits) / len(hits), 3) for style in STYLES}
+    rates = {style: round(sum(bool(of_text[style]) for of_text in hits) / len(hits), 3) for style in hits[0]}
     run.folder.note(counts={"targets": {"n": len(hits), "hits": rates}})
     if not (out / "targets.jsonl").stat().st_size:
-        raise SaywhyError(NOTHING_FLIPS)
+        raise SaywhyError(NOTHING_FLIPS if config.verified else NOTHING_SUPPORTED)
     say(f"share of {len(hits)} texts in which a hit was found: {rates}")
     return out / "targets.jsonl"
 

@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from saywhy.protocol.wordings import PRACTISED_WORDINGS, SENTENCE_WORDINGS, STEPS_FIRST_WORDINGS, UNSEEN_WORDINGS
+from saywhy.protocol.wordings import (
+    PRACTISED_WORDINGS,
+    SENTENCE_WORDINGS,
+    STEPS_FIRST_WORDINGS,
+    UNSEEN_WORDINGS,
+    Request,
+)
 from saywhy.records import SENTENCE_STYLES, STYLES, Example, ReplyPlan, Setting, StepsOrder, StyleName
 from saywhy.words import fold
 
@@ -244,20 +250,31 @@ def prompt_sentences(plan: ReplyPlan = "direct") -> dict[str, str]:
     return templates | {f"{style}, placebo": template for style, template in _placebos(plan).items()}
 
 
-def sentence_prompts(order: StepsOrder = "after") -> dict[str, str]:
-    """Return the templates of the setting ``sentences``, as ``prompt_sentences``: an audit asks for those alone."""
+def sentence_prompts(orders: Collection[StepsOrder]) -> dict[str, str]:
+    """Return the templates of the setting ``sentences``, as ``prompt_sentences``; ``orders``: of steps and answer."""
     templates = {f"{style}, sentences": pinned_wording(style, "sentences") for style in SENTENCE_STYLES}
-    if order == "after":
+    if "before" not in orders:
         return templates
-    return templates | {"steps, sentences": STEPS_FIRST_WORDINGS[0], "answer behind steps": _ANSWER_NOW}
+    steps = "steps before the answer, sentences" if "after" in orders else "steps, sentences"
+    return templates | {steps: STEPS_FIRST_WORDINGS[0], "answer behind steps": _ANSWER_NOW}
 
 
-def practised_sentences(styles: Sequence[StyleName], setting: Setting) -> dict[str, str]:
+def sentence_requests(order: StepsOrder) -> dict[Request, tuple[str, ...]]:
+    """Return the wordings of the requests for sentences, the pinned one first."""
+    requests: dict[Request, tuple[str, ...]] = {
+        (style, "sentences"): wordings for style, wordings in SENTENCE_WORDINGS.items()
+    }
+    return requests | ({("steps", "sentences"): STEPS_FIRST_WORDINGS} if order == "before" else {})
+
+
+def practised_sentences(styles: Sequence[StyleName], order: StepsOrder = "after") -> dict[str, str]:
     """Return the wordings that ``wordings=pool`` practises, by style and number; the first is that of the audit."""
+    requests = {**PRACTISED_WORDINGS, **sentence_requests(order)}
     return {
         f"{style}, {setting}, {number}": wording
-        for style in styles
-        for number, wording in enumerate(PRACTISED_WORDINGS[style, setting], start=1)
+        for style, setting in requests
+        if style in styles and setting in ("one-word", "sentences")
+        for number, wording in enumerate(requests[style, setting], start=1)
     }
 
 

@@ -20,6 +20,7 @@ from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
 from saywhy.training.lessons import Lesson
+from saywhy.training.named_words import most_named_words, random_words
 from saywhy.training.rows import arm_rows
 from saywhy.training.targets import as_answered, random_targets
 
@@ -138,7 +139,9 @@ def _other_checks(
 def rows_like_practice(config: Config, task: Task, items: Sequence[Item], pinned: Pinned) -> list[dict[str, Any]]:
     """Return rows as an arm practises them with the settings of ``config``, with random words: as long as any other."""
     answered = [as_answered(item, item.prediction.label) for item in items]
-    targets = random_targets(answered, pinned, 0)
+    in_words = random_targets(answered, pinned, 0)
+    in_sentences = random_words(task, answered, [most_named_words(item.example.text) for item in answered], 0)
+    targets = [{**of_words, **of_sentences} for of_words, of_sentences in zip(in_words, in_sentences, strict=True)]
     lessons = [Lesson(*pair) for pair in zip(answered, targets, strict=True)]
     return arm_rows(config.model_copy(update={"verified": False}), task, lessons, lessons, config.seeds[0])
 

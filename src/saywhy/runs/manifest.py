@@ -20,7 +20,7 @@ from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerp
 from saywhy.models.spec import ModelSpec
 from saywhy.protocol import prompts
 from saywhy.protocol.wordings import length_prompts
-from saywhy.records import Setting
+from saywhy.records import Setting, StepsOrder
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.data import read_messages
 from saywhy.tasks.task import Task
@@ -45,9 +45,14 @@ _UNNOTED = {"paraphrases", "verbaliser", "source", "label_map"}
 
 
 def run_facts(
-    config: Config, spec: ModelSpec, corpus: Corpus, arms: Sequence[str], settings: Collection[Setting] = ()
+    config: Config,
+    spec: ModelSpec,
+    corpus: Corpus,
+    arms: Sequence[str],
+    settings: Collection[Setting] = (),
+    orders: Collection[StepsOrder] = (),
 ) -> dict[str, Any]:
-    """Return the facts of a run: how it was made; ``settings``: those in which explanations are asked for."""
+    """Return the facts of a run: how it was made; in which settings it is explained, and in which orders of steps."""
     task = corpus.task
     return {
         # The questions of robustness checks are noted when they are asked: a run may get checks later.
@@ -58,7 +63,7 @@ def run_facts(
         "data": {"rows": corpus.fingerprint(), "replay": _replay_hash(config)},
         "versions": package_versions(),
         "git": git_revision(),
-        "prompts": {"version": str(prompts.PROMPTS_VERSION), **_templates(config, task, settings)},
+        "prompts": {"version": str(prompts.PROMPTS_VERSION), **_templates(config, task, settings, orders)},
         "candidates_rule": CANDIDATES_RULE,
         "text_order": TEXT_ORDER,
     } | ({"sampling": sampling_facts(config)} if config.mention_samples > 1 else {})
@@ -69,11 +74,13 @@ def sampling_facts(config: Config) -> dict[str, Any]:
     return {"samples": config.mention_samples, "temperature": SAMPLING_TEMPERATURE, "seeds": list(config.seeds)}
 
 
-def _templates(config: Config, task: Task, settings: Collection[Setting]) -> dict[str, str]:
+def _templates(
+    config: Config, task: Task, settings: Collection[Setting], orders: Collection[StepsOrder]
+) -> dict[str, str]:
     """Return the templates with which the run asks for explanations."""
     if "sentences" not in settings:
         return prompts.prompt_sentences(task.plan)
-    templates = prompts.prompt_sentences(task.plan) | prompts.sentence_prompts(task.steps_order)
+    templates = prompts.prompt_sentences(task.plan) | prompts.sentence_prompts(orders)
     return templates | (length_prompts(task.steps_order) if config.insertion_lengths else {})
 
 

@@ -24,7 +24,7 @@ from saywhy.measure.sentence_replies import sample_replies
 from saywhy.models.backends import require
 from saywhy.models.spec import ModelSpec
 from saywhy.progress import progress
-from saywhy.records import Example, Readout, Row, SaywhyError, SetAside, Setting, Table
+from saywhy.records import Example, Readout, Row, SaywhyError, SetAside, Setting, StepsOrder, Table
 from saywhy.robustness.stages import Checks, refuse_checks
 from saywhy.runs.growth import DECIDED_CHUNKS, open_run_folder
 from saywhy.runs.manifest import run_facts
@@ -102,7 +102,7 @@ class Run:
         self._refuse_unfit_practice()
         refuse_checks(config, self.corpus.task)
         check_methods((config.target_method,), "target_method")
-        about = run_facts(config, self.models.spec, self.corpus, self.arms, self.asked_settings())
+        about = run_facts(config, self.models.spec, self.corpus, self.arms, self.asked_settings(), self.asked_orders())
         if models:  # of a study, whose texts are frozen
             self.folder = RunFolder(out, resolved(config), about, self.unbound)
         else:
@@ -116,6 +116,10 @@ class Run:
     def asked_settings(self) -> set[Setting]:
         """Return the settings in which explanations are asked for."""
         return set(self.config.settings)
+
+    def asked_orders(self) -> set[StepsOrder]:
+        """Return the orders in which steps and answer are asked for."""
+        return {self.config.steps_order}
 
     def run(self) -> Path:
         """Make and audit every arm, for every seed; return the run folder."""
@@ -151,7 +155,7 @@ class Run:
         where, examples, plan = f"seed-{seed}/{arm}", self.corpus.audited, self.plan(arm, seed)
 
         def audit_part(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
-            records = audit(self.classifiers.classifier(arm, seed), part, plan, bar.tick)
+            records = audit(self.explained_classifier(arm, seed), part, plan, bar.tick)
             return {name: [record.to_dict() for record in getattr(records, name)] for name in AUDIT_FILES}
 
         self.classifiers.ensure_calibrated(arm, seed)
@@ -179,7 +183,7 @@ class Run:
         @cache  # where anything is left to compute: both models are held, for every chunk asks both
         def loaded() -> tuple[Classifier, SentenceAuditPlan]:
             simulator = self.classifiers.classifier(untrained, config.seeds[0]) if untrained else None
-            return self.classifiers.classifier(plan.arm, plan.seed), SentenceAuditPlan.of(plan, simulator)
+            return self.explained_classifier(plan.arm, plan.seed), SentenceAuditPlan.of(plan, simulator)
 
         def measure_part(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
             classifier, sentence_plan = loaded()
@@ -198,7 +202,7 @@ class Run:
         examples, path = self.corpus.audited, self.folder.path / where / "samples.jsonl"
 
         def sample_part(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
-            classifier = self.classifiers.classifier(plan.arm, plan.seed)
+            classifier = self.explained_classifier(plan.arm, plan.seed)
             records = sample_replies(classifier, part, plan.styles, plan.mention_samples, plan.arm, plan.seed)
             bar.tick(len(part))
             return {"samples": [record.to_dict() for record in records]}
@@ -208,6 +212,10 @@ class Run:
             with self.folder.timed(f"sample replies of {plan.arm}"), progress(title, len(examples), shared=True) as bar:
                 self.folder.stage_over(where, SAMPLE_FILES, examples, self.config.chunk, sample_part)
         return read_records(path, SampledReply)
+
+    def explained_classifier(self, arm: str, seed: int) -> Classifier:
+        """Return an arm as the classifier that is asked to explain itself."""
+        return self.classifiers.classifier(arm, seed)
 
     def check(self, arm: str, seed: int) -> None:
         """Run the robustness checks of an audited arm."""

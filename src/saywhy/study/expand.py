@@ -17,15 +17,16 @@ from saywhy.records import (
     ALL_STYLES,
     READOUTS,
     SETTINGS,
-    STYLES,
     Readout,
     SaywhyError,
     Setting,
+    StepsOrder,
     StyleName,
     is_asked_in,
 )
 from saywhy.report.study.bars import ArmBar
-from saywhy.study.plan import OWN_TASKS, TRAINED_TASKS, UNSEEN_TASKS, StudyBlock, StudyPlan, first_problem, has_readout
+from saywhy.study.block import OWN_TASKS, TRAINED_TASKS, UNSEEN_TASKS, StudyBlock
+from saywhy.study.plan import StudyPlan, first_problem, has_readout
 
 _SAID_ABOVE = "it is said at the top of the file"
 _SAID_IN_BLOCKS = "each block says its own"
@@ -40,7 +41,9 @@ REFUSED_SETTINGS: Mapping[str, str] = {
 
 
 def task_settings(plan: StudyPlan, task: str | None = None, extra: Mapping[str, Any] | None = None) -> Config:
-    """Return the settings of the run of a task; sentences, which some blocks ask for, are in no setting of it.
+    """Return the settings of the run of a task.
+
+    Sentences, which some blocks ask for, are in no setting of it; ``steps_order`` is, for blocks that say none.
 
     Args:
         plan: The study.
@@ -76,8 +79,9 @@ def task_settings(plan: StudyPlan, task: str | None = None, extra: Mapping[str, 
         "settings": tuple(name for name in _union_over_blocks(plan, "settings") if name in SETTINGS) or SETTINGS[:1],
         "readouts": _union_over_blocks(plan, "readouts"),
     }
+    order = values.pop("steps_order", "after")  # of sentences, too
     try:
-        return Config(**values)
+        return Config(**values).model_copy(update={"steps_order": order})
     except ValidationError as error:
         location = f"with: or texts: {name}" if name in plan.texts else "with"
         raise SaywhyError(f"study {plan.name}: {location}: {first_problem(error)}") from None
@@ -106,13 +110,6 @@ def _train_rows_with(plan: StudyPlan, extra: Mapping[str, Any]) -> int:
 def _union_over_blocks(plan: StudyPlan, field: str) -> tuple[str, ...]:
     """Return the values that ``field`` has in any block, in the order of first mention."""
     return tuple(dict.fromkeys(value for block in plan.blocks for value in getattr(block, field)))
-
-
-def practised_style_sets(block: StudyBlock) -> tuple[tuple[StyleName, ...], ...]:
-    """Return the sets of styles that arms of ``block`` practise, one arm a set."""
-    if isinstance(block.train_styles, str):
-        return (STYLES,) if block.train_styles == ALL_NAME else tuple((style,) for style in STYLES)
-    return tuple(tuple(style for style in STYLES if style in styles) for styles in block.train_styles)
 
 
 def practised_task_sets(plan: StudyPlan, block: StudyBlock) -> tuple[tuple[str, ...], ...]:
@@ -149,11 +146,13 @@ class AuditRequest:
         styles: Their styles.
         settings: Their settings: one-word, free, sentences.
         readouts: Their readouts.
+        steps_order: Whether steps are asked for after the answer, or before it.
     """
 
     styles: tuple[StyleName, ...]
     settings: tuple[Setting, ...]
     readouts: tuple[Readout, ...]
+    steps_order: StepsOrder = "after"
 
     def __or__(self, other: AuditRequest) -> AuditRequest:
         """Return a request for all that either asks for."""
@@ -161,7 +160,12 @@ class AuditRequest:
             tuple(style for style in ALL_STYLES if style in (*self.styles, *other.styles)),
             tuple(setting for setting in ALL_SETTINGS if setting in (*self.settings, *other.settings)),
             tuple(readout for readout in READOUTS if readout in (*self.readouts, *other.readouts)),
+            self.steps_order if "steps" in self.styles else other.steps_order,
         )
+
+    def contradicts(self, other: AuditRequest) -> bool:
+        """Whether both ask for steps, in another order."""
+        return "steps" in self.styles and "steps" in other.styles and self.steps_order != other.steps_order
 
     def combinations(self) -> list[tuple[str, str, str]]:
         """Return the (style, setting, readout) of the rows of a text; free explanations are generated only."""
@@ -175,7 +179,7 @@ class AuditRequest:
 
     def covers(self, other: AuditRequest) -> bool:
         """Whether this asks for all that ``other`` does."""
-        return set(other.combinations()) <= set(self.combinations())
+        return set(other.combinations()) <= set(self.combinations()) and not self.contradicts(other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +211,7 @@ def plan_units(plan: StudyPlan) -> list[StudyUnit]:
         start_arms = tuple(arm for arm in block.arms if arm in STARTS)
         for seed in block.seeds or plan.seeds[:1]:
             for tasks in practised_task_sets(plan, block) if kinds else ():
-                for styles in practised_style_sets(block):
+                for styles in block.practised_style_sets:
                     task_names = tuple(map(task_name, tasks))
                     arms = [ArmName(arm_kind, block.variant, styles, task_names) for arm_kind in kinds]
                     arm_names = (*start_arms, *map(str, arms))
@@ -229,9 +233,14 @@ def audit_requests(plan: StudyPlan) -> dict[AuditKey, AuditRequest]:
     requests: dict[AuditKey, AuditRequest] = {}
     for unit in plan_units(plan):
         block = plan.block(unit.block)
-        request = AuditRequest(block.styles, block.settings, block.readouts)
+        request = AuditRequest(block.styles, block.settings, block.readouts, plan.steps_order(block))
         for arm in unit.arms:
             audit = arm, audit_seed(plan, arm, unit.seed), unit.task
+            if audit in requests and requests[audit].contradicts(request):
+                raise SaywhyError(
+                    f"study {plan.name}: block {block.name} asks {arm} for steps in another order than a block before: "
+                    "leave steps or this arm out of one of them"
+                )
             requests[audit] = requests[audit] | request if audit in requests else request
     return requests
 

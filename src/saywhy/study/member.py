@@ -11,7 +11,8 @@ from saywhy.arms import HALF, REFRESHED, ArmName
 from saywhy.config import Config
 from saywhy.folders.store import read_lines
 from saywhy.measure.audit import AuditPlan
-from saywhy.records import Setting
+from saywhy.measure.predict import Classifier
+from saywhy.records import Setting, StepsOrder
 from saywhy.runs.run import Run
 from saywhy.study.expand import AuditKey, AuditRequest, texts_practised
 from saywhy.tasks.corpus import refuse_empty
@@ -55,6 +56,18 @@ class StudyTaskRun(Run):
         requests = [request for (_, _, task), request in self.requests.items() if task == self.config.task]
         return super().asked_settings() | {setting for request in requests for setting in request.settings}
 
+    def asked_orders(self) -> set[StepsOrder]:
+        """Return the orders in which any arm is asked for steps on this task."""
+        requests = [request for (_, _, task), request in self.requests.items() if task == self.config.task]
+        return {request.steps_order for request in requests if "steps" in request.styles} or super().asked_orders()
+
+    def explained_classifier(self, arm: str, seed: int) -> Classifier:
+        """Return an arm as a classifier that is asked for steps in the order of its blocks."""
+        classifier = super().explained_classifier(arm, seed)
+        order = self.requests[arm, seed, self.config.task].steps_order
+        task = classifier.task.replied_by(classifier.task.plan, order)
+        return Classifier(classifier.model, task, classifier.constants)
+
     def practised_pools(self) -> tuple[str, ...]:
         """Return no pool: an arm may be audited on a task on which it was not trained."""
         return ()
@@ -71,15 +84,15 @@ class StudyTaskRun(Run):
         refuse_empty(self.corpus, config, "arms")
         refuse_anchor(config, self.corpus.task)
         settings = config.model_copy(update={"train_styles": arm.styles})
-        return self.practice.arm_rows(arm.kind, seed, settings, self._explained_for(arm, seed, config))
+        return self.practice.arm_rows(arm.kind, seed, settings, self._explained_for(arm, seed, settings))
 
     def heldout_rows(self, arm: ArmName, seed: int, config: Config) -> list[dict[str, Any]]:
         """Return the rows of held-out texts of this task on which the loss of ``arm`` is measured."""
         if not self.corpus.heldout:
             return []
         settings = config.model_copy(update={"train_styles": arm.styles})
-        name = self._stem("heldout", config)
-        lessons = self.practice.explained("adapted", seed, self.corpus.heldout, f"seed-{seed}", name, config)
+        name = self._stem("heldout", settings)
+        lessons = self.practice.explained("adapted", seed, self.corpus.heldout, f"seed-{seed}", name, settings)
         return self.practice.rows_of_lessons(arm.kind, seed, settings, lessons)
 
     def _explained_for(self, arm: ArmName, seed: int, config: Config) -> list[Lesson]:

@@ -6,106 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
-from saywhy.arms import ALL_NAME, HALF, KINDS, REFRESHED, STARTS, task_name
-from saywhy.clashes import sentences_clash
+from saywhy.arms import ALL_NAME, KINDS, task_name
+from saywhy.clashes import practice_clash
 from saywhy.config import Seed
 from saywhy.folders.entries import is_plain_name
 from saywhy.hints import did_you_mean
-from saywhy.records import STYLES, Readout, Setting, StyleName, WordStyle
+from saywhy.records import STYLES, Readout, Setting, StepsOrder, StyleName
 from saywhy.report.study.bars import StudyBar
 from saywhy.setting_names import current_names
+from saywhy.study.block import OWN_TASKS, PLAN_MODEL, UNSEEN_TASKS, StudyBlock, with_known_order
 from saywhy.study.resources import StepKind, StepResources
 
-_PLAN_MODEL = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
-
-OWN_TASKS, TRAINED_TASKS, UNSEEN_TASKS = "own", "trained", "unseen"
-"""Which tasks an arm is tested on: its own, all that are trained on, those that none is trained on."""
-
-
-class StudyBlock(BaseModel):
-    """Some arms, the styles and tasks that they practise, and the tasks that they are tested on.
-
-    The arms of a block are compared within it: same texts, same steps, other words.
-    """
-
-    model_config = _PLAN_MODEL
-
-    name: str = Field(min_length=1, description="What the report calls it.")
-    arms: tuple[str, ...] = Field(
-        ("faithful", "random"), min_length=1, description="base, adapted, faithful, random, lexical, transplant."
-    )
-    variant: str = Field("", pattern=r"^[a-z0-9]*$", description="What is special about its trained arms, one word.")
-    train_styles: tuple[tuple[WordStyle, ...], ...] | Literal["all", "each"] = Field(
-        "all", description="Styles practised: all together, each by itself, or a list of lists."
-    )
-    train_tasks: tuple[tuple[str, ...], ...] | Literal["all", "each"] = Field(
-        "each", description="Tasks practised on: each by itself, all jointly, or a list of lists."
-    )
-    test_tasks: tuple[str, ...] | Literal["own", "trained", "unseen", "all"] = Field(
-        "own", description="Tasks tested on: its own, trained (all that any arm is trained on), unseen, all, or a list."
-    )
-    styles: tuple[StyleName, ...] = Field(STYLES, min_length=1, description="Styles that are asked for.")
-    settings: tuple[Setting, ...] = Field(("one-word",), min_length=1, description="one-word, free; or sentences.")
-    readouts: tuple[Readout, ...] = Field(("constrained",), min_length=1, description="generated, guided, constrained.")
-    seeds: tuple[Seed, ...] | None = Field(None, description="Seeds; none: the study's first.")
-    with_: Mapping[str, Any] = Field({}, alias="with", description="Settings of its training, such as learning_rate.")
-
-    @field_validator("train_styles", "train_tasks", "test_tasks")
-    @classmethod
-    def _not_empty(cls, value: Any) -> Any:
-        if not isinstance(value, str) and (not value or not all(value)):
-            raise ValueError("an empty list: leave the entry out, or name what is meant")
-        return value
-
-    @field_validator("arms")
-    @classmethod
-    def _arms_exist(cls, arms: tuple[str, ...]) -> tuple[str, ...]:
-        for arm in arms:
-            if arm not in (*STARTS, *KINDS):
-                raise ValueError(f"no arm '{arm}'{did_you_mean(arm, (*STARTS, *KINDS), ', ')}")
-        return arms
-
-    @field_validator("with_")
-    @classmethod
-    def _training_settings(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        settings = current_names(settings)
-        for key in settings:
-            if key not in TRAINING_SETTINGS:
-                hint = did_you_mean(key, TRAINING_SETTINGS, ", ")
-                raise ValueError(f"with: '{key}' is no setting of an arm's training{hint}")
-        if settings.get("lora_r", 0) != 0:
-            raise ValueError("with: lora_r: a LoRA goes on with the rank of adapted; only 0, all weights, can be asked")
-        return settings
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> StudyBlock:
-        if "free" in self.settings and "generated" not in self.readouts:
-            raise ValueError("free explanations are generated only: add generated to readouts")
-        if problem := sentences_clash(self.model_dump()):
-            raise ValueError(problem)
-        if self.with_ and not self.variant:
-            raise ValueError("a block with settings of its own needs a variant, the word that names its arms")
-        if self.variant == HALF:
-            raise ValueError(f"variant '{HALF}' is what {REFRESHED} goes on from: choose another word")
-        return self
-
-
-TRAINING_SETTINGS: tuple[str, ...] = (
-    *(
-        "train_rows",
-        "num_train_epochs",
-        "learning_rate",
-        "per_device_train_batch_size",
-        "decision_weight",
-        "label_weight",
-    ),
-    *("label_turn", "stay_weight", "replay", "replay_share", "format_share", "packing", "verified", "target_method"),
-    *("infill_words", "lora_r", "trainer", "objective", "tau", "beta", "word_share", "target_operators", "anchor"),
-    "wordings",
-)
-"""Settings that a block may change for its arms: those of their training."""
 MACHINE_SETTINGS = ("precision",)
 """Settings of how a machine computes: no part of what is frozen, and they may differ between banks that are joined."""
 TEXT_SETTINGS = ("most_words", "rows", "decide_rows")
@@ -115,7 +28,7 @@ TEXT_SETTINGS = ("most_words", "rows", "decide_rows")
 class ConfirmatoryEntry(BaseModel):
     """An entry of ``confirmatory``: cells decided on before the first audit, corrected together, with a direction."""
 
-    model_config = _PLAN_MODEL
+    model_config = PLAN_MODEL
 
     block: str = Field(description="Name of the block.")
     arm: str = Field("faithful", description="The arm that is to be better.")
@@ -129,7 +42,7 @@ class ConfirmatoryEntry(BaseModel):
 class StudyPlan(BaseModel):
     """The plan of a study: the content of its file."""
 
-    model_config = _PLAN_MODEL
+    model_config = PLAN_MODEL
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", description="Name of the study.")
     about: str = Field("", description="What it asks, for the report's first lines.")
@@ -157,7 +70,7 @@ class StudyPlan(BaseModel):
     @field_validator("with_")
     @classmethod
     def _with_current_names(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        return current_names(settings)
+        return with_known_order(current_names(settings))
 
     @field_validator("texts")
     @classmethod
@@ -194,6 +107,11 @@ class StudyPlan(BaseModel):
         """Return the block called ``name``."""
         return next(block for block in self.blocks if block.name == name)
 
+    def steps_order(self, block: StudyBlock) -> StepsOrder:
+        """Return in which order a block asks for steps and answer."""
+        order: StepsOrder = {**self.with_, **block.with_}.get("steps_order") or "after"
+        return order
+
     @property
     def all_tasks(self) -> tuple[str, ...]:
         """The tasks that arms are trained on, then those that are only tested on."""
@@ -222,7 +140,17 @@ def _plan_problem(plan: StudyPlan) -> str | None:
             return f"confirmatory: no block '{entry.block}'{did_you_mean(entry.block, block_names, ', ')}"
         if missing := _missing_in_block(plan.block(entry.block), entry):
             return f"confirmatory: block {entry.block} has no {missing}: a cell that cannot exist"
-    return _doubled_cell(plan)
+    return _doubled_cell(plan) or _order_of_no_steps(plan)
+
+
+def _order_of_no_steps(plan: StudyPlan) -> str | None:
+    """Return that there are no steps whose order ``with:`` says, in words."""
+    styles = {
+        style for block in plan.blocks for styles in (block.styles, *block.practised_style_sets) for style in styles
+    }
+    if plan.with_.get("steps_order") != "before" or "steps" in styles:
+        return None
+    return "with: steps_order: no block asks for steps, or practises them: leave it out"
 
 
 def _doubled_cell(plan: StudyPlan) -> str | None:
@@ -265,7 +193,9 @@ def _block_problem(plan: StudyPlan, block: StudyBlock) -> str | None:
         return "base and adapted have no task of their own: say test_tasks"
     if unknown_seeds := sorted(set(block.seeds or ()) - set(plan.seeds)):
         return f"seed {unknown_seeds[0]} is not in seeds"
-    return None
+    settings = {**plan.with_, **block.with_, "arms": block.arms}
+    problems = (practice_clash({**settings, "train_styles": styles}) for styles in block.practised_style_sets)
+    return next(filter(None, problems), None)
 
 
 def has_readout(setting: Setting, readout: Readout) -> bool:

@@ -11,7 +11,7 @@ from saywhy.measure.calibration import calibrate
 from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Model
-from saywhy.records import STYLES
+from saywhy.records import ALL_STYLES
 from saywhy.runs.forecast import rows_like_practice, seconds_of, training_seconds
 from saywhy.study.expand import AuditRequest
 from saywhy.study.steps import StepWork, request_name
@@ -71,7 +71,7 @@ def _training_seconds(
     classifier: Classifier, config: Config, items: Sequence[Item], pinned: Pinned, style_set: str
 ) -> float:
     """Return the seconds of one training pass over a text."""
-    styles = tuple(style for style in STYLES if style in style_set.split("+"))
+    styles = tuple(style for style in ALL_STYLES if style in style_set.split("+"))
     rows = rows_like_practice(config.model_copy(update={"train_styles": styles}), classifier.task, items, pinned)
     return training_seconds(classifier.model, rows) / len(items)
 

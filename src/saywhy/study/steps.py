@@ -100,6 +100,7 @@ def is_unit_shown(plan: StudyPlan, unit: StudyUnit) -> bool:
     shows_own_texts = plan.data == "pocket"
     return (
         is_unit_confirmatory(plan, unit)
+        and bool(set(plan.block(unit.block).styles) & set(STYLES))
         and unit.seed == seeds[0]
         and unit.task in pocket.POCKET_TASKS
         and not shows_own_texts

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def lessons_with_a_choice(lessons: Sequence[Lesson], config: Config) -> list[Lesson]:
-    """Return the lessons whose texts have two explanations or more in each style: a single one cannot be preferred."""
+    """Return the lessons whose texts have two words or more to choose from in each style: one cannot be preferred."""
+    ranked = [style for style in config.train_styles if style in STYLES]
     kept = [
         lesson
         for lesson in lessons
-        if lesson.effects is None or all(len(lesson.effects.of(style).words) > 1 for style in config.train_styles)
+        if lesson.effects is None or all(len(lesson.effects.of(style).words) > 1 for style in ranked)
     ]
     if not kept:
         raise SaywhyError(

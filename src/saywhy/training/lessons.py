@@ -27,7 +27,7 @@ class Target(Record):
 
 
 Targets = Mapping[StyleName, Target]
-"""One target a style."""
+"""One target a style; those in sentences only where they are practised, and the text has words for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Lesson:
 
     Attributes:
         item: The text and the start model's prediction.
-        targets: The explanation to practise in each style.
+        targets: The explanation to practise in each style; none in sentences where no word of the text supports one.
         effects: What every explanation does; None where the objective does not ask.
         edited: Some edited texts with the start model's predictions.
         reference: Of each style, the start model's own log-probability (nats) of each explanation of ``effects``; None
@@ -130,7 +130,7 @@ class Lesson:
 
     def hits(self, styles: Iterable[StyleName]) -> bool:
         """Whether the explanation to practise is a hit in each of ``styles``."""
-        return all(self.targets[style].hit for style in styles)
+        return all(style in self.targets and self.targets[style].hit for style in styles)
 
 
 def to_line(lesson: Lesson) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from saywhy.checks import ALL_CHECKS, check_of
 from saywhy.config import Config
-from saywhy.protocol.prompts import pinned_wording, practised_sentences
+from saywhy.protocol.prompts import pinned_wording, practised_sentences, sentence_requests
 from saywhy.protocol.wordings import PRACTISED_WORDINGS, Request
 from saywhy.records import Example, Setting, StyleName
 from saywhy.robustness.variants import variant_sentences, variants
@@ -25,7 +25,7 @@ class Phrasing:
     Attributes:
         questions: The task as it may be asked, by name, the audit's way first.
         requests: The wordings of each request, the audit's first.
-        seed: Of the draws.
+        seed: Of the draws, those of templates of explanations in sentences included.
     """
 
     questions: Mapping[str, Task]
@@ -45,17 +45,19 @@ class Phrasing:
         return options[int.from_bytes(digest[:7]) % len(options)]
 
 
-def pinned_phrasing(task: Task) -> Phrasing:
-    """Return the phrasing of the audit, from which nothing is drawn."""
+def pinned_phrasing(task: Task, seed: int = 0) -> Phrasing:
+    """Return the phrasing of the audit: no request is drawn, but the templates of explanations in sentences are."""
+    requests: dict[Request, Sequence[str]]
     requests = {request: (pinned_wording(*request, task.plan),) for request in PRACTISED_WORDINGS}
-    return Phrasing({"pinned": task}, requests, 0)
+    requests |= {request: wordings[:1] for request, wordings in sentence_requests(task.steps_order).items()}
+    return Phrasing({"pinned": task}, requests, seed)
 
 
 def phrasing_of(config: Config, task: Task, seed: int) -> Phrasing:
     """Return the phrasing of an arm's rows: arms of one seed draw the same, whatever they explain with."""
     if config.wordings == "pinned":
-        return pinned_phrasing(task)
-    return Phrasing(question_pool(task), PRACTISED_WORDINGS, seed)
+        return pinned_phrasing(task, seed)
+    return Phrasing(question_pool(task), {**PRACTISED_WORDINGS, **sentence_requests(task.steps_order)}, seed)
 
 
 def question_pool(task: Task) -> dict[str, Task]:
@@ -75,6 +77,6 @@ def phrasing_sentences(config: Config, task: Task) -> dict[str, dict[str, str]]:
         return {}
     questions = variant_sentences(question_pool(task))
     return {
-        "requests": practised_sentences(config.train_styles, "one-word"),
+        "requests": practised_sentences(config.train_styles, config.steps_order),
         **{f"question, {name}": sentences for name, sentences in questions.items()},
     }

@@ -13,12 +13,13 @@ from saywhy.measure.calibration import ensure_constants
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.progress import progress, say
-from saywhy.records import STYLES, Example, Prediction, SaywhyError
+from saywhy.records import ALL_STYLES, SENTENCE_STYLES, Example, Prediction, SaywhyError, StyleName
 from saywhy.tasks.corpus import refuse_empty
 from saywhy.training import targets as making
 from saywhy.training.classifiers import TaskClassifiers
 from saywhy.training.effects import ordered_by
 from saywhy.training.lessons import Lesson, Targets, from_line, to_line
+from saywhy.training.named_words import SentenceTargets, lexical_words, random_words
 from saywhy.training.phrasing import phrasing_sentences
 from saywhy.training.rows import adapted_rows, arm_rows, rehearsal_rows
 
@@ -55,7 +56,8 @@ class Practice:
     def rows_of_lessons(self, kind: str, seed: int, config: Config, faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
         """Return the same without rehearsal: what is measured on held-out texts."""
         self.note_sentences(config)
-        return arm_rows(config, self.corpus.task, self._lessons(kind, seed, config, faithful), faithful, seed)
+        task = self.corpus.task.replied_by(config.plan, config.steps_order)  # blocks of a study have an order each
+        return arm_rows(config, task, self._lessons(kind, seed, config, faithful), faithful, seed)
 
     def note_sentences(self, config: Config) -> None:
         """Keep in ``run.json`` the sentences that are drawn; arms of other ones would not be comparable."""
@@ -110,7 +112,7 @@ class Practice:
         by_id = {example.id: example for example in examples}
         lines = read_lines(self.folder.path / where / f"{name}.jsonl", "id", "prediction", "picks")
         lessons = [from_line(line, by_id) for line in lines]
-        rates = {style: sum(bool(lesson.targets[style].hit) for lesson in lessons) / len(lessons) for style in STYLES}
+        rates = hit_rates([lesson.targets for lesson in lessons])
         self.folder.keep_json(f"{where}/{name}.json", {"n": len(lessons), "hits": rates})
         return lessons
 
@@ -140,7 +142,19 @@ class Practice:
             return list(faithful)
         if config.objective == "word":
             targets = self._targets(kind, seed, faithful)
-            return [replace(lesson, targets=of_text) for lesson, of_text in zip(faithful, targets, strict=True)]
+            lessons = [replace(lesson, targets=of_text) for lesson, of_text in zip(faithful, targets, strict=True)]
+        else:
+            lessons = self._reordered(kind, seed, faithful)
+        if not config.trains_sentences:
+            return lessons
+        named = self._named_words(kind, seed, faithful)
+        return [
+            replace(lesson, targets={**lesson.targets, **in_sentences})
+            for lesson, in_sentences in zip(lessons, named, strict=True)
+        ]
+
+    def _reordered(self, kind: str, seed: int, faithful: Sequence[Lesson]) -> list[Lesson]:
+        """Return faithful's lessons with its effects at other words, and the explanations that are best by these."""
         lessons = []
         for lesson, ranks in zip(faithful, self._ranks(kind, seed, faithful), strict=True):
             assert lesson.effects, f"the effects of {lesson.item.example.id} were not measured"
@@ -157,6 +171,17 @@ class Practice:
         if kind == "lexical":
             return making.lexical_targets(items, self.classifiers.associations, pinned, seed)
         return making.targets_naming(items, self._donated(seed, faithful), pinned, seed)
+
+    def _named_words(self, kind: str, seed: int, faithful: Sequence[Lesson]) -> list[SentenceTargets]:
+        """Return the words that sentences of a control name: as many as those of ``faithful``."""
+        items, task = [lesson.item for lesson in faithful], self.corpus.task
+        counts = [
+            max((len(lesson.targets[style].words) for style in SENTENCE_STYLES if style in lesson.targets), default=0)
+            for lesson in faithful
+        ]
+        if kind == "random":
+            return random_words(task, items, counts, seed + 1)
+        return lexical_words(task, items, counts, self.classifiers.associations)
 
     def _ranks(self, kind: str, seed: int, faithful: Sequence[Lesson]) -> list[Mapping[str, float]]:
         """Return by what an arm of ``kind`` ranks the words of each text; those without a rank come last, at random."""
@@ -202,6 +227,15 @@ class Practice:
         name, texts = f"{where}/donor-constants.json", self.corpus.calibration
         constants = ensure_constants(self.folder, name, task, texts, lambda: model, self.config, "calibrate donor")
         return Classifier(model, task, constants)
+
+
+def hit_rates(targets: Sequence[Targets]) -> dict[StyleName, float]:
+    """Return the share of texts whose explanation to practise hits, of each style that any text has."""
+    styles = [style for style in ALL_STYLES if any(style in of_text for of_text in targets)]
+    return {
+        style: sum(bool(style in of_text and of_text[style].hit) for of_text in targets) / len(targets)
+        for style in styles
+    }
 
 
 def donor_doubt(same: int, texts: int) -> str:

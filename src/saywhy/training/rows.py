@@ -14,7 +14,8 @@ from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.config import Config
 from saywhy.measure.chats import explanation_chat
 from saywhy.measure.edits import Item
-from saywhy.records import SETTINGS, STYLES, SaywhyError, Setting, StyleName
+from saywhy.measure.rooms import copies_text
+from saywhy.records import SENTENCE_STYLES, SETTINGS, STYLES, SaywhyError, Setting, StyleName
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
 from saywhy.training.completions import (
@@ -27,6 +28,7 @@ from saywhy.training.completions import (
 from saywhy.training.label_rows import anchor_rows, edited_anchor_rows, label_row
 from saywhy.training.lessons import Lesson, Target, Targets
 from saywhy.training.phrasing import Phrasing, phrasing_of, pinned_phrasing
+from saywhy.training.sentences import sentence_completion
 from saywhy.training.targets import as_answered, random_targets
 from saywhy.words import candidates, occurrences
 
@@ -34,18 +36,41 @@ NOTHING_FLIPS = "no training text has a word that flips the answer: verified=fal
 """What is said where ``verified`` leaves nothing to train on."""
 
 
+NOTHING_SUPPORTED = (
+    "train_styles: no training text has a word that a sentence can name, one that speaks for the answer and is neither "
+    "in the question nor a label word: practise a one-word style too, or give more train_rows"
+)
+"""What is said where no text has words for the sentences that alone are practised."""
+
+
 def explanation_row(
     phrasing: Phrasing, item: Item, style: StyleName, setting: Setting, target: Target
 ) -> dict[str, Any]:
-    """Return the training row of an explanation.
+    """Return the training row of an explanation of one word or a few.
 
     ``decision`` holds the character spans of the completion in which the word is decided on: everything else in
     a redaction or counterfactual is a copy, and the loss may tell them apart.
     """
-    asked, wording = phrasing.task_of(item.example), phrasing.wording_of(item.example, style, setting)
     content, spans = completion(item.example.text, style, target)
-    if asked.plan == "named-first" and style != "attribution":
+    if phrasing.task_of(item.example).plan == "named-first" and style != "attribution":
         content, spans = behind_its_name(item.example.text, target, content, spans if target.inserted else [])
+    return _practised_row(phrasing, item, style, setting, content, spans)
+
+
+def sentence_rows(phrasing: Phrasing, item: Item, style: StyleName, target: Target) -> list[dict[str, Any]]:
+    """Return the training row of an explanation in sentences, ``decision`` the words that it names.
+
+    None where the reader would read other words in every template.
+    """
+    written = sentence_completion(phrasing.task_of(item.example), item, style, target.words, phrasing.seed)
+    return [_practised_row(phrasing, item, style, "sentences", *written)] if written else []
+
+
+def _practised_row(
+    phrasing: Phrasing, item: Item, style: StyleName, setting: Setting, content: str, spans: list[list[int]]
+) -> dict[str, Any]:
+    """Return a row that asks for an explanation as ``phrasing`` does, and is replied to with ``content``."""
+    asked, wording = phrasing.task_of(item.example), phrasing.wording_of(item.example, style, setting)
     return {
         "id": item.example.id,
         "style": style,
@@ -69,9 +94,8 @@ def stay_rows(
     for item, of_text in zip(items, targets, strict=True):
         text = item.example.text
         copy = [{"role": "assistant", "content": text}]
-        for style in styles:
-            spans = _behind(text, of_text[style].words)
-            if style != "attribution" and spans:
+        for style in filter(copies_text, styles):
+            if spans := _behind(text, of_text[style].words):
                 row = explanation_row(phrasing, item, style, "one-word", of_text[style])
                 rows.append({**row, "completion": copy, "decision": spans, "copied": 0.0, "share": share})
     return rows
@@ -93,14 +117,14 @@ def text_rows(
     labels: Sequence[str] | None = None,
     phrasing: Phrasing | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the training rows of some texts: the label turn and one row a style.
+    """Return the training rows of some texts: the label turn and one row a style, if the text has words for it.
 
     Args:
         task: The task.
         items: Texts and predictions.
         targets: What each explanation takes.
         styles: Which styles are trained.
-        setting: one-word or free.
+        setting: one-word or free, of the styles of words.
         labels: The label turn's labels; None: no label turn.
         phrasing: How the rows ask; None: as the audit does.
     """
@@ -108,7 +132,11 @@ def text_rows(
     for number, (item, of_text) in enumerate(zip(items, targets, strict=True)):
         if labels is not None:
             rows.append(label_row(phrasing.task_of(item.example), item.example, labels[number]))
-        rows += [explanation_row(phrasing, item, style, setting, of_text[style]) for style in styles]
+        for style in styles:
+            if style in SENTENCE_STYLES:
+                rows += sentence_rows(phrasing, item, style, of_text[style]) if style in of_text else []
+            else:
+                rows.append(explanation_row(phrasing, item, style, setting, of_text[style]))
     return rows
 
 
@@ -143,6 +171,8 @@ def arm_rows(
     labels = [item.prediction.label for item in items] if config.label_weight and not keeps_probabilities else None
     phrasing = phrasing_of(config, task, seed)
     rows = text_rows(task, items, targets, config.train_styles, labels=labels, phrasing=phrasing)
+    if all(row["style"] == "label" for row in rows):
+        raise SaywhyError(NOTHING_SUPPORTED)
     if config.objective != "word":
         by_id = {lesson.item.example.id: lesson for lesson in lessons}
         rows = [with_candidates(row, by_id[row["id"]], task.plan) for row in rows]
@@ -172,7 +202,8 @@ def _preference_rows(config: Config, task: Task, lessons: Sequence[Lesson], seed
 def adapted_rows(config: Config, task: Task, items: Sequence[Item], pinned: Pinned, seed: int) -> list[dict[str, Any]]:
     """Return the rows of ``adapted``: labels, and the formats of ``STYLES`` in the run's settings, from random words.
 
-    Where sentences are asked for, it practises one word: what a sentence says is for nobody to make up.
+    It never practises sentences, whoever else does: arms that practised words and arms that practised sentences go on
+    from one model, to which sentences are new.
     """
     gold = config.adapt_labels == "gold"
     answered = [as_answered(item, str(item.example.label)) for item in items] if gold else list(items)

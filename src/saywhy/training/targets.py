@@ -21,13 +21,14 @@ from saywhy.records import STYLES, TRAINING_OPERATOR, Example, Prediction, Style
 from saywhy.tasks.lexicon import Associations, Pinned, most_associated
 from saywhy.training.effects import POSITIONS, measured_lessons
 from saywhy.training.lessons import Lesson, Target
+from saywhy.training.named_words import supported_words
 from saywhy.words import candidates, fold, free_word_budget, match_case, replace_words
 
 
 def lessons_of(classifier: Classifier, examples: Sequence[Example], pinned: Pinned, config: Config) -> list[Lesson]:
-    """Return the model's answers to some texts and the one-word explanations that are likely to be faithful.
+    """Return the model's answers to some texts and the explanations that are likely to be faithful.
 
-    Where the settings practise or anchor more than one word a text, also the effect of every explanation.
+    Where the settings practise or anchor more than one word a text, also the effect of every one-word explanation.
     """
     if not config.whole_tables:
         return _searched(classifier, items_of(classifier, examples), pinned, config)
@@ -35,7 +36,7 @@ def lessons_of(classifier: Classifier, examples: Sequence[Example], pinned: Pinn
         classifier, examples, pinned, config.target_operators, config.data_seed, compared=config.compares_with_start
     )
     if config.objective != "word":
-        return lessons
+        return _with_supported_words(classifier, lessons) if config.trains_sentences else lessons
     searched = _searched(classifier, [lesson.item for lesson in lessons], pinned, config)
     return [
         dataclasses.replace(measured, targets=lesson.targets)
@@ -51,7 +52,30 @@ def _searched(classifier: Classifier, items: Sequence[Item], pinned: Pinned, con
         options = MethodOptions(TRAINING_OPERATOR, config.steps, config.samples, config.seeds[0])
         scores = METHODS[config.target_method](classifier, items, options)
     targets = faithful_targets(classifier, items, leave_one_out, scores, pinned, infill=config.infill_words)
+    if config.trains_sentences:
+        supports = [_support(*pair) for pair in zip(scores, leave_one_out, strict=True)]
+        named = supported_words(classifier, items, supports)
+        targets = [{**in_words, **in_sentences} for in_words, in_sentences in zip(targets, named, strict=True)]
     return [Lesson(*pair) for pair in zip(items, targets, strict=True)]
+
+
+def _support(scores: WordScores, table: Table) -> dict[str, float]:
+    """Return the scores of the words whose removal makes the answer less likely."""
+    drops = dict(zip(table.words, table.drops, strict=True))
+    return {key: score for key, score in zip(scores.words, scores.scores, strict=True) if drops[key] > 0}
+
+
+def _with_supported_words(classifier: Classifier, lessons: Sequence[Lesson]) -> list[Lesson]:
+    """Return lessons whose effects are known with what their sentences name."""
+    supports = [
+        {key: fall for key, fall in zip(removal.words, removal.values, strict=True) if fall > 0}
+        for removal in (lesson.effects.removal for lesson in lessons if lesson.effects)
+    ]
+    named = supported_words(classifier, [lesson.item for lesson in lessons], supports)
+    return [
+        dataclasses.replace(lesson, targets={**lesson.targets, **in_sentences})
+        for lesson, in_sentences in zip(lessons, named, strict=True)
+    ]
 
 
 def deciding_words(classifier: Classifier, examples: Sequence[Example]) -> list[str]:

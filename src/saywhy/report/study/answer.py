@@ -133,12 +133,20 @@ def _cell_names(gains: Sequence[Gain]) -> str:
 
 def _styles_sentence(summary: StudySummary) -> str:
     """Return the sentence on transfer to styles that an arm did not practise."""
-    gains = summary.of_axis("other style")
-    if not gains:
+    compared = {
+        "styles that an arm did not practise": summary.of_axis("other style"),
+        "sentences that an arm did not practise": summary.of_axis(
+            "other style", setting="sentences", readout="generated"
+        ),
+    }
+    parts = [
+        _transfer_sentence(summary, gains, where, lambda gain: f"{gain.arm.practised} to {gain.key.style}")
+        for where, gains in compared.items()
+        if gains
+    ]
+    if not parts:
         return "Whether it carries over to styles that were not practised was not measured."
-    return _transfer_sentence(
-        summary, gains, "styles that an arm did not practise", lambda gain: f"{gain.arm.practised} to {gain.key.style}"
-    )
+    return "; ".join([*(part[:-1] for part in parts[:-1]), parts[-1]])
 
 
 def _tasks_sentence(summary: StudySummary) -> str:

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from saywhy.arms import ALL_NAME, STARTS, task_name
+from saywhy.arms import ALL_NAME, STARTS, joined_styles, task_name
 from saywhy.folders.checksums import refuse_damage
 from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import read_json
-from saywhy.records import STYLES, SaywhyError
+from saywhy.records import SaywhyError
 from saywhy.report.examples import BUILT_IN_EXAMPLES
 from saywhy.report.load import LoadedRun, by_place, load_run
 
@@ -52,8 +52,8 @@ class StudyArm:
 
     @property
     def practised(self) -> str:
-        """The styles in words: ``all`` or their names."""
-        return "all" if set(self.styles) >= set(STYLES) else "+".join(self.styles)
+        """The styles in words: ``all`` of one word, or their names."""
+        return joined_styles(self.styles)
 
 
 @dataclass(frozen=True, slots=True)

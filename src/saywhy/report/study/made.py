@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from saywhy.arms import STARTS
-from saywhy.records import STYLES
+from saywhy.records import ALL_STYLES, STYLES
 from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, number, report_command, sheet_of
 from saywhy.report.load import LoadedRun
 from saywhy.report.sheets import dotted_pairs
@@ -89,16 +89,20 @@ BLOCK_SETTINGS = ("task", "arms", "train_styles", "settings", "readouts", "seeds
 def study_targets_sheet(summary: StudySummary) -> Sheet | None:
     """Return how often the words that faithful arms practised hit: a verified recipe keeps only the texts that hit."""
     rows: list[list[SheetCell | str]] = []
+    named = {
+        style for run in summary.study.runs.values() for made in run.targets.values() for style in made.get("hits", {})
+    }
+    styles = [style for style in ALL_STYLES if style in STYLES or style in named]
     for task, run in summary.study.runs.items():
         for name, targets in run.targets.items():
-            hits = [targets.get("hits", {}).get(style) for style in STYLES]
+            hits = [targets.get("hits", {}).get(style) for style in styles]
             shares = [number(hit) if hit is not None else NO_NUMBER for hit in hits]
             rows.append([task, name.removesuffix(".json"), str(targets.get("n", NO_NUMBER)), *shares])
     note = (
         "Share of training texts in which the chosen word changes the label of the model that the arms go on from. "
         "targets-from-N: the stretch of texts behind the first N; an arm with targets of its own goes by its name."
     )
-    return sheet_of("Training targets", ("task", "which", "texts", *STYLES), rows, note, texts=2) if rows else None
+    return sheet_of("Training targets", ("task", "which", "texts", *styles), rows, note, texts=2) if rows else None
 
 
 def study_provenance_sheets(summary: StudySummary) -> list[Sheet]:

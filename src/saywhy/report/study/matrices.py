@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from saywhy.records import STYLES
+from saywhy.records import ALL_STYLES, STYLES
 from saywhy.report.study.gains import Axis, Gain
 from saywhy.report.study.load import StudyArm
 from saywhy.report.study.summary import StudySummary
@@ -35,12 +35,18 @@ class Matrix:
     gains: Mapping[tuple[str, str], Gain]
 
 
-def style_matrices(summary: StudySummary, setting: str, readout: str) -> list[Matrix]:
-    """Return one matrix a task: arms that practised on this task, by styles; on this task alone if there are such."""
-    gains = [gain for gain in _matrix_gains(summary, setting, readout) if gain.task in gain.arm.tasks]
+def style_matrices(summary: StudySummary, readout: str) -> list[Matrix]:
+    """Return one matrix a task: arms that practised on this task, by styles; on this task alone if there are such.
+
+    Tested are explanations of one word in ``readout``, and those in sentences, which are generated in any case.
+    """
+    gains = _matrix_gains(summary, "one-word", readout)
+    if gains or readout == "generated":
+        gains += _matrix_gains(summary, "sentences", "generated")
+    gains = [gain for gain in gains if gain.task in gain.arm.tasks]
     of_one_task = [gain for gain in gains if len(gain.arm.tasks) == 1]
     gains = of_one_task or gains
-    columns = tuple(style for style in STYLES if any(gain.key.style == style for gain in gains))
+    columns = tuple(style for style in ALL_STYLES if any(gain.key.style == style for gain in gains))
     matrices = []
     for task in summary.study.runs:
         cells: dict[tuple[str, str], Gain]
@@ -93,7 +99,7 @@ def _commonest_practice(arms: Sequence[StudyArm]) -> str:
 
 
 def _style_order(row: str) -> tuple[int, int, str]:
-    return (row == "all", _index_or_end(STYLES, row.split("+")[0].split(",")[0]), row)
+    return (row == "all", _index_or_end(ALL_STYLES, row.split("+")[0].split(",")[0]), row)
 
 
 def _index_or_end(names: Sequence[str], name: str) -> int:

@@ -147,7 +147,7 @@ def _results_sheets(summary: StudySummary) -> list[Sheet | None]:
         gain_sheet(
             summary,
             "Sentences against the control",
-            summary.of_axis("other style", setting="sentences", readout="generated"),
+            summary.of_axis("practised", setting="sentences", readout="generated"),
             EXPLORATORY_NOTE,
         ),
         gain_sheet(
@@ -175,7 +175,11 @@ def _gains_of_axes(summary: StudySummary, readout: str, *axes: str) -> list[Gain
 
 
 def _styles_part(summary: StudySummary) -> ReportPart:
-    sheets = _readout_sheets(summary, "other style")
+    in_sentences = summary.of_axis("other style", setting="sentences", readout="generated")
+    sheets = [
+        *_readout_sheets(summary, "other style"),
+        gain_sheet(summary, "sentences, generated", in_sentences, EXPLORATORY_NOTE),
+    ]
     words = () if any(sheets) else ("No arm was tested in a style that it had not practised.",)
     pictures = [f"styles-{readout}" for readout in RESULT_READOUTS]
     return _part("styles", "Style x style: practised and tested", sheets, pictures, words, printed=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from saywhy.records import STYLES
+from saywhy.records import SENTENCE_STYLES, STYLES
 from saywhy.report.cells import RESULT_READOUTS
-from saywhy.report.format import counted
+from saywhy.report.format import counted, joined
 from saywhy.report.plots import PicturePlan, draw_validity
 from saywhy.report.study.ablations import Ablation, ablations_of, variant_settings
 from saywhy.report.study.draw import (
@@ -71,8 +71,9 @@ def _confirmatory_picture(summary: StudySummary) -> list[PicturePlan]:
     if not gains:
         return []
     several = any(len(gain.contrast.difference.seeds) > 1 for gain in gains)
+    settings = dict.fromkeys(gain.key.setting for gain in gains)
     caption = (
-        f"The confirmatory cells: {GAIN_LABEL}, one-word. {INTERVAL_NOTE}; "
+        f"The confirmatory cells: {GAIN_LABEL}, {joined(list(settings))}. {INTERVAL_NOTE}; "
         f"{'ticks are the single seeds; ' if several else ''}0: no more than the control. {counts_behind_gains(gains)}"
     )
     draw = partial(draw_panels, EstimatePanel(_gain_lines(gains), GAIN_LABEL))
@@ -83,12 +84,14 @@ def _matrix_pictures(summary: StudySummary) -> list[PicturePlan]:
     plans = []
     for readout in RESULT_READOUTS:
         for name, matrices, down, across in (
-            ("styles", style_matrices(summary, "one-word", readout), "practised style", "tested style"),
+            ("styles", style_matrices(summary, readout), "practised style", "tested style"),
             ("tasks", task_matrices(summary, "one-word", readout), "practised task", "tested task"),
         ):
             if matrices:
                 title = f"{'Style x style' if name == 'styles' else 'Task x task'}, {readout} readout"
-                caption = f"{MATRIX_LEGEND} One-word, {readout}. {texts_and_seeds_behind(matrices)}"
+                in_sentences = any(column in SENTENCE_STYLES for matrix in matrices for column in matrix.columns)
+                asked = f"One-word, {readout}{'; sentences, generated' if in_sentences else ''}."
+                caption = f"{MATRIX_LEGEND} {asked} {texts_and_seeds_behind(matrices)}"
                 draw = partial(draw_matrices, summary, matrices, down, across)
                 plans.append(PicturePlan(f"{name}-{readout}", title, caption, draw))
     return plans
