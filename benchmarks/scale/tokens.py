@@ -30,8 +30,9 @@ from saywhy.models.weights import load_base
 from saywhy.protocol.prompts import Message
 from saywhy.records import STYLES
 from saywhy.runs.forecast import rows_like_practice
-from saywhy.study.expand import audit_requests, plan_units, task_settings
+from saywhy.study.expand import plan_units, task_settings
 from saywhy.study.plan import StudyPlan
+from saywhy.study.requests import audit_requests
 from saywhy.study.steps import request_name, steps_of_units, work_of_steps
 from saywhy.tasks.corpus import Corpus, assemble_corpus, corpus_associations, pinned_of_corpus
 from saywhy.tasks.lexicon import Pinned

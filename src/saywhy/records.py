@@ -217,20 +217,19 @@ class Row(Record):
         reply: The generated or guided reply; None for constrained readouts.
         words: The words named, taken out, replaced or mentioned (folded cores).
         inserted: The words put in (counterfactual).
-        edited: The text that was rechecked; None if invalid.
+        edited, recheck: The text that was rechecked, and its label; None if invalid.
         reason: Why the reply is invalid; None if valid.
-        recheck: Label of the edited text; None if invalid.
         drop: Fall of the prediction's log-odds (nats); None if invalid.
         hit: Whether the explanation is faithful. Invalid is never a hit.
         floor: Mean hit of a random explanation of this size on this text.
         ceiling: Whether any explanation of this size hits (free: the greedy set; counterfactual: search bound).
         schema: Version of this schema.
-        effect: Fall of the prediction's log-odds; counterfactual: rise of the named label's (nats). None if invalid.
-        effect_floor: Mean effect of the explanations that ``floor`` averages.
-        effect_ceiling: Largest effect of those that ``ceiling`` is the best of. All three: None if unknown.
+        effect: Fall of the prediction's log-odds; counterfactual: rise of the named label's (nats); None if not known.
+        effect_floor, effect_ceiling: Mean effect of what ``floor`` averages, largest of what ``ceiling`` is of.
         log_probability: That of its word (nats) among all one-word ones, by the constrained readout; None if unknown.
         denied, coverage: As in ``Explanation``: of sentences.
         steps_answer: The label behind steps that came before it; None: no such steps, or no room.
+        cut: Whether the reply was cut off.
     """
 
     id: str

@@ -69,6 +69,7 @@ ODD_REPLIES = (
     ("1. \n2. \n3. ", NOTHING_MENTIONED),
     ("[" * 3000, NOTHING_MENTIONED),
     ("\u200b\u200b", NOTHING_MENTIONED),
+    ("\ud83d", NOTHING_MENTIONED),  # half of a character
     ("I'm sorry, but I can't help with that.", "refusal"),
     (lambda request: request.text, "repeats the text"),
     (lambda request: f"\u201c{request.text}\u201d \u201c{request.text}\u201d", "repeats the text"),

@@ -15,8 +15,8 @@ from saywhy.report.study.frozen import frozen_digest
 from saywhy.report.study.made import study_provenance_sheets
 from saywhy.report.study.summary import summarise_study
 from saywhy.study.beside import BankBeside
-from saywhy.study.expand import AuditRequest
 from saywhy.study.join import join_banks
+from saywhy.study.requests import AuditRequest
 from saywhy.study.steps import StudyStep
 
 

@@ -6,10 +6,11 @@ import yaml
 from saywhy.bank.release import release_bank
 from saywhy.folders.store import existing_file, read_lines
 from saywhy.study.beside import BankBeside
-from saywhy.study.expand import audit_requests, task_settings
+from saywhy.study.expand import task_settings
 from saywhy.study.frozen import read_frozen, settled_hash
 from saywhy.study.member import StudyTaskRun
 from saywhy.study.plan import StudyPlan
+from saywhy.study.requests import audit_requests
 from saywhy.study.run import StudyRunner
 from saywhy.study.steps import StudyStep
 from saywhy.training.models import ArmModels

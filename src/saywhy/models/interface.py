@@ -91,7 +91,7 @@ class Sampling:
 
 
 class Reply(str):
-    """A generated reply.
+    """A generated reply: halves of characters (surrogates), which no file takes, are replaced by `?`.
 
     Attributes:
         cut: Whether it was cut off for want of room, before the model ended it.
@@ -101,7 +101,7 @@ class Reply(str):
 
     def __new__(cls, text: str, cut: bool = False) -> Reply:
         """Return ``text`` as a reply."""
-        reply = super().__new__(cls, text)
+        reply = super().__new__(cls, text.encode("utf-8", "replace").decode("utf-8"))
         reply.cut = cut
         return reply
 

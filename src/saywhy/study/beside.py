@@ -15,9 +15,9 @@ from saywhy.models.fingerprints import weights_fingerprint
 from saywhy.records import SaywhyError
 from saywhy.setting_names import current_names
 from saywhy.settings import differences
-from saywhy.study.expand import AuditKey, AuditRequest
 from saywhy.study.frozen import read_frozen, settled_hash
 from saywhy.study.plan import MACHINE_SETTINGS
+from saywhy.study.requests import AuditKey, AuditRequest
 from saywhy.study.steps import StudyStep, folder_of_step, stages_of_audit
 from saywhy.words import candidates_rule
 

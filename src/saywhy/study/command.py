@@ -12,10 +12,11 @@ from saywhy.processes import world_size
 from saywhy.progress import say
 from saywhy.records import SaywhyError
 from saywhy.study.crew import Crew, refuse_without_ray
-from saywhy.study.expand import audit_requests, recipes_of_arms
+from saywhy.study.expand import recipes_of_arms
 from saywhy.study.plan import MACHINE_SETTINGS, StudyPlan
 from saywhy.study.rates import duration_in_words
 from saywhy.study.read import read_plan
+from saywhy.study.requests import audit_requests
 from saywhy.study.resources import RESOURCE_OPTIONS, with_options
 from saywhy.study.run import StudyRunner
 from saywhy.study.spread import SpreadStudy

@@ -19,8 +19,9 @@ from saywhy.records import ROW_SCHEMA, SaywhyError
 from saywhy.runs.manifest import git_revision, model_facts, package_versions
 from saywhy.settings import differences, resolved, with_defaults
 from saywhy.study.beside import current_plan, read_objects
-from saywhy.study.expand import audit_requests, task_settings
+from saywhy.study.expand import task_settings
 from saywhy.study.plan import StudyPlan
+from saywhy.study.requests import audit_requests
 from saywhy.study.steps import StudyStep, folder_of_step
 from saywhy.words import CANDIDATES_RULE
 

@@ -14,7 +14,8 @@ from saywhy.measure.audit import AuditPlan
 from saywhy.measure.predict import Classifier
 from saywhy.records import Setting, StepsOrder
 from saywhy.runs.run import Run
-from saywhy.study.expand import AuditKey, AuditRequest, texts_practised
+from saywhy.study.expand import texts_practised
+from saywhy.study.requests import AuditKey, AuditRequest
 from saywhy.tasks.corpus import refuse_empty
 from saywhy.training.classifiers import TaskClassifiers
 from saywhy.training.label_rows import refuse_anchor

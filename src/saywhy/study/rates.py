@@ -13,7 +13,7 @@ from saywhy.measure.predict import Classifier
 from saywhy.models.interface import Model
 from saywhy.records import ALL_STYLES
 from saywhy.runs.forecast import rows_like_practice, seconds_of, training_seconds
-from saywhy.study.expand import AuditRequest
+from saywhy.study.requests import AuditRequest
 from saywhy.study.steps import StepWork, request_name
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.lexicon import Pinned

@@ -22,11 +22,9 @@ from saywhy.records import SaywhyError
 from saywhy.study.beside import BankBeside
 from saywhy.study.expand import (
     StudyUnit,
-    audit_requests,
     confirmatory_cells,
     plan_units,
     recipes_of_arms,
-    refuse_bars,
     task_settings,
     tasks_practised,
     texts_practised,
@@ -36,6 +34,7 @@ from saywhy.study.journal import STUDY_FILE, StudyJournal, refuse_larger, study_
 from saywhy.study.member import StudyTaskRun
 from saywhy.study.plan import StudyPlan
 from saywhy.study.rates import RateSeconds, duration_in_words, measure_rates, seconds_of_work
+from saywhy.study.requests import audit_requests, refuse_bars
 from saywhy.study.shown import built_in_task_run
 from saywhy.study.steps import (
     StepWork,

@@ -11,18 +11,9 @@ from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
 from saywhy.config import Config
 from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, SENTENCE_FILES
 from saywhy.records import STYLES
-from saywhy.study.expand import (
-    AuditRequest,
-    StudyUnit,
-    audit_requests,
-    audit_seed,
-    plan_units,
-    recipes_of_arms,
-    task_settings,
-    tasks_practised,
-    texts_practised,
-)
+from saywhy.study.expand import StudyUnit, plan_units, recipes_of_arms, task_settings, tasks_practised, texts_practised
 from saywhy.study.plan import StudyPlan, has_readout
+from saywhy.study.requests import AuditRequest, audit_requests, audit_seed
 
 SHOWN_BUILT_IN_TEXTS = 20
 """How many built-in texts a study shows examples of, over all tasks."""

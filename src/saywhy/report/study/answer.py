@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from saywhy.arms import kind_and_variant
-from saywhy.report.format import change_cell, counted, joined, number, p_value, points, signed
+from saywhy.report.format import change_cell, counted, joined, number, p_value, signed
+from saywhy.report.study.cost import cost_sentence, percent_range, range_in_words
 from saywhy.report.study.donors import differing_by_task
 from saywhy.report.study.gains import OTHER_TARGET_KINDS, Gain
-from saywhy.report.study.gate import instruction_retentions_of
 from saywhy.report.study.pooled import pooled_difference, rival_gains
-from saywhy.report.study.summary import StudySummary, main_arms
-from saywhy.stats import Interval
+from saywhy.report.study.summary import StudySummary
 
 
 def answer_sentences(summary: StudySummary) -> list[str]:
@@ -23,7 +22,7 @@ def answer_sentences(summary: StudySummary) -> list[str]:
         _styles_sentence(summary),
         _tasks_sentence(summary),
         _free_sentence(summary),
-        _cost_sentence(summary),
+        cost_sentence(summary),
     ]
 
 
@@ -92,7 +91,7 @@ def _mean_excess_clause(gains: Sequence[Gain]) -> str:
     if len(gains) == 1:
         return f"{levels}, difference {change_cell(gains[0].contrast.difference)}"
     mean = signed(math.fsum(gain.value for gain in gains) / len(gains))
-    spread = _range_in_words([gain.value for gain in gains])
+    spread = range_in_words([gain.value for gain in gains])
     average = f"{mean} on average, " if spread != mean else ""
     return f"over all {len(gains)} cells measured: {levels}, difference {average}{spread}"
 
@@ -220,88 +219,4 @@ def _free_sentence(summary: StudySummary) -> str:
         summary, gains, "the free setting, after practice with one word,", lambda gain: f"{gain.key.style}, {gain.task}"
     )
     validities = [cell.validity for gain in gains if (cell := summary.cell(gain.task, gain.key)) is not None]
-    return f"{sentence[:-1]}; {_percent_range(validities)} of the free replies are valid."
-
-
-def _percent_range(intervals: Sequence[Interval]) -> str:
-    values = [interval.value for interval in intervals if interval.value is not None]
-    low, high = (f"{100 * value:.0f} %" for value in (min(values, default=0.0), max(values, default=0.0)))
-    return low if low == high else f"{low} to {high}"
-
-
-def _range_in_words(values: Sequence[float], formatter: Callable[[float], str] = signed) -> str:
-    """Return the smallest and the largest value as a range, or a single one if they are written alike."""
-    low, high = formatter(min(values)), formatter(max(values))
-    return low if low == high else f"{low} to {high}"
-
-
-def _cost_sentence(summary: StudySummary) -> str:
-    """Return the sentence on the cost: the gate, accuracy, instruction data, and drift of floor and ceiling."""
-    names = {arm.name for arm in main_arms(summary)}
-    kept = [arm_kept for arm_kept in summary.kept if arm_kept.arm.name in names and arm_kept.gate is not None]
-    if not kept:
-        return "What the training cost was not measured: there are no decisions of the confirmatory arms."
-    passed = [arm_kept for arm_kept in kept if arm_kept.gate is not None and arm_kept.gate.state == "passes"]
-    undecided = [arm_kept for arm_kept in kept if arm_kept.gate is not None and arm_kept.gate.state == "open"]
-    changes = [arm_kept.kept.accuracy_change.value for arm_kept in kept if arm_kept.kept.accuracy_change is not None]
-    accuracy_changes = [value for value in changes if value is not None]
-    parts = [f"the gate is passed by {len(passed)} of {counted(len(kept), 'confirmatory arm')}"]
-    parts += [f"cannot be told yet for {len(undecided)}"] if undecided else []
-    failed = [arm_kept for arm_kept in kept if arm_kept.gate is not None and arm_kept.gate.state == "fails"]
-    sentence = f"At what cost: {joined(parts)}"
-    agreements = [arm_kept.kept.agreement.value for arm_kept in kept if arm_kept.kept.agreement.value is not None]
-    if accuracy_changes:
-        sentence += f" (accuracy {_range_in_words(accuracy_changes, points)} points against the start model"
-        sentence += f", agreement with it {number(min(agreements))} or more)" if agreements else ")"
-    failures = "".join(
-        f"; {arm_kept.arm.name} fails the gate: {', '.join(arm_kept.gate.reasons)}"
-        for arm_kept in failed[:2]
-        if arm_kept.gate
-    )
-    failures += f"; so do {len(failed) - 2} more" if len(failed) > 2 else ""
-    return sentence + _instruction_clause(summary, names) + _brittleness_clause(summary) + failures + "."
-
-
-def _instruction_clause(summary: StudySummary, names: set[str]) -> str:
-    """Return the clause on the loss on instruction data and on plain answers."""
-    retentions = [
-        retention for retention in instruction_retentions_of(summary.study, summary.seed) if retention.arm.name in names
-    ]
-    changes = [
-        retention.change.value
-        for retention in retentions
-        if retention.change is not None and retention.change.value is not None
-    ]
-    plain_shares = [retention.plain for retention in retentions if retention.plain.value is not None]
-    start_plain = next(
-        (
-            retention.plain
-            for retention in instruction_retentions_of(summary.study, summary.seed)
-            if retention.arm.name == "adapted"
-        ),
-        None,
-    )
-    start_clause = f" (of the start model {_percent_range([start_plain])})" if start_plain is not None else ""
-    clause = f", loss on instruction data {_range_in_words(changes)} nats a token" if changes else ""
-    return clause + (
-        f", {_percent_range(plain_shares)} of answers to plain instructions plain{start_clause}" if plain_shares else ""
-    )
-
-
-def _brittleness_clause(summary: StudySummary) -> str:
-    """Return the clause on how many confirmatory cells have a floor or ceiling that is not near the start model's."""
-    drifts = [
-        drift for gain in summary.confirmatory if (drift := summary.drifts.get((gain.task, gain.key))) is not None
-    ]
-    if not drifts:
-        return ""
-    far = [drift for drift in drifts if not drift.near()]
-    if not far:
-        return f", floor and ceiling within 5 points of the start model's in all {len(drifts)} cells"
-    worst = max(
-        (shift for drift in far for shift in (drift.floor.value, drift.ceiling.value) if shift is not None), key=abs
-    )
-    return (
-        f", but floor or ceiling moved by more than 5 points in {len(far)} of {len(drifts)} cells (most: "
-        f"{signed(worst)}), so that part of the gain may be brittleness"
-    )
+    return f"{sentence[:-1]}; {percent_range(validities)} of the free replies are valid."
