@@ -8,7 +8,7 @@ import pytest
 from saywhy.arms import ArmName
 from saywhy.folders.store import read_lines, read_records
 from saywhy.records import STYLES, Row, SaywhyError
-from saywhy.study import expand
+from saywhy.study import expand, requests
 from saywhy.study import run as grid_run
 from saywhy.study.command import run_study
 from saywhy.study.expand import plan_units
@@ -55,7 +55,7 @@ def member_of(plan, out):
         for recipe in expand.recipes_of_arms(plan).values()
     }
     return StudyTaskRun(
-        config, out / "tasks", Untrained(config, out / "models"), expand.audit_requests(plan), sorted(pieces)
+        config, out / "tasks", Untrained(config, out / "models"), requests.audit_requests(plan), sorted(pieces)
     )
 
 

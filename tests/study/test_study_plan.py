@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from plans import SMALL, file_of, plan
 from saywhy.arms import ArmName
 from saywhy.records import READOUTS, SETTINGS, STYLES, SaywhyError
-from saywhy.study import expand, frozen, steps
+from saywhy.study import expand, frozen, requests, steps
 from saywhy.study.read import read_plan
 from saywhy.study.run import StudyRunner
 
@@ -39,7 +39,7 @@ def test_what_is_no_arm_is_refused(name):
 
 
 def test_each_arm_is_trained_and_audited_once():
-    asked = expand.audit_requests(plan())
+    asked = requests.audit_requests(plan())
     assert asked["base", 0, "snli"].settings == ("one-word",)
     assert ("base", 1, "snli") not in asked, "nothing in base depends on the seed"
     assert asked["faithful.all.snli", 1, "snli"]
@@ -72,7 +72,7 @@ def test_confirmatory_units_come_first_then_those_that_say_most_an_hour():
 def test_the_work_of_all_steps_is_worked_out_from_the_plan_once(monkeypatch):
     wanted, asks = plan(), []
     every = steps.steps_of_units(wanted, expand.plan_units(wanted))
-    monkeypatch.setattr(steps, "audit_requests", lambda given: asks.append(given) or expand.audit_requests(given))
+    monkeypatch.setattr(steps, "audit_requests", lambda given: asks.append(given) or requests.audit_requests(given))
     monkeypatch.setattr(steps, "recipes_of_arms", lambda given: asks.append(given) or expand.recipes_of_arms(given))
     work = {
         step.name: {size.rate[0]: size.count for size in parts}
@@ -162,13 +162,13 @@ GATE = {"bar": "gate", "arm": "faithful.all.TASK", "tasks": ["snli"]}
     ],
 )
 def test_a_bar_on_what_will_never_be_measured_is_refused(bar, told):
-    expand.refuse_bars(plan(bars=[GATE]))
+    requests.refuse_bars(plan(bars=[GATE]))
     with pytest.raises(SaywhyError, match=told):
-        expand.refuse_bars(plan(bars=[bar]))
+        requests.refuse_bars(plan(bars=[bar]))
 
 
 def test_free_explanations_are_asked_for_generated_only():
-    request = expand.AuditRequest(("redaction",), SETTINGS, READOUTS)
+    request = requests.AuditRequest(("redaction",), SETTINGS, READOUTS)
     free = [readout for _, setting, readout in request.combinations() if setting == "free"]
     assert free == ["generated"]
     assert len(request.combinations()) == len(READOUTS) + 1
@@ -221,7 +221,7 @@ def test_one_study_may_ask_for_words_in_one_block_and_for_sentences_in_another()
     wanted = plan(blocks=[{"name": "main"}, sentences])
     assert expand.task_settings(wanted).settings == ("one-word",)
     [request] = {
-        request for (arm, _, _), request in expand.audit_requests(wanted).items() if arm.startswith("faithful")
+        request for (arm, _, _), request in requests.audit_requests(wanted).items() if arm.startswith("faithful")
     }
     asked = request.combinations()
     assert ("reasons", "sentences", "generated") in asked
@@ -257,16 +257,16 @@ def test_the_order_of_steps_is_that_of_the_study_or_of_the_block():
     blocks = [{"name": "main", "styles": ["reasons"], "settings": ["sentences"], "readouts": ["generated"]}]
     blocks += [{**by_block, "with": {"steps_order": "before"}}, {"name": "words"}]
     wanted = plan(blocks=blocks, confirmatory=[])
-    orders = {arm: request.steps_order for (arm, _, _), request in expand.audit_requests(wanted).items()}
+    orders = {arm: request.steps_order for (arm, _, _), request in requests.audit_requests(wanted).items()}
     assert orders["faithful-first.steps.snli"] == "before"
     assert orders["faithful.all.snli"] == "after"
     assert expand.task_settings(wanted).steps_order == "after"
     assert expand.task_settings(wanted, extra={"steps_order": "before"}).steps_order == "before"
     settings = {**SMALL["with"], "steps_order": "before"}
     whole = plan(blocks=[{"name": "main", **steps_asked}], confirmatory=[], **{"with": settings})
-    assert {request.steps_order for request in expand.audit_requests(whole).values()} == {"before"}
+    assert {request.steps_order for request in requests.audit_requests(whole).values()} == {"before"}
     with pytest.raises(ValidationError, match="no block asks for steps"):
         plan(**{"with": settings})
     twice = [{"name": "main", **steps_asked, "arms": ["base", "faithful"]}, {**blocks[1], "arms": ["base", "random"]}]
     with pytest.raises(SaywhyError, match="block steps asks base for steps in another order"):
-        expand.audit_requests(plan(blocks=twice, confirmatory=[]))
+        requests.audit_requests(plan(blocks=twice, confirmatory=[]))

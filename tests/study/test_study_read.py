@@ -12,7 +12,7 @@ from saywhy.report.study.bars import read_bars
 from saywhy.report.study.frozen import frozen_cells_of, objections
 from saywhy.report.study.load import load_study
 from saywhy.settings import parse
-from saywhy.study import expand, frozen
+from saywhy.study import expand, frozen, requests
 from saywhy.study.journal import StudyJournal
 from saywhy.study.plan import TEXT_SETTINGS, StudyPlan
 from saywhy.study.read import read_plan
@@ -122,7 +122,7 @@ def filed(folder: Path) -> StudyPlan:
 def test_arms_of_tasks_in_files_are_called_by_the_file(tmp_path):
     mine = filed(tmp_path)
     mood, tone = mine.tasks
-    asked = expand.audit_requests(mine)
+    asked = requests.audit_requests(mine)
     assert {arm for arm, _, task in asked if task == mood} == {
         *("adapted", "faithful.all.mood", "random.all.mood", "faithful.all.tone.v2+mood", "random.all.tone.v2+mood")
     }

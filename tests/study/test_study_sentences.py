@@ -5,6 +5,7 @@ import yaml
 
 from saywhy.bank.release import release_bank
 from saywhy.folders.store import existing_file, read_lines
+from saywhy.measure.steps import STEP_METRICS
 from saywhy.study.beside import BankBeside
 from saywhy.study.expand import task_settings
 from saywhy.study.frozen import read_frozen, settled_hash
@@ -114,13 +115,18 @@ def test_a_block_practises_sentences_and_tests_words_and_another_the_reverse(tin
     turns = {arm: {len(row["prompt"]) for row in of_arm if row["style"] == "steps"} for arm, of_arm in rows.items()}
     assert turns["faithful.keywords+steps"] == {3}
     assert turns["faithful-first.keywords+steps"] == {1}, "steps come before the answer"
-    audited = {
-        arm: read_lines(out / f"tasks/sentiment140/seed-0/{arm}.sentiment140/rows.jsonl")
-        for arm in ("faithful.all", "faithful.keywords+steps", "faithful-first.keywords+steps")
+    audited = read_lines(out / "tasks/sentiment140/seed-0/faithful.keywords+steps.sentiment140/rows.jsonl")
+    assert {row["style"] for row in audited} == {"attribution"}
+    metrics = {
+        arm: read_lines(out / f"tasks/sentiment140/seed-0/{arm}.sentiment140/sentences.jsonl")
+        for arm in ("faithful.all", "faithful-first.keywords+steps")
     }
-    assert {row["style"] for row in audited["faithful.keywords+steps"]} == {"attribution"}
-    assert all(row["steps_answer"] is None for row in audited["faithful.all"])
-    assert all(row["steps_answer"] for row in audited["faithful-first.keywords+steps"])
+    known = {
+        arm: {name for record in of_arm for name in {**record["values"], **record["reasons"]}}
+        for arm, of_arm in metrics.items()
+    }
+    assert not known["faithful.all"] & {*STEP_METRICS}
+    assert known["faithful-first.keywords+steps"] >= {*STEP_METRICS}, "asked for before the answer"
     assert {"targets.jsonl", "targets-word-sentences.jsonl"} <= {
         path.name for path in (out / "tasks/sentiment140/seed-0").iterdir()
     }

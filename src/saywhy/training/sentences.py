@@ -3,7 +3,7 @@
 >>> from saywhy.tasks.task import load_task
 >>> task = load_task("sentiment140")
 >>> fill("Why {answer}? Because the {noun} says {words}.", ["Great", "love"], "positive", task)
-('Why positive? Because the tweet says "Great" and "love".', [[37, 42], [49, 53]])
+('Why positive? Because the tweet says "Great" and "love".', [[38, 43], [50, 54]])
 """
 
 from __future__ import annotations
