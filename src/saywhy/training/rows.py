@@ -58,9 +58,9 @@ def explanation_row(
 
 
 def sentence_rows(phrasing: Phrasing, item: Item, style: StyleName, target: Target) -> list[dict[str, Any]]:
-    """Return the training row of an explanation in sentences, ``decision`` the words that it names.
+    """Return the training row of an explanation in sentences, ``decision`` the words that it names, as a list.
 
-    None where the reader would read other words in every template.
+    The list is empty where the reader would read other words in every template.
     """
     written = sentence_completion(phrasing.task_of(item.example), item, style, target.words, phrasing.seed)
     return [_practised_row(phrasing, item, style, "sentences", *written)] if written else []
