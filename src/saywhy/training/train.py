@@ -47,6 +47,7 @@ from saywhy.training.preference import preference_trainer, readable_refusals
 from saywhy.training.trainer import (
     TreeTrainer,
     accept_batches,
+    connections_closed_at_exit,
     readable_peer_errors,
     refuse_other_shards,
     whole_weights,
@@ -69,6 +70,7 @@ class _Ticker(TrainerCallback):
         self.tell(state.global_step, state.max_steps)
 
 
+@connections_closed_at_exit()
 def train(
     spec: ModelSpec,
     rows: Sequence[Mapping[str, Any]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
@@ -209,3 +210,21 @@ def readable_peer_errors() -> Iterator[None]:
             "another process of this launch has ended during training: what was computed is kept, run the same "
             "command again"
         ) from error
+
+
+@contextmanager
+def connections_closed_at_exit() -> Iterator[None]:
+    """Let this process close its connections to the others before it ends, if what it does within succeeds.
+
+    gloo's threads may still hold tensors when the interpreter is taken down, and that aborts a process whose work is
+    done (pytorch/pytorch#179291). After an error nothing is closed: it could wait for the others without end.
+    """
+    atexit.unregister(_close_connections)
+    yield
+    if world_size() > 1:
+        atexit.register(_close_connections)
+
+
+def _close_connections() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
