@@ -141,13 +141,16 @@ def _json_strings(value: Any) -> Iterator[str]:
 
 def _without_whole_text(text: str, body: str) -> str:
     """Return a reply without the places where it quotes the text from its first to its last word, and their quotes."""
-    text_words, words = occurrences(text), occurrences(body)
+    text_words, words = _spoken(text), _spoken(body)
     if len(candidates(text)) < _LEAST_QUOTED:
         return body
+    text_keys, text_gaps = [word.key for word in text_words], _gaps(text, text_words)
     pieces, end, at = [], 0, 0
     while at + len(text_words) <= len(words):
-        if _is_quotation(words[at : at + len(text_words)], text_words):
-            first, last = words[at], words[at + len(text_words) - 1]
+        quoted = words[at : at + len(text_words)]
+        # With its punctuation between them: "so, good" lists the words of "so good".
+        if [word.key for word in quoted] == text_keys and _gaps(body, quoted) == text_gaps:
+            first, last = quoted[0], quoted[-1]
             pieces.append(body[end : first.start] + first.lead.rstrip(_QUOTES))
             end, at = last.core_end + len(last.trail) - len(last.trail.lstrip(_QUOTES + ".,!?")), at + len(text_words)
         else:
@@ -155,9 +158,11 @@ def _without_whole_text(text: str, body: str) -> str:
     return " ".join([*pieces, body[end:]])
 
 
-def _is_quotation(words: Sequence[Word], text_words: Sequence[Word]) -> bool:
-    """Whether words are those of a text, with its punctuation between them: "so, good" lists the words of "so good"."""
-    return all(
-        word.key == quoted.key and (word is words[-1] or word.trail == quoted.trail)
-        for word, quoted in zip(words, text_words, strict=True)
-    )
+def _spoken(text: str) -> list[Word]:
+    """Return the words of ``text`` but for marks that stand alone: a quotation may set them apart ("ok. " of "ok.")."""
+    return [word for word in occurrences(text) if word.core.strip(_QUOTES + ".,;:")]
+
+
+def _gaps(text: str, words: Sequence[Word]) -> list[str]:
+    """Return the punctuation between neighbouring words of ``text``, without blanks and the marks that open a word."""
+    return ["".join(text[word.core_end : after.start].split()) for word, after in pairwise(words)]
