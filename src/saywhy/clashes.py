@@ -139,7 +139,7 @@ def practice_clash(practised: Mapping[str, Any]) -> str | None:
     return None
 
 
-_OF_SENTENCES: Mapping[str, object] = {"mention_samples": 1, "insertion_lengths": False}
+SENTENCE_SETTINGS: Mapping[str, object] = {"mention_samples": 1, "insertion_lengths": False}
 """Settings that only explanations in sentences have a use for, with their defaults."""
 
 
@@ -153,7 +153,7 @@ def sentences_clash(asked: Mapping[str, Any]) -> str | None:
     if asked.get("steps_order") == "before" and "steps" not in (*in_sentences, *asked["train_styles"]):
         return "steps_order: no steps are asked for: give styles=steps settings=sentences, or leave it out"
     if "sentences" not in asked["settings"]:
-        for name, usual in _OF_SENTENCES.items():
+        for name, usual in SENTENCE_SETTINGS.items():
             if asked.get(name, usual) != usual:
                 return f"{name}: no explanations in sentences are asked for: give settings=sentences, or leave it out"
         return None

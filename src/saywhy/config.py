@@ -75,7 +75,7 @@ class Config(EngineSettings):
     samples: int = Field(200, ge=2, description="Masked texts that KernelSHAP and LIME fit each text's line to.")
     plants: tuple[str, ...] = Field(
         ("keyword", "trigger"),
-        description="Planted rules of `saywhy calibrate`: keyword, trigger, negation, position.",
+        description="Planted rules of `saywhy calibrate`: keyword, trigger, pair, quorum, negation, position.",
     )
     plant_rows: int = Field(
         360,

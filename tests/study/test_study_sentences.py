@@ -6,6 +6,8 @@ import yaml
 from saywhy.bank.release import release_bank
 from saywhy.folders.store import existing_file, read_lines
 from saywhy.measure.steps import STEP_METRICS
+from saywhy.records import SaywhyError
+from saywhy.study import rates
 from saywhy.study.beside import BankBeside
 from saywhy.study.expand import task_settings
 from saywhy.study.frozen import read_frozen, settled_hash
@@ -57,6 +59,30 @@ def test_the_sentences_of_a_block_are_measured_and_missing_ones_made_up_for(begu
     assert (out / FILE).read_bytes() == measured
     assert (out / FILE).with_name("rows.jsonl").stat().st_mtime_ns == rows.st_mtime_ns
     assert runner.is_done(STEP)
+
+
+def test_sampled_replies_and_requested_lengths_are_settings_of_a_study(tiny_folder, call, tmp_path):
+    file, out = tmp_path / "study.yaml", tmp_path / "out"
+    asked = {"mention_samples": 2, "insertion_lengths": True}
+    file.write_text(yaml.safe_dump({**PLAN, "model": str(tiny_folder), "with": {**PLAN["with"], **asked}}), "utf-8")
+    assert call("study", str(file), f"out={out}").code == 0
+    assert len(read_lines((out / FILE).with_name("samples.jsonl"))) == 3 * 2
+    records = read_lines(out / FILE)
+    assert {record["samples"] for record in records} == {2}
+    assert all("F-AUROC" in {**record["values"], **record["reasons"]} for record in records)
+
+
+@pytest.mark.parametrize(
+    ("asked", "block", "told"),
+    [
+        ({"mention_samples": 0}, IN_SENTENCES, "mention_samples"),
+        ({"insertion_lengths": True}, {"name": "main"}, "insertion_lengths: no explanations in sentences"),
+    ],
+)
+def test_settings_of_sentences_are_checked(asked, block, told):
+    plan = StudyPlan(**{**PLAN, "with": {**PLAN["with"], **asked}, "blocks": [block]})
+    with pytest.raises(SaywhyError, match=f"study tiny: with.*{told}"):
+        task_settings(plan)
 
 
 class Untrained(ArmModels):
@@ -136,3 +162,13 @@ def test_a_block_practises_sentences_and_tests_words_and_another_the_reverse(tin
 
 def frozen_hash(out):
     return settled_hash(read_frozen(out / "frozen.json"))
+
+
+def test_the_forecast_of_an_audit_in_sentences_counts_their_metrics(tiny_folder, call, tmp_path, monkeypatch):
+    measured = []
+    real = rates.measure_audited
+    monkeypatch.setattr(rates, "measure_audited", lambda *words: measured.extend(real(*words)))
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump({**PLAN, "model": str(tiny_folder)}), "utf-8")
+    assert call("study", str(file), f"out={tmp_path / 'out'}", "--dry").code == 0
+    assert [record.style for record in measured] == ["reasons"] * rates.RATED_TEXTS

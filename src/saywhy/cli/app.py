@@ -148,7 +148,7 @@ def calibrate(
 
     Examples:
     - `saywhy calibrate`
-    - `saywhy calibrate plants=keyword,negation methods=occlusion,integrated_gradients rows=40`
+    - `saywhy calibrate plants=keyword,pair methods=occlusion,integrated_gradients rows=40`
     - `saywhy calibrate --full out=results/calibration`
     """
     from saywhy.ruler.run import FULL_CALIBRATION, calibrate_ruler

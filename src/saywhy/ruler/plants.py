@@ -70,6 +70,14 @@ def _trigger(keys: WordKeys) -> str:
     return _plant_label(TRIGGER_CUE not in keys and any(key in COLOUR_CUES for key in keys))
 
 
+def _pair(keys: WordKeys) -> str:
+    return _plant_label(not (any(key in COLOUR_CUES for key in keys) and any(key in METAL_CUES for key in keys)))
+
+
+def _quorum(keys: WordKeys) -> str:
+    return _plant_label(len({key for key in keys if key in COLOUR_CUES}) >= 2)
+
+
 def _negation(keys: WordKeys) -> str:
     return _plant_label((NEGATOR_CUE in keys) != any(key in COLOUR_CUES for key in keys))
 
@@ -100,6 +108,36 @@ PLANTS: dict[str, Plant] = {
                 (COLOUR_CUES,),
                 (COLOUR_CUES, (TRIGGER_CUE,)),
             ),
+        ),
+        Plant(
+            "pair",
+            "negative if the names of a colour and of a metal are both there",
+            _pair,
+            (
+                (),
+                (COLOUR_CUES, METAL_CUES),
+                (COLOUR_CUES,),
+                (COLOUR_CUES, METAL_CUES),
+                (METAL_CUES,),
+                (COLOUR_CUES, METAL_CUES),
+                (COLOUR_CUES, COLOUR_CUES),
+                (METAL_CUES, METAL_CUES),
+            ),
+            training_factor=2,
+        ),
+        Plant(
+            "quorum",
+            "positive if the names of two colours are there",
+            _quorum,
+            (
+                (),
+                (COLOUR_CUES, COLOUR_CUES),
+                (COLOUR_CUES,),
+                (COLOUR_CUES, COLOUR_CUES),
+                (COLOUR_CUES, METAL_CUES),
+                (COLOUR_CUES, COLOUR_CUES),
+            ),
+            training_factor=2,
         ),
         Plant(
             "negation",

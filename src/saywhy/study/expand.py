@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from saywhy.arms import ALL_NAME, KINDS, STARTS, ArmName, kind, task_name
+from saywhy.clashes import SENTENCE_SETTINGS
 from saywhy.config import Config
 from saywhy.hints import did_you_mean
 from saywhy.records import SETTINGS, SaywhyError
@@ -31,7 +32,7 @@ REFUSED_SETTINGS: Mapping[str, str] = {
 def task_settings(plan: StudyPlan, task: str | None = None, extra: Mapping[str, Any] | None = None) -> Config:
     """Return the settings of the run of a task.
 
-    Sentences, which some blocks ask for, are in no setting of it; ``steps_order`` is, for blocks that say none.
+    Sentences, which some blocks ask for, are not among its ``settings``; how they are asked for is in it.
 
     Args:
         plan: The study.
@@ -67,12 +68,22 @@ def task_settings(plan: StudyPlan, task: str | None = None, extra: Mapping[str, 
         "settings": tuple(name for name in _union_over_blocks(plan, "settings") if name in SETTINGS) or SETTINGS[:1],
         "readouts": _union_over_blocks(plan, "readouts"),
     }
-    order = values.pop("steps_order", "after")  # of sentences, too
+    in_sentences = {"steps_order": values.pop("steps_order", "after")}
+    in_sentences |= {key: values.pop(key) for key in SENTENCE_SETTINGS if key in values}
     try:
-        return Config(**values).model_copy(update={"steps_order": order})
+        return Config(**values).model_copy(update=_checked_for_sentences(plan, in_sentences))
     except ValidationError as error:
         location = f"with: or texts: {name}" if name in plan.texts else "with"
         raise SaywhyError(f"study {plan.name}: {location}: {first_problem(error)}") from None
+
+
+def _checked_for_sentences(plan: StudyPlan, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of explanations in sentences, which no study has use for without a block of them."""
+    if "sentences" not in _union_over_blocks(plan, "settings"):
+        Config(**{key: asked[key] for key in SENTENCE_SETTINGS if key in asked})  # refuses them
+        return dict(asked)
+    config = Config(styles=("steps",), settings=("sentences",), readouts=("generated",), **asked)
+    return {key: getattr(config, key) for key in asked}
 
 
 def texts_practised(config: Config) -> int:
