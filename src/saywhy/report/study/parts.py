@@ -19,6 +19,7 @@ from saywhy.report.study.made import arms_sheet, numbers_sheet, study_provenance
 from saywhy.report.study.places import named_sheet, places_sheet
 from saywhy.report.study.pooled import pooled_sheet
 from saywhy.report.study.retention import class_sheets, gate_sheet, instruction_sheet
+from saywhy.report.study.sentences import sentences_sheets
 from saywhy.report.study.sheets import (
     ablation_sheet,
     bars_sheet,
@@ -58,6 +59,7 @@ def parts_of(summary: StudySummary) -> list[ReportPart]:
         _confirmatory_part(summary),
         _part("bars", "Bars", [bars_sheet(summary)], printed=True),
         _part("results", "Where the arms stand", _results_sheets(summary), printed=True),
+        _part("sentences", "Explanations in sentences", sentences_sheets(summary), printed=True),
         _part("pooled", "How far it carries", [pooled_sheet(summary)], printed=True),
         _styles_part(summary),
         _tasks_part(summary),
