@@ -109,6 +109,8 @@ def test_a_file_edited_after_the_start_is_refused(plan, tmp_path, capsys):
     file, out = file_of(tmp_path, plan), tmp_path / "out"
     run_study(file, [f"out={out}"], dry=True)
     assert "confirmatory main" in capsys.readouterr().err
+    assert not out.exists(), "what is only planned binds nothing"
+    StudyRunner(plan, out)
     with pytest.raises(SaywhyError, match=r"changed after its start .*with"):
         run_study(file_of(tmp_path, plan, **{"with": {**PLAN["with"], "rows": 3}}), [f"out={out}"], dry=True)
     with pytest.raises(SaywhyError, match=r"changed after its start .*block main"):

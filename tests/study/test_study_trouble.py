@@ -85,7 +85,7 @@ def test_a_study_that_was_killed_while_it_was_begun_goes_on(call, told, tmp_path
 def test_other_texts_in_the_place_of_the_old_ones_are_refused(call, told, tmp_path):
     data = tweets(tmp_path / "data")
     file, out = told(data=str(data)), f"out={tmp_path / 'out'}"
-    assert call("study", str(file), out, "--dry").code == 0
+    StudyRunner(read_plan(file), tmp_path / "out").costs()
     test = data / "sentiment140" / "test.jsonl"
     test.write_text(test.read_text("utf-8").replace("lovely", "splendid"), "utf-8")
     said = call("study", str(file), out)
@@ -120,7 +120,7 @@ def test_an_adapter_of_another_base_is_refused(call, told, tiny_folder, tmp_path
 
 def test_a_study_edited_after_its_start_is_one_line(call, told, tmp_path):
     out = f"out={tmp_path / 'out'}"
-    assert call("study", str(told()), out, "--dry").code == 0
+    StudyRunner(read_plan(told()), tmp_path / "out")
     said = call("study", str(told(**{"with": {**PLAN["with"], "rows": 4}})), out)
     assert said.code == 2
     assert "the file was changed after its start (with: " in said.problem

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from saywhy.hints import did_you_mean
 from saywhy.paths import user_path
@@ -32,7 +34,8 @@ def run_study(file: Path, pairs: Sequence[str], *, dry: bool = False, on: str | 
             again); ``blocks=NAME,NAME`` (only these, in this order); ``beside=BANK`` (what that bank has is not done
             again); ``precision=float32``; ``model=``, ``data=`` in place of the file's. On a cluster also
             ``workers=4`` (so many at a time at most), and what a worker needs (``RESOURCE_OPTIONS``).
-        dry: Only say what would be done and how long it takes; the rates measured for that are kept.
+        dry: Only say what would be done and how long it takes. Nothing is written, but to a study that was begun: it
+            keeps the rates measured for that.
         on: ``ray``: by workers on a Ray cluster; None: in this process, or those of its launch.
 
     Returns:
@@ -52,18 +55,28 @@ def run_study(file: Path, pairs: Sequence[str], *, dry: bool = False, on: str | 
     hours, workers = _parse_hours(options.get("hours")), _parse_workers(options.get("workers"))
     resources = with_options(plan.resources, {key: options[key] for key in RESOURCE_OPTIONS if key in options})
     beside = user_path(options["beside"]) if "beside" in options else None
-    study_run = StudyRunner(
-        plan, out, _parse_seeds(options.get("seeds"), plan), beside, _parse_blocks(options.get("blocks"), plan)
-    )
+    seeds, blocks = _parse_seeds(options.get("seeds"), plan), _parse_blocks(options.get("blocks"), plan)
     if dry:
-        say_study_plan(study_run)
+        with _begun_or_passing(out) as folder:
+            say_study_plan(StudyRunner(plan, folder, seeds, beside, blocks))
         return None
+    study_run = StudyRunner(plan, out, seeds, beside, blocks)
     if on:
         with Crew(plan, out, resources, workers) as crew:
             SpreadStudy(study_run, crew).run(hours)
     else:
         study_run.run(hours)
     return out
+
+
+@contextmanager
+def _begun_or_passing(out: Path) -> Iterator[Path]:
+    """Return the folder of a study, or one that passes where nothing was begun: what is only planned binds nothing."""
+    if world_size() > 1 or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+        yield out  # the processes of a launch meet in one folder
+    else:
+        with TemporaryDirectory(prefix="saywhy-") as folder:
+            yield Path(folder)
 
 
 ENGINES = ("ray",)
