@@ -16,7 +16,7 @@ from saywhy.protocol.bodies import FENCE, is_refusal, without_thoughts
 from saywhy.protocol.mentions import mentions
 from saywhy.protocol.styles import UNFINISHED
 from saywhy.records import Explanation, StyleName
-from saywhy.words import Word, candidates, free_word_budget, occurrences, take_out
+from saywhy.words import Word, candidates, fold_marks, free_word_budget, occurrences, take_out
 
 MOST_WORDS = 300
 """Words of a reply: three sentences or five steps have fewer, whoever writes them."""
@@ -164,5 +164,5 @@ def _spoken(text: str) -> list[Word]:
 
 
 def _gaps(text: str, words: Sequence[Word]) -> list[str]:
-    """Return the punctuation between neighbouring words of ``text``, without blanks and the marks that open a word."""
-    return ["".join(text[word.core_end : after.start].split()) for word, after in pairwise(words)]
+    """Return the folded punctuation between words of ``text``, without blanks and the marks that open a word."""
+    return ["".join(fold_marks(text[word.core_end : after.start]).split()) for word, after in pairwise(words)]
