@@ -189,6 +189,17 @@ def test_a_missing_package_names_the_command(tmp_path, monkeypatch):
     assert line.endswith("pip install --no-deps no-such-package-of-saywhy==0.1.2")
 
 
+def test_an_adapter_that_comes_with_saywhy_is_taken_by_its_name(tmp_path, tiny_folder, monkeypatch):
+    adapter = tmp_path / "tiny-saywhy"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tiny_folder)}))
+    monkeypatch.setattr(spec, "RELEASED_FOLDERS", (tmp_path / "nowhere", tmp_path))
+    found = spec.resolve_model("tiny-saywhy")
+    assert (found.name, found.base, found.adapter) == ("tiny-saywhy", str(tiny_folder), adapter)
+    assert list(spec.built_in_models()) == [spec.DEFAULT_MODEL, "tiny-saywhy"]
+    assert "did you mean 'tiny-saywhy'" in fails(spec.resolve_model, "tiny-saywy")
+
+
 def test_an_adapter_names_its_base(tmp_path, tiny_folder):
     config = tmp_path / "adapter_config.json"
     config.write_text(json.dumps({"base_model_name_or_path": str(tiny_folder)}))

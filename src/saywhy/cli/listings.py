@@ -25,9 +25,9 @@ def tasks() -> None:
 
 def models() -> None:
     """List the models that need no hub, and what else `model=` takes."""
-    from saywhy.models.spec import BUILT_IN_MODELS
+    from saywhy.models.spec import built_in_models
 
-    for name, note in BUILT_IN_MODELS.items():
+    for name, note in built_in_models().items():
         say(f"{name}: {note}")
     say("FOLDER: a transformers model with a chat template (safetensors), or a PEFT adapter")
     say("FILE.gguf: any architecture that transformers can dequantise")

