@@ -14,7 +14,7 @@ def with_sentences(planted_summary, values_of):
     records = [
         SentenceScores(str(text), "films", arm, 0, "reasons", "redact", ("teal",), (), 1.0, *values_of(arm, text))
         for arm in ARMS
-        for text in range(20)
+        for text in range(20 + 5 * (arm == ARMS[0]))  # of the last five the control was not asked
     ]
     study = planted_summary.study
     runs = {**study.runs, "films": replace(study.runs["films"], sentences=tuple(records))}
@@ -23,7 +23,7 @@ def with_sentences(planted_summary, values_of):
 
 def test_every_metric_stands_beside_that_of_the_control(planted_summary):
     def values_of(arm, text):
-        excess = {"necessity excess": 0.6 if arm.startswith("faithful") else 0.2}
+        excess = {"necessity excess": (0.6 if text < 20 else 1.0) if arm.startswith("faithful") else 0.2}
         # One of the control's explanations mentions nothing: it counts as chance, as a word drawn at random.
         known = excess if text or arm.startswith("faithful") else {}
         auroc = {"mention AUROC": 0.9} if arm.startswith("faithful") else {}

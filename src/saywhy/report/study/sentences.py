@@ -37,9 +37,9 @@ def _control_sheet(summary: StudySummary) -> Sheet | None:
             of_control = records.get((style, control.name), []) if control and control.name != name else []
             for metric in SENTENCE_METRICS:
                 values, control_values = _values(of_arm, metric), _values(of_control, metric)
-                if values and control_values:
+                if shared := [key for key in values if key in control_values]:
                     difference = stats.paired_difference(values, control_values, seed=summary.seed)
-                    means = [sum(of_side.values()) / len(of_side) for of_side in (values, control_values)]
+                    means = [sum(side[key] for key in shared) / len(shared) for side in (values, control_values)]
                     cells = [str(difference.n), *map(number, means)]
                     rows.append([task, style, name, metric + fooled.sign(metric), *cells, change_cell(difference)])
     note = (
