@@ -20,6 +20,9 @@ from saywhy.stats import Difference, Effect, TextSeed
 POOLED_AXES = ("practised", "other style", "other task", "unseen task", "free")
 """The kinds of comparisons that are taken together: arms against their matched control."""
 
+STYLE_AXES = ("practised", "other style")
+"""Those in which explanations in sentences stand."""
+
 POOLED_RIVALS = ("base", "adapted", *OTHER_TARGET_KINDS)
 """What the arms are compared with besides, in the styles and on the task that they practised."""
 
@@ -120,6 +123,8 @@ def pooled_sheet(summary: StudySummary) -> Sheet | None:
     rows: list[list[SheetCell | str]] = []
     for readout in RESULT_READOUTS:
         groups = {kind: summary.of_axis(kind, setting=_setting_of_axis(kind), readout=readout) for kind in POOLED_AXES}
+        for kind in STYLE_AXES:
+            groups[f"{kind}, in sentences"] = summary.of_axis(kind, setting="sentences", readout=readout)
         groups |= {f"practised, against {rival}": rival_gains(summary, rival, readout) for rival in POOLED_RIVALS}
         for name, gains in groups.items():
             if gains:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from saywhy import stats
 from saywhy.records import SENTENCE_STYLES
@@ -19,8 +20,7 @@ def sentences_sheets(summary: StudySummary) -> list[Sheet]:
     sheets = [against_controls] if against_controls else []
     for task, run in summary.study.runs.items():
         sheets += [
-            sheet_of(f"{sheet.title}, {task}", sheet.header, sheet.rows, sheet.note, sheet.texts)
-            for sheet in sentence_metric_sheets(run, summary.seed)
+            replace(sheet, title=f"{sheet.title}, {task}") for sheet in sentence_metric_sheets(run, summary.seed)
         ]
     return sheets
 
