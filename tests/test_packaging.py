@@ -36,6 +36,7 @@ CARRIED = (
     "saywhy/report/templates/monitoring.html.j2",
     "saywhy/report/templates/report.html.j2",
     "saywhy/serve/page/decision.js",
+    "saywhy/released/README.md",
 )
 
 WHOLE = """
@@ -75,6 +76,7 @@ def test_wheel_carries_every_file_of_the_package(wheel: Path) -> None:
         for path in package.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    ours |= {f"saywhy/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "released").rglob("*") if path.is_file()}
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("saywhy/")}
     assert packed == ours
     assert packed.issuperset(CARRIED)
