@@ -46,7 +46,7 @@ DRAWN_PER_MEASURED = 6
 """Number of texts drawn for each that is measured: in some no single word can change the answer."""
 PLANT_FILES = ("scores", "gauged")
 FULL_CALIBRATION: Mapping[str, Any] = {
-    "plants": ("keyword", "trigger", "pair", "quorum"),  # the default model learns these
+    "plants": ("keyword", "trigger", "pair", "quorum"),  # not those that the default model did not learn
     "plant_rows": 480,
     "methods": tuple(METHODS),
     "operators": OPERATORS,
