@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from saywhy.report.cells import RESULT_READOUTS
-from saywhy.report.format import Sheet, counted, joined, sheet_of
+from saywhy.report.format import Sheet, counted, joined
 from saywhy.report.sheets import reason_sheet, result_sheets, set_aside_sheet
 from saywhy.report.study.donors import donors_sheet
 from saywhy.report.study.frozen import frozen_cells_of, objections
@@ -282,9 +282,7 @@ def _failures_part(summary: StudySummary) -> ReportPart:
         compared = replace(run_summary, cells=tuple(cell for cell in run_summary.cells if cell.key.arm in arms))
         for failures in (reason_sheet(compared), set_aside_sheet(run_summary)):
             if failures is not None:
-                sheets.append(
-                    sheet_of(f"{failures.title}, {task}", failures.header, failures.rows, failures.note, failures.texts)
-                )
+                sheets.append(replace(failures, title=f"{failures.title}, {task}"))
     pictures = [f"replies-{task}" for task in summary.tasks]
     words = (
         "The arms of the answer, their controls and what they went on from; of all others: cells.csv, column reasons.",
