@@ -1,6 +1,7 @@
 """Where the deciding words are known, a metric must call true explanations faithful, and see through trivial ones."""
 
 import dataclasses
+import json
 import math
 
 import pytest
@@ -10,7 +11,7 @@ from saywhy import stats
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import ScriptedModel, honest
-from saywhy.ruler.metrics import METRICS, RULER_EXPLAINERS, measure_metrics, with_effect_metrics
+from saywhy.ruler.metrics import METRICS, RULER_EXPLAINERS, MetricScores, measure_metrics, with_effect_metrics
 from saywhy.ruler.plants import PLANT_LABELS, PLANTS, planted_texts
 from saywhy.tasks.data import load_examples
 from saywhy.tasks.lexicon import word_associations
@@ -37,7 +38,7 @@ def metric_scores(plant, operator="redact", count=60):
 
 
 def mean(found, explainer, metric):
-    return sum(one.said[explainer][metric] for one in found) / len(found)
+    return sum(one.explainers[explainer][metric] for one in found) / len(found)
 
 
 def split(found, metric):
@@ -78,14 +79,21 @@ def test_the_effect_metrics_follow_from_the_drops_of_an_older_folder():
             for name, reading in readings.items()
         }
 
-    older = [dataclasses.replace(one, words=without(one.words), said=without(one.said)) for one in measured]
+    older = [dataclasses.replace(one, words=without(one.words), explainers=without(one.explainers)) for one in measured]
     assert [with_effect_metrics(one) for one in older] == measured
+
+
+def test_scores_of_an_older_calibration_are_read():
+    scores = metric_scores(PLANTS["keyword"], count=2)[0]
+    data = scores.to_dict()
+    data["said"] = data.pop("explainers")
+    assert MetricScores.from_dict(json.loads(json.dumps(data))) == scores
 
 
 def test_every_reading_is_a_number():
     for one in metric_scores(PLANTS["negation"], count=20):
-        assert set(one.said) == set(RULER_EXPLAINERS)
-        for reading in (*one.words.values(), *one.said.values()):
+        assert set(one.explainers) == set(RULER_EXPLAINERS)
+        for reading in (*one.words.values(), *one.explainers.values()):
             assert set(reading) == set(METRICS)
             assert all(math.isfinite(value) for value in reading.values())
 

@@ -180,7 +180,7 @@ def _checked_metric_scores(scores: MetricScores, path: Path) -> MetricScores:
 
     The effect metrics, which a folder of an older version lacks, follow from the others.
     """
-    readings = [*scores.words.values(), *(scores.said.get(name, {}) for name in RULER_EXPLAINERS)]
+    readings = [*scores.words.values(), *(scores.explainers.get(name, {}) for name in RULER_EXPLAINERS)]
     measured = set(METRICS) - {"effect gain", "effect share"}
     if not scores.words or any(metric not in reading for reading in readings for metric in measured):
         raise SaywhyError(f"{path} was measured by other metrics: delete it and run the same 'saywhy calibrate' again")
@@ -202,7 +202,7 @@ def metric_auroc(metric_scores: Sequence[MetricScores], metric: str) -> Interval
 def honest_lead(metric_scores: Sequence[MetricScores], metric: str, explainer: str) -> stats.Difference:
     """Return by how much ``metric`` puts the honest explainer above another, over texts."""
     honest, trivial = (
-        {(record.id, 0): record.said[name][metric] for record in metric_scores} for name in ("honest", explainer)
+        {(record.id, 0): record.explainers[name][metric] for record in metric_scores} for name in ("honest", explainer)
     )
     return stats.paired_difference(honest, trivial)
 

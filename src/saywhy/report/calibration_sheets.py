@@ -98,7 +98,9 @@ def explainers_sheet(calibration: Calibration) -> Sheet:
     }
     for plant_name, operator, metric in calibration.cells:
         records = metric_scores[plant_name, operator]
-        means = {name: sum(record.said[name][metric] for record in records) / len(records) for name in RULER_EXPLAINERS}
+        means = {
+            name: sum(record.explainers[name][metric] for record in records) / len(records) for name in RULER_EXPLAINERS
+        }
         ranks = {name: 1 + sum(value > means[name] + 1e-9 for value in means.values()) for name in means}
         shown = [SheetCell(number(means[name]), f"({ranks[name]})") for name in RULER_EXPLAINERS]
         rows.append([plant_name, operator, metric, *shown])

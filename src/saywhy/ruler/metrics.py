@@ -10,9 +10,11 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from saywhy.measure.edits import Item, recheck, stand_in
 from saywhy.measure.predict import Classifier
+from saywhy.record_fields import fitting_fields
 from saywhy.records import Operator, Prediction, Record, is_hit
 from saywhy.tasks.lexicon import Associations, most_associated
 from saywhy.words import candidates, take_out
@@ -37,14 +39,20 @@ class MetricScores(Record):
         operator: How words are taken out.
         causes: Its accepted causes.
         words: Candidate to the metrics of naming it alone.
-        said: Scripted explainer to the metrics of its explanation.
+        explainers: Scripted explainer to the metrics of its explanation.
     """
 
     id: str
     operator: Operator
     causes: tuple[str, ...]
     words: Mapping[str, MetricValues]
-    said: Mapping[str, MetricValues]
+    explainers: Mapping[str, MetricValues]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Build the scores from their dict form, in which older calibrations call ``explainers`` ``said``."""
+        renamed = {"explainers" if name == "said" else name: value for name, value in data.items()}
+        return cls(**fitting_fields(cls, renamed))
 
 
 RulerExplainer = Callable[[Item, str, Associations], tuple[str, ...]]
@@ -185,5 +193,7 @@ def with_effect_metrics(scores: MetricScores) -> MetricScores:
     return replace(
         scores,
         words={key: completed(reading) for key, reading in scores.words.items()},
-        said={name: completed(reading, all_words=name == NAMES_ALL_WORDS) for name, reading in scores.said.items()},
+        explainers={
+            name: completed(reading, all_words=name == NAMES_ALL_WORDS) for name, reading in scores.explainers.items()
+        },
     )
