@@ -123,7 +123,7 @@ PLANTS: dict[str, Plant] = {
                 (COLOUR_CUES, COLOUR_CUES),
                 (METAL_CUES, METAL_CUES),
             ),
-            training_factor=2,
+            training_factor=4,
         ),
         Plant(
             "quorum",
