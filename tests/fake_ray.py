@@ -67,7 +67,7 @@ class FakeActor:
 
     def __init__(self, needed):
         self.needed, self.machine = needed, None
-        self.open = self._method(lambda plan, out, here: {})
+        self.open = self._method(lambda plan, out, here, store: {})
         self.greet = self._method(lambda out, token, answer: {"token": token_path(out, answer)})
         self.compute = self._method(lambda step, place, number: {"part": place.name})
 

@@ -42,7 +42,7 @@ def file(tmp_path):
         (["--on", "ray", "tune.gpus=1"], "'tune.gpus=1': a study takes "),
         (
             ["--on", "ray", "out=s3://bucket/study"],
-            "s3://bucket/study: s3:// is no folder, and files there can be neither",
+            "s3://bucket/study: Install s3fs to access S3, here and on all workers",
         ),
         (["out=gs://bucket/study"], "gs://bucket/study: gs:// is no folder, and"),
     ],

@@ -14,6 +14,7 @@ import yaml
 import ray_workers
 from kills import result_of
 from saywhy.folders import store
+from saywhy.folders.object_store import ObjectFolder
 from saywhy.records import SaywhyError
 from saywhy.study.crew import Crew
 from saywhy.study.plan import StudyPlan
@@ -105,6 +106,22 @@ def test_a_worker_that_is_killed_costs_a_chunk_in_each_kind_of_step(plan, straig
     messages = capsys.readouterr().err
     assert messages.count("a worker was lost") == len(again), messages
     assert "is computed again" in messages
+
+
+def test_machines_that_share_no_folder_meet_in_an_object_store(plan, straight, tmp_path):
+    url = f"file://{tmp_path}/bucket/study"
+    bucket = ObjectFolder(url, tmp_path / "leader" / "out")
+    study_run = StudyRunner(plan, bucket.path)
+    with Crew(plan, bucket.path, with_options({}, {}), 2, ray_workers.MortalWorker, bucket) as crew:
+        assert SpreadStudy(study_run, crew).run()
+    bucket.publish()
+    elsewhere = ObjectFolder(url, tmp_path / "elsewhere" / "out")
+    elsewhere.fetch()
+    for folder in (bucket.path, elsewhere.path):
+        results = result_of(folder)
+        assert results.pop("out.synced.json")
+        assert results == straight
+    assert StudyRunner(plan, elsewhere.path).run(), "another machine may go on"
 
 
 def test_a_study_that_was_stopped_goes_on_without_ray(plan, straight, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -181,13 +182,13 @@ def study(
     - `saywhy study studies/small.yaml --dry`
     - `saywhy study studies/small.yaml hours=2 out=runs/small` — confirmatory cells first; the same again goes on
     - `saywhy study studies/small.yaml --on ray out=/shared/small` — by many machines: docs/cluster.md
+    - `saywhy study studies/small.yaml --on ray out=s3://bucket/small` — machines that share no folder
 
     What each entry means: docs/study.md.
     """
     from saywhy.study.command import run_study as studied
 
-    if folder := studied(user_path(file), pairs or [], dry=dry, on=on):
-        say_report(folder, cards=True)
+    studied(user_path(file), pairs or [], dry=dry, on=on, report=partial(say_report, cards=True))
 
 
 @app.command()

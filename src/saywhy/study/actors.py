@@ -93,7 +93,7 @@ class ClusterWorker:
             )
             .remote()
         )
-        pending = actor.open.remote(order.plan, order.out, order.here)
+        pending = actor.open.remote(order.plan, order.out, order.here, order.store)
         return cls(actor, resources, share, f"{order.token}-{secrets.token_hex(4)}", pending)
 
     def is_new(self) -> bool:

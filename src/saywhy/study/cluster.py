@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from saywhy.folders.object_store import ObjectFolder
 from saywhy.printable import in_one_line
 from saywhy.records import SaywhyError
 from saywhy.study.actors import ClusterWorker, join_cluster
@@ -218,13 +219,15 @@ class RayCluster:
 
     def _welcome(self, worker: ClusterWorker, greeting: Greeting) -> None:
         """Refuse a worker that does not see the folder, or would compute with something else than the leader."""
-        out, copy = self.order.out, token_path(self.order.out, worker.answer)
-        if trouble := greeting.trouble or (None if copy.is_file() else "what is written there is not seen here"):
+        copy = token_path(self.order.out, worker.answer)
+        store = self.order.store
+        is_seen = ObjectFolder(store, copy.parent).take(copy.name) if store else copy.is_file()
+        if trouble := greeting.trouble or (None if is_seen else "what is written there is not seen here"):
             raise SaywhyError(
-                f"{out} is not on {greeting.host} what it is here ({trouble}): give a folder that all machines "
-                "share and may write to with out=FOLDER"
+                f"{store or self.order.out} is not on {greeting.host} what it is here ({trouble}): give a folder that "
+                "all machines share and may write to with out=FOLDER"
             )
-        copy.unlink()
+        copy.unlink(missing_ok=True)
         greeting.refuse_unlike(self.order.precision)
         if greeting.machine in self._machines and greeting.machine != worker.share.machine:  # Ray has placed it there
             others = [other.share for other in self._workers if other is not worker]

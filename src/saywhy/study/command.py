@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from saywhy.folders.checksums import checksum
+from saywhy.folders.object_store import ObjectFolder
 from saywhy.hints import did_you_mean
-from saywhy.paths import user_path
+from saywhy.models.spec import cache_folder
+from saywhy.paths import is_store, user_path
 from saywhy.processes import world_size
 from saywhy.progress import say
 from saywhy.records import SaywhyError
@@ -25,48 +28,76 @@ from saywhy.study.spread import SpreadStudy
 from saywhy.study.steps import is_unit_confirmatory, steps_of_unit, steps_of_units
 
 
-def run_study(file: Path, pairs: Sequence[str], *, dry: bool = False, on: str | None = None) -> Path | None:
+def run_study(
+    file: Path,
+    pairs: Sequence[str],
+    *,
+    dry: bool = False,
+    on: str | None = None,
+    report: Callable[[Path], None] | None = None,
+) -> None:
     """Run a study file as far as the time allows.
 
     Args:
         file: The YAML file.
-        pairs: ``out=FOLDER``, ``hours=2``; ``seeds=1,2`` (only these: a study may be spread over machines and joined
-            again); ``blocks=NAME,NAME`` (only these, in this order); ``beside=BANK`` (what that bank has is not done
-            again); ``precision=float32``; ``model=``, ``data=`` in place of the file's. On a cluster also
-            ``workers=4`` (so many at a time at most), and what a worker needs (``RESOURCE_OPTIONS``).
+        pairs: ``out=FOLDER`` (on a cluster also the address of one in an object store), ``hours=2``; ``seeds=1,2``
+            (only these: a study may be spread over machines and joined again); ``blocks=NAME,NAME`` (only these, in
+            this order); ``beside=BANK`` (what that bank has is not done again); ``precision=float32``; ``model=``,
+            ``data=`` in place of the file's. On a cluster also ``workers=4`` (so many at a time at most), and what a
+            worker needs (``RESOURCE_OPTIONS``).
         dry: Only say what would be done and how long it takes. Nothing is written, but to a study that was begun: it
             keeps the rates measured for that.
         on: ``ray``: by workers on a Ray cluster; None: in this process, or those of its launch.
-
-    Returns:
-        The study's folder, None if it was dry.
+        report: Reports the study in its folder when it has run; what it writes there belongs to it.
 
     Raises:
-        SaywhyError: If the file or a pair is not understood, or the folder holds something else.
+        SaywhyError: If the file or a pair is not understood, the folder holds something else, or a store refuses.
     """
     options = dict(_option_pair(pair, on) for pair in pairs)
     _refuse_cluster(on)
     plan = read_plan(file, {key: value for key, value in options.items() if key in PLAN_OVERRIDES})
     machine_settings = {key: value for key, value in options.items() if key in MACHINE_SETTINGS}
     plan = plan.model_copy(update={"with_": {**plan.with_, **machine_settings}})
-    out = user_path(options.get("out", f"runs/{plan.name}"))
-    if on:
-        out = out.absolute()  # workers have folders of their own to start from
     hours, workers = _parse_hours(options.get("hours")), _parse_workers(options.get("workers"))
     resources = with_options(plan.resources, {key: options[key] for key in RESOURCE_OPTIONS if key in options})
     beside = user_path(options["beside"]) if "beside" in options else None
     seeds, blocks = _parse_seeds(options.get("seeds"), plan), _parse_blocks(options.get("blocks"), plan)
+    store, out = _store_and_folder(options.get("out", f"runs/{plan.name}"), on)
     if dry:
         with _begun_or_passing(out) as folder:
             say_study_plan(StudyRunner(plan, folder, seeds, beside, blocks))
-        return None
-    study_run = StudyRunner(plan, out, seeds, beside, blocks)
-    if on:
-        with Crew(plan, out, resources, workers) as crew:
-            SpreadStudy(study_run, crew).run(hours)
-    else:
-        study_run.run(hours)
-    return out
+        return
+    with _published(store):
+        study_run = StudyRunner(plan, out, seeds, beside, blocks)
+        if on:
+            with Crew(plan, out, resources, workers, store=store) as crew:
+                SpreadStudy(study_run, crew).run(hours)
+        else:
+            study_run.run(hours)
+        if report:
+            report(out)
+
+
+def _store_and_folder(out: str, on: str | None) -> tuple[ObjectFolder | None, Path]:
+    """Return the object store that ``out=`` names, if it does, and the folder in which this process works."""
+    if not on:
+        return None, user_path(out)
+    if not is_store(out):
+        return None, user_path(out).absolute()  # workers have folders of their own to start from
+    store = ObjectFolder(out, cache_folder() / "stores" / checksum(out.rstrip("/").encode())[:16] / "study")
+    store.fetch()
+    return store, store.path
+
+
+@contextmanager
+def _published(store: ObjectFolder | None) -> Iterator[None]:
+    """Copy to the store what was made meanwhile, however it ends."""
+    try:
+        yield
+    finally:
+        if store:
+            store.publish()
+            say(f"{store.url} holds all of it; the copy in which it was made: {store.path}")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from saywhy.folders.object_store import ObjectFolder
 from saywhy.folders.store import write_text
 from saywhy.printable import in_one_line
 from saywhy.progress import say
@@ -56,6 +57,7 @@ class Crew:
         capacity: How many the cluster has room for at a time, by kind of step.
         parts_computed: How many parts they have computed.
         seconds: Seconds that they have computed for each step.
+        store: The folder in an object store, if that is where machines meet.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Crew:
         resources: Mapping[StepKind, StepResources],
         workers: int | None = None,
         worker: type[StudyWorker] = StudyWorker,
+        store: ObjectFolder | None = None,
     ) -> None:
         """Reach the cluster; workers begin when something is asked for.
 
@@ -74,6 +77,7 @@ class Crew:
             resources: What a worker needs for each kind of step.
             workers: The most workers at a time; None: as many as the cluster has resources for.
             worker: What a worker is.
+            store: The folder in an object store, of which ``out`` is the copy; None: all machines share ``out``.
 
         Raises:
             SaywhyError: If there is no Ray, or its cluster cannot be reached.
@@ -88,8 +92,14 @@ class Crew:
         token = secrets.token_hex(8)
         self._token = token_path(out, token)
         write_text(self._token, token)
+        self.store = store
+        if store:
+            store.publish()
         self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 - as long as the crew is there
-        order = ClusterOrder(plan, out, Path.cwd(), token, precision_here(plan), resources, workers, worker)
+        order = ClusterOrder(
+            *(plan, out, Path.cwd(), token, precision_here(plan), resources, workers, worker),
+            store=store.url if store else None,
+        )
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
         self._process = context.Process(target=serve_cluster, args=(other, order, Path(self._log.name)), daemon=True)
@@ -213,4 +223,10 @@ class StepParts:
 
     def parts(self, place: Path, numbers: Iterable[int], compute: Callable[[int], Any]) -> Iterable[tuple[int, Any]]:
         """Yield number and content of parts that workers compute."""
-        return self.crew.parts(self.step, self.rank, place, numbers)
+        store = self.crew.store
+        if store:
+            store.publish()
+        for part in self.crew.parts(self.step, self.rank, place, numbers):
+            if store and self.step and self.step.kind == "train":
+                store.fetch()  # what a worker has trained, it has written itself
+            yield part

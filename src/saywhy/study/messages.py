@@ -26,6 +26,7 @@ class ClusterOrder:
         resources: What a worker needs for each kind of step.
         workers: The most workers at a time; None: as many as the cluster has resources for.
         worker: What a worker is.
+        store: Address of the folder in an object store, of which ``out`` is the leader's copy; None: workers share it.
     """
 
     plan: StudyPlan
@@ -36,6 +37,7 @@ class ClusterOrder:
     resources: Mapping[StepKind, StepResources]
     workers: int | None = None
     worker: type[StudyWorker] = StudyWorker
+    store: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

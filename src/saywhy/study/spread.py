@@ -96,6 +96,8 @@ class SpreadStudy:
                 ahead = duration_in_words(self._ahead(corrected, list(waiting.values())))
                 say(f"done: {step.name}; {len(waiting) + len(self._running)} left, about {ahead}")
                 bar.tick()
+            if finished and self.crew.store:
+                self.crew.store.publish()
             is_changed = bool(finished) or self.crew.capacity != capacity  # else what did not fit does not fit now
         return True
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from saywhy.folders.object_store import ObjectFolder
 from saywhy.folders.store import PART_SUFFIX, read_text, write_text
 from saywhy.models.backends import precision_of
 from saywhy.models.spec import resolve_model
@@ -133,6 +135,7 @@ class StudyWorker:
 
     def __init__(self) -> None:
         self._runner: StudyRunner | None = None
+        self._store: ObjectFolder | None = None
 
     def greet(self, out: Path, token: str, answer: str) -> Greeting:
         """Say who this is, and copy the token that the leader has left in the folder, for the leader to see.
@@ -147,9 +150,11 @@ class StudyWorker:
         import ray
 
         trouble = None
+        place = self._fetched(out)
         try:
-            if read_text(token_path(out, token)) == token:
-                write_text(token_path(out, answer), token)
+            if read_text(token_path(place, token)) == token:
+                write_text(token_path(place, answer), token)
+                self._publish()
             else:
                 trouble = "holds another token"
         except OSError as error:
@@ -157,17 +162,35 @@ class StudyWorker:
         machine = ray.get_runtime_context().get_node_id()
         return Greeting(socket.gethostname(), machine, package_versions(), precision_here(self._plan), trouble)
 
-    def open(self, plan: StudyPlan, out: Path, here: Path) -> None:
+    def _fetched(self, path: Path) -> Path:
+        """Return where what the leader has at ``path`` is for this worker; from a store, as it is there now."""
+        if self._store is None:
+            return path
+        self._store.fetch()
+        return self._store.path / path.relative_to(self._out)
+
+    def _publish(self) -> None:
+        if self._store:
+            self._store.publish()
+
+    def open(self, plan: StudyPlan, out: Path, here: Path, store: str | None = None) -> None:
         """Open the study.
 
         Args:
             plan: Its plan.
             out: Its folder, as an absolute path.
             here: The folder below which the plan's relative paths are, if this machine has it.
+            store: Address of the folder in an object store, of which this worker gets a copy of its own; None: all
+                machines share the folder itself.
+
+        Raises:
+            SaywhyError: If the store cannot be reached.
         """
         if here.is_dir():
             os.chdir(here)
         self._plan, self._out = plan, out
+        if store:
+            self._store = ObjectFolder(store, Path(tempfile.mkdtemp(prefix="saywhy-worker-")) / out.name)
 
     def compute(self, step: StudyStep | None, place: Path, number: int) -> tuple[Any, float]:
         """Compute a part.
@@ -184,14 +207,16 @@ class StudyWorker:
             SaywhyError: If the step cannot be done here.
         """
         began = time.monotonic()
+        asked = AskedPart(self._fetched(place), number)
         try:
-            with making_parts(AskedPart(place, number)):
+            with making_parts(asked):
                 if self._runner is None:
-                    self._runner = StudyRunner(self._plan, self._out)
+                    self._runner = StudyRunner(self._plan, self._store.path if self._store else self._out)
                 if step:
                     self._runner.perform(step)
                 else:
                     self._runner.costs()
         except PartComputed as part:
+            self._publish()  # a training writes its model itself
             return part.content, time.monotonic() - began
         raise RuntimeError(f"{step.name if step else 'the beginning'} has no part {number} of {place}")
