@@ -94,6 +94,7 @@ def parsed_only(monkeypatch, tmp_path):
         "cli.explain.resolve_model",
         "cli.attribute.attribute_texts",
         "ruler.run.calibrate_ruler",
+        "study.command.ObjectFolder",
         "study.command.StudyRunner",
         "cli.export.write_targets",
         "cli.export.train_adapter",
