@@ -1,5 +1,7 @@
 """A folder in an object store and its copies: what one machine makes the others get, and nothing is lost."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from saywhy.folders.object_store import ObjectFolder
@@ -94,6 +96,105 @@ def test_a_copy_that_was_removed_is_fetched_again_and_empties_no_store(url, lead
     assert content(again) == {"rows": "1"}
 
 
+@pytest.mark.parametrize("removed", [["rows"], ["rows", "checksums.json"]], ids=["a file", "nearly all"])
+def test_a_copy_that_was_partly_removed_is_made_whole_again(url, leader, removed):
+    write(leader, **{"rows": "1", "rest": "2", "checksums.json": '{"rows": "of 1", "rest": "of 2"}'})
+    leader.publish()
+    whole = content(leader)
+    for name in removed:
+        (leader.path / name).unlink()
+    again = ObjectFolder(url, leader.path)
+    again.publish()
+    again.fetch()
+    assert content(again) == whole
+
+
+def test_what_the_study_removes_is_removed_although_it_was_killed_then(url, leader, worker):
+    write(leader, **{"rows": "1", "rest": "2", "checksums.json": '{"rows": "of 1", "rest": "of 2"}'})
+    leader.publish()
+    write(leader, **{"checksums.json": '{"rest": "of 2"}'})
+    (leader.path / "rows").unlink()
+    ObjectFolder(url, leader.path).publish()
+    worker.fetch()
+    assert set(content(worker)) == {"rest", "checksums.json"}
+
+
+def test_what_others_have_in_the_store_is_never_removed(url, leader, tmp_path):
+    other = ObjectFolder(url, tmp_path / "other")
+    for name, held in {"checkpoints/last.pt": b"theirs", ".lock": b""}.items():
+        leader._files.pipe_file(f"{leader._root}/{name}", held)
+    write(leader, rows="1")
+    leader.publish()
+    other.fetch()
+    write(other, rows="1 2")
+    other.publish()
+    assert content(other) == {"rows": "1 2"}
+    assert leader._files.cat_file(f"{leader._root}/checkpoints/last.pt") == b"theirs"
+
+
+def test_two_leaders_do_not_write_over_each_other(leader, worker):
+    write(leader, rows="1")
+    leader.publish()
+    worker.fetch()
+    write(leader, rows="1 2")
+    write(worker, rows="1 3")
+    leader.publish()
+    with pytest.raises(SaywhyError, match="was gone on with elsewhere"):
+        worker.publish()
+    leader.fetch()
+    assert content(leader) == {"rows": "1 2"}
+    assert content(worker) == {"rows": "1 3"}
+
+
+def test_a_store_that_is_suddenly_empty_empties_no_copy(url, leader):
+    write(leader, rows="1")
+    leader.publish()
+    leader._files.rm(leader._root, recursive=True)
+    with pytest.raises(SaywhyError, match=r"is empty, and was not when .* was copied: is it reached as it was then\?"):
+        leader.fetch()
+    assert content(leader) == {"rows": "1"}
+
+
+def test_a_store_of_something_else_is_refused_before_it_is_copied(leader, worker):
+    worker.refuse_others("study.json")
+    write(leader, letters="hello")
+    leader.publish()
+    with pytest.raises(SaywhyError, match=r"holds letters, and no study\.json: give the address of a study"):
+        worker.refuse_others("study.json")
+    assert content(worker) == {}
+
+
+def test_a_name_that_leads_out_of_the_copy_is_passed_over(leader, worker, monkeypatch):
+    write(leader, rows="1")
+    leader.publish()
+    listed = worker._files.ls
+
+    def with_evil(path, detail):
+        return [*listed(path, detail=detail), {"name": f"{worker._root}/../evil", "type": "file", "size": 1}]
+
+    monkeypatch.setattr(worker._files, "ls", with_evil)
+    worker.fetch()
+    assert content(worker) == {"rows": "1"}
+
+
+def test_many_threads_publish_while_files_come_and_go(url, leader, tmp_path):
+    def work(number):
+        for turn in range(8):
+            write(leader, **{f"step{number}__parts__{turn}": "chunk"})
+            leader.publish()
+            (leader.path / f"step{number}/parts/{turn}").unlink()
+            (leader.path / f"step{number}/parts").rmdir()
+            write(leader, **{f"step{number}__rows": str(turn)})
+            leader.fetch()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    leader.publish()
+    elsewhere = ObjectFolder(url, tmp_path / "elsewhere")
+    elsewhere.fetch()
+    assert content(elsewhere) == content(leader) == {f"step{number}/rows": "7" for number in range(4)}
+
+
 @pytest.mark.parametrize("written", range(4))
 def test_a_machine_that_ends_while_it_copies_loses_nothing_and_damages_nothing(
     url, leader, tmp_path, monkeypatch, written
@@ -132,7 +233,13 @@ def test_a_file_is_taken_once(leader, worker):
 
 @pytest.mark.parametrize(
     ("address", "problem"),
-    [("nowhere://bucket/study", "Protocol not known: nowhere"), ("dropbox://bucket/study", "dropbox")],
+    [
+        ("file:///", "names no folder of a store"),
+        ("s3://", "names no folder of a store"),
+        ("file://rel/study", "names no folder of a store"),
+        ("nowhere://bucket/study", "Protocol not known: nowhere"),
+        ("dropbox://bucket/study", "dropbox"),
+    ],
 )
 def test_a_store_that_nothing_here_reads_is_one_line(tmp_path, address, problem):
     with pytest.raises(SaywhyError, match=rf"^{address}.*{problem}") as refusal:

@@ -143,6 +143,29 @@ def test_a_study_that_was_stopped_goes_on_without_ray(plan, straight, tmp_path):
     assert {name: made.get(name) for name in straight} == straight
 
 
+def test_a_study_that_was_stopped_goes_on_from_its_store_on_another_machine(plan, straight, tmp_path, monkeypatch):
+    bucket, file = tmp_path / "bucket" / "study", tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(plan.resolved(), sort_keys=False), "utf-8")
+    command = [sys.executable, "-m", "saywhy", "study", str(file), "--on", "ray", f"out=file://{bucket}"]
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "first"))
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while process.poll() is None and not list(bucket.glob("models/seed-0/*/adapter/adapter_config.json")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    messages = process.communicate(timeout=120)[1]
+    assert process.returncode == 128 + signal.SIGINT, messages
+    assert "Traceback" not in messages
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "second"))
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    [copy] = tmp_path.glob("second/stores/*/study")
+    assert f"file://{bucket} holds all of it" in " ".join(run.stderr.split())
+    for folder in (copy, bucket):
+        made = {name.replace("study", "out", 1): content for name, content in result_of(folder).items()}
+        expected = {name: content for name, content in straight.items() if not name.endswith("adapter/README.md")}
+        assert {name: made.get(name) for name in expected} == expected, "all but the cards, which a report writes"
+
+
 @pytest.mark.parametrize(
     ("worker", "problem"),
     [

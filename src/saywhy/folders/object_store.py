@@ -7,6 +7,7 @@ the worker that trains a model.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from saywhy.folders.checksums import CHECKSUMS_FILE
-from saywhy.folders.lock import LOCK_FILE
+from saywhy.folders.lock import LOCK_FILE, FolderLock
 from saywhy.folders.store import read_object, write_bytes, write_json
 from saywhy.printable import in_one_line
 from saywhy.records import SaywhyError
@@ -26,6 +27,13 @@ _HALF_WRITTEN = re.compile(r"\.[0-9a-f]{16}\.part$")
 """The end of the name of what ``store.write_bytes`` is writing."""
 _STAYS_HERE = {"checkpoints"}
 """Folders that are of use to the process only that writes them."""
+
+
+def _belongs(name: str) -> bool:
+    """Whether a file, in the store or in the copy, is one of those kept the same; no marker of a folder, no way out."""
+    parts = name.split("/")
+    stays = parts[-1].startswith(LOCK_FILE) or _HALF_WRITTEN.search(parts[-1]) or _STAYS_HERE & {*parts}
+    return not stays and not {"", ".", ".."} & {*parts}
 
 
 class _Synced(NamedTuple):
@@ -59,6 +67,9 @@ class ObjectFolder:
             SaywhyError: If there is no such store, or what reads it is not installed.
         """
         self.url, self.path = url.rstrip("/"), path
+        protocol, _, place = url.partition("://")
+        if not place.strip("/") or (protocol in ("file", "local") and not place.startswith("/")):
+            raise SaywhyError(f"{url} names no folder of a store: write s3://bucket/folder, or file:///folder")
         self._record = path.with_name(f"{path.name}.synced.json")
         self._one_at_a_time = threading.Lock()
         with self._trouble():
@@ -71,7 +82,9 @@ class ObjectFolder:
         # Without the copy its record would say that all of it was removed, to be removed from the store, too.
         is_kept = self._record.is_file() and any(path.iterdir())
         kept: Mapping[str, Any] = read_object(self._record) if is_kept else {}
-        self._synced = {name: _Synced(there, tuple(here)) for name, (there, here) in kept.items()}
+        self._synced = {
+            name: _Synced(there, tuple(here)) for name, (there, here) in kept.items() if not self._is_lost(name, kept)
+        }
 
     @contextmanager
     def _trouble(self) -> Iterator[None]:
@@ -89,6 +102,40 @@ class ObjectFolder:
                 "the same command goes on"
             ) from error
 
+    def _is_lost(self, name: str, kept: Mapping[str, Any]) -> bool:
+        """Whether a file is gone here that no study has removed: it takes the checksum away first."""
+        if (self.path / name).is_file():
+            return False
+        for folder in Path(name).parents:
+            if (sums := (folder / CHECKSUMS_FILE).as_posix()) in kept:
+                path = self.path / sums
+                return not path.is_file() or Path(name).relative_to(folder).as_posix() in read_object(path)
+        return False
+
+    def refuse_others(self, manifest: str) -> None:
+        """Refuse a store that holds something else, before any of it is copied.
+
+        Args:
+            manifest: The file that a folder of this kind has.
+
+        Raises:
+            SaywhyError: If there is something, and not that, nor in the copy.
+        """
+        with self._trouble():
+            versions = self._versions()
+        if versions and manifest not in versions and not (self.path / manifest).is_file():
+            raise SaywhyError(
+                f"{self.url} holds {min(versions)}, and no {manifest}: give the address of a study, or of nothing yet"
+            )
+
+    def lock(self) -> None:
+        """Keep other processes of this machine out of the copy, as long as this one lives.
+
+        Raises:
+            SaywhyError: If one works in it.
+        """
+        self._lock = FolderLock(self.path)
+
     def fetch(self) -> None:
         """Bring what was changed in the store since it was last the same, and remove what is gone there.
 
@@ -97,38 +144,58 @@ class ObjectFolder:
         """
         with self._one_at_a_time, self._trouble():
             versions = self._versions()
-            for name, there in versions.items():
-                if name not in self._synced or self._synced[name].there != there:
-                    self._fetch_file(name, there)
-            for name in [name for name in self._synced if name not in versions]:
-                if self._here(name) == self._synced.pop(name).here:
-                    self._remove(name)
-            self._keep_record()
+            if self._synced and not versions:
+                raise SaywhyError(
+                    f"{self.url} is empty, and was not when {self.path} was copied: is it reached as it was then? "
+                    f"Else remove {self.path} to begin anew"
+                )
+            try:
+                for name, there in versions.items():
+                    if name not in self._synced or self._synced[name].there != there:
+                        self._fetch_file(name, there)
+                for name in [name for name in self._synced if name not in versions]:
+                    if self._here(name) == self._synced.pop(name).here:
+                        self._remove(name)
+            finally:  # else what was fetched would seem to be changed here
+                self._keep_record()
 
     def _remove(self, name: str) -> None:
         """Remove a file of the copy, and folders that are empty then: a store has none."""
         path = self.path / name
-        path.unlink()
-        for folder in path.parents:
-            if folder == self.path or any(folder.iterdir()):
-                break
-            folder.rmdir()
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # up to one that is not empty
+            for folder in path.parents[: len(Path(name).parts) - 1]:
+                folder.rmdir()
 
     def _fetch_file(self, name: str, there: str) -> None:
-        path, here = self.path / name, self._here(name)
+        path = self.path / name
         try:
             content = self._files.cat_file(f"{self._root}/{name}")
         except FileNotFoundError:  # removed since it was listed
             return
+        here = self._here(name)
         is_changed_here = here is not None and (name not in self._synced or self._synced[name].here != here)
         if is_changed_here and path.read_bytes() != content:
-            raise SaywhyError(
-                f"{self.url} was gone on with elsewhere, and {path} was changed here, too: remove {self.path} to go "
-                "on from the store"
-            )
+            raise self._conflict(name)
         if not is_changed_here:
             write_bytes(path, content)
         self._synced[name] = _Synced(there, self._here(name) or (0, 0))
+
+    def _conflict(self, name: str) -> SaywhyError:
+        return SaywhyError(
+            f"{self.url} was gone on with elsewhere, and {self.path / name} was changed here, too: remove {self.path} "
+            "to go on from the store"
+        )
+
+    def _refuse_newer(self, changed: list[str], gone: list[str]) -> None:
+        """Refuse to write over, or to remove, what is not in the store as it was left or found there."""
+        versions = self._versions()
+        for name in [*changed, *gone]:
+            if name not in versions or (name in self._synced and self._synced[name].there == versions[name]):
+                continue
+            with suppress(FileNotFoundError):
+                if name in gone or self._files.cat_file(f"{self._root}/{name}") != (self.path / name).read_bytes():
+                    raise self._conflict(name)
 
     def publish(self) -> None:
         """Copy to the store what was changed here since it was last the same, and remove what is gone here.
@@ -144,16 +211,26 @@ class ObjectFolder:
             gone = [name for name in self._synced if name not in stamps]
             if not changed and not gone:
                 return
+            self._refuse_newer(changed, gone)
             for name in [*gone, *(name for name in changed if name.endswith(CHECKSUMS_FILE))]:
                 with suppress(FileNotFoundError):
                     self._files.rm_file(f"{self._root}/{name}")
                 self._synced.pop(name, None)
-            for name in sorted(changed, key=lambda name: (name.endswith(CHECKSUMS_FILE), "model" in name, name)):
-                with suppress(FileNotFoundError):  # removed since, by another thread
-                    self._files.pipe_file(f"{self._root}/{name}", (self.path / name).read_bytes())
-            versions = self._versions()
-            self._synced |= {name: _Synced(versions[name], stamps[name]) for name in changed if name in versions}
-            self._keep_record()
+            sent = []
+            try:
+                for name in sorted(changed, key=lambda name: (name.endswith(CHECKSUMS_FILE), "model" in name, name)):
+                    try:
+                        content = (self.path / name).read_bytes()
+                    except FileNotFoundError:  # removed since, by another thread
+                        continue
+                    if name.endswith(CHECKSUMS_FILE) and any(self._here(name) != stamps[name] for name in stamps):
+                        continue  # of files that other threads have written since: next time
+                    self._files.pipe_file(f"{self._root}/{name}", content)
+                    sent.append(name)
+            finally:  # else what was sent would seem to be changed elsewhere
+                versions = self._versions()
+                self._synced |= {name: _Synced(versions[name], stamps[name]) for name in sent if name in versions}
+                self._keep_record()
 
     def take(self, name: str) -> bool:
         """Remove the file ``name`` from the store; return whether it was there."""
@@ -164,12 +241,11 @@ class ObjectFolder:
 
     def _names(self) -> Iterator[str]:
         """Yield the files of the copy that belong into the store."""
-        for path in sorted(self.path.rglob("*")):
-            place = path.relative_to(self.path)
-            if path.name.startswith(LOCK_FILE) or _HALF_WRITTEN.search(path.name) or _STAYS_HERE & {*place.parts}:
-                continue
-            if path.is_file():
-                yield place.as_posix()
+        for folder, _, files in os.walk(self.path):  # passes over what another thread removes meanwhile
+            for path in (Path(folder, file) for file in files):
+                name = path.relative_to(self.path).as_posix()
+                if _belongs(name) and path.is_file() and not path.is_symlink():
+                    yield name
 
     def _here(self, name: str) -> tuple[int, int] | None:
         try:
@@ -181,11 +257,23 @@ class ObjectFolder:
     def _versions(self) -> dict[str, str]:
         """Return what the store says of each of the folder's files."""
         self._files.invalidate_cache()
-        listed = self._files.find(self._root, detail=True)
+        listed = self._files.find(self._root, detail=True) if self._files.async_impl else dict(self._listed())
         return {
-            path.removeprefix(self._root).lstrip("/"): "|".join(str(facts.get(key, "")) for key in _VERSION_KEYS)
+            name: "|".join(str(facts.get(key, "")) for key in _VERSION_KEYS)
             for path, facts in listed.items()
+            if _belongs(name := path.removeprefix(self._root).removeprefix("/"))
         }
+
+    def _listed(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield what ``find`` would, which passes over folders that cannot be listed as if nothing were in them."""
+        pending = [self._root]
+        while pending:
+            with suppress(FileNotFoundError):
+                for facts in self._files.ls(pending.pop(), detail=True):
+                    if facts["type"] == "directory":
+                        pending.append(facts["name"])
+                    else:
+                        yield facts["name"], facts
 
     def _keep_record(self) -> None:
         write_json(self._record, {name: [of.there, list(of.here)] for name, of in sorted(self._synced.items())})

@@ -62,7 +62,7 @@ def run_study(
     resources = with_options(plan.resources, {key: options[key] for key in RESOURCE_OPTIONS if key in options})
     beside = user_path(options["beside"]) if "beside" in options else None
     seeds, blocks = _parse_seeds(options.get("seeds"), plan), _parse_blocks(options.get("blocks"), plan)
-    store, out = _store_and_folder(options.get("out", f"runs/{plan.name}"), on)
+    store, out = _store_and_folder(options.get("out", f"runs/{plan.name}"), on, dry)
     if dry:
         with _begun_or_passing(out) as folder:
             say_study_plan(StudyRunner(plan, folder, seeds, beside, blocks))
@@ -78,13 +78,16 @@ def run_study(
             report(out)
 
 
-def _store_and_folder(out: str, on: str | None) -> tuple[ObjectFolder | None, Path]:
+def _store_and_folder(out: str, on: str | None, dry: bool = False) -> tuple[ObjectFolder | None, Path]:
     """Return the object store that ``out=`` names, if it does, and the folder in which this process works."""
     if not on:
         return None, user_path(out)
     if not is_store(out):
         return None, user_path(out).absolute()  # workers have folders of their own to start from
     store = ObjectFolder(out, cache_folder() / "stores" / checksum(out.rstrip("/").encode())[:16] / "study")
+    store.refuse_others("study.json")
+    if not dry:  # its lock would make an empty copy seem begun
+        store.lock()
     store.fetch()
     return store, store.path
 
