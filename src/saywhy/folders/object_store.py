@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -216,21 +216,31 @@ class ObjectFolder:
                 with suppress(FileNotFoundError):
                     self._files.rm_file(f"{self._root}/{name}")
                 self._synced.pop(name, None)
-            sent = []
-            try:
-                for name in sorted(changed, key=lambda name: (name.endswith(CHECKSUMS_FILE), "model" in name, name)):
-                    try:
-                        content = (self.path / name).read_bytes()
-                    except FileNotFoundError:  # removed since, by another thread
-                        continue
-                    if name.endswith(CHECKSUMS_FILE) and any(self._here(name) != stamps[name] for name in stamps):
-                        continue  # of files that other threads have written since: next time
-                    self._files.pipe_file(f"{self._root}/{name}", content)
-                    sent.append(name)
-            finally:  # else what was sent would seem to be changed elsewhere
-                versions = self._versions()
-                self._synced |= {name: _Synced(versions[name], stamps[name]) for name in sent if name in versions}
-                self._keep_record()
+            # A model's weights behind what else it needs: where they are, it is whole.
+            self._send(sorted(changed, key=lambda name: (name.endswith(CHECKSUMS_FILE), "model" in name, name)), stamps)
+
+    def _send(self, names: Sequence[str], stamps: Mapping[str, tuple[int, int]]) -> None:
+        """Copy files to the store, in this order, and keep that they are the same now.
+
+        Args:
+            names: The files.
+            stamps: How all files of the copy were before.
+        """
+        sent = []
+        try:
+            for name in names:
+                try:
+                    content = (self.path / name).read_bytes()
+                except FileNotFoundError:  # removed since, by another thread
+                    continue
+                if name.endswith(CHECKSUMS_FILE) and any(self._here(other) != stamps[other] for other in stamps):
+                    continue  # of files that other threads have written since: next time
+                self._files.pipe_file(f"{self._root}/{name}", content)
+                sent.append(name)
+        finally:  # else what was sent would seem to be changed elsewhere
+            versions = self._versions()
+            self._synced |= {name: _Synced(versions[name], stamps[name]) for name in sent if name in versions}
+            self._keep_record()
 
     def take(self, name: str) -> bool:
         """Remove the file ``name`` from the store; return whether it was there."""
