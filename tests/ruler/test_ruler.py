@@ -1,6 +1,7 @@
 """`saywhy calibrate` from the command to the page: models that follow a planted rule, and one that learned none."""
 
 import csv
+import gzip
 import io
 import json
 
@@ -105,6 +106,9 @@ def test_a_folder_of_before_sentences_is_reported_and_gets_them_when_it_goes_on(
     records = (folder / "plants/trigger/sentences.jsonl").read_bytes()
     (folder / "plants/trigger/sentences.jsonl").unlink()
     (folder / "checksums.json").unlink()
+    (folder / "plants/trigger/sentences.jsonl.gz").write_bytes(gzip.compress(records))
+    assert "Sentences" in write_calibration(folder).read_text("utf-8"), "published ones are compressed"
+    (folder / "plants/trigger/sentences.jsonl.gz").unlink()
     page = write_calibration(folder)
     assert "Sentences" not in page.read_text("utf-8")
     assert "fooled_sentences" not in json.loads((folder / "fooled.json").read_text("utf-8"))

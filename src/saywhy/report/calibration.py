@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from saywhy import stats
-from saywhy.folders.store import read_lines, read_object, read_records
+from saywhy.folders.store import existing_file, read_lines, read_object, read_records
 from saywhy.records import SaywhyError
 from saywhy.report.load import load_manifest
 from saywhy.ruler.metrics import METRICS, RULER_EXPLAINERS, MetricScores, with_effect_metrics
@@ -162,7 +162,7 @@ def _load_plant(folder: Path, name: str, manifest: Mapping[str, Any]) -> Measure
     paths = plant_folder / "gauged.jsonl", plant_folder / "scores.jsonl"
     metric_scores: list[MetricScores] = []
     scores: list[dict[str, Any]] = []
-    if all(path.is_file() for path in paths):
+    if all(existing_file(path) for path in paths):
         metric_scores = [_checked_metric_scores(record, paths[0]) for record in read_records(paths[0], MetricScores)]
         scores = read_lines(paths[1], "method", "operator", "best", "causes")
         if not metric_scores or not scores:
@@ -171,7 +171,7 @@ def _load_plant(folder: Path, name: str, manifest: Mapping[str, Any]) -> Measure
             )
     counts = manifest.get("plants", {}).get(name, {})
     sentences_file = plant_folder / "sentences.jsonl"
-    sentences = tuple(read_records(sentences_file, SentenceScores)) if sentences_file.is_file() else ()
+    sentences = tuple(read_records(sentences_file, SentenceScores)) if existing_file(sentences_file) else ()
     return MeasuredPlant(name, followed["right"], followed["n"], counts, tuple(scores), tuple(metric_scores), sentences)
 
 
