@@ -145,7 +145,7 @@ def _styles_sentence(summary: StudySummary) -> str:
     ]
     if not parts:
         return "Whether it carries over to styles that were not practised was not measured."
-    return "; ".join([*(part[:-1] for part in parts[:-1]), parts[-1]])
+    return " ".join(parts)
 
 
 def _tasks_sentence(summary: StudySummary) -> str:
