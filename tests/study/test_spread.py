@@ -46,6 +46,7 @@ class FakeCrew:
     def __init__(self, study_run, capacity, later_capacity=None):
         self.study_run, self.clock = study_run, 0.0
         self.workers, self.capacity = 0, dict.fromkeys(("train", "audit", "keep", "show"), capacity)
+        self.store = None
         self.later_capacity = later_capacity
         self.seconds = {None: 0.0}
         self.spread_study = None
