@@ -4,7 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from saywhy.folders import object_store
 from saywhy.folders.object_store import ObjectFolder
+from saywhy.models import weights
 from saywhy.records import SaywhyError
 
 
@@ -222,6 +224,19 @@ def test_a_machine_that_ends_while_it_copies_loses_nothing_and_damages_nothing(
     elsewhere.fetch()
     assert content(again) == content(elsewhere) == content(leader)
     assert content(again)["checksums.json"] == "of 2, 2 and 2"
+
+
+def test_weights_go_out_behind_what_else_a_model_needs_and_checksums_last(leader, monkeypatch):
+    names, pipe = [], leader._files.pipe_file
+    monkeypatch.setattr(leader._files, "pipe_file", lambda path, held: (names.append(path), pipe(path, held)))
+    model = {f"models/adapter/{name}": "1" for name in ("adapter_model.safetensors", "config.json", "tokenizer.json")}
+    write(leader, **model, **{"checksums.json": "of all", "study.json": "plan"})
+    leader.publish()
+    assert [name.rpartition("/")[2] for name in names[-2:]] == ["adapter_model.safetensors", "checksums.json"]
+
+
+def test_what_stays_here_are_the_checkpoints_of_a_training():
+    assert {weights.CHECKPOINTS} == object_store._STAYS_HERE
 
 
 def test_a_file_is_taken_once(leader, worker):

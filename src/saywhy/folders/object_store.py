@@ -8,7 +8,6 @@ the worker that trains a model.
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,14 +16,12 @@ from typing import Any, NamedTuple
 
 from saywhy.folders.checksums import CHECKSUMS_FILE
 from saywhy.folders.lock import LOCK_FILE, FolderLock
-from saywhy.folders.store import read_object, write_bytes, write_json
+from saywhy.folders.store import HALF_WRITTEN, read_object, write_bytes, write_json
 from saywhy.printable import in_one_line
 from saywhy.records import SaywhyError
 
 _VERSION_KEYS = ("ETag", "etag", "generation", "LastModified", "last_modified", "mtime", "created", "size")
 """What stores say of an object that changes with its content."""
-_HALF_WRITTEN = re.compile(r"\.[0-9a-f]{16}\.part$")
-"""The end of the name of what ``store.write_bytes`` is writing."""
 _STAYS_HERE = {"checkpoints"}
 """Folders that are of use to the process only that writes them."""
 
@@ -32,7 +29,7 @@ _STAYS_HERE = {"checkpoints"}
 def _belongs(name: str) -> bool:
     """Whether a file, in the store or in the copy, is one of those kept the same; no marker of a folder, no way out."""
     parts = name.split("/")
-    stays = parts[-1].startswith(LOCK_FILE) or _HALF_WRITTEN.search(parts[-1]) or _STAYS_HERE & {*parts}
+    stays = parts[-1].startswith(LOCK_FILE) or HALF_WRITTEN.search(parts[-1]) or _STAYS_HERE & {*parts}
     return not stays and not {"", ".", ".."} & {*parts}
 
 
@@ -217,7 +214,8 @@ class ObjectFolder:
                     self._files.rm_file(f"{self._root}/{name}")
                 self._synced.pop(name, None)
             # A model's weights behind what else it needs: where they are, it is whole.
-            self._send(sorted(changed, key=lambda name: (name.endswith(CHECKSUMS_FILE), "model" in name, name)), stamps)
+            last = CHECKSUMS_FILE, ".safetensors"
+            self._send(sorted(changed, key=lambda name: [name.endswith(end) for end in last] + [name]), stamps)
 
     def _send(self, names: Sequence[str], stamps: Mapping[str, tuple[int, int]]) -> None:
         """Copy files to the store, in this order, and keep that they are the same now.

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -29,6 +30,7 @@ MOST_EXPANSION, SMALL_FILE = 200, 2**24
 """A compressed file may expand to so many times its size, or to so many bytes; saywhy's own, to some 20 times."""
 PART_SUFFIX = ".part"
 """Behind the name of what is being written."""
+HALF_WRITTEN = re.compile(rf"\.[0-9a-f]{{16}}{re.escape(PART_SUFFIX)}$")  # the end of what _fresh_path gives
 LONGEST_WRITE = 600.0
 """Seconds after which a file that is being written counts as left by a killed process."""
 _FRESH_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
