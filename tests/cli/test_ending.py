@@ -29,6 +29,24 @@ def test_a_signal_ends_in_one_line_and_its_exit_code(capsys, number, code):
     assert signal.getsignal(number) == before
 
 
+def test_a_signal_that_a_library_made_an_error_of_still_ends_the_command(capsys):
+    def imported_as_the_signal_comes():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Stopped:
+            raise ImportError("initialization failed") from None  # what pybind11's modules raise, without a cause
+
+    with pytest.raises(SystemExit) as stop:
+        call_to_clear_end(imported_as_the_signal_comes)
+    assert stop.value.code == 143
+    assert capsys.readouterr().err == LAST_LINE
+
+
+def test_an_error_of_the_program_itself_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        call_to_clear_end(lambda: 1 / 0)
+
+
 def test_no_library_takes_a_signal_for_an_error():
     assert not issubclass(Stopped, Exception | KeyboardInterrupt)
 

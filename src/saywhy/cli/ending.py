@@ -36,26 +36,44 @@ LONGEST_PROBLEM = 4000
 
 def call_to_clear_end(command: Callable[[], object]) -> None:
     """Call a command; end the process clearly if the command does not end as it should."""
-    handlers = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    stops: list[Stopped] = []
+
+    def stop(number: int, frame: object) -> NoReturn:
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(ending, signal.SIG_DFL)  # a second one ends at once
+        stops.append(Stopped(number))
+        raise stops[0]
+
+    handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         command()
         return
-    except Stopped as stopped:
-        problem, code = stopped.message, 128 + stopped.number
-    except SaywhyError as error:
-        problem, code = str(error), 2
-    except typer.TyperException as error:  # words that typer does not understand
-        context = getattr(error, "ctx", None)
-        verb = f"{context.info_name} " if context and context.parent else ""
-        problem, code = f"{error.format_message().rstrip('.')}: see 'saywhy {verb}--help'", 2
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        problem, code = f"{error.strerror or error}{where}: what was computed is kept; mend it and run again", 2
+    except BaseException as error:
+        # Compiled modules that a signal meets as they are imported raise an ImportError in its place.
+        problem, code = _problem_and_code(error if isinstance(error, Stopped) or not stops else stops[0])
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
     print(f"{_name()}: {in_one_line(problem, LONGEST_PROBLEM)}", file=sys.stderr)
     sys.exit(code)
+
+
+def _problem_and_code(error: BaseException) -> tuple[str, int]:
+    """Return what the last line says of an error and the exit code; raise what is neither a signal's nor a user's."""
+    match error:
+        case Stopped():
+            return error.message, 128 + error.number
+        case SaywhyError():
+            return str(error), 2
+        case typer.TyperException():  # words that typer does not understand
+            context = getattr(error, "ctx", None)
+            verb = f"{context.info_name} " if context and context.parent else ""
+            return f"{error.format_message().rstrip('.')}: see 'saywhy {verb}--help'", 2
+        case OSError():
+            where = f" ({error.filename})" if error.filename else ""
+            return f"{error.strerror or error}{where}: what was computed is kept; mend it and run again", 2
+        case _:
+            raise error
 
 
 def _name() -> str:
@@ -64,9 +82,3 @@ def _name() -> str:
         return f"saywhy (process {process_rank()} of {world_size()})" if world_size() > 1 else "saywhy"
     except SaywhyError:  # what says so is what is wrong
         return "saywhy"
-
-
-def _stop(number: int, frame: object) -> NoReturn:
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.SIG_DFL)  # a second one ends at once
-    raise Stopped(number)
