@@ -296,6 +296,33 @@ def test_a_missed_bar_says_what_was_tried(planted_summary):
     assert gate.tried == "", "nothing is a variant of a variant"
 
 
+def test_bars_on_what_the_start_arm_grades_and_on_replies_as_written(planted_summary):
+    cells = {"arm": "faithful.all.TASK", "tasks": ["films"], "styles": ["attribution"]}
+    bars = [
+        {"bar": "effect share", **cells, "at_least": 0.2},
+        {"bar": "effect share", **cells, "at_least": 1.5},
+        {"bar": "validity", **cells, "readout": "generated", "at_least": 0.1},
+        {"bar": "validity", **cells, "readout": "generated", "at_least": 1.1},
+    ]
+    study = planted_summary.study
+    study = dataclasses.replace(study, manifest={**study.manifest, "plan": {**study.plan, "bars": bars}})
+    checks = check_bars(dataclasses.replace(planted_summary, study=study))
+    assert [check.state for check in checks] == ["met", "missed", "met", "missed"]
+    measured = {
+        readout: next(
+            cell
+            for cell in planted_summary.tasks["films"].cells
+            if (cell.key.arm, cell.key.style, cell.key.setting) == ("faithful.all.films", "attribution", "one-word")
+            and (cell.key.readout, cell.key.operator) == (readout, "redact")
+        )
+        for readout in ("constrained", "generated")
+    }
+    assert checks[1].missed_by == f"{1.5 - measured['constrained'].effect_share_start.value:.2f}"
+    assert checks[3].missed_by == f"{1.1 - measured['generated'].validity.value:.2f}"
+    with pytest.raises(SaywhyError, match=r"bars\.0.*readout: generated"):
+        read_bars([{"bar": "validity", **cells, "at_least": 0.9}])
+
+
 def test_a_recipe_that_carries_over_to_a_style_counts_as_transfer(planted_summary):
     """It would be a strange study in which a variant could mend what no variant is asked about."""
     study = planted_summary.study

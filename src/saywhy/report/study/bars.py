@@ -3,6 +3,8 @@
 A plan may have a list ``bars``; each entry says what is measured and on which arms:
 
 - ``{bar: score, arm: faithful.all.TASK, tasks: [...], styles: [...], at_least: 0.6}``
+- ``{bar: effect share, arm: ..., tasks: [...], styles: [...], at_least: 0.8}``: as graded by the start arm
+- ``{bar: validity, arm: ..., tasks: [...], styles: [...], readout: generated, at_least: 0.9}``
 - ``{bar: drift, arm: faithful.all.TASK, tasks: [...], styles: [...], within: 0.05}``: floor and ceiling
 - ``{bar: confirmed, p_below: 0.01}``: every confirmatory cell, p after Holm's correction
 - ``{bar: gate, arm: faithful.all.TASK, tasks: [...]}``
@@ -17,9 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from saywhy import stats
 from saywhy.arms import task_name
 from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 from saywhy.report.cells import CellKey
@@ -28,6 +29,8 @@ from saywhy.report.study.ablations import variant_settings
 from saywhy.report.study.gains import Axis, Gain
 from saywhy.report.study.load import StudyRun
 from saywhy.report.study.summary import Drift, StudySummary
+from saywhy.report.summary import Cell, cell_estimates
+from saywhy.stats import Interval
 
 
 class _FrozenBar(BaseModel):
@@ -60,11 +63,27 @@ class _CellsBar(ArmBar):
         ]
 
 
-class ScoreBar(_CellsBar):
-    """The score of each cell is at least ``at_least``."""
+class LevelBar(_CellsBar):
+    """Score, start-graded effect share or validity of each cell is at least ``at_least``."""
 
-    bar: Literal["score"]
+    bar: Literal["score", "effect share", "validity"]
     at_least: float
+
+    @model_validator(mode="after")
+    def _of_replies_that_may_be_invalid(self) -> LevelBar:
+        if self.bar == "validity" and self.readout != "generated":
+            raise ValueError("only generated replies can be invalid: say readout: generated")
+        return self
+
+    @property
+    def requirement(self) -> str:
+        """What is to be reached, in words."""
+        names = {"score": "score", "effect share": "effect share by the start arm", "validity": "valid replies"}
+        return f"{names[self.bar]} ({self.readout}) at least {number(self.at_least)}"
+
+    def estimate(self, cell: Cell) -> Interval:
+        """Return what of a cell the bar is about."""
+        return {"score": cell.score, "effect share": cell.effect_share_start, "validity": cell.validity}[self.bar]
 
 
 class DriftBar(_CellsBar):
@@ -96,7 +115,7 @@ class TransferBar(_FrozenBar):
     readout: Readout = "constrained"
 
 
-StudyBar = Annotated[ScoreBar | DriftBar | ConfirmedBar | GateBar | TransferBar, Field(discriminator="bar")]
+StudyBar = Annotated[LevelBar | DriftBar | ConfirmedBar | GateBar | TransferBar, Field(discriminator="bar")]
 _STUDY_BARS: TypeAdapter[tuple[StudyBar, ...]] = TypeAdapter(tuple[StudyBar, ...])
 
 BarState = Literal["met", "missed", "open"]
@@ -146,8 +165,8 @@ def check_bars(summary: StudySummary) -> list[BarCheck]:
     """Check every bar of the plan in each of its cells or arms."""
     checks: list[BarCheck] = []
     for bar in bars_of(summary.study):
-        if isinstance(bar, ScoreBar):
-            checks += [_check_score(summary, bar, task, key) for task, key in bar.cells()]
+        if isinstance(bar, LevelBar):
+            checks += [_check_level(summary, bar, task, key) for task, key in bar.cells()]
         elif isinstance(bar, DriftBar):
             checks += [_check_drift(summary, bar, task, key) for task, key in bar.cells()]
         elif isinstance(bar, ConfirmedBar):
@@ -163,26 +182,27 @@ def _bar_place(task: str, key: CellKey) -> str:
     return f"{key.style}, {task}"
 
 
-def _check_score(summary: StudySummary, bar: ScoreBar, task: str, key: CellKey) -> BarCheck:
-    cell, requirement = summary.cell(task, key), f"score ({key.readout}) at least {number(bar.at_least)}"
-    if cell is None or cell.score.value is None:
-        return BarCheck(requirement, _bar_place(task, key), NO_NUMBER, "open")
-    shortfall = bar.at_least - cell.score.value
+def _check_level(summary: StudySummary, bar: LevelBar, task: str, key: CellKey) -> BarCheck:
+    cell, place = summary.cell(task, key), _bar_place(task, key)
+    estimate = bar.estimate(cell) if cell is not None else None
+    if estimate is None or estimate.value is None:
+        return BarCheck(bar.requirement, place, NO_NUMBER, "open")
+    shortfall, measured = bar.at_least - estimate.value, estimate_text(estimate)
     if shortfall <= 0:
-        return BarCheck(requirement, _bar_place(task, key), estimate_text(cell.score), "met")
-    tried = _variants_tried(summary, key.arm, lambda name: _variant_score(summary, task, replace(key, arm=name)))
-    return BarCheck(requirement, _bar_place(task, key), estimate_text(cell.score), "missed", number(shortfall), tried)
+        return BarCheck(bar.requirement, place, measured, "met")
+    tried = _variants_tried(summary, key.arm, lambda name: _variant_level(summary, bar, task, replace(key, arm=name)))
+    return BarCheck(bar.requirement, place, measured, "missed", number(shortfall), tried)
 
 
-def _variant_score(summary: StudySummary, task: str, key: CellKey) -> str | None:
-    """Return the score of a variant against that of its twin under the same seeds; None without rows."""
+def _variant_level(summary: StudySummary, bar: LevelBar, task: str, key: CellKey) -> str | None:
+    """Return what a variant came to against its twin under the same seeds; None without rows."""
     cell, twin = summary.cell(task, key), summary.study.plain_twin(summary.study.arm(key.arm))
-    if cell is None or cell.score.value is None or twin is None:
+    if cell is None or bar.estimate(cell).value is None or twin is None:
         return None
-    variant_rows, twin_rows = (summary.rows[task].get(replace(key, arm=name), ()) for name in (key.arm, twin.name))
-    seeds = {row.seed for row in variant_rows}
-    twin_score = stats.score([row for row in twin_rows if row.seed in seeds], summary.seed)
-    return f"{number(cell.score.value)} against {number(twin_score.value)}"
+    twin_key = replace(key, arm=twin.name)
+    rows = [row for row in summary.rows[task].get(twin_key, ()) if row.seed in cell.excess_seeds]
+    (twin_cell,) = cell_estimates(summary.study.runs[task], {twin_key: rows}, [twin_key], None, summary.seed)
+    return f"{number(bar.estimate(cell).value)} against {number(bar.estimate(twin_cell).value)}"
 
 
 def _variants_tried(summary: StudySummary, arm: str, describe: Callable[[str], str | None]) -> str:
