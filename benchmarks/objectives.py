@@ -37,7 +37,7 @@ from saywhy.measure.predict import Classifier
 from saywhy.models.forward import Forward
 from saywhy.models.local import LocalModel
 from saywhy.models.spec import resolve_model
-from saywhy.training.encoding import recipe_of, samples
+from saywhy.training.encoding import Recipe, recipe_of, samples
 from saywhy.training.lessons import Lesson
 from saywhy.training.objectives import objective_of
 from saywhy.training.rows import arm_rows
@@ -52,6 +52,10 @@ SIDES = {
     "anchored": Config(num_train_epochs=1, objective="table", anchor=0.3),
     "autocast": Config(num_train_epochs=1, objective="table", anchor=0.3, practice_precision="autocast"),
 }
+
+
+def _recipe(config: Config) -> Recipe:
+    return recipe_of(config, 0, adapting=False, autocast=config.practice_precision == "autocast")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +78,12 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
             lessons = self.lessons[number * self.block : (number + 1) * self.block]
             rows = arm_rows(config, self.drawn.task, lessons, lessons)
-            train(resolve_model(self.name), rows, recipe_of(config, 0, adapting=False), folder)
+            train(
+                resolve_model(self.name),
+                rows,
+                _recipe(config),
+                folder,
+            )
             return Done(folder, len(lessons))
 
         return practise
@@ -84,7 +93,7 @@ class Bench:
         lessons = self.lessons[number * self.block :][:1]  # row by row, three styles of a text are some hundred prompts
         apart: Checked = {}
         for name, config in SIDES.items():
-            recipe = recipe_of(config, 0, adapting=False)
+            recipe = _recipe(config)
             one_style = config.model_copy(update={"train_styles": ("attribution",)})
             rows = arm_rows(one_style, self.drawn.task, lessons, lessons)
             encoded = samples(self.model.chat, rows, recipe, self.model.context)

@@ -22,11 +22,12 @@ class EngineSettings(FileFormat):
         description="Number format: mixed is float32 weights and sums, with shorter products where there are units for "
         "it (cards, AMX, AVX-512's bfloat16); auto that where it is faster: log-odds move by 0.01 nats on average.",
     )
-    practice_precision: Literal["float32", "autocast"] = Field(
-        "float32",
-        description="Number format of practice: autocast trains and makes lessons with bfloat16 products where the "
-        "machine has units for it, 1.4 times as fast (log-odds move by 0.01 nats on average); float32 trains in "
-        "float32 (on cards with what `precision` makes of its products), with lessons, as audits, in `precision`.",
+    practice_precision: Literal["auto", "float32", "autocast"] = Field(
+        "auto",
+        description="Number format of practice: auto trains LoRAs with bfloat16 products where `precision` makes "
+        "audits so from kept copies (CPUs), else as float32; autocast trains and makes lessons so wherever there are "
+        "units for it, 1.4 times as fast (log-odds move by 0.01 nats on average); float32 trains in float32 (on cards "
+        "with what `precision` makes of its products), with lessons, as audits, in `precision`.",
     )
     token_budget: int | None = Field(
         None,

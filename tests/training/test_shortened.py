@@ -8,10 +8,12 @@ import torch
 
 import tiny
 from practice import RECIPE
-from saywhy.models import copies
+from saywhy.config import Config
+from saywhy.models import copies, precision
 from saywhy.models.copies import keep_copies, products_from_copies, recompute_alike
 from saywhy.models.spec import resolve_model
 from saywhy.training import train as training
+from saywhy.training.models import ArmModels
 from saywhy.training.train import train
 
 SHORT = dataclasses.replace(RECIPE, autocast=True)
@@ -81,3 +83,35 @@ def test_layers_that_are_computed_again_multiply_as_they_did(tmp_path):
     with again:
         assert torch.equal(layer(states), shortened)
     assert not torch.equal(layer(states), shortened)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shortened"),
+    [
+        ({}, True),
+        ({"precision": "float32"}, False),
+        ({"practice_precision": "float32"}, False),
+        ({"precision": "float32", "practice_precision": "autocast"}, True),
+        ({"lora_r": 0}, False),
+        ({"objective": "dpo"}, False),
+    ],
+)
+@pytest.mark.parametrize("faster", [True, False])
+def test_practice_goes_by_how_audits_are_computed_unless_it_is_told(
+    tiny_folder, rows, tmp_path, monkeypatch, settings, shortened, faster
+):
+    monkeypatch.setattr(precision, "has_bfloat16_units", lambda: True)
+    monkeypatch.setattr(precision, "copies_are_faster", lambda width: faster)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    recipes = []
+
+    def stopped(spec, rows, recipe, *rest, **more):
+        recipes.append(recipe)
+        raise InterruptedError
+
+    monkeypatch.setattr(training, "train", stopped)
+    models = ArmModels(Config(model=str(tiny_folder), **settings), tmp_path)
+    with pytest.raises(InterruptedError):
+        models.train("adapted", 0, rows, None)
+    is_asked = settings.get("practice_precision") == "autocast"
+    assert [recipe.autocast for recipe in recipes] == [shortened and (faster or is_asked)]

@@ -62,8 +62,15 @@ class Recipe:
     trainer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def recipe_of(config: Config, seed: int, *, adapting: bool) -> Recipe:
-    """Return the recipe of an arm from its settings; ``adapting``: of ``adapted``, which learns labels and formats."""
+def recipe_of(config: Config, seed: int, *, adapting: bool, autocast: bool) -> Recipe:
+    """Return the recipe of an arm from its settings.
+
+    Args:
+        config: The settings.
+        seed: Of the row order and the LoRA initialisation.
+        adapting: Whether it is that of ``adapted``, which learns labels and formats.
+        autocast: What ``practice_precision`` comes to here.
+    """
     return Recipe(
         learning_rate=config.adapt_learning_rate if adapting else config.learning_rate,
         num_train_epochs=config.adapt_num_train_epochs if adapting else config.num_train_epochs,
@@ -77,7 +84,7 @@ def recipe_of(config: Config, seed: int, *, adapting: bool) -> Recipe:
         word_share=config.word_share,
         plan=config.plan,
         packing=config.packing,
-        autocast=config.practice_precision == "autocast",
+        autocast=autocast,
         quantize=config.quantize,
         seed=seed,
         # With TRL's own objectives it is told to their trainers, which adapted has not.

@@ -14,7 +14,7 @@ from saywhy.config import Config
 from saywhy.folders.lock import wait_to_see
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import write_lines
-from saywhy.models.backends import counts_of, open_model, say_counts
+from saywhy.models.backends import counts_of, open_model, precision_of, say_counts
 from saywhy.models.interface import Model
 from saywhy.models.quantization import refuse_quantize
 from saywhy.models.spec import resolve_model
@@ -125,8 +125,16 @@ class ArmModels:
         spec = resolve_model(str(self.adapter(start, seed))) if start else self.spec
         self._loaded.clear()
         with progress(f"train {arm}, seed {seed}", 1, "steps") as bar:
-            recipe = recipe_of(settings, seed, adapting=start is None)
+            recipe = recipe_of(settings, seed, adapting=start is None, autocast=self._is_shortened(settings))
             train(spec, mixed, recipe, adapter, bar.update, heldout=heldout)
+
+    def _is_shortened(self, settings: Config) -> bool:
+        """Whether training multiplies in bfloat16: where that is asked for, or where audits do from kept copies."""
+        if settings.practice_precision != "auto":
+            return settings.practice_precision == "autocast"
+        if settings.lora_r == 0 or settings.objective in PREFERENCE_OBJECTIVES:  # those round sums, too
+            return False
+        return precision_of(self.spec, settings.precision, settings.quantize).shortened_by == "copies"
 
     def load(self, arm: str, seed: int, precision: str | None = None) -> Model:
         """Return the model of an arm, which must be trained; ``precision``: not that of the settings."""
