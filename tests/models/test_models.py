@@ -10,9 +10,9 @@ from transformers import logging, modeling_gguf_pytorch_utils
 import tiny
 from problems import fails
 from saywhy.config import Config
-from saywhy.explainer.explainer import with_explaining_model
 from saywhy.models import backends, fingerprints, spec
 from saywhy.models.chat import Chat
+from saywhy.training.models import with_explaining_model
 
 CHATS = [
     [{"role": "user", "content": "hi"}],
@@ -211,6 +211,7 @@ def test_the_adapter_that_practised_a_task_explains_it_unless_a_model_is_named(t
     assert with_explaining_model(Config(task="snli")).model == "tiny-saywhy"
     assert with_explaining_model(Config(task="ag_news")).model == spec.DEFAULT_MODEL
     assert with_explaining_model(Config(task="snli", model=spec.DEFAULT_MODEL)).model == spec.DEFAULT_MODEL
+    assert with_explaining_model(Config(task="snli"), tmp_path / "audit").model == spec.DEFAULT_MODEL
 
 
 def test_an_adapter_names_its_base(tmp_path, tiny_folder):

@@ -24,27 +24,20 @@ from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import HasAnswers, open_model
 from saywhy.models.interface import Model
-from saywhy.models.spec import explaining_model, resolve_model
+from saywhy.models.spec import resolve_model
 from saywhy.paths import user_path
 from saywhy.protocol import prompts
 from saywhy.records import STYLES, Example, Prediction, SaywhyError
-from saywhy.settings import checked_config, with_changes
+from saywhy.settings import checked_config
 from saywhy.tasks.corpus import task_of
 from saywhy.tasks.data import example_id
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
-from saywhy.training.models import in_practised_plan
+from saywhy.training.models import in_practised_plan, with_explaining_model
 from saywhy.words import candidates, lacks_blanks, most_frequent_candidate, take_out
 
 _BROKEN = re.compile("[\ud800-\udfff]")
 """What no text holds: Python has it for bytes that it could not read."""
-
-
-def with_explaining_model(config: Config) -> Config:
-    """Return the settings with the built-in model that practised explaining their task, if they name none."""
-    if "model" in config.model_fields_set:
-        return config
-    return with_changes(config, model=explaining_model(config.task))
 
 
 class Explainer:
@@ -97,7 +90,7 @@ class Explainer:
 
         Where no model is named, it is the built-in adapter that practised explaining the task, if there is one.
         """
-        config = in_practised_plan(with_explaining_model(config))
+        config = in_practised_plan(with_explaining_model(config, confidence))
         task, spec = task_of(config), resolve_model(config.model)
         spec.refuse_plan(config.plan)
         opened: list[Model] = []

@@ -12,7 +12,7 @@ from typing import Any
 from saywhy import pocket
 from saywhy.config import Config
 from saywhy.explainer.decision import BUDGETS, ExplainedDecision
-from saywhy.explainer.explainer import Explainer, with_explaining_model
+from saywhy.explainer.explainer import Explainer
 from saywhy.folders.decision_log import DecisionLog, LoggedDecision, opened_log
 from saywhy.models.backends import require
 from saywhy.models.spec import resolve_model
@@ -26,6 +26,7 @@ from saywhy.serve.refusals import RequestError, timed_out
 from saywhy.serve.requests import AskedTexts, asked_texts
 from saywhy.settings import with_changes
 from saywhy.tasks.task import Task
+from saywhy.training.models import with_explaining_model
 
 EXAMPLES = 6
 """Built-in texts that a page can offer to try."""
@@ -166,7 +167,8 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
     Raises:
         SaywhyError: If model, task or log cannot be used.
     """
-    config = with_explaining_model(config)
+    confidence = user_path(settings.confidence) if settings.confidence else None
+    config = with_explaining_model(config, confidence)
     spec = resolve_model(config.model)
     if settings.beside and not spec.adapter:
         raise SaywhyError(f"beside=base: model={config.model} is no adapter, it has no base model: leave beside= out")
@@ -175,7 +177,6 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
     # The log first: loading a model takes longer.
     most_bytes = int(settings.log_megabytes * 2**20)
     log = opened_log(user_path(settings.log), most_bytes, settings.log_files) if settings.log else None
-    confidence = user_path(settings.confidence) if settings.confidence else None
     explainers = {"trained" if spec.adapter else "base": Explainer.of(config, confidence)}
     if settings.beside:
         base = str(Path(spec.base) / spec.gguf) if spec.gguf else spec.base

@@ -17,7 +17,7 @@ from saywhy.folders.store import write_lines
 from saywhy.models.backends import counts_of, open_model, precision_of, say_counts
 from saywhy.models.interface import Model
 from saywhy.models.quantization import refuse_quantize
-from saywhy.models.spec import resolve_model
+from saywhy.models.spec import explaining_model, resolve_model
 from saywhy.models.weights import has_weights, refuse_damaged_weights, remove_checkpoints
 from saywhy.processes import computed_parts, is_first_process, making_parts, world_size
 from saywhy.progress import progress
@@ -169,6 +169,18 @@ def in_practised_plan(config: Config) -> Config:
     if practised in (None, config.plan) or "plan" in config.model_fields_set:
         return config
     return with_changes(config, plan=practised)
+
+
+def with_explaining_model(config: Config, confidence: Path | None = None) -> Config:
+    """Return the settings with the built-in model that practised explaining their task, if they name none.
+
+    Args:
+        config: The settings.
+        confidence: The audit whose confidence is shown; where there is one, the default model is that of the audit.
+    """
+    if "model" in config.model_fields_set or confidence:
+        return config
+    return with_changes(config, model=explaining_model(config.task))
 
 
 def refuse_unfit_trainer(config: Config) -> None:
