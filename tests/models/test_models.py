@@ -202,16 +202,17 @@ def test_an_adapter_that_comes_with_saywhy_is_taken_by_its_name(tmp_path, tiny_f
     assert "did you mean 'tiny-saywhy'" in fails(spec.resolve_model, "tiny-saywy")
 
 
-def test_the_adapter_that_practised_a_task_explains_it_unless_a_model_is_named(tmp_path, tiny_folder, monkeypatch):
-    adapter = tmp_path / "tiny-saywhy"
+def test_the_better_explainer_of_a_task_explains_it_unless_a_model_is_named(tmp_path, tiny_folder, monkeypatch):
+    (name,) = spec.BETTER_EXPLAINERS.values()
+    monkeypatch.setattr(spec, "RELEASED_FOLDERS", (tmp_path,))
+    assert with_explaining_model(Config()).model == spec.DEFAULT_MODEL, "where it does not come with saywhy"
+    adapter = tmp_path / name
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tiny_folder)}))
-    (adapter / "saywhy.json").write_text(json.dumps({"tasks": {"snli": {}}}))
-    monkeypatch.setattr(spec, "RELEASED_FOLDERS", (tmp_path,))
-    assert with_explaining_model(Config(task="snli")).model == "tiny-saywhy"
+    assert with_explaining_model(Config()).model == name
     assert with_explaining_model(Config(task="ag_news")).model == spec.DEFAULT_MODEL
-    assert with_explaining_model(Config(task="snli", model=spec.DEFAULT_MODEL)).model == spec.DEFAULT_MODEL
-    assert with_explaining_model(Config(task="snli"), tmp_path / "audit").model == spec.DEFAULT_MODEL
+    assert with_explaining_model(Config(model=spec.DEFAULT_MODEL)).model == spec.DEFAULT_MODEL
+    assert with_explaining_model(Config(), tmp_path / "audit").model == spec.DEFAULT_MODEL
 
 
 def test_an_adapter_names_its_base(tmp_path, tiny_folder):

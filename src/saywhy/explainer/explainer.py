@@ -88,7 +88,7 @@ class Explainer:
     def of(cls, config: Config, confidence: Path | None = None) -> Self:
         """Open the model of ``config`` as an explainer of its task, with the confidence of an audit if there is one.
 
-        Where no model is named, it is the built-in adapter that practised explaining the task, if there is one.
+        Where no model is named, it is the built-in one that explains the task best.
         """
         config = in_practised_plan(with_explaining_model(config, confidence))
         task, spec = task_of(config), resolve_model(config.model)

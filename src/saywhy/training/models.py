@@ -172,7 +172,7 @@ def in_practised_plan(config: Config) -> Config:
 
 
 def with_explaining_model(config: Config, confidence: Path | None = None) -> Config:
-    """Return the settings with the built-in model that practised explaining their task, if they name none.
+    """Return the settings with the built-in model that explains their task best, if they name none.
 
     Args:
         config: The settings.
