@@ -76,7 +76,10 @@ def test_a_folder_is_no_file_whatever_it_is_called(tmp_path):
     ("name", "said"),
     [
         ("smollm2-135n", "did you mean 'smollm2-135m'?"),
-        ("xyzzy", "use one of smollm2-135m, a folder, a .gguf file, a hub id (owner/name), vllm:MODEL or openai:NAME@"),
+        (
+            "xyzzy",
+            "use one of smollm2-135m, smollm2-135m-saywhy, a folder, a .gguf file, a hub id (owner/name), vllm:MODEL",
+        ),
         ("missing.gguf", "model file missing.gguf does not exist: check the path"),
         ("owner/missing.GGUF", "model file owner/missing.GGUF does not exist: check the path"),
         ("owner/model.safetensors", "a folder, a .gguf file, a hub id (owner/name), vllm:MODEL or openai:"),

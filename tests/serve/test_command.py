@@ -39,7 +39,7 @@ from served import CANARY, Observed, client_of, explainer_of, running, service_o
         (("log=",), "log=: "),
         (("confidence=",), "confidence=: "),
         (("host",), "'host' is not key=value"),
-        (("beside=base", "port=0"), "beside=base: model=smollm2-135m is no adapter, it has no base model"),
+        (("model=smollm2-135m", "beside=base", "port=0"), "beside=base: model=smollm2-135m is no adapter, it has no"),
         (("task=nothing", "port=0"), "no task 'nothing'"),
         (("port=0", "log=/"), "log=/ cannot be written"),
     ],
