@@ -59,6 +59,9 @@ def test_five_sentences_say_what_was_planted(planted_summary):
     assert "in 6 of 9 exploratory cells" in free
     assert "the gate is passed by 2 of 2 confirmatory arms" in cost
     assert "floor and ceiling within 5 points" in cost
+    gains = tuple(dataclasses.replace(gain, frozen=None) for gain in planted_summary.gains)
+    exploratory = dataclasses.replace(planted_summary, gains=gains, frozen=())
+    assert "confirmatory" not in answer_sentences(exploratory)[-1], "where nothing was frozen no arm is"
 
 
 def test_transfer_that_was_frozen_is_called_confirmatory(planted_summary):

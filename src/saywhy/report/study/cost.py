@@ -27,13 +27,14 @@ def cost_sentence(summary: StudySummary) -> str:
     """Return the sentence on the cost: the gate, accuracy, instruction data, and drift of floor and ceiling."""
     names = {arm.name for arm in main_arms(summary)}
     kept = [arm_kept for arm_kept in summary.kept if arm_kept.arm.name in names and arm_kept.gate is not None]
+    which = "confirmatory" if summary.frozen else "faithful"
     if not kept:
-        return "What the training cost was not measured: there are no decisions of the confirmatory arms."
+        return f"What the training cost was not measured: there are no decisions of the {which} arms."
     passed = [arm_kept for arm_kept in kept if arm_kept.gate is not None and arm_kept.gate.state == "passes"]
     undecided = [arm_kept for arm_kept in kept if arm_kept.gate is not None and arm_kept.gate.state == "open"]
     changes = [arm_kept.kept.accuracy_change.value for arm_kept in kept if arm_kept.kept.accuracy_change is not None]
     accuracy_changes = [value for value in changes if value is not None]
-    parts = [f"the gate is passed by {len(passed)} of {counted(len(kept), 'confirmatory arm')}"]
+    parts = [f"the gate is passed by {len(passed)} of {counted(len(kept), f'{which} arm')}"]
     parts += [f"cannot be told yet for {len(undecided)}"] if undecided else []
     failed = [arm_kept for arm_kept in kept if arm_kept.gate is not None and arm_kept.gate.state == "fails"]
     sentence = f"At what cost: {joined(parts)}"
