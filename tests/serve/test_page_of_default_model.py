@@ -14,8 +14,8 @@ from PIL import Image
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 MOST_BYTES = 200_000
-HOLDS = "i love the new layout on my laptop since the update"
-PAIR = "the story was really clever this season, by the way! #filmnight"
+HOLDS = "my bike came in the post today, the lamp is awful"
+PAIR = "I'm brilliant at darts and I still hate the club nights."
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +77,11 @@ def test_the_default_model_on_the_page(address, open_page, take_picture):
     first = agrees(page)
     take_picture(page, "page-light.png", full_page=True)
 
-    page.locator(".words .word", has_text="love").click()
+    page.locator(".words .word", has_text="awful").click()
     page.wait_for_selector("#change h2")
     edited = agrees(page)
-    assert edited["text"] == HOLDS.replace("love", "[REDACTED]")
-    effect = next(effect for effect in first["effects"] if effect["word"] == "love")
+    assert edited["text"] == HOLDS.replace("awful", "[REDACTED]")
+    effect = next(effect for effect in first["effects"] if effect["word"] == "awful")
     assert edited["label"] == effect["label_without"]  # the same edit is the same number everywhere
 
     page = open_page(
