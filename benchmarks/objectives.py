@@ -78,12 +78,7 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
             lessons = self.lessons[number * self.block : (number + 1) * self.block]
             rows = arm_rows(config, self.drawn.task, lessons, lessons)
-            train(
-                resolve_model(self.name),
-                rows,
-                _recipe(config),
-                folder,
-            )
+            train(resolve_model(self.name), rows, _recipe(config), folder)
             return Done(folder, len(lessons))
 
         return practise
