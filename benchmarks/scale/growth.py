@@ -128,9 +128,9 @@ class Assumption:
     rows: int
 
 
-LOW = Assumption("low", gemm=0.4, passes=0.22, training=0.12, bandwidth=0.4, rows=32)
-"""Half of the shares on the CPU (44 % of whole audits, 24 % of training), for kernels that no card has run yet."""
-HIGH = Assumption("high", gemm=0.7, passes=0.74, training=0.33, bandwidth=0.8, rows=128)
+LOW = Assumption("low", gemm=0.4, passes=0.22, training=0.22, bandwidth=0.4, rows=32)
+"""Half of the shares on the CPU (44 % of whole audits, 43 % of training), for kernels that no card has run yet."""
+HIGH = Assumption("high", gemm=0.7, passes=0.74, training=0.51, bandwidth=0.8, rows=128)
 """The best shares on the CPU (table of news, training of three styles)."""
 ASSUMPTIONS = (LOW, HIGH)
 
