@@ -52,6 +52,24 @@ def test_a_model_that_the_hub_does_not_give_is_one_line(capsys, monkeypatch, tmp
     assert line.endswith("check the path, or your connection")
 
 
+def test_a_library_that_does_not_fit_is_said_as_what_it_is(tmp_path):
+    """transformers imports torchvision, if there is any, and one made for another torch cannot be imported."""
+    model, broken = tiny.save(tmp_path / "model"), tmp_path / "packages"
+    (broken / "torchvision-0.29.0.dist-info").mkdir(parents=True)
+    (broken / "torchvision-0.29.0.dist-info" / "METADATA").write_text("Name: torchvision\nVersion: 0.29.0\n")
+    (broken / "torchvision").mkdir()
+    message = "operator torchvision::nms does not exist"
+    (broken / "torchvision" / "__init__.py").write_text(f"raise RuntimeError({message!r})\n")
+    command = [sys.executable, "-m", "saywhy", "audit", f"model={model}", *FEW, f"out={tmp_path / 'run'}"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(broken), *sys.path])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1] == (
+        f"saywhy: model '{model}' cannot be loaded by the libraries that are installed: {message}; install what is "
+        "missing, and versions that fit each other"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -89,12 +89,25 @@ def _not_loaded(spec: ModelSpec, folder: str, error: Exception) -> SaywhyError:
             f"model '{spec.name}' brings code of its own ({folder}), which saywhy never runs: use a model that "
             "transformers knows"
         )
+    if isinstance(error, ImportError):
+        cause = error_line(_first_cause(error))
+        return SaywhyError(
+            f"model '{spec.name}' cannot be loaded by the libraries that are installed: {cause}; install what is "
+            "missing, and versions that fit each other"
+        )
     return SaywhyError(
         f"model '{spec.name}' cannot be loaded from {folder}: {error_line(error)}; check the path, or your connection"
     )
 
 
-def error_line(error: Exception) -> str:
+def _first_cause(error: BaseException) -> BaseException:
+    """Return what was behind an error in the first place: transformers says which of its own modules fails."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def error_line(error: BaseException) -> str:
     """Return the first line of an error's message, 200 characters at most."""
     message = str(error).strip()
     return message.splitlines()[0][:200] if message else type(error).__name__
