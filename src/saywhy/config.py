@@ -150,13 +150,13 @@ class Config(EngineSettings):
     )
     tau: float = Field(
         0.3,
-        gt=0,
+        ge=1e-6,
         description="Temperature (nats) of `table`: explanations are drawn to softmax(effect / tau), so the lower, the "
-        "more the best one counts.",
+        "more the best one counts. Of `reward`: the least gain that it divides by.",
     )
     beta: float | None = Field(
         None,
-        gt=0,
+        ge=1e-6,
         description="Cost (nats) of parting from the start model: `table` is drawn to start * exp(effect / beta), "
         "`reward` pays beta times the divergence, `dpo` and `grpo` take it as TRL's; none: nothing, TRL's default.",
     )

@@ -29,6 +29,7 @@ OWN_TRAINER_ARGUMENTS: Mapping[str, str] = {
             "dataloader_pin_memory",
             "use_cpu",
             "resume_from_checkpoint",
+            "restore_callback_states_from_checkpoint",
         ),
         _SAYWHY,
     ),
@@ -36,7 +37,7 @@ OWN_TRAINER_ARGUMENTS: Mapping[str, str] = {
         (
             *("activation_checkpointing_kwargs", "gradient_checkpointing_kwargs", "activation_offloading"),
             *("eval_strategy", "eval_steps", "eval_on_start", "do_eval", "do_predict", "load_best_model_at_end"),
-            *("metric_for_best_model", "greater_is_better"),
+            *("metric_for_best_model", "greater_is_better", "per_device_eval_batch_size"),
             *("push_to_hub", "hub_token", "hub_model_id", "hub_strategy", "hub_private_repo", "run_name"),
             *("fsdp", "fsdp_config", "deepspeed", "parallelism_config", "accelerator_config"),
             *("padding_free", "loss_type", "label_smoothing_factor", "completion_only_loss", "assistant_only_loss"),

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from plans import SMALL, file_of, plan
 from saywhy.arms import ArmName
 from saywhy.records import READOUTS, SETTINGS, STYLES, SaywhyError
-from saywhy.study import expand, frozen, requests, steps
+from saywhy.study import expand, frozen, refusals, requests, steps
 from saywhy.study.read import read_plan
 from saywhy.study.run import StudyRunner
 
@@ -23,6 +23,7 @@ def test_shipped_studies_can_be_read(path):
     confirms_nothing = read.with_.get("split") == "validation" or read.name in EXPLORATORY
     assert bool(expand.confirmatory_cells(read)) != confirms_nothing
     assert steps.steps_of_units(read, expand.plan_units(read))
+    refusals.refuse_unfit_plan(read, expand.recipes_of_arms(read))
 
 
 @pytest.mark.parametrize(
@@ -147,6 +148,7 @@ def test_settings_are_refused_before_anything_runs(tmp_path):
 
 
 GATE = {"bar": "gate", "arm": "faithful.all.TASK", "tasks": ["snli"]}
+LEVEL = {"bar": "score", "arm": "faithful.all.TASK", "tasks": ["snli"], "styles": ["redaction"], "at_least": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -159,12 +161,27 @@ GATE = {"bar": "gate", "arm": "faithful.all.TASK", "tasks": ["snli"]}
             {"bar": "transfer", "axis": "free", "setting": "free", "readout": "guided"},
             "free explanations are generated only",
         ),
+        ({**LEVEL, "readout": "guided"}, "no block asks faithful.all.snli on snli for redaction, one-word, guided"),
+        ({**LEVEL, "operator": "delete"}, "one-word, constrained, with operator delete"),
+        ({**LEVEL, "setting": "free", "readout": "generated"}, "redaction, free, generated"),
+        ({**LEVEL, "bar": "validity", "readout": "generated"}, "redaction, one-word, generated"),
+        ({**LEVEL, "bar": "effect share", "setting": "free", "readout": "generated"}, "only one-word explanations"),
     ],
 )
 def test_a_bar_on_what_will_never_be_measured_is_refused(bar, told):
-    requests.refuse_bars(plan(bars=[GATE]))
+    refusals.refuse_bars(plan(bars=[GATE, LEVEL]))
     with pytest.raises(SaywhyError, match=told):
-        requests.refuse_bars(plan(bars=[bar]))
+        refusals.refuse_bars(plan(bars=[bar]))
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf"])
+@pytest.mark.parametrize("bar", [{"bar": "score", "at_least": 0.5}, {"bar": "drift", "within": 0.5}])
+def test_a_bar_that_no_number_can_meet_or_miss_is_refused(tmp_path, bar, number):
+    cells = {"arm": "faithful.all.TASK", "tasks": ["snli"], "styles": ["redaction"]}
+    path = file_of(tmp_path, bars=[{**cells, **bar}])
+    path.write_text(path.read_text("utf-8").replace("0.5", number), "utf-8")
+    with pytest.raises(SaywhyError, match=r"bars\.0.*finite number"):
+        read_plan(path)
 
 
 def test_free_explanations_are_asked_for_generated_only():

@@ -244,3 +244,44 @@ def test_a_task_file_whose_name_is_none_of_a_folder_is_refused(call, told, tmp_p
     assert answer.code == 2
     assert "would be called '..', which is no name of a folder" in answer.problem
     assert not (tmp_path / "out").exists()
+
+
+PRACTISED = [{"name": "main", "arms": ["faithful"]}]
+LARGER = {"name": "larger", "arms": ["faithful"], "variant": "larger", "with": {"train_rows": 5000}}
+
+
+@pytest.mark.parametrize("words", [[], ["--dry"]], ids=["run", "dry"])
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"blocks": [*PRACTISED, LARGER]}, "train_rows=5000: "),
+        ({"blocks": PRACTISED, "with": {**PLAN["with"], "heldout_rows": 5000}}, "heldout_rows=5000: "),
+    ],
+    ids=["a block's texts", "held-out texts"],
+)
+def test_practice_on_more_texts_than_there_are_begins_no_study(call, told, tmp_path, changes, line, words):
+    out = tmp_path / "out"
+    said = call("study", str(told(data=str(tweets(tmp_path / "texts")), **changes)), f"out={out}", *words)
+    assert said.code == 2
+    assert said.problem.startswith(line)
+    assert "\n" not in said.problem
+    assert not (out / "study.json").exists()
+    mended = told(data=str(tmp_path / "texts"), blocks=PRACTISED)
+    assert call("study", str(mended), f"out={out}", "--dry").code == 0
+
+
+def test_an_anchor_on_a_task_of_many_labels_begins_no_study(call, told, tmp_path):
+    data = tweets(tmp_path / "texts")
+    labels = "".join(f"  {chr(97 + number)}x: word {chr(97 + number)}\n" for number in range(25))
+    task = tmp_path / "moods.yaml"
+    task.write_text(
+        f"name: moods\nquestion: Which mood?\nlead_in: It is\ntext: text\nlabel: label\nlabels:\n{labels}", "utf-8"
+    )
+    for split in ("train", "validation", "test"):
+        rows = [{"text": f"{split} number {at} it was", "label": f"{chr(97 + at % 25)}x"} for at in range(75)]
+        store.write_lines(data / "moods" / f"{split}.jsonl", rows)
+    settings = {"blocks": PRACTISED, "tasks": [str(task)], "data": str(data)}
+    said = call("study", str(told(**settings, **{"with": {**PLAN["with"], "anchor": 1.0}})), f"out={tmp_path / 'out'}")
+    assert said.code == 2
+    assert "task 'moods' has 25 labels" in said.problem
+    assert not (tmp_path / "out" / "study.json").exists()

@@ -83,6 +83,14 @@ def test_more_texts_than_there_are_is_one_line(folder, setting):
     assert "\n" not in str(refused.value)
 
 
+def test_the_usual_number_of_texts_may_be_more_than_there_are_unless_it_was_chosen(folder):
+    config = Config(data=str(folder), task="sentiment140", rows=5, decide_rows=5)
+    few = dataclasses.replace(assemble_corpus(config), arms=())
+    refuse_fewer(few, config)
+    with pytest.raises(SaywhyError, match=r"train_rows=48: .* leaves 0 training texts"):
+        refuse_fewer(few, config.model_copy(update={"train_rows": config.train_rows}))
+
+
 def test_an_anchor_on_very_many_labels_is_one_line():
     task = load_task("sentiment140")
     labels = {f"intent-{number}": f"intent {chr(97 + number // 26)}{chr(97 + number % 26)}" for number in range(77)}

@@ -110,9 +110,11 @@ def test_the_first_loss_of_dpo_is_that_of_the_start(start, lessons, tmp_path):
 
 
 @pytest.mark.parametrize("recipe", [DPO, GRPO], ids=["dpo", "grpo"])
-def test_a_killed_training_goes_on_to_the_same_weights(start, lessons, tmp_path, recipe):
+def test_a_killed_training_goes_on_to_the_same_weights(start, lessons, tmp_path, monkeypatch, recipe):
+    monkeypatch.setattr("saywhy.training.preference.reply_reward", rewarded_by_length(1))
     rows, spec = rows_of(lessons, recipe.objective), resolve_model(str(start))
     straight = weights(train(spec, rows, recipe, tmp_path / "straight"))
+    assert any(not torch.allclose(weight, weights(start)[name]) for name, weight in straight.items())
 
     def kill(done, of):
         if done == 1:
@@ -124,6 +126,30 @@ def test_a_killed_training_goes_on_to_the_same_weights(start, lessons, tmp_path,
     resumed = weights(train(spec, rows, recipe, tmp_path / "killed", lambda *step: steps.append(step)))
     assert steps[0][0] > 0
     assert all(torch.allclose(weight, resumed[name], atol=1e-6) for name, weight in straight.items())
+
+
+def rewarded_by_length(sign):
+    """Return a reward by which the replies of a random model differ: all are invalid, and worth the same."""
+    return lambda row, reply: float(sign * len(reply))
+
+
+def test_grpo_moves_the_weights_by_its_rewards(start, lessons, tmp_path, monkeypatch):
+    """The first step towards longer replies is the opposite of the first step towards shorter ones."""
+    recipe, moved = dataclasses.replace(GRPO, trainer={**GRPO.trainer, "max_steps": 1}), {}
+    for sign in (1, -1):
+        monkeypatch.setattr("saywhy.training.preference.reply_reward", rewarded_by_length(sign))
+        folder = train(resolve_model(str(start)), rows_of(lessons, "grpo"), recipe, tmp_path / str(sign))
+        moved[sign] = {name: weight - weights(start)[name] for name, weight in weights(folder).items()}
+    assert max(change.abs().max() for change in moved[1].values()) > 1e-4
+    assert all(torch.allclose(change, -moved[-1][name], atol=1e-6) for name, change in moved[1].items())
+
+
+@pytest.mark.parametrize(("texts", "styles", "batch"), [(101, 1, 2), (100, 1, 3), (49, 1, 4), (7, 3, 4), (2, 3, 4)])
+def test_a_step_of_grpo_samples_replies_to_as_many_texts_as_that_of_any_objective(tmp_path, texts, styles, batch):
+    recipe = dataclasses.replace(GRPO, per_device_train_batch_size=batch)
+    arguments = grpo_arguments(recipe, tmp_path, texts * styles, styles, 16)
+    assert arguments.per_device_train_batch_size == arguments.num_generations  # the replies to one prompt
+    assert arguments.gradient_accumulation_steps == min(texts, batch) * styles
 
 
 def test_grpo_takes_its_steps_and_keeps_its_rewards(start, lessons, tmp_path, capfd):

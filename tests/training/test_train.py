@@ -20,7 +20,8 @@ from saywhy.models.spec import resolve_model
 from saywhy.models.weights import load_base, with_adapter
 from saywhy.protocol.prompts import question_chat
 from saywhy.records import SaywhyError
-from saywhy.training.arguments import refuse_trainer
+from saywhy.setting_names import own_trainer_argument
+from saywhy.training.arguments import refuse_trainer, sft_arguments
 from saywhy.training.encoding import Recipe, encode, samples
 from saywhy.training.objectives import objective_of
 from saywhy.training.train import train
@@ -210,6 +211,24 @@ def test_what_the_trainer_would_not_take_is_one_line(trainer, reason):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("evaluated", [False, True])
+def test_no_argument_of_the_trainer_is_taken_and_then_replaced(tmp_path, evaluated):
+    reached = []
+    for field in dataclasses.fields(SFTConfig):
+        if type(field.default) not in (bool, int, float) or own_trainer_argument("word", field.name):
+            continue
+        if evaluated and field.name == "save_steps":  # refused beside heldout_rows (test_settings.py)
+            continue
+        value = not field.default if isinstance(field.default, bool) else field.default + 1
+        try:
+            arguments = sft_arguments(Recipe(trainer={field.name: value}), tmp_path, 20, evaluated=evaluated)
+        except ValueError:  # it needs another argument beside it
+            continue
+        assert getattr(arguments, field.name) == value, field.name
+        reached.append(field.name)
+    assert len(reached) > 20
+
+
 @pytest.mark.parametrize("killed_at", [1, 3, 5])
 def test_a_killed_training_goes_on_to_the_same_weights(adapter, tiny_folder, rows, tmp_path, killed_at):
     def kill(done, of):
@@ -384,26 +403,55 @@ def test_the_loss_of_held_out_texts_is_measured_and_the_best_checkpoint_ships(ti
     base, tokenizer = load_base(resolve_model(str(folder)))
     model = with_adapter(base, resolve_model(str(folder)))
     texts = samples(Chat(tokenizer, "tiny"), heldout, recipe, 512)
-    assert in_trees(model, texts, "branches").item() == pytest.approx(min(losses), rel=0.02)
+    assert in_trees(model, texts, "branches").item() == pytest.approx(min(losses), rel=1e-4)
     assert not (folder / "checkpoints").exists()
 
 
-def test_a_killed_training_with_held_out_texts_ends_where_it_would_have_ended(tiny_folder, rows, tmp_path):
+@pytest.mark.parametrize("killed_at", [3, "the end"])
+def test_a_killed_training_with_held_out_texts_ends_where_it_would_have_ended(
+    tiny_folder, rows, tmp_path, monkeypatch, killed_at
+):
     recipe = dataclasses.replace(RECIPE, num_train_epochs=6, learning_rate=3e-2)
     contrary = [{"role": "assistant", "content": "nothing of the kind"}]
     heldout = [{**row, "completion": contrary, "decision": None} for row in rows]
 
     def kill(done, of):
-        if done == 3:
+        if done == killed_at:
             raise KeyboardInterrupt
 
+    def kill_before_it_ships(*args):
+        raise KeyboardInterrupt
+
     straight = train(resolve_model(str(tiny_folder)), rows, recipe, tmp_path / "straight", heldout=heldout)
-    with pytest.raises(KeyboardInterrupt):
-        train(resolve_model(str(tiny_folder)), rows, recipe, tmp_path / "killed", kill, heldout=heldout)
+    with monkeypatch.context() as patched:
+        if killed_at == "the end":
+            patched.setattr("saywhy.training.train._ship", kill_before_it_ships)
+        with pytest.raises(KeyboardInterrupt):
+            train(resolve_model(str(tiny_folder)), rows, recipe, tmp_path / "killed", kill, heldout=heldout)
     resumed = train(resolve_model(str(tiny_folder)), rows, recipe, tmp_path / "killed", heldout=heldout)
-    steps = [
-        [entry["step"] for entry in json.loads((folder / "heldout.json").read_text("utf-8"))]
-        for folder in (straight, resumed)
-    ]
-    assert steps[0] == steps[1]
+    for name in ("heldout.json", "losses.json"):
+        assert json.loads((straight / name).read_text("utf-8")) == json.loads((resumed / name).read_text("utf-8"))
+    assert len(json.loads((straight / "heldout.json").read_text("utf-8"))) < 10, (
+        "training went on although the loss rose"
+    )
     assert all(torch.allclose(weight, weights(resumed)[name], atol=1e-6) for name, weight in weights(straight).items())
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_the_loss_of_held_out_texts_is_the_mean_over_their_rows_in_whatever_parts(tiny_folder, rows, tmp_path, at_once):
+    """Three texts of four, four and one row: a mean over texts, or over parts, would be another."""
+    ids = list(dict.fromkeys(row["id"] for row in rows))[:3]
+    heldout = [row for row in rows if row["id"] in ids[:2]] + [row for row in rows if row["id"] == ids[2]][:1]
+    recipe = dataclasses.replace(
+        RECIPE, num_train_epochs=1, learning_rate=1e-12, per_device_train_batch_size=at_once, trainer={}
+    )
+    folder = train(resolve_model(str(tiny_folder)), rows, recipe, tmp_path, heldout=heldout)
+    measured = [entry["eval_loss"] for entry in json.loads((folder / "heldout.json").read_text("utf-8"))]
+    base, tokenizer = load_base(resolve_model(str(folder)))
+    model = with_adapter(base, resolve_model(str(folder)))
+    texts = samples(Chat(tokenizer, "tiny"), heldout, recipe, 512)
+    by_text = [in_trees(model, [text], "branches").item() for text in texts]
+    lengths = [len(text) for text in texts]
+    assert len(set(lengths)) > 1
+    mean = sum(loss * length for loss, length in zip(by_text, lengths, strict=True)) / sum(lengths)
+    assert measured == pytest.approx([mean] * len(measured), rel=1e-5)

@@ -1,11 +1,9 @@
-"""What is asked of the arms of a study: the request of every audit, and the bars that none of them could reach."""
+"""What is asked of the arms of a study: the request of every audit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from saywhy.arms import task_name
-from saywhy.hints import did_you_mean
 from saywhy.records import (
     ALL_SETTINGS,
     ALL_STYLES,
@@ -17,7 +15,6 @@ from saywhy.records import (
     StyleName,
     is_asked_in,
 )
-from saywhy.report.study.bars import ArmBar
 from saywhy.study.expand import plan_units
 from saywhy.study.plan import StudyPlan, has_readout
 
@@ -89,21 +86,3 @@ def audit_requests(plan: StudyPlan) -> dict[AuditKey, AuditRequest]:
                 )
             requests[audit] = requests[audit] | request if audit in requests else request
     return requests
-
-
-def refuse_bars(plan: StudyPlan) -> None:
-    """Refuse a bar on cells that the study will never measure: it would stay open for ever.
-
-    Raises:
-        SaywhyError: With the first such bar.
-    """
-    audited = {(arm, task_name(task)) for arm, _, task in audit_requests(plan)}
-    arms = {arm for arm, _ in audited}
-    for name, task in [(bar.name(task), task) for bar in plan.bars if isinstance(bar, ArmBar) for task in bar.tasks]:
-        if name not in arms:
-            raise SaywhyError(f"study {plan.name}: bars: no arm '{name}'{did_you_mean(name, arms, ', ')}")
-        if (name, task) not in audited:
-            raise SaywhyError(f"study {plan.name}: bars: {name} is not tested on '{task}'")
-    for bar in plan.bars:
-        if not has_readout(getattr(bar, "setting", "one-word"), getattr(bar, "readout", "generated")):
-            raise SaywhyError(f"study {plan.name}: bars: free explanations are generated only: say readout: generated")

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from saywhy import pocket
 from saywhy.arms import ArmName, task_name
-from saywhy.attribution import check_methods
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
 from saywhy.folders.shared import SharedFolder
 from saywhy.measure.retention import label_beginnings, measure_retention
@@ -22,7 +21,6 @@ from saywhy.records import SaywhyError
 from saywhy.study.beside import BankBeside
 from saywhy.study.expand import (
     StudyUnit,
-    confirmatory_cells,
     plan_units,
     recipes_of_arms,
     task_settings,
@@ -34,7 +32,8 @@ from saywhy.study.journal import STUDY_FILE, StudyJournal, refuse_larger, study_
 from saywhy.study.member import StudyTaskRun
 from saywhy.study.plan import StudyPlan
 from saywhy.study.rates import RateSeconds, duration_in_words, measure_rates, seconds_of_work
-from saywhy.study.requests import audit_requests, refuse_bars
+from saywhy.study.refusals import refuse_unfit_plan, refuse_unfit_practice
+from saywhy.study.requests import audit_requests
 from saywhy.study.shown import built_in_task_run
 from saywhy.study.steps import (
     StepWork,
@@ -49,7 +48,7 @@ from saywhy.study.steps import (
     work_of_steps,
 )
 from saywhy.tasks.task import load_task
-from saywhy.training.models import ArmModels, refuse_unfit_trainer
+from saywhy.training.models import ArmModels
 
 
 class StudyRunner:
@@ -80,15 +79,7 @@ class StudyRunner:
         self.seeds = tuple(plan.seeds if seeds is None else seeds)
         self.requests = audit_requests(plan)
         self.recipes = recipes_of_arms(plan)
-        for task in plan.all_tasks:
-            task_settings(plan, task)  # settings and tasks that cannot be are refused before anything runs
-            load_task(task)
-        for recipe in self.recipes.values():
-            config = task_settings(plan, extra=recipe)
-            check_methods((config.target_method,), "target_method")
-            refuse_unfit_trainer(config)
-        confirmatory_cells(plan)
-        refuse_bars(plan)
+        refuse_unfit_plan(plan, self.recipes)
         self.models = ArmModels(task_settings(plan), out / "models")
         require(self.models.spec, "gradients", "a study", "'saywhy audit' measures it as it is")
         self._members: dict[str, StudyTaskRun] = {}
@@ -103,6 +94,7 @@ class StudyRunner:
         self.beside = BankBeside(beside, self.journal.manifest, frozen, self.requests) if beside else None
         refuse_larger(plan, self.journal.earlier_plan, self.folder)
         if self.journal.earlier_plan is None:
+            refuse_unfit_practice(plan, self.recipes)
             self.journal.write()
 
     def run(self, hours: float | None = None) -> bool:

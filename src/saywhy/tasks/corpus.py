@@ -104,16 +104,16 @@ def refuse_fewer(corpus: Corpus, config: Config) -> None:
     Raises:
         SaywhyError: With how many there are.
     """
-    default = Config.model_fields["train_rows"].default
-    if config.train_rows not in (None, default) and len(corpus.arms) < config.train_rows:
-        raise SaywhyError(
-            f"train_rows={config.train_rows}: {data_argument(config) or 'the hub'} leaves {len(corpus.arms)} training "
-            "texts for the arms: give at most that, or train_rows=none for all of them"
-        )
     if len(corpus.heldout) < config.heldout_rows:
         raise SaywhyError(
             f"heldout_rows={config.heldout_rows}: {data_argument(config) or 'the hub'} has {len(corpus.heldout)} texts "
             "to hold out: give fewer"
+        )
+    chosen = config.train_rows if "train_rows" in config.model_fields_set else None
+    if chosen is not None and len(corpus.arms) < chosen:
+        raise SaywhyError(
+            f"train_rows={chosen}: {data_argument(config) or 'the hub'} leaves {len(corpus.arms)} training "
+            "texts for the arms: give at most that (train_rows=none of a run: all of them)"
         )
 
 

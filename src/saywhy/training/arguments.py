@@ -21,7 +21,7 @@ from saywhy.records import SaywhyError
 from saywhy.training.encoding import Recipe
 
 EVALUATIONS = 10
-"""So often the loss of held-out texts is measured in a training."""
+"""So often, or a little less, the loss of held-out texts is measured in a training."""
 
 
 def refuse_trainer(trainer: Mapping[str, Any], objective: str = "word") -> None:
@@ -92,11 +92,10 @@ def sft_arguments(recipe: Recipe, work: Path, steps: int, *, evaluated: bool = F
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "max_length": None,
     }
-    every = max(1, steps // EVALUATIONS)
+    every = -(-steps // EVALUATIONS)
     evaluating = {
         "eval_strategy": "steps",
         "eval_steps": every,
-        "per_device_eval_batch_size": recipe.per_device_train_batch_size,
         "save_strategy": "steps",
         "save_steps": every,
         "load_best_model_at_end": True,
@@ -138,8 +137,7 @@ def dpo_arguments(recipe: Recipe, work: Path, pairs: int, styles: int) -> DPOCon
 def grpo_arguments(recipe: Recipe, work: Path, prompts: int, styles: int, room: int) -> GRPOConfig:
     """Return the arguments of GRPO: a step samples ``num_generations`` replies to the prompts of a step's texts.
 
-    TRL leaves out prompts that do not fill a step, anew in each epoch: steps are made as equal as can be, so that these
-    are fewer than an epoch has steps.
+    TRL leaves out prompts that do not fill a step, others in each epoch.
 
     Args:
         recipe: The recipe; ``beta`` is TRL's if it is None, no divergence.
@@ -148,10 +146,10 @@ def grpo_arguments(recipe: Recipe, work: Path, prompts: int, styles: int, room: 
         styles: How many a text has.
         room: How many tokens a reply may have.
     """
-    each = -(-prompts // (recipe.per_device_train_batch_size * styles))
-    of_step = prompts // each
+    of_step = min(recipe.per_device_train_batch_size * styles, prompts)
+    steps = prompts // of_step * recipe.num_train_epochs
     usual = {"num_generations": 8, "max_completion_length": room}
-    given = {**_usual(each * recipe.num_train_epochs), **usual, **recipe.trainer}
+    given = {**_usual(steps), **usual, **recipe.trainer}
     own = {
         **_own(recipe, work),
         "per_device_train_batch_size": given["num_generations"],  # the replies to a prompt are computed at once

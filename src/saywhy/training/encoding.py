@@ -33,7 +33,7 @@ class Recipe:
         decision_weight: How much more a token counts in which the word is decided on than a copied one.
         label_weight: How much the label turn counts, against 1 for an explanation.
         objective: What a step minimises (``training.objectives``).
-        tau: Temperature (nats) of the objective ``table``.
+        tau: Temperature (nats) of the objective ``table``; the least gain (nats) that ``reward`` divides by.
         beta: Cost (nats) of parting from the start model; None: nothing, in ``dpo`` and ``grpo`` TRL's default.
         word_share: How much an explanation that is written out counts beside an objective over all of them.
         plan: How replies that edit are practised: what is trained in one is asked in the same.

@@ -139,9 +139,10 @@ def _table_loss(recipe: Recipe) -> CandidateLoss:
 
 
 def _reward_loss(recipe: Recipe) -> CandidateLoss:
-    """Return minus the expected effect above the text's mean, over that of the best: a policy gradient, exact.
+    """Return minus the expected effect above the text's mean, over that of the best (at least ``tau``).
 
-    With ``beta``, beta times the divergence from the start is taken off the effect: the maximum is ``table``'s target.
+    It is a policy gradient with the exact expectation. With ``beta``, beta times the divergence from the start is taken
+    off the effect: the maximum is ``table``'s target.
     """
 
     def loss(log_probabilities: torch.Tensor, effects: torch.Tensor, reference: torch.Tensor | None) -> torch.Tensor:

@@ -20,7 +20,6 @@ from datasets import Dataset
 from trl import DPOTrainer, GRPOTrainer
 
 from saywhy.clashes import PREFERENCE_OBJECTIVES
-from saywhy.folders.store import readable_save_errors
 from saywhy.measure.rooms import reply_room
 from saywhy.models.chat import Chat
 from saywhy.models.reading import error_line
@@ -29,6 +28,7 @@ from saywhy.protocol.styles import read_reply
 from saywhy.records import SaywhyError
 from saywhy.training.arguments import dpo_arguments, grpo_arguments
 from saywhy.training.encoding import Recipe
+from saywhy.training.trainer import ReadableSaves
 
 
 def preference_trainer(
@@ -153,13 +153,9 @@ def _no_bars() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-class _PairTrainer(DPOTrainer):
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        with readable_save_errors(Path(self.args.output_dir or ".")):
-            super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
+class _PairTrainer(ReadableSaves, DPOTrainer):
+    pass
 
 
-class _ReplyTrainer(GRPOTrainer):
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        with readable_save_errors(Path(self.args.output_dir or ".")):
-            super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
+class _ReplyTrainer(ReadableSaves, GRPOTrainer):
+    pass

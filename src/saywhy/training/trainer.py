@@ -15,7 +15,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.utils.data import DataLoader
-from transformers import Trainer
+from transformers import EarlyStoppingCallback, Trainer
 from trl import SFTTrainer
 
 from saywhy.folders.store import readable_save_errors
@@ -69,7 +69,17 @@ def _share_of_loss(model: torch.nn.Module, forward: Forward, objective: Objectiv
     return torch.stack([0.0 * weight.flatten()[0] for weight in model.parameters() if weight.requires_grad]).sum()
 
 
-class TreeTrainer(SFTTrainer):
+class ReadableSaves:
+    """A trainer, with one of transformers': what keeps a checkpoint from being saved is said in one line."""
+
+    args: Any
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        with readable_save_errors(Path(self.args.output_dir or ".")):
+            super()._save_checkpoint(model, trial)  # type: ignore[misc]
+
+
+class TreeTrainer(ReadableSaves, SFTTrainer):
     """SFTTrainer whose batch is a list of texts, each a tree of rows; the loss is the mean over rows.
 
     Attributes:
@@ -111,12 +121,7 @@ class TreeTrainer(SFTTrainer):
                 batch = {"batch": Batch(part or texts[:1], rows, counts=bool(part))}
                 loss = loss + super().training_step(model, batch, num_items_in_batch)  # type: ignore[no-untyped-call]
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise SaywhyError(
-                "the memory does not hold a step: lower per_device_train_batch_size, set "
-                "trainer.gradient_checkpointing=true, or start more processes"
-            ) from error
+            raise _step_too_large(error) from error
         return loss
 
     def compute_loss(
@@ -125,14 +130,47 @@ class TreeTrainer(SFTTrainer):
         """Return the weighted completion-only loss of a batch of texts, computed by the wrapped model."""
         return model(batch=inputs["batch"])
 
-    def prediction_step(
-        self, model: Any, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: Any = None
-    ) -> tuple[torch.Tensor, None, None]:
-        """Return the loss of held-out texts: the mean over their rows."""
-        texts = inputs["texts"]
-        with torch.no_grad():
-            loss = model(batch=Batch(texts, sum(map(len, texts))))
-        return loss.detach() / world_size(), None, None
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Return the loss of the held-out texts: the mean over their rows, whatever the parts and processes.
+
+        transformers would take the mean of batches, and fill up the last one with other texts.
+        """
+        assert self.model is not None
+        self.model.eval()
+        texts = self.data_collator(list(self.eval_dataset))["texts"]  # type: ignore[arg-type]
+        loss = cast(torch.Tensor, self.accelerator.reduce(self._share_of_heldout_loss(texts), "sum"))
+        metrics = {"eval_loss": loss.item()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    @torch.no_grad()
+    def _share_of_heldout_loss(self, texts: Sequence[Encoded]) -> torch.Tensor:
+        """Return what this process adds to the mean over rows; with weights in shards all compute equally often."""
+        share, rows = texts[process_rank() :: world_size()], sum(map(len, texts))
+        loss, at = torch.zeros((), device=self.args.device), 0
+        while at < -(-len(texts) // world_size()):
+            part = share[at : at + self.at_once]
+            batch = Batch(part or (texts[:1] if self.accelerator.is_fsdp2 else ()), rows, counts=bool(part))
+            try:
+                loss = loss + cast(Any, self.model)(batch=batch) / world_size()
+                at += self.at_once
+            except (MemoryError, RuntimeError) as error:
+                if self.accelerator.is_fsdp2:
+                    raise _step_too_large(error) from error
+                self.at_once = _fewer(self.at_once, error)
+        return loss
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """Compute an epoch; nothing of it where the loss had ceased to fall at the checkpoint that is resumed.
+
+        transformers restores the count of ``EarlyStoppingCallback``, and clears the sign to stop that came of it.
+        """
+        stopping = [call for call in self.callback_handler.callbacks if isinstance(call, EarlyStoppingCallback)]
+        if any(call.early_stopping_patience_counter >= call.early_stopping_patience for call in stopping):
+            self.control.should_training_stop = True
+        else:
+            super()._run_epoch(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of whole batches: every process gets all texts of a step and takes its share.
@@ -144,10 +182,6 @@ class TreeTrainer(SFTTrainer):
             shard: Any = loader.batch_sampler
             shard.num_processes, shard.process_index, shard.even_batches = 1, 0, False
         return loader
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        with readable_save_errors(Path(self.args.output_dir or ".")):
-            super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log as transformers does: TRL would add token metrics, which only its own loss counts."""
@@ -196,6 +230,16 @@ def _fewer(texts: int, error: BaseException) -> int:
         raise SaywhyError("the memory does not hold the training rows of one text: free some, or take a smaller model")
     say(f"out of memory: going on with {texts // 2} texts at once")
     return texts // 2
+
+
+def _step_too_large(error: BaseException) -> SaywhyError:
+    """Return what to do about a step with weights in shards that does not fit; raise another ``error`` again."""
+    if not is_out_of_memory(error):
+        raise error
+    return SaywhyError(
+        "the memory does not hold a step: lower per_device_train_batch_size, set "
+        "trainer.gradient_checkpointing=true, or start more processes"
+    )
 
 
 @contextmanager

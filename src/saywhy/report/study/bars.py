@@ -34,7 +34,7 @@ from saywhy.stats import Interval
 
 
 class _FrozenBar(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ArmBar(_FrozenBar):
@@ -48,7 +48,9 @@ class ArmBar(_FrozenBar):
         return self.arm.replace("TASK", task)
 
 
-class _CellsBar(ArmBar):
+class CellsBar(ArmBar):
+    """A bar on cells of its arms: each of its styles, in one setting and readout, with one operator."""
+
     styles: tuple[StyleName, ...] = Field(min_length=1)
     setting: Setting = "one-word"
     readout: Readout = "constrained"
@@ -63,7 +65,7 @@ class _CellsBar(ArmBar):
         ]
 
 
-class LevelBar(_CellsBar):
+class LevelBar(CellsBar):
     """Score, start-graded effect share or validity of each cell is at least ``at_least``."""
 
     bar: Literal["score", "effect share", "validity"]
@@ -86,7 +88,7 @@ class LevelBar(_CellsBar):
         return {"score": cell.score, "effect share": cell.effect_share_start, "validity": cell.validity}[self.bar]
 
 
-class DriftBar(_CellsBar):
+class DriftBar(CellsBar):
     """Floor and ceiling of each cell are at most ``within`` from the start arm's."""
 
     bar: Literal["drift"]
@@ -230,16 +232,16 @@ def _check_drift(summary: StudySummary, bar: DriftBar, task: str, key: CellKey) 
     requirement = f"floor and ceiling within {number(bar.within)} of the start arm's"
     drift = summary.drifts.get((task, key))
     shifts = [drift.floor.value, drift.ceiling.value] if drift is not None else [None]
-    overshoots = [abs(value) - bar.within for value in shifts if value is not None]
-    if drift is None or not overshoots:
+    overshoot = max((abs(value) - bar.within for value in shifts if value is not None), default=0.0)
+    if drift is None or (None in shifts and overshoot <= 0):
         return BarCheck(requirement, _bar_place(task, key), NO_NUMBER, "open")
     measured = f"{change_cell(drift.floor)} / {change_cell(drift.ceiling)}"
-    if max(overshoots) <= 0:
+    if overshoot <= 0:
         return BarCheck(requirement, _bar_place(task, key), measured, "met")
     tried = _variants_tried(
         summary, key.arm, lambda name: _variant_drift(summary.drifts.get((task, replace(key, arm=name))))
     )
-    return BarCheck(requirement, _bar_place(task, key), measured, "missed", number(max(overshoots)), tried)
+    return BarCheck(requirement, _bar_place(task, key), measured, "missed", number(overshoot), tried)
 
 
 def _variant_drift(drift: Drift | None) -> str | None:
@@ -267,12 +269,9 @@ def _check_gate(summary: StudySummary, bar: GateBar, task: str) -> BarCheck:
     accuracy_change = arm_kept.kept.accuracy_change
     measured = f"accuracy {in_points(accuracy_change)}" if accuracy_change is not None else arm_kept.gate.state
     state = states[arm_kept.gate.state]
-    tried = (
-        _variants_tried(summary, name, lambda variant: _variant_gate(summary, variant, task))
-        if state == "missed"
-        else ""
-    )
-    return BarCheck(requirement, name, measured, state, "; ".join(arm_kept.gate.reasons), tried)
+    tried = _variants_tried(summary, name, lambda variant: _variant_gate(summary, variant, task))
+    reasons = "; ".join(arm_kept.gate.reasons)
+    return BarCheck(requirement, name, measured, state, reasons, tried if state == "missed" else "")
 
 
 def _variant_gate(summary: StudySummary, arm: str, task: str) -> str | None:

@@ -1,0 +1,87 @@
+"""What a study refuses before anything is written: settings, tasks, practice and bars that cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from saywhy.arms import ArmName, task_name
+from saywhy.attribution import check_methods
+from saywhy.hints import did_you_mean
+from saywhy.records import SaywhyError
+from saywhy.report.study.bars import ArmBar, CellsBar, LevelBar
+from saywhy.study.expand import confirmatory_cells, task_settings, tasks_practised
+from saywhy.study.plan import StudyPlan, has_readout
+from saywhy.study.requests import audit_requests
+from saywhy.tasks.corpus import assemble_corpus, refuse_fewer
+from saywhy.tasks.task import load_task
+from saywhy.training.label_rows import refuse_anchor
+from saywhy.training.models import refuse_unfit_trainer
+
+Recipes = Mapping[str, Mapping[str, Any]]
+"""The settings of each trained arm's training, by its name."""
+
+
+def refuse_unfit_plan(plan: StudyPlan, recipes: Recipes) -> None:
+    """Refuse settings, tasks, trainings and bars that cannot be, as far as the plan itself tells.
+
+    Raises:
+        SaywhyError: With the first of them.
+    """
+    for task in plan.all_tasks:
+        task_settings(plan, task)
+        load_task(task)
+    for recipe in recipes.values():
+        config = task_settings(plan, extra=recipe)
+        check_methods((config.target_method,), "target_method")
+        refuse_unfit_trainer(config)
+    confirmatory_cells(plan)
+    refuse_bars(plan)
+
+
+def refuse_unfit_practice(plan: StudyPlan, recipes: Recipes) -> None:
+    """Refuse arms for which the texts at hand, or the labels of a task, will not do; the texts are read for it.
+
+    Raises:
+        SaywhyError: With how many there are.
+    """
+    for task in plan.tasks:
+        corpus = assemble_corpus(task_settings(plan, task))
+        for arm, recipe in recipes.items():
+            if task in tasks_practised(plan, ArmName.parse(arm)):
+                config = task_settings(plan, task, recipe)
+                refuse_fewer(corpus, config)
+                refuse_anchor(config, corpus.task)
+
+
+def refuse_bars(plan: StudyPlan) -> None:
+    """Refuse a bar on cells that the study will never measure: it would stay open for ever.
+
+    Raises:
+        SaywhyError: With the first such bar.
+    """
+    requests = audit_requests(plan)
+    audited = {(arm, task_name(task)) for arm, _, task in requests}
+    arms = {arm for arm, _ in audited}
+    for name, task in [(bar.name(task), task) for bar in plan.bars if isinstance(bar, ArmBar) for task in bar.tasks]:
+        if name not in arms:
+            raise SaywhyError(f"study {plan.name}: bars: no arm '{name}'{did_you_mean(name, arms, ', ')}")
+        if (name, task) not in audited:
+            raise SaywhyError(f"study {plan.name}: bars: {name} is not tested on '{task}'")
+    measured = {
+        (arm, task_name(task), *combination, operator)
+        for (arm, _, task), request in requests.items()
+        for combination in request.combinations()
+        for operator in task_settings(plan, task).operators
+    }
+    for bar in plan.bars:
+        if not has_readout(getattr(bar, "setting", "one-word"), getattr(bar, "readout", "generated")):
+            raise SaywhyError(f"study {plan.name}: bars: free explanations are generated only: say readout: generated")
+        if isinstance(bar, LevelBar) and bar.bar == "effect share" and bar.setting != "one-word":
+            raise SaywhyError(f"study {plan.name}: bars: only one-word explanations have an effect share by the start")
+        for task, key in bar.cells() if isinstance(bar, CellsBar) else ():
+            if (key.arm, task, key.style, key.setting, key.readout, key.operator) not in measured:
+                raise SaywhyError(
+                    f"study {plan.name}: bars: no block asks {key.arm} on {task} for {key.style}, {key.setting}, "
+                    f"{key.readout}, with operator {key.operator}"
+                )
