@@ -143,7 +143,7 @@ def test_the_plan_of_many_labels_asks_for_all_of_them_a_few_times_only(call, tin
 
 
 def test_the_plan_of_a_calibration_grows_with_its_plants(call, tiny_folder, nothing_written, monkeypatch):
-    monkeypatch.setattr("saywhy.cli.dry_run._Probe.training_seconds", lambda self, rows: 0.01 * len(rows))
+    monkeypatch.setattr("saywhy.runs.forecast.Probe.training_seconds", lambda self, rows: 0.01 * len(rows))
     words = ("calibrate", f"model={tiny_folder}", "methods=occlusion", *SMALL, "plant_rows=16000", "--dry")
     few = call(*words, "plants=keyword")
     many = call(*words, f"plants={','.join(PLANTS)}")
@@ -190,7 +190,7 @@ def test_a_plan_for_no_texts_is_one_line(call, tiny_folder, tmp_path, verb):
     ],
 )
 def test_what_does_not_exist_is_refused_before_anything_is_tried(call, monkeypatch, words, told):
-    monkeypatch.setattr("saywhy.cli.dry_run.open_model", None)
+    monkeypatch.setattr("saywhy.runs.forecast.open_model", None)
     said = call(*words, "--dry")
     assert said.code == 2
     assert told in said.problem

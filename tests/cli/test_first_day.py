@@ -36,7 +36,7 @@ def test_data_are_read_before_the_model(call, monkeypatch, tmp_path, tiny_folder
     def load(*_):
         raise AssertionError("the model was loaded")
 
-    for place in ("explainer.explainer", "cli.dry_run", "training.models"):
+    for place in ("explainer.explainer", "runs.forecast", "training.models"):
         monkeypatch.setattr(f"saywhy.{place}.open_model", load)
     (tmp_path / "bad.jsonl").write_text('{"txt": "a b"}\n')
     said = call(

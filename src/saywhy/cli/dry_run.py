@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from saywhy.arms import UNTRAINED
 from saywhy.attribution import METHODS, MethodOptions, method_passes
@@ -14,11 +13,9 @@ from saywhy.cli.api_costs import ApiForecast, say_api_costs
 from saywhy.cli.attribute import planned_passes
 from saywhy.config import Config
 from saywhy.measure import audit
-from saywhy.measure.calibration import calibrate
-from saywhy.measure.edits import Item, items_of
+from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentence_audit import measure_audited
-from saywhy.models.backends import open_model
 from saywhy.models.spec import resolve_model
 from saywhy.progress import say
 from saywhy.records import Example
@@ -28,36 +25,23 @@ from saywhy.ruler import run as ruler
 from saywhy.ruler.metrics import measure_metrics
 from saywhy.ruler.plants import PLANTS
 from saywhy.ruler.sentences import measure_sentence_explainers
-from saywhy.runs.forecast import (
-    PROBE_LABELS,
-    LabelProbe,
-    checks_cost,
-    rows_like_practice,
-    seconds_of,
-    training_seconds,
-)
+from saywhy.runs.forecast import PROBE_TEXTS, LabelProbe, Probe, checks_cost, rows_like_practice, seconds_of
 from saywhy.runs.run import refuse_unanswered
 from saywhy.settings import resolved
 from saywhy.tasks.corpus import (
-    Corpus,
     assemble_corpus,
     corpus_associations,
     pinned_of_corpus,
     refuse_empty,
     refuse_fewer,
 )
-from saywhy.tasks.data import nested_sample
 from saywhy.tasks.lexicon import Pinned
-from saywhy.tasks.task import Task, load_task
+from saywhy.tasks.task import load_task
 from saywhy.training.label_rows import decided_label_row, refuse_anchor
 from saywhy.training.models import in_practised_plan, refuse_unfit_trainer
 
-PROBE_TEXTS = 4
-"""Texts that are computed to measure the rate."""
 SLOW_TEXT = 5.0
 """Seconds for the audit of a text from which on it stands for all: a plan is not to take as long as the run."""
-CLASSIFIED_TEXTS = 32
-"""Texts that are classified to measure the rate; fewer, where there are more than ``PROBE_LABELS`` labels."""
 
 
 def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
@@ -70,7 +54,7 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     if spec.api:
         say_api_costs(_api_forecast(config).audit())
         return
-    probe = _Probe(config)
+    probe = Probe(config)
     corpus = probe.corpus
     trained_arms = [arm for arm in arms if arm not in UNTRAINED]
     if trained_arms:
@@ -89,7 +73,7 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     _say_run_seconds(config, probe, words, trained_arms, audits_of(arms, len(config.seeds)))
 
 
-def _say_run_seconds(config: Config, probe: _Probe, words: Pinned, trained_arms: Sequence[str], audits: int) -> None:
+def _say_run_seconds(config: Config, probe: Probe, words: Pinned, trained_arms: Sequence[str], audits: int) -> None:
     """Measure what a few texts take, and say how long a run of ``audits`` audits would."""
     corpus, probe_texts = probe.corpus, probe.examples
     few_labels = LabelProbe(probe.classifier, probe_texts)
@@ -166,7 +150,7 @@ def plan_attribution(config: Config, out: Path) -> None:
     if spec.api:
         say_api_costs(_api_forecast(config).attribution(method_passes))
         return
-    probe = _Probe(config)
+    probe = Probe(config)
     corpus = probe.corpus
     say(f"texts: {len(corpus.audited)} scored by {len(method_passes)} methods, {len(corpus.set_aside)} set aside")
     seconds = {"predict and calibrate": probe.per_decision * (len(corpus.audited) + len(corpus.calibration))}
@@ -202,7 +186,7 @@ def plan_calibration(config: Config, out: Path) -> None:
         f"{measured} of {ruler.DRAWN_PER_MEASURED * measured} to measure"
     )
     drawn = ruler.plant_texts(PLANTS[config.plants[0]], task, "test", ruler.DRAWN_PER_MEASURED * PROBE_TEXTS, seed)
-    probe = _Probe(config, task, [example for example in drawn if example.causes])
+    probe = Probe(config, task, [example for example in drawn if example.causes])
     associations = corpus_associations(probe.corpus, [example.label for example in probe.corpus.lexicon])
     options = {
         operator: MethodOptions(operator, config.steps, config.samples, seed, associations)
@@ -243,41 +227,6 @@ def _api_forecast(config: Config) -> ApiForecast:
         f"calibration constants, {len(corpus.set_aside)} set aside"
     )
     return ApiForecast(config, corpus)
-
-
-class _Probe:
-    """A model that was measured on a few texts.
-
-    Attributes:
-        corpus: The texts that the model takes.
-        examples: A few of them, or those given.
-        classifier: The model, calibrated on these few.
-        items: The few with the model's predictions.
-        per_decision: Seconds for each classified text.
-    """
-
-    def __init__(self, config: Config, task: Task | None = None, examples: Sequence[Example] = ()) -> None:
-        """Load the model of ``config`` and measure it on ``examples`` of ``task``, or on a few that the model takes."""
-        corpus = assemble_corpus(config)
-        refuse_empty(corpus, config)
-        model = open_model(config.model, config)
-        task = task or corpus.task
-        uncalibrated = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
-        texts = list({example.id: example for pool in corpus.pools().values() for example in pool}.values())
-        self.corpus: Corpus = corpus.without(audit.unusable(uncalibrated, texts))
-        refuse_empty(self.corpus, config, "calibration")
-        self.examples = list(examples)[:PROBE_TEXTS] or nested_sample(
-            self.corpus.audited, PROBE_TEXTS, config.data_seed
-        )
-        self.classifier = Classifier(model, task, calibrate(model, task, self.examples))
-        fewer = CLASSIFIED_TEXTS * PROBE_LABELS // max(len(task.labels), PROBE_LABELS)
-        decided = self.corpus.calibration[: max(fewer, PROBE_TEXTS)]
-        self.per_decision = seconds_of(lambda: uncalibrated.predict_examples(decided)) / len(decided)
-        self.items = items_of(self.classifier, self.examples)
-
-    def training_seconds(self, training_rows: Sequence[Mapping[str, Any]]) -> float:
-        """Return the seconds that one pass over training rows takes."""
-        return training_seconds(self.classifier.model, training_rows)
 
 
 def _say_settings(config: Config, out: Path) -> None:

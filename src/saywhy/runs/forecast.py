@@ -8,15 +8,19 @@ from typing import Any, cast
 
 from saywhy.checks import CHECKS, check_of
 from saywhy.config import Config
-from saywhy.measure.edits import Item
+from saywhy.measure import audit
+from saywhy.measure.calibration import calibrate
+from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
+from saywhy.models.backends import open_model
 from saywhy.models.interface import Choice, Model, Tick
 from saywhy.protocol.prompts import asks_for_label
 from saywhy.records import Example
 from saywhy.robustness import probes, rejudge, sets
 from saywhy.robustness.audited import AuditedText
 from saywhy.robustness.variants import variants
-from saywhy.tasks.corpus import Corpus
+from saywhy.tasks.corpus import Corpus, assemble_corpus, refuse_empty
+from saywhy.tasks.data import nested_sample
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task
 from saywhy.training.lessons import Lesson
@@ -28,6 +32,10 @@ TRAIN_COST = 3.0
 """Seconds of a trained token against a computed one: forward, backward through activations, LoRA's products."""
 
 
+PROBE_TEXTS = 4
+"""Texts that are computed to measure the rate."""
+CLASSIFIED_TEXTS = 32
+"""Texts that are classified to measure the rate; fewer, where there are more than ``PROBE_LABELS`` labels."""
 PROBE_LABELS = 8
 """Labels that a computation is measured with; what more of them add is measured apart, for one classified text."""
 
@@ -72,6 +80,41 @@ class LabelProbe:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
+
+
+class Probe:
+    """A model that was measured on a few texts.
+
+    Attributes:
+        corpus: The texts that the model takes.
+        examples: A few of them, or those given.
+        classifier: The model, calibrated on these few.
+        items: The few with the model's predictions.
+        per_decision: Seconds for each classified text.
+    """
+
+    def __init__(self, config: Config, task: Task | None = None, examples: Sequence[Example] = ()) -> None:
+        """Load the model of ``config`` and measure it on ``examples`` of ``task``, or on a few that the model takes."""
+        corpus = assemble_corpus(config)
+        refuse_empty(corpus, config)
+        model = open_model(config.model, config)
+        task = task or corpus.task
+        uncalibrated = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
+        texts = list({example.id: example for pool in corpus.pools().values() for example in pool}.values())
+        self.corpus: Corpus = corpus.without(audit.unusable(uncalibrated, texts))
+        refuse_empty(self.corpus, config, "calibration")
+        self.examples = list(examples)[:PROBE_TEXTS] or nested_sample(
+            self.corpus.audited, PROBE_TEXTS, config.data_seed
+        )
+        self.classifier = Classifier(model, task, calibrate(model, task, self.examples))
+        fewer = CLASSIFIED_TEXTS * PROBE_LABELS // max(len(task.labels), PROBE_LABELS)
+        decided = self.corpus.calibration[: max(fewer, PROBE_TEXTS)]
+        self.per_decision = seconds_of(lambda: uncalibrated.predict_examples(decided)) / len(decided)
+        self.items = items_of(self.classifier, self.examples)
+
+    def training_seconds(self, training_rows: Sequence[Mapping[str, Any]]) -> float:
+        """Return the seconds that one pass over training rows takes."""
+        return training_seconds(self.classifier.model, training_rows)
 
 
 def checks_cost(
