@@ -36,6 +36,7 @@ from saywhy.study.requests import audit_requests
 from saywhy.study.steps import request_name, steps_of_units, work_of_steps
 from saywhy.tasks.corpus import Corpus, assemble_corpus, corpus_associations, pinned_of_corpus
 from saywhy.tasks.lexicon import Pinned
+from saywhy.training.lessons import Lesson
 from saywhy.training.targets import lessons_of
 
 TINY = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
@@ -199,7 +200,8 @@ def _practice(
     settings = config.model_copy(update={"train_styles": practised})
     model = classifier.model
     assert isinstance(model, CountedModel)
-    rows = rows_like_practice(settings, corpus.task, items_of(classifier, corpus.arms), pinned)
+    lessons = [Lesson(item, {}) for item in items_of(classifier, corpus.arms)]
+    rows = rows_like_practice(settings, corpus.task, lessons, pinned)
     choices = [Choice(row["prompt"], (row["completion"][0]["content"],)) for row in rows]
     return _counted(model, counter, len(corpus.arms), lambda: model.choose(choices))
 

@@ -142,6 +142,22 @@ def test_the_plan_of_many_labels_asks_for_all_of_them_a_few_times_only(call, tin
     assert asked.count(forecast.PROBE_LABELS) > 20
 
 
+@pytest.mark.parametrize(
+    ("setting", "least", "most"),
+    [("objective=word", 16, 16), ("objective=dpo", 24, 24), ("anchor=1", 4 * (3 + 1 + 4), 4 * (3 + 2 * (1 + 4)))],
+)
+def test_the_plan_of_a_run_counts_its_targets_and_all_rows_that_are_practised(
+    call, tiny_folder, nothing_written, monkeypatch, setting, least, most
+):
+    """Of four texts: three styles and a label turn; pairs of three styles; labels of the text and four edited ones."""
+    practised = []
+    monkeypatch.setattr(forecast.Probe, "training_seconds", lambda self, rows: practised.extend(rows) or 60.0)
+    said = call("run", f"model={tiny_folder}", *SMALL, "adapt_rows=4", "train_rows=4", setting, "--dry")
+    assert said.code == 0, said.err
+    assert {"targets", "train"} <= set(minutes(said.err))
+    assert least <= len(practised) <= most
+
+
 def test_the_plan_of_a_calibration_grows_with_its_plants(call, tiny_folder, nothing_written, monkeypatch):
     monkeypatch.setattr("saywhy.runs.forecast.Probe.training_seconds", lambda self, rows: 0.01 * len(rows))
     words = ("calibrate", f"model={tiny_folder}", "methods=occlusion", *SMALL, "plant_rows=16000", "--dry")

@@ -38,7 +38,9 @@ from saywhy.tasks.corpus import (
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import load_task
 from saywhy.training.label_rows import decided_label_row, refuse_anchor
+from saywhy.training.lessons import Lesson
 from saywhy.training.models import in_practised_plan, refuse_unfit_trainer
+from saywhy.training.targets import lessons_of
 
 SLOW_TEXT = 5.0
 """Seconds for the audit of a text from which on it stands for all: a plan is not to take as long as the run."""
@@ -84,11 +86,15 @@ def _say_run_seconds(config: Config, probe: Probe, words: Pinned, trained_arms: 
         result, per_text, _ = _timed_audit(few_labels, probe_texts, audit_plan)
     else:
         probe_texts = probe_texts[:1]
-    items = probe.items[: len(probe_texts)]
-    per_trained = 0.0
+    per_target = per_trained = 0.0
     if trained_arms:
-        rows = rows_like_practice(config, corpus.task, items, words)
-        per_trained = probe.training_seconds(rows) / len(items)
+        lessons: list[Lesson] = []
+        explain = partial(lessons_of, few_labels.classifier, probe_texts, few_words, config)
+        per_target = few_labels.seconds_of(lambda: lessons.extend(explain())) / len(probe_texts)
+        rows = rows_like_practice(config, few_labels.classifier.task, lessons, few_words)
+        per_trained = probe.training_seconds(rows) / len(probe_texts)
+        if config.objective == "grpo":
+            say("not in it: the replies that objective=grpo samples")
     checks: dict[str, float] = {}
     if config.robustness:
         audited = audited_texts(probe_texts, result.rows, result.tables, result.grids, config.operators[0])
@@ -103,10 +109,12 @@ def _say_run_seconds(config: Config, probe: Probe, words: Pinned, trained_arms: 
         )
     rows_by_arm = {"adapted": len(corpus.adapt) * config.adapt_num_train_epochs}
     trained_rows = sum(rows_by_arm.get(arm, len(corpus.arms) * config.num_train_epochs) for arm in trained_arms)
+    explained = len((*corpus.arms, *corpus.heldout)) if set(trained_arms) - {"adapted"} else 0
     _say_seconds(
         {
             "audit": per_text * len(corpus.audited) * audits,
             "decide and calibrate": probe.per_decision * (len(corpus.decided) + len(corpus.calibration)) * audits,
+            "targets": per_target * explained * len(config.seeds),
             "train": per_trained * trained_rows * len(config.seeds),
             **{f"robustness={check}": seconds * audits for check, seconds in checks.items()},
         },

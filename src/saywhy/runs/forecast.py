@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from saywhy.checks import CHECKS, check_of
+from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.config import Config
 from saywhy.measure import audit
 from saywhy.measure.calibration import calibrate
-from saywhy.measure.edits import Item, items_of
+from saywhy.measure.edits import items_of
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import open_model
 from saywhy.models.interface import Choice, Model, Tick
@@ -179,14 +181,22 @@ def _other_checks(
     }
 
 
-def rows_like_practice(config: Config, task: Task, items: Sequence[Item], pinned: Pinned) -> list[dict[str, Any]]:
-    """Return rows as an arm practises them with the settings of ``config``, with random words: as long as any other."""
-    answered = [as_answered(item, item.prediction.label) for item in items]
-    in_words = random_targets(answered, pinned, 0)
-    in_sentences = random_words(task, answered, [most_named_words(item.example.text) for item in answered], 0)
+def rows_like_practice(config: Config, task: Task, lessons: Sequence[Lesson], pinned: Pinned) -> list[dict[str, Any]]:
+    """Return rows as an arm practises them, as long as any other: those of ``lessons``, with random words in each text.
+
+    Of a preference both replies; what GRPO samples is not among them.
+    """
+    items = [as_answered(lesson.item, lesson.item.prediction.label) for lesson in lessons]
+    in_words = random_targets(items, pinned, 0)
+    in_sentences = random_words(task, items, [most_named_words(item.example.text) for item in items], 0)
     targets = [{**of_words, **of_sentences} for of_words, of_sentences in zip(in_words, in_sentences, strict=True)]
-    lessons = [Lesson(*pair) for pair in zip(answered, targets, strict=True)]
-    return arm_rows(config.model_copy(update={"verified": False}), task, lessons, lessons, config.seeds[0])
+    practised = [replace(lesson, targets=both) for lesson, both in zip(lessons, targets, strict=True)]
+    # As many rows as any objective has: what weighs its candidates adds a fifth to the time, and a text may have none.
+    settings = config.model_copy(update={"verified": False, "objective": "word"})
+    rows = arm_rows(settings, task, practised, practised, config.seeds[0])
+    if config.objective in PREFERENCE_OBJECTIVES:
+        return 2 * [row for row in rows if row["style"] != "label"]
+    return rows
 
 
 def training_seconds(model: Model, rows: Sequence[Mapping[str, Any]]) -> float:

@@ -8,7 +8,6 @@ from functools import partial
 from saywhy.config import Config
 from saywhy.measure import audit
 from saywhy.measure.calibration import calibrate
-from saywhy.measure.edits import Item, items_of
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentence_audit import measure_audited
 from saywhy.models.interface import Model
@@ -18,6 +17,7 @@ from saywhy.study.requests import AuditRequest
 from saywhy.study.steps import StepWork, request_name
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.lexicon import Pinned
+from saywhy.training.lessons import Lesson
 from saywhy.training.targets import lessons_of
 
 RATED_TEXTS = 2
@@ -53,7 +53,7 @@ def measure_rates(
     texts = corpus.arms[:RATED_TEXTS]  # training texts: no test row is looked at before the study is frozen
     classifier = Classifier(model, task, calibrate(model, task, corpus.calibration[:RATED_TEXTS]))
     rates: RateSeconds = {}
-    items = items_of(classifier, texts)  # warms up
+    classifier.predict_examples(texts)  # warms up
     for request in requests:
         plan = audit.AuditPlan("probe", pinned, request.styles, request.settings, request.readouts, config.operators)
         audit_seconds = seconds_of(partial(_audit, classifier, texts, plan))
@@ -61,10 +61,12 @@ def measure_rates(
     decided = corpus.calibration[: 8 * RATED_TEXTS]
     rates[f"decide {config.task}"] = seconds_of(partial(classifier.predict_examples, decided)) / len(decided)
     if style_sets:
-        search = partial(lessons_of, classifier, texts, pinned, config)
-        rates[f"targets {config.task}"] = seconds_of(search) / len(texts)
-    for style_set in style_sets:
-        rates[f"train {config.task} {style_set}"] = _training_seconds(classifier, config, items, pinned, style_set)
+        lessons: list[Lesson] = []
+        explain = partial(lessons_of, classifier, texts, pinned, config)
+        rates[f"targets {config.task}"] = seconds_of(lambda: lessons.extend(explain())) / len(texts)
+        for style_set in style_sets:
+            seconds = _training_seconds(classifier, config, lessons, pinned, style_set)
+            rates[f"train {config.task} {style_set}"] = seconds / len(texts)
     return rates
 
 
@@ -74,12 +76,12 @@ def _audit(classifier: Classifier, texts: Sequence[Example], plan: audit.AuditPl
 
 
 def _training_seconds(
-    classifier: Classifier, config: Config, items: Sequence[Item], pinned: Pinned, style_set: str
+    classifier: Classifier, config: Config, lessons: Sequence[Lesson], pinned: Pinned, style_set: str
 ) -> float:
-    """Return the seconds of one training pass over a text."""
+    """Return the seconds of one training pass over the texts of ``lessons``."""
     styles = tuple(style for style in ALL_STYLES if style in style_set.split("+"))
-    rows = rows_like_practice(config.model_copy(update={"train_styles": styles}), classifier.task, items, pinned)
-    return training_seconds(classifier.model, rows) / len(items)
+    rows = rows_like_practice(config.model_copy(update={"train_styles": styles}), classifier.task, lessons, pinned)
+    return training_seconds(classifier.model, rows)
 
 
 def seconds_of_work(work: Sequence[StepWork], rates: Mapping[str, float]) -> float:
