@@ -128,7 +128,7 @@ def test_no_target_that_flips(refused, monkeypatch, tmp_path):
     unmoved = ScriptedModel("unmoved", task, lambda text: {"negative": 0.0, "positive": 3.0}, parrot, inserts)
     monkeypatch.setattr(models, "open_model", lambda *_: unmoved)
     told = refused("targets", *SMALL, "train_rows=4", "verified=true")
-    assert told == "no training text has a word that flips the answer: verified=false, or more train_rows"
+    assert told == "no text has a word that flips the answer: verified=false, or more train_rows"
 
 
 def test_a_model_whose_numbers_are_none(tiny_model, monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 import saywhy
+from saywhy.records import OPERATORS
 from saywhy.report import marks, write_report
 from saywhy.report.arms import marked_arm, same_instrument
 from saywhy.report.calibration import load_calibration
@@ -151,6 +152,11 @@ def test_another_operator_is_another_instrument(study):
     of_delete = dataclasses.replace(run, manifest={**run.manifest, "config": {**run.manifest["config"], **practised}})
     marked = [name for name in ("redact", "delete", "infill") if same_instrument(of_delete, "faithful", name)]
     assert marked == ["delete"]
+    variant = {"faithful-table.all.snli": practised}
+    of_variant = dataclasses.replace(run, arm_settings=variant)
+    marked = [(arm, name) for arm in (*variant, "faithful.all.snli") for name in ("redact", "delete", "infill")
+              if same_instrument(of_variant, arm, name)]  # fmt: skip
+    assert marked == [("faithful-table.all.snli", "delete"), ("faithful.all.snli", "redact")]
 
 
 def test_an_adapter_brings_its_instrument_into_every_arm(study):
@@ -158,3 +164,5 @@ def test_an_adapter_brings_its_instrument_into_every_arm(study):
     audited = dataclasses.replace(run, manifest={**run.manifest, "model": {"name": "mine", "trained_with": "redact"}})
     assert [same_instrument(audited, "audited", operator) for operator in ("redact", "delete")] == [True, False]
     assert marked_arm(audited, "base", "redact") == f"base {SAME_INSTRUMENT}"
+    audited = dataclasses.replace(run, manifest={**run.manifest, "model": {"trained_with": "delete+infill"}})
+    assert [same_instrument(audited, "audited", operator) for operator in OPERATORS] == [False, True, True]

@@ -442,6 +442,28 @@ def test_each_recipe_has_a_curve_of_its_own(planted_summary):
     assert {plan.name for plan in curve_pictures(summary)} == {"curve", "curve-effect-share"}
 
 
+def test_the_curves_of_two_recipes_look_different(planted_summary, monkeypatch):
+    points = [point for point in curve_of(planted_summary) if point.kind == "faithful"]
+    recipes = ("", "objective=table", "anchor=1.0")
+    drawn = [dataclasses.replace(point, recipe=recipe) for recipe in recipes for point in points]
+    monkeypatch.setattr("saywhy.report.study.draw.curve_of", lambda summary: drawn)
+    axes = curve_pictures(planted_summary)[0].draw().axes[0]
+    looks = {line.get_label(): (line.get_linestyle(), line.get_marker()) for line in axes.get_lines()}
+    labels = ["faithful", "faithful, objective=table", "faithful, anchor=1.0"]
+    assert len({looks[label] for label in labels}) == len(labels)
+
+
+def test_a_curve_of_arms_that_share_no_seed_is_not_drawn(planted_summary):
+    rows = {
+        task: {
+            key: [row for row in of_cell if row.seed == 1] if "rows" not in key.arm else of_cell
+            for key, of_cell in cells.items()
+        }
+        for task, cells in planted_summary.rows.items()
+    }
+    assert not [p for p in curve_of(dataclasses.replace(planted_summary, rows=rows)) if p.kind == "faithful"]
+
+
 def test_the_curve_has_its_main_point_where_the_plan_takes_the_usual_rows(planted_summary):
     study = planted_summary.study
     plan = {**study.plan, "with": {"rows": 60}}

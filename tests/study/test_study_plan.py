@@ -197,6 +197,15 @@ def test_a_task_that_there_is_not_is_refused_before_anything_runs(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_adapter_of_a_block_ships_with_the_operators_by_which_its_block_searches(tiny_folder, tmp_path):
+    settings = {"objective": "table", "target_operators": ["delete", "infill"]}
+    block = {"name": "table", "variant": "table", "train_tasks": [["snli"]], "with": settings}
+    models = StudyRunner(plan(model=str(tiny_folder), blocks=[*SMALL["blocks"], block]), tmp_path).models
+    assert models.searched_with("faithful-table.all.snli") == "delete+infill"
+    assert models.searched_with("faithful.all.snli") == "redact"
+    assert models.searched_with("random.all.snli") is None
+
+
 def test_two_recipes_under_one_name_are_refused():
     doubled = [*SMALL["blocks"], {"name": "less", "variant": "more", "train_tasks": [["snli"]], "with": {"epochs": 1}}]
     with pytest.raises(SaywhyError, match="variant of its own"):

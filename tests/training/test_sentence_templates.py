@@ -169,7 +169,7 @@ def test_texts_without_a_word_to_name_are_passed_over_and_nothing_else_is_no_pra
     half = [replace(lessons[0], targets={**lessons[0].targets, **words}), lessons[1]]
     rows = arm_rows(Config(train_styles=("reasons", "attribution")), task, half, half)
     assert [row["style"] for row in rows] == ["label", "reasons", "attribution", "label", "attribution"]
-    with pytest.raises(SaywhyError, match="no training text has a word that a sentence can name") as refused:
+    with pytest.raises(SaywhyError, match="no text has a word that a sentence can name") as refused:
         arm_rows(Config(train_styles=("reasons",)), task, lessons, lessons)
     assert "\n" not in str(refused.value)
 

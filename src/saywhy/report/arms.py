@@ -19,16 +19,16 @@ RIVALS_OF_FAITHFUL = ("base", "adapted", "random", "lexical", "transplant")
 
 
 def same_instrument(run: LoadedRun, arm: str, operator: str) -> bool:
-    """Whether an arm is graded with the operator with which its training targets were found.
+    """Whether an arm is graded with an operator with which its training targets were found.
 
-    If the run's model is an adapter that saywhy trained, its training operator counts for every arm.
+    If the run's model is an adapter that saywhy trained, its training operators count for every arm.
     """
-    training_operator = run.manifest.get("model", {}).get("trained_with")
-    config = run.manifest.get("config", {})
-    searched_with = (
-        (TRAINING_OPERATOR,) if config.get("objective", "word") == "word" else config.get("target_operators", ())
-    )
-    return operator == training_operator or (operator in searched_with and kind(arm) in SEARCHED)
+    if operator in (run.manifest.get("model", {}).get("trained_with") or "").split("+"):
+        return True
+    settings = {**run.manifest.get("config", {}), **run.arm_settings.get(arm, {})}
+    by_word = settings.get("objective", "word") == "word"
+    searched_with = (TRAINING_OPERATOR,) if by_word else settings.get("target_operators", ())
+    return operator in searched_with and kind(arm) in SEARCHED
 
 
 def marked_arm(run: LoadedRun, arm: str, operator: str) -> str:

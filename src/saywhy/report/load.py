@@ -78,6 +78,7 @@ class LoadedRun:
         counts: Number of candidates of each text of a bank, by id; empty for a run with its texts.
         losses: How the loss of each trained (seed, arm) went, where its adapter is at hand.
         sentences: What the metrics say of each explanation in sentences.
+        arm_settings: Settings in which the training of an arm differs from the run's, by its name: in a study.
     """
 
     folder: Path
@@ -97,6 +98,7 @@ class LoadedRun:
     counts: Mapping[str, int] = field(default_factory=dict)
     losses: Mapping[SeedArm, tuple[Loss, ...]] = field(default_factory=dict)
     sentences: tuple[SentenceScores, ...] = ()
+    arm_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def bank(self) -> bool:

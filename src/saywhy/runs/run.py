@@ -146,7 +146,7 @@ class Run:
             self.ensure_trained(start, seed)
             rows = self.practice.arm_rows(arm, seed, self.config, self.practice.explained_by_adapted(seed))
             if lessons := self.practice.heldout_by_adapted(seed):
-                heldout = self.practice.rows_of_lessons(arm, seed, self.config, lessons)
+                heldout = self.practice.heldout_rows(arm, seed, self.config, lessons)
         with self.folder.timed(f"train {arm}"):
             self.models.train(arm, seed, rows, start, heldout=heldout)
 

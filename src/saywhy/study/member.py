@@ -94,7 +94,7 @@ class StudyTaskRun(Run):
         settings = config.model_copy(update={"train_styles": arm.styles})
         name = self._stem("heldout", settings)
         lessons = self.practice.explained("adapted", seed, self.corpus.heldout, f"seed-{seed}", name, settings)
-        return self.practice.rows_of_lessons(arm.kind, seed, settings, lessons)
+        return self.practice.heldout_rows(arm.kind, seed, settings, lessons)
 
     def _explained_for(self, arm: ArmName, seed: int, config: Config) -> list[Lesson]:
         """Return the texts of an arm; a refreshed one gets the second half of them from the model half-way."""

@@ -80,7 +80,8 @@ class StudyRunner:
         self.requests = audit_requests(plan)
         self.recipes = recipes_of_arms(plan)
         refuse_unfit_plan(plan, self.recipes)
-        self.models = ArmModels(task_settings(plan), out / "models")
+        settings = {arm: task_settings(plan, extra=recipe) for arm, recipe in self.recipes.items()}
+        self.models = ArmModels(task_settings(plan), out / "models", settings)
         require(self.models.spec, "gradients", "a study", "'saywhy audit' measures it as it is")
         self._members: dict[str, StudyTaskRun] = {}
         self._shown_members: dict[str, StudyTaskRun] = {}
@@ -194,17 +195,16 @@ class StudyRunner:
         """Train an arm on rows of all the tasks it practises; the arm that it goes on from is trained already."""
         heldout: list[dict[str, Any]] = []
         if arm == "adapted":
-            start, config = None, task_settings(self.plan)
+            start = None
             rows = [row for task in self.plan.tasks for row in self.member(task).practice.adapted_rows(seed)]
         else:
             start, recipe, name = arm_before(arm), self.recipes.get(arm, {}), ArmName.parse(arm)
-            config = task_settings(self.plan, extra=recipe)
             rows = list[dict[str, Any]]()
             for task in tasks_practised(self.plan, name):
                 settings = task_settings(self.plan, task, recipe)
                 rows += self.member(task).arm_rows(name, seed, settings)
                 heldout += self.member(task).heldout_rows(name, seed, settings)
-        adapter = self.models.train(arm, seed, rows, start, config, heldout)
+        adapter = self.models.train(arm, seed, rows, start, heldout)
         if self.beside and (note := self.beside.retraining_note(arm, seed, adapter)):
             say(note)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
-from saywhy.arms import SEARCHED, kind
 from saywhy.config import Config
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import DELETE_AND_REPEAT, read_object
@@ -22,7 +21,7 @@ from saywhy.models.shipped import (
 )
 from saywhy.models.spec import resolve_model
 from saywhy.processes import is_first_process
-from saywhy.records import TRAINING_OPERATOR, Example, SaywhyError
+from saywhy.records import Example, SaywhyError
 from saywhy.tasks.corpus import Corpus, corpus_associations, pinned_of_corpus
 from saywhy.tasks.lexicon import Associations, Pinned
 from saywhy.training.models import ArmModels
@@ -86,12 +85,10 @@ class TaskClassifiers:
         return None
 
     def _ship(self, arm: str, adapter: Path, constants: Mapping[str, float]) -> None:
-        """Write what travels with the adapter: constants and pinned words by task, the operator of its targets."""
+        """Write what travels with the adapter: constants and pinned words by task, the operators of its targets."""
         if not is_first_process():
             return
         task = self.corpus.task
-        searched_with = TRAINING_OPERATOR if self.config.objective == "word" else self.config.target_operators[0]
-        operator = searched_with if kind(arm) in SEARCHED else self.models.spec.extras.get("trained_with")
         saved = SavedCalibration(dict(constants), {label: tuple(words) for label, words in self.pinned.items()})
         with self.models.shipping:
             shipped = read_shipped(adapter)
@@ -99,8 +96,8 @@ class TaskClassifiers:
             if is_new:
                 key = calibration_key(resolve_model(str(adapter)), task, self.config.quantize)
                 shipped.setdefault("tasks", {})[task.name] = calibration_entry(saved, key)
-            if is_new or shipped.get("trained_with") != operator:
-                write_shipped(adapter, {**shipped, "trained_with": operator})
+            if is_new or shipped.get("trained_with") != self.models.searched_with(arm):
+                write_shipped(adapter, {**shipped, "trained_with": self.models.searched_with(arm)})
 
     @cached_property
     def _travelled(self) -> SavedCalibration | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from saywhy.records import STYLES, ReplyPlan, SaywhyError, StyleName
-from saywhy.training.lessons import Lesson, Target
+from saywhy.training.lessons import Lesson, Target, TextEffects
 from saywhy.words import REDACTED_MARK, candidates, match_case, occurrences, replace_words, take_out
 
 if TYPE_CHECKING:
@@ -18,15 +18,9 @@ if TYPE_CHECKING:
 def lessons_with_a_choice(lessons: Sequence[Lesson], config: Config) -> list[Lesson]:
     """Return the lessons whose texts have two words or more to choose from in each style: one cannot be preferred."""
     ranked = [style for style in config.train_styles if style in STYLES]
-    kept = [
-        lesson
-        for lesson in lessons
-        if lesson.effects is None or all(len(lesson.effects.of(style).words) > 1 for style in ranked)
-    ]
+    kept = [lesson for lesson in lessons if all(len(_effects(lesson).of(style).words) > 1 for style in ranked)]
     if not kept:
-        raise SaywhyError(
-            f"objective={config.objective}: no training text has two words to choose from: use longer ones"
-        )
+        raise SaywhyError(f"objective={config.objective}: no text has two words to choose from: use longer ones")
     return kept
 
 
@@ -35,10 +29,10 @@ def with_candidates(row: dict[str, Any], lesson: Lesson, plan: ReplyPlan) -> dic
 
     Where a reply names its word first, its candidates are words: a replaced one counts as its best replacement.
     """
-    if row["style"] not in STYLES or lesson.effects is None:
+    if row["style"] not in STYLES:
         return row
     named_first = plan == "named-first" and row["style"] != "attribution"
-    effects = lesson.effects.of(row["style"])
+    effects = _effects(lesson).of(row["style"])
     effects = effects.by_word() if named_first else effects
     values = [round(value, 4) for value in effects.values]
     candidates_of_row: dict[str, list[Any]] = {
@@ -51,12 +45,15 @@ def with_candidates(row: dict[str, Any], lesson: Lesson, plan: ReplyPlan) -> dic
     return {**row, "text": lesson.item.example.text, "candidates": candidates_of_row, "named_first": named_first}
 
 
+def _effects(lesson: Lesson) -> TextEffects:
+    assert lesson.effects is not None, "the lessons were made for the objective word"
+    return lesson.effects
+
+
 def with_rejected(row: dict[str, Any], lesson: Lesson, seed: int) -> dict[str, Any]:
     """Return an explanation's row with another explanation of the text, drawn at random: the worse one of a pair."""
     style, target = row["style"], lesson.targets[row["style"]]
-    if lesson.effects is None:
-        return row
-    effects = lesson.effects.of(style)
+    effects = _effects(lesson).of(style)
     others = [
         other
         for word, new in zip(effects.words, effects.inserted, strict=True)

@@ -119,8 +119,9 @@ def _drawn(item: Item, rechecked: Mapping[str, Prediction], seed: int) -> tuple[
 
 
 def ordered_by(effects: TextEffects, ranks: Mapping[str, float], rng: random.Random) -> TextEffects:
-    """Return the effects given to words in the order of ``ranks``: the largest effect to the highest.
+    """Return the effects given to words in the order of ``ranks``, the best explanation's to the highest.
 
+    The best are those that hit, by their effect, then the others: as ``EditEffects.best`` has it.
     So a control that goes by something else than the model (a lexicon's z-scores, a donor's words, chance) is drawn to
     a distribution over explanations that is as sharp as that of ``faithful``.
 

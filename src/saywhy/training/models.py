@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from saywhy.arms import UNTRAINED
+from saywhy.arms import SEARCHED, UNTRAINED, kind
 from saywhy.clashes import PREFERENCE_OBJECTIVES
 from saywhy.config import Config
 from saywhy.folders.lock import wait_to_see
@@ -21,7 +21,7 @@ from saywhy.models.spec import explaining_model, resolve_model
 from saywhy.models.weights import has_weights, refuse_damaged_weights, remove_checkpoints
 from saywhy.processes import computed_parts, is_first_process, making_parts, world_size
 from saywhy.progress import progress
-from saywhy.records import SaywhyError
+from saywhy.records import TRAINING_OPERATOR, SaywhyError
 from saywhy.settings import with_changes
 from saywhy.tasks.data import read_messages
 
@@ -32,13 +32,14 @@ class ArmModels:
     Attributes:
         config: The settings of the run.
         folder: Where the arms lie, as seed-N/ARM/adapter.
+        settings: Of arms, by name, that are trained with settings of their own: those of a study.
         spec: The model as downloaded.
         shipping: Held by the thread that changes what travels with an adapter.
     """
 
-    def __init__(self, config: Config, folder: Path) -> None:
+    def __init__(self, config: Config, folder: Path, settings: Mapping[str, Config] | None = None) -> None:
         refuse_unfit_trainer(config)
-        self.config, self.folder = config, folder
+        self.config, self.folder, self.settings = config, folder, settings or {}
         self.spec = resolve_model(config.model)
         self.spec.refuse_plan(config.plan)
         refuse_quantize(config.quantize, self.spec)
@@ -50,6 +51,20 @@ class ArmModels:
     def adapter(self, arm: str, seed: int) -> Path | None:
         """Return where the adapter of an arm is or will be; None for the model as downloaded."""
         return None if arm in UNTRAINED else self.folder / f"seed-{seed}" / arm / "adapter"
+
+    def settings_of(self, arm: str) -> Config:
+        """Return the settings by which an arm is trained."""
+        return self.settings.get(arm, self.config)
+
+    def searched_with(self, arm: str) -> str | None:
+        """Return the operators by which the words of an arm are found, joined by ``+``; None of a control.
+
+        What goes on from an adapter is marked by that adapter's operators, whatever it practises.
+        """
+        if kind(arm) not in SEARCHED:
+            return self.spec.extras.get("trained_with")
+        settings = self.settings_of(arm)
+        return TRAINING_OPERATOR if settings.objective == "word" else "+".join(settings.target_operators)
 
     def is_trained(self, arm: str, seed: int) -> bool:
         """Whether an arm has nothing left to learn.
@@ -79,7 +94,6 @@ class ArmModels:
         seed: int,
         rows: Sequence[dict[str, Any]],
         start: str | None,
-        config: Config | None = None,
         heldout: Sequence[dict[str, Any]] = (),
     ) -> Path:
         """Train an arm on ``rows``, which are kept beside it; return its adapter.
@@ -89,7 +103,6 @@ class ArmModels:
             seed: Of the row order and LoRA's start.
             rows: Training rows.
             start: The arm whose adapter is continued; None: the model as downloaded, with the recipe of ``adapted``.
-            config: The settings of the arm, if they are not those of the run.
             heldout: Rows of other texts, on which the loss is measured and the best checkpoint chosen.
         """
         adapter = self.adapter(arm, seed)
@@ -97,7 +110,7 @@ class ArmModels:
 
         def trained(_: int) -> None:
             with making_parts(None):  # a training is one part, whose files are written by who computes it
-                self._train(arm, seed, rows, start, config or self.config, heldout)
+                self._train(arm, seed, rows, start, heldout)
 
         for _ in computed_parts(adapter, (0,), trained):
             wait_to_see(lambda: has_weights(adapter), adapter)
@@ -109,7 +122,6 @@ class ArmModels:
         seed: int,
         rows: Sequence[dict[str, Any]],
         start: str | None,
-        settings: Config,
         heldout: Sequence[dict[str, Any]],
     ) -> None:
         """Train an arm in this process, as ``train``."""
@@ -118,6 +130,7 @@ class ArmModels:
 
         adapter = self.adapter(arm, seed)
         assert adapter, f"{arm} is not trained"
+        settings = self.settings_of(arm)
         if is_first_process():
             write_lines(adapter.with_name("training.jsonl"), rows)
         replay = self._replay if settings.replay == self.config.replay else _conversations(settings)

@@ -54,10 +54,14 @@ class Practice:
         return rows
 
     def rows_of_lessons(self, kind: str, seed: int, config: Config, faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
-        """Return the same without rehearsal: what is measured on held-out texts."""
+        """Return the same without rehearsal."""
         self.note_sentences(config)
         task = self.corpus.task.replied_by(config.plan, config.steps_order)  # blocks of a study have an order each
         return arm_rows(config, task, self._lessons(kind, seed, config, faithful), faithful, seed)
+
+    def heldout_rows(self, kind: str, seed: int, config: Config, faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
+        """Return the same of held-out texts, of all of them: ``verified`` says what is practised."""
+        return self.rows_of_lessons(kind, seed, config.model_copy(update={"verified": False}), faithful)
 
     def note_sentences(self, config: Config) -> None:
         """Keep in ``run.json`` the sentences that are drawn; arms of other ones would not be comparable."""

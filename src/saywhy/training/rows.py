@@ -32,12 +32,12 @@ from saywhy.training.sentences import sentence_completion
 from saywhy.training.targets import as_answered, random_targets
 from saywhy.words import candidates, occurrences
 
-NOTHING_FLIPS = "no training text has a word that flips the answer: verified=false, or more train_rows"
+NOTHING_FLIPS = "no text has a word that flips the answer: verified=false, or more train_rows"
 """What is said where ``verified`` leaves nothing to train on."""
 
 
 NOTHING_SUPPORTED = (
-    "train_styles: no training text has a word that a sentence can name, one that speaks for the answer and is neither "
+    "train_styles: no text has a word that a sentence can name, one that speaks for the answer and is neither "
     "in the question nor a label word: practise a one-word style too, or give more train_rows"
 )
 """What is said where no text has words for the sentences that alone are practised."""

@@ -140,7 +140,10 @@ def _accuracy_against_twin(summary: StudySummary, task: str, arm: StudyArm, twin
 
 
 def curve_of(summary: StudySummary, readout: str = "constrained") -> list[CurvePoint]:
-    """Return the learning curves, in the practised styles: arms that differ in the number of training rows only."""
+    """Return the learning curves, in the practised styles: arms that differ in the number of training rows only.
+
+    All points of a curve are of the same seeds: none is drawn where its arms share no seed.
+    """
     in_curves = arms_in_curves(summary.study)
     points = []
     for task, cells in summary.rows.items():
@@ -153,8 +156,8 @@ def curve_of(summary: StudySummary, readout: str = "constrained") -> list[CurveP
         for of_style in arms.values():
             shared_seeds = set.intersection(*({row.seed for row in rows} for _, _, rows in of_style))
             for arm, key, rows in of_style:
-                shared_rows = [row for row in rows if row.seed in shared_seeds] or list(rows)
-                points.append(_curve_point(summary, task, arm, key, in_curves[arm.name], shared_rows))
+                if shared_rows := [row for row in rows if row.seed in shared_seeds]:
+                    points.append(_curve_point(summary, task, arm, key, in_curves[arm.name], shared_rows))
     return sorted(points, key=lambda at: (at.task, STYLES.index(at.style), at.kind, at.recipe, at.rows))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -160,7 +160,7 @@ def _draw_curves(points: Sequence[CurvePoint], field: str, name: str) -> Any:
     """Draw a field of ``points``, called ``name``, over the number of training texts, one panel a task and style."""
     from matplotlib.figure import Figure
 
-    panels = list(dict.fromkeys((point.task, point.style) for point in points))
+    panels, looks = list(dict.fromkeys((point.task, point.style) for point in points)), _looks_of_recipes(points)
     across = min(3, len(panels))
     down = -(-len(panels) // across)
     figure = Figure(figsize=(3.1 * across + 0.5, 2.3 * down + 0.5), layout="constrained")
@@ -171,7 +171,8 @@ def _draw_curves(points: Sequence[CurvePoint], field: str, name: str) -> Any:
         panel_points = [point for point in points if (point.task, point.style) == (task, style)]
         axes.axhline(0, color="#333333", linewidth=0.9)
         for label in dict.fromkeys(point.label for point in points):
-            _draw_learning_curve(axes, [point for point in panel_points if point.label == label], field)
+            curve = [point for point in panel_points if point.label == label]
+            _draw_learning_curve(axes, curve, field, looks)
         axes.set_title(f"{style}, {task}")
         axes.set_xscale("log", base=2)
         rows = sorted({point.rows for point in panel_points})
@@ -187,7 +188,16 @@ def _draw_curves(points: Sequence[CurvePoint], field: str, name: str) -> Any:
     return figure
 
 
-def _draw_learning_curve(axes: Any, points: Sequence[CurvePoint], field: str) -> None:
+def _looks_of_recipes(points: Sequence[CurvePoint]) -> dict[str, tuple[Any, str]]:
+    """Return line and marker of each recipe that is not the plan's: what differs must be told apart."""
+    recipes = list(dict.fromkeys(point.recipe for point in points if point.recipe))
+    lines, markers = (":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3))), ("D", "v", "P", "X")
+    return {recipe: (lines[at % len(lines)], markers[at % len(markers)]) for at, recipe in enumerate(recipes)}
+
+
+def _draw_learning_curve(
+    axes: Any, points: Sequence[CurvePoint], field: str, looks: Mapping[str, tuple[Any, str]]
+) -> None:
     estimates = [(point, getattr(point, field)) for point in points if getattr(point, field).value is not None]
     if not estimates:
         return
@@ -196,10 +206,12 @@ def _draw_learning_curve(axes: Any, points: Sequence[CurvePoint], field: str) ->
     for point, estimate in estimates:
         if estimate.low is not None and estimate.high is not None:
             axes.plot([point.rows] * 2, [estimate.low, estimate.high], color=colour, linewidth=1.4)
-    style = ("-" if first.kind == "faithful" else "--") if not first.recipe else ":"
+    line, marker = looks.get(first.recipe, ("-" if first.kind == "faithful" else "--", marker))
     rows, values = [point.rows for point, _ in estimates], [estimate.value for _, estimate in estimates]
     face = "white" if first.recipe else colour
-    axes.plot(rows, values, style, marker=marker, color=colour, markerfacecolor=face, label=first.label, markersize=6)
+    axes.plot(
+        rows, values, linestyle=line, marker=marker, color=colour, markerfacecolor=face, label=first.label, markersize=6
+    )
 
 
 def _curve_legend_handles(grid: Any) -> tuple[list[Any], list[str]]:

@@ -218,10 +218,11 @@ def _task_runs(folder: Path, manifest: Mapping[str, Any]) -> dict[str, LoadedRun
     folders = {path.parent.name: path.parent for path in sorted((folder / "tasks").glob("*/run.json"))}
     names = [name for name in order if name in folders] + [name for name in folders if name not in order]
     arms = list(dict.fromkeys([*STARTS, *manifest.get("arms", {})]))
+    settings = {name: entry.get("with", {}) for name, entry in manifest.get("arms", {}).items()}
     runs = {}
     for name in names:
         run = by_place(load_run(folders[name]))
-        runs[name] = replace(run, manifest={**run.manifest, "arms": arms})
+        runs[name] = replace(run, manifest={**run.manifest, "arms": arms}, arm_settings=settings)
     return runs
 
 
