@@ -37,17 +37,18 @@ def decided_label_row(task: Task, example: Example, label: str) -> dict[str, Any
 
 
 LEAST_SHARE = 0.01
-"""A label less likely than this gets no row of its own: it would teach nothing."""
+"""A label less likely than this gets no row of its own: it would hardly weigh."""
 
 
 def anchor_rows(task: Task, items: Sequence[Item], weight: float = 1.0) -> list[dict[str, Any]]:
     """Return the label turn of each text once a label, with the ``share`` that the model gives it, times ``weight``.
 
     The cross-entropy to one's own probabilities is the KL divergence but for a constant: it is least where the margins
-    stay as they are, while a single label would drive them apart. The probabilities are the calibrated ones: they
-    differ from the raw ones by the same constants in every text, which calibration takes out again. The question is
-    always the audit's, under which they were measured: another one has probabilities of its own, and to hold it to
-    these would move the model, while what is audited is to stay.
+    stay as they are, while a single label would drive them apart. (A text of which the model is sure beyond
+    ``LEAST_SHARE`` has a single one: there a margin of more than four nats may grow.) The probabilities are the
+    calibrated ones: they differ from the raw ones by the same constants in every text, which calibration takes out
+    again. The question is always the audit's, under which they were measured: another one has probabilities of its own,
+    and to hold it to these would move the model, while what is audited is to stay.
     """
     return [row for item in items for row in _rows_of_labels(task, item.example, item.prediction.scores, weight)]
 
