@@ -17,7 +17,7 @@ from saywhy.bank.paths import portable
 from saywhy.bank.release import KEY_FILE, release_bank
 from saywhy.checks import Judged
 from saywhy.cli import app as cli
-from saywhy.folders.checksums import CHECKSUMS_FILE
+from saywhy.folders.checksums import CHECKSUMS_FILE, seal
 from saywhy.folders.run import TEXT_ORDER, RunFolder
 from saywhy.folders.store import read_json, read_lines, read_text, write_json, write_lines
 from saywhy.models.scripted import honest
@@ -236,11 +236,19 @@ def test_a_bank_shows_the_built_in_texts_that_it_carries(toy, tmp_path):
     with pytest.raises(SaywhyError, match="data=pocket"):
         release_bank(folder, tmp_path / "bank")
     told = json.loads((pocket / "run.json").read_text("utf-8"))
-    write_json(pocket / "run.json", told | {"config": {"data": "pocket"}})
+    config = {"data": "pocket", "model": "/models/of/mine/tiny", "replay": "../mine/replay.jsonl"}
+    write_json(pocket / "run.json", told | {"config": config})
+    seal(pocket)
     made = release_bank(folder, tmp_path / "bank")
     kept = contents(made / "examples")
-    assert kept == {name: text for name, text in contents(pocket).items() if name in kept}
     assert {"run.json", "texts.jsonl", "seed-0/some-model/rows.jsonl"} <= set(kept)
+    rewritten = {"run.json", CHECKSUMS_FILE}
+    assert {name: kept[name] for name in kept.keys() - rewritten} == {
+        name: text for name, text in contents(pocket).items() if name in kept.keys() - rewritten
+    }
+    assert load_run(made / "examples").manifest["config"] == {
+        **{"data": "pocket", "model": "tiny", "replay": "local data"}
+    }
     assert not (made / "examples" / "seed-0" / "some-model" / "adapter").exists()
     page = html.run_report_page(summarise(load_run(made)), ())
     assert "these are built-in ones" in page
@@ -423,6 +431,21 @@ def test_paths_are_left_out_and_words_are_not(tmp_path):
                                "task": "mood.yaml"}  # fmt: skip
     assert shown["model"] == {"name": "adapter", "public_id": "base"}
     assert "someone" not in json.dumps(shown)
+    study = {
+        "plan": {
+            "tasks": ["/home/someone/mood.yaml", "snli"],
+            "texts": {"/home/someone/mood.yaml": {"rows": 3}},
+            "with": {"trainer": {"logging_dir": "/home/someone/logs", "weight_decay": 0.1}},
+            "blocks": [{"train_tasks": [["/home/someone/mood.yaml"]], "test_tasks": ["/home/someone/mood.yaml"]},
+                       {"train_tasks": "all", "test_tasks": "own"}],
+        },
+        "seconds": {"audit base on /home/someone/mood.yaml, seed 0": 1.5, "train adapted, seed 0": 2.0},
+    }  # fmt: skip
+    shown = portable(study)
+    assert "someone" not in json.dumps(shown)
+    assert shown["plan"]["blocks"] == [{"train_tasks": [["mood.yaml"]], "test_tasks": ["mood.yaml"]},
+                                       {"train_tasks": "all", "test_tasks": "own"}]  # fmt: skip
+    assert shown["seconds"] == {"audit base on mood.yaml, seed 0": 1.5, "train adapted, seed 0": 2.0}
     public = {"data": "hub", "model": "allenai/tulu-2-7b", "task": "snli", "replay": None}
     assert portable({"config": public, "plan": {**public, "tasks": ["snli"], "blocks": [{"with": public}]}}) == {
         "config": public,
@@ -433,9 +456,11 @@ def test_paths_are_left_out_and_words_are_not(tmp_path):
 def test_a_frozen_part_that_names_a_folder_is_released_without_it(arms, tmp_path):
     shutil.copytree(arms, tmp_path / "study" / "tasks" / "tweets")
     write_json(tmp_path / "study" / "study.json", {"schema": 1, "plan": {"name": "small", "tasks": ["tweets"]}})
-    part = {"cells": [], "model": "/home/someone/models/tuned"}
+    settings = {"replay": "/home/someone/chats.jsonl", "rows": 3}
+    part = {"cells": [], "model": "/home/someone/models/tuned", "settings": settings}
     write_json(tmp_path / "study" / "frozen.json", {"hash": frozen_digest(part), **part})
     frozen = read_json(release_bank(tmp_path / "study", tmp_path / "bank") / "frozen.json")
     assert frozen["model"] == "tuned"
+    assert frozen["settings"] == {"replay": "local data", "rows": 3}
     assert frozen["hash"] == frozen_digest(frozen)
     assert settled_hash(frozen) == settled_hash({"hash": frozen_digest(part), **part})

@@ -64,3 +64,15 @@ def test_a_frozen_arm_of_another_variant_is_not_the_one_of_the_plan(planted, tmp
     parts = [{"block": "anew", "arm": "faithful", "against": "adapted", **place, "styles": ["attribution"]}]
     problems = objections(freeze(shutil.copytree(planted, tmp_path / "bare"), cells, parts))
     assert problems[0] == "1 frozen cells are not in the plan's confirmatory part"
+
+
+def test_a_frozen_part_that_was_put_in_place_of_the_first_one_is_noticed(planted, tmp_path):
+    folder = shutil.copytree(planted, tmp_path / "study")
+    frozen, manifest = (json.loads((folder / name).read_text()) for name in ("frozen.json", "study.json"))
+    (folder / "study.json").write_text(json.dumps({**manifest, "frozen": frozen["hash"]}))
+    assert objections(load_study(folder)) == []
+    fewer = {**frozen, "cells": frozen["cells"][1:]}
+    (folder / "frozen.json").write_text(json.dumps({**fewer, "hash": frozen_digest(fewer)}))
+    assert objections(load_study(folder)) == [
+        "frozen.json is not the one that was written before the first audit: study.json has its hash"
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -23,11 +23,16 @@ def portable(manifest: Mapping[str, Any]) -> dict[str, Any]:
     portable_manifest = dict(manifest)
     for key in ("config", "plan"):
         if isinstance(manifest.get(key), dict):
-            portable_manifest[key] = _portable_settings(manifest[key])
+            portable_manifest[key] = portable_settings(manifest[key])
     if isinstance(manifest.get("arms"), dict):
         portable_manifest["arms"] = {
-            arm: {**entry, "with": _portable_settings(entry.get("with") or {})}
+            arm: {**entry, "with": portable_settings(entry.get("with") or {})}
             for arm, entry in manifest["arms"].items()
+        }
+    if isinstance(manifest.get("seconds"), dict):
+        tasks = [*(manifest.get("plan") or {}).get("tasks", ()), *(manifest.get("plan") or {}).get("unseen", ())]
+        portable_manifest["seconds"] = {
+            _portable_step(name, tasks): spent for name, spent in manifest["seconds"].items()
         }
     for key in ("model", "donor"):
         if isinstance(manifest.get(key), dict):
@@ -38,23 +43,39 @@ def portable(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return portable_manifest
 
 
-def _portable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+def portable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a run, a study or a block without paths."""
-    portable_settings = dict(settings)
-    for key, value in settings.items():
-        if key in ("data", "replay"):
-            portable_settings[key] = value if value in _PUBLIC_DATA else LOCAL_DATA
-        elif key in ("model", "donor"):
-            portable_settings[key] = portable_model(value)
-        elif key == "task":
-            portable_settings[key] = _last_part(value)
-        elif key in ("tasks", "unseen"):
-            portable_settings[key] = [_last_part(task) for task in value]
-        elif key == "with":
-            portable_settings[key] = _portable_settings(value or {})
-        elif key == "blocks":
-            portable_settings[key] = [_portable_settings(block) for block in value]
-    return portable_settings
+    return {key: _portable_setting(key, value) for key, value in settings.items()}
+
+
+def _portable_setting(key: str, value: Any) -> Any:
+    if key in ("data", "replay"):
+        return value if value in _PUBLIC_DATA else LOCAL_DATA
+    if key in ("model", "donor"):
+        return portable_model(value)
+    if key in ("task", "tasks", "unseen", "train_tasks", "test_tasks"):
+        return _portable_tasks(value)
+    if key == "texts" and isinstance(value, dict):
+        return {_last_part(task): settings for task, settings in value.items()}
+    if key == "trainer" and isinstance(value, dict):
+        return {name: portable_model(given) for name, given in value.items()}
+    if key == "with":
+        return portable_settings(value or {})
+    if key == "blocks":
+        return [portable_settings(block) for block in value]
+    return value
+
+
+def _portable_tasks(tasks: Any) -> Any:
+    """Return a task, or tasks in however many lists, each by the last part of its path."""
+    return [_portable_tasks(task) for task in tasks] if isinstance(tasks, (list, tuple)) else _last_part(tasks)
+
+
+def _portable_step(name: str, tasks: Iterable[str]) -> str:
+    """Return the name of a step, which ends in its task and seed, with the task by the last part of its path."""
+    for task in tasks:
+        name = name.replace(f" on {task}, seed ", f" on {_last_part(task)}, seed ")
+    return name
 
 
 def portable_model(name: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER, leaks
 from saywhy.bank.mask import BankKey
-from saywhy.bank.paths import portable, portable_model
+from saywhy.bank.paths import portable, portable_settings
 from saywhy.bank.runs import BANK_VERSION, copy_examples, release_run, training_texts
 from saywhy.folders.checksums import refuse_damage, seal
 from saywhy.folders.entries import refuse_links
@@ -99,9 +99,12 @@ def _release_study(folder: Path, out: Path, key: BankKey) -> list[str]:
         for adapter in adapter_folders
     }
     manifest = portable(read_object(folder / "study.json"))
-    write_json(out / "study.json", {"bank": BANK_VERSION, **manifest, "adapters": adapters})
     if (folder / "frozen.json").is_file():
-        _release_frozen(folder / "frozen.json", out / "frozen.json")
+        frozen, released = read_object(folder / "frozen.json", "hash"), _release_frozen(folder / "frozen.json")
+        write_json(out / "frozen.json", released)
+        if manifest.get("frozen") == frozen["hash"]:
+            manifest["frozen"] = released["hash"]
+    write_json(out / "study.json", {"bank": BANK_VERSION, **manifest, "adapters": adapters})
     texts: list[str] = []
     for task_manifest in sorted(folder.glob("tasks/*/run.json")):
         texts += release_run(task_manifest.parent, out / "tasks" / task_manifest.parent.name, key)
@@ -114,14 +117,14 @@ def _release_study(folder: Path, out: Path, key: BankKey) -> list[str]:
     return texts
 
 
-def _release_frozen(path: Path, out: Path) -> None:
-    """Release the frozen part of a study, with its hash; its model may be a path."""
+def _release_frozen(path: Path) -> dict[str, Any]:
+    """Return the frozen part of a study without paths, which older versions froze, and with its hash."""
     frozen = read_object(path, "hash")
-    named = {**frozen, "model": portable_model(frozen["model"])} if "model" in frozen else frozen
-    if named == frozen or frozen_digest(frozen) != frozen["hash"]:  # an edited one must show
-        write_json(out, frozen)
-    else:
-        write_json(out, {**named, "hash": frozen_digest(named)})
+    named = {**frozen, **portable_settings({key: frozen[key] for key in ("model",) if key in frozen})}
+    if frozen.get("settings"):
+        named["settings"] = portable_settings(frozen["settings"])
+    is_edited = frozen_digest(frozen) != frozen["hash"]  # that must show
+    return {**named, "hash": frozen["hash"] if is_edited else frozen_digest(named)}
 
 
 def _released_retention(path: Path, key: BankKey) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from saywhy.attribution.scores import WordScores
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
 from saywhy.bank.mask import BankKey, Mask, MaskedLine, short_reason
 from saywhy.bank.paths import portable
-from saywhy.folders.checksums import refuse_damage, seal
+from saywhy.folders.checksums import CHECKSUMS_FILE, refuse_damage, seal
 from saywhy.folders.store import GZIP_SUFFIX, existing_file, read_lines, read_object, write_json, write_lines
 from saywhy.models.shipped import ADAPTER_MANIFEST, read_shipped
 from saywhy.progress import say
@@ -196,9 +196,12 @@ def copy_examples(folder: Path, out: Path) -> None:
         raise SaywhyError(
             f"{foreign[0] if foreign else examples_folder}: examples of a bank are runs with data=pocket; remove it"
         )
-    shutil.copytree(examples_folder, out / EXAMPLES_SUBFOLDER, ignore=shutil.ignore_patterns("adapter", ".*"))
+    left_out = shutil.ignore_patterns("adapter", ".*", CHECKSUMS_FILE)
+    shutil.copytree(examples_folder, out / EXAMPLES_SUBFOLDER, ignore=left_out)
     for run in runs:
-        write_json(out / run.relative_to(folder), portable(read_object(run)))
+        copied = out / run.relative_to(folder)
+        write_json(copied, portable(read_object(run)))
+        seal(copied.parent)
     say(f"examples of built-in texts are copied as they are: {', '.join(_run_names(runs, examples_folder))}")
 
 

@@ -122,8 +122,8 @@ class Checksums:
             _write_checksums(folder, self._by_name)
 
     def has(self, name: str) -> bool:
-        """Whether the file ``name`` has a checksum, and is there for good."""
-        return _ABSENT not in self._by_name.get(name, _ABSENT).split()
+        """Whether the file ``name`` has its checksum, and that alone: two stand there while it is written."""
+        return name in self._by_name and " " not in self._by_name[name]
 
     def add(self, *names: str) -> None:
         """Keep the checksums of finished files."""

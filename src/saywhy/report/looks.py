@@ -32,6 +32,7 @@ RC_PARAMS: dict[Any, Any] = {
     "grid.color": "#dddddd",
     "hatch.linewidth": 0.5,
     "svg.fonttype": "path",
+    "text.parse_math": False,  # a label may hold a dollar sign
 }
 """Matplotlib's rcParams for every picture."""
 

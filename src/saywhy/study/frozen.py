@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.arms import task_name
-from saywhy.bank.paths import portable_model
+from saywhy.bank.paths import portable_model, portable_settings
 from saywhy.folders.store import read_object, write_json
 from saywhy.processes import is_first_process
 from saywhy.records import NON_INFERIORITY_MARGIN, SaywhyError
@@ -39,7 +39,7 @@ def frozen_part(plan: StudyPlan) -> dict[str, Any]:
             "set_aside": "texts that do not fit the context or have fewer than two words; the same in every arm",
         },
         "model": portable_model(plan.model),
-        "settings": {key: value for key, value in plan.with_.items() if key not in MACHINE_SETTINGS},
+        "settings": portable_settings({key: plan.with_[key] for key in plan.with_ if key not in MACHINE_SETTINGS}),
         "texts": {
             "split": config.split,
             "rows": {task: task_config.rows for task, task_config in config_of_task.items()},
@@ -55,12 +55,12 @@ def frozen_part(plan: StudyPlan) -> dict[str, Any]:
 def settled_hash(frozen: Mapping[str, Any]) -> str:
     """Return the hash of a frozen part with its settings under the names of today.
 
-    Settings of how a machine computes, and the folder of the model, which an older version froze too, are left out.
+    Settings of how a machine computes, and paths, which an older version froze too, are left out.
     """
     settings = current_names(frozen.get("settings") or {})
     hashed = {key: value for key, value in settings.items() if key not in MACHINE_SETTINGS}
     named = {**frozen, "model": portable_model(frozen["model"])} if "model" in frozen else frozen
-    return frozen_digest({**named, "settings": hashed} if "settings" in frozen else named)
+    return frozen_digest({**named, "settings": portable_settings(hashed)} if "settings" in frozen else named)
 
 
 def read_frozen(path: Path) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def freeze_plan(plan: StudyPlan, out: Path) -> str:
         write_json(path, planned)
     frozen = read_frozen(path) if path.is_file() else planned
     if settled_hash(frozen) != planned["hash"]:
-        frozen = {**frozen, "settings": current_names(frozen.get("settings") or {})}
+        frozen = {**frozen, "settings": portable_settings(current_names(frozen.get("settings") or {}))}
         changed = [key for key in planned if frozen.get(key) != planned[key] and key != "hash"]
         raise SaywhyError(
             f"the confirmatory part of study {plan.name} was changed after its start ({', '.join(changed)}): "

@@ -123,7 +123,7 @@ class StudyRunner:
 
     def freeze(self) -> None:
         """Fix what is decided before the first audit; blocks that were added belong to the study from now on."""
-        freeze_plan(self.plan, self.out)
+        self.journal.manifest["frozen"] = freeze_plan(self.plan, self.out)
         self.journal.write()  # a dry run adds no block
 
     def units_here(self, cost: dict[StudyStep, float]) -> list[StudyUnit]:

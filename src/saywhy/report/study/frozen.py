@@ -82,6 +82,8 @@ def objections(study: StudyRun) -> list[str]:
     problems = []
     if study.frozen.get("hash") != frozen_digest(study.frozen):
         problems.append("frozen.json was changed after it was written: its hash is not that of its content")
+    elif study.manifest.get("frozen", study.frozen["hash"]) != study.frozen["hash"]:
+        problems.append("frozen.json is not the one that was written before the first audit: study.json has its hash")
     cells, parts = frozen_cells_of(study), list(study.plan.get("confirmatory", ()))
     unplanned = [cell for cell in cells if not any(_belongs_to_plan(study, cell, part) for part in parts)]
     if unplanned:
