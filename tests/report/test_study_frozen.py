@@ -9,9 +9,13 @@ import pytest
 
 from saywhy.arms import kind
 from saywhy.report.study import load_study
+from saywhy.report.study.answer import answer_sentences
+from saywhy.report.study.bar_checks import check_bars
 from saywhy.report.study.files import confirmatory_csv
 from saywhy.report.study.frozen import frozen_digest, objections
 from saywhy.report.study.load import StudyRun
+from saywhy.report.study.pictures import study_picture_plans
+from saywhy.report.study.sheets import confirmatory_sheet
 from saywhy.report.study.summary import summarise_study
 
 OTHER_CELLS = (
@@ -75,4 +79,33 @@ def test_a_frozen_part_that_was_put_in_place_of_the_first_one_is_noticed(planted
     (folder / "frozen.json").write_text(json.dumps({**fewer, "hash": frozen_digest(fewer)}))
     assert objections(load_study(folder)) == [
         "frozen.json is not the one that was written before the first audit: study.json has its hash"
+    ]
+
+
+def test_cells_that_are_frozen_against_two_arms_are_told_apart(planted, tmp_path):
+    place = {"style": "redaction", "setting": "one-word", "readout": "constrained", "direction": "higher"}
+    rivals = {"random.all.trains": "random", "base": "base"}
+    cells = [{"task": "trains", "arm": "faithful.all.trains", "against": rival, **place} for rival in rivals]
+    parts = [
+        {"block": "main", "arm": "faithful", "against": against, **place, "styles": ["redaction"]}
+        for against in rivals.values()
+    ]
+    study = freeze(shutil.copytree(planted, tmp_path / "two"), cells, parts)
+    summary = summarise_study(study)
+    answer = answer_sentences(summary)
+    assert "than those that random and base name" in answer[0]
+    assert "its control" not in answer[0]
+    for rival in rivals.values():
+        assert f"against {rival} in " in answer[0]
+    sheet = confirmatory_sheet(summary)
+    assert [row[sheet.header.index("against")].main for row in sheet.rows] == ["random", "base"]
+    assert "to the other arm" in sheet.note
+    (picture,) = [plan for plan in study_picture_plans(summary) if plan.name == "confirmatory"]
+    assert "to the other arm" in picture.caption
+    assert "of the start model's in all 2 cells" not in answer[-1], "the two are one cell of one arm"
+    frozen_bar = {**study.plan, "bars": [{"bar": "confirmed", "p_below": 0.05}]}
+    checked = replace(summary, study=replace(study, manifest={**study.manifest, "plan": frozen_bar}))
+    assert [check.requirement for check in check_bars(checked)] == [
+        "above its control, p (Holm) < 0.05",
+        "above base, p (Holm) < 0.05",
     ]

@@ -20,7 +20,8 @@ from saywhy.report.rules import Rules
 from saywhy.report.study import load_study, write_study_report
 from saywhy.report.study.ablations import ablations_of, curve_of
 from saywhy.report.study.answer import answer_sentences
-from saywhy.report.study.bars import check_bars, read_bars
+from saywhy.report.study.bar_checks import check_bars
+from saywhy.report.study.bars import read_bars
 from saywhy.report.study.draw import curve_pictures
 from saywhy.report.study.files import confirmatory_csv, study_markdown
 from saywhy.report.study.frozen import objections

@@ -161,6 +161,9 @@ LEVEL = {"bar": "score", "arm": "faithful.all.TASK", "tasks": ["snli"], "styles"
             {"bar": "transfer", "axis": "free", "setting": "free", "readout": "guided"},
             "free explanations are generated only",
         ),
+        ({"bar": "transfer", "axis": "free"}, "say setting: free"),
+        ({"bar": "transfer", "axis": "robustness"}, "other operators and readouts are checks"),
+        ({**GATE, "arm": "adapted"}, "adapted practises no explanations"),
         ({**LEVEL, "readout": "guided"}, "no block asks faithful.all.snli on snli for redaction, one-word, guided"),
         ({**LEVEL, "operator": "delete"}, "one-word, constrained, with operator delete"),
         ({**LEVEL, "setting": "free", "readout": "generated"}, "redaction, free, generated"),
@@ -172,6 +175,13 @@ def test_a_bar_on_what_will_never_be_measured_is_refused(bar, told):
     refusals.refuse_bars(plan(bars=[GATE, LEVEL]))
     with pytest.raises(SaywhyError, match=told):
         refusals.refuse_bars(plan(bars=[bar]))
+
+
+def test_a_bar_on_confirmation_where_nothing_is_confirmatory_is_refused():
+    bar = {"bar": "confirmed", "p_below": 0.05}
+    refusals.refuse_bars(plan(bars=[bar]))
+    with pytest.raises(SaywhyError, match="nothing is confirmatory"):
+        refusals.refuse_bars(plan(bars=[bar], confirmatory=[]))
 
 
 @pytest.mark.parametrize("number", [".nan", ".inf", "-.inf"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from saywhy.arms import ArmName, task_name
+from saywhy.arms import STARTS, ArmName, task_name
 from saywhy.attribution import check_methods
 from saywhy.hints import did_you_mean
 from saywhy.records import SaywhyError
-from saywhy.report.study.bars import ArmBar, CellsBar, LevelBar
+from saywhy.report.study.bars import ArmBar, CellsBar, ConfirmedBar, DriftBar, GateBar, LevelBar, StudyBar, TransferBar
 from saywhy.study.expand import confirmatory_cells, task_settings, tasks_practised
 from saywhy.study.plan import StudyPlan, has_readout
 from saywhy.study.requests import audit_requests
@@ -54,6 +54,19 @@ def refuse_unfit_practice(plan: StudyPlan, recipes: Recipes) -> None:
                 refuse_anchor(config, corpus.task)
 
 
+def _problem_of_bar(plan: StudyPlan, bar: StudyBar) -> str | None:
+    """Return why nothing that a study measures could meet or miss a bar, in words."""
+    if isinstance(bar, ConfirmedBar) and not plan.confirmatory:
+        return "nothing is confirmatory, so nothing can be confirmed"
+    if isinstance(bar, (GateBar, DriftBar)) and bar.arm in STARTS:
+        return f"{bar.arm} practises no explanations: it has neither gate nor drift"
+    if isinstance(bar, TransferBar) and bar.axis == "free" and bar.setting != "free":
+        return "free explanations are a setting of their own: say setting: free, readout: generated"
+    if isinstance(bar, TransferBar) and bar.axis == "robustness":
+        return "other operators and readouts are checks: no cell of theirs has a control to be above"
+    return None
+
+
 def refuse_bars(plan: StudyPlan) -> None:
     """Refuse a bar on cells that the study will never measure: it would stay open for ever.
 
@@ -75,6 +88,8 @@ def refuse_bars(plan: StudyPlan) -> None:
         for operator in task_settings(plan, task).operators
     }
     for bar in plan.bars:
+        if problem := _problem_of_bar(plan, bar):
+            raise SaywhyError(f"study {plan.name}: bars: {problem}")
         if not has_readout(getattr(bar, "setting", "one-word"), getattr(bar, "readout", "generated")):
             raise SaywhyError(f"study {plan.name}: bars: free explanations are generated only: say readout: generated")
         if isinstance(bar, LevelBar) and bar.bar == "effect share" and bar.setting != "one-word":

@@ -10,7 +10,7 @@ from saywhy.arms import kind_and_variant
 from saywhy.report.format import change_cell, counted, joined, number, p_value, signed
 from saywhy.report.study.cost import cost_sentence, percent_range, range_in_words
 from saywhy.report.study.donors import differing_by_task
-from saywhy.report.study.gains import OTHER_TARGET_KINDS, Gain
+from saywhy.report.study.gains import OTHER_TARGET_KINDS, Gain, rivals_of
 from saywhy.report.study.pooled import pooled_difference, rival_gains
 from saywhy.report.study.summary import StudySummary
 
@@ -48,7 +48,7 @@ def _confirmed_sentence(summary: StudySummary) -> str:
     elif not won:
         sentence = f"Not confirmed in any of the {len(gains)} confirmatory cells measured: it is not shown that "
         sentence += _confirmatory_claim(gains)
-    sentence += f" ({_mean_excess_clause(gains)}{_effect_share_clause(gains)})"
+    sentence += f" ({_levels_clause(gains, summary.alpha)})"
     clauses = _unconfirmed_clauses(unconfirmed, summary.alpha, unclear=bool(won))
     return sentence + "".join(f"; {clause}" for clause in (*clauses, *_other_targets_clauses(summary))) + "."
 
@@ -70,18 +70,30 @@ def _other_targets_clauses(summary: StudySummary) -> list[str]:
 
 
 def _confirmatory_claim(gains: Sequence[Gain]) -> str:
-    arms, controls = (list(dict.fromkeys(names)) for names in _compared_sorts(gains))
+    arms, rivals = list(dict.fromkeys(gain.arm.kind_and_variant for gain in gains)), rivals_of(gains)
     directions = dict.fromkeys(
         "more" if gain.frozen is None or gain.frozen.direction == "higher" else "less" for gain in gains
     )
+    control = "its control " if all(gain.axis != "other arm" for gain in gains) else ""
     return (
         f"the words that {joined(arms)} names change the model's own answer {' or '.join(directions)} often, beyond a "
-        f"random word of the same text, than those that its control {joined(controls)} names"
+        f"random word of the same text, than those that {control}{joined(rivals)} "
+        f"{'names' if len(rivals) == 1 else 'name'}"
     )
 
 
-def _compared_sorts(gains: Sequence[Gain]) -> tuple[list[str], list[str]]:
-    return [gain.arm.kind_and_variant for gain in gains], [kind_and_variant(gain.contrast.rival) for gain in gains]
+def _levels_clause(gains: Sequence[Gain], alpha: float) -> str:
+    """Return excess and effect share of the cells; where they are compared with several arms, of each by itself."""
+    rivals = rivals_of(gains)
+    if len(rivals) == 1:
+        return f"{_mean_excess_clause(gains)}{_effect_share_clause(gains)}"
+    clauses = []
+    for rival in rivals:
+        against = [gain for gain in gains if kind_and_variant(gain.contrast.rival) == rival]
+        won = sum(gain.expected(alpha) for gain in against)
+        levels = f"{_mean_excess_clause(against)}{_effect_share_clause(against)}".replace("; ", ", ")
+        clauses.append(f"against {rival} in {won} of {len(against)}, {levels}")
+    return "; ".join(clauses)
 
 
 def _mean_excess_clause(gains: Sequence[Gain]) -> str:
@@ -122,7 +134,12 @@ def _unconfirmed_clauses(gains: Sequence[Gain], alpha: float, *, unclear: bool) 
 
 def _cells_with_differences(gains: Sequence[Gain], most: int = 4) -> str:
     """Name cells with their differences; beyond ``most`` of them, how many more."""
-    cells = [f"{gain.key.style} on {gain.task} ({change_cell(gain.contrast.difference)})" for gain in gains[:most]]
+    several = len(rivals_of(gains)) > 1
+    cells = [
+        f"{gain.key.style} on {gain.task}{f' against {kind_and_variant(gain.contrast.rival)}' * several} "
+        f"({change_cell(gain.contrast.difference)})"
+        for gain in gains[:most]
+    ]
     return joined([*cells, *([f"{len(gains) - most} more"] if len(gains) > most else [])])
 
 
@@ -184,11 +201,12 @@ def _transfer_sentence(summary: StudySummary, gains: Sequence[Gain], where: str,
     below = f", below it in {len(lost)}" if lost else ""
     frozen_count = sum(gain.frozen is not None for gain in gains)
     status = "exploratory " if not frozen_count else "confirmatory " if frozen_count == len(gains) else ""
+    family = {"exploratory ": "Holm over these", "confirmatory ": "Holm over the confirmatory cells"}
     if won:
         cells = counted(len(gains), f"{status}cell")
         return (
-            f"In {where} the excess is above the matched control's in {len(won)} of {cells}{below} (Holm over "
-            f"these; mean difference {change_cell(overall)}, {top})."
+            f"In {where} the excess is above the matched control's in {len(won)} of {cells}{below} "
+            f"({family.get(status, 'Holm in their families')}; mean difference {change_cell(overall)}, {top})."
         )
     highs = [gain.value if gain.contrast.difference.high is None else gain.contrast.difference.high for gain in gains]
     level = "above the matched control's"

@@ -1,4 +1,4 @@
-"""The bars of a study: requirements that the plan sets beforehand, and by how much each is missed.
+"""The bars that a plan sets for itself before anything is measured: which kinds there are, and how they are read.
 
 A plan may have a list ``bars``; each entry says what is measured and on which arms:
 
@@ -15,8 +15,7 @@ In ``arm``, TASK stands for the task. ``setting``, ``readout`` and ``operator`` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -24,12 +23,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from saywhy.arms import task_name
 from saywhy.records import Operator, Readout, SaywhyError, Setting, StyleName
 from saywhy.report.cells import CellKey
-from saywhy.report.format import NO_NUMBER, change_cell, estimate_text, in_points, number, p_value, signed
-from saywhy.report.study.ablations import variant_settings
-from saywhy.report.study.gains import Axis, Gain
+from saywhy.report.format import number
+from saywhy.report.study.gains import Axis
 from saywhy.report.study.load import StudyRun
-from saywhy.report.study.summary import Drift, StudySummary
-from saywhy.report.summary import Cell, cell_estimates
+from saywhy.report.summary import Cell
 from saywhy.stats import Interval
 
 
@@ -120,29 +117,6 @@ class TransferBar(_FrozenBar):
 StudyBar = Annotated[LevelBar | DriftBar | ConfirmedBar | GateBar | TransferBar, Field(discriminator="bar")]
 _STUDY_BARS: TypeAdapter[tuple[StudyBar, ...]] = TypeAdapter(tuple[StudyBar, ...])
 
-BarState = Literal["met", "missed", "open"]
-
-
-@dataclass(frozen=True, slots=True)
-class BarCheck:
-    """The check of one bar in one cell or arm.
-
-    Attributes:
-        requirement: What was to be reached.
-        place: In which cell or arm.
-        measured: What was measured.
-        state: ``open`` if it was not measured.
-        missed_by: By how much it is missed.
-        tried: What was measured of the variants of the arm; empty if the bar is met, or no variant was measured.
-    """
-
-    requirement: str
-    place: str
-    measured: str
-    state: BarState
-    missed_by: str = ""
-    tried: str = ""
-
 
 def read_bars(entries: Sequence[Any]) -> tuple[StudyBar, ...]:
     """Read the bars of a plan.
@@ -161,138 +135,3 @@ def read_bars(entries: Sequence[Any]) -> tuple[StudyBar, ...]:
 def bars_of(study: StudyRun) -> tuple[StudyBar, ...]:
     """Return the bars of the plan, which may be none."""
     return read_bars(study.plan.get("bars") or ())
-
-
-def check_bars(summary: StudySummary) -> list[BarCheck]:
-    """Check every bar of the plan in each of its cells or arms."""
-    checks: list[BarCheck] = []
-    for bar in bars_of(summary.study):
-        if isinstance(bar, LevelBar):
-            checks += [_check_level(summary, bar, task, key) for task, key in bar.cells()]
-        elif isinstance(bar, DriftBar):
-            checks += [_check_drift(summary, bar, task, key) for task, key in bar.cells()]
-        elif isinstance(bar, ConfirmedBar):
-            checks += _check_confirmed(summary, bar)
-        elif isinstance(bar, GateBar):
-            checks += [_check_gate(summary, bar, task) for task in bar.tasks]
-        else:
-            checks.append(_check_transfer(summary, bar))
-    return checks
-
-
-def _bar_place(task: str, key: CellKey) -> str:
-    return f"{key.style}, {task}"
-
-
-def _check_level(summary: StudySummary, bar: LevelBar, task: str, key: CellKey) -> BarCheck:
-    cell, place = summary.cell(task, key), _bar_place(task, key)
-    estimate = bar.estimate(cell) if cell is not None else None
-    if estimate is None or estimate.value is None:
-        return BarCheck(bar.requirement, place, NO_NUMBER, "open")
-    shortfall, measured = bar.at_least - estimate.value, estimate_text(estimate)
-    if shortfall <= 0:
-        return BarCheck(bar.requirement, place, measured, "met")
-    tried = _variants_tried(summary, key.arm, lambda name: _variant_level(summary, bar, task, replace(key, arm=name)))
-    return BarCheck(bar.requirement, place, measured, "missed", number(shortfall), tried)
-
-
-def _variant_level(summary: StudySummary, bar: LevelBar, task: str, key: CellKey) -> str | None:
-    """Return what a variant came to against its twin under the same seeds; None without rows."""
-    cell, twin = summary.cell(task, key), summary.study.plain_twin(summary.study.arm(key.arm))
-    if cell is None or bar.estimate(cell).value is None or twin is None:
-        return None
-    twin_key = replace(key, arm=twin.name)
-    rows = [row for row in summary.rows[task].get(twin_key, ()) if row.seed in cell.excess_seeds]
-    (twin_cell,) = cell_estimates(summary.study.runs[task], {twin_key: rows}, [twin_key], None, summary.seed)
-    return f"{number(bar.estimate(cell).value)} against {number(bar.estimate(twin_cell).value)}"
-
-
-def _variants_tried(summary: StudySummary, arm: str, describe: Callable[[str], str | None]) -> str:
-    """Return what was measured of every variant of an arm.
-
-    Args:
-        summary: The study.
-        arm: Name of the arm without variant.
-        describe: Returns what was measured of the variant of this name; None where it has no rows.
-    """
-    study = summary.study
-    variants = [
-        variant
-        for variant in study.arms.values()
-        if (twin := study.plain_twin(variant)) is not None and twin.name == arm
-    ]
-    described = [(variant, description) for variant in variants if (description := describe(variant.name)) is not None]
-    return "; ".join(
-        f"{variant.variant} ({variant_settings(variant)}): {description}" for variant, description in described
-    )
-
-
-def _check_drift(summary: StudySummary, bar: DriftBar, task: str, key: CellKey) -> BarCheck:
-    """Check floor and ceiling together; the one that moved farther determines by how much the bar is missed."""
-    requirement = f"floor and ceiling within {number(bar.within)} of the start arm's"
-    drift = summary.drifts.get((task, key))
-    shifts = [drift.floor.value, drift.ceiling.value] if drift is not None else [None]
-    overshoot = max((abs(value) - bar.within for value in shifts if value is not None), default=0.0)
-    if drift is None or (None in shifts and overshoot <= 0):
-        return BarCheck(requirement, _bar_place(task, key), NO_NUMBER, "open")
-    measured = f"{change_cell(drift.floor)} / {change_cell(drift.ceiling)}"
-    if overshoot <= 0:
-        return BarCheck(requirement, _bar_place(task, key), measured, "met")
-    tried = _variants_tried(
-        summary, key.arm, lambda name: _variant_drift(summary.drifts.get((task, replace(key, arm=name))))
-    )
-    return BarCheck(requirement, _bar_place(task, key), measured, "missed", number(overshoot), tried)
-
-
-def _variant_drift(drift: Drift | None) -> str | None:
-    return f"{change_cell(drift.floor).main} / {change_cell(drift.ceiling).main}" if drift is not None else None
-
-
-def _check_confirmed(summary: StudySummary, bar: ConfirmedBar) -> list[BarCheck]:
-    requirement, checks = f"above its control, p (Holm) < {bar.p_below:g}", []
-    for gain in summary.confirmatory:
-        met = gain.confirmed(bar.p_below)
-        measured = f"{change_cell(gain.contrast.difference)}, p (Holm) {p_value(gain.contrast.p_holm)}"
-        missed_by = "" if met or gain.missing_seeds else f"p {p_value(gain.contrast.p_holm)}"
-        state: BarState = "open" if gain.missing_seeds else "met" if met else "missed"
-        checks.append(BarCheck(requirement, _bar_place(gain.task, gain.key), measured, state, missed_by))
-    checks += [BarCheck(requirement, _bar_place(cell.task, cell.key), NO_NUMBER, "open") for cell in summary.unmeasured]
-    return checks
-
-
-def _check_gate(summary: StudySummary, bar: GateBar, task: str) -> BarCheck:
-    name, requirement = bar.name(task), "passes the gate"
-    arm_kept = summary.gate(name, task)
-    if arm_kept is None or arm_kept.gate is None:
-        return BarCheck(requirement, name, NO_NUMBER, "open")
-    states: dict[str, BarState] = {"passes": "met", "fails": "missed", "open": "open"}
-    accuracy_change = arm_kept.kept.accuracy_change
-    measured = f"accuracy {in_points(accuracy_change)}" if accuracy_change is not None else arm_kept.gate.state
-    state = states[arm_kept.gate.state]
-    tried = _variants_tried(summary, name, lambda variant: _variant_gate(summary, variant, task))
-    reasons = "; ".join(arm_kept.gate.reasons)
-    return BarCheck(requirement, name, measured, state, reasons, tried if state == "missed" else "")
-
-
-def _variant_gate(summary: StudySummary, arm: str, task: str) -> str | None:
-    arm_kept = summary.gate(arm, task)
-    return arm_kept.gate.state if arm_kept is not None and arm_kept.gate is not None else None
-
-
-def _check_transfer(summary: StudySummary, bar: TransferBar) -> BarCheck:
-    requirement = f"some cell of '{bar.axis}' above its control"
-    gains = summary.of_axis(bar.axis, setting=bar.setting, readout=bar.readout)
-    if not gains:
-        return BarCheck(requirement, f"{bar.setting}, {bar.readout}", NO_NUMBER, "open")
-    best: Gain = max(gains, key=lambda gain: (gain.stands() == "higher", gain.value))
-    measured = f"{change_cell(best.contrast.difference)} ({best.arm.name}, {_bar_place(best.task, best.key)})"
-    place = f"{len(gains)} cells, {bar.readout}"
-    if best.stands() == "higher":
-        return BarCheck(requirement, place, measured, "met")
-    missed_by = f"largest difference {signed(best.value)}, p (Holm) {p_value(best.contrast.p_holm)}"
-    variants = [
-        f"{gain.arm.variant} ({variant_settings(gain.arm)}), {gain.key.style}: {signed(gain.value)}"
-        for gain in gains
-        if gain.arm.variant
-    ]
-    return BarCheck(requirement, place, measured, "missed", missed_by, "; ".join(variants))

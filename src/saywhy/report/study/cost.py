@@ -30,11 +30,14 @@ def cost_sentence(summary: StudySummary) -> str:
     which = "confirmatory" if summary.frozen else "faithful"
     if not kept:
         return f"What the training cost was not measured: there are no decisions of the {which} arms."
-    passed = [arm_kept for arm_kept in kept if arm_kept.gate is not None and arm_kept.gate.state == "passes"]
-    undecided = [arm_kept for arm_kept in kept if arm_kept.gate is not None and arm_kept.gate.state == "open"]
+    states: dict[str, set[str]] = {}  # of an arm on each of its tasks
+    for arm_kept in kept:
+        states.setdefault(arm_kept.arm.name, set()).add(arm_kept.gate.state if arm_kept.gate else "open")
+    passed = [arm for arm, on_tasks in states.items() if on_tasks == {"passes"}]
+    undecided = [arm for arm, on_tasks in states.items() if "open" in on_tasks and "fails" not in on_tasks]
     changes = [arm_kept.kept.accuracy_change.value for arm_kept in kept if arm_kept.kept.accuracy_change is not None]
     accuracy_changes = [value for value in changes if value is not None]
-    parts = [f"the gate is passed by {len(passed)} of {counted(len(kept), f'{which} arm')}"]
+    parts = [f"the gate is passed by {len(passed)} of {counted(len(states), f'{which} arm')}"]
     parts += [f"cannot be told yet for {len(undecided)}"] if undecided else []
     failed = [arm_kept for arm_kept in kept if arm_kept.gate is not None and arm_kept.gate.state == "fails"]
     sentence = f"At what cost: {joined(parts)}"
@@ -43,7 +46,8 @@ def cost_sentence(summary: StudySummary) -> str:
         sentence += f" (accuracy {range_in_words(accuracy_changes, points)} points against the start model"
         sentence += f", agreement with it {number(min(agreements))} or more)" if agreements else ")"
     failures = "".join(
-        f"; {arm_kept.arm.name} fails the gate: {', '.join(arm_kept.gate.reasons)}"
+        f"; {arm_kept.arm.name} fails the gate{f' on {arm_kept.task}' * (len(arm_kept.arm.tasks) > 1)}: "
+        f"{', '.join(arm_kept.gate.reasons)}"
         for arm_kept in failed[:2]
         if arm_kept.gate
     )
@@ -79,9 +83,8 @@ def _instruction_clause(summary: StudySummary, names: set[str]) -> str:
 
 def _brittleness_clause(summary: StudySummary) -> str:
     """Return the clause on how many confirmatory cells have a floor or ceiling that is not near the start model's."""
-    drifts = [
-        drift for gain in summary.confirmatory if (drift := summary.drifts.get((gain.task, gain.key))) is not None
-    ]
+    cells = dict.fromkeys((gain.task, gain.key) for gain in summary.confirmatory)
+    drifts = [summary.drifts[cell] for cell in cells if cell in summary.drifts]
     if not drifts:
         return ""
     far = [drift for drift in drifts if not drift.near()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from saywhy.report.format import interval_columns
 from saywhy.report.plots import Picture
@@ -142,7 +143,9 @@ def study_markdown(summary: StudySummary, parts: Sequence[ReportPart], drawn: Se
     for part in parts:
         paragraphs += [f"## {escaped_markdown(part.title)}", *(escaped_markdown(text) for text in part.words)]
         paragraphs += [
-            f"![{escaped_markdown(titles[name])}](pictures/{name}.svg)" for name in part.pictures if name in titles
+            f"![{escaped_markdown(titles[name])}](pictures/{quote(name)}.svg)"
+            for name in part.pictures
+            if name in titles
         ]
         for sheet in part.sheets:
             paragraphs += [f"### {escaped_markdown(sheet.title)}"] * (sheet.title != part.title) + [

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from saywhy import stats
-from saywhy.arms import STARTS, kind
+from saywhy.arms import STARTS, kind, kind_and_variant
 from saywhy.records import Row
 from saywhy.report.arms import StartGrader, matched_seeds, start_graders
 from saywhy.report.cells import CellKey, excesses
@@ -91,6 +91,11 @@ class Gain:
     def expected(self, alpha: float = 0.05) -> bool:
         """Whether the difference stands in the frozen direction, under the seeds measured so far."""
         return self.frozen is not None and self.stands(alpha) == self.frozen.direction
+
+
+def rivals_of(gains: Iterable[Gain]) -> list[str]:
+    """Return kind and variant of the arms that others are compared with, each once."""
+    return list(dict.fromkeys(kind_and_variant(gain.contrast.rival) for gain in gains))
 
 
 def gains_of(

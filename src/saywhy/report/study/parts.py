@@ -146,28 +146,29 @@ def _results_sheets(summary: StudySummary) -> list[Sheet | None]:
         *(results_sheet(summary, readout) for readout in RESULT_READOUTS),
         results_sheet(summary, "generated", "free"),
         results_sheet(summary, "generated", "sentences"),
-        gain_sheet(
+        exploratory_sheet(
             summary,
             "Sentences against the control",
             summary.of_axis("practised", setting="sentences", readout="generated"),
-            EXPLORATORY_NOTE,
         ),
-        gain_sheet(
-            summary,
-            "Generated replies against the control",
-            _gains_of_axes(summary, "generated", "practised"),
-            EXPLORATORY_NOTE,
+        exploratory_sheet(
+            summary, "Generated replies against the control", _gains_of_axes(summary, "generated", "practised")
         ),
     ]
 
 
-EXPLORATORY_NOTE = "Exploratory. Holm over these lines."
+def exploratory_sheet(summary: StudySummary, title: str, gains: Sequence[Gain]) -> Sheet | None:
+    """Return comparisons that were not named beforehand; frozen ones that are among them are said to be."""
+    note = "Exploratory. Holm over these lines."
+    if any(gain.frozen for gain in gains):
+        note = "Exploratory, Holm over these lines; but confirmatory ones are corrected with all of their kind."
+    return gain_sheet(summary, title, gains, note)
 
 
 def _readout_sheets(summary: StudySummary, *axes: str) -> list[Sheet | None]:
     """Return one-word comparisons, one table a readout."""
     return [
-        gain_sheet(summary, f"one-word, {readout}", _gains_of_axes(summary, readout, *axes), EXPLORATORY_NOTE)
+        exploratory_sheet(summary, f"one-word, {readout}", _gains_of_axes(summary, readout, *axes))
         for readout in RESULT_READOUTS
     ]
 
@@ -180,7 +181,7 @@ def _styles_part(summary: StudySummary) -> ReportPart:
     in_sentences = summary.of_axis("other style", setting="sentences", readout="generated")
     sheets = [
         *_readout_sheets(summary, "other style"),
-        gain_sheet(summary, "sentences, generated", in_sentences, EXPLORATORY_NOTE),
+        exploratory_sheet(summary, "sentences, generated", in_sentences),
     ]
     words = () if any(sheets) else ("No arm was tested in a style that it had not practised.",)
     pictures = [f"styles-{readout}" for readout in RESULT_READOUTS]
@@ -189,7 +190,7 @@ def _styles_part(summary: StudySummary) -> ReportPart:
 
 def _tasks_part(summary: StudySummary) -> ReportPart:
     sheets = [
-        gain_sheet(summary, f"{title}, one-word, {readout}", _gains_of_axes(summary, readout, axis), EXPLORATORY_NOTE)
+        exploratory_sheet(summary, f"{title}, one-word, {readout}", _gains_of_axes(summary, readout, axis))
         for axis, title in (("other task", "Other tasks"), ("unseen task", "Unseen tasks"))
         for readout in RESULT_READOUTS
     ]
@@ -201,14 +202,14 @@ def _tasks_part(summary: StudySummary) -> ReportPart:
 def _free_part(summary: StudySummary) -> ReportPart:
     gains = summary.of_axis("free", setting="free", readout="generated")
     words = () if gains else ("Free explanations were not measured.",)
-    sheets = [gain_sheet(summary, "free, generated", gains, EXPLORATORY_NOTE)]
+    sheets = [exploratory_sheet(summary, "free, generated", gains)]
     return _part("free", "From one word to free explanations", sheets, ["free"], words, printed=True)
 
 
 def _others_part(summary: StudySummary) -> ReportPart:
     """Compare with the arms that say whether it is self-report: lexical, transplant; and with those before training."""
     sheets = [
-        gain_sheet(summary, f"one-word, {readout}", _gains_of_axes(summary, readout, "other arm"), EXPLORATORY_NOTE)
+        exploratory_sheet(summary, f"one-word, {readout}", _gains_of_axes(summary, readout, "other arm"))
         for readout in RESULT_READOUTS
     ]
     sheets += [donors_sheet(summary), named_sheet(summary), places_sheet(summary)]
@@ -239,9 +240,7 @@ def _ablations_part(summary: StudySummary) -> ReportPart:
             for gain in _gains_of_axes(summary, readout, "variant")
             if _variant_of_arm(summary, gain.contrast.rival) == gain.arm.variant
         ]
-        sheets.append(
-            gain_sheet(summary, f"Variants against their own controls, one-word, {readout}", gains, EXPLORATORY_NOTE)
-        )
+        sheets.append(exploratory_sheet(summary, f"Variants against their own controls, one-word, {readout}", gains))
     return _part("ablations", "Ablations", [ablation_sheet(summary), *sheets], ["ablations"], printed=True)
 
 

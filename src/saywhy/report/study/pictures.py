@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from saywhy.arms import kind_and_variant
 from saywhy.records import SENTENCE_STYLES, STYLES
 from saywhy.report.cells import RESULT_READOUTS
 from saywhy.report.format import counted, joined
@@ -19,7 +20,7 @@ from saywhy.report.study.draw import (
     draw_panels,
 )
 from saywhy.report.study.frozen import accepted_losses
-from saywhy.report.study.gains import Gain
+from saywhy.report.study.gains import Gain, rivals_of
 from saywhy.report.study.groups import groups_of
 from saywhy.report.study.heat import MATRIX_LEGEND, draw_matrices, texts_and_seeds_behind
 from saywhy.report.study.matrices import Matrix, style_matrices, task_matrices
@@ -28,6 +29,7 @@ from saywhy.report.study.summary import StudySummary, main_arms
 from saywhy.stats import Interval
 
 GAIN_LABEL = "difference of mean excess to the matched control"
+OTHER_GAIN_LABEL = "difference of mean excess to the other arm"
 
 
 def study_picture_plans(summary: StudySummary) -> list[PicturePlan]:
@@ -53,16 +55,15 @@ def counts_behind_gains(gains: Sequence[Gain]) -> str:
 def _gain_lines(gains: Sequence[Gain], name: str = "") -> list[EstimateLine]:
     """Return a line a comparison, with a heading a task; ticks are the single seeds."""
     lines: list[EstimateLine] = []
+    several = len(rivals_of(gains)) > 1
     for task in dict.fromkeys(gain.task for gain in gains):
         lines.append(EstimateLine(task))
         for gain in gains:
             if gain.task == task:
                 difference = gain.contrast.difference
-                lines.append(
-                    EstimateLine(
-                        gain.key.style, (EstimateDot(difference, ticks=tuple(difference.seeds.values()), label=name),)
-                    )
-                )
+                line = f"{gain.key.style}{f', against {kind_and_variant(gain.contrast.rival)}' * several}"
+                dot = EstimateDot(difference, ticks=tuple(difference.seeds.values()), label=name)
+                lines.append(EstimateLine(line, (dot,)))
     return lines
 
 
@@ -72,12 +73,14 @@ def _confirmatory_picture(summary: StudySummary) -> list[PicturePlan]:
         return []
     several = any(len(gain.contrast.difference.seeds) > 1 for gain in gains)
     settings = dict.fromkeys(gain.key.setting for gain in gains)
+    against_controls = all(gain.axis != "other arm" for gain in gains)
+    label, other = (GAIN_LABEL, "control") if against_controls else (OTHER_GAIN_LABEL, "other")
     caption = (
-        f"The confirmatory cells: {GAIN_LABEL}, {joined(list(settings))}. {INTERVAL_NOTE}; "
-        f"{'ticks are the single seeds; ' if several else ''}0: no more than the control. {counts_behind_gains(gains)}"
+        f"The confirmatory cells: {label}, {joined(list(settings))}. {INTERVAL_NOTE}; "
+        f"{'ticks are the single seeds; ' if several else ''}0: no more than the {other}. {counts_behind_gains(gains)}"
     )
-    draw = partial(draw_panels, EstimatePanel(_gain_lines(gains), GAIN_LABEL))
-    return [PicturePlan("confirmatory", "Above the control, cell by cell", caption, draw)]
+    draw = partial(draw_panels, EstimatePanel(_gain_lines(gains), label))
+    return [PicturePlan("confirmatory", f"Above the {other}, cell by cell", caption, draw)]
 
 
 def _matrix_pictures(summary: StudySummary) -> list[PicturePlan]:
@@ -218,9 +221,10 @@ def _retention_pictures(summary: StudySummary) -> list[PicturePlan]:
             for name, arm_kept in zip(names, shown, strict=True)
         ]
         yardstick = shown[0].yardstick.value if shown[0].yardstick is not None else None
+        split = (summary.study.runs[task].manifest.get("config") or {}).get("split", "test")
         seed_counts = [len(arm_kept.kept.accuracy_change.seeds) for arm_kept in shown if arm_kept.kept.accuracy_change]
         caption = (
-            f"Arms that practised on {task}, on {shown[0].kept.accuracy.n} texts of its test split; those that fail "
+            f"Arms that practised on {task}, on {shown[0].kept.accuracy.n} texts of its {split} split; those that fail "
             f"the gate are named so. {INTERVAL_NOTE}. "
             "Left, against the start arm; dotted: the most that may be lost. Right, labels equal to the start arm's"
             f"{'; the upright line is the agreement of two seeds of the start arm' if yardstick is not None else ''}. "

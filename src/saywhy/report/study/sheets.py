@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saywhy.arms import kind, kind_and_variant
 from saywhy.report.cells import CellKey
 from saywhy.report.contrasts import UNCLEAR
 from saywhy.report.format import (
@@ -27,7 +28,7 @@ from saywhy.report.shares import (
     share_difference_cells,
 )
 from saywhy.report.study.ablations import ablations_of, curve_of, variant_settings
-from saywhy.report.study.bars import check_bars
+from saywhy.report.study.bar_checks import check_bars
 from saywhy.report.study.gains import Gain
 from saywhy.report.study.summary import StudySummary, main_arms
 from saywhy.report.summary import Cell
@@ -46,6 +47,8 @@ PLANNING_NOTE = (
 def confirmatory_sheet(summary: StudySummary) -> Sheet | None:
     """Return the confirmatory comparisons as short as a terminal needs them; None if nothing is frozen."""
     rows: list[list[SheetCell | str]] = []
+    rivals = list(dict.fromkeys(kind_and_variant(cell.against) for cell in summary.frozen)) or [""]
+    several = len(rivals) > 1
     for gain in summary.confirmatory:
         contrast = gain.contrast
         shown = [
@@ -55,11 +58,13 @@ def confirmatory_sheet(summary: StudySummary) -> Sheet | None:
             share_difference_cells(contrast)[0].main,
             gain_result(summary, gain),
         ]
-        rows.append([gain.task, gain.key.style, *shown])
+        rows.append([gain.task, gain.key.style, *[kind_and_variant(contrast.rival)] * several, *shown])
     for cell in summary.unmeasured:
-        rows.append([cell.task, cell.key.style, *[SheetCell(NO_NUMBER)] * 4, "not measured"])
-    header = ("task", "style", "n", "difference", "p (Holm)", SHARE_COLUMNS[0], "result")
-    note = f"Difference of mean excess to the matched control, same texts; p corrected for {len(summary.frozen)} cells."
+        place = [cell.task, cell.key.style, *[kind_and_variant(cell.against)] * several]
+        rows.append([*place, *[SheetCell(NO_NUMBER)] * 4, "not measured"])
+    header = ("task", "style", *["against"] * several, "n", "difference", "p (Holm)", SHARE_COLUMNS[0], "result")
+    other = "the other arm" if several else "the matched control" if kind(rivals[0]) == "random" else rivals[0]
+    note = f"Difference of mean excess to {other}, same texts; p corrected for {len(summary.frozen)} cells."
     note += " Effect share: its difference, each arm by its own tables."
     return sheet_of("Confirmatory cells", header, rows, note) if rows else None
 
