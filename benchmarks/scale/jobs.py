@@ -12,10 +12,17 @@ from benchmarks.scale.network import Job
 from saywhy.arms import HALF, REFRESHED, STARTS, ArmName
 from saywhy.records import STYLES
 from saywhy.study.expand import plan_units, recipes_of_arms, task_settings, tasks_practised, texts_practised
-from saywhy.study.member import SEARCH_SETTINGS
 from saywhy.study.plan import StudyPlan
 from saywhy.study.rates import seconds_of_work
-from saywhy.study.steps import StepWork, StudyStep, arm_before, needed_trainings, steps_of_units, work_of_steps
+from saywhy.study.steps import (
+    SEARCH_SETTINGS,
+    StepWork,
+    StudyStep,
+    arm_before,
+    needed_trainings,
+    steps_of_units,
+    work_of_steps,
+)
 
 QUARTERS = 4
 """Pieces of a training: a checkpoint is kept behind each."""

@@ -32,6 +32,13 @@ def _checks(kind: type) -> dict[str, FitsField]:
     return {name: _check_of(hint) for name, hint in get_type_hints(kind).items()}
 
 
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
+
+
 def _check_of(hint: Any) -> FitsField:
     """Return the check of one type of field: of a number whether it is finite, else like isinstance."""
     origin, inner = get_origin(hint), get_args(hint)
@@ -49,7 +56,7 @@ def _check_of(hint: Any) -> FitsField:
             isinstance(value, Mapping) and all(map(of_key, value)) and all(map(of_value, value.values()))
         )
     if hint is float:
-        return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value)
     if hint is int:
         return lambda value: isinstance(value, int) and not isinstance(value, bool)
     return lambda value: isinstance(value, hint)

@@ -158,6 +158,15 @@ def test_the_plan_of_a_run_counts_its_targets_and_all_rows_that_are_practised(
     assert least <= len(practised) <= most
 
 
+def test_the_plan_of_a_run_counts_the_training_of_adapted_whether_or_not_it_is_audited(
+    call, tiny_folder, nothing_written, monkeypatch
+):
+    monkeypatch.setattr(forecast.Probe, "training_seconds", lambda self, rows: 600.0)
+    words = ("run", f"model={tiny_folder}", *SMALL, "train_rows=4", "adapt_rows=8", "--dry")
+    trained = {arms: minutes(call(*words, f"arms={arms}").err)["train"] for arms in ("faithful", "adapted,faithful")}
+    assert trained["faithful"] == trained["adapted,faithful"] == pytest.approx(600 / 4 / 60 * (8 * 1 + 4 * 2), rel=0.1)
+
+
 def test_the_plan_of_a_calibration_grows_with_its_plants(call, tiny_folder, nothing_written, monkeypatch):
     monkeypatch.setattr("saywhy.runs.forecast.Probe.training_seconds", lambda self, rows: 0.01 * len(rows))
     words = ("calibrate", f"model={tiny_folder}", "methods=occlusion", *SMALL, "plant_rows=16000", "--dry")

@@ -180,7 +180,7 @@ def test_data_without_labels_will_do(call, tiny_folder, tmp_path, monkeypatch):
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     ended = call("explain", "a great day at sea", f"model={tiny_folder}", f"data={path}", *SMALL)
-    assert ended.code == 0 or "too few training texts" in ended.problem
+    assert ended.code == 0, ended.err
     path.write_text("".join(json.dumps(row) + "\n" for row in rows[::-1]))
     assert "calibrate" in call("explain", "a great day at sea", f"model={tiny_folder}", f"data={path}", *SMALL).err
 

@@ -1,5 +1,6 @@
 """Texts that cannot be answered, and models that fail: who is refused, how, and who is answered all the same."""
 
+import json
 import logging
 from contextlib import closing
 
@@ -7,14 +8,15 @@ import pytest
 from starlette.testclient import TestClient
 
 from api_server import RuleServer, failing
-from moods import TASK
+from moods import RULE, TASK, TEXTS
 from saywhy.models.api.client import ApiModelError, ModelUnavailableError, RefusedRequestError
 from saywhy.models.backends import open_model
 from saywhy.models.memory import NotEnoughMemoryError
 from saywhy.records import SaywhyError
 from saywhy.serve.app import service_app
 from saywhy.serve.options import ServiceSettings
-from saywhy.serve.service import Service
+from saywhy.serve.service import Service, opened_service
+from saywhy.settings import parse
 from served import CANARY, asked, explainer_of, problem
 
 TEXT = "the food at noon was great"
@@ -61,14 +63,18 @@ def test_a_text_that_breaks_the_model_fails_alone(error, status, kind, client, m
 
 
 def test_memory_that_holds_half_a_batch_is_no_problem(client, model):
+    refused = []
+
     def fail(texts):
-        if len({text.count("noun") for text in texts} | set(texts)) > 40:
+        if len(set(texts)) > 20:
+            refused.append(len(texts))
             raise MemoryError
 
     model.failures.append(fail)
     texts = [f"the food at {hour} was great" for hour in ("one", "two", "three", "four", "five", "six")]
     decisions = asked(client, texts=texts, effort="search").json()["decisions"]
     assert {decision["check"]["status"] for decision in decisions} == {"holds"}
+    assert refused
 
 
 def test_a_server_that_answers_nobody_is_asked_once_for_all_that_waits(client, model, capsys):
@@ -152,3 +158,24 @@ def test_a_model_behind_an_api_whose_server_is_lost(every, status, kind, tmp_pat
             assert server.url not in said["message"]
             assert server.url in capsys.readouterr().err
             assert asked(client, text=TEXT).status_code == 200  # its answers are kept
+
+
+def test_no_text_of_a_request_to_a_model_behind_an_api_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    rows = [{"text": f"{text} {n}", "label": max(RULE(text), key=RULE(text).get)} for n, text in enumerate(TEXTS * 12)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "toys.yaml").write_text(json.dumps(TASK.model_dump(mode="json", exclude={"hub"})))
+    with closing(RuleServer()) as server:
+        config = parse(
+            [
+                *(f"model={server.model}", f"task={tmp_path / 'toys.yaml'}"),
+                *(f"data={tmp_path / 'rows.jsonl'}", "calibration_rows=8"),
+            ]
+        )
+        with closing(opened_service(ServiceSettings(), config)) as service, TestClient(service_app(service)) as client:
+            assert list((tmp_path / "cache" / "api").rglob("*.json")), "the calibration's answers are kept"
+            asked(client, text=f"the {CANARY} at noon was great", styles=["attribution", "redaction"])
+        assert any(CANARY in json.dumps(request) for request in server.requests)
+    kept = "".join(path.read_text("utf-8") for path in (tmp_path / "cache").rglob("*.json"))
+    assert CANARY not in kept

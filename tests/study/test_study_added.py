@@ -216,6 +216,10 @@ def test_a_block_with_another_readout_may_be_added(plan_of, begun, monkeypatch):
     [
         ({"variant": "large", "with": {"train_rows": 8}}, "train_rows: 6 -> 8"),
         ({"arms": ["lexical"], "settings": ["free"], "readouts": ["generated"]}, "settings: .*free"),
+        (
+            {"styles": ["keywords"], "settings": ["sentences"], "readouts": ["generated"]},
+            "asks for sentences on sentiment140",
+        ),
     ],
 )
 def test_a_block_that_cannot_be_added_leaves_the_study_as_it_was(plan_of, begun, block, told):

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from plans import SMALL, file_of, plan
 from saywhy.arms import ArmName
 from saywhy.records import READOUTS, SETTINGS, STYLES, SaywhyError
-from saywhy.study import expand, frozen, refusals, requests, steps
+from saywhy.study import expand, frozen, rates, refusals, requests, steps
 from saywhy.study.read import read_plan
 from saywhy.study.run import StudyRunner
 
@@ -84,7 +84,7 @@ def test_the_work_of_all_steps_is_worked_out_from_the_plan_once(monkeypatch):
     assert work["keep base, seed 0"] == {"keep": 60}
     assert work["train adapted, seed 0"] == {"train": 36}
     assert work["train faithful.all.snli, seed 1"] == {"train": 16, "targets": 8}
-    assert work["train faithful-more.all.snli, seed 0"] == {"train": 40, "targets": 20}
+    assert work["train faithful-more.all.snli, seed 0"] == {"train": 40, "targets": 12}, "8 are made before"
     assert work["train random-half.all.snli, seed 0"] == {"train": 8, "targets": 0}
     assert work["audit base on snli, seed 0"] == {"audit": 60, "decide": 100 + 128}
 
@@ -214,6 +214,32 @@ def test_an_adapter_of_a_block_ships_with_the_operators_by_which_its_block_searc
     assert models.searched_with("faithful-table.all.snli") == "delete+infill"
     assert models.searched_with("faithful.all.snli") == "redact"
     assert models.searched_with("random.all.snli") is None
+
+
+def test_the_first_half_of_a_refreshed_arm_practises_by_the_recipe_of_its_block(tiny_folder, tmp_path):
+    anew = {**SMALL["blocks"][3], "with": {"train_rows": 4, "objective": "table"}}
+    blocks = [*SMALL["blocks"][:3], anew]
+    models = StudyRunner(plan(model=str(tiny_folder), blocks=blocks), tmp_path).models
+    for variant in ("half", "refreshed"):
+        settings = models.settings_of(f"faithful-{variant}.all.snli")
+        assert (settings.train_rows, settings.objective) == (4, "table")
+
+
+def test_a_cell_that_two_blocks_confirm_is_frozen_once():
+    again = {**SMALL["blocks"][0], "name": "again"}
+    both = plan(blocks=[*SMALL["blocks"], again], confirmatory=[{"block": "main"}, {"block": "again"}])
+    assert expand.confirmatory_cells(both) == expand.confirmatory_cells(plan())
+    opposite = [{"block": "main"}, {"block": "again", "direction": "lower"}]
+    with pytest.raises(SaywhyError, match="is there twice, with other seeds or in another direction"):
+        expand.confirmatory_cells(plan(blocks=[*SMALL["blocks"], again], confirmatory=opposite))
+
+
+def test_what_has_no_rate_takes_as_long_as_it_did():
+    audits = [steps.StudyStep("audit", arm, 0, "snli") for arm in ("base", "adapted")]
+    keeps = [steps.StudyStep("keep", arm, 0) for arm in ("base", "adapted", "more")]
+    cost = {**dict.fromkeys(audits, 10.0), **dict.fromkeys(keeps, 0.0)}
+    corrected = rates.corrected_cost(cost, {audits[0]: 20.0, keeps[0]: 30.0, keeps[1]: 50.0})
+    assert corrected == {**dict.fromkeys(audits, 20.0), **dict.fromkeys(keeps, 40.0)}
 
 
 def test_two_recipes_under_one_name_are_refused():

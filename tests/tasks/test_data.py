@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from made_data import PAIRS, ROWS, TASK
 from problems import fails
+from saywhy.file_format import FileFormat
 from saywhy.records import Example, SaywhyError
 from saywhy.tasks.data import load_examples, nested_sample
 from saywhy.tasks.task import catalog, load_task
@@ -74,6 +75,32 @@ def test_one_file_is_parted_by_text_70_10_20(jsonl):
     assert again >= {ex.id for ex in parts["test"]}, "rows must stay in their split when the file grows"
 
 
+def test_a_label_means_itself_whatever_other_label_is_the_same_number(jsonl):
+    numbered = TASK.model_copy(update={"labels": {"1": "billing", "01": "defect"}, "label_map": {}})
+    rows = [{"text": f"text number {value}", "label": value} for value in ("1", "01", "1.0")]
+    loaded = load_examples(numbered, "train", str(jsonl(rows).parent)).examples
+    assert {example.text: example.label for example in loaded if "1.0" not in example.text} == {
+        "text number 1": "1",
+        "text number 01": "01",
+    }
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "utf-8-sig", None])
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_mark_at_the_beginning_of_a_file_belongs_to_no_column(tmp_path, encoding, ending):
+    content = {"csv": "text,label\na fine day,good\n", "jsonl": '{"text": "a fine day", "label": "good"}\n'}[ending]
+    path = tmp_path / f"rows.{ending}"
+    path.write_bytes(b"\xef\xbb\xbf" + content.encode())
+    (example,) = load_examples(TASK, "test", str(path), FileFormat(encoding=encoding)).examples
+    assert (example.text, example.label) == ("a fine day", "good")
+
+
+def test_a_long_cell_is_a_text_like_any_other(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text(f'text,label\n"{"a fine day " * 20_000}",good\na fine day,good\n', "utf-8")
+    assert len(load_examples(TASK, "test", str(path)).examples) == 2
+
+
 def test_the_id_is_of_the_fields_and_the_task_not_of_the_label(jsonl):
     def id_of(row, task=TASK):
         (example,) = load_examples(task, "train", str(jsonl([row]).parent)).examples
@@ -81,7 +108,7 @@ def test_the_id_is_of_the_fields_and_the_task_not_of_the_label(jsonl):
 
     one = id_of({"text": "some text", "label": "good"})
     assert len(one) == 12
-    assert int(one, 16) >= 0
+    assert set(one) <= set("0123456789abcdef")
     assert one == id_of({"text": "some text", "label": "bad"}) == id_of({"text": "some text", "n": 1})
     assert one != id_of({"text": "some text."})
     assert one != id_of({"text": "some text"}, TASK.model_copy(update={"name": "other"}))

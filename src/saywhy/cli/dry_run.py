@@ -107,9 +107,10 @@ def _say_run_seconds(config: Config, probe: Probe, words: Pinned, trained_arms: 
             probe.per_decision,
             few_labels.seconds_of,
         )
-    rows_by_arm = {"adapted": len(corpus.adapt) * config.adapt_num_train_epochs}
-    trained_rows = sum(rows_by_arm.get(arm, len(corpus.arms) * config.num_train_epochs) for arm in trained_arms)
-    explained = len((*corpus.arms, *corpus.heldout)) if set(trained_arms) - {"adapted"} else 0
+    of_arms = [arm for arm in trained_arms if arm != "adapted"]  # which go on from adapted: it is trained in any case
+    trained_rows = len(of_arms) * len(corpus.arms) * config.num_train_epochs
+    trained_rows += len(corpus.adapt) * config.adapt_num_train_epochs if trained_arms else 0
+    explained = len((*corpus.arms, *corpus.heldout)) if of_arms else 0
     _say_seconds(
         {
             "audit": per_text * len(corpus.audited) * audits,

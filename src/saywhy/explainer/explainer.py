@@ -215,7 +215,7 @@ def request_of(row: str | Mapping[str, Any] | ExplainRequest) -> ExplainRequest:
         raise SaywhyError(problem)
     try:
         return ExplainRequest.from_dict(given)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise SaywhyError(f"no request for an explanation: {error}") from error
 
 

@@ -17,7 +17,7 @@ from saywhy.folders.chunks import chunks_of
 from saywhy.models.interface import Model, Tick
 from saywhy.paths import user_path
 from saywhy.progress import say
-from saywhy.protocol.prompts import Message
+from saywhy.protocol.prompts import Message, answer_parts
 from saywhy.tasks.data import read_messages
 from saywhy.tasks.task import Task, catalog, load_task
 from saywhy.words import REDACTED_MARK, fold, occurrences
@@ -140,8 +140,14 @@ def label_sentences() -> tuple[str, ...]:
 
 
 def label_beginnings(tasks: Iterable[Task]) -> list[str]:
-    """Return how the answers to ``tasks`` begin: ``The mood is good``."""
-    return [f"{task.lead_in} {word}" for task in tasks for word in task.labels.values()]
+    """Return how the answers to ``tasks`` begin, whatever question of theirs was practised: ``The mood is good``."""
+    return [
+        f"{lead_in} {word}".strip()
+        for task in tasks
+        for lead_in in (answer_parts(task)[0], *(paraphrase.lead_in for paraphrase in task.paraphrases))
+        for word in task.labels.values()
+        if lead_in
+    ]
 
 
 def why_not_plain(instruction: str, reply: str, sentences: Sequence[str]) -> str | None:

@@ -202,7 +202,7 @@ def _insertions(
     def asked_for(style: StyleName) -> ExplainTexts:
         def explain(asked: Sequence[Item], length: int | None) -> list[ReadExplanation]:
             wording = None if length is None else length_wording(style, length, classifier.task.steps_order)
-            replies = ask_for_sentences(classifier, [(item, style) for item in asked], wording)
+            replies = ask_for_sentences(classifier, [(item, style) for item in asked], wording, length=length or 0)
             return [
                 ReadExplanation(_as_mentions(explanation), explanation_length(style, item.example.text, reply))
                 for item, (reply, explanation) in zip(asked, replies, strict=True)

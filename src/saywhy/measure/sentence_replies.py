@@ -24,6 +24,7 @@ def ask_for_sentences(
     asked: Sequence[tuple[Item, StyleName]],
     wording: str | None = None,
     sampling: Sampling | None = None,
+    length: int = 0,
 ) -> list[tuple[Reply, Explanation]]:
     """Return a reply in sentences about each text, and its reading.
 
@@ -32,6 +33,7 @@ def ask_for_sentences(
         asked: Texts with their predictions, and the style that each is asked for.
         wording: The request; None: the pinned one.
         sampling: How replies are drawn; None: they are greedy.
+        length: How many keywords the wording asks for, which may be more than a text of its size allows otherwise.
     """
     task = classifier.task
     replies = classifier.model.generate(
@@ -41,7 +43,7 @@ def ask_for_sentences(
     )
     excluded = prompts.uncounted_words(task)
     return [
-        (reply, read_sentences(style, item.example.text, reply, excluded, cut=reply.cut))
+        (reply, read_sentences(style, item.example.text, reply, excluded, cut=reply.cut, length=length))
         for (item, style), reply in zip(asked, replies, strict=True)
     ]
 

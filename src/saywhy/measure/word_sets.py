@@ -24,11 +24,11 @@ EVERYDAY_WORDS = (
         "letter",
         "chair",
         "garden",
-        "number",
+        "basket",
         "village",
         "river",
     ),
-    *("walk", "carry", "open", "look", "turn", "place", "under", "beside", "seven", "later", "again", "there"),
+    *("walk", "carry", "open", "look", "turn", "stand", "under", "beside", "seven", "later", "again", "there"),
 )
 """The pinned words that stand in for those outside a mentioned set: common, and of no side in any shipped task."""
 

@@ -67,7 +67,8 @@ _NOT_THIS_QUOTE = re.compile(
     re.X,
 )
 _QUOTES_LISTED = re.compile(r"""(?:"[^"]*"|'[^']*')\s*(?:,\s*)?(?:\b(?:and|or|nor)\b\s*)?(?=["'])""")
-_OTHERS_LISTED = r"""(?:\s*(?:,\s*)?(?:\b(?:and|or|nor)\b\s*)?["'][^"']*["']|\s*(?:,|\band|\bor|\bnor)\s+\w+(?=\s))*"""
+_QUOTE = r"""(?:"[^"]*"|'[^']*')"""
+_OTHERS_LISTED = rf"""(?:\s*(?:,\s*)?(?:\b(?:and|or|nor)\b\s*)?{_QUOTE}|\s*(?:,|\band|\bor|\bnor)\s+\w+(?=\s))*"""
 _DID_NOT_COUNT = re.compile(
     rf"""\A["']?{_OTHERS_LISTED}(?:\s*,?\s*(?:which|that|itself|alone|here|in\s+the\s+\w+|of\s+the\s+\w+)\b)*\s*
     (?:

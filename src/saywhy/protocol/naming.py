@@ -28,7 +28,7 @@ _FRAMES = (
     # the word that decided my answer is love
     re.compile(
         rf"(?P<subject>{_NOUN}|\banswer\b)(?:[^\".,:]|\.(?!\s)){{0,200}}?(?:\b(?:is|was|are|were)\b:?|:)\s*"
-        r"(?:the (?:words?|adjective)\s+)?(?P<predicate>[^\s:].*)$",
+        r"(?:the (?:words?|adjective)\s+)?(?P<predicate>(?:[^\s:]|:(?=[^\s\w])).*)$",
         re.I | re.S,
     ),
     # the word love decided ...
@@ -39,7 +39,8 @@ _FRAMES = (
     ),
 )
 _ASIDE = re.compile(
-    r"\s*\(|\s+[-\u2013\u2014=>]+\s|:\s|[.!?]\s|,?\s(?:because|since|as|which|it|it's|due|for)\b|\n", re.I
+    r"(?<=[\w\"'*])\s*\(|\s+\(|\s+[-\u2013\u2014=>]+\s|:\s|[.!?]\s|,?\s(?:because|since|as|which|it|it's|due|for)\b|\n",
+    re.I,
 )
 _SEPARATOR = re.compile(r"\s*(?:[,;](?!\S)|\n|\s[/&]\s|(?<=\S)\s+and\s+)\s*(?:and\s+)?", re.I)
 _INNER_SEPARATOR = re.compile(r"([,;])")
@@ -163,5 +164,7 @@ def _are_single_text_words(items: Sequence[str], text_keys: AbstractSet[str]) ->
 def _item_keys(item: str, text_keys: AbstractSet[str]) -> list[str]:
     """Return the folded words of an item; a run of pure punctuation counts only if the text has it."""
     inner = item[1:-1] if QUOTED_TEXT.fullmatch(item) else item
+    if not any(char.isalnum() for char in inner) and fold(inner.rstrip(".!")) in text_keys:
+        inner = inner.rstrip(".!")  # an emoticon at the end of a sentence
     keys = [word.key for word in occurrences(inner)]
     return [key for key in keys if key in text_keys or any(char.isalnum() for char in key)]

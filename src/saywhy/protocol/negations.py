@@ -22,7 +22,7 @@ _NEGATION_REACH = 4
 _ENDS_NEGATION = re.compile(r"[.,;:!?]")
 _NOT_OF_TEXT = re.compile(
     r"[.,;:!?\n]|\b(?:(?:because|due|owing|based|and|or|but|words?|terms?|phrases?)\b"
-    r"|(?:matter|count|decid|determin|influenc|caus|reason))"
+    r"|(?:by|about|for|from|on|at)\s+[\"']|(?:matter|count|decid|determin|influenc|caus|reason|depend|rel[iy]))"
 )
 """Between a negator and a word: the negator is the explanation's, whatever the text negates."""
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -186,8 +187,13 @@ def behind_steps(chat: Sequence[Message], steps: str) -> list[Message]:
 
 
 def uncounted_words(task: Task) -> tuple[str, ...]:
-    """Return the words that no explanation in sentences can mention: label words, those of the question, the noun."""
-    return (*task.labels.values(), task.question, task.noun)
+    """Return the words that no explanation in sentences can mention: label words, those of the question, the noun.
+
+    Of a chat of the task's own, the system message counts as the question does, the names of its columns do not.
+    """
+    own, fields = task.prompt, "|".join(map(re.escape, (task.text, *task.context)))
+    asked = re.sub(rf"\{{(?:{fields})\}}", " ", f"{own.system or ''} {own.question}") if own else task.question
+    return (*task.labels.values(), asked, task.noun)
 
 
 def unseen_requests() -> dict[str, dict[StyleName, str]]:

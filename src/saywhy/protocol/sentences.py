@@ -40,7 +40,7 @@ _JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(?!\s*:)')
 
 
 def read_sentences(
-    style: StyleName, text: str, reply: str, excluded: Collection[str] = (), *, cut: bool = False
+    style: StyleName, text: str, reply: str, excluded: Collection[str] = (), *, cut: bool = False, length: int = 0
 ) -> Explanation:
     """Read a reply of ``style`` to ``text``; what the model thought before it answered is not read.
 
@@ -50,6 +50,7 @@ def read_sentences(
         reply: The model's reply.
         excluded: Words that never count as mentioned: label words, words of the question.
         cut: Whether the reply was cut off for want of room.
+        length: How many keywords were asked for by number: so many are never over the budget.
     """
     answer = without_thoughts(text, reply)
     if answer is None:
@@ -58,18 +59,18 @@ def read_sentences(
         return Explanation(reason="cut off" if cut else "empty reply")
     if len(answer.split()) > MOST_WORDS:
         return Explanation(reason="too long")
-    explanation = _read_body(style, text, _plain_body(answer), excluded)
+    explanation = _read_body(style, text, _plain_body(answer), excluded, length)
     if not explanation.valid and is_refusal(text, answer):
         return Explanation(reason="refusal")
     if not cut:
         return explanation
     # Whole sentences stand, whatever would have followed; a list is only whole with its last word.
-    whole = _read_body(style, text, _plain_body(UNFINISHED.sub("", answer)), excluded)
+    whole = _read_body(style, text, _plain_body(UNFINISHED.sub("", answer)), excluded, length)
     is_whole = whole.valid and (style != "keywords" or whole == explanation)
     return whole if is_whole else Explanation(reason="cut off")
 
 
-def _read_body(style: StyleName, text: str, body: str, excluded: Collection[str]) -> Explanation:
+def _read_body(style: StyleName, text: str, body: str, excluded: Collection[str], length: int) -> Explanation:
     """Return what a reply without its dress mentions; of steps, what stands before the first is no part of them."""
     if style == "steps":
         body = "\n".join(_steps_in(body))
@@ -78,7 +79,7 @@ def _read_body(style: StyleName, text: str, body: str, excluded: Collection[str]
     if not result.words:
         reason = "names no word of the text" if own_words == body else "repeats the text"
         return Explanation(reason=reason, denied=result.denied, coverage=result.coverage)
-    if style == "keywords" and len(result.words) > free_word_budget(text):
+    if style == "keywords" and len(result.words) > max(free_word_budget(text), length):
         return Explanation(reason="over budget", denied=result.denied, coverage=result.coverage)
     edited = take_out(text, result.words)
     return Explanation(words=result.words, edited=edited, denied=result.denied, coverage=result.coverage)

@@ -105,11 +105,17 @@ def apply_operator(explanation: Explanation, style: StyleName, text: str, stand_
     return with_fields(explanation, edited=take_out(text, explanation.words, stand_in))
 
 
-def read_rewrite(text: str, reply: str) -> Explanation:
-    """Read the reply to a request for other words of the same meaning: any text will do that is not the text itself."""
-    if not reply.strip():
+def read_rewrite(text: str, reply: str, *, cut: bool = False) -> Explanation:
+    """Read the reply to a request for other words of the same meaning: any text will do that is not the text itself.
+
+    What the model thought before it answered is not read, nor a text that was cut off for want of room.
+    """
+    answer = without_thoughts(text, reply)
+    if answer is None or cut:
+        return Explanation(reason="cut off")
+    if not answer:
         return Explanation(reason="empty reply")
-    body = most_similar_body(text, possible_bodies(reply))
+    body = most_similar_body(text, possible_bodies(answer))
     if is_refusal(text, body):
         return Explanation(reason="refusal")
     if [word.key for word in occurrences(body)] == [word.key for word in occurrences(text)]:

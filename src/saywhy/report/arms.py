@@ -73,8 +73,12 @@ def matched_seeds(a: Sequence[Any], b: Sequence[Any]) -> tuple[Sequence[Any], Se
 
 
 def repeat_for_seeds(items: Sequence[Any], seeds: set[int]) -> Sequence[Any]:
-    """Return rows (or decisions) of a single seed repeated for each of ``seeds``; rows of several seeds as they are."""
-    if len({item.seed for item in items}) != 1 or len(seeds) < 2:
+    """Return rows (or decisions) of a single seed repeated for each of ``seeds``; rows of several seeds as they are.
+
+    Of an arm but ``base``, whose model depends on its seed, a single seed does not stand for a single other one.
+    """
+    own_seeds = {item.seed for item in items}
+    if len(own_seeds) != 1 or not seeds or own_seeds == seeds or (len(seeds) < 2 and kind(items[0].arm) != "base"):
         return items
     return [replace(item, seed=seed) for seed in sorted(seeds) for item in items]
 

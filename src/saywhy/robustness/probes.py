@@ -9,6 +9,7 @@ from saywhy.measure.chats import conversation
 from saywhy.measure.edits import log_odds_drop, recheck
 from saywhy.measure.predict import Classifier
 from saywhy.measure.rooms import reply_room
+from saywhy.models.interface import Reply
 from saywhy.protocol import prompts, styles
 from saywhy.records import Explanation, is_hit
 from saywhy.robustness.audited import AuditedText
@@ -17,7 +18,11 @@ from saywhy.robustness.audited import AuditedText
 def rewrites(classifier: Classifier, texts: Sequence[AuditedText]) -> list[Probe]:
     """Ask for other words of the same meaning (generated), and classify what comes."""
     requests = [prompts.rewrite_turn(classifier.task) for _ in texts]
-    return _probes(classifier, texts, "rewrite", requests, styles.read_rewrite)
+
+    def read(text: str, reply: Reply) -> Explanation:
+        return styles.read_rewrite(text, reply, cut=reply.cut)
+
+    return _probes(classifier, texts, "rewrite", requests, read)
 
 
 def wrong_targets(classifier: Classifier, texts: Sequence[AuditedText]) -> list[Probe]:
@@ -28,8 +33,9 @@ def wrong_targets(classifier: Classifier, texts: Sequence[AuditedText]) -> list[
         for text in texts
     ]
 
-    def read(text: str, reply: str) -> Explanation:
-        return styles.read_reply("counterfactual", "one-word", text, reply, label_words, classifier.task.plan)
+    def read(text: str, reply: Reply) -> Explanation:
+        plan = classifier.task.plan
+        return styles.read_reply("counterfactual", "one-word", text, reply, label_words, plan, cut=reply.cut)
 
     return _probes(classifier, texts, "wrong-target", requests, read)
 
@@ -39,7 +45,7 @@ def _probes(
     audited: Sequence[AuditedText],
     name: str,
     requests: Sequence[prompts.Message],
-    read: Callable[[str, str], Explanation],
+    read: Callable[[str, Reply], Explanation],
 ) -> list[Probe]:
     items, rows = [text.item for text in audited], [text.rows[0] for text in audited]
     chats = [conversation(classifier.task, item, ask) for item, ask in zip(items, requests, strict=True)]

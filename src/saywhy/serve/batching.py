@@ -171,7 +171,7 @@ class BatchQueue:
             # A text that nobody waits for any more is not computed.
             if text.deadline > time.monotonic() and text.answer.set_running_or_notify_cancel():
                 batch.append(text)
-                characters += len(text.request.text)
+                characters += len(text.request.text) + sum(map(len, text.request.context.values()))
         return batch
 
     def _decide(self, batch: Sequence[WaitingText]) -> None:

@@ -70,8 +70,8 @@ class ServiceSettings(BaseModel):
 
     @property
     def most_bytes(self) -> int:
-        """Bytes of a request's body, at most: JSON may write a character in six, or an astral one in twelve."""
-        return 2**16 + 6 * self.most_texts * self.most_characters
+        """Bytes of a request's body, at most: JSON may write a character in six, an astral one in twelve."""
+        return 2**16 + 12 * self.most_texts * self.most_characters
 
     @property
     def is_loopback(self) -> bool:

@@ -14,6 +14,7 @@ from saywhy.config import Config
 from saywhy.explainer.decision import BUDGETS, ExplainedDecision
 from saywhy.explainer.explainer import Explainer
 from saywhy.folders.decision_log import DecisionLog, LoggedDecision, opened_log
+from saywhy.models.api.model import ApiModel
 from saywhy.models.backends import require
 from saywhy.models.spec import resolve_model
 from saywhy.paths import VLLM_PREFIX, user_path
@@ -182,6 +183,9 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
         base = str(Path(spec.base) / spec.gguf) if spec.gguf else spec.base
         base = f"{VLLM_PREFIX}{base}" if spec.vllm else base
         explainers["base"] = Explainer.of(with_changes(config, model=base))
+    for explainer in explainers.values():
+        if isinstance(explainer.classifier.model, ApiModel):
+            explainer.classifier.model.client.keeps_answers = False  # they may copy texts
     return Service(explainers, settings, log)
 
 
@@ -192,10 +196,12 @@ def _look_at(answers: asyncio.Future[list[ExplainedDecision]]) -> None:
 
 
 def _examples(task: Task) -> list[Any]:
-    """Return some built-in texts of a task; where it has other fields, as objects."""
+    """Return some built-in texts of a task, as objects where it has other fields; none where it lacks them."""
     if task.name not in pocket.POCKET_TASKS:
         return []
     rows = pocket.rows(task.name, "test")[:EXAMPLES]
+    if not all(field in row for row in rows for field in (task.text, *task.context)):
+        return []
     return [
         {"text": row[task.text], "context": {name: row[name] for name in task.context}}
         if task.context

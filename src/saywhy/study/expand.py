@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from saywhy.arms import ALL_NAME, KINDS, STARTS, ArmName, kind, task_name
+from saywhy.arms import ALL_NAME, HALF, KINDS, REFRESHED, STARTS, ArmName, kind, task_name
 from saywhy.clashes import SENTENCE_SETTINGS
 from saywhy.config import Config
 from saywhy.hints import did_you_mean
@@ -192,9 +192,22 @@ def recipes_of_arms(plan: StudyPlan) -> dict[str, Mapping[str, Any]]:
     return recipes
 
 
+def with_half_way_arms(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the recipes with those of the arms from which refreshed ones go on: they practise by the same."""
+    half_way = {}
+    for arm, recipe in recipes.items():
+        if (name := ArmName.parse(arm)).variant == REFRESHED:
+            half_way[str(replace(name, variant=HALF))] = recipe
+    return {**recipes, **half_way}
+
+
 def confirmatory_cells(plan: StudyPlan) -> list[dict[str, Any]]:
-    """Return the confirmatory cells, as ``frozen.json`` holds them."""
-    frozen_cells = []
+    """Return the confirmatory cells, as ``frozen.json`` holds them, each once.
+
+    Raises:
+        SaywhyError: If a cell is to be confirmed twice, in another direction or under other seeds.
+    """
+    frozen_cells: list[dict[str, Any]] = []
     for entry in plan.confirmatory:
         for unit in plan_units(plan):
             seeds = plan.block(entry.block).seeds or plan.seeds[:1]
@@ -215,4 +228,12 @@ def confirmatory_cells(plan: StudyPlan) -> list[dict[str, Any]]:
                 }
                 for style in entry.styles
             ]
-    return frozen_cells
+    distinct: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for cell in frozen_cells:
+        name = tuple(cell[key] for key in cell if key not in ("seeds", "direction"))
+        if distinct.setdefault(name, cell) != cell:
+            raise SaywhyError(
+                f"study {plan.name}: confirmatory: {cell['arm']} against {cell['against']} in {cell['style']} on "
+                f"{cell['task']} is there twice, with other seeds or in another direction"
+            )
+    return list(distinct.values())

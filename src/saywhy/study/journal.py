@@ -15,13 +15,13 @@ from saywhy.folders.store import read_object
 from saywhy.models.spec import ModelSpec
 from saywhy.processes import is_first_process
 from saywhy.protocol import prompts
-from saywhy.records import ROW_SCHEMA, SaywhyError
+from saywhy.records import ROW_SCHEMA, SaywhyError, StepsOrder
 from saywhy.runs.manifest import git_revision, model_facts, package_versions
 from saywhy.settings import differences, resolved, with_defaults
 from saywhy.study.beside import current_plan, read_objects
 from saywhy.study.expand import task_settings
 from saywhy.study.plan import StudyPlan
-from saywhy.study.requests import audit_requests
+from saywhy.study.requests import AuditKey, AuditRequest, audit_requests
 from saywhy.study.steps import StudyStep, folder_of_step
 from saywhy.words import CANDIDATES_RULE
 
@@ -143,6 +143,13 @@ def _plan_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "; ".join([*changes, *([f"block {', '.join(changed_blocks)}"] if changed_blocks else [])])
 
 
+def _wordings_asked(requests: Mapping[AuditKey, AuditRequest], task: str) -> tuple[bool, set[StepsOrder]]:
+    """Return whether a task is asked for sentences, and in which orders for steps: what ``run.json`` holds of them."""
+    asked = [request for (_, _, audited), request in requests.items() if audited == task]
+    orders = {request.steps_order for request in asked if "steps" in request.styles}
+    return any("sentences" in request.settings for request in asked), orders
+
+
 def refuse_larger(plan: StudyPlan, earlier_plan: Mapping[str, Any] | None, folder: SharedFolder) -> None:
     """Refuse a plan whose blocks ask for more than the texts, ``adapted`` and audits that the study has.
 
@@ -163,6 +170,13 @@ def refuse_larger(plan: StudyPlan, earlier_plan: Mapping[str, Any] | None, folde
                 f"({'; '.join(changed)}): leave it out, or begin anew with out=FOLDER"
             )
     earlier = audit_requests(StudyPlan(**earlier_plan)) if earlier_plan else {}
+    for task in plan.all_tasks if earlier else ():
+        before, now = (_wordings_asked(requests, task) for requests in (earlier, audit_requests(plan)))
+        if now != before and (folder.path / "tasks" / task_name(task)).is_dir():
+            raise SaywhyError(
+                f"{folder.path} is begun, and a new block asks for sentences on {task_name(task)}, or for steps in "
+                "another order, which its texts were not chosen for: leave it out, or begin anew with out=FOLDER"
+            )
     for audit, request in audit_requests(plan).items():
         place = folder_of_step(StudyStep("audit", *audit))
         if audit in earlier and not earlier[audit].covers(request) and folder.begun(place, AUDIT_FILES):

@@ -16,14 +16,12 @@ from saywhy.records import Setting, StepsOrder
 from saywhy.runs.run import Run
 from saywhy.study.expand import texts_practised
 from saywhy.study.requests import AuditKey, AuditRequest
+from saywhy.study.steps import SEARCH_SETTINGS
 from saywhy.tasks.corpus import refuse_empty
 from saywhy.training.classifiers import TaskClassifiers
 from saywhy.training.label_rows import refuse_anchor
 from saywhy.training.lessons import Lesson
 from saywhy.training.models import ArmModels
-
-SEARCH_SETTINGS = ("target_method", "infill_words", "target_operators", "lesson_form")
-"""Settings by which the words of ``faithful`` are found: targets are made anew for a block that changes one."""
 
 
 class StudyTaskRun(Run):

@@ -14,7 +14,7 @@ from saywhy.models.interface import Model
 from saywhy.records import ALL_STYLES, Example
 from saywhy.runs.forecast import rows_like_practice, seconds_of, training_seconds
 from saywhy.study.requests import AuditRequest
-from saywhy.study.steps import StepWork, request_name
+from saywhy.study.steps import StepWork, StudyStep, request_name
 from saywhy.tasks.corpus import Corpus
 from saywhy.tasks.lexicon import Pinned
 from saywhy.training.lessons import Lesson
@@ -87,6 +87,25 @@ def _training_seconds(
 def seconds_of_work(work: Sequence[StepWork], rates: Mapping[str, float]) -> float:
     """Return the seconds that work takes at ``rates``; work without a rate counts as nothing."""
     return sum(rates.get(" ".join(part.rate), 0.0) * part.count for part in work)
+
+
+def corrected_cost(cost: Mapping[StudyStep, float], spent: Mapping[StudyStep, float]) -> dict[StudyStep, float]:
+    """Return the seconds of each step, corrected by how long those of its kind took that are finished.
+
+    A kind without a rate takes as long as these did on average.
+
+    Args:
+        cost: The forecast seconds of each step.
+        spent: The seconds that finished steps really took.
+    """
+    corrected: dict[StudyStep, float] = {}
+    for kind in {step.kind for step in cost}:
+        finished = [step for step in spent if step.kind == kind]
+        forecast, seconds = sum(cost[step] for step in finished), sum(spent[step] for step in finished)
+        factor = seconds / forecast if forecast else 1.0
+        unrated = seconds / len(finished) if finished and not forecast else 0.0
+        corrected |= {step: factor * cost[step] + unrated for step in cost if step.kind == kind}
+    return corrected
 
 
 def duration_in_words(seconds_left: float) -> str:

@@ -26,12 +26,13 @@ from saywhy.study.expand import (
     task_settings,
     tasks_practised,
     texts_practised,
+    with_half_way_arms,
 )
 from saywhy.study.frozen import freeze_plan, frozen_part
 from saywhy.study.journal import STUDY_FILE, StudyJournal, refuse_larger, study_facts
 from saywhy.study.member import StudyTaskRun
 from saywhy.study.plan import StudyPlan
-from saywhy.study.rates import RateSeconds, duration_in_words, measure_rates, seconds_of_work
+from saywhy.study.rates import RateSeconds, corrected_cost, duration_in_words, measure_rates, seconds_of_work
 from saywhy.study.refusals import refuse_unfit_plan, refuse_unfit_practice
 from saywhy.study.requests import audit_requests
 from saywhy.study.shown import built_in_task_run
@@ -80,7 +81,8 @@ class StudyRunner:
         self.requests = audit_requests(plan)
         self.recipes = recipes_of_arms(plan)
         refuse_unfit_plan(plan, self.recipes)
-        settings = {arm: task_settings(plan, extra=recipe) for arm, recipe in self.recipes.items()}
+        self._trained = with_half_way_arms(self.recipes)
+        settings = {arm: task_settings(plan, extra=recipe) for arm, recipe in self._trained.items()}
         self.models = ArmModels(task_settings(plan), out / "models", settings)
         require(self.models.spec, "gradients", "a study", "'saywhy audit' measures it as it is")
         self._members: dict[str, StudyTaskRun] = {}
@@ -94,8 +96,9 @@ class StudyRunner:
         frozen = frozen_part(plan)["hash"]
         self.beside = BankBeside(beside, self.journal.manifest, frozen, self.requests) if beside else None
         refuse_larger(plan, self.journal.earlier_plan, self.folder)
-        if self.journal.earlier_plan is None:
-            refuse_unfit_practice(plan, self.recipes)
+        known = recipes_of_arms(StudyPlan(**earlier)) if (earlier := self.journal.earlier_plan) else {}
+        refuse_unfit_practice(plan, {arm: recipe for arm, recipe in self.recipes.items() if arm not in known})
+        if earlier is None:
             self.journal.write()
 
     def run(self, hours: float | None = None) -> bool:
@@ -198,7 +201,7 @@ class StudyRunner:
             start = None
             rows = [row for task in self.plan.tasks for row in self.member(task).practice.adapted_rows(seed)]
         else:
-            start, recipe, name = arm_before(arm), self.recipes.get(arm, {}), ArmName.parse(arm)
+            start, recipe, name = arm_before(arm), self._trained[arm], ArmName.parse(arm)
             rows = list[dict[str, Any]]()
             for task in tasks_practised(self.plan, name):
                 settings = task_settings(self.plan, task, recipe)
@@ -232,12 +235,17 @@ class StudyRunner:
         if not (self.out / "rates.json").is_file():
             for task in self.plan.all_tasks:
                 self.member(task).classifiers.pinned  # noqa: B018 - labels of a lexicon are the work of all processes
-        rates: RateSeconds = self.folder.json("rates.json", self._measured_rates)
+        rates: RateSeconds = self.folder.json("rates.json", partial(self._measured_rates, self.plan.all_tasks))
+        parts = [part for work in self.work.values() for part in work if part.rate != ("keep",)]
+        unrated = tuple(dict.fromkeys(part.rate[1] for part in parts if " ".join(part.rate) not in rates))
+        if unrated:  # by blocks that were added since
+            name = f"rates-{len(self.plan.blocks)}-blocks.json"
+            rates = {**self.folder.json(name, partial(self._measured_rates, unrated)), **rates}
         return {step: seconds_of_work(work, rates) for step, work in self.work.items()}
 
-    def _measured_rates(self) -> RateSeconds:
+    def _measured_rates(self, tasks: Sequence[str]) -> RateSeconds:
         rates: RateSeconds = {}
-        for task in self.plan.all_tasks:
+        for task in tasks:
             say(f"measuring what {task} costs here")
             rates |= self._task_rates(task)
         return rates
@@ -277,13 +285,8 @@ class StudyRunner:
 
     def corrected_cost(self, cost: Mapping[StudyStep, float]) -> dict[StudyStep, float]:
         """Return the seconds of each step, corrected by how long the finished ones of its kind really took."""
-        timed = [step for step in cost if step.name in self.journal.seconds and self.is_done(step)]
-        factors = {}
-        for kind in {step.kind for step in cost}:
-            finished = [step for step in timed if step.kind == kind]
-            forecast = sum(cost[step] for step in finished)
-            factors[kind] = sum(self.journal.seconds[step.name] for step in finished) / forecast if forecast else 1.0
-        return {step: factors[step.kind] * seconds for step, seconds in cost.items()}
+        spent = self.journal.seconds
+        return corrected_cost(cost, {s: spent[s.name] for s in cost if s.name in spent and self.is_done(s)})
 
     def steps_done(self) -> list[StudyStep]:
         """Return the steps that need not be done any more: done here or in the bank, or needed by none left to do."""

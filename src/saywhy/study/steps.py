@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from saywhy import pocket
 from saywhy.arms import HALF, REFRESHED, STARTS, ArmName, task_name
@@ -11,7 +12,15 @@ from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
 from saywhy.config import Config
 from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, SENTENCE_FILES
 from saywhy.records import STYLES
-from saywhy.study.expand import StudyUnit, plan_units, recipes_of_arms, task_settings, tasks_practised, texts_practised
+from saywhy.study.expand import (
+    StudyUnit,
+    plan_units,
+    recipes_of_arms,
+    task_settings,
+    tasks_practised,
+    texts_practised,
+    with_half_way_arms,
+)
 from saywhy.study.plan import StudyPlan, has_readout
 from saywhy.study.requests import AuditRequest, audit_requests, audit_seed
 
@@ -157,8 +166,9 @@ class StepWork:
 
 def work_of_steps(plan: StudyPlan, steps: Iterable[StudyStep]) -> dict[StudyStep, list[StepWork]]:
     """Return the work of each of ``steps``."""
-    requests, recipes = audit_requests(plan), recipes_of_arms(plan)
+    requests, recipes = audit_requests(plan), with_half_way_arms(recipes_of_arms(plan))
     configs = {task: task_settings(plan, task) for task in plan.all_tasks}
+    explained: dict[tuple[Any, ...], int] = {}
 
     def work(step: StudyStep) -> list[StepWork]:
         if step.kind == "keep":
@@ -180,10 +190,16 @@ def work_of_steps(plan: StudyPlan, steps: Iterable[StudyStep]) -> dict[StudyStep
         return [
             part
             for task in tasks_practised(plan, name)
-            for part in _training_work(task, task_settings(plan, task, recipe), name)
+            for part in _training_work(
+                StudyStep("train", step.arm, step.seed, task), task_settings(plan, task, recipe), explained
+            )
         ]
 
     return {step: work(step) for step in steps}
+
+
+SEARCH_SETTINGS = ("target_method", "infill_words", "target_operators", "lesson_form")
+"""Settings by which the words of ``faithful`` are found: targets are made anew for a block that changes one."""
 
 
 def shown_rows(plan: StudyPlan) -> int:
@@ -204,10 +220,21 @@ def _audit_work(task: str, config: Config, request: AuditRequest) -> list[StepWo
     return [StepWork(("audit", task, request_name(request)), config.rows or 1000), StepWork(("decide", task), decided)]
 
 
-def _training_work(task: str, config: Config, arm: ArmName) -> list[StepWork]:
-    """Return the work of a training on the texts of one task, and of its targets."""
+def _training_work(step: StudyStep, config: Config, explained: dict[tuple[Any, ...], int]) -> list[StepWork]:
+    """Return the work of a training on the texts of one task, and of those targets that no step before it makes.
+
+    Args:
+        step: The training on this task.
+        config: Its settings.
+        explained: By task, seed and search: how many texts have targets by then; added to.
+    """
+    arm = ArmName.parse(step.arm)
     texts = texts_practised(config) // (2 if arm.variant in (HALF, REFRESHED) else 1)
+    search = step.task, step.seed, *(getattr(config, key) for key in SEARCH_SETTINGS)
+    targets = texts if arm.variant == REFRESHED else max(texts - explained.get(search, 0), 0)
+    if arm.variant != REFRESHED:  # whose second half is explained by another model
+        explained[search] = max(texts, explained.get(search, 0))
     return [
-        StepWork(("train", task, "+".join(arm.styles)), texts * config.num_train_epochs),
-        StepWork(("targets", task), texts if arm.kind == "faithful" else 0),
+        StepWork(("train", step.task, "+".join(arm.styles)), texts * config.num_train_epochs),
+        StepWork(("targets", step.task), targets),
     ]

@@ -141,12 +141,9 @@ def _label_meanings(task: Task, file_format: FileFormat) -> Mapping[str, str | N
             )
     # What a task calls a label means itself, unless the user says otherwise.
     label_maps = (hub_labels, {label: label for label in task.labels}, task.label_map, file_format.label_map)
-    return {
-        key: label
-        for label_map in label_maps
-        for value, label in label_map.items()
-        for key in (value, plain_number(value))
-    }
+    # A label's own spelling means itself, whatever other one is the same number.
+    pairs = [(value, label) for label_map in label_maps for value, label in label_map.items()]
+    return {**{plain_number(value): label for value, label in pairs}, **dict(pairs)}
 
 
 def _usable_and_set_aside(

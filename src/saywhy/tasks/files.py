@@ -6,6 +6,7 @@ import codecs
 import csv
 import itertools
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,9 @@ def missing_column(where: str, column: str, columns: Sequence[object], remedy: s
 
 def _decoded_lines(file: Path, needed: Sequence[str], file_format: FileFormat) -> Iterator[str]:
     """Yield the lines of a text file, whichever of the three line ends it has."""
-    encoding = file_format.encoding or "utf-8-sig"
+    encoding = file_format.encoding or "utf-8"
+    if codecs.lookup(encoding).name == "utf-8":
+        encoding = "utf-8-sig"  # a mark at the beginning, as Excel writes it, belongs to no column
     try:
         with file.open(encoding=encoding, newline="") as handle:
             yield from handle
@@ -133,6 +136,7 @@ def _table_rows(
     lines = _decoded_lines(file, needed, file_format)
     first = next(lines, "")
     delimiter = _delimiter(file, first, needed, file_format)
+    csv.field_size_limit(sys.maxsize)  # a long text is set aside, as in every other file
     # Strict: else an open quote swallows the rest of the file.
     reader = csv.reader(itertools.chain([first], lines), strict=True, delimiter=delimiter)
     header = list(file_format.columns)

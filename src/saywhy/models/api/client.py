@@ -7,11 +7,13 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from saywhy.models.api.address import ApiAddress
 from saywhy.models.api.completion import Completion, parse_completion
 from saywhy.models.api.reply_cache import ReplyCache
+from saywhy.progress import say
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
@@ -59,11 +61,13 @@ class ApiClient:
 
     Attributes:
         address: Where it is.
+        keeps_answers: Whether answers are written into the cache; a service, which writes no text down, keeps none.
         counts: How many requests were sent and how many were in the cache, and the tokens of those that were sent.
     """
 
     def __init__(self, address: ApiAddress, cache: ReplyCache) -> None:
         self.address, self._cache = address, cache
+        self.keeps_answers = True
         self.counts: Counter[str] = Counter()
         self._client: openai.OpenAI | None = None
         self._lock = threading.Lock()
@@ -94,10 +98,17 @@ class ApiClient:
                 "ends in /v1, and what stands between here and the server",
                 may_answer_others=not page,
             ) from None
-        if _has_what_was_asked(completion, body):
-            self._cache.write(path, content)
+        if self.keeps_answers and _has_what_was_asked(completion, body):
+            self._keep(path, content)
         self._count(requests=1, prompt_tokens=completion.prompt_tokens, reply_tokens=completion.reply_tokens)
         return completion
+
+    def _keep(self, path: Path, content: bytes) -> None:
+        try:
+            self._cache.write(path, content)
+        except OSError as error:  # the answer is there all the same
+            self.keeps_answers = False
+            say(f"answers are not kept from now on: {path.parent} cannot be written ({error.strerror})")
 
     def _count(self, **counts: int) -> None:
         with self._lock:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from saywhy import stats
+from saywhy.arms import HALF, REFRESHED
 from saywhy.config import Config
 from saywhy.records import STYLES, Row
 from saywhy.report.arms import matched_seeds, start_graders
@@ -52,6 +53,7 @@ class CurvePoint:
         style: The style.
         kind: Kind of the arm: ``faithful`` or its control, ``random``.
         recipe: In what its recipe differs from the study's, as in ``objective=word``; empty: in nothing.
+        practice: What it practised, where arms of several practices have curves; else empty.
         rows: Texts on which the arm was trained.
         seeds: The seeds that all points of the curve share, so that they differ in the number of rows only.
         excess: Mean excess on the test texts.
@@ -64,6 +66,7 @@ class CurvePoint:
     style: str
     kind: str
     recipe: str
+    practice: str
     rows: int
     seeds: tuple[int, ...]
     excess: Interval
@@ -73,15 +76,15 @@ class CurvePoint:
 
     @property
     def label(self) -> str:
-        """Kind and recipe in words."""
-        return f"{self.kind}, {self.recipe}" if self.recipe else self.kind
+        """Kind, recipe and practice in words."""
+        return ", ".join(filter(None, (self.kind, self.recipe, self.practice)))
 
 
 def arms_in_curves(study: StudyRun) -> dict[str, int]:
     """Return the arms that differ from another one in the number of training rows only, each with that number."""
     curves: dict[tuple[Any, ...], dict[str, int]] = {}
     for arm in study.arms.values():
-        if arm.settings or not arm.variant:  # a variant without settings is built in: it learns in another way
+        if arm.variant not in (REFRESHED, HALF):  # these learn in another way
             rows = _training_row_count(arm.settings, study.plan.get("with", {}))
             curves.setdefault((arm.kind, _recipe(arm), arm.practice), {})[arm.name] = rows
     return {name: rows for curve in curves.values() if len({*curve.values()}) > 1 for name, rows in curve.items()}
@@ -89,7 +92,13 @@ def arms_in_curves(study: StudyRun) -> dict[str, int]:
 
 def _recipe(arm: StudyArm) -> str:
     """Say in what an arm's recipe differs from the study's, but for the number of texts."""
-    return _in_words({key: value for key, value in arm.settings.items() if key != TRAIN_ROWS_SETTING})
+    return _in_words({key: arm.settings[key] for key in sorted(arm.settings) if key != TRAIN_ROWS_SETTING})
+
+
+def _practice_in_words(study: StudyRun, arm: StudyArm) -> str:
+    """Say what an arm of a learning curve practised; nothing where those on its tasks practised the same styles."""
+    alike = {study.arms[name].practice for name in arms_in_curves(study) if study.arms[name].tasks == arm.tasks}
+    return f"practised {arm.practised}" if len(alike) > 1 else ""
 
 
 def ablations_of(summary: StudySummary, readout: str = "constrained") -> list[Ablation]:
@@ -147,18 +156,18 @@ def curve_of(summary: StudySummary, readout: str = "constrained") -> list[CurveP
     in_curves = arms_in_curves(summary.study)
     points = []
     for task, cells in summary.rows.items():
-        arms: dict[str, list[tuple[StudyArm, CellKey, Sequence[Row]]]] = {}
+        arms: dict[tuple[Any, ...], list[tuple[StudyArm, CellKey, Sequence[Row]]]] = {}
         for key, rows in cells.items():
             arm = summary.study.arm(key.arm)
             practised = key.style in arm.styles and task in arm.tasks
             if arm.name in in_curves and practised and _is_primary_one_word(summary, key, readout):
-                arms.setdefault(key.style, []).append((arm, key, rows))
-        for of_style in arms.values():
-            shared_seeds = set.intersection(*({row.seed for row in rows} for _, _, rows in of_style))
-            for arm, key, rows in of_style:
+                arms.setdefault((key.style, _recipe(arm), arm.practice), []).append((arm, key, rows))
+        for of_curve in arms.values():
+            shared_seeds = set.intersection(*({row.seed for row in rows} for _, _, rows in of_curve))
+            for arm, key, rows in of_curve:
                 if shared_rows := [row for row in rows if row.seed in shared_seeds]:
                     points.append(_curve_point(summary, task, arm, key, in_curves[arm.name], shared_rows))
-    return sorted(points, key=lambda at: (at.task, STYLES.index(at.style), at.kind, at.recipe, at.rows))
+    return sorted(points, key=lambda at: (at.task, STYLES.index(at.style), at.kind, at.recipe, at.practice, at.rows))
 
 
 def _curve_point(
@@ -170,6 +179,7 @@ def _curve_point(
         style=key.style,
         kind=arm.kind,
         recipe=_recipe(arm),
+        practice=_practice_in_words(summary.study, arm),
         rows=train_rows,
         seeds=tuple(sorted({row.seed for row in rows})),
         excess=stats.mean_interval(stats.per_text(rows, lambda row: row.excess).values(), seed),
