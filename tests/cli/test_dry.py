@@ -75,7 +75,7 @@ def test_a_check_costs_what_it_computes_for_every_text_and_way_to_ask(monkeypatc
     kinds = dict.fromkeys(("unseen-wording", "noise", "k-curve", "minimality", "rewrite", "wrong-target"), 4.0)
     assert found == {"paraphrases": 2 * asked, "labels-reversed": asked, "verbaliser": asked, **kinds}
     assert len(computed) == 1 + len(kinds)
-    assert {type(one).__name__ for lines in computed for one in lines} == {"Judged", "Curve", "Probe"}
+    assert {type(one).__name__ for lines in computed for one in lines} == {"Judged", "Curve", "ProbedModel"}
     config = parse(["robustness=noise"])
     assert forecast.checks_cost(toy, texts, config, corpus, PINNED, 0.5, forecast.seconds_of) == {"noise": 4.0}
 
@@ -151,7 +151,7 @@ def test_the_plan_of_a_run_counts_its_targets_and_all_rows_that_are_practised(
 ):
     """Of four texts: three styles and a label turn; pairs of three styles; labels of the text and four edited ones."""
     practised = []
-    monkeypatch.setattr(forecast.Probe, "training_seconds", lambda self, rows: practised.extend(rows) or 60.0)
+    monkeypatch.setattr(forecast.ProbedModel, "training_seconds", lambda self, rows: practised.extend(rows) or 60.0)
     said = call("run", f"model={tiny_folder}", *SMALL, "adapt_rows=4", "train_rows=4", setting, "--dry")
     assert said.code == 0, said.err
     assert {"targets", "train"} <= set(minutes(said.err))
@@ -161,14 +161,14 @@ def test_the_plan_of_a_run_counts_its_targets_and_all_rows_that_are_practised(
 def test_the_plan_of_a_run_counts_the_training_of_adapted_whether_or_not_it_is_audited(
     call, tiny_folder, nothing_written, monkeypatch
 ):
-    monkeypatch.setattr(forecast.Probe, "training_seconds", lambda self, rows: 600.0)
+    monkeypatch.setattr(forecast.ProbedModel, "training_seconds", lambda self, rows: 600.0)
     words = ("run", f"model={tiny_folder}", *SMALL, "train_rows=4", "adapt_rows=8", "--dry")
     trained = {arms: minutes(call(*words, f"arms={arms}").err)["train"] for arms in ("faithful", "adapted,faithful")}
     assert trained["faithful"] == trained["adapted,faithful"] == pytest.approx(600 / 4 / 60 * (8 * 1 + 4 * 2), rel=0.1)
 
 
 def test_the_plan_of_a_calibration_grows_with_its_plants(call, tiny_folder, nothing_written, monkeypatch):
-    monkeypatch.setattr("saywhy.runs.forecast.Probe.training_seconds", lambda self, rows: 0.01 * len(rows))
+    monkeypatch.setattr("saywhy.runs.forecast.ProbedModel.training_seconds", lambda self, rows: 0.01 * len(rows))
     words = ("calibrate", f"model={tiny_folder}", "methods=occlusion", *SMALL, "plant_rows=16000", "--dry")
     few = call(*words, "plants=keyword")
     many = call(*words, f"plants={','.join(PLANTS)}")

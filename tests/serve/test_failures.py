@@ -173,7 +173,10 @@ def test_no_text_of_a_request_to_a_model_behind_an_api_is_kept(tmp_path, monkeyp
                 *(f"data={tmp_path / 'rows.jsonl'}", "calibration_rows=8"),
             ]
         )
-        with closing(opened_service(ServiceSettings(), config)) as service, TestClient(service_app(service)) as client:
+        with (
+            closing(opened_service(ServiceSettings(effort="self"), config)) as service,
+            TestClient(service_app(service)) as client,
+        ):
             assert list((tmp_path / "cache" / "api").rglob("*.json")), "the calibration's answers are kept"
             asked(client, text=f"the {CANARY} at noon was great", styles=["attribution", "redaction"])
         assert any(CANARY in json.dumps(request) for request in server.requests)

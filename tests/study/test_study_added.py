@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from saywhy.arms import ArmName
-from saywhy.folders.store import read_lines, read_records
+from saywhy.folders.store import read_lines, read_records, write_lines
 from saywhy.records import STYLES, Row, SaywhyError
 from saywhy.study import expand, requests
 from saywhy.study import run as grid_run
@@ -178,7 +178,11 @@ labels: {sad: sad, fine: fine}
 
 def test_the_label_sentences_of_a_task_in_a_file_are_no_plain_answers(tiny_folder, tmp_path, monkeypatch):
     (tmp_path / "mood.yaml").write_text(MOOD, "utf-8")
-    of_file = {**PLAN, "tasks": [str(tmp_path / "mood.yaml")], "instruction_rows": 2}
+    for split in ("train", "test"):
+        rows = [{"text": f"{split} day {number}", "label": ("sad", "fine")[number % 2]} for number in range(60)]
+        write_lines(tmp_path / "data" / "mood" / f"{split}.jsonl", rows)
+    settings = {"data": str(tmp_path / "data"), "instruction_rows": 2}
+    of_file = {**PLAN, **settings, "tasks": [str(tmp_path / "mood.yaml")]}
     grid = StudyRunner(StudyPlan(**of_file, model=str(tiny_folder)), tmp_path / "out")
     monkeypatch.setattr(ArmModels, "load", lambda self, arm, seed: OneMood())
     grid.do(StudyStep("keep", "base", 0))

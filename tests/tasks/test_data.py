@@ -89,16 +89,15 @@ def test_a_label_means_itself_whatever_other_label_is_the_same_number(jsonl):
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_a_mark_at_the_beginning_of_a_file_belongs_to_no_column(tmp_path, encoding, ending):
     content = {"csv": "text,label\na fine day,good\n", "jsonl": '{"text": "a fine day", "label": "good"}\n'}[ending]
-    path = tmp_path / f"rows.{ending}"
-    path.write_bytes(b"\xef\xbb\xbf" + content.encode())
-    (example,) = load_examples(TASK, "test", str(path), FileFormat(encoding=encoding)).examples
+    (tmp_path / f"test.{ending}").write_bytes(b"\xef\xbb\xbf" + content.encode())
+    (example,) = load_examples(TASK, "test", str(tmp_path), FileFormat(encoding=encoding)).examples
     assert (example.text, example.label) == ("a fine day", "good")
 
 
 def test_a_long_cell_is_a_text_like_any_other(tmp_path):
-    path = tmp_path / "rows.csv"
-    path.write_text(f'text,label\n"{"a fine day " * 20_000}",good\na fine day,good\n', "utf-8")
-    assert len(load_examples(TASK, "test", str(path)).examples) == 2
+    content = f'text,label\n"{"a fine day " * 20_000}",good\na fine day,good\n'
+    (tmp_path / "test.csv").write_text(content, "utf-8")
+    assert len(load_examples(TASK, "test", str(tmp_path)).examples) == 2
 
 
 def test_the_id_is_of_the_fields_and_the_task_not_of_the_label(jsonl):

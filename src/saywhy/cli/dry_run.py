@@ -25,7 +25,7 @@ from saywhy.ruler import run as ruler
 from saywhy.ruler.metrics import measure_metrics
 from saywhy.ruler.plants import PLANTS
 from saywhy.ruler.sentences import measure_sentence_explainers
-from saywhy.runs.forecast import PROBE_TEXTS, LabelProbe, Probe, checks_cost, rows_like_practice, seconds_of
+from saywhy.runs.forecast import PROBE_TEXTS, LabelProbe, ProbedModel, checks_cost, rows_like_practice, seconds_of
 from saywhy.runs.run import refuse_unanswered
 from saywhy.settings import resolved
 from saywhy.tasks.corpus import (
@@ -56,7 +56,7 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     if spec.api:
         say_api_costs(_api_forecast(config).audit())
         return
-    probe = Probe(config)
+    probe = ProbedModel(config)
     corpus = probe.corpus
     trained_arms = [arm for arm in arms if arm not in UNTRAINED]
     if trained_arms:
@@ -75,7 +75,9 @@ def plan_run(config: Config, out: Path, arms: Sequence[str]) -> None:
     _say_run_seconds(config, probe, words, trained_arms, audits_of(arms, len(config.seeds)))
 
 
-def _say_run_seconds(config: Config, probe: Probe, words: Pinned, trained_arms: Sequence[str], audits: int) -> None:
+def _say_run_seconds(
+    config: Config, probe: ProbedModel, words: Pinned, trained_arms: Sequence[str], audits: int
+) -> None:
     """Measure what a few texts take, and say how long a run of ``audits`` audits would."""
     corpus, probe_texts = probe.corpus, probe.examples
     few_labels = LabelProbe(probe.classifier, probe_texts)
@@ -159,7 +161,7 @@ def plan_attribution(config: Config, out: Path) -> None:
     if spec.api:
         say_api_costs(_api_forecast(config).attribution(method_passes))
         return
-    probe = Probe(config)
+    probe = ProbedModel(config)
     corpus = probe.corpus
     say(f"texts: {len(corpus.audited)} scored by {len(method_passes)} methods, {len(corpus.set_aside)} set aside")
     seconds = {"predict and calibrate": probe.per_decision * (len(corpus.audited) + len(corpus.calibration))}
@@ -195,7 +197,7 @@ def plan_calibration(config: Config, out: Path) -> None:
         f"{measured} of {ruler.DRAWN_PER_MEASURED * measured} to measure"
     )
     drawn = ruler.plant_texts(PLANTS[config.plants[0]], task, "test", ruler.DRAWN_PER_MEASURED * PROBE_TEXTS, seed)
-    probe = Probe(config, task, [example for example in drawn if example.causes])
+    probe = ProbedModel(config, task, [example for example in drawn if example.causes])
     associations = corpus_associations(probe.corpus, [example.label for example in probe.corpus.lexicon])
     options = {
         operator: MethodOptions(operator, config.steps, config.samples, seed, associations)

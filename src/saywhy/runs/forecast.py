@@ -84,7 +84,7 @@ class LabelProbe:
         return getattr(self._model, name)
 
 
-class Probe:
+class ProbedModel:
     """A model that was measured on a few texts.
 
     Attributes:

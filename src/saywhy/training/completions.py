@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def lessons_with_a_choice(lessons: Sequence[Lesson], config: Config) -> list[Lesson]:
     """Return the lessons whose texts have two words or more to choose from in each style: one cannot be preferred."""
     ranked = [style for style in config.train_styles if style in STYLES]
-    kept = [lesson for lesson in lessons if all(len(_effects(lesson).of(style).words) > 1 for style in ranked)]
+    kept = [lesson for lesson in lessons if all(len(_effects_of(lesson).of(style).words) > 1 for style in ranked)]
     if not kept:
         raise SaywhyError(f"objective={config.objective}: no text has two words to choose from: use longer ones")
     return kept
@@ -32,7 +32,7 @@ def with_candidates(row: dict[str, Any], lesson: Lesson, plan: ReplyPlan) -> dic
     if row["style"] not in STYLES:
         return row
     named_first = plan == "named-first" and row["style"] != "attribution"
-    effects = _effects(lesson).of(row["style"])
+    effects = _effects_of(lesson).of(row["style"])
     effects = effects.by_word() if named_first else effects
     values = [round(value, 4) for value in effects.values]
     candidates_of_row: dict[str, list[Any]] = {
@@ -45,7 +45,7 @@ def with_candidates(row: dict[str, Any], lesson: Lesson, plan: ReplyPlan) -> dic
     return {**row, "text": lesson.item.example.text, "candidates": candidates_of_row, "named_first": named_first}
 
 
-def _effects(lesson: Lesson) -> TextEffects:
+def _effects_of(lesson: Lesson) -> TextEffects:
     assert lesson.effects is not None, "the lessons were made for the objective word"
     return lesson.effects
 
@@ -53,7 +53,7 @@ def _effects(lesson: Lesson) -> TextEffects:
 def with_rejected(row: dict[str, Any], lesson: Lesson, seed: int) -> dict[str, Any]:
     """Return an explanation's row with another explanation of the text, drawn at random: the worse one of a pair."""
     style, target = row["style"], lesson.targets[row["style"]]
-    effects = _effects(lesson).of(style)
+    effects = _effects_of(lesson).of(style)
     others = [
         other
         for word, new in zip(effects.words, effects.inserted, strict=True)
