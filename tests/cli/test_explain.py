@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from api_server import RuleServer
+from api_server import RuleServer, failing
 from moods import RULE, TASK, TEXTS
 
 SMALL = ("calibration_rows=8", "styles=attribution,redaction")
@@ -205,3 +205,36 @@ def test_a_model_behind_an_api_gives_reasons_that_hold(call, tmp_path, monkeypat
         assert "effort=repair needs a model that tells how likely it finds words" in refused.problem
     finally:
         server.close()
+
+
+@pytest.mark.parametrize("setting", ["operators=delete", "readouts=generated", "learning_rate=0.1", "trainer.x=1"])
+def test_a_setting_that_changes_nothing_in_a_single_decision_is_refused(call, tiny_folder, setting):
+    refused = call("explain", "a great day at sea", f"model={tiny_folder}", setting)
+    assert refused.code == 2
+    assert f"{setting.partition('=')[0].partition('.')[0]}= changes nothing in a single decision" in refused.problem
+
+
+def test_a_line_that_the_server_refuses_or_that_is_broken_costs_the_others_nothing(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    rows = [{"text": f"{text} {n}", "label": max(RULE(text), key=RULE(text).get)} for n, text in enumerate(TEXTS * 12)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "toys.yaml").write_text(json.dumps(TASK.model_dump(mode="json", exclude={"hub"})))
+    lines = [
+        "the food at noon was great",
+        "the poison at noon was great",
+        '{"text": "an awful day",}',
+        "an awful cold day",
+    ]
+    server, refuse = RuleServer(), failing(400)
+    server.every = lambda handler, body: (refuse if "poison" in str(body) else server.answer)(handler, body)
+    try:
+        words = (f"model={server.model}", f"task={tmp_path / 'toys.yaml'}", f"data={tmp_path / 'rows.jsonl'}")
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(lines).encode())))
+        ended = call("explain", *words, "calibration_rows=8")
+    finally:
+        server.close()
+    answers = [json.loads(line) for line in ended.out.splitlines()]
+    assert [answer.get("label") for answer in answers] == ["good", None, None, "bad"]
+    assert answers[1]["line"] == 2
+    assert "broken JSON" in answers[2]["error"]

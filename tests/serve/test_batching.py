@@ -8,6 +8,8 @@ import time
 import pytest
 
 from moods import TEXTS
+from saywhy.explainer.decision import ExplainRequest
+from saywhy.serve.batching import BatchQueue, WaitingText
 from saywhy.serve.refusals import RequestError
 from served import Observed, client_of, metric, running, service_of, until
 
@@ -171,3 +173,25 @@ def test_nothing_is_taken_after_the_end(model):
     service.close()
     with pytest.raises(RequestError, match="stopping"):
         service.queue.put([])
+
+
+def test_a_text_with_little_time_left_is_not_taken_with_one_that_has_much_more():
+    taken = []
+
+    class Deciding:
+        def problems(self, requests):
+            return [None] * len(requests)
+
+        def decide_many(self, requests):
+            taken.append([request.text for request in requests])
+            return requests
+
+    queue = BatchQueue({"base": Deciding()}, 8, 8, lambda text, decision: None)
+    now = time.monotonic()
+    seconds = {"late": 10.0, "as late": 15.0, "fresh": 60.0, "as fresh": 61.0}
+    waiting = [WaitingText(ExplainRequest(text), "base", now + left) for text, left in seconds.items()]
+    queue.put(waiting)
+    decided = [text.answer.result(10) for text in waiting]
+    queue.stop()
+    assert taken == [["late", "as late"], ["fresh", "as fresh"]]
+    assert all(request.seconds < 10 for request in decided[:2]), "all are answered when the last one is"

@@ -28,7 +28,7 @@ from saywhy.stats.mentions import (
     set_share,
 )
 from saywhy.stats.pooled import pooled_interval
-from saywhy.stats.sentences import SentenceScores, control_name, simulation_interval
+from saywhy.stats.sentences import SentenceScores, control_name, metric_mean, simulation_interval
 from saywhy.stats.simulation import balanced_accuracy, predicted_counts, simulatability_gain
 from saywhy.stats.steps import early_answering, steps_drop
 
@@ -184,6 +184,23 @@ def test_the_gain_over_a_perfect_control_or_without_changing_edits_is_none_with_
     assert balanced_accuracy(unmoved["t0"]) is None
     assert balanced_accuracy(perfect["t0"]) == 1.0
     assert simulatability_gain({}, {}).reason == "no values"
+
+
+def test_a_share_over_texts_is_a_ratio_of_sums():
+    """One text in which hardly any set does more than a random one would carry a mean of ratios."""
+    rooms = [0.05, *[1.0] * 40]
+    gains = [-0.35, *[0.5] * 40]
+    records = [
+        SentenceScores(
+            *(f"t{at}", "task", "arm", 0, "reasons", "redact", ("a",), (), 0.0),
+            {"necessity gain": gain, "necessity share": gain / room},
+        )
+        for at, (gain, room) in enumerate(zip(gains, rooms, strict=True))
+    ]
+    share = metric_mean(records, "necessity share")
+    assert share.value == pytest.approx(sum(gains) / sum(rooms))
+    assert share.low < share.value < share.high
+    assert metric_mean(records, "necessity gain").value == pytest.approx(sum(gains) / len(gains))
 
 
 def predicted_records(seeds, texts=12):

@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.config import Config
+from saywhy.explainer.calibrated import refuse_other_settings
 from saywhy.explainer.decision import BUDGETS, Check, ExplainedDecision, ExplainRequest
-from saywhy.explainer.explainer import Explainer, effort_problem, explained_prediction, request_of, request_problem
+from saywhy.explainer.explainer import (
+    Explainer,
+    effort_problem,
+    explained_prediction,
+    request_of,
+    request_problem,
+)
 from saywhy.hints import did_you_mean
 from saywhy.holding import MOST_CHANCE, CheckStatus
+from saywhy.models.api.client import ModelUnavailableError
 from saywhy.models.spec import resolve_model
 from saywhy.paths import user_path
 from saywhy.printable import in_one_line
@@ -105,6 +113,7 @@ def explain(words: Sequence[str], *, as_json: bool) -> int:
     """Explain the text among ``words``, or each line of standard input; return how many lines could not be."""
     given = read_words(words)
     config = parse(given.settings)
+    refuse_other_settings(config, "styles")
     spec = resolve_model(config.model)
     effort = "self" if effort_problem(spec, "repair") else "repair"
     asked = {"styles": config.styles, "effort": effort, **given.asked}
@@ -165,8 +174,27 @@ def _answers(
     readable = [request for request in requests if isinstance(request, ExplainRequest)]
     problems = iter(explainer.problems(readable))
     checked = [next(problems) or request if isinstance(request, ExplainRequest) else request for request in requests]
-    decisions = iter(explainer.decide_many([request for request in checked if isinstance(request, ExplainRequest)]))
+    decisions = iter(_decisions(explainer, [request for request in checked if isinstance(request, ExplainRequest)]))
     return [next(decisions) if isinstance(request, ExplainRequest) else request for request in checked]
+
+
+def _decisions(explainer: Explainer, requests: Sequence[ExplainRequest]) -> list[ExplainedDecision | str]:
+    """Return the decision on each text, or why there is none; if all together fail, each half is tried by itself.
+
+    Raises:
+        ModelUnavailableError: If the server of the model answers nobody.
+    """
+    if not requests:
+        return []
+    try:
+        return [*explainer.decide_many(requests)]
+    except SaywhyError as error:
+        if isinstance(error, ModelUnavailableError) and not error.may_answer_others:
+            raise
+        if len(requests) == 1:
+            return [str(error)]
+    middle = len(requests) // 2
+    return [*_decisions(explainer, requests[:middle]), *_decisions(explainer, requests[middle:])]
 
 
 def _request_of_line(line: str, shared: Mapping[str, Any]) -> ExplainRequest | str:
@@ -175,7 +203,9 @@ def _request_of_line(line: str, shared: Mapping[str, Any]) -> ExplainRequest | s
         return request_of({**shared, "text": line})
     try:
         row = json.loads(line)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        if _BEGINS_A_REQUEST.match(line):
+            return f"broken JSON ({error}); a text that begins with a brace is given as an object with a text"
         return request_of({**shared, "text": line})  # a text that begins with a brace
     fields = {key: value for key, value in row.items() if key not in _REQUEST_FIELDS}
     own = row.get("context", {})
@@ -188,6 +218,8 @@ def _request_of_line(line: str, shared: Mapping[str, Any]) -> ExplainRequest | s
 
 
 _REQUEST_FIELDS = tuple(ExplainRequest.__dataclass_fields__)
+_BEGINS_A_REQUEST = re.compile(rf'\s*\{{\s*"(?:{"|".join(_REQUEST_FIELDS)})"\s*:')
+"""What begins an object of JSON, which may be broken further on."""
 
 
 def write_json_line(content: Mapping[str, Any]) -> None:

@@ -36,7 +36,7 @@ def serve(
     Examples:
     - `saywhy serve` — built-in model and task, at http://127.0.0.1:8000
     - `saywhy serve model=runs/mine/adapter task=ag_news beside=base port=9000 log=decisions.jsonl`
-    - `saywhy serve data=unlabelled.jsonl effort=self batch=32 timeout=10`
+    - `saywhy serve task=ag_news data=unlabelled.jsonl effort=self batch=32 timeout=10`
 
     Any address but a loopback one needs a token, SAYWHY_TOKEN in the environment. Ctrl-C or SIGTERM finishes what is
     being computed. The API: docs/serve.md.

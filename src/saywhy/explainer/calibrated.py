@@ -34,13 +34,36 @@ from saywhy.tasks.corpus import assemble_corpus, corpus_associations, data_argum
 from saywhy.tasks.task import Task
 from saywhy.words import CANDIDATES_RULE
 
-_TEXT_SETTINGS = (
+TEXT_SETTINGS = (
     "calibration_rows", "lexicon_rows", "pinned_words", "most_words", "data_seed", "split", "rows", "decide_rows",
     "decontaminate", "precision", *FileFormat.model_fields,
 )  # fmt: skip
 """Settings on which constants and pinned words depend."""
 _TEXT_FIELDS = {"name", "text", "label", "label_map", "hub"}
 """Fields of a task on which they depend beside what is asked (``calibration_key``): where its texts are."""
+
+
+EXPLAINER_SETTINGS = frozenset(
+    (
+        *("model", "precision", "token_budget", "tensor_parallel_size", "quantize", "task", "plan"),
+        *("data", "calibration", *TEXT_SETTINGS),
+    )
+)
+"""Settings that an explainer goes by: the model, how it computes, its task, and the texts that it is calibrated on."""
+
+
+def refuse_other_settings(config: Config, *more: str) -> None:
+    """Refuse settings that would change nothing in a single decision, which is rechecked with ``[REDACTED]``.
+
+    Args:
+        config: What was given.
+        more: Names of settings that the caller uses by itself.
+
+    Raises:
+        SaywhyError: For the first of them.
+    """
+    for name in sorted(config.model_fields_set - EXPLAINER_SETTINGS - {*more}):
+        raise SaywhyError(f"{name}= changes nothing in a single decision (docs/explainer.md): leave it out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +95,8 @@ def calibration_of(
     """
     if carried := carried_calibration(spec, task, config.quantize):
         calibration = TaskCalibration(carried)
+        if unread := sorted({"data", "calibration_rows"} & config.model_fields_set):
+            say(f"{config.model} brings its own calibration constants: {', '.join(unread)} given, but not looked at")
     else:
         file = _cache_file(spec, key, task, config)
         calibration = _cached(file, task) or _measured(task, config, model, file, key)
@@ -83,7 +108,7 @@ def calibration_of(
 
 def _cache_file(spec: ModelSpec, key: CalibrationKey, task: Task, config: Config) -> Path:
     """Return where the calibration for the data of ``config`` is kept."""
-    settings = {name: value for name, value in resolved(config).items() if name in _TEXT_SETTINGS}
+    settings = {name: value for name, value in resolved(config).items() if name in TEXT_SETTINGS}
     if spec.api is None and (products := precision_of(spec, config.precision, config.quantize).products) != "float32":
         settings["products"] = products  # what precision=auto comes to differs from machine to machine
     origin = task.model_dump(include=_TEXT_FIELDS, mode="json")

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from saywhy.config import Config
 from saywhy.explainer.answer import explained_decision, unexplainable_decision
-from saywhy.explainer.calibrated import calibration_of
+from saywhy.explainer.calibrated import calibration_of, refuse_other_settings
 from saywhy.explainer.confidence import FittedConfidence, read_confidence
 from saywhy.explainer.decision import BUDGETS, Effort, ExplainedDecision, ExplainRequest, UnusableTextError
 from saywhy.explainer.inquiry import Inquiry
@@ -82,7 +82,9 @@ class Explainer:
             SaywhyError: If the model, the task or the data cannot be used.
         """
         named = {name: value for name, value in (("model", model), ("task", task)) if value is not None}
-        return cls.of(checked_config({**settings, **named}), user_path(str(confidence)) if confidence else None)
+        config = checked_config({**settings, **named})
+        refuse_other_settings(config)
+        return cls.of(config, user_path(str(confidence)) if confidence else None)
 
     @classmethod
     def of(cls, config: Config, confidence: Path | None = None) -> Self:

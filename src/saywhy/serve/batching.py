@@ -52,9 +52,9 @@ class WaitingText:
     deadline: float
     answer: Future[ExplainedDecision] = dataclasses.field(default_factory=Future)
 
-    def within_time(self) -> ExplainRequest:
-        """Return the request, its search limited to what is left of its time."""
-        left = SEARCH_SHARE * max(self.deadline - time.monotonic(), 0.01)
+    def within_time(self, deadline: float) -> ExplainRequest:
+        """Return the request, its search limited to what is left until ``deadline``."""
+        left = SEARCH_SHARE * max(deadline - time.monotonic(), 0.01)
         return dataclasses.replace(self.request, seconds=min(left, self.request.seconds or left))
 
 
@@ -159,13 +159,16 @@ class BatchQueue:
         return []
 
     def _taken(self) -> list[WaitingText]:
-        """Take the longest waiting texts of one model, as many as are computed together."""
+        """Take the longest waiting texts of one model, as many as are computed together.
+
+        All are answered when the last one is, so none is taken with one that has less than half of its time left.
+        """
         batch: list[WaitingText] = []
-        characters = 0
+        characters, now = 0, time.monotonic()
         for text in tuple(self._waiting):
             if len(batch) >= self._batch or (batch and characters >= BATCH_CHARACTERS):
                 break
-            if batch and text.model != batch[0].model:
+            if batch and (text.model != batch[0].model or text.deadline - now > 2 * (batch[0].deadline - now)):
                 continue
             self._waiting.remove(text)
             # A text that nobody waits for any more is not computed.
@@ -183,7 +186,8 @@ class BatchQueue:
         try:
             problems = explainer.problems([text.request for text in batch])
             fitting = [text for text, problem in zip(batch, problems, strict=True) if problem is None]
-            decisions = explainer.decide_many([text.within_time() for text in fitting]) if fitting else []
+            earliest = min((text.deadline for text in fitting), default=0.0)
+            decisions = explainer.decide_many([text.within_time(earliest) for text in fitting]) if fitting else []
         except (
             Exception
         ) as error:  # whatever it is, the others are answered; it is said, without what it says of a text

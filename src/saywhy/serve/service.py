@@ -11,6 +11,7 @@ from typing import Any
 
 from saywhy import pocket
 from saywhy.config import Config
+from saywhy.explainer.calibrated import refuse_other_settings
 from saywhy.explainer.decision import BUDGETS, ExplainedDecision
 from saywhy.explainer.explainer import Explainer
 from saywhy.folders.decision_log import DecisionLog, LoggedDecision, opened_log
@@ -168,6 +169,7 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
     Raises:
         SaywhyError: If model, task or log cannot be used.
     """
+    refuse_other_settings(config)
     confidence = user_path(settings.confidence) if settings.confidence else None
     config = with_explaining_model(config, confidence)
     spec = resolve_model(config.model)

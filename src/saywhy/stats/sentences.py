@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from saywhy.records import Operator, Record, StyleName
+from saywhy.stats.effects import Effect, effect_share
 from saywhy.stats.insertions import Insertion, f_auroc, mention_lead, phi_correlation
 from saywhy.stats.intervals import Interval, by_text, mean_interval
+from saywhy.stats.paired import TextSeed
 from saywhy.stats.simulation import simulatability_gain
 
 CHANCE_VALUES: Mapping[str, float] = {
@@ -127,12 +129,40 @@ def control_name(predictor: str, control: str) -> str:
 
 
 def metric_mean(scores: Sequence[SentenceScores], metric: str, seed: int = 0) -> Interval:
-    """Return the mean of a metric over the texts in which it exists; else the commonest reason why it does not."""
+    """Return the mean of a metric over the texts in which it exists; else the commonest reason why it does not.
+
+    A share is the ratio of sums, as the effect share is: a text in which hardly any set does more than a random one
+    would have any share.
+    """
+    if is_share(metric) and (effects := set_effects(scores, metric)):
+        return effect_share(effects, seed)
     values = by_text((record.id, record.values[metric]) for record in scores if metric in record.values)
     if not values:
         reasons = [record.reasons[metric] for record in scores if metric in record.reasons]
         return Interval(None, None, None, 0, max(reasons, key=reasons.count) if reasons else "not measured")
     return mean_interval(values.values(), seed)
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share of what the best set does.
+
+    >>> [is_share(metric) for metric in ("necessity share", "necessity gain")]
+    [True, False]
+    """
+    return metric.endswith(" share")
+
+
+def set_effects(scores: Sequence[SentenceScores], metric: str) -> dict[TextSeed, Effect]:
+    """Return the gain of each mentioned set, and the room that it had, of a share.
+
+    The room is kept as gain / share alone, so a gain of exactly 0 is left out.
+    """
+    gain = f"{metric.removesuffix(' share')} gain"
+    return {
+        (record.id, record.seed): Effect(record.values[gain], record.values[gain] / record.values[metric])
+        for record in scores
+        if record.values.get(metric) and gain in record.values
+    }
 
 
 def inserted_words(

@@ -11,7 +11,7 @@ from saywhy.report.format import Sheet, SheetCell, change_cell, number, sheet_of
 from saywhy.report.marks import shipped_fooled_metrics
 from saywhy.report.sentence_metrics import sentence_metric_sheets
 from saywhy.report.study.summary import StudySummary
-from saywhy.stats.sentences import SENTENCE_METRICS, SentenceScores
+from saywhy.stats.sentences import SENTENCE_METRICS, SentenceScores, is_share, set_effects
 
 
 def sentences_sheets(summary: StudySummary) -> list[Sheet]:
@@ -36,18 +36,32 @@ def _control_sheet(summary: StudySummary) -> Sheet | None:
             control = summary.study.control(arm)
             of_control = records.get((style, control.name), []) if control and control.name != name else []
             for metric in SENTENCE_METRICS:
-                values, control_values = _values(of_arm, metric), _values(of_control, metric)
-                if shared := [key for key in values if key in control_values]:
-                    difference = stats.paired_difference(values, control_values, seed=summary.seed)
-                    means = [sum(side[key] for key in shared) / len(shared) for side in (values, control_values)]
-                    cells = [str(difference.n), *map(number, means)]
-                    rows.append([task, style, name, metric + fooled.sign(metric), *cells, change_cell(difference)])
+                if cells := _compared(of_arm, of_control, metric, summary.seed):
+                    rows.append([task, style, name, metric + fooled.sign(metric), *cells])
     note = (
         "Exploratory, nothing corrected. n: texts; seeds are averaged within a text. Difference: on the same texts, "
-        "95 % over texts. A metric that does not exist for an explanation counts as chance."
+        "95 % over texts. A metric that does not exist for an explanation counts as chance; a share, "
+        "which is a ratio of sums, leaves it out."
     )
     header = ("task", "style", "arm", "metric", "n", "mean", "of the control", "difference")
     return sheet_of("Every metric against the control", header, rows, note, texts=4) if rows else None
+
+
+def _compared(
+    of_arm: Sequence[SentenceScores], of_control: Sequence[SentenceScores], metric: str, seed: int
+) -> list[SheetCell | str]:
+    """Return n, both means and the difference of a metric on the explanations that both have; nothing without any."""
+    if is_share(metric):
+        sides = [set_effects(records, metric) for records in (of_arm, of_control)]
+        shared = [key for key in sides[0] if key in sides[1]]
+        difference = stats.effect_share_difference(sides[0], sides[1], seed)
+        means = [stats.effect_share({key: side[key] for key in shared}, seed).value for side in sides]
+    else:
+        values = [_values(records, metric) for records in (of_arm, of_control)]
+        shared = [key for key in values[0] if key in values[1]]
+        difference = stats.paired_difference(values[0], values[1], seed)
+        means = [sum(side[key] for key in shared) / len(shared) if shared else None for side in values]
+    return [str(difference.n), *map(number, means), change_cell(difference)] if shared else []
 
 
 def _by_style_and_arm(records: Sequence[SentenceScores]) -> dict[tuple[str, str], list[SentenceScores]]:
