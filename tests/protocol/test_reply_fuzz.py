@@ -106,7 +106,7 @@ def test_no_reply_is_read_outside_its_text(count):
         assert set(before - after) <= keys | {key for key in before if not is_candidate(key)}, (text, reply)
         assert {key for key in after - before if any(map(str.isalnum, key))} <= set(explanation.inserted), (text, reply)
         assert not set(explanation.inserted) & {fold(label) for label in LABELS}
-    assert outcomes[None] > count / 20
+    assert outcomes[None] > count / 25, "hardly any reply was valid, so hardly anything was looked at"
     assert len(outcomes) > 10
 
 

@@ -39,7 +39,7 @@ _FRAMES = (
     ),
 )
 _ASIDE = re.compile(
-    r"(?<=[\w\"'*])\s*\(|\s+\(|\s+[-\u2013\u2014=>]+\s|:\s|[.!?]\s|,?\s(?:because|since|as|which|it|it's|due|for)\b|\n",
+    r"(?<![:;=-])\s*\(|\s+[-\u2013\u2014=>]+\s|:\s|[.!?]\s|,?\s(?:because|since|as|which|it|it's|due|for)\b|\n",
     re.I,
 )
 _SEPARATOR = re.compile(r"\s*(?:[,;](?!\S)|\n|\s[/&]\s|(?<=\S)\s+and\s+)\s*(?:and\s+)?", re.I)
