@@ -34,7 +34,7 @@ from saywhy.tasks.corpus import assemble_corpus, corpus_associations, data_argum
 from saywhy.tasks.task import Task
 from saywhy.words import CANDIDATES_RULE
 
-TEXT_SETTINGS = (
+CALIBRATION_SETTINGS = (
     "calibration_rows", "lexicon_rows", "pinned_words", "most_words", "data_seed", "split", "rows", "decide_rows",
     "decontaminate", "precision", *FileFormat.model_fields,
 )  # fmt: skip
@@ -46,7 +46,7 @@ _TEXT_FIELDS = {"name", "text", "label", "label_map", "hub"}
 EXPLAINER_SETTINGS = frozenset(
     (
         *("model", "precision", "token_budget", "tensor_parallel_size", "quantize", "task", "plan"),
-        *("data", "calibration", *TEXT_SETTINGS),
+        *("data", "calibration", *CALIBRATION_SETTINGS),
     )
 )
 """Settings that an explainer goes by: the model, how it computes, its task, and the texts that it is calibrated on."""
@@ -108,7 +108,7 @@ def calibration_of(
 
 def _cache_file(spec: ModelSpec, key: CalibrationKey, task: Task, config: Config) -> Path:
     """Return where the calibration for the data of ``config`` is kept."""
-    settings = {name: value for name, value in resolved(config).items() if name in TEXT_SETTINGS}
+    settings = {name: value for name, value in resolved(config).items() if name in CALIBRATION_SETTINGS}
     if spec.api is None and (products := precision_of(spec, config.precision, config.quantize).products) != "float32":
         settings["products"] = products  # what precision=auto comes to differs from machine to machine
     origin = task.model_dump(include=_TEXT_FIELDS, mode="json")
