@@ -75,7 +75,7 @@ def test_a_check_costs_what_it_computes_for_every_text_and_way_to_ask(monkeypatc
     kinds = dict.fromkeys(("unseen-wording", "noise", "k-curve", "minimality", "rewrite", "wrong-target"), 4.0)
     assert found == {"paraphrases": 2 * asked, "labels-reversed": asked, "verbaliser": asked, **kinds}
     assert len(computed) == 1 + len(kinds)
-    assert {type(one).__name__ for lines in computed for one in lines} == {"Judged", "Probe"}
+    assert {type(one).__name__ for lines in computed for one in lines} == {"Judged", "Curve", "Probe"}
     config = parse(["robustness=noise"])
     assert forecast.checks_cost(toy, texts, config, corpus, PINNED, 0.5, forecast.seconds_of) == {"noise": 4.0}
 
