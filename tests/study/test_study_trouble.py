@@ -270,6 +270,26 @@ def test_practice_on_more_texts_than_there_are_begins_no_study(call, told, tmp_p
     assert call("study", str(mended), f"out={out}", "--dry").code == 0
 
 
+def test_a_task_with_fewer_texts_than_another_practises_all_that_it_has(call, told, tmp_path):
+    data = tweets(tmp_path / "texts")
+    for split in ("train", "validation", "test"):
+        topics = [
+            ("World", "war treaty"),
+            ("Sports", "match goal"),
+            ("Business", "bank shares"),
+            ("Sci/Tech", "chip probe"),
+        ]
+        rows = [{"text": f"{split} {words} {at}", "label": label} for at in range(100) for label, words in topics]
+        store.write_lines(data / "ag_news" / f"{split}.jsonl", rows)
+    plan = {"data": str(data), "tasks": ["sentiment140", "ag_news"], "blocks": PRACTISED}
+    settings = {**PLAN["with"], "train_rows": 60, "adapt_labels": "formats"}
+    said = call("study", str(told(**plan, **{"with": settings})), f"out={tmp_path / 'out'}", "--dry")
+    assert said.code == 0, said.err
+    assert "here all of them are practised" in " ".join(said.err.split())
+    said = call("study", str(told(**plan, **{"with": {**settings, "train_rows": 6000}})), f"out={tmp_path / 'out'}")
+    assert (said.code, said.problem.startswith("train_rows=6000: ")) == (2, True)
+
+
 def test_an_anchor_on_a_task_of_many_labels_begins_no_study(call, told, tmp_path):
     data = tweets(tmp_path / "texts")
     labels = "".join(f"  {chr(97 + number)}x: word {chr(97 + number)}\n" for number in range(25))

@@ -8,12 +8,13 @@ from typing import Any
 from saywhy.arms import STARTS, ArmName, task_name
 from saywhy.attribution import check_methods
 from saywhy.hints import did_you_mean
+from saywhy.progress import say
 from saywhy.records import SaywhyError
 from saywhy.report.study.bars import ArmBar, CellsBar, ConfirmedBar, DriftBar, GateBar, LevelBar, StudyBar, TransferBar
-from saywhy.study.expand import confirmatory_cells, task_settings, tasks_practised
+from saywhy.study.expand import confirmatory_cells, task_settings, tasks_practised, texts_practised
 from saywhy.study.plan import StudyPlan, has_readout
 from saywhy.study.requests import audit_requests
-from saywhy.tasks.corpus import assemble_corpus, refuse_fewer
+from saywhy.tasks.corpus import assemble_corpus, lacking_texts, refuse_fewer
 from saywhy.tasks.task import load_task
 from saywhy.training.label_rows import refuse_anchor
 from saywhy.training.models import refuse_unfit_trainer
@@ -42,16 +43,24 @@ def refuse_unfit_plan(plan: StudyPlan, recipes: Recipes) -> None:
 def refuse_unfit_practice(plan: StudyPlan, recipes: Recipes) -> None:
     """Refuse arms for which the texts at hand, or the labels of a task, will not do; the texts are read for it.
 
+    A number of texts that one of the tasks has will do for all: a task that has fewer practises these, which is said.
+
     Raises:
         SaywhyError: With how many there are.
     """
-    for task in plan.tasks:
+    fewer: dict[int, list[str | None]] = {}  # by number of texts: of each task what it lacks
+    for task in plan.tasks if recipes else ():
         corpus = assemble_corpus(task_settings(plan, task))
-        for arm, recipe in recipes.items():
-            if task in tasks_practised(plan, ArmName.parse(arm)):
-                config = task_settings(plan, task, recipe)
-                refuse_fewer(corpus, config)
-                refuse_anchor(config, corpus.task)
+        practised = [recipe for arm, recipe in recipes.items() if task in tasks_practised(plan, ArmName.parse(arm))]
+        for config in (task_settings(plan, task, recipe) for recipe in practised):
+            refuse_anchor(config, corpus.task)
+            refuse_fewer(corpus, config.model_copy(update={"train_rows": None}))  # held-out texts
+            fewer.setdefault(texts_practised(config), []).append(lacking_texts(corpus, config))
+    for lacking in fewer.values():
+        if all(lacking):
+            raise SaywhyError(str(lacking[0]))
+        for problem in dict.fromkeys(filter(None, lacking)):
+            say(f"{problem}; here all of them are practised")
 
 
 def _problem_of_bar(plan: StudyPlan, bar: StudyBar) -> str | None:

@@ -98,23 +98,28 @@ def refuse_empty(corpus: Corpus, config: Config, *pools: str) -> None:
             )
 
 
+def lacking_texts(corpus: Corpus, config: Config) -> str | None:
+    """Return which texts to practise on or to hold out there are too few of, where their number was chosen."""
+    where = data_argument(config) or "the hub"
+    if len(corpus.heldout) < config.heldout_rows:
+        return f"heldout_rows={config.heldout_rows}: {where} has {len(corpus.heldout)} texts to hold out: give fewer"
+    chosen = config.train_rows if "train_rows" in config.model_fields_set else None
+    if chosen is not None and len(corpus.arms) < chosen:
+        return (
+            f"train_rows={chosen}: {where} leaves {len(corpus.arms)} training texts for the arms: give at most that "
+            "(train_rows=none of a run: all of them)"
+        )
+    return None
+
+
 def refuse_fewer(corpus: Corpus, config: Config) -> None:
     """Refuse more training texts than there are, where the number was chosen.
 
     Raises:
         SaywhyError: With how many there are.
     """
-    if len(corpus.heldout) < config.heldout_rows:
-        raise SaywhyError(
-            f"heldout_rows={config.heldout_rows}: {data_argument(config) or 'the hub'} has {len(corpus.heldout)} texts "
-            "to hold out: give fewer"
-        )
-    chosen = config.train_rows if "train_rows" in config.model_fields_set else None
-    if chosen is not None and len(corpus.arms) < chosen:
-        raise SaywhyError(
-            f"train_rows={chosen}: {data_argument(config) or 'the hub'} leaves {len(corpus.arms)} training "
-            "texts for the arms: give at most that (train_rows=none of a run: all of them)"
-        )
+    if problem := lacking_texts(corpus, config):
+        raise SaywhyError(problem)
 
 
 def data_argument(config: Config) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -166,7 +167,8 @@ def curve_of(summary: StudySummary, readout: str = "constrained") -> list[CurveP
             shared_seeds = set.intersection(*({row.seed for row in rows} for _, _, rows in of_curve))
             for arm, key, rows in of_curve:
                 if shared_rows := [row for row in rows if row.seed in shared_seeds]:
-                    points.append(_curve_point(summary, task, arm, key, in_curves[arm.name], shared_rows))
+                    texts = int(min(in_curves[arm.name], _training_texts(summary.study, task)))
+                    points.append(_curve_point(summary, task, arm, key, texts, shared_rows))
     return sorted(points, key=lambda at: (at.task, STYLES.index(at.style), at.kind, at.recipe, at.practice, at.rows))
 
 
@@ -187,6 +189,12 @@ def _curve_point(
         effect_share=stats.effect_share(stats.own_effects(rows), seed),
         effect_share_start=stats.effect_share(grader.effects(rows), seed),
     )
+
+
+def _training_texts(study: StudyRun, task: str) -> float:
+    """Return how many texts of a task there were to practise on; no limit where that was not kept."""
+    counts = study.runs[task].manifest.get("counts") or {}
+    return float(counts.get("arms", math.inf))
 
 
 def _training_row_count(*settings: Mapping[str, Any]) -> int:
