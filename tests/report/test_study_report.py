@@ -445,12 +445,19 @@ def test_each_recipe_has_a_curve_of_its_own(planted_summary):
 
 def test_the_curves_of_two_recipes_look_different(planted_summary, monkeypatch):
     points = [point for point in curve_of(planted_summary) if point.kind == "faithful"]
-    recipes = ("", "objective=table", "anchor=1.0")
-    drawn = [dataclasses.replace(point, recipe=recipe) for recipe in recipes for point in points]
+    looks_of = (("", ""), ("objective=table", ""), ("anchor=1.0", ""), ("", "practised attribution"))
+    drawn = [
+        dataclasses.replace(point, recipe=recipe, practice=practice)
+        for recipe, practice in looks_of
+        for point in points
+    ]
     monkeypatch.setattr("saywhy.report.study.draw.curve_of", lambda summary: drawn)
     axes = curve_pictures(planted_summary)[0].draw().axes[0]
     looks = {line.get_label(): (line.get_linestyle(), line.get_marker()) for line in axes.get_lines()}
-    labels = ["faithful", "faithful, objective=table", "faithful, anchor=1.0"]
+    labels = [
+        *("faithful", "faithful, objective=table", "faithful, anchor=1.0"),
+        "faithful, practised attribution",
+    ]
     assert len({looks[label] for label in labels}) == len(labels)
 
 

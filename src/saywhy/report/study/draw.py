@@ -188,15 +188,15 @@ def _draw_curves(points: Sequence[CurvePoint], field: str, name: str) -> Any:
     return figure
 
 
-def _looks_of_recipes(points: Sequence[CurvePoint]) -> dict[str, tuple[Any, str]]:
-    """Return line and marker of each recipe that is not the plan's: what differs must be told apart."""
-    recipes = list(dict.fromkeys(point.recipe for point in points if point.recipe))
+def _looks_of_recipes(points: Sequence[CurvePoint]) -> dict[tuple[str, str], tuple[Any, str]]:
+    """Return line and marker of each recipe and practice; the plan's recipe alone looks as its kind of arm does."""
+    recipes = list(dict.fromkeys((at.recipe, at.practice) for at in points if at.recipe or at.practice))
     lines, markers = (":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3))), ("D", "v", "P", "X")
     return {recipe: (lines[at % len(lines)], markers[at % len(markers)]) for at, recipe in enumerate(recipes)}
 
 
 def _draw_learning_curve(
-    axes: Any, points: Sequence[CurvePoint], field: str, looks: Mapping[str, tuple[Any, str]]
+    axes: Any, points: Sequence[CurvePoint], field: str, looks: Mapping[tuple[str, str], tuple[Any, str]]
 ) -> None:
     estimates = [(point, getattr(point, field)) for point in points if getattr(point, field).value is not None]
     if not estimates:
@@ -206,7 +206,7 @@ def _draw_learning_curve(
     for point, estimate in estimates:
         if estimate.low is not None and estimate.high is not None:
             axes.plot([point.rows] * 2, [estimate.low, estimate.high], color=colour, linewidth=1.4)
-    line, marker = looks.get(first.recipe, ("-" if first.kind == "faithful" else "--", marker))
+    line, marker = looks.get((first.recipe, first.practice), ("-" if first.kind == "faithful" else "--", marker))
     rows, values = [point.rows for point, _ in estimates], [estimate.value for _, estimate in estimates]
     face = "white" if first.recipe else colour
     axes.plot(
