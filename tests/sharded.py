@@ -37,6 +37,10 @@ def main():
             os._exit(9)
 
     train(resolve_model(folder), made_rows(), Recipe(**json.loads(recipe)), Path(out), end)
+    # torch's shards keep gloo's threads to the end, where they may abort a process whose work is done
+    # (pytorch/pytorch#190489). Shards between cards, the only ones outside of this file, go by NCCL.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

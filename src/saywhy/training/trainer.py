@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -272,3 +273,5 @@ def connections_closed_at_exit() -> Iterator[None]:
 def _close_connections() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+    # Threads end with their group, which cycles of the trained model may still hold.
+    gc.collect()
