@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from contextlib import closing
 
 import pytest
@@ -160,25 +161,42 @@ def test_a_model_behind_an_api_whose_server_is_lost(every, status, kind, tmp_pat
             assert asked(client, text=TEXT).status_code == 200  # its answers are kept
 
 
-def test_no_text_of_a_request_to_a_model_behind_an_api_is_kept(tmp_path, monkeypatch):
+@pytest.fixture
+def config_of(tmp_path, monkeypatch):
+    """Return a function from a server to the settings of a model behind it, which calibrates on texts with labels."""
     monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
     rows = [{"text": f"{text} {n}", "label": max(RULE(text), key=RULE(text).get)} for n, text in enumerate(TEXTS * 12)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "toys.yaml").write_text(json.dumps(TASK.model_dump(mode="json", exclude={"hub"})))
-    with closing(RuleServer()) as server:
-        config = parse(
-            [
-                *(f"model={server.model}", f"task={tmp_path / 'toys.yaml'}"),
-                *(f"data={tmp_path / 'rows.jsonl'}", "calibration_rows=8"),
-            ]
-        )
-        with (
-            closing(opened_service(ServiceSettings(effort="self"), config)) as service,
-            TestClient(service_app(service)) as client,
-        ):
-            assert list((tmp_path / "cache" / "api").rglob("*.json")), "the calibration's answers are kept"
-            asked(client, text=f"the {CANARY} at noon was great", styles=["attribution", "redaction"])
+    places = (f"task={tmp_path / 'toys.yaml'}", f"data={tmp_path / 'rows.jsonl'}")
+    return lambda server: parse([f"model={server.model}", *places, "calibration_rows=8"])
+
+
+def test_a_server_that_hangs_holds_a_service_no_longer_than_those_who_ask_it_wait(config_of, monkeypatch, capsys):
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
+    goes_on = threading.Event()
+    with (
+        closing(RuleServer()) as server,
+        closing(opened_service(ServiceSettings(effort="self", timeout=4), config_of(server))) as service,
+        TestClient(service_app(service)) as client,
+    ):
+        server.every = lambda handler, body: goes_on.wait(60)
+        assert asked(client, text=TEXT).status_code in (503, 504)
+        server.every = None
+        assert asked(client, text=TEXT).status_code == 200
+        goes_on.set()
+        assert "gave no answer within 2 s, 2 times" in capsys.readouterr().err
+
+
+def test_no_text_of_a_request_to_a_model_behind_an_api_is_kept(config_of, tmp_path):
+    with (
+        closing(RuleServer()) as server,
+        closing(opened_service(ServiceSettings(effort="self"), config_of(server))) as service,
+        TestClient(service_app(service)) as client,
+    ):
+        assert list((tmp_path / "cache" / "api").rglob("*.json")), "the calibration's answers are kept"
+        asked(client, text=f"the {CANARY} at noon was great", styles=["attribution", "redaction"])
         assert any(CANARY in json.dumps(request) for request in server.requests)
     kept = "".join(path.read_text("utf-8") for path in (tmp_path / "cache").rglob("*.json"))
     assert CANARY not in kept

@@ -187,7 +187,7 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
         explainers["base"] = Explainer.of(with_changes(config, model=base))
     for explainer in explainers.values():
         if isinstance(explainer.classifier.model, ApiModel):
-            explainer.classifier.model.client.keeps_answers = False  # they may copy texts
+            explainer.classifier.model.client.serve_others(settings.timeout)  # answers may copy texts
     return Service(explainers, settings, log)
 
 

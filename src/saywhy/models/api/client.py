@@ -62,15 +62,29 @@ class ApiClient:
     Attributes:
         address: Where it is.
         keeps_answers: Whether answers are written into the cache; a service, which writes no text down, keeps none.
+        reply_seconds: Seconds without a byte after which the server counts as hanging.
+        retries: How often a request is tried again.
         counts: How many requests were sent and how many were in the cache, and the tokens of those that were sent.
     """
 
     def __init__(self, address: ApiAddress, cache: ReplyCache) -> None:
         self.address, self._cache = address, cache
         self.keeps_answers = True
+        self.reply_seconds, self.retries = REPLY_SECONDS, RETRIES
         self.counts: Counter[str] = Counter()
         self._client: openai.OpenAI | None = None
         self._lock = threading.Lock()
+
+    def serve_others(self, seconds: float) -> None:
+        """Ask for a service from now on: answers are not kept, and a server that hangs is soon given up.
+
+        Args:
+            seconds: How long those who ask the service wait.
+        """
+        with self._lock:
+            self.keeps_answers, self.retries = False, 1
+            self.reply_seconds = min(REPLY_SECONDS, seconds / (self.retries + 1))
+            self._client = None  # it waits longer
 
     def complete(self, request: Mapping[str, Any]) -> Completion:
         """Return the answer to a request: from the cache, else from the server.
@@ -117,20 +131,20 @@ class ApiClient:
     def _sent(self, body: Mapping[str, Any]) -> bytes:
         import openai
 
-        may_answer_others = False
+        may_answer_others, tries = False, self.retries + 1
         try:
             answer = self._opened().chat.completions.with_raw_response.create(**_as_arguments(body))
             return answer.http_response.content
         except openai.APITimeoutError:
-            problem = f"gave no answer within {REPLY_SECONDS:g} s, {RETRIES + 1} times: see whether it works"
+            problem = f"gave no answer within {self.reply_seconds:g} s, {tries} times: see whether it works"
         except openai.APIConnectionError as error:
             broken = type(error.__cause__).__name__ not in ("ConnectError", "NoneType")
             how = "breaks its answers off" if broken else "cannot be reached"
-            problem = f"{how} ({RETRIES + 1} tries): see whether it runs at this address"
+            problem = f"{how} ({tries} tries): see whether it runs at this address"
         except openai.APIStatusError as error:
             if error.status_code in (400, 413, 422):
-                raise RefusedRequestError(self._problem(_status_problem(error.status_code))) from None
-            problem = _status_problem(error.status_code).format(model=self.address.model)
+                raise RefusedRequestError(self._problem(_status_problem(error.status_code, tries))) from None
+            problem = _status_problem(error.status_code, tries).format(model=self.address.model)
             may_answer_others = error.status_code == 500  # 502 to 504 come from what stands before a server
         raise ModelUnavailableError(self._problem(problem), may_answer_others=may_answer_others) from None
 
@@ -140,7 +154,7 @@ class ApiClient:
     def _opened(self) -> openai.OpenAI:
         with self._lock:
             if self._client is None:
-                self._client = _open_client(self.address.url)
+                self._client = _open_client(self.address.url, self.reply_seconds, self.retries)
             return self._client
 
 
@@ -161,15 +175,15 @@ def refuse_without_client() -> None:
         raise SaywhyError("a model behind an API needs the openai client: pip install 'saywhy[api]'") from error
 
 
-def _open_client(url: str) -> openai.OpenAI:
+def _open_client(url: str, reply_seconds: float, retries: int) -> openai.OpenAI:
     import openai
 
     # A local server needs no key, the client wants some.
     key = os.environ.get(KEY_VARIABLE, "").strip() or "none"
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise SaywhyError(f"{KEY_VARIABLE} in the environment holds signs that no key has: mend it, or unset it")
-    timeout = openai.Timeout(REPLY_SECONDS, connect=min(CONNECT_SECONDS, REPLY_SECONDS))
-    return openai.OpenAI(base_url=url, api_key=key, max_retries=RETRIES, timeout=timeout)
+    timeout = openai.Timeout(reply_seconds, connect=min(CONNECT_SECONDS, reply_seconds))
+    return openai.OpenAI(base_url=url, api_key=key, max_retries=retries, timeout=timeout)
 
 
 def _as_arguments(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,8 +193,8 @@ def _as_arguments(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**arguments, "extra_body": {key: value for key, value in body.items() if key not in known}}
 
 
-def _status_problem(status: int) -> str:
-    """Return what a status means, and what to do."""
+def _status_problem(status: int, tries: int) -> str:
+    """Return what a status means after so many tries, and what to do."""
     if status in (401, 403):
         return f"refuses the key ({status}): set {KEY_VARIABLE} in the environment"
     if status == 404:
@@ -194,9 +208,9 @@ def _status_problem(status: int) -> str:
             "logprobs with top_logprobs=20, max_tokens or temperature=0"
         )
     if status == 429:
-        return f"takes no more requests for now (429, up to {RETRIES + 1} tries): run the same command again later"
+        return f"takes no more requests for now (429, up to {tries} tries): run the same command again later"
     if status >= 500:
-        return f"fails ({status}, {RETRIES + 1} tries): see its log, and run the same command again"
+        return f"fails ({status}, {tries} tries): see its log, and run the same command again"
     return f"answers with the status {status}: check the address"
 
 
