@@ -117,3 +117,20 @@ def test_named_words_are_explained_in_every_style(items):
     for word, picks in zip(words, found, strict=True):
         assert picks["attribution"].words == picks["redaction"].words == picks["counterfactual"].words == (word,)
         assert picks["counterfactual"].inserted[0] != word
+
+
+def test_an_anchored_word_is_searched_without_asking_for_an_edit_twice(classifier, monkeypatch):
+    config = Config(anchor=1)
+    assert config.objective == "word"
+    asked = []
+    choose = classifier.model.choose
+    monkeypatch.setattr(
+        classifier.model, "choose", lambda choices, tick=None: asked.extend(choices) or choose(choices, tick)
+    )
+    examples = tiny.examples()
+    anchored = targets.lessons_of(classifier, examples, tiny.PINNED, config)
+    prompts = [repr(choice.messages) for choice in asked]
+    assert len(prompts) == len(set(prompts)) > sum(len(candidates(example.text)) for example in examples)
+    plain = targets.lessons_of(classifier, examples, tiny.PINNED, Config(anchor=0))
+    assert [lesson.targets for lesson in anchored] == [lesson.targets for lesson in plain]
+    assert all(lesson.edited for lesson in anchored)

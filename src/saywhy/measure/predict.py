@@ -62,6 +62,24 @@ class Classifier:
         )
 
 
+class RememberingClassifier(Classifier):
+    """A classifier that puts each text to the model once: for rechecks that overlap.
+
+    It keeps every prediction, so it is for the texts of a chunk, not for a corpus.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__(classifier.model, classifier.task, classifier.constants)
+        self._predictions: dict[tuple[str, tuple[tuple[str, str], ...]], Prediction] = {}
+
+    def predict(self, texts: Sequence[Text], tick: Tick | None = None) -> list[Prediction]:
+        """Return the calibrated prediction for each text; ``tick`` counts those that are new."""
+        keys = [(text, tuple(sorted(context.items()))) for text, context in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._predictions}
+        self._predictions.update(zip(new, super().predict(list(new.values()), tick), strict=True))
+        return [self._predictions[key] for key in keys]
+
+
 def label_scores(model: Model, task: Task, texts: Sequence[Text], tick: Tick | None = None) -> list[dict[str, float]]:
     """Return the log-probability (nats) of each label's answer after the lead-in, normalised over the labels."""
     return chat_label_scores(model, task, [prompts.question_chat(task, *text) for text in texts], tick)

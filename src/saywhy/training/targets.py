@@ -15,7 +15,7 @@ from saywhy.attribution.scores import WordScores
 from saywhy.config import Config
 from saywhy.measure.chats import explanation_chat
 from saywhy.measure.edits import Item, items_of, leave_one_out_tables, log_odds_drop, recheck
-from saywhy.measure.predict import Classifier
+from saywhy.measure.predict import Classifier, RememberingClassifier
 from saywhy.models.interface import Copy, Edit, Gap
 from saywhy.records import STYLES, TRAINING_OPERATOR, Example, Prediction, StyleName, Table, is_hit
 from saywhy.tasks.lexicon import Associations, Pinned, most_associated
@@ -32,6 +32,7 @@ def lessons_of(classifier: Classifier, examples: Sequence[Example], pinned: Pinn
     """
     if not config.whole_tables:
         return _searched(classifier, items_of(classifier, examples), pinned, config)
+    classifier = RememberingClassifier(classifier)  # the search below rechecks edits that were measured
     lessons = measured_lessons(
         classifier, examples, pinned, config.target_operators, config.data_seed, compared=config.compares_with_start
     )
