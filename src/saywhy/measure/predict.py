@@ -76,7 +76,8 @@ class RememberingClassifier(Classifier):
         """Return the calibrated prediction for each text; ``tick`` counts those that are new."""
         keys = [(text, tuple(sorted(context.items()))) for text, context in texts]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._predictions}
-        self._predictions.update(zip(new, super().predict(list(new.values()), tick), strict=True))
+        if new:
+            self._predictions.update(zip(new, super().predict(list(new.values()), tick), strict=True))
         return [self._predictions[key] for key in keys]
 
 
