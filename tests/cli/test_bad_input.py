@@ -270,3 +270,13 @@ def test_a_number_beyond_all_sense(refused, setting):
 @pytest.mark.parametrize("loss", ["inf", "nan", "-0.1", "2"])
 def test_a_margin_is_a_share(call, loss):
     assert "it takes a share, from 0 to 1" in call("report", "nowhere", f"--accuracy-loss={loss}").problem
+
+
+def test_a_run_folder_that_was_begun_with_another_objective(refused, call, tiny_folder, tmp_path):
+    settings = (*SMALL, "rows=2", "adapt_rows=8", "train_rows=8", "arms=base,adapted,faithful", "out=begun")
+    assert call("run", *settings, f"model={tiny_folder}").code == 0
+    kept = {path: path.read_bytes() for path in (tmp_path / "begun").rglob("*") if path.is_file()}
+    told = refused("run", *settings, "objective=table")
+    assert "holds another run (objective: 'word' -> 'table')" in told
+    assert told.endswith("choose another folder with out=FOLDER, or delete this one")
+    assert {path: path.read_bytes() for path in kept} == kept, "nothing is lost"
