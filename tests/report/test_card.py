@@ -150,6 +150,8 @@ def test_a_control_that_the_report_does_not_pair_is_compared_all_the_same(run):
     assert contrast_with_control(summary, key, "nobody") is None
     assert "over faithful" in card_sheet(summary, "random", "faithful").header
     assert "over a control" not in card_sheet(summary, "random").header
+    assert "Over faithful: paired" in card_sheet(summary, "random", "faithful").note
+    assert "Over lexical" not in card_sheet(summary, "random", "lexical").note, "planned, but never measured"
 
 
 def test_what_was_not_measured_is_said(run, tmp_path):

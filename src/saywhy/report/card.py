@@ -211,12 +211,14 @@ def card_sheet(summary: Summary, arm: str, control: str | None = None) -> Sheet 
     if not cells:
         return None
     control_arm = control or next((name for name in rivals(summary.run.arms, arm) if kind(name) == "random"), None)
+    over_controls = [contrast_with_control(summary, cell.key, control_arm) for cell in cells]
+    if not any(over_controls):
+        control_arm = None  # it was planned, and not measured
     hit = "hit" + shipped_fooled_metrics().sign("hit")
     header = ["style", "setting", "readout", "n", "valid", hit, "floor", "ceiling", "excess", "score"]
     header += SHARE_COLUMNS
     rows: list[list[SheetCell | str]] = []
-    for cell in cells:
-        over_control = contrast_with_control(summary, cell.key, control_arm)
+    for cell, over_control in zip(cells, over_controls, strict=True):
         generated = cell.key.readout == "generated"
         rows.append(
             [
