@@ -134,7 +134,7 @@ def contrast(own, by_start):
 def test_drift_is_a_gain_that_only_the_own_tables_show(own, by_start, drift):
     made = contrast(own, by_start)
     assert made.is_drift == drift
-    assert share_difference_cells(made)[0].main.endswith("¶") == drift
+    assert share_difference_cells(made.effect_share, made.effect_share_start)[0].main.endswith("¶") == drift
 
 
 def test_an_honest_model_has_the_whole_share():

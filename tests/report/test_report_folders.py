@@ -13,7 +13,7 @@ import pytest
 
 from saywhy.records import SaywhyError
 from saywhy.report import write_comparison, write_report
-from saywhy.report.compare import compare_runs
+from saywhy.report.compare import compare_runs, comparison_markdown, comparison_sheets
 from saywhy.report.headline import headline
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
@@ -29,10 +29,21 @@ def test_comparison_of_a_run_with_itself_shows_nothing(study: Path, tmp_path: Pa
     assert "difference" in out.read_text(encoding="utf-8")
 
 
+def test_the_start_of_the_first_run_grades_the_words_of_both(study: Path) -> None:
+    """Whatever the second run's own tables say: they may have drifted."""
+    first, second = load_run(study), load_run(study)
+    flat = [dataclasses.replace(row, effect=row.effect_floor) for row in second.rows]
+    before, after = compare_runs(first, second), compare_runs(first, dataclasses.replace(second, rows=flat))
+    assert [c.effect_share_start for c in before] == [c.effect_share_start for c in after]
+    assert any(c.effect_share.value not in (0.0, None) for c in after)
+    assert "drift" not in comparison_markdown(first, second, comparison_sheets(first, second, before))
+
+
 def test_two_audits_are_compared_whatever_the_arm_is_called(audit: Path, tmp_path: Path) -> None:
     other = write_run(tmp_path, arms=("other-model",), n=6, seeds=(0,))
     found = compare_runs(load_run(audit), load_run(other))
     assert {c.key.arm for c in found} == {"other-model"}
+    assert any(c.effect_share_start.n for c in found), "graded by the only arm of the first"
     assert write_comparison(audit, other) == tmp_path / "compare.md"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from saywhy.report.examples import example_cards
+from saywhy.report.format import estimate_cell
 from saywhy.report.headline import headline
 from saywhy.report.load import LoadedRun, load_run
 from saywhy.report.sheets import readout_sheet, result_sheets
@@ -43,7 +44,16 @@ def test_the_guided_readout_stands_beside_the_others(study: Path, guided_run: Lo
     assert plain is not None
     assert more is not None
     added = [title for title in more.header if title not in plain.header]
-    assert added == ["excess, guided", "score, guided", "effect share, guided"]
+    shares = ["effect share, guided", "effect share, start-graded, guided"]
+    assert added == ["excess, guided", "score, guided", *shares]
+    column = more.header.index("effect share, start-graded, constrained")
+    cells = {
+        cell.key: cell
+        for cell in summarise(guided_run).cells
+        if cell.key.block == ("redact", "one-word", "constrained")
+    }
+    by_start = {(key.style, key.arm): str(estimate_cell(cell.effect_share_start)) for key, cell in cells.items()}
+    assert {(str(row[0]), str(row[1]).removesuffix(" †")): str(row[column]) for row in more.rows} == by_start
     titles = [sheet.title for sheet in result_sheets(summarise(guided_run))]
     assert "one-word, guided readout, operator redact" in titles
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from saywhy.report.format import change_cell
+from saywhy.report.format import DRIFT_MARK, change_cell
 from saywhy.report.shares import share_difference_cells
+from saywhy.report.study import pooled
 from saywhy.report.study.answer import answer_sentences
 from saywhy.report.study.pooled import (
     POOLED_AXES,
@@ -16,7 +17,7 @@ from saywhy.report.study.pooled import (
     pooled_sheet,
     rival_gains,
 )
-from saywhy.stats import own_effects
+from saywhy.stats import Difference, own_effects
 
 
 @pytest.mark.parametrize("kind", ["practised", "other style", "other task", "unseen task"])
@@ -64,14 +65,23 @@ def test_the_effect_share_of_one_cell_is_its_own_and_twice_is_no_more_certain(pl
     gain = planted_summary.of_axis("practised")[0]
     of_cell = gain.contrast.effect_share
     for gains in ([gain], [gain, gain]):
-        pooled = pooled_share_difference(planted_summary, gains, _own)
-        assert (pooled.value, pooled.low, pooled.high) == pytest.approx(
+        share = pooled_share_difference(planted_summary, gains, _own)
+        assert (share.value, share.low, share.high) == pytest.approx(
             (of_cell.value, of_cell.low, of_cell.high), abs=1e-9
         )
-        assert pooled.n == of_cell.n
+        assert share.n == of_cell.n
     own, by_start = pooled_share_cells(planted_summary, [gain])
-    assert by_start == share_difference_cells(gain.contrast)[1]
+    assert by_start == share_difference_cells(of_cell, gain.contrast.effect_share_start)[1]
     assert own.main == change_cell(of_cell).main
+
+
+def test_a_gain_that_only_the_own_tables_show_is_marked_in_cells_taken_together(planted_summary, monkeypatch):
+    monkeypatch.setattr(pooled, "pooled_share_difference", lambda *_: next(shares))
+    gains = planted_summary.of_axis("practised")
+    own, by_start = Difference(0.2, 0.1, 0.3, 50), Difference(0.1, -0.1, 0.3, 50)
+    for pair, marked in ([(own, by_start), True], [(own, own), False], [(by_start, own), False]):
+        shares = iter(pair)
+        assert pooled_share_cells(planted_summary, gains)[0].main.endswith(DRIFT_MARK) == marked
 
 
 def test_effect_shares_of_several_cells_are_a_ratio_of_sums(planted_summary):
@@ -88,8 +98,8 @@ def test_effect_shares_of_several_cells_are_a_ratio_of_sums(planted_summary):
                 sums[1] + sum(e.room for e in effects.values()) / seeds,
             ]
         shares.append(sums[0] / sums[1])
-    pooled = pooled_share_difference(planted_summary, gains, _own)
-    assert pooled.value == pytest.approx(shares[0] - shares[1], abs=1e-9)
+    share = pooled_share_difference(planted_summary, gains, _own)
+    assert share.value == pytest.approx(shares[0] - shares[1], abs=1e-9)
 
 
 def test_nothing_compared_is_no_number_and_no_line(planted_summary):

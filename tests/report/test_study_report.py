@@ -327,6 +327,33 @@ def test_bars_on_what_the_start_arm_grades_and_on_replies_as_written(planted_sum
         read_bars([{"bar": "validity", **cells, "at_least": 0.9}])
 
 
+def test_a_frozen_cell_is_settled_by_a_gain_or_by_an_interval_without_one(planted_summary):
+    """Of the planted cells only redaction on trains is not confirmed."""
+    of_all = len(planted_summary.confirmatory)
+    bar = {"bar": "settled", "beyond": 0.05, "at_least": of_all}
+    study = planted_summary.study
+    study = dataclasses.replace(study, manifest={**study.manifest, "plan": {**study.plan, "bars": [bar]}})
+
+    def check(low, high, **changed):
+        gains, frozen = list(planted_summary.gains), list(planted_summary.frozen)
+        at = next(at for at, gain in enumerate(gains) if gain.frozen and not gain.confirmed(0.01))
+        cell = dataclasses.replace(gains[at].frozen, **changed)
+        frozen[frozen.index(gains[at].frozen)] = cell
+        contrast = gains[at].contrast
+        difference = dataclasses.replace(contrast.difference, value=(low + high) / 2, low=low, high=high)
+        contrast = dataclasses.replace(contrast, difference=difference, p_holm=0.5)
+        gains[at] = dataclasses.replace(gains[at], contrast=contrast, frozen=cell)
+        summary = dataclasses.replace(planted_summary, study=study, gains=tuple(gains), frozen=tuple(frozen))
+        (settled,) = check_bars(summary)
+        return settled.state, settled.measured, settled.missed_by
+
+    confirmed = f"{of_all - 1} confirmed"
+    assert check(-0.10, 0.04) == ("met", f"{confirmed}, 1 excluded", "")
+    assert check(-0.04, 0.10) == ("missed", f"{confirmed}, 0 excluded", "1 of them")
+    assert check(-0.04, 0.10, direction="lower")[0] == "met"
+    assert check(-0.10, 0.04, seeds=(0, 1, 2, 3)) == ("open", f"{confirmed}, 0 excluded", "")
+
+
 def test_a_recipe_that_carries_over_to_a_style_counts_as_transfer(planted_summary):
     """It would be a strange study in which a variant could mend what no variant is asked about."""
     study = planted_summary.study

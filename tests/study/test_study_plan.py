@@ -178,10 +178,12 @@ def test_a_bar_on_what_will_never_be_measured_is_refused(bar, told):
 
 
 def test_a_bar_on_confirmation_where_nothing_is_confirmatory_is_refused():
-    bar = {"bar": "confirmed", "p_below": 0.05}
-    refusals.refuse_bars(plan(bars=[bar]))
-    with pytest.raises(SaywhyError, match="nothing is confirmatory"):
-        refusals.refuse_bars(plan(bars=[bar], confirmatory=[]))
+    for bar in ({"bar": "confirmed", "p_below": 0.05}, {"bar": "settled", "beyond": 0.05, "at_least": 1}):
+        refusals.refuse_bars(plan(bars=[bar]))
+        with pytest.raises(SaywhyError, match="nothing is confirmatory"):
+            refusals.refuse_bars(plan(bars=[bar], confirmatory=[]))
+    with pytest.raises(SaywhyError, match=r"at_least is 99, but only \d+ cells are confirmatory"):
+        refusals.refuse_bars(plan(bars=[{"bar": "settled", "beyond": 0.05, "at_least": 99}]))
 
 
 @pytest.mark.parametrize("number", [".nan", ".inf", "-.inf"])

@@ -107,18 +107,22 @@ def _records_by_text_and_seed(
 
 @dataclass(frozen=True, slots=True)
 class StartGrader:
-    """The start arm's tables and grids, by (text, seed): they grade the words that another arm names."""
+    """Tables and grids of an arm, mostly the start arm, by (text, seed): they grade the words that others name."""
 
     tables: Mapping[stats.TextSeed, Table]
     grids: Mapping[stats.TextSeed, CounterfactualGrid]
 
     def effects(self, rows: Sequence[Row]) -> dict[stats.TextSeed, stats.Effect]:
-        """Return the effects of a cell's explanations in the start arm."""
+        """Return the effects of a cell's explanations in the grading arm."""
         return stats.start_effects(rows, self.tables, self.grids)
 
 
 def start_graders(run: LoadedRun, operators: Iterable[str]) -> dict[str, StartGrader]:
     """Return the start arm of a run as a grader, by operator."""
-    start = start_arm(run.arms)
-    grids = grids_of(run, start)
-    return {operator: StartGrader(tables_of(run, start, operator), grids) for operator in set(operators)}
+    return graders_of(run, start_arm(run.arms), operators)
+
+
+def graders_of(run: LoadedRun, arm: str | None, operators: Iterable[str]) -> dict[str, StartGrader]:
+    """Return an arm of a run as a grader, by operator; None: one that knows no text."""
+    grids = grids_of(run, arm)
+    return {operator: StartGrader(tables_of(run, arm, operator), grids) for operator in set(operators)}

@@ -262,7 +262,7 @@ def _over_control_cells(over_control: Contrast | None) -> list[SheetCell]:
     return [
         estimate_cell(difference),
         p_value_cell(difference, over_control.p_holm),
-        *share_difference_cells(over_control),
+        *share_difference_cells(over_control.effect_share, over_control.effect_share_start),
     ]
 
 

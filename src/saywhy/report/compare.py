@@ -8,11 +8,11 @@ from itertools import groupby
 
 from saywhy import stats
 from saywhy.records import SaywhyError
-from saywhy.report.arms import level_seeds
+from saywhy.report.arms import graders_of, level_seeds, start_arm
 from saywhy.report.cells import CellKey, excesses, rows_by_cell
-from saywhy.report.format import Sheet, SheetCell, change_cell, counted, estimate_cell, number, p_value_cell, sheet_of
+from saywhy.report.format import Sheet, SheetCell, counted, estimate_cell, number, p_value_cell, sheet_of
 from saywhy.report.load import LoadedRun
-from saywhy.report.shares import SHARE_COLUMNS
+from saywhy.report.shares import SHARE_COLUMNS, share_difference_cells
 from saywhy.report.sheets import block_title
 from saywhy.report.tables import escaped_markdown, markdown_table
 from saywhy.stats import Difference
@@ -28,6 +28,7 @@ class ComparedCell:
         second: Mean excess in the second run, on the shared texts.
         difference: Second minus first.
         effect_share: Effect share in the second run minus that in the first, each by its own tables.
+        effect_share_start: The same, both by the tables of the start arm (or of the only one) of the first run.
         p_holm: p corrected for the number of cells.
     """
 
@@ -36,6 +37,7 @@ class ComparedCell:
     second: float
     difference: Difference
     effect_share: Difference
+    effect_share_start: Difference
     p_holm: float | None = None
 
 
@@ -49,7 +51,7 @@ def compare_runs(first: LoadedRun, second: LoadedRun, seed: int = 0) -> tuple[Co
     cells = rows_by_cell(first.rows)
     if len(first.arms) == len(second.arms) == 1:
         cells = {replace(key, arm=second.arms[0]): rows for key, rows in cells.items()}
-    compared = []
+    compared, graders = [], graders_of(first, _grading_arm(first), (key.operator for key in cells))
     for key, rows in sorted(
         rows_by_cell(second.rows).items(), key=lambda item: item[0].order(second.arms, second.operators)
     ):
@@ -59,13 +61,20 @@ def compare_runs(first: LoadedRun, second: LoadedRun, seed: int = 0) -> tuple[Co
         if shared:
             difference = stats.paired_difference(after, before, seed)
             means = [sum(excess[text_seed] for text_seed in shared) / len(shared) for excess in (before, after)]
-            effects = stats.own_effects(second_rows), stats.own_effects(first_rows)
-            effect_share = stats.effect_share_difference(*effects, seed)
-            compared.append(ComparedCell(key, means[0], means[1], difference, effect_share))
+            own, by_start = (
+                stats.effect_share_difference(grade(second_rows), grade(first_rows), seed)
+                for grade in (stats.own_effects, graders[key.operator].effects)
+            )
+            compared.append(ComparedCell(key, means[0], means[1], difference, own, by_start))
     if not compared:
         raise SaywhyError(f"{first.folder} and {second.folder} share no text with the same arm, style and readout")
     corrected = stats.holm([cell.difference.p if cell.difference.p is not None else 1.0 for cell in compared])
     return tuple(replace(cell, p_holm=p_holm) for cell, p_holm in zip(compared, corrected, strict=True))
+
+
+def _grading_arm(first: LoadedRun) -> str | None:
+    """Return the arm whose tables grade the words of both runs: the start of the first, or its only arm."""
+    return start_arm(first.arms) or (first.arms[0] if len(first.arms) == 1 else None)
 
 
 def _refuse_other_task(first: LoadedRun, second: LoadedRun) -> None:
@@ -80,11 +89,12 @@ def comparison_sheets(first: LoadedRun, second: LoadedRun, compared: Sequence[Co
     """Return the comparison as one table for each setting x readout x operator."""
     names = _run_folder_name(first), _run_folder_name(second)
     names = ("first", "second") if names[0] == names[1] else names
-    header = ("style", "arm", "texts", *names, "difference", "p (Holm)", SHARE_COLUMNS[0])
+    header = ("style", "arm", "texts", *names, "difference", "p (Holm)", *SHARE_COLUMNS)
     note = f"Mean excess on the texts that both runs have; difference: {names[1]} minus {names[0]}, paired; "
     note += f"p from sign flips, in brackets corrected (Holm) for the {counted(len(compared), 'cell')} compared."
     changed = [name for name in ("prompts", "model") if first.manifest.get(name) != second.manifest.get(name)]
-    note += " Effect share: its difference, each run by its own tables."
+    note += f" Effect share: its difference, each run by its own tables; start-graded: both by those of {names[0]}"
+    note += f" ({_grading_arm(first)}); uncorrected p by sign flips."
     note += f" The runs also differ in: {', '.join(changed)}." if changed else ""
     sheets: list[Sheet] = []
     for _, block in groupby(compared, key=lambda cell: cell.key.block):
@@ -98,7 +108,8 @@ def comparison_sheets(first: LoadedRun, second: LoadedRun, compared: Sequence[Co
 def _compared_row(cell: ComparedCell) -> list[SheetCell | str]:
     p, difference = p_value_cell(cell.difference, cell.p_holm), estimate_cell(cell.difference)
     names = [cell.key.style, cell.key.arm, str(cell.difference.n)]
-    return [*names, number(cell.first), number(cell.second), difference, p, change_cell(cell.effect_share)]
+    shares = share_difference_cells(cell.effect_share, cell.effect_share_start)
+    return [*names, number(cell.first), number(cell.second), difference, p, *shares]
 
 
 def _run_folder_name(run: LoadedRun) -> str:

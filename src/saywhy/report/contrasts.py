@@ -65,13 +65,17 @@ class Contrast:
 
     @property
     def is_drift(self) -> bool:
-        """Whether a gain in effect share is shown by the arms' own tables, but not by those of the start model.
+        """Whether a gain in effect share is shown by the arms' own tables, but not by those of the start model."""
+        return only_own_shown(self.effect_share, self.effect_share_start)
 
-        Shown is a gain of which the interval is above 0. Without a difference by the start model nothing is drift.
-        """
-        own, by_start = self.effect_share, self.effect_share_start
-        shown, shown_by_start = ((share.low or 0.0) > 0 for share in (own, by_start))
-        return shown and by_start.value is not None and not shown_by_start
+
+def only_own_shown(own: Difference, by_start: Difference) -> bool:
+    """Return whether a gain in effect share is shown by the arms' own tables, but not by those of the start model.
+
+    Shown is a gain of which the interval is above 0. Without a difference by the start model nothing is drift.
+    """
+    shown, shown_by_start = ((share.low or 0.0) > 0 for share in (own, by_start))
+    return shown and by_start.value is not None and not shown_by_start
 
 
 def contrasts_of(

@@ -35,7 +35,7 @@ DOUBT_NOTE = (
 )
 
 DRIFT_MARK = "¶"
-"""Stands behind a difference of effect shares that only the arms' own tables show (``Contrast.is_drift``)."""
+"""Stands behind a difference of effect shares that only the arms' own tables show (``only_own_shown``)."""
 
 DRIFT_NOTE = (
     f"{DRIFT_MARK} Drift: this gain in effect share is shown by the arms' own tables (interval above 0), but not by "

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from saywhy.report.contrasts import Contrast
+from saywhy.report.contrasts import only_own_shown
 from saywhy.report.format import DRIFT_MARK, SheetCell, change_cell, estimate_cell, p_value
 from saywhy.report.summary import Cell
 from saywhy.stats import Difference
 
 SHARE_COLUMNS = ("effect share", "effect share, start-graded")
 """Names of the columns of ``share_cells`` and of ``share_difference_cells``."""
+
+SHARE_FIELDS = ("effect_share", "effect_share_start")
+"""The fields of a ``Cell`` that these columns show."""
 
 SHARE_LEGEND = (
     "Effect share: how far the named words move the log-odds of the answer (counterfactual: of the named label), as a "
@@ -22,16 +25,17 @@ SHARE_DIFFERENCE_LEGEND += "both by those of the start arm; uncorrected p by sig
 
 def share_cells(cell: Cell) -> list[SheetCell]:
     """Return a cell's effect shares."""
-    return [estimate_cell(cell.effect_share), estimate_cell(cell.effect_share_start)]
+    return [estimate_cell(getattr(cell, name)) for name in SHARE_FIELDS]
 
 
-def share_difference_cells(contrast: Contrast) -> list[SheetCell]:
+def share_difference_cells(own: Difference, by_start: Difference) -> list[SheetCell]:
     """Return the differences of two arms' effect shares, with the mark of drift behind the own-graded one."""
-    own, by_start = (difference_cell(share) for share in (contrast.effect_share, contrast.effect_share_start))
-    return [own._replace(main=f"{own.main} {DRIFT_MARK}") if contrast.is_drift else own, by_start]
+    cells = [_difference_cell(share) for share in (own, by_start)]
+    if only_own_shown(own, by_start):
+        cells[0] = cells[0]._replace(main=f"{cells[0].main} {DRIFT_MARK}")
+    return cells
 
 
-def difference_cell(share: Difference) -> SheetCell:
-    """Return a difference of effect shares with its p-value."""
+def _difference_cell(share: Difference) -> SheetCell:
     shown = change_cell(share)
     return shown if share.p is None else shown._replace(small=f"{shown.small} p {p_value(share.p)}".strip())

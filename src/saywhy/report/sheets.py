@@ -28,6 +28,7 @@ from saywhy.report.retention import Retention
 from saywhy.report.shares import (
     SHARE_COLUMNS,
     SHARE_DIFFERENCE_LEGEND,
+    SHARE_FIELDS,
     SHARE_LEGEND,
     share_cells,
     share_difference_cells,
@@ -122,7 +123,7 @@ def _contrast_row(summary: Summary, contrast: Contrast) -> list[SheetCell | str]
         values_by_seed_cell(contrast.difference.seeds),
         p_value_cell(contrast.difference, contrast.p_holm),
         contrast.verdict,
-        *share_difference_cells(contrast),
+        *share_difference_cells(contrast.effect_share, contrast.effect_share_start),
         SheetCell(NO_NUMBER)
         if contrast.raw is None
         else SheetCell(p_value(contrast.raw.p), f"({contrast.raw.won} : {contrast.raw.lost})"),
@@ -162,24 +163,18 @@ def readout_sheet(summary: Summary) -> Sheet | None:
             if (key.style, key.arm, key.operator) == (style, arm, operator)
         }
         generated, guided, constrained, placebo = map(by_readout.get, READOUTS)
-        rows.append(
-            [
-                style,
-                marked_arm(summary.run, arm, operator),
-                _measured_cell(generated, "validity"),
-                _measured_cell(generated, "excess"),
-                _measured_cell(generated, "score_valid"),
-                _measured_cell(generated, "effect_share"),
-                *([_measured_cell(guided, name) for name in ("excess", "score", "effect_share")] if has_guided else []),
-                _measured_cell(constrained, "excess"),
-                _measured_cell(constrained, "score"),
-                _measured_cell(constrained, "effect_share"),
-                _measured_cell(placebo, "excess"),
-            ]
-        )
-    header = ["style", "arm", "valid", "excess, generated", "score if valid", "effect share, generated"]
-    header += ["excess, guided", "score, guided", "effect share, guided"] * has_guided
-    header += ["excess, constrained", "score, constrained", "effect share, constrained", "excess, placebo-corrected"]
+        shown: list[tuple[Cell | None, tuple[str, ...]]] = [
+            (generated, ("validity", "excess", "score_valid", *SHARE_FIELDS))
+        ]
+        shown += [(guided, ("excess", "score", *SHARE_FIELDS))] * has_guided
+        shown += [(constrained, ("excess", "score", *SHARE_FIELDS)), (placebo, ("excess",))]
+        measured = [_measured_cell(cell, name) for cell, names in shown for name in names]
+        rows.append([style, marked_arm(summary.run, arm, operator), *measured])
+    header = ["style", "arm", "valid", "excess, generated", "score if valid"]
+    header += [f"{name}, generated" for name in SHARE_COLUMNS]
+    for readout in ("guided", "constrained") if has_guided else ("constrained",):
+        header += [f"{name}, {readout}" for name in ("excess", "score", *SHARE_COLUMNS)]
+    header.append("excess, placebo-corrected")
     note = "Generated: what users see. Constrained: skill without format. Placebo: minus a request for any word."
     if has_guided:
         note += " Guided: the generated reply, held to be valid."

@@ -10,7 +10,17 @@ from saywhy.attribution import check_methods
 from saywhy.hints import did_you_mean
 from saywhy.progress import say
 from saywhy.records import SaywhyError
-from saywhy.report.study.bars import ArmBar, CellsBar, ConfirmedBar, DriftBar, GateBar, LevelBar, StudyBar, TransferBar
+from saywhy.report.study.bars import (
+    ArmBar,
+    CellsBar,
+    ConfirmedBar,
+    DriftBar,
+    GateBar,
+    LevelBar,
+    SettledBar,
+    StudyBar,
+    TransferBar,
+)
 from saywhy.study.expand import confirmatory_cells, task_settings, tasks_practised, texts_practised
 from saywhy.study.plan import StudyPlan, has_readout
 from saywhy.study.requests import audit_requests
@@ -65,8 +75,10 @@ def refuse_unfit_practice(plan: StudyPlan, recipes: Recipes) -> None:
 
 def _problem_of_bar(plan: StudyPlan, bar: StudyBar) -> str | None:
     """Return why nothing that a study measures could meet or miss a bar, in words."""
-    if isinstance(bar, ConfirmedBar) and not plan.confirmatory:
+    if isinstance(bar, (ConfirmedBar, SettledBar)) and not plan.confirmatory:
         return "nothing is confirmatory, so nothing can be confirmed"
+    if isinstance(bar, SettledBar) and bar.at_least > (cells := len(confirmatory_cells(plan))):
+        return f"settled: at_least is {bar.at_least}, but only {cells} cells are confirmatory"
     if isinstance(bar, (GateBar, DriftBar)) and bar.arm in STARTS:
         return f"{bar.arm} practises no explanations: it has neither gate nor drift"
     if isinstance(bar, TransferBar) and bar.axis == "free" and bar.setting != "free":

@@ -10,7 +10,7 @@ from saywhy.arms import kind
 from saywhy.report.cells import CellKey
 from saywhy.report.format import NO_NUMBER, change_cell, estimate_text, in_points, number, p_value, signed
 from saywhy.report.study.ablations import variant_settings
-from saywhy.report.study.bars import ConfirmedBar, DriftBar, GateBar, LevelBar, TransferBar, bars_of
+from saywhy.report.study.bars import ConfirmedBar, DriftBar, GateBar, LevelBar, SettledBar, TransferBar, bars_of
 from saywhy.report.study.gains import Gain
 from saywhy.report.study.summary import Drift, StudySummary
 from saywhy.report.summary import cell_estimates
@@ -49,6 +49,8 @@ def check_bars(summary: StudySummary) -> list[BarCheck]:
             checks += [_check_drift(summary, bar, task, key) for task, key in bar.cells()]
         elif isinstance(bar, ConfirmedBar):
             checks += _check_confirmed(summary, bar)
+        elif isinstance(bar, SettledBar):
+            checks.append(_check_settled(summary, bar))
         elif isinstance(bar, GateBar):
             checks += [_check_gate(summary, bar, task) for task in bar.tasks]
         else:
@@ -152,6 +154,19 @@ def _check_confirmed(summary: StudySummary, bar: ConfirmedBar) -> list[BarCheck]
         requirement = _confirmed_requirement(bar, cell.against)
         checks.append(BarCheck(requirement, _bar_place(cell.task, cell.key), NO_NUMBER, "open"))
     return checks
+
+
+def _check_settled(summary: StudySummary, bar: SettledBar) -> BarCheck:
+    """Check how many of the frozen cells are answered, one way or the other."""
+    requirement = f"{bar.at_least} frozen cells confirmed, or excluded beyond {bar.beyond:g}"
+    confirmed = [gain for gain in summary.confirmatory if gain.confirmed(bar.p_below)]
+    excluded = [gain for gain in summary.confirmatory if gain not in confirmed and gain.excluded(bar.beyond)]
+    cells = len(summary.confirmatory) + len(summary.unmeasured)
+    measured = f"{len(confirmed)} confirmed, {len(excluded)} excluded"
+    lacking = bar.at_least - len(confirmed) - len(excluded)
+    undecided = summary.unmeasured or any(gain.missing_seeds for gain in summary.confirmatory)
+    state: BarState = "met" if lacking <= 0 else "open" if undecided else "missed"
+    return BarCheck(requirement, f"{cells} frozen cells", measured, state, f"{lacking} of them" * (state == "missed"))
 
 
 def _confirmed_requirement(bar: ConfirmedBar, rival: str) -> str:

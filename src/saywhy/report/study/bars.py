@@ -7,6 +7,7 @@ A plan may have a list ``bars``; each entry says what is measured and on which a
 - ``{bar: validity, arm: ..., tasks: [...], styles: [...], readout: generated, at_least: 0.9}``
 - ``{bar: drift, arm: faithful.all.TASK, tasks: [...], styles: [...], within: 0.05}``: floor and ceiling
 - ``{bar: confirmed, p_below: 0.01}``: every confirmatory cell, p after Holm's correction
+- ``{bar: settled, beyond: 0.05, at_least: 2}``: so many of these are confirmed, or excluded beyond 0.05
 - ``{bar: gate, arm: faithful.all.TASK, tasks: [...]}``
 - ``{bar: transfer, axis: other style}``: some exploratory cell of this axis stands above its control
 
@@ -99,6 +100,15 @@ class ConfirmedBar(_FrozenBar):
     p_below: float = Field(gt=0, le=1)
 
 
+class SettledBar(_FrozenBar):
+    """At least so many confirmatory differences are confirmed, or shown to be smaller than ``beyond``."""
+
+    bar: Literal["settled"]
+    beyond: float = Field(gt=0)
+    at_least: int = Field(ge=1)
+    p_below: float = Field(0.05, gt=0, le=1)
+
+
 class GateBar(ArmBar):
     """Each arm passes the gate on its task."""
 
@@ -114,7 +124,9 @@ class TransferBar(_FrozenBar):
     readout: Readout = "constrained"
 
 
-StudyBar = Annotated[LevelBar | DriftBar | ConfirmedBar | GateBar | TransferBar, Field(discriminator="bar")]
+StudyBar = Annotated[
+    LevelBar | DriftBar | ConfirmedBar | SettledBar | GateBar | TransferBar, Field(discriminator="bar")
+]
 _STUDY_BARS: TypeAdapter[tuple[StudyBar, ...]] = TypeAdapter(tuple[StudyBar, ...])
 
 

@@ -88,6 +88,13 @@ class Gain:
         """Whether the difference stands in the frozen direction, with all frozen seeds measured."""
         return self.frozen is not None and not self.missing_seeds and self.stands(alpha) == self.frozen.direction
 
+    def excluded(self, beyond: float) -> bool:
+        """Whether the interval excludes a difference of ``beyond`` in the frozen direction, with all seeds measured."""
+        difference = self.contrast.difference
+        if self.frozen is None or self.missing_seeds or difference.low is None or difference.high is None:
+            return False
+        return difference.high < beyond if self.frozen.direction == "higher" else difference.low > -beyond
+
     def expected(self, alpha: float = 0.05) -> bool:
         """Whether the difference stands in the frozen direction, under the seeds measured so far."""
         return self.frozen is not None and self.stands(alpha) == self.frozen.direction

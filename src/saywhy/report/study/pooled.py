@@ -12,7 +12,7 @@ from saywhy.records import Row
 from saywhy.report.arms import StartGrader, matched_seeds, start_graders
 from saywhy.report.cells import RESULT_READOUTS
 from saywhy.report.format import Sheet, SheetCell, change_cell, p_value, sheet_of
-from saywhy.report.shares import SHARE_COLUMNS, difference_cell
+from saywhy.report.shares import SHARE_COLUMNS, share_difference_cells
 from saywhy.report.study.gains import OTHER_TARGET_KINDS, Gain, shared_excess
 from saywhy.report.study.summary import StudySummary
 from saywhy.stats import Difference, Effect, TextSeed
@@ -115,7 +115,7 @@ def pooled_share_cells(
     }
     own = pooled_share_difference(summary, gains, lambda _, rows: stats.own_effects(rows), among)
     by_start = pooled_share_difference(summary, gains, lambda task, rows: graders[task].effects(rows), among)
-    return [difference_cell(own), difference_cell(by_start)]
+    return share_difference_cells(own, by_start)
 
 
 def pooled_sheet(summary: StudySummary) -> Sheet | None:

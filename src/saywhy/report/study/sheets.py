@@ -55,7 +55,7 @@ def confirmatory_sheet(summary: StudySummary) -> Sheet | None:
             str(contrast.difference.n),
             str(change_cell(contrast.difference)),
             p_value(contrast.p_holm),
-            share_difference_cells(contrast)[0].main,
+            share_difference_cells(contrast.effect_share, contrast.effect_share_start)[0].main,
             gain_result(summary, gain),
         ]
         rows.append([gain.task, gain.key.style, *[kind_and_variant(contrast.rival)] * several, *shown])
@@ -103,7 +103,7 @@ def _gain_row(summary: StudySummary, gain: Gain) -> list[SheetCell | str]:
         p_value_cell(contrast.difference, contrast.p_holm),
         gain_result(summary, gain),
         estimate_cell(cell.score) if cell else SheetCell(NO_NUMBER),
-        *share_difference_cells(contrast),
+        *share_difference_cells(contrast.effect_share, contrast.effect_share_start),
         _drift_shown(summary, gain.task, gain.key),
     ]
 
