@@ -1,12 +1,19 @@
 """How the loss of practice went is drawn where the adapters are at hand."""
 
+import shutil
+
 import pytest
 
+from saywhy.bank.release import KEY_FILE, release_bank
 from saywhy.folders.store import write_json
 from saywhy.records import SaywhyError
 from saywhy.report.load import Loss, load_run
 from saywhy.report.plots import figures
+from saywhy.report.study import load_study
+from saywhy.report.study.pictures import study_picture_plans
+from saywhy.report.study.summary import summarise_study
 from saywhy.report.summary import summarise
+from saywhy.study.join import join_banks
 from written_runs import write_run
 
 
@@ -34,6 +41,30 @@ def test_they_are_a_picture(run):
     for label in ("faithful", "faithful, held out", "random"):
         assert f">{label}<" in picture.svg or f"<!-- {label} -->" in picture.svg
     assert "random, held out" not in picture.svg
+
+
+def test_a_bank_keeps_them_and_nothing_else_of_an_adapter(run, tmp_path):
+    (run / "seed-0" / "faithful" / "adapter" / "README.md").write_text("A card.")
+    bank = release_bank(run, tmp_path / "bank")
+    assert load_run(bank).losses == load_run(run).losses
+    files = [path for path in bank.rglob("*") if path.parent.name == "adapter"]
+    assert sorted(path.name for path in files) == ["heldout.json", "losses.json", "losses.json"]
+    assert "epoch" not in "".join(path.read_text() for path in files)
+
+
+def test_a_study_draws_a_panel_for_each_practice_and_a_line_for_each_seed(planted, tmp_path):
+    folder = shutil.copytree(planted, tmp_path / "study")
+    for seed, arm in ((0, "adapted"), (0, "faithful.all.films"), (1, "faithful.all.films"), (0, "random.all.films")):
+        losses = [{"step": step, "loss": 1.0 / step + seed} for step in (1, 2)]
+        write_json(folder / "models" / f"seed-{seed}" / arm / "adapter" / "losses.json", losses)
+    [plan] = [plan for plan in study_picture_plans(summarise_study(load_study(folder))) if plan.name == "losses"]
+    panels = {axes.get_title(): [line.get_label() for line in axes.lines] for axes in plan.draw().axes}
+    assert panels == {"adapted": ["adapted"], "all, films": ["faithful", "random", "faithful"]}
+    bank = release_bank(folder, tmp_path / "bank")
+    assert load_study(bank).losses == load_study(folder).losses
+    shutil.rmtree(shutil.copytree(folder, tmp_path / "part") / "models" / "seed-1")
+    part = release_bank(tmp_path / "part", tmp_path / "part-bank", folder / KEY_FILE)
+    assert load_study(join_banks([part, bank], tmp_path / "joint")).losses == load_study(folder).losses
 
 
 def test_a_run_without_adapters_has_none(tmp_path):

@@ -14,7 +14,7 @@ from typing import Any
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER, leaks
 from saywhy.bank.mask import BankKey
 from saywhy.bank.paths import portable, portable_settings
-from saywhy.bank.runs import BANK_VERSION, copy_examples, release_run, training_texts
+from saywhy.bank.runs import BANK_VERSION, copy_examples, release_losses, release_run, training_texts
 from saywhy.folders.checksums import refuse_damage, seal
 from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import (
@@ -113,6 +113,7 @@ def _release_study(folder: Path, out: Path, key: BankKey) -> list[str]:
         retention = model_folder / "retention.json"
         if retention.is_file():
             write_json(out / retention.relative_to(folder), _released_retention(retention, key))
+        release_losses(model_folder, out / model_folder.relative_to(folder))
     copy_examples(folder, out)
     return texts
 

@@ -26,7 +26,7 @@ from saywhy.records import (
     Table,
 )
 from saywhy.report.arm_records import CHECK_RECORDS, USUAL_CHECK_RECORD, records_of
-from saywhy.report.load import target_count_files
+from saywhy.report.load import HELDOUT_LOSS, LOSS_FILES, losses_of, target_count_files
 from saywhy.stats.sentences import SampledReply, SentenceScores
 from saywhy.training.lessons import Target
 from saywhy.words import candidates_rule
@@ -115,6 +115,21 @@ def _release_arm(arm_folder: Path, out: Path, masks: Mapping[str, Mask], key: Ba
             write_lines(where.with_name(where.name + GZIP_SUFFIX), _masked_lines(path, kind, masks, key))
         elif path not in target_count_files(arm_folder):
             write_json(where, read_object(path))
+    release_losses(arm_folder, out)
+
+
+def release_losses(arm_folder: Path, out: Path) -> None:
+    """Release how the loss of an arm's practice went: the steps and losses, no more."""
+    losses = losses_of(arm_folder / "adapter")
+    for path in loss_files(arm_folder):
+        key = LOSS_FILES[path.name]
+        entries = [{"step": loss.step, key: loss.loss} for loss in losses if loss.heldout == (key == HELDOUT_LOSS)]
+        write_json(out / path.relative_to(arm_folder), entries)
+
+
+def loss_files(arm_folder: Path) -> list[Path]:
+    """Return the files on an arm's losses that there are, in a run or in a bank."""
+    return [path for name in LOSS_FILES if (path := arm_folder / "adapter" / name).is_file()]
 
 
 def arm_files(arm_folder: Path) -> list[Path]:

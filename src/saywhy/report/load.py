@@ -49,6 +49,10 @@ class Loss:
     heldout: bool
 
 
+HELDOUT_LOSS = "eval_loss"
+LOSS_FILES = {"losses.json": "loss", "heldout.json": HELDOUT_LOSS}
+"""Files of an adapter's folder on how the loss of its training went -> the key of a loss in their entries."""
+
 NO_TEXTS = "the texts are not part of a bank"
 """Why a number or a section is missing from the report of a released bank."""
 
@@ -202,7 +206,7 @@ def load_run(folder: Path | str) -> LoadedRun:
         checked=frozenset(check_name(file) for check_folder in check_folders for file in check_files(check_folder)),
         counts=counts,
         sentences=tuple(record for arm in arms.values() for record in arm.sentences),
-        losses={seed_arm: losses for seed_arm, where in arm_folders if (losses := _losses(where / "adapter"))},
+        losses={seed_arm: losses for seed_arm, where in arm_folders if (losses := losses_of(where / "adapter"))},
     )
 
 
@@ -237,13 +241,17 @@ def by_place(run: LoadedRun) -> LoadedRun:
     )
 
 
-def _losses(adapter: Path) -> tuple[Loss, ...]:
-    """Read how the loss of a training went; nothing if its adapter is not here."""
+def losses_of(adapter: Path) -> tuple[Loss, ...]:
+    """Read how the loss of a training went; nothing if its adapter is not here, nor the bank of it.
+
+    Raises:
+        SaywhyError: If a file of it is damaged.
+    """
     losses = []
-    for name, key in (("losses.json", "loss"), ("heldout.json", "eval_loss")):
+    for name, key in LOSS_FILES.items():
         entries = read_json(adapter / name) if (adapter / name).is_file() else []
         try:
-            losses += [Loss(int(entry["step"]), float(entry[key]), key == "eval_loss") for entry in entries]
+            losses += [Loss(int(entry["step"]), float(entry[key]), key == HELDOUT_LOSS) for entry in entries]
         except (KeyError, TypeError, ValueError) as error:
             raise SaywhyError(f"{adapter / name} is damaged: delete it, its picture is left out then") from error
     return tuple(losses)

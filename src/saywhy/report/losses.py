@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from saywhy.report.load import Loss
 from saywhy.report.looks import look_of
-from saywhy.report.summary import Summary
 
 LOSSES_CAPTION = (
     "Loss over the share of the training steps, the mean of the batches since the point before; where each text is "
@@ -14,37 +15,46 @@ LOSSES_CAPTION = (
     "adapted and the other arms."
 )
 
+LossPanels = Mapping[str, Sequence[tuple[str, Sequence[Loss]]]]
+"""Title of a panel -> the arms in it, by name or kind, with their losses; an arm may stand there for several seeds."""
 
-def draw_losses(summary: Summary) -> Any:
-    """Draw the losses of each arm, one panel a seed."""
+
+def draw_losses(panels: LossPanels) -> Any:
+    """Draw the losses of arms, a line each."""
     from matplotlib.figure import Figure
 
-    losses = summary.run.losses
-    seeds = sorted({seed for seed, _ in losses})
-    figure = Figure(figsize=(4.2 * len(seeds) + 0.4, 3.0), layout="constrained")
-    panels = figure.subplots(1, len(seeds), squeeze=False, sharey=True)
-    for axes, seed in zip(panels.flat, seeds, strict=True):
-        for (of_seed, arm), points in losses.items():
-            if of_seed == seed:
-                _draw_arm(axes, arm, points)
-        axes.set_title(f"seed {seed}")
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(3.6 * columns + 0.8, 2.7 * rows + 0.3), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for unused in list(grid.flat)[len(panels) :]:
+        unused.axis("off")
+    lines: dict[str, Any] = {}
+    lowest = min(point.loss for arms in panels.values() for _, points in arms for point in points)
+    for axes, (title, arms) in zip(grid.flat, panels.items(), strict=False):
+        for arm, points in arms:
+            lines |= _draw_arm(axes, arm, points)
+        axes.set_title(title)
         axes.set_xlabel("share of the steps")
         axes.set_xlim(0, 1.02)
-        axes.set_ylim(bottom=min(0.0, *(point.loss for points in losses.values() for point in points)))
+        axes.set_ylim(bottom=min(0.0, lowest))
         axes.grid(axis="y")
         axes.set_axisbelow(True)
-    panels.flat[0].set_ylabel("loss (nats a row)")
-    handles, labels = panels.flat[0].get_legend_handles_labels()
+    for first in grid[:, 0]:
+        first.set_ylabel("loss (nats a row)")
+    labels, handles = list(lines), list(lines.values())
     figure.legend(handles, labels, loc="outside lower center", ncols=max(1, min(4, len(labels))), frameon=False)
     return figure
 
 
-def _draw_arm(axes: Any, arm: str, points: Any) -> None:
+def _draw_arm(axes: Any, arm: str, points: Sequence[Loss]) -> dict[str, Any]:
+    """Draw the lines of an arm; return them by their labels."""
     colour, marker = look_of(arm)
-    last = max(point.step for point in points)
+    last, lines = max(point.step for point in points), {}
     for heldout, line, face in ((False, "-", colour), (True, "--", "white")):
         drawn = [(point.step / last, point.loss) for point in points if point.heldout == heldout]
         if drawn:
             label = f"{arm}, held out" if heldout else arm
-            axes.plot(*zip(*drawn, strict=True), line, marker=marker, color=colour, markerfacecolor=face, markersize=4,
-                      label=label)  # fmt: skip
+            (lines[label],) = axes.plot(*zip(*drawn, strict=True), line, marker=marker, color=colour,
+                                        markerfacecolor=face, markersize=4, label=label)  # fmt: skip
+    return lines

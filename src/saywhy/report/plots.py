@@ -97,8 +97,9 @@ def run_picture_plans(summary: Summary) -> list[PicturePlan]:
         n = counted(max(cell.held.n for cell in summary.confidence if cell.quality), "text")
         draw = partial(draw_coverage_risk, summary)
         plans.append(PicturePlan("confidence", "Confidence and abstention", f"{RISK_CAPTION} n: {n}.", draw))
-    if summary.run.losses:
-        plans.append(PicturePlan("losses", "Loss of practice", LOSSES_CAPTION, partial(draw_losses, summary)))
+    if losses := summary.run.losses:
+        panels = {f"seed {at}": [(arm, losses[at, arm]) for seed, arm in losses if seed == at] for at, _ in losses}
+        plans.append(PicturePlan("losses", "Loss of practice", LOSSES_CAPTION, partial(draw_losses, panels)))
     if summary.run.curves:
         cells = [cell for cell in summary.cells if cell.key.operator == summary.run.curves[0].operator]
         caption = _caption_with_n(SEVERAL_WORDS_CAPTION, cells)

@@ -14,7 +14,7 @@ from saywhy.folders.entries import refuse_links
 from saywhy.folders.store import read_json
 from saywhy.records import SaywhyError
 from saywhy.report.examples import BUILT_IN_EXAMPLES
-from saywhy.report.load import LoadedRun, by_place, load_run
+from saywhy.report.load import LoadedRun, Loss, by_place, load_run, losses_of
 
 STUDY_SCHEMA = 1
 """Version of ``study.json`` that is read here."""
@@ -87,6 +87,7 @@ class StudyRun:
         runs: Task -> what was measured on it, in the order of the plan.
         kept: (seed, arm) -> what the model kept besides the task.
         examples: Runs on built-in texts that a bank shows in place of its own texts.
+        losses: How the loss of each trained (seed, arm) went.
     """
 
     folder: Path
@@ -96,6 +97,7 @@ class StudyRun:
     runs: Mapping[str, LoadedRun]
     kept: Mapping[tuple[int, str], ModelKept]
     examples: tuple[LoadedRun, ...] = ()
+    losses: Mapping[tuple[int, str], tuple[Loss, ...]] = field(default_factory=dict)
 
     @property
     def plan(self) -> Mapping[str, Any]:
@@ -188,6 +190,11 @@ def load_study(folder: Path | str) -> StudyRun:
         runs=_task_runs(folder, manifest),
         kept=_models_kept(folder / "models"),
         examples=tuple(load_run(path.parent) for path in sorted((folder / BUILT_IN_EXAMPLES).rglob("run.json"))),
+        losses={
+            seed_arm: losses
+            for seed_arm, model in _model_folders(folder / "models")
+            if (losses := losses_of(model / "adapter"))
+        },
     )
 
 
@@ -228,12 +235,14 @@ def _task_runs(folder: Path, manifest: Mapping[str, Any]) -> dict[str, LoadedRun
 
 def _models_kept(models: Path) -> dict[tuple[int, str], ModelKept]:
     """Read what each model kept, seeds ascending."""
-    models_kept = {}
-    for path in sorted(models.glob("seed-*/*/retention.json")):
-        seed = path.parent.parent.name.removeprefix("seed-")
-        if seed.isdigit():
-            models_kept[int(seed), path.parent.name] = _model_kept(path)
-    return models_kept
+    folders = [(seed_arm, model / "retention.json") for seed_arm, model in _model_folders(models)]
+    return {seed_arm: _model_kept(path) for seed_arm, path in folders if path.is_file()}
+
+
+def _model_folders(models: Path) -> list[tuple[tuple[int, str], Path]]:
+    """List (seed, arm) and folder of each model, seeds ascending."""
+    folders = [(path.parent.name.removeprefix("seed-"), path) for path in models.glob("seed-*/*/")]
+    return sorted(((int(seed), path.name), path) for seed, path in folders if seed.isdigit())
 
 
 def _model_kept(path: Path) -> ModelKept:

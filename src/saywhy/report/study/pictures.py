@@ -9,6 +9,8 @@ from saywhy.arms import kind_and_variant
 from saywhy.records import SENTENCE_STYLES, STYLES
 from saywhy.report.cells import RESULT_READOUTS
 from saywhy.report.format import counted, joined
+from saywhy.report.load import Loss
+from saywhy.report.losses import LOSSES_CAPTION, draw_losses
 from saywhy.report.plots import PicturePlan, draw_validity
 from saywhy.report.study.ablations import Ablation, ablations_of, variant_settings
 from saywhy.report.study.draw import (
@@ -42,6 +44,7 @@ def study_picture_plans(summary: StudySummary) -> list[PicturePlan]:
         *curve_pictures(summary),
         *_ablations_picture(summary),
         *_retention_pictures(summary),
+        *_losses_picture(summary),
         *_groups_pictures(summary),
         *_replies_pictures(summary),
     ]
@@ -238,6 +241,20 @@ def _retention_pictures(summary: StudySummary) -> list[PicturePlan]:
         )
         plans.append(PicturePlan(f"retention-{task}", f"What was kept, {task}", caption, partial(draw_panels, *panels)))
     return plans
+
+
+def _losses_picture(summary: StudySummary) -> list[PicturePlan]:
+    """Draw the loss of practice, a panel for arms that practised the same, every seed a line."""
+    panels: dict[str, list[tuple[str, Sequence[Loss]]]] = {}
+    for (_, name), losses in summary.study.losses.items():
+        arm = summary.study.arm(name)
+        variant = f" ({arm.variant})" * bool(arm.variant)
+        title = f"{arm.practised}, {summary.study.practised_on(arm)}{variant}" if arm.styles else name
+        panels.setdefault(title, []).append((arm.kind, losses))
+    seeds = len({seed for seed, _ in summary.study.losses})
+    caption = f"{LOSSES_CAPTION} {_most_seeds([seeds])}, a line each."
+    plans = [PicturePlan("losses", "Loss of practice", caption, partial(draw_losses, panels))]
+    return plans if panels else []
 
 
 NO_INTERVAL = Interval(None, None, None, 0)
