@@ -86,15 +86,25 @@ def unused_setting(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
         defaults: Their defaults, which are never refused: a run's folder holds them, too.
     """
     objective = settings["objective"]
+    for name, reason in ignored_settings(settings).items():
+        if settings[name] not in (defaults[name], *_SAYS_WHAT_IS_SO.get(name, ())):
+            return f"objective={objective} takes no {name}={settings[name]}: {reason}"
+    return None
+
+
+def ignored_settings(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings that an objective ignores, each with why.
+
+    Args:
+        settings: ``objective``, ``beta`` and ``lora_r`` at least.
+    """
+    objective = settings["objective"]
     unused = dict(_UNUSED[objective])
     if objective == "table" and settings["beta"] is not None:
         unused["tau"] = "with beta, that is the temperature"
     if objective in PREFERENCE_OBJECTIVES and settings["lora_r"]:
         del unused["lora_r"]
-    for name, reason in unused.items():
-        if settings[name] not in (defaults[name], *_SAYS_WHAT_IS_SO.get(name, ())):
-            return f"objective={objective} takes no {name}={settings[name]}: {reason}"
-    return None
+    return unused
 
 
 def clash(settings: Mapping[str, Any]) -> str | None:

@@ -64,6 +64,23 @@ def cells(text):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
+@pytest.mark.parametrize(
+    ("objective", "beta", "stated"),
+    [("word", None, set()), ("table", None, {"tau", "word share"}), ("table", 0.1, {"beta", "word share"})],
+)
+def test_the_recipe_states_no_setting_that_its_objective_ignores(run, tmp_path, objective, beta, stated):
+    folder = shutil.copytree(run, tmp_path / "run")
+    facts(folder, config={"target_operators": ["redact", "delete"], "objective": objective})
+    manifest = folder / "seed-0" / "faithful" / "adapter" / "saywhy.json"
+    recipe = RECIPE | {"objective": objective, "tau": 0.3, "word_share": 0.3, "beta": beta, "lora_r": 16}
+    write_json(manifest, json.loads(manifest.read_text("utf-8")) | {"recipe": recipe})
+    text = write_card(manifest.parent, [summarise(load_run(folder))], "faithful").read_text("utf-8")
+    lines = set(re.findall(r"^- ([a-z ]+): ", text, re.M))
+    assert lines & {"tau", "beta", "word share"} == stated
+    assert ("target operators" in lines) == (objective == "table")
+    assert {"objective", "lora r", "decision weight"} <= lines
+
+
 def test_every_adapter_of_a_run_has_a_card_that_the_hub_can_read(run):
     cards = sorted(run.glob("seed-*/*/adapter/README.md"))
     assert len(cards) == 6

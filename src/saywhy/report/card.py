@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from saywhy.arms import REFRESHED, STARTS, kind
+from saywhy.clashes import ignored_settings
 from saywhy.config import Config
 from saywhy.folders.store import write_text
 from saywhy.models.shipped import ADAPTER_MANIFEST, read_shipped
@@ -137,9 +138,12 @@ def _task_words(task: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _card_recipe(extras: Mapping[str, Any], arm: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recipe of an arm, with the settings that say what its training rows hold."""
-    trained = {key: value for key, value in extras.get("recipe", {}).items() if value not in ({}, None)}
-    recipe = {**trained, **({} if kind(arm) in STARTS else unusual_row_settings(manifest))}
+    """Return the recipe of an arm, with the settings that say what its rows hold; what its objective ignores is not."""
+    trained: dict[str, Any] = extras.get("recipe", {})
+    objective = {"objective": "word", "beta": None, "lora_r": 1} | trained  # older folders lack the first two
+    stated = {**trained, **({} if kind(arm) in STARTS else unusual_row_settings(manifest))}
+    left_out = ignored_settings(objective)
+    recipe = {key: value for key, value in stated.items() if value not in ({}, None) and key not in left_out}
     refresh = {REFRESHED: "the model half-way explained the second half of the texts itself"}
     return recipe | (refresh if f"-{REFRESHED}." in arm else {})
 
