@@ -280,3 +280,11 @@ def test_a_run_folder_that_was_begun_with_another_objective(refused, call, tiny_
     assert "holds another run (objective: 'word' -> 'table')" in told
     assert told.endswith("choose another folder with out=FOLDER, or delete this one")
     assert {path: path.read_bytes() for path in kept} == kept, "nothing is lost"
+
+
+def test_texts_of_one_candidate_each(refused, tmp_path):
+    for split in ("train", "test"):
+        write_lines(tmp_path / f"{split}.jsonl", [{"text": f"Great{n} .", "label": "positive"} for n in range(90)])
+    told = refused("run", "task=sentiment140", "objective=table", "arms=adapted,faithful", "data=.", "out=begun")
+    assert told.endswith("can be used: fewer than two words (90)")
+    assert not list((tmp_path / "begun").rglob("*.jsonl")), "before anything is computed"
