@@ -96,13 +96,13 @@ def ignored_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the settings that an objective ignores, each with why.
 
     Args:
-        settings: ``objective``, ``beta`` and ``lora_r`` at least.
+        settings: ``objective``, ``beta`` and ``lora_r`` at least; of an objective that is not known nothing is said.
     """
     objective = settings["objective"]
-    unused = dict(_UNUSED[objective])
+    unused = dict(_UNUSED.get(str(objective), {}))
     if objective == "table" and settings["beta"] is not None:
         unused["tau"] = "with beta, that is the temperature"
-    if objective in PREFERENCE_OBJECTIVES and settings["lora_r"]:
+    if "lora_r" in unused and settings["lora_r"]:
         del unused["lora_r"]
     return unused
 

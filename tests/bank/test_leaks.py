@@ -33,6 +33,7 @@ from saywhy.tasks.data import example_id
         ("seed-0/a/grids.jsonl", '{"inserted": ["great", "awful", "great"]}', 0),
         ("seed-0/a/rows.jsonl", '{"reply": "great awful"}', 1),
         ("seed-0/a/rows.jsonl", '{"reply": "Oh, great! Awful"}', 1),
+        ("seed-0/a/adapter/losses.json", '[{"step": 1, "loss": 0.5}, {"step": 2, "eval_loss": 0.5}]', 0),
         ("set_aside.jsonl", '{"reason": "more than 12 words"}', 0),
         ("set_aside.jsonl", '{"reason": "more than 12 apples"}', 1),
         ("run.json", '{"question": "what a sunny day is it"}', 0),
@@ -44,7 +45,7 @@ from saywhy.tasks.data import example_id
 )  # fmt: skip
 def test_leaks_are_found_wherever_they_are(tmp_path, file, content, found):
     texts = ["What a sunny day it is here", "great, awful; names several words", "awful great", "it has more than"]
-    texts += ["3 4 great awful great", "oh great awful"]
+    texts += ["3 4 great awful great", "oh great awful", "step loss", "step eval_loss"]
     write_json(tmp_path / "run.json", {"pinned": {"good": ["great"], "bad": ["awful"]}, "task": {"labels": {}}})
     path = tmp_path / file
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -79,6 +79,17 @@ def test_the_recipe_states_no_setting_that_its_objective_ignores(run, tmp_path, 
     assert lines & {"tau", "beta", "word share"} == stated
     assert ("target operators" in lines) == (objective == "table")
     assert {"objective", "lora r", "decision weight"} <= lines
+    facts(folder, config={"target_operators": ["redact"], "objective": objective})
+    assert not unusual_row_settings(load_run(folder).manifest), "a list of JSON is the tuple of the default"
+
+
+@pytest.mark.parametrize("objective", ["of-tomorrow", None, ["word"]])
+def test_a_recipe_of_an_objective_that_is_not_known_is_stated_whole(run, tmp_path, objective):
+    folder = shutil.copytree(run, tmp_path / "run")
+    manifest = folder / "seed-0" / "faithful" / "adapter" / "saywhy.json"
+    recipe = RECIPE | {"objective": objective, "tau": 0.3}
+    write_json(manifest, json.loads(manifest.read_text("utf-8")) | {"recipe": recipe})
+    assert "- tau: 0.3" in write_card(manifest.parent, [summarise(load_run(folder))], "faithful").read_text("utf-8")
 
 
 def test_every_adapter_of_a_run_has_a_card_that_the_hub_can_read(run):

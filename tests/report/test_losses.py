@@ -8,6 +8,7 @@ from saywhy.bank.release import KEY_FILE, release_bank
 from saywhy.folders.store import write_json
 from saywhy.records import SaywhyError
 from saywhy.report.load import Loss, load_run
+from saywhy.report.losses import draw_losses
 from saywhy.report.plots import figures
 from saywhy.report.study import load_study
 from saywhy.report.study.pictures import study_picture_plans
@@ -58,13 +59,33 @@ def test_a_study_draws_a_panel_for_each_practice_and_a_line_for_each_seed(plante
         losses = [{"step": step, "loss": 1.0 / step + seed} for step in (1, 2)]
         write_json(folder / "models" / f"seed-{seed}" / arm / "adapter" / "losses.json", losses)
     [plan] = [plan for plan in study_picture_plans(summarise_study(load_study(folder))) if plan.name == "losses"]
-    panels = {axes.get_title(): [line.get_label() for line in axes.lines] for axes in plan.draw().axes}
+    figure = plan.draw()
+    panels = {axes.get_title(): [line.get_label() for line in axes.lines] for axes in figure.axes}
     assert panels == {"adapted": ["adapted"], "all, films": ["faithful", "random", "faithful"]}
+    for axes in figure.axes:
+        assert max(max(line.get_ydata()) for line in axes.lines) < axes.get_ylim()[1], "no line is cut off"
     bank = release_bank(folder, tmp_path / "bank")
     assert load_study(bank).losses == load_study(folder).losses
     shutil.rmtree(shutil.copytree(folder, tmp_path / "part") / "models" / "seed-1")
     part = release_bank(tmp_path / "part", tmp_path / "part-bank", folder / KEY_FILE)
     assert load_study(join_banks([part, bank], tmp_path / "joint")).losses == load_study(folder).losses
+
+
+def test_joined_banks_have_the_losses_of_one_training(planted, tmp_path):
+    place, banks = "models/seed-0/adapted/adapter", []
+    for name, files in (("first", ["losses"]), ("second", ["losses", "heldout"])):
+        folder = shutil.copytree(planted, tmp_path / name)
+        for file in files:
+            key = "loss" if file == "losses" else "eval_loss"
+            write_json(folder / place / f"{file}.json", [{"step": 2 * len(files), key: 0.5}])
+        banks.append(release_bank(folder, tmp_path / f"{name}-bank", planted / KEY_FILE))
+    assert load_study(join_banks(banks, tmp_path / "joint")).losses == {(0, "adapted"): (Loss(2, 0.5, False),)}
+
+
+def test_a_long_title_is_folded():
+    title = "attribution+counterfactual+redaction, sentiment140+snli (refreshed)"
+    figure = draw_losses({title: [("faithful", [Loss(1, 0.5, False)])]})
+    assert max(map(len, figure.axes[0].get_title().split("\n"))) < len(title)
 
 
 def test_a_run_without_adapters_has_none(tmp_path):
@@ -73,8 +94,10 @@ def test_a_run_without_adapters_has_none(tmp_path):
     assert "losses" not in {picture.name for picture in figures(summarise(run))}
 
 
-def test_damaged_losses_are_one_line(run):
-    write_json(run / "seed-0" / "random" / "adapter" / "losses.json", [{"step": "first"}])
+@pytest.mark.parametrize("point", ['{"step": "first"}', '{"step": 1e999, "loss": 1}', '{"step": 0, "loss": 1}',
+                                   '{"step": 1, "loss": 1e999}'])  # fmt: skip
+def test_damaged_losses_are_one_line(run, point):
+    (run / "seed-0" / "random" / "adapter" / "losses.json").write_text(f"[{point}]")
     with pytest.raises(SaywhyError, match=r"losses\.json is damaged") as refused:
         load_run(run)
     assert "\n" not in str(refused.value)

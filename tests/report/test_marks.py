@@ -16,7 +16,7 @@ from saywhy.report import marks, write_report
 from saywhy.report.arms import marked_arm, same_instrument
 from saywhy.report.calibration import load_calibration
 from saywhy.report.calibration_page import fooled_json
-from saywhy.report.format import SAME_INSTRUMENT, SAME_INSTRUMENT_NOTE
+from saywhy.report.format import DOUBT_NOTE, DRIFT_NOTE, SAME_INSTRUMENT, SAME_INSTRUMENT_NOTE, SheetCell, sheet_of
 from saywhy.report.html import run_report_page
 from saywhy.report.load import load_run
 from saywhy.report.marks import FOOLED_FILE, FOOLED_SIGN, FooledMetrics, shipped_fooled_metrics
@@ -166,3 +166,10 @@ def test_an_adapter_brings_its_instrument_into_every_arm(study):
     assert marked_arm(audited, "base", "redact") == f"base {SAME_INSTRUMENT}"
     audited = dataclasses.replace(run, manifest={**run.manifest, "model": {"trained_with": "delete+infill"}})
     assert [same_instrument(audited, "audited", operator) for operator in OPERATORS] == [False, True, True]
+
+
+def test_every_mark_behind_a_number_has_its_sentence():
+    marked = sheet_of("t", ("a", "b"), [["x", SheetCell("+0.64‡ ¶")]], texts=1)
+    assert DOUBT_NOTE in marked.note
+    assert DRIFT_NOTE in marked.note
+    assert not sheet_of("t", ("a", "b"), [["what ‡ means", SheetCell("0.64")]], texts=1).note

@@ -39,6 +39,33 @@ def test_the_start_of_the_first_run_grades_the_words_of_both(study: Path) -> Non
     assert "drift" not in comparison_markdown(first, second, comparison_sheets(first, second, before))
 
 
+def test_a_grader_of_one_seed_grades_every_seed(tmp_path: Path) -> None:
+    """Its tables are alike under all seeds here, so that both judges must say the same."""
+    first, second = (
+        load_run(write_run(tmp_path / name, arms=("base", "faithful"), n=24, seeds=seeds))
+        for name, seeds in (("first", (0,)), ("second", (0, 1, 2)))
+    )
+    for cell in compare_runs(first, second):
+        if cell.key.readout == "constrained" and cell.key.style != "counterfactual":
+            assert cell.effect_share_start == cell.effect_share
+
+
+def test_nobody_grades_the_words_of_another_model_or_of_other_candidates(study: Path) -> None:
+    run = load_run(study)
+
+    def graded(**manifest: object) -> bool:
+        compared = compare_runs(run, second := dataclasses.replace(run, manifest={**run.manifest, **manifest}))
+        said = comparison_markdown(run, second, comparison_sheets(run, second, compared))
+        assert "None" not in said
+        assert ("Start-graded" in said) == any(c.effect_share_start.n for c in compared)
+        return "Start-graded" in said
+
+    assert graded()
+    assert not graded(model={**(run.manifest.get("model") or {}), "fingerprint": "another"})
+    assert graded(candidates_rule=3)
+    assert not graded(candidates_rule=3, bank=1)
+
+
 def test_two_audits_are_compared_whatever_the_arm_is_called(audit: Path, tmp_path: Path) -> None:
     other = write_run(tmp_path, arms=("other-model",), n=6, seeds=(0,))
     found = compare_runs(load_run(audit), load_run(other))

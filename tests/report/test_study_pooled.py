@@ -1,12 +1,13 @@
 """Cells taken together: the mean of their differences, with an interval that knows which of them share texts."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
 
 from saywhy.report.format import DRIFT_MARK, change_cell
 from saywhy.report.shares import share_difference_cells
-from saywhy.report.study import pooled
+from saywhy.report.study import load_study, pooled
 from saywhy.report.study.answer import answer_sentences
 from saywhy.report.study.pooled import (
     POOLED_AXES,
@@ -17,6 +18,7 @@ from saywhy.report.study.pooled import (
     pooled_sheet,
     rival_gains,
 )
+from saywhy.report.study.summary import summarise_study
 from saywhy.stats import Difference, own_effects
 
 
@@ -82,6 +84,19 @@ def test_a_gain_that_only_the_own_tables_show_is_marked_in_cells_taken_together(
     for pair, marked in ([(own, by_start), True], [(own, own), False], [(by_start, own), False]):
         shares = iter(pair)
         assert pooled_share_cells(planted_summary, gains)[0].main.endswith(DRIFT_MARK) == marked
+
+
+def test_both_judges_speak_of_the_cells_that_the_start_grades(planted, tmp_path, planted_summary):
+    folder = shutil.copytree(planted, tmp_path / "half")
+    for file in folder.glob("tasks/films/seed-*/adapted/*s.jsonl"):
+        if file.name in ("tables.jsonl", "grids.jsonl"):
+            file.unlink()
+    half = summarise_study(load_study(folder))
+    for task in ("films", "trains"):
+        assert any(gain.task == task for gain in half.of_axis("practised"))
+    trains = [gain for gain in planted_summary.of_axis("practised") if gain.task == "trains"]
+    expected = pooled_share_cells(planted_summary, trains)
+    assert pooled_share_cells(half, half.of_axis("practised")) == expected
 
 
 def test_effect_shares_of_several_cells_are_a_ratio_of_sums(planted_summary):

@@ -351,6 +351,9 @@ def test_a_frozen_cell_is_settled_by_a_gain_or_by_an_interval_without_one(plante
     assert check(-0.10, 0.04) == ("met", f"{confirmed}, 1 excluded", "")
     assert check(-0.04, 0.10) == ("missed", f"{confirmed}, 0 excluded", "1 of them")
     assert check(-0.04, 0.10, direction="lower")[0] == "met"
+    bar["at_least"] = of_all + 1
+    assert check(-0.04, 0.10, seeds=(0, 1, 2, 3))[0] == "missed", "what is open cannot make up for it"
+    bar["at_least"] = of_all
     assert check(-0.10, 0.04, seeds=(0, 1, 2, 3)) == ("open", f"{confirmed}, 0 excluded", "")
 
 

@@ -18,6 +18,7 @@ from saywhy.folders.store import GZIP_SUFFIX, parsed_json, read_object, read_tex
 from saywhy.measure import retention as retained
 from saywhy.protocol import styles
 from saywhy.records import CounterfactualGrid, Decision, Example, Prediction, Row, SetAside, Table
+from saywhy.report.load import LOSS_FILES
 from saywhy.stats.insertions import Insertion
 from saywhy.stats.mentions import Missing
 from saywhy.stats.sentences import SENTENCE_METRICS, SampledReply, SentenceScores, simulation_names
@@ -83,6 +84,7 @@ _FIELDS = frozenset(field.name for kind in _RECORDS for field in dataclasses.fie
 _OTHER_FIELDS = frozenset(
     (
         *("picks", "replay", "plain", "asked", "reasons", "ids", "losses", "hits", "n", "set_aside", "source"),
+        *("step", *LOSS_FILES.values()),
         *(*SENTENCE_METRICS, *simulation_names(), *EDIT_COUNTS),
     )
 )

@@ -1,7 +1,8 @@
 """A released bank: a run or a study without anyone's text, from which every table can be rebuilt (``docs/rows.md``).
 
 Labels, verdicts and scores stay. Words become indices into their text's candidates; ids, edited texts and replies
-become hashes, keyed with a secret that stays at home. Adapters and training rows are not copied.
+become hashes, keyed with a secret that stays at home. Adapters (but the losses of
+their training) and training rows are not copied.
 """
 
 from __future__ import annotations

@@ -116,6 +116,14 @@ class StartGrader:
         """Return the effects of a cell's explanations in the grading arm."""
         return stats.start_effects(rows, self.tables, self.grids)
 
+    def for_seeds(self, seeds: Iterable[int]) -> StartGrader:
+        """Return the same for the rows of other seeds, where the arm has one seed."""
+        if len({seed for _, seed in self.tables}) != 1:
+            return self
+        tables = {(text, seed): table for seed in set(seeds) for (text, _), table in self.tables.items()}
+        grids = {(text, seed): grid for seed in set(seeds) for (text, _), grid in self.grids.items()}
+        return StartGrader(tables, grids)
+
 
 def start_graders(run: LoadedRun, operators: Iterable[str]) -> dict[str, StartGrader]:
     """Return the start arm of a run as a grader, by operator."""

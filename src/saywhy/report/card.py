@@ -158,7 +158,7 @@ TRAINING_ROW_SETTINGS = (
 def unusual_row_settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of an arm's training rows that differ from the defaults."""
     config = manifest.get("config", {})
-    defaults = {name: Config.model_fields[name].default for name in TRAINING_ROW_SETTINGS}
+    defaults = Config.model_construct().model_dump(mode="json", include=set(TRAINING_ROW_SETTINGS))
     return {name: config[name] for name in TRAINING_ROW_SETTINGS if config.get(name, defaults[name]) != defaults[name]}
 
 

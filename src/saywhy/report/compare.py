@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from saywhy import stats
 from saywhy.records import SaywhyError
-from saywhy.report.arms import graders_of, level_seeds, start_arm
+from saywhy.report.arms import StartGrader, graders_of, level_seeds, start_arm
 from saywhy.report.cells import CellKey, excesses, rows_by_cell
 from saywhy.report.format import Sheet, SheetCell, counted, estimate_cell, number, p_value_cell, sheet_of
 from saywhy.report.load import LoadedRun
-from saywhy.report.shares import SHARE_COLUMNS, share_difference_cells
+from saywhy.report.shares import SHARE_COLUMNS, difference_cell
 from saywhy.report.sheets import block_title
 from saywhy.report.tables import escaped_markdown, markdown_table
 from saywhy.stats import Difference
+from saywhy.words import candidates_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class ComparedCell:
         second: Mean excess in the second run, on the shared texts.
         difference: Second minus first.
         effect_share: Effect share in the second run minus that in the first, each by its own tables.
-        effect_share_start: The same, both by the tables of the start arm (or of the only one) of the first run.
+        effect_share_start: The same, both by the tables of one frozen model (``grading_arm``); of no text without it.
         p_holm: p corrected for the number of cells.
     """
 
@@ -51,7 +52,7 @@ def compare_runs(first: LoadedRun, second: LoadedRun, seed: int = 0) -> tuple[Co
     cells = rows_by_cell(first.rows)
     if len(first.arms) == len(second.arms) == 1:
         cells = {replace(key, arm=second.arms[0]): rows for key, rows in cells.items()}
-    compared, graders = [], graders_of(first, _grading_arm(first), (key.operator for key in cells))
+    compared, graders = [], _graders(first, second, {key.operator for key in cells})
     for key, rows in sorted(
         rows_by_cell(second.rows).items(), key=lambda item: item[0].order(second.arms, second.operators)
     ):
@@ -72,9 +73,25 @@ def compare_runs(first: LoadedRun, second: LoadedRun, seed: int = 0) -> tuple[Co
     return tuple(replace(cell, p_holm=p_holm) for cell, p_holm in zip(compared, corrected, strict=True))
 
 
-def _grading_arm(first: LoadedRun) -> str | None:
-    """Return the arm whose tables grade the words of both runs: the start of the first, or its only arm."""
-    return start_arm(first.arms) or (first.arms[0] if len(first.arms) == 1 else None)
+def grading_arm(first: LoadedRun, second: LoadedRun) -> str | None:
+    """Return the arm of the first run whose tables grade the words of both: its start, or the model as downloaded.
+
+    There is none where the runs are of different models, where the only model of the first is a trained one, or where
+    words are numbers of candidates (in a bank) by different rules.
+    """
+    models = [run.manifest.get("model") or {} for run in (first, second)]
+    if models[0].get("fingerprint") != models[1].get("fingerprint"):
+        return None
+    if (first.bank or second.bank) and candidates_rule(first.manifest) != candidates_rule(second.manifest):
+        return None
+    untrained = first.arms[0] if len(first.arms) == 1 and not models[0].get("adapter") else None
+    return start_arm(first.arms) or untrained
+
+
+def _graders(first: LoadedRun, second: LoadedRun, operators: Collection[str]) -> dict[str, StartGrader]:
+    """Return who grades the words of both runs, by operator; of one seed it grades those of every seed."""
+    graders = graders_of(first, grading_arm(first, second), operators)
+    return {operator: grader.for_seeds((*first.seeds, *second.seeds)) for operator, grader in graders.items()}
 
 
 def _refuse_other_task(first: LoadedRun, second: LoadedRun) -> None:
@@ -93,8 +110,9 @@ def comparison_sheets(first: LoadedRun, second: LoadedRun, compared: Sequence[Co
     note = f"Mean excess on the texts that both runs have; difference: {names[1]} minus {names[0]}, paired; "
     note += f"p from sign flips, in brackets corrected (Holm) for the {counted(len(compared), 'cell')} compared."
     changed = [name for name in ("prompts", "model") if first.manifest.get(name) != second.manifest.get(name)]
-    note += f" Effect share: its difference, each run by its own tables; start-graded: both by those of {names[0]}"
-    note += f" ({_grading_arm(first)}); uncorrected p by sign flips."
+    note += " Effect share: its difference, each run by its own tables; uncorrected p by sign flips."
+    if (arm := grading_arm(first, second)) is not None:
+        note += f" Start-graded: the words of both by the tables of {names[0]} ({arm})."
     note += f" The runs also differ in: {', '.join(changed)}." if changed else ""
     sheets: list[Sheet] = []
     for _, block in groupby(compared, key=lambda cell: cell.key.block):
@@ -108,7 +126,7 @@ def comparison_sheets(first: LoadedRun, second: LoadedRun, compared: Sequence[Co
 def _compared_row(cell: ComparedCell) -> list[SheetCell | str]:
     p, difference = p_value_cell(cell.difference, cell.p_holm), estimate_cell(cell.difference)
     names = [cell.key.style, cell.key.arm, str(cell.difference.n)]
-    shares = share_difference_cells(cell.effect_share, cell.effect_share_start)
+    shares = [difference_cell(share) for share in (cell.effect_share, cell.effect_share_start)]
     return [*names, number(cell.first), number(cell.second), difference, p, *shares]
 
 

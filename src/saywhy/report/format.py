@@ -106,9 +106,14 @@ def sheet_of(
     body = tuple(tuple(row[at] for at in columns) for row in cells)
     marks = ((SAME_INSTRUMENT, SAME_INSTRUMENT_NOTE), (DOUBT_MARK, DOUBT_NOTE), (DRIFT_MARK, DRIFT_NOTE))
     for mark, meaning in marks:
-        if any(cell.main.endswith(mark) for row in body for cell in row):
+        if any(mark in _trailing_marks(cell.main) for row in body for cell in row):
             note = f"{note} {meaning}".strip()
     return Sheet(title, tuple(header[at] for at in columns), body, note, texts)
+
+
+def _trailing_marks(text: str) -> str:
+    """Return the marks at the end of a cell, which may have more than one."""
+    return text[len(text.rstrip(f" {SAME_INSTRUMENT}{DOUBT_MARK}{DRIFT_MARK}")) :]
 
 
 def interval_columns(name: str, interval: Interval) -> dict[str, float | int | None]:

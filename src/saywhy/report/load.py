@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -80,7 +81,7 @@ class LoadedRun:
         spares: For each free explanation the words that it could do without.
         checked: Names of the robustness checks with a file in some arm (``paraphrase-1``, ``noise``, ...).
         counts: Number of candidates of each text of a bank, by id; empty for a run with its texts.
-        losses: How the loss of each trained (seed, arm) went, where its adapter is at hand.
+        losses: How the loss of each trained (seed, arm) went, as far as its files are at hand.
         sentences: What the metrics say of each explanation in sentences.
         arm_settings: Settings in which the training of an arm differs from the run's, by its name: in a study.
     """
@@ -251,8 +252,11 @@ def losses_of(adapter: Path) -> tuple[Loss, ...]:
     for name, key in LOSS_FILES.items():
         entries = read_json(adapter / name) if (adapter / name).is_file() else []
         try:
-            losses += [Loss(int(entry["step"]), float(entry[key]), key == HELDOUT_LOSS) for entry in entries]
-        except (KeyError, TypeError, ValueError) as error:
+            read = [Loss(int(entry["step"]), float(entry[key]), key == HELDOUT_LOSS) for entry in entries]
+            if any(point.step < 1 or not math.isfinite(point.loss) for point in read):
+                raise ValueError("a step below 1, or a loss that is no number")
+            losses += read
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise SaywhyError(f"{adapter / name} is damaged: delete it, its picture is left out then") from error
     return tuple(losses)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ LOSSES_CAPTION = (
     "adapted and the other arms."
 )
 
+TITLE_WIDTH = 44
+"""Letters of a panel's title that fit above it; longer ones are folded."""
+
 LossPanels = Mapping[str, Sequence[tuple[str, Sequence[Loss]]]]
 """Title of a panel -> the arms in it, by name or kind, with their losses; an arm may stand there for several seeds."""
 
@@ -26,18 +30,17 @@ def draw_losses(panels: LossPanels) -> Any:
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(3.6 * columns + 0.8, 2.7 * rows + 0.3), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    grid = figure.subplots(rows, columns, squeeze=False)  # losses of different practice are no measure of each other
     for unused in list(grid.flat)[len(panels) :]:
         unused.axis("off")
     lines: dict[str, Any] = {}
-    lowest = min(point.loss for arms in panels.values() for _, points in arms for point in points)
     for axes, (title, arms) in zip(grid.flat, panels.items(), strict=False):
         for arm, points in arms:
             lines |= _draw_arm(axes, arm, points)
-        axes.set_title(title)
+        axes.set_title(textwrap.fill(title, TITLE_WIDTH))
         axes.set_xlabel("share of the steps")
         axes.set_xlim(0, 1.02)
-        axes.set_ylim(bottom=min(0.0, lowest))
+        axes.set_ylim(bottom=min(0.0, *(point.loss for _, points in arms for point in points)))
         axes.grid(axis="y")
         axes.set_axisbelow(True)
     for first in grid[:, 0]:

@@ -30,12 +30,13 @@ def share_cells(cell: Cell) -> list[SheetCell]:
 
 def share_difference_cells(own: Difference, by_start: Difference) -> list[SheetCell]:
     """Return the differences of two arms' effect shares, with the mark of drift behind the own-graded one."""
-    cells = [_difference_cell(share) for share in (own, by_start)]
+    cells = [difference_cell(share) for share in (own, by_start)]
     if only_own_shown(own, by_start):
         cells[0] = cells[0]._replace(main=f"{cells[0].main} {DRIFT_MARK}")
     return cells
 
 
-def _difference_cell(share: Difference) -> SheetCell:
+def difference_cell(share: Difference) -> SheetCell:
+    """Return a difference of effect shares with its p-value."""
     shown = change_cell(share)
     return shown if share.p is None else shown._replace(small=f"{shown.small} p {p_value(share.p)}".strip())

@@ -54,9 +54,10 @@ def join_banks(banks: Sequence[Path], out: Path) -> Path:
         for run in sorted({file.parent.relative_to(bank) for bank in banks for file in bank.rglob("run.json")}):
             _join_runs([bank / run for bank in banks if (bank / run / "run.json").is_file()], folder / run)
         for bank in banks:
-            models = list(bank.glob("models/seed-*/*/"))
-            kept = [model / "retention.json" for model in models if (model / "retention.json").is_file()]
-            _copy_missing_files([*kept, *(file for model in models for file in loss_files(model))], bank, folder)
+            _copy_missing_files(bank.glob("models/seed-*/*/retention.json"), bank, folder)
+            for model in bank.glob("models/seed-*/*/"):  # both files of one training, not one of each
+                if not loss_files(folder / model.relative_to(bank)):
+                    _copy_missing_files(loss_files(model), bank, folder)
         for finished in (*(run.parent for run in folder.glob("tasks/*/run.json")), folder):
             seal(finished)
     return out
@@ -137,7 +138,7 @@ def _join_runs(runs: Sequence[Path], out: Path) -> None:
     for arm in sorted({folder.relative_to(run) for run in runs for folder in run.glob("seed-*/*/")}):
         arm_folders = [run / arm for run in runs if (run / arm).is_dir()]
         fullest = max(arm_folders, key=_arm_fullness)
-        _copy_missing_files([*arm_files(fullest), *loss_files(fullest)], fullest, out / arm)
+        _copy_missing_files(arm_files(fullest), fullest, out / arm)
     for run in runs:
         for seed_folder in run.glob("seed-*/"):
             counts = (file for file in target_count_files(seed_folder) if file.parent == seed_folder)

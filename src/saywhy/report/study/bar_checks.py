@@ -8,7 +8,7 @@ from typing import Literal
 
 from saywhy.arms import kind
 from saywhy.report.cells import CellKey
-from saywhy.report.format import NO_NUMBER, change_cell, estimate_text, in_points, number, p_value, signed
+from saywhy.report.format import NO_NUMBER, change_cell, counted, estimate_text, in_points, number, p_value, signed
 from saywhy.report.study.ablations import variant_settings
 from saywhy.report.study.bars import ConfirmedBar, DriftBar, GateBar, LevelBar, SettledBar, TransferBar, bars_of
 from saywhy.report.study.gains import Gain
@@ -158,15 +158,17 @@ def _check_confirmed(summary: StudySummary, bar: ConfirmedBar) -> list[BarCheck]
 
 def _check_settled(summary: StudySummary, bar: SettledBar) -> BarCheck:
     """Check how many of the frozen cells are answered, one way or the other."""
-    requirement = f"{bar.at_least} frozen cells confirmed, or excluded beyond {bar.beyond:g}"
+    requirement = f"{counted(bar.at_least, 'frozen cell')} confirmed, or excluded beyond {bar.beyond:g}"
     confirmed = [gain for gain in summary.confirmatory if gain.confirmed(bar.p_below)]
     excluded = [gain for gain in summary.confirmatory if gain not in confirmed and gain.excluded(bar.beyond)]
     cells = len(summary.confirmatory) + len(summary.unmeasured)
     measured = f"{len(confirmed)} confirmed, {len(excluded)} excluded"
     lacking = bar.at_least - len(confirmed) - len(excluded)
-    undecided = summary.unmeasured or any(gain.missing_seeds for gain in summary.confirmatory)
-    state: BarState = "met" if lacking <= 0 else "open" if undecided else "missed"
-    return BarCheck(requirement, f"{cells} frozen cells", measured, state, f"{lacking} of them" * (state == "missed"))
+    undecided = len(summary.unmeasured) + sum(bool(gain.missing_seeds) for gain in summary.confirmatory)
+    state: BarState = "met" if lacking <= 0 else "open" if lacking <= undecided else "missed"
+    return BarCheck(
+        requirement, counted(cells, "frozen cell"), measured, state, f"{lacking} of them" * (state == "missed")
+    )
 
 
 def _confirmed_requirement(bar: ConfirmedBar, rival: str) -> str:

@@ -108,7 +108,12 @@ def _rows_of_cells(
 def pooled_share_cells(
     summary: StudySummary, gains: Sequence[Gain], among: CountedTexts | None = None
 ) -> list[SheetCell]:
-    """Return the differences of effect shares over several cells: own-graded, and graded by the start arm."""
+    """Return the differences of effect shares over several cells: own-graded, and graded by the start arm.
+
+    Where the start arm grades some of the cells, as in a study half done, both are of these.
+    """
+    graded = [gain for gain in gains if gain.contrast.effect_share_start.n]
+    gains = graded or gains
     tasks = {gain.task for gain in gains}
     graders: dict[str, StartGrader] = {
         task: start_graders(summary.study.runs[task], [summary.operator])[summary.operator] for task in tasks
