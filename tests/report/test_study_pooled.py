@@ -97,6 +97,9 @@ def test_both_judges_speak_of_the_cells_that_the_start_grades(planted, tmp_path,
     trains = [gain for gain in planted_summary.of_axis("practised") if gain.task == "trains"]
     expected = pooled_share_cells(planted_summary, trains)
     assert pooled_share_cells(half, half.of_axis("practised")) == expected
+    said = pooled_sheet(half).note
+    assert "practised, constrained: the start arm grades 2 of 8 cells, whose shares these are." in said
+    assert "the start arm grades" not in pooled_sheet(planted_summary).note
 
 
 def test_effect_shares_of_several_cells_are_a_ratio_of_sums(planted_summary):

@@ -112,8 +112,7 @@ def pooled_share_cells(
 
     Where the start arm grades some of the cells, as in a study half done, both are of these.
     """
-    graded = [gain for gain in gains if gain.contrast.effect_share_start.n]
-    gains = graded or gains
+    gains = _graded_by_start(gains) or gains
     tasks = {gain.task for gain in gains}
     graders: dict[str, StartGrader] = {
         task: start_graders(summary.study.runs[task], [summary.operator])[summary.operator] for task in tasks
@@ -123,9 +122,14 @@ def pooled_share_cells(
     return share_difference_cells(own, by_start)
 
 
+def _graded_by_start(gains: Sequence[Gain]) -> list[Gain]:
+    return [gain for gain in gains if gain.contrast.effect_share_start.n]
+
+
 def pooled_sheet(summary: StudySummary) -> Sheet | None:
     """Return how far the training carries, one line a kind of comparison; None if nothing was compared."""
     rows: list[list[SheetCell | str]] = []
+    note = POOLED_NOTE
     for readout in RESULT_READOUTS:
         groups = {kind: summary.of_axis(kind, setting=_setting_of_axis(kind), readout=readout) for kind in POOLED_AXES}
         for kind in STYLE_AXES:
@@ -136,9 +140,13 @@ def pooled_sheet(summary: StudySummary) -> Sheet | None:
                 difference = pooled_difference(summary, gains)
                 counts = [str(len(gains)), str(difference.n)]
                 shares = pooled_share_cells(summary, gains)
+                graded, known = _graded_by_start(gains), [gain for gain in gains if gain.contrast.effect_share.n]
+                if 0 < len(graded) < len(known):
+                    note += f" {name}, {readout}: the start arm grades {len(graded)} of {len(known)} cells, whose"
+                    note += " shares these are."
                 rows.append([name, readout, *counts, change_cell(difference), p_value(difference.p), *shares])
     header = ("kind", "readout", "cells", "texts", "difference", "p", *SHARE_COLUMNS)
-    return sheet_of("Cells taken together", header, rows, POOLED_NOTE) if rows else None
+    return sheet_of("Cells taken together", header, rows, note) if rows else None
 
 
 def _setting_of_axis(kind: str) -> str:
