@@ -109,3 +109,20 @@ def test_cells_that_are_frozen_against_two_arms_are_told_apart(planted, tmp_path
         "above its control, p (Holm) < 0.05",
         "above base, p (Holm) < 0.05",
     ]
+
+
+def test_a_frozen_cell_of_another_style_says_what_was_practised(planted_summary):
+    """Two directions to one style would be two lines that read alike."""
+    frozen = next(gain.frozen for gain in planted_summary.gains if gain.frozen)
+    gains = tuple(
+        replace(gain, frozen=replace(frozen, task=gain.task, key=gain.key, against=gain.contrast.rival))
+        for gain in planted_summary.of_axis("other style")
+    )
+    summary = replace(planted_summary, gains=gains, frozen=tuple(gain.frozen for gain in gains))
+    practised = {f"{gain.arm.practised} to {gain.key.style}" for gain in gains}
+    assert len(practised) > 1
+    [picture] = [plan for plan in study_picture_plans(summary) if plan.name == "confirmatory"]
+    labels = {label.get_text().strip() for label in picture.draw().axes[0].get_yticklabels()}
+    assert practised <= labels
+    bars = {check.place.partition(", ")[0] for check in check_bars(summary) if "p (Holm)" in check.requirement}
+    assert practised == bars

@@ -136,15 +136,15 @@ def _cells_with_differences(gains: Sequence[Gain], most: int = 4) -> str:
     """Name cells with their differences; beyond ``most`` of them, how many more."""
     several = len(rivals_of(gains)) > 1
     cells = [
-        f"{gain.key.style} on {gain.task}{f' against {kind_and_variant(gain.contrast.rival)}' * several} "
-        f"({change_cell(gain.contrast.difference)})"
+        f"{gain.arm.asked_for(gain.key.style)} on {gain.task}"
+        f"{f' against {kind_and_variant(gain.contrast.rival)}' * several} ({change_cell(gain.contrast.difference)})"
         for gain in gains[:most]
     ]
     return joined([*cells, *([f"{len(gains) - most} more"] if len(gains) > most else [])])
 
 
 def _cell_names(gains: Sequence[Gain]) -> str:
-    return joined([f"{gain.key.style} on {gain.task}" for gain in gains])
+    return joined([f"{gain.arm.asked_for(gain.key.style)} on {gain.task}" for gain in gains])
 
 
 def _styles_sentence(summary: StudySummary) -> str:
@@ -156,7 +156,7 @@ def _styles_sentence(summary: StudySummary) -> str:
         ),
     }
     parts = [
-        _transfer_sentence(summary, gains, where, lambda gain: f"{gain.arm.practised} to {gain.key.style}")
+        _transfer_sentence(summary, gains, where, lambda gain: gain.arm.asked_for(gain.key.style))
         for where, gains in compared.items()
         if gains
     ]

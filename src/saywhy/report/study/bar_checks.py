@@ -149,10 +149,12 @@ def _check_confirmed(summary: StudySummary, bar: ConfirmedBar) -> list[BarCheck]
         measured = f"{change_cell(gain.contrast.difference)}, p (Holm) {p_value(gain.contrast.p_holm)}"
         missed_by = "" if met or gain.missing_seeds else f"p {p_value(gain.contrast.p_holm)}"
         state: BarState = "open" if gain.missing_seeds else "met" if met else "missed"
-        checks.append(BarCheck(requirement, _bar_place(gain.task, gain.key), measured, state, missed_by))
+        place = f"{gain.arm.asked_for(gain.key.style)}, {gain.task}"
+        checks.append(BarCheck(requirement, place, measured, state, missed_by))
     for cell in summary.unmeasured:
         requirement = _confirmed_requirement(bar, cell.against)
-        checks.append(BarCheck(requirement, _bar_place(cell.task, cell.key), NO_NUMBER, "open"))
+        place = f"{summary.study.arm(cell.key.arm).asked_for(cell.key.style)}, {cell.task}"
+        checks.append(BarCheck(requirement, place, NO_NUMBER, "open"))
     return checks
 
 

@@ -55,6 +55,13 @@ class StudyArm:
         """The styles in words: ``all`` of one word, or their names."""
         return joined_styles(self.styles)
 
+    def asked_for(self, style: str) -> str:
+        """Return a style that it is tested in, with what it practised where that is something else.
+
+        E.g. ``redaction to counterfactual``.
+        """
+        return style if style in self.styles or not self.styles else f"{self.practised} to {style}"
+
 
 @dataclass(frozen=True, slots=True)
 class ModelKept:

@@ -64,7 +64,8 @@ def _gain_lines(gains: Sequence[Gain], name: str = "") -> list[EstimateLine]:
         for gain in gains:
             if gain.task == task:
                 difference = gain.contrast.difference
-                line = f"{gain.key.style}{f', against {kind_and_variant(gain.contrast.rival)}' * several}"
+                line = gain.arm.asked_for(gain.key.style)
+                line += f", against {kind_and_variant(gain.contrast.rival)}" * several
                 dot = EstimateDot(difference, ticks=tuple(difference.seeds.values()), label=name)
                 lines.append(EstimateLine(line, (dot,)))
     return lines
@@ -251,8 +252,7 @@ def _losses_picture(summary: StudySummary) -> list[PicturePlan]:
         variant = f" ({arm.variant})" * bool(arm.variant)
         title = f"{arm.practised}, {summary.study.practised_on(arm)}{variant}" if arm.styles else name
         panels.setdefault(title, []).append((arm.kind, losses))
-    seeds = len({seed for seed, _ in summary.study.losses})
-    caption = f"{LOSSES_CAPTION} {_most_seeds([seeds])}, a line each."
+    caption = f"{LOSSES_CAPTION} {_most_seeds([len({seed for seed, _ in summary.study.losses})])}, a line each."
     plans = [PicturePlan("losses", "Loss of practice", caption, partial(draw_losses, panels))]
     return plans if panels else []
 
