@@ -43,8 +43,8 @@ def draw_losses(panels: LossPanels) -> Any:
         axes.set_ylim(bottom=min(0.0, *(point.loss for _, points in arms for point in points)))
         axes.grid(axis="y")
         axes.set_axisbelow(True)
-    for first in grid[:, 0]:
-        first.set_ylabel("loss (nats a row)")
+    for left_axes in grid[:, 0]:
+        left_axes.set_ylabel("loss (nats a row)")
     labels, handles = list(lines), list(lines.values())
     figure.legend(handles, labels, loc="outside lower center", ncols=max(1, min(4, len(labels))), frameon=False)
     return figure
