@@ -55,7 +55,8 @@ def test_a_bank_keeps_them_and_nothing_else_of_an_adapter(run, tmp_path):
 
 def test_a_study_draws_a_panel_for_each_practice_and_a_line_for_each_seed(planted, tmp_path):
     folder = shutil.copytree(planted, tmp_path / "study")
-    for seed, arm in ((0, "adapted"), (0, "faithful.all.films"), (1, "faithful.all.films"), (0, "random.all.films")):
+    names = ("adapted", "faithful.all.films", "random.all.films", "faithful-half.all.films")  # the last is no arm:
+    for seed, arm in ((1, "faithful.all.films"), *((0, name) for name in names)):  # one with new targets starts there
         losses = [{"step": step, "loss": 1.0 / step + seed} for step in (1, 2)]
         write_json(folder / "models" / f"seed-{seed}" / arm / "adapter" / "losses.json", losses)
     [plan] = [plan for plan in study_picture_plans(summarise_study(load_study(folder))) if plan.name == "losses"]

@@ -94,7 +94,7 @@ class StudyRun:
         runs: Task -> what was measured on it, in the order of the plan.
         kept: (seed, arm) -> what the model kept besides the task.
         examples: Runs on built-in texts that a bank shows in place of its own texts.
-        losses: How the loss of each trained (seed, arm) went.
+        losses: How the loss of each trained (seed, arm) went; a model half-way to refreshed targets is no arm.
     """
 
     folder: Path
@@ -189,18 +189,19 @@ def load_study(folder: Path | str) -> StudyRun:
         raise SaywhyError(f"{folder} has study schema {manifest.get('schema')}, this saywhy reads {STUDY_SCHEMA}")
     frozen_path = folder / "frozen.json"
     tasks = [task_name(task) for task in manifest.get("plan", {}).get("tasks", ())]
+    arms = {name: _study_arm(name, entry, tasks) for name, entry in manifest.get("arms", {}).items()}
     return StudyRun(
         folder=folder,
         manifest=manifest,
         frozen=_json_object(frozen_path) if frozen_path.is_file() else {},
-        arms={name: _study_arm(name, entry, tasks) for name, entry in manifest.get("arms", {}).items()},
+        arms=arms,
         runs=_task_runs(folder, manifest),
         kept=_models_kept(folder / "models"),
         examples=tuple(load_run(path.parent) for path in sorted((folder / BUILT_IN_EXAMPLES).rglob("run.json"))),
         losses={
             seed_arm: losses
             for seed_arm, model in _model_folders(folder / "models")
-            if (losses := losses_of(model / "adapter"))
+            if (seed_arm[1] in {*arms, *STARTS}) and (losses := losses_of(model / "adapter"))
         },
     )
 
