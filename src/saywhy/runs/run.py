@@ -6,7 +6,7 @@ Each step asks the run folder what is there. A killed run repeats at most one ch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +14,20 @@ from saywhy.arms import AUDITED, UNTRAINED
 from saywhy.attribution import check_methods
 from saywhy.checks import ALL_CHECKS
 from saywhy.config import Config
-from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, SAMPLE_FILES, SENTENCE_FILES, RunFolder
+from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, RunFolder
 from saywhy.folders.store import read_records
 from saywhy.measure.audit import AuditPlan, audit, audit_plan_of, decide, decision, unusable
 from saywhy.measure.predict import Classifier
 from saywhy.measure.readouts import refuse_readouts
-from saywhy.measure.sentence_audit import AuditedSentences, SentenceAuditPlan, audit_sentences
-from saywhy.measure.sentence_replies import sample_replies
 from saywhy.models.backends import require
 from saywhy.models.spec import ModelSpec
 from saywhy.progress import progress
-from saywhy.records import Example, Readout, Row, SaywhyError, SetAside, Setting, StepsOrder, Table
+from saywhy.records import Example, Readout, Row, SaywhyError, SetAside, Setting, StepsOrder
 from saywhy.robustness.stages import Checks, refuse_checks
+from saywhy.runs.again import AuditedAgain
 from saywhy.runs.growth import DECIDED_CHUNKS, open_run_folder
 from saywhy.runs.manifest import run_facts
 from saywhy.settings import resolved
-from saywhy.stats.sentences import SampledReply
 from saywhy.tasks.corpus import Corpus, assemble_corpus, refuse_empty, refuse_fewer
 from saywhy.training.classifiers import TaskClassifiers
 from saywhy.training.label_rows import refuse_anchor
@@ -163,55 +161,12 @@ class Run:
             title = f"audit {arm}, seed {seed}"
             with self.folder.timed(f"audit {arm}"), progress(title, len(examples), shared=True) as bar:
                 self.folder.stage_over(where, AUDIT_FILES, examples, self.config.chunk, audit_part)
-        if "sentences" in plan.settings:  # of this audit: the settings of a study's task have none
-            self._measure_sentences(plan, where)
-        self._decide(arm, seed, where)
-
-    def _measure_sentences(self, plan: AuditPlan, where: str) -> None:
-        """Measure what the audited replies in sentences are worth, chunk by chunk."""
-        if self.folder.done(where, SENTENCE_FILES):
-            return
-        folder, config = self.folder.path / where, self.config
-        samples = self._sampled(plan, where)
-        audited = AuditedSentences(
-            read_records(folder / "rows.jsonl", Row), read_records(folder / "tables.jsonl", Table), samples
+        again = AuditedAgain(
+            self.config, self.corpus, self.folder, self.classifiers, plan, partial(self.explained_classifier, arm, seed)
         )
-        untrained = None if self.models.spec.adapter else self.classifiers.untrained  # an adapter was trained
-        if untrained:
-            self.classifiers.ensure_calibrated(untrained, config.seeds[0])
-
-        @cache  # where anything is left to compute: both models are held, for every chunk asks both
-        def loaded() -> tuple[Classifier, SentenceAuditPlan]:
-            simulator = self.classifiers.classifier(untrained, config.seeds[0]) if untrained else None
-            return self.explained_classifier(plan.arm, plan.seed), SentenceAuditPlan.of(plan, simulator)
-
-        def measure_part(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
-            classifier, sentence_plan = loaded()
-            records = audit_sentences(classifier, part, audited, sentence_plan)
-            bar.tick(len(part))
-            return {"sentences": [record.to_dict() for record in records]}
-
-        title, examples = f"measure sentences of {plan.arm}, seed {plan.seed}", self.corpus.audited
-        with self.folder.timed(f"measure sentences of {plan.arm}"), progress(title, len(examples), shared=True) as bar:
-            self.folder.stage_over(where, SENTENCE_FILES, examples, config.chunk, measure_part)
-
-    def _sampled(self, plan: AuditPlan, where: str) -> list[SampledReply]:
-        """Return the sampled replies in sentences of an arm, drawn chunk by chunk; none if none are asked for."""
-        if plan.mention_samples == 1:
-            return []
-        examples, path = self.corpus.audited, self.folder.path / where / "samples.jsonl"
-
-        def sample_part(part: Sequence[Example]) -> dict[str, list[dict[str, Any]]]:
-            classifier = self.explained_classifier(plan.arm, plan.seed)
-            records = sample_replies(classifier, part, plan.styles, plan.mention_samples, plan.arm, plan.seed)
-            bar.tick(len(part))
-            return {"samples": [record.to_dict() for record in records]}
-
-        if not self.folder.done(where, SAMPLE_FILES):
-            title = f"sample replies of {plan.arm}, seed {plan.seed}"
-            with self.folder.timed(f"sample replies of {plan.arm}"), progress(title, len(examples), shared=True) as bar:
-                self.folder.stage_over(where, SAMPLE_FILES, examples, self.config.chunk, sample_part)
-        return read_records(path, SampledReply)
+        if "sentences" in plan.settings:  # of this audit: the settings of a study's task have none
+            again.measure_sentences()
+        self._decide(arm, seed, where)
 
     def explained_classifier(self, arm: str, seed: int) -> Classifier:
         """Return an arm as the classifier that is asked to explain itself."""
