@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,16 @@ def task_name(task: str) -> str:
     """Return what a task is called in folders and in names of arms: the stem, where it is the path of a YAML file."""
     path = Path(task)
     return path.stem if path.suffix.lower() in (".yaml", ".yml") else task
+
+
+def start_arm(arms: Iterable[str]) -> str | None:
+    """Return the arm that the others went on from.
+
+    >>> start_arm(["base", "faithful", "adapted"]), start_arm(["base", "faithful"]), start_arm(["audited"])
+    ('adapted', 'base', None)
+    """
+    kinds = {kind(arm): arm for arm in reversed(list(arms))}
+    return kinds.get("adapted", kinds.get("base"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,15 @@ def unknown_check_name(names: Iterable[str]) -> str | None:
     return None
 
 
+def judge_name(arm: str) -> str:
+    """Return the variation in which another arm's model judges.
+
+    >>> judge_name("adapted")
+    'by-adapted'
+    """
+    return f"by-{arm}"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judged(Record):
     """An explanation of the audit, judged again under a variation.
@@ -69,7 +78,8 @@ class Judged(Record):
         id: The text.
         arm: Which model explained.
         seed: Seed of the run.
-        variation: What was varied: a variant's name (``paraphrase-1``), ``unseen-wording-1`` or ``noise``.
+        variation: What was varied: a variant's name (``paraphrase-1``), ``unseen-wording-1``, ``noise``, or who judges
+            (``judge_name``).
         style: As in the row that is judged again.
         setting: As in the row.
         readout: As in the row.

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import saywhy.report
+from saywhy.arms import start_arm
 from saywhy.report import write_report
-from saywhy.report.arms import kind, rivals, start_arm
+from saywhy.report.arms import kind, rivals
 from saywhy.report.examples import example_cards
 from saywhy.report.format import number, p_value
 from saywhy.report.headline import headline

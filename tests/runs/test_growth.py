@@ -63,7 +63,7 @@ def test_an_audit_grows_to_the_rows_of_a_larger_one_and_repeats_one_chunk(saywhy
 @pytest.mark.slow
 def test_trained_arms_grow_and_are_not_trained_again(saywhy, tmp_path):
     grown, whole = tmp_path / "grown", tmp_path / "whole"
-    few = ("arms=base,adapted,faithful", "adapt_rows=4", "train_rows=4", "num_train_epochs=1")
+    few = ("arms=base,adapted,faithful", "adapt_rows=4", "train_rows=4", "num_train_epochs=1", CHECKED[0])
     assert saywhy("run", grown, "rows=3", *few).code == 0
     adapters = {path: path.stat().st_mtime_ns for path in grown.rglob("adapter_model.safetensors")}
     assert len(adapters) == 2
@@ -71,6 +71,8 @@ def test_trained_arms_grow_and_are_not_trained_again(saywhy, tmp_path):
     assert adapters == {path: path.stat().st_mtime_ns for path in grown.rglob("adapter_model.safetensors")}
     assert saywhy("run", whole, "rows=5", *few).code == 0
     assert made(grown) == made(whole)
+    judged = {path.parent.name for path in grown.rglob("by_start.jsonl")}
+    assert judged == {"base", "faithful"}, "free explanations are judged by adapted, too"
 
 
 def test_scores_of_attribution_methods_grow(saywhy, tmp_path):

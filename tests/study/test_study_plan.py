@@ -168,7 +168,6 @@ LEVEL = {"bar": "score", "arm": "faithful.all.TASK", "tasks": ["snli"], "styles"
         ({**LEVEL, "operator": "delete"}, "one-word, constrained, with operator delete"),
         ({**LEVEL, "setting": "free", "readout": "generated"}, "redaction, free, generated"),
         ({**LEVEL, "bar": "validity", "readout": "generated"}, "redaction, one-word, generated"),
-        ({**LEVEL, "bar": "effect share", "setting": "free", "readout": "generated"}, "only one-word explanations"),
     ],
 )
 def test_a_bar_on_what_will_never_be_measured_is_refused(bar, told):

@@ -213,6 +213,11 @@ def test_the_built_in_model_is_trained_audited_and_asked_what_it_kept(call, tmp_
         assert json.loads(retention.read_text("utf-8"))["replay"]["n"] == plan["instruction_rows"]
     manifest = json.loads((out / "study.json").read_text("utf-8"))
     assert manifest["model"]["name"] == "smollm2-135m"
+    cells = [line.split(",") for line in (out / "cells.csv").read_text("utf-8").splitlines()]
+    share, setting = cells[0].index("effect_share_start"), cells[0].index("setting")
+    graded = [bool(line[share]) for line in cells[1:] if line[setting] == "free"]
+    assert len(graded) == 3 * len(arms)
+    assert all(graded), "by the start, too"
     assert {path.parent.name for path in out.glob("models/seed-0/*/adapter")} == {
         "adapted",
         "faithful.all.sentiment140",

@@ -15,7 +15,7 @@ from saywhy.study.member import StudyTaskRun
 from saywhy.study.plan import StudyPlan
 from saywhy.study.requests import audit_requests
 from saywhy.study.run import StudyRunner
-from saywhy.study.steps import StudyStep
+from saywhy.study.steps import StudyStep, needed_trainings
 from saywhy.training.models import ArmModels
 
 IN_SENTENCES = {
@@ -158,6 +158,27 @@ def test_a_block_practises_sentences_and_tests_words_and_another_the_reverse(tin
     }
     assert call("report", str(out)).code == 0
     assert "keywords+steps" in (out / "report.md").read_text("utf-8")
+
+
+def test_free_explanations_are_judged_by_the_start_whose_training_comes_first(tiny_folder, tmp_path):
+    free = {"name": "free", "arms": ["base", "adapted", "faithful"], "settings": ["free"], "readouts": ["generated"]}
+    plan, out = StudyPlan(**{**PLAN, "blocks": [free]}, model=str(tiny_folder)), tmp_path / "out"
+    first = needed_trainings(plan, "base", 0)
+    assert first == [StudyStep("train", "adapted", 0)]
+    runner = StudyRunner(plan, out)
+    runner.run()
+    arms = {path.parent.name: path for path in out.rglob("by_start.jsonl")}
+    assert {*arms} == {"base", "faithful.all.sentiment140"}
+    audited, verdicts = STEP, arms["base"].read_bytes()
+    assert {verdict["variation"] for verdict in read_lines(arms["base"])} == {"by-adapted"}
+    bank = release_bank(out, tmp_path / "bank")
+    arms["base"].unlink()  # as a version left it that knew of no such judgement
+    assert not StudyRunner(plan, out).is_done(audited)
+    StudyRunner(plan, out).run()
+    assert arms["base"].read_bytes() == verdicts
+    beside = BankBeside(bank, runner.journal.manifest, frozen_hash(out), runner.requests)
+    existing_file(bank / arms["base"].relative_to(out)).unlink()
+    assert beside.has(audited), "what a former version has measured is not asked for again"
 
 
 def frozen_hash(out):

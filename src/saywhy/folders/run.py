@@ -23,6 +23,8 @@ SAMPLE_FILES = ("samples",)
 """The sampled replies in sentences: of audits with ``mention_samples`` above 1."""
 SENTENCE_FILES = ("sentences",)
 """The metrics of explanations in sentences: of audits that ask for any."""
+START_FILES = ("by_start",)
+"""The start model's verdicts on another arm's explanations of several words: of audits that ask for any."""
 SCORES_FOLDER = "attribution"
 """Folder of the scores that attribution methods give to words, one file a method."""
 TEXT_ORDER = "listed"

@@ -127,16 +127,30 @@ def audit(
 ) -> AuditRecords:
     """Audit some texts: every style, setting, readout and operator of ``plan``."""
     items = items_of(classifier, examples)
+    records = judge_answers(classifier, items, answers_of(classifier, items, plan), plan)
+    if tick:
+        tick(len(examples))
+    return records
+
+
+def judge_answers(
+    classifier: Classifier, items: Sequence[Item], answers: Sequence[Sequence[Answer]], plan: AuditPlan
+) -> AuditRecords:
+    """Apply, recheck and judge answers by every operator of ``plan``.
+
+    Args:
+        classifier: Who classifies: mostly who was asked, too.
+        items: Texts and its predictions.
+        answers: The answers about each item.
+        plan: What was asked for.
+    """
     pinned = plan.pinned if "counterfactual" in plan.styles else None
     tables, grids = every_edit(classifier, items, plan.operators, pinned)
-    answers = answers_of(classifier, items, plan)
     records = AuditRecords([], [table for by_text in tables.values() for table in by_text], grids)
     for operator in plan.operators:
         # A counterfactual takes nothing out: it is judged once, beside the primary operator.
         judged = answers if operator == plan.operators[0] else [_removal_answers(of_text) for of_text in answers]
         records.rows.extend(_judged_rows(classifier, plan, operator, items, tables[operator], grids, judged))
-    if tick:
-        tick(len(examples))
     return records
 
 

@@ -65,6 +65,7 @@ class ArmRecords(NamedTuple):
     decisions: tuple[Decision, ...]
     checks: list[Record]
     sentences: tuple[SentenceScores, ...]
+    judged_by_start: tuple[Judged, ...]
 
 
 def load_arm(arm_folder: Path, texts: set[str], labels: int) -> ArmRecords:
@@ -78,4 +79,7 @@ def load_arm(arm_folder: Path, texts: set[str], labels: int) -> ArmRecords:
     checks = _check_records(arm_folder / "robustness", rows)
     raised = with_rises(grids, labels)
     sentences = tuple(records_of(arm_folder / "sentences.jsonl", SentenceScores))
-    return ArmRecords(tuple(with_effects(rows, tables, raised)), tables, raised, tuple(decisions), checks, sentences)
+    judged = records_of(arm_folder / "by_start.jsonl", Judged)
+    refuse_check_gaps(arm_folder / "by_start.jsonl", judged, rows)
+    rows = with_effects(rows, tables, raised)
+    return ArmRecords(tuple(rows), tables, raised, tuple(decisions), checks, sentences, tuple(judged))

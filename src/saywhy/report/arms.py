@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from saywhy import stats
-from saywhy.arms import SEARCHED, kind
+from saywhy.arms import SEARCHED, kind, start_arm
+from saywhy.checks import Judged, judge_name
 from saywhy.records import TRAINING_OPERATOR, CounterfactualGrid, Row, Table
 from saywhy.report.format import SAME_INSTRUMENT
 from saywhy.report.load import LoadedRun
+from saywhy.stats.intervals import by_text
 
 GradingRecord = TypeVar("GradingRecord", Table, CounterfactualGrid)
 
@@ -34,12 +36,6 @@ def same_instrument(run: LoadedRun, arm: str, operator: str) -> bool:
 def marked_arm(run: LoadedRun, arm: str, operator: str) -> str:
     """Return the name of an arm in a table of this operator: with a † if both instruments are the same."""
     return f"{arm} {SAME_INSTRUMENT}" if same_instrument(run, arm, operator) else arm
-
-
-def start_arm(arms: Iterable[str]) -> str | None:
-    """Return the arm that the others went on from."""
-    kinds = {kind(arm): arm for arm in reversed(list(arms))}
-    return kinds.get("adapted", kinds.get("base"))
 
 
 def rivals(arms: Sequence[str], arm: str) -> list[str]:
@@ -107,14 +103,40 @@ def _records_by_text_and_seed(
 
 @dataclass(frozen=True, slots=True)
 class StartGrader:
-    """Tables and grids of an arm, mostly the start arm, by (text, seed): they grade the words that others name."""
+    """What an arm, mostly the start arm, says of the words that others name.
+
+    Attributes:
+        tables: Its leave-one-word-out tables under one operator, by (text, seed).
+        grids: Its counterfactual grids, by (text, seed).
+        arm: Its name; empty: rows of that name are another model's.
+        verdicts: Its verdicts on explanations of several words of other arms, under that operator.
+    """
 
     tables: Mapping[stats.TextSeed, Table]
     grids: Mapping[stats.TextSeed, CounterfactualGrid]
+    arm: str = ""
+    verdicts: Mapping[tuple[str, ...], Judged] = field(default_factory=dict)
 
     def effects(self, rows: Sequence[Row]) -> dict[stats.TextSeed, stats.Effect]:
         """Return the effects of a cell's explanations in the grading arm."""
-        return stats.start_effects(rows, self.tables, self.grids)
+        if all(row.setting == "one-word" for row in rows):
+            return stats.start_effects(rows, self.tables, self.grids)
+        return stats.own_effects(self._several_words(rows))
+
+    def excess(self, rows: Sequence[Row], seed: int) -> stats.Interval:
+        """Return the mean excess of a cell's explanations in the grading arm."""
+        if all(row.setting == "one-word" for row in rows):
+            return stats.start_graded(rows, self.tables, self.grids, seed)
+        graded = [row for row in self._several_words(rows) if row.effect_floor is not None]
+        if not graded:
+            return stats.Interval(None, None, None, 0, "not judged by the start model")
+        return stats.mean_interval(by_text((row.id, row.excess) for row in graded).values(), seed)
+
+    def _several_words(self, rows: Sequence[Row]) -> Sequence[Row | Judged]:
+        """Return the verdicts on a cell of explanations of several words: of the arm's own, the rows themselves."""
+        if any(row.arm == self.arm for row in rows):
+            return rows
+        return [verdict for row in rows if (verdict := self.verdicts.get(_explanation_key(row)))]
 
     def for_seeds(self, seeds: Iterable[int]) -> StartGrader:
         """Return the same for the rows of other seeds, where the arm has one seed."""
@@ -122,7 +144,15 @@ class StartGrader:
             return self
         tables = {(text, seed): table for seed in set(seeds) for (text, _), table in self.tables.items()}
         grids = {(text, seed): grid for seed in set(seeds) for (text, _), grid in self.grids.items()}
-        return StartGrader(tables, grids)
+        return replace(self, tables=tables, grids=grids)
+
+    def of_words(self) -> StartGrader:
+        """Return the same without what it says of several words: for rows of another run, whose arms are others."""
+        return replace(self, arm="", verdicts={})
+
+
+def _explanation_key(record: Row | Judged) -> tuple[str, ...]:
+    return record.arm, record.id, str(record.seed), record.style, record.setting, record.readout
 
 
 def start_graders(run: LoadedRun, operators: Iterable[str]) -> dict[str, StartGrader]:
@@ -132,5 +162,9 @@ def start_graders(run: LoadedRun, operators: Iterable[str]) -> dict[str, StartGr
 
 def graders_of(run: LoadedRun, arm: str | None, operators: Iterable[str]) -> dict[str, StartGrader]:
     """Return an arm of a run as a grader, by operator; None: one that knows no text."""
-    grids = grids_of(run, arm)
-    return {operator: StartGrader(tables_of(run, arm, operator), grids) for operator in set(operators)}
+    grids, graders = grids_of(run, arm), {}
+    judged = [verdict for verdict in run.judged_by_start if verdict.variation == judge_name(str(arm))]
+    for operator in set(operators):
+        verdicts = {_explanation_key(verdict): verdict for verdict in judged if verdict.operator == operator}
+        graders[operator] = StartGrader(tables_of(run, arm, operator), grids, str(arm or ""), verdicts)
+    return graders

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from saywhy import stats
+from saywhy.arms import start_arm
 from saywhy.records import SaywhyError
-from saywhy.report.arms import StartGrader, graders_of, level_seeds, start_arm
+from saywhy.report.arms import StartGrader, graders_of, level_seeds
 from saywhy.report.cells import CellKey, excesses, rows_by_cell
 from saywhy.report.format import Sheet, SheetCell, counted, estimate_cell, number, p_value_cell, sheet_of
 from saywhy.report.load import LoadedRun
@@ -91,7 +92,9 @@ def grading_arm(first: LoadedRun, second: LoadedRun) -> str | None:
 def _graders(first: LoadedRun, second: LoadedRun, operators: Collection[str]) -> dict[str, StartGrader]:
     """Return who grades the words of both runs, by operator; of one seed it grades those of every seed."""
     graders = graders_of(first, grading_arm(first, second), operators)
-    return {operator: grader.for_seeds((*first.seeds, *second.seeds)) for operator, grader in graders.items()}
+    return {
+        operator: grader.of_words().for_seeds((*first.seeds, *second.seeds)) for operator, grader in graders.items()
+    }
 
 
 def _refuse_other_task(first: LoadedRun, second: LoadedRun) -> None:

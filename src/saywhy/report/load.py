@@ -76,6 +76,7 @@ class LoadedRun:
         targets: Content of ``targets.json`` of each seed (``seed-0``), and of each range of texts and arm that has
             targets of its own (``seed-0/targets-from-100.json``): share of training texts with a hit, by style.
         judged: The one-word explanations judged under variations, noise included.
+        judged_by_start: The explanations of several words, judged by the start model (``measure.start``).
         probes: Requests that should not move the answer.
         curves: The k-curve of each text: hits of several words, and the scores of the readout.
         spares: For each free explanation the words that it could do without.
@@ -96,6 +97,7 @@ class LoadedRun:
     set_aside: tuple[SetAside, ...] = ()
     targets: Mapping[str, Any] = field(default_factory=dict)
     judged: tuple[Judged, ...] = ()
+    judged_by_start: tuple[Judged, ...] = ()
     probes: tuple[Probe, ...] = ()
     curves: tuple[Curve, ...] = ()
     spares: tuple[Spare, ...] = ()
@@ -201,6 +203,7 @@ def load_run(folder: Path | str) -> LoadedRun:
         set_aside=tuple(records_of(folder / "set_aside.jsonl", SetAside)),
         targets=targets,
         judged=tuple(record for record in checks if isinstance(record, Judged)),
+        judged_by_start=tuple(record for arm in arms.values() for record in arm.judged_by_start),
         probes=tuple(record for record in checks if isinstance(record, Probe)),
         curves=tuple(record for record in checks if isinstance(record, Curve)),
         spares=tuple(record for record in checks if isinstance(record, Spare)),
@@ -234,6 +237,7 @@ def by_place(run: LoadedRun) -> LoadedRun:
         grids={seed_arm: moved(grids) for seed_arm, grids in run.grids.items()},
         decisions=moved(run.decisions),
         judged=moved(run.judged),
+        judged_by_start=moved(run.judged_by_start),
         probes=moved(run.probes),
         curves=moved(run.curves),
         spares=moved(run.spares),

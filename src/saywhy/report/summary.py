@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from saywhy import stats
+from saywhy.arms import start_arm
 from saywhy.records import Row
-from saywhy.report.arms import StartGrader, matched_seeds, same_instrument, start_arm, start_graders
+from saywhy.report.arms import StartGrader, matched_seeds, same_instrument, start_graders
 from saywhy.report.cells import CellKey, rows_by_cell
 from saywhy.report.confidence import CellConfidence, confidence_of
 from saywhy.report.contrasts import Contrast, contrasts_of
@@ -184,7 +185,7 @@ def _estimates_of_cell(
         score=stats.score(rows, seed),
         score_valid=stats.score(valid, seed),
         score_flippable=flippable,
-        start_graded=stats.start_graded(rows, grader.tables, grader.grids, seed) if grader.tables else not_compared,
+        start_graded=grader.excess(rows, seed) if grader.tables else not_compared,
         effect_share=stats.effect_share(stats.own_effects(rows), seed),
         effect_share_start=stats.effect_share(grader.effects(rows), seed) if grader.tables else not_compared,
         drop=mean(valid, lambda row: row.drop),

@@ -8,13 +8,15 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from saywhy.arms import UNTRAINED
 from saywhy.config import Config
-from saywhy.folders.run import SAMPLE_FILES, SENTENCE_FILES, RunFolder
+from saywhy.folders.run import SAMPLE_FILES, SENTENCE_FILES, START_FILES, RunFolder
 from saywhy.folders.store import read_records
 from saywhy.measure.audit import AuditPlan
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentence_audit import AuditedSentences, SentenceAuditPlan, audit_sentences
 from saywhy.measure.sentence_replies import sample_replies
+from saywhy.measure.start import judged_by_start
 from saywhy.progress import progress
 from saywhy.records import Example, Row, Table
 from saywhy.stats.sentences import SampledReply
@@ -33,6 +35,7 @@ class AuditedAgain:
         classifiers: The arms of the run as classifiers of its task.
         plan: What the audit asked for, and of which arm and seed.
         load: Returns the arm as the classifier that is asked to explain itself.
+        start: The arm that the others went on from; None: there is none.
     """
 
     config: Config
@@ -41,6 +44,7 @@ class AuditedAgain:
     classifiers: TaskClassifiers
     plan: AuditPlan
     load: Callable[[], Classifier]
+    start: str | None
 
     @property
     def where(self) -> str:
@@ -76,6 +80,22 @@ class AuditedAgain:
             return audit_sentences(classifier, part, audited, sentence_plan)
 
         self._stage("measure sentences", SENTENCE_FILES, measured)
+
+    def judge_by_start(self) -> None:
+        """Let the start model judge the explanations of several words of another arm, chunk by chunk.
+
+        That model is trained by then; where there is none (a model is only audited), nothing is done.
+        """
+        start, plan = self.start, self.plan
+        if start is None or start == plan.arm or self.folder.done(self.where, START_FILES):
+            return
+        seed = self.config.seeds[0] if start in UNTRAINED else plan.seed
+        self.classifiers.ensure_calibrated(start, seed)
+
+        def judged(part: Sequence[Example]) -> list[Any]:
+            return judged_by_start(self.classifiers.classifier(start, seed), start, part, self._rows, plan)
+
+        self._stage("judge by the start", START_FILES, judged)
 
     def _sampled(self) -> list[SampledReply]:
         """Return the sampled replies in sentences, drawn chunk by chunk; none if none are asked for."""

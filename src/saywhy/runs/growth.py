@@ -14,7 +14,15 @@ from saywhy.arms import AUDITED
 from saywhy.config import Config
 from saywhy.folders.checksums import remedy_of
 from saywhy.folders.lock import FolderLock
-from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, SAMPLE_FILES, SCORES_FOLDER, SENTENCE_FILES, RunFolder
+from saywhy.folders.run import (
+    AUDIT_FILES,
+    DECIDED_FILES,
+    SAMPLE_FILES,
+    SCORES_FOLDER,
+    SENTENCE_FILES,
+    START_FILES,
+    RunFolder,
+)
 from saywhy.folders.store import read_json
 from saywhy.processes import is_first_process
 from saywhy.progress import say
@@ -109,11 +117,10 @@ def _keep_chunks(folder: RunFolder, config: Config, former: Corpus, corpus: Corp
     for arm_folder in folder.path.glob("seed-*/*/"):
         where = arm_folder.relative_to(folder.path).as_posix()
         folder.keep_chunks(where, AUDIT_FILES, audited, config.chunk, is_full)
-        if folder.begun(where, SAMPLE_FILES):
-            folder.keep_chunks(where, SAMPLE_FILES, audited, config.chunk, is_full)
-        if folder.begun(where, SENTENCE_FILES):
-            # The controls of every text are drawn among all of them.
-            folder.keep_chunks(where, SENTENCE_FILES, audited, config.chunk, lambda _: False)
+        # The controls of sentences of every text are drawn among all texts: nothing of those stays.
+        for files, is_kept in ((SAMPLE_FILES, is_full), (START_FILES, is_full), (SENTENCE_FILES, lambda _: False)):
+            if folder.begun(where, files):
+                folder.keep_chunks(where, files, audited, config.chunk, is_kept)
         folder.keep_chunks(where, DECIDED_FILES, decided, DECIDED_CHUNKS * config.chunk, is_undisturbed)
     for directory in (*folder.path.glob("seed-*/*/robustness/"), folder.path / SCORES_FOLDER):
         for stem in _stems_of_stages(directory):

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from saywhy.arms import AUDITED, UNTRAINED
+from saywhy.arms import AUDITED, UNTRAINED, start_arm
 from saywhy.attribution import check_methods
 from saywhy.checks import ALL_CHECKS
 from saywhy.config import Config
@@ -19,6 +19,7 @@ from saywhy.folders.store import read_records
 from saywhy.measure.audit import AuditPlan, audit, audit_plan_of, decide, decision, unusable
 from saywhy.measure.predict import Classifier
 from saywhy.measure.readouts import refuse_readouts
+from saywhy.measure.start import asks_for_several_words
 from saywhy.models.backends import require
 from saywhy.models.spec import ModelSpec
 from saywhy.progress import progress
@@ -128,6 +129,9 @@ class Run:
                     if arm in UNTRAINED and seed != self.config.seeds[0]:
                         continue  # nothing in it depends on the seed
                     self.ensure_trained(arm, seed)
+                    start = start_arm(self.arms)
+                    if start and asks_for_several_words(self.config.settings):  # which it judges
+                        self.ensure_trained(start, seed)
                     self.audit(arm, seed)
                     self.check(arm, seed)
         return self.folder.path
@@ -161,10 +165,11 @@ class Run:
             title = f"audit {arm}, seed {seed}"
             with self.folder.timed(f"audit {arm}"), progress(title, len(examples), shared=True) as bar:
                 self.folder.stage_over(where, AUDIT_FILES, examples, self.config.chunk, audit_part)
-        again = AuditedAgain(
-            self.config, self.corpus, self.folder, self.classifiers, plan, partial(self.explained_classifier, arm, seed)
-        )
-        if "sentences" in plan.settings:  # of this audit: the settings of a study's task have none
+        load, start = partial(self.explained_classifier, arm, seed), start_arm(self.arms)
+        again = AuditedAgain(self.config, self.corpus, self.folder, self.classifiers, plan, load, start)
+        if asks_for_several_words(plan.settings):  # those of this audit: the settings of a study's task have none
+            again.judge_by_start()
+        if "sentences" in plan.settings:
             again.measure_sentences()
         self._decide(arm, seed, where)
 

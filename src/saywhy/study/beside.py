@@ -63,7 +63,7 @@ class BankBeside:
         request = self.requests.get((step.arm, step.seed, step.task))
         if request is None:
             return False
-        stages = stages_of_audit(step, request)
+        stages = stages_of_audit(step, request)  # without the start's verdicts: a bank may be older than these
         has_files = all(existing_file(folder / f"{name}.jsonl") for files in stages for name in files)
         return has_files and (step.kind == "show" or self._covers(step, folder))
 

@@ -16,7 +16,6 @@ from saywhy.report.study.bars import (
     ConfirmedBar,
     DriftBar,
     GateBar,
-    LevelBar,
     SettledBar,
     StudyBar,
     TransferBar,
@@ -113,8 +112,6 @@ def refuse_bars(plan: StudyPlan) -> None:
             raise SaywhyError(f"study {plan.name}: bars: {problem}")
         if not has_readout(getattr(bar, "setting", "one-word"), getattr(bar, "readout", "generated")):
             raise SaywhyError(f"study {plan.name}: bars: free explanations are generated only: say readout: generated")
-        if isinstance(bar, LevelBar) and bar.bar == "effect share" and bar.setting != "one-word":
-            raise SaywhyError(f"study {plan.name}: bars: only one-word explanations have an effect share by the start")
         for task, key in bar.cells() if isinstance(bar, CellsBar) else ():
             if (key.arm, task, key.style, key.setting, key.readout, key.operator) not in measured:
                 raise SaywhyError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saywhy import pocket
-from saywhy.arms import ArmName, task_name
+from saywhy.arms import ArmName, start_arm, task_name
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
 from saywhy.folders.shared import SharedFolder
 from saywhy.measure.retention import label_beginnings, measure_retention
@@ -190,7 +190,8 @@ class StudyRunner:
         if step.kind == "train":
             return self.models.is_trained(step.arm, step.seed)
         if step.kind in ("audit", "show"):
-            stages = stages_of_audit(step, self.requests[step.arm, step.seed, step.task])
+            start = start_arm(arm for arm, _, task in self.requests if task == step.task)
+            stages = stages_of_audit(step, self.requests[step.arm, step.seed, step.task], start)
             return all(self.folder.done(folder_of_step(step), files) for files in stages)
         return self.folder.made(f"{folder_of_step(step)}/retention.json")
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from saywhy import pocket
-from saywhy.arms import HALF, REFRESHED, STARTS, ArmName, task_name
+from saywhy.arms import HALF, REFRESHED, STARTS, ArmName, start_arm, task_name
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
 from saywhy.config import Config
-from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, SENTENCE_FILES
+from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, SENTENCE_FILES, START_FILES
+from saywhy.measure.start import asks_for_several_words
 from saywhy.records import STYLES
 from saywhy.study.expand import (
     StudyUnit,
@@ -59,16 +60,29 @@ def folder_of_step(step: StudyStep) -> str:
     return f"models/seed-{step.seed}/{step.arm}"
 
 
-def stages_of_audit(step: StudyStep, request: AuditRequest) -> tuple[tuple[str, ...], ...]:
-    """Return the files of each stage of an audit, or of one of built-in texts, which are asked for single words."""
-    in_sentences = step.kind == "audit" and "sentences" in request.settings
-    return (AUDIT_FILES, *([SENTENCE_FILES] if in_sentences else ()), DECIDED_FILES)
+def stages_of_audit(step: StudyStep, request: AuditRequest, start: str | None = None) -> tuple[tuple[str, ...], ...]:
+    """Return the files of each stage of an audit, or of one of built-in texts, which are asked for single words.
+
+    Args:
+        step: The audit.
+        request: What it asks for.
+        start: The arm that the others on its task went on from, whose model judges their explanations of several words;
+            None: of an audit of a former version, which has no such stage.
+    """
+    stages: list[tuple[str, ...]] = [AUDIT_FILES]
+    if step.kind == "audit" and start not in (None, step.arm) and asks_for_several_words(request.settings):
+        stages.append(START_FILES)
+    if step.kind == "audit" and "sentences" in request.settings:
+        stages.append(SENTENCE_FILES)
+    return (*stages, DECIDED_FILES)
 
 
 def needed_trainings(plan: StudyPlan, arm: str, seed: int) -> list[StudyStep]:
-    """Return the trainings that lead to an arm, in their order."""
+    """Return the trainings that lead to an arm, in order; of ``base``, to the start that judges it, if any does."""
     if arm == "base":
-        return []
+        blocks = [block for block in plan.blocks if arm in block.arms and asks_for_several_words(block.settings)]
+        judged = blocks and start_arm(arm for block in plan.blocks for arm in block.arms) == "adapted"
+        return [StudyStep("train", "adapted", seed)] if judged else []
     if arm == "adapted":
         return [StudyStep("train", arm, seed)]
     return [*needed_trainings(plan, arm_before(arm), seed), StudyStep("train", arm, seed)]

@@ -6,7 +6,8 @@ Where both have the same deciding word, the targets of ``transplant`` name the m
 from __future__ import annotations
 
 from saywhy import stats
-from saywhy.report.arms import start_arm, tables_of
+from saywhy.arms import start_arm
+from saywhy.report.arms import tables_of
 from saywhy.report.format import Sheet, SheetCell, change_cell, p_value_cell, sheet_of
 from saywhy.report.shares import SHARE_COLUMNS
 from saywhy.report.study.pooled import CountedTexts, pooled_difference, pooled_share_cells, rival_gains

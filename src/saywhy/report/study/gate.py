@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from saywhy import stats
-from saywhy.arms import STARTS
-from saywhy.report.arms import matched_seeds, start_arm
+from saywhy.arms import STARTS, start_arm
+from saywhy.report.arms import matched_seeds
 from saywhy.report.gate import Gate, gate_of
 from saywhy.report.load import LoadedRun
 from saywhy.report.retention import Retention, retention_of_arms, yardstick_of

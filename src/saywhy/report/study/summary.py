@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from saywhy import stats
-from saywhy.arms import STARTS
+from saywhy.arms import STARTS, start_arm
 from saywhy.records import Row
-from saywhy.report.arms import matched_seeds, start_arm
+from saywhy.report.arms import matched_seeds
 from saywhy.report.cells import CellKey, rows_by_cell
 from saywhy.report.load import LoadedRun
 from saywhy.report.rules import Rules
