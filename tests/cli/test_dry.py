@@ -9,6 +9,7 @@ import pytest
 from moods import PINNED, TASK, TEXTS, audited_toy
 from saywhy.attribution import METHODS
 from saywhy.checks import CHECKS
+from saywhy.cli import dry_run
 from saywhy.measure.predict import Classifier
 from saywhy.models.local import LocalModel
 from saywhy.models.scripted import honest
@@ -165,6 +166,18 @@ def test_the_plan_of_a_run_counts_the_training_of_adapted_whether_or_not_it_is_a
     words = ("run", f"model={tiny_folder}", *SMALL, "train_rows=4", "adapt_rows=8", "--dry")
     trained = {arms: minutes(call(*words, f"arms={arms}").err)["train"] for arms in ("faithful", "adapted,faithful")}
     assert trained["faithful"] == trained["adapted,faithful"] == pytest.approx(600 / 4 / 60 * (8 * 1 + 4 * 2), rel=0.1)
+
+
+def test_the_plan_of_a_run_counts_what_the_start_judges(call, tiny_folder, nothing_written, monkeypatch):
+    judged, real = [], dry_run.judged_by_start
+    monkeypatch.setattr(dry_run, "judged_by_start", lambda *words: judged.append(real(*words)))
+    monkeypatch.setattr(forecast.ProbedModel, "training_seconds", lambda self, rows: 60.0)
+    words = (f"model={tiny_folder}", *SMALL, "settings=one-word,free", "readouts=generated", "--dry")
+    assert call("audit", *words).code == 0
+    assert not judged, "an audit has no start"
+    assert call("run", *words, "train_rows=4", "adapt_rows=8").code == 0
+    assert judged
+    assert {verdict.setting for verdict in judged[-1]} == {"free"}
 
 
 def test_the_plan_of_a_calibration_grows_with_its_plants(call, tiny_folder, nothing_written, monkeypatch):

@@ -16,6 +16,7 @@ from saywhy.measure import audit
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentence_audit import measure_audited
+from saywhy.measure.start import asks_for_several_words, judged_by_start
 from saywhy.models.spec import resolve_model
 from saywhy.progress import say
 from saywhy.records import Example
@@ -83,9 +84,10 @@ def _say_run_seconds(
     few_labels = LabelProbe(probe.classifier, probe_texts)
     few_words = {name: words[name] for name in few_labels.classifier.task.labels}
     audit_plan = audit.audit_plan_of(config, "dry", few_words)
-    result, per_text, spent = _timed_audit(few_labels, probe_texts[:1], audit_plan)
+    timed = partial(_timed_audit, few_labels, audit_plan, judged=bool(trained_arms))
+    result, per_text, spent = timed(probe_texts[:1])
     if spent < SLOW_TEXT:
-        result, per_text, _ = _timed_audit(few_labels, probe_texts, audit_plan)
+        result, per_text, _ = timed(probe_texts)
     else:
         probe_texts = probe_texts[:1]
     per_target = per_trained = 0.0
@@ -126,14 +128,19 @@ def _say_run_seconds(
 
 
 def _timed_audit(
-    probe: LabelProbe, texts: Sequence[Example], plan: audit.AuditPlan
+    probe: LabelProbe, plan: audit.AuditPlan, texts: Sequence[Example], *, judged: bool
 ) -> tuple[audit.AuditRecords, float, float]:
-    """Return what the audit of texts gives, the seconds of each with all labels, and those that it took with few."""
+    """Return what the audit of texts gives, the seconds of each with all labels, and those that it took with few.
+
+    ``judged``: what it takes a start model to judge explanations of several words is in them.
+    """
     records, began = audit.AuditRecords(), time.monotonic()
 
     def compute() -> None:
         nonlocal records
         records = audit.audit(probe.classifier, texts, plan)
+        if judged and asks_for_several_words(plan.settings):
+            judged_by_start(probe.classifier, "adapted", texts, records.rows, plan)
         measure_audited(probe.classifier, texts, plan, records)
 
     seconds = probe.seconds_of(compute)

@@ -10,6 +10,7 @@ from saywhy.measure import audit
 from saywhy.measure.calibration import calibrate
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentence_audit import measure_audited
+from saywhy.measure.start import asks_for_several_words, judged_by_start
 from saywhy.models.interface import Model
 from saywhy.records import ALL_STYLES, Example
 from saywhy.runs.forecast import rows_like_practice, seconds_of, training_seconds
@@ -71,8 +72,11 @@ def measure_rates(
 
 
 def _audit(classifier: Classifier, texts: Sequence[Example], plan: audit.AuditPlan) -> None:
-    """Do what the audit of texts takes; the metrics of sentences are the larger part of it."""
-    measure_audited(classifier, texts, plan, audit.audit(classifier, texts, plan))
+    """Do what the audit of texts takes, and what goes on from it; of sentences their metrics are the larger part."""
+    records = audit.audit(classifier, texts, plan)
+    if asks_for_several_words(plan.settings):
+        judged_by_start(classifier, "probe", texts, records.rows, plan)
+    measure_audited(classifier, texts, plan, records)
 
 
 def _training_seconds(
