@@ -35,7 +35,7 @@ def run(tmp_path):
             if (row.style, row.readout) == ("attribution", "generated")
         ]
         if arm == "faithful":
-            lines(place / "by_start.jsonl", map(by_start, free))
+            lines(place / "by-adapted.jsonl", map(by_start, free))
             free = [replace(row, effect=0.75) for row in free]
         lines(place / "rows.jsonl", [*rows, *free])
     return folder
@@ -69,8 +69,15 @@ def test_rows_of_another_run_are_not_taken_for_those_that_it_judged(run):
     assert grader.of_words().excess(rows, seed=0).value is None
 
 
+def test_a_cell_of_which_some_seeds_were_not_judged_is_not_graded(run):
+    loaded = load_run(run)
+    rows = [row for row in loaded.rows if row.setting == "free" and row.arm == "faithful"]
+    grader = start_graders(loaded, ["redact"])["redact"]
+    assert not grader.effects(rows + [replace(row, seed=1) for row in rows])
+
+
 def test_verdicts_that_lack_a_text_are_damage(run):
-    path = run / "seed-0" / "faithful" / "by_start.jsonl"
+    path = run / "seed-0" / "faithful" / "by-adapted.jsonl"
     path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[1:]), "utf-8")
-    with pytest.raises(SaywhyError, match=r"by_start.jsonl is damaged \(text t0 is missing\)"):
+    with pytest.raises(SaywhyError, match=r"by-adapted.jsonl is damaged \(text t0 is missing\)"):
         load_run(run)

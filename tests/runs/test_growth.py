@@ -71,7 +71,7 @@ def test_trained_arms_grow_and_are_not_trained_again(saywhy, tmp_path):
     assert adapters == {path: path.stat().st_mtime_ns for path in grown.rglob("adapter_model.safetensors")}
     assert saywhy("run", whole, "rows=5", *few).code == 0
     assert made(grown) == made(whole)
-    judged = {path.parent.name for path in grown.rglob("by_start.jsonl")}
+    judged = {path.parent.name for path in grown.rglob("by-adapted.jsonl")}
     assert judged == {"base", "faithful"}, "free explanations are judged by adapted, too"
 
 

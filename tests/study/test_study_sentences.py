@@ -167,7 +167,7 @@ def test_free_explanations_are_judged_by_the_start_whose_training_comes_first(ti
     assert first == [StudyStep("train", "adapted", 0)]
     runner = StudyRunner(plan, out)
     runner.run()
-    arms = {path.parent.name: path for path in out.rglob("by_start.jsonl")}
+    arms = {path.parent.name: path for path in out.rglob("by-adapted.jsonl")}
     assert {*arms} == {"base", "faithful.all.sentiment140"}
     audited, verdicts = STEP, arms["base"].read_bytes()
     assert {verdict["variation"] for verdict in read_lines(arms["base"])} == {"by-adapted"}
@@ -179,6 +179,16 @@ def test_free_explanations_are_judged_by_the_start_whose_training_comes_first(ti
     beside = BankBeside(bank, runner.journal.manifest, frozen_hash(out), runner.requests)
     existing_file(bank / arms["base"].relative_to(out)).unlink()
     assert beside.has(audited), "what a former version has measured is not asked for again"
+
+
+def test_a_start_that_is_audited_later_judges_anew(tiny_folder, tmp_path):
+    free = {"name": "free", "arms": ["base", "faithful"], "settings": ["free"], "readouts": ["generated"]}
+    out = tmp_path / "out"
+    start = {**free, "name": "start", "arms": ["adapted"], "test_tasks": ["sentiment140"]}
+    for later in ([], [start]):
+        StudyRunner(StudyPlan(**{**PLAN, "blocks": [free, *later]}, model=str(tiny_folder)), out).run()
+    judged = {(path.parent.name.partition(".")[0], path.stem) for path in out.rglob("by-*.jsonl")}
+    assert judged == {("faithful", "by-base"), ("faithful", "by-adapted"), ("base", "by-adapted")}
 
 
 def frozen_hash(out):

@@ -12,6 +12,7 @@ from saywhy.bank.mask import BankKey, Mask, MaskedLine, short_reason
 from saywhy.bank.paths import portable
 from saywhy.checks import Judged
 from saywhy.folders.checksums import CHECKSUMS_FILE, refuse_damage, seal
+from saywhy.folders.run import START_FILES
 from saywhy.folders.store import GZIP_SUFFIX, existing_file, read_lines, read_object, write_json, write_lines
 from saywhy.models.shipped import ADAPTER_MANIFEST, read_shipped
 from saywhy.progress import say
@@ -42,7 +43,7 @@ ARM_FILES: Mapping[str, type[Record]] = {
     "decisions": Decision,
     "samples": SampledReply,
     "sentences": SentenceScores,
-    "by_start": Judged,
+    **{stem: Judged for [stem] in START_FILES.values()},
 }
 """The files of records in an arm's folder, by name."""
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from saywhy.arms import STARTS
+from saywhy.checks import judge_name
 from saywhy.folders.checksums import is_begun, remedy_of
 from saywhy.folders.lock import LOCK_FILE
 from saywhy.folders.shared import SharedFolder
@@ -23,8 +25,8 @@ SAMPLE_FILES = ("samples",)
 """The sampled replies in sentences: of audits with ``mention_samples`` above 1."""
 SENTENCE_FILES = ("sentences",)
 """The metrics of explanations in sentences: of audits that ask for any."""
-START_FILES = ("by_start",)
-"""The start model's verdicts on another arm's explanations of several words: of audits that ask for any."""
+START_FILES = {start: (judge_name(start),) for start in STARTS}
+"""By the arm that the others went on from: its verdicts on their explanations of several words, where asked for."""
 SCORES_FOLDER = "attribution"
 """Folder of the scores that attribution methods give to words, one file a method."""
 TEXT_ORDER = "listed"

@@ -33,7 +33,7 @@ def judged_by_start(
         name: What its arm is called.
         examples: The texts.
         rows: The rows of the arm, also of other texts.
-        plan: What the audit asked for: its operators, and its seed, under which the random sets are the same.
+        plan: What the audit asked for: its operators, and the seed of the random sets.
     """
     asked = [row for row in rows if row.setting != "one-word" and row.operator == plan.operators[0]]
     by_text: dict[str, list[Row]] = {example.id: [] for example in examples}

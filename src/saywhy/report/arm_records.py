@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from saywhy.checks import Curve, Judged, Probe, Spare
+from saywhy.folders.run import START_FILES
 from saywhy.folders.store import GZIP_SUFFIX, existing_file, read_records
 from saywhy.records import CounterfactualGrid, Decision, Record, Row, Table
 from saywhy.report.effects import with_effects, with_rises
@@ -79,7 +80,10 @@ def load_arm(arm_folder: Path, texts: set[str], labels: int) -> ArmRecords:
     checks = _check_records(arm_folder / "robustness", rows)
     raised = with_rises(grids, labels)
     sentences = tuple(records_of(arm_folder / "sentences.jsonl", SentenceScores))
-    judged = records_of(arm_folder / "by_start.jsonl", Judged)
-    refuse_check_gaps(arm_folder / "by_start.jsonl", judged, rows)
+    judged: list[Judged] = []
+    for [stem] in START_FILES.values():
+        of_file = records_of(arm_folder / f"{stem}.jsonl", Judged)
+        refuse_check_gaps(arm_folder / f"{stem}.jsonl", of_file, rows)
+        judged += of_file
     rows = with_effects(rows, tables, raised)
     return ArmRecords(tuple(rows), tables, raised, tuple(decisions), checks, sentences, tuple(judged))

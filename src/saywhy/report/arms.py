@@ -133,10 +133,15 @@ class StartGrader:
         return stats.mean_interval(by_text((row.id, row.excess) for row in graded).values(), seed)
 
     def _several_words(self, rows: Sequence[Row]) -> Sequence[Row | Judged]:
-        """Return the verdicts on a cell of explanations of several words: of the arm's own, the rows themselves."""
+        """Return the verdicts on a cell of explanations of several words: of the arm's own, the rows themselves.
+
+        Nothing of a cell of which some seeds were not judged: rows of ``base``, which is judged under its one seed, may
+        stand there for several (``level_seeds``).
+        """
         if any(row.arm == self.arm for row in rows):
             return rows
-        return [verdict for row in rows if (verdict := self.verdicts.get(_explanation_key(row)))]
+        verdicts = [verdict for row in rows if (verdict := self.verdicts.get(_explanation_key(row)))]
+        return verdicts if {verdict.seed for verdict in verdicts} == {row.seed for row in rows} else []
 
     def for_seeds(self, seeds: Iterable[int]) -> StartGrader:
         """Return the same for the rows of other seeds, where the arm has one seed."""

@@ -29,7 +29,7 @@ class Contrast:
         difference: Mean excess of the faithful arm minus that of the rival, same texts.
         effect_gain: Mean effect beyond a random word's (nats) of the faithful arm minus that of the rival.
         effect_share: Effect share of the faithful arm minus that of the rival, each by its own tables, same texts.
-        effect_share_start: The same, both by the tables of the frozen start model.
+        effect_share_start: The same, both by the frozen start model.
         p_holm: p corrected for the confirmatory contrasts; None for the others.
         flippable: Scores of the two on the texts that can flip in both.
         raw: Number of texts that only the one arm hits and only the other, with McNemar's test; None without shared

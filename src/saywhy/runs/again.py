@@ -87,7 +87,7 @@ class AuditedAgain:
         That model is trained by then; where there is none (a model is only audited), nothing is done.
         """
         start, plan = self.start, self.plan
-        if start is None or start == plan.arm or self.folder.done(self.where, START_FILES):
+        if start is None or start == plan.arm or self.folder.done(self.where, START_FILES[start]):
             return
         seed = self.config.seeds[0] if start in UNTRAINED else plan.seed
         self.classifiers.ensure_calibrated(start, seed)
@@ -95,7 +95,7 @@ class AuditedAgain:
         def judged(part: Sequence[Example]) -> list[Any]:
             return judged_by_start(self.classifiers.classifier(start, seed), start, part, self._rows, plan)
 
-        self._stage("judge by the start", START_FILES, judged)
+        self._stage("judge by the start", START_FILES[start], judged)
 
     def _sampled(self) -> list[SampledReply]:
         """Return the sampled replies in sentences, drawn chunk by chunk; none if none are asked for."""

@@ -118,7 +118,8 @@ def _keep_chunks(folder: RunFolder, config: Config, former: Corpus, corpus: Corp
         where = arm_folder.relative_to(folder.path).as_posix()
         folder.keep_chunks(where, AUDIT_FILES, audited, config.chunk, is_full)
         # The controls of sentences of every text are drawn among all texts: nothing of those stays.
-        for files, is_kept in ((SAMPLE_FILES, is_full), (START_FILES, is_full), (SENTENCE_FILES, lambda _: False)):
+        kept = {SENTENCE_FILES: lambda _: False, **dict.fromkeys((SAMPLE_FILES, *START_FILES.values()), is_full)}
+        for files, is_kept in kept.items():
             if folder.begun(where, files):
                 folder.keep_chunks(where, files, audited, config.chunk, is_kept)
         folder.keep_chunks(where, DECIDED_FILES, decided, DECIDED_CHUNKS * config.chunk, is_undisturbed)

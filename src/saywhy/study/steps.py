@@ -70,8 +70,8 @@ def stages_of_audit(step: StudyStep, request: AuditRequest, start: str | None = 
             None: of an audit of a former version, which has no such stage.
     """
     stages: list[tuple[str, ...]] = [AUDIT_FILES]
-    if step.kind == "audit" and start not in (None, step.arm) and asks_for_several_words(request.settings):
-        stages.append(START_FILES)
+    if step.kind == "audit" and start and start != step.arm and asks_for_several_words(request.settings):
+        stages.append(START_FILES[start])
     if step.kind == "audit" and "sentences" in request.settings:
         stages.append(SENTENCE_FILES)
     return (*stages, DECIDED_FILES)
