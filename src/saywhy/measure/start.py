@@ -6,7 +6,8 @@ Words by themselves need no such thing: the start model's tables and grids hold 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 from saywhy.checks import Judged, judge_name
 from saywhy.measure.answers import Answer
@@ -14,6 +15,9 @@ from saywhy.measure.audit import AuditPlan, judge_answers
 from saywhy.measure.edits import items_of
 from saywhy.measure.predict import Classifier
 from saywhy.records import Example, Explanation, Row
+
+_SHARED_FIELDS = tuple(field.name for field in fields(Judged) if field.name != "variation")
+"""What a verdict has of the row in which it is found."""
 
 
 def asks_for_several_words(settings: Collection[str]) -> bool:
@@ -58,24 +62,6 @@ def _way(row: Row) -> tuple[str, ...]:
 
 def _verdict(row: Row, variation: str, *, gradable: bool) -> Judged:
     """Return a row that the start model judged as its verdict on that of the arm."""
-    verdict = Judged(
-        id=row.id,
-        arm=row.arm,
-        seed=row.seed,
-        variation=variation,
-        style=row.style,
-        setting=row.setting,
-        readout=row.readout,
-        operator=row.operator,
-        prediction=row.prediction,
-        margin=row.margin,
-        recheck=row.recheck,
-        drop=row.drop,
-        hit=row.hit,
-        floor=row.floor,
-        ceiling=row.ceiling,
-        effect=row.effect,
-        effect_floor=row.effect_floor,
-        effect_ceiling=row.effect_ceiling,
-    )
+    shared: dict[str, Any] = {name: getattr(row, name) for name in _SHARED_FIELDS}
+    verdict = Judged(**shared, variation=variation)
     return verdict if gradable else replace(verdict, effect=None, effect_floor=None, effect_ceiling=None)
