@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, field_validator, model_validator
 
 from saywhy.checks import ALL_CHECKS, CHECKS, unknown_check_name
 from saywhy.clashes import beyond_sense, clash, practice_clash, sentences_clash, unused_setting, with_implied
@@ -247,15 +247,13 @@ class Config(EngineSettings):
             of_words = "anchored" if self.objective == "word" else "reference" if self.compares_with_start else "table"
         return f"{of_words}-sentences" if self.trains_sentences else of_words
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _old_names(cls, given: dict[str, Any]) -> dict[str, Any]:
-        return current_names(given)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _implied(cls, given: dict[str, Any]) -> dict[str, Any]:
-        return with_implied(given)
+    def _with_implied(cls, given: dict[str, Any], handler: ModelWrapValidatorHandler[Config]) -> Config:
+        given = current_names(given)
+        config = handler(with_implied(given))
+        config.model_fields_set.intersection_update(given)  # what is implied was not given
+        return config
 
     @field_validator("robustness", mode="before")
     @classmethod

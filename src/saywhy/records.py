@@ -77,7 +77,7 @@ class Example(Record):
         text: The explained field.
         context: The other fields, in the order in which the prompt shows them.
         label: The gold label, or None for unlabelled data.
-        causes: The words known to decide the label (built-in texts only).
+        causes: The words known to decide the label, where that is known.
     """
 
     id: str

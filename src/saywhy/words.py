@@ -100,14 +100,17 @@ def fold_marks(text: str) -> str:
     return unicodedata.normalize("NFC", plain).translate(_APOSTROPHES).translate(_QUOTE_MARKS)
 
 
+def is_sign(char: str) -> bool:
+    """Whether a character is an accent, a vowel sign or a tone mark, which belongs to its letter."""
+    return unicodedata.category(char)[0] == "M"
+
+
 @lru_cache(maxsize=100_000)
 def _core_span(run: str) -> tuple[int, int]:
     """Return (start, end) of the core within ``run``; entities such as ``&amp;`` count as punctuation."""
     alphanumeric: list[bool] = []
     for char in run:
-        # Accents, vowel signs and tone marks (M*) belong to their letter.
-        is_sign = bool(alphanumeric) and alphanumeric[-1] and unicodedata.category(char)[0] == "M"
-        alphanumeric.append(char.isalnum() or is_sign)
+        alphanumeric.append(char.isalnum() or (alphanumeric[-1:] == [True] and is_sign(char)))
     for match in _REDACTED.finditer(run):
         alphanumeric[match.start() : match.end()] = [True] * len(REDACTED_MARK)
     for match in _ENTITY.finditer(run):
@@ -121,7 +124,8 @@ def _core_span(run: str) -> tuple[int, int]:
 _folded_core = lru_cache(maxsize=100_000)(fold)
 
 
-def occurrences(text: str) -> list[Word]:
+@lru_cache(maxsize=256)  # a text and its edits are asked for their words again and again
+def occurrences(text: str) -> tuple[Word, ...]:
     """Return every word occurrence of ``text``, in order."""
     words = []
     for match in _RUN.finditer(text):
@@ -129,7 +133,7 @@ def occurrences(text: str) -> list[Word]:
         start, end = _core_span(run)
         core = run[start:end]
         words.append(Word(run, match.start(), match.start() + start, match.start() + end, core, _folded_core(core)))
-    return words
+    return tuple(words)
 
 
 def candidates(text: str, rule: int = CANDIDATES_RULE) -> list[Word]:

@@ -55,6 +55,20 @@ def test_the_same_adapter_gives_the_same_bytes(adapter, tmp_path):
     release_adapter(adapter, second)  # in its own place
 
 
+def test_it_is_not_put_in_the_place_of_what_it_is_made_of(adapter):
+    before = (adapter / ADAPTER_WEIGHTS).read_bytes()
+    with pytest.raises(SaywhyError, match="give another folder"):
+        release_adapter(adapter, adapter)
+    assert (adapter / ADAPTER_WEIGHTS).read_bytes() == before
+
+
+def test_a_base_that_is_a_folder_of_this_machine_is_said(adapter, tmp_path, capsys):
+    release_adapter(adapter, tmp_path / "out")
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"its base is the folder {tmp_path / 'base'} of this machine" in said
+    assert "before you publish it, write its public name" in said
+
+
 @pytest.mark.parametrize("lost", ["README.md", "saywhy.json"])
 def test_what_was_not_audited_is_not_released(adapter, tmp_path, lost):
     (adapter / lost).unlink()

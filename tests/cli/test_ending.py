@@ -23,7 +23,7 @@ def saywhy(*words, **options):
 def test_a_signal_ends_in_one_line_and_its_exit_code(capsys, number, code):
     before = signal.getsignal(number)
     with pytest.raises(SystemExit) as stop:
-        call_to_clear_end(lambda: signal.raise_signal(number))
+        call_to_clear_end(lambda: signal.raise_signal(number), resumable=True)
     assert stop.value.code == code
     assert capsys.readouterr().err == LAST_LINE
     assert signal.getsignal(number) == before
@@ -37,14 +37,20 @@ def test_a_signal_that_a_library_made_an_error_of_still_ends_the_command(capsys)
             raise ImportError("initialization failed") from None  # what pybind11's modules raise, without a cause
 
     with pytest.raises(SystemExit) as stop:
-        call_to_clear_end(imported_as_the_signal_comes)
+        call_to_clear_end(imported_as_the_signal_comes, resumable=True)
     assert stop.value.code == 143
     assert capsys.readouterr().err == LAST_LINE
 
 
+def test_a_command_that_keeps_nothing_does_not_say_that_it_goes_on(capsys):
+    with pytest.raises(SystemExit):
+        call_to_clear_end(lambda: signal.raise_signal(signal.SIGTERM), resumable=False)
+    assert capsys.readouterr().err == "saywhy: stopped\n"
+
+
 def test_an_error_of_the_program_itself_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
-        call_to_clear_end(lambda: 1 / 0)
+        call_to_clear_end(lambda: 1 / 0, resumable=False)
 
 
 def test_no_library_takes_a_signal_for_an_error():

@@ -225,6 +225,7 @@ def test_a_line_that_the_server_refuses_or_that_is_broken_costs_the_others_nothi
         "the poison at noon was great",
         '{"text": "an awful day",}',
         "an awful cold day",
+        '{"id": 7, "text": "half a li',
     ]
     server, refuse = RuleServer(), failing(400)
     server.every = lambda handler, body: (refuse if "poison" in str(body) else server.answer)(handler, body)
@@ -235,6 +236,6 @@ def test_a_line_that_the_server_refuses_or_that_is_broken_costs_the_others_nothi
     finally:
         server.close()
     answers = [json.loads(line) for line in ended.out.splitlines()]
-    assert [answer.get("label") for answer in answers] == ["good", None, None, "bad"]
+    assert [answer.get("label") for answer in answers] == ["good", None, None, "bad", None]
     assert answers[1]["line"] == 2
-    assert "broken JSON" in answers[2]["error"]
+    assert all("broken JSON" in answers[at]["error"] for at in (2, 4))

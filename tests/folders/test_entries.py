@@ -7,9 +7,11 @@ import shutil
 import pytest
 
 from problems import fails
+from saywhy.folders.chunks import read_chunk, write_chunk
 from saywhy.folders.entries import is_plain_name
 from saywhy.folders.lock import FolderLock
 from saywhy.folders.store import replacing_folder, restore_replaced, write_bytes, write_text
+from saywhy.records import SaywhyError
 from written_runs import write_run
 
 OWN = "my own words"
@@ -107,3 +109,22 @@ def interrupted_replacement(folder):
     with replacing_folder(folder, "bank", lambda old: (old / "run.json").is_file()) as part:
         part.mkdir()
         raise KeyboardInterrupt
+
+
+def test_a_folder_of_a_longer_name_that_is_being_written_is_left_alone(tmp_path):
+    with replacing_folder(tmp_path / "bank.v2", "bank", lambda old: False) as longer:
+        longer.mkdir()
+        with replacing_folder(tmp_path / "bank", "bank", lambda old: False) as part:
+            part.mkdir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bank", "bank.v2"]
+
+
+@pytest.mark.parametrize("text", ["see # sha256 sums below", "a\n# sha256 0123", "# sha256 "])
+def test_a_chunk_may_hold_the_sign_of_its_checksum(tmp_path, text):
+    content = {"rows": [{"edited": text}], "last": text}
+    write_chunk(tmp_path / "00000.json", content)
+    assert read_chunk(tmp_path / "00000.json", ("rows",)) == content
+    file = tmp_path / "00000.json"
+    file.write_text(file.read_text("utf-8").replace("sha256 ", "sha256  ", 1), "utf-8")
+    with pytest.raises(SaywhyError, match="is damaged"):
+        read_chunk(file)

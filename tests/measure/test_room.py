@@ -35,6 +35,24 @@ def test_a_free_list_within_the_budget_fits_its_room(tiny_model, words):
         assert read_reply("attribution", "free", text, reply).words == named
 
 
+LOG_LINES = (
+    "IMG 20231105 4829-3321-0091 tx=0x83fa9912ffbc2231 amt=1234567.89 ref 9938-1123-4456-7789 id 550e8400-e29b-41d4 ok",
+    "see https://t.co/Ab3dEfGhIjKlMnOpQr5tUv now",
+    "WHY WOULD THEY DO THIS TO US AGAIN #NotMyProblemAnyMore @some_one_1998 :-((( 100%!!!",
+    "good\n\n\n\n\nbut   so    very     late",
+)
+
+
+@pytest.mark.parametrize("text", LOG_LINES)
+def test_explanations_of_numbers_addresses_and_shouts_fit_their_rooms(tiny_model, text):
+    for word in candidates(text):
+        for style in ("attribution", "redaction"):
+            reply, _ = completion(text, style, Target((word.key,)))
+            [ids] = tiny_model.chat.ids([reply])
+            assert len(ids) <= reply_room(text, style, "one-word"), reply
+            assert read_reply(style, "one-word", text, reply).words == (word.key,)
+
+
 def test_a_redaction_of_a_word_that_stands_everywhere_fits_its_room(tiny_model):
     text = " ".join(["so good"] * 30)
     [ids] = tiny_model.chat.ids([take_out(text, {"so"})])

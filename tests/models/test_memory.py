@@ -10,7 +10,7 @@ from saywhy.measure.predict import Classifier
 from saywhy.models import memory, replies
 from saywhy.models.forward import FORWARD_WAYS, Forward
 from saywhy.models.interface import Choice, Gap, Guide
-from saywhy.models.memory import TokenBudget, is_out_of_memory
+from saywhy.models.memory import FIRST_PAUSE, TokenBudget, is_out_of_memory
 from saywhy.protocol.prompts import question_chat
 from saywhy.protocol.templates import reply_templates
 from saywhy.records import SaywhyError
@@ -289,3 +289,35 @@ def test_a_model_that_gives_no_gradients_is_named(tiny_model, monkeypatch, name)
                         torch.no_grad()(tiny_model.model.get_output_embeddings().forward))  # fmt: skip
     with pytest.raises(SaywhyError, match=r"gives no gradients: use methods=occlusion"):
         METHODS[name](classifier, items, MethodOptions(steps=16))
+
+
+def test_some_time_after_memory_ran_out_the_first_budget_is_taken_again(tiny_model, monkeypatch, capsys):
+    straight, now = flat(tiny_model.choose(CHOICES)), [1000.0]
+    monkeypatch.setattr("saywhy.models.memory.time.monotonic", lambda: now[0])
+    with_budget(tiny_model, monkeypatch, 640)
+    with monkeypatch.context() as short:
+        small_machine(tiny_model, short, 100)
+        tiny_model.choose(CHOICES)
+        halved = tiny_model.budget.tokens
+        assert halved < 640
+    now[0] += FIRST_PAUSE
+    tiny_model.choose(CHOICES)
+    assert tiny_model.budget.tokens == halved
+    now[0] += 1
+    assert flat(tiny_model.choose(CHOICES)) == pytest.approx(straight, abs=1e-4)
+    assert (tiny_model.budget.tokens, tiny_model.budget.longest) == (640, 640)
+    assert "computing 640 tokens at once again" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_machine_that_stays_short_of_memory_is_tried_ever_more_seldom(tiny_model, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("saywhy.models.memory.time.monotonic", lambda: now[0])
+    with_budget(tiny_model, monkeypatch, 640)
+    small_machine(tiny_model, monkeypatch, 100)
+    tried = []
+    for _ in range(20):
+        tiny_model.choose(CHOICES)
+        now[0] += FIRST_PAUSE + 1
+        tiny_model.budget.recover()
+        tried.append(tiny_model.budget.tokens == 640)
+    assert 1 < sum(tried) < 6

@@ -17,7 +17,7 @@ from saywhy.records import Decision, Prediction, Row, SaywhyError
 from saywhy.report import show_any_report, write_comparison, write_report
 from saywhy.report.agreement import PREDICTIONS_STEM, SCORES_FOLDER
 from saywhy.report.attribution import show_attribution, write_attribution
-from saywhy.report.calibration_page import show_calibration, write_calibration
+from saywhy.report.calibration_page import PLANT_COLOURS, PLANT_MARKERS, show_calibration, write_calibration
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
 from saywhy.report.terminal import show_run_summary as show_summary
@@ -118,6 +118,12 @@ def test_a_calibration_of_hardly_any_text(calibrated, rows):
     write_calibration(folder)
     assert holes_of(folder) == []
     assert holes(printed(show_calibration, folder), "txt") == []
+
+
+def test_dots_of_every_plant_are_drawn_apart():
+    marks = list(zip(PLANT_MARKERS, PLANT_COLOURS, strict=True))
+    assert len(set(marks)) == len(PLANTS)
+    assert len(set(PLANT_COLOURS)) == len(set(PLANT_MARKERS)) == len(PLANTS)
 
 
 def test_a_calibration_with_plants_that_were_not_learned_or_not_finished(calibrated):

@@ -56,6 +56,22 @@ def test_every_style_has_a_table_with_coverage_and_denied(sentence_run: LoadedRu
         assert ("same answer" in sheet.header) == (style == "steps")
 
 
+def test_a_run_asked_for_one_word_and_for_sentences_has_both_in_one_table(sentence_run: LoadedRun) -> None:
+    in_words = load_run(sentence_run.folder).rows
+    run = dataclasses.replace(sentence_run, rows=[*in_words, *sentence_run.rows])
+    cells = list(csv.DictReader(io.StringIO(table_csv(summarise(run)))))
+    assert {cell["setting"] for cell in cells} == {"one-word", "sentences"}
+    assert all((cell["coverage"] == "") == (cell["setting"] == "one-word") for cell in cells)
+
+
+def test_a_run_of_free_explanations_alone_shows_examples(sentence_run: LoadedRun) -> None:
+    rows = [row for row in load_run(sentence_run.folder).rows if row.readout == "generated"]
+    run = dataclasses.replace(sentence_run, rows=[dataclasses.replace(row, setting="free") for row in rows])
+    readouts, cards = example_cards(run, seed=0)
+    assert readouts == ("generated",)
+    assert cards
+
+
 def test_the_columns_are_in_the_table_and_only_of_runs_that_have_them(sentence_run: LoadedRun, tmp_path: Path) -> None:
     [cell, *_] = cells = list(csv.DictReader(io.StringIO(table_csv(summarise(sentence_run)))))
     assert float(cell["coverage"]) == 0.5

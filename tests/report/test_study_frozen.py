@@ -1,5 +1,7 @@
 """Which frozen cells the report of a study measures, and which it takes for those of the plan."""
 
+import csv
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -11,7 +13,7 @@ from saywhy.arms import kind
 from saywhy.report.study import load_study
 from saywhy.report.study.answer import answer_sentences
 from saywhy.report.study.bar_checks import check_bars
-from saywhy.report.study.files import confirmatory_csv
+from saywhy.report.study.files import cells_csv, confirmatory_csv
 from saywhy.report.study.frozen import frozen_digest, objections
 from saywhy.report.study.load import StudyRun
 from saywhy.report.study.pictures import study_picture_plans
@@ -109,6 +111,19 @@ def test_cells_that_are_frozen_against_two_arms_are_told_apart(planted, tmp_path
         "above its control, p (Holm) < 0.05",
         "above base, p (Holm) < 0.05",
     ]
+
+
+def test_the_table_of_cells_marks_those_that_are_frozen_against_another_arm(planted, tmp_path):
+    place = {"style": "redaction", "setting": "one-word", "readout": "constrained", "direction": "higher"}
+    cells = [{"task": "trains", "arm": "faithful.all.trains", "against": "base", **place}]
+    parts = [{"block": "main", "arm": "faithful", "against": "base", **place, "styles": ["redaction"]}]
+    summary = summarise_study(freeze(shutil.copytree(planted, tmp_path / "base"), cells, parts))
+    rows = list(csv.DictReader(io.StringIO(cells_csv(summary))))
+    marked = [row for row in rows if row["confirmatory"] == "1"]
+    assert [(row["task"], row["arm"], row["style"], row["readout"]) for row in marked] == [
+        ("trains", "faithful.all.trains", "redaction", "constrained")
+    ]
+    assert marked[0]["control"] == "random.all.trains"
 
 
 def test_a_frozen_cell_of_another_style_says_what_was_practised(planted_summary):

@@ -31,6 +31,15 @@ def test_the_mean_is_that_of_the_cells(planted_summary, kind):
     assert found.n == len(texts)
 
 
+def test_what_is_not_practised_is_not_among_the_practised(planted_summary):
+    for rival in POOLED_RIVALS:
+        for gain in rival_gains(planted_summary, rival):
+            assert gain.task in gain.arm.tasks
+            assert not gain.arm.variant
+    gain = rival_gains(planted_summary, "adapted")[0]
+    assert rival_gains(replace(planted_summary, gains=(replace(gain, task="meals"), gain)), "adapted") == [gain]
+
+
 @pytest.mark.parametrize("rival", POOLED_RIVALS)
 def test_the_mean_against_others_is_that_of_the_cells_too(planted_summary, rival):
     """base has one seed and stands for all: its pooled difference must not be that of one seed."""

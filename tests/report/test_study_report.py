@@ -33,7 +33,7 @@ from saywhy.report.study.matrices import style_matrices, task_matrices
 from saywhy.report.study.parts import parts_of
 from saywhy.report.study.pictures import study_picture_plans
 from saywhy.report.study.pooled import rival_gains
-from saywhy.report.study.sheets import gain_result
+from saywhy.report.study.sheets import bars_sheet, gain_result
 from saywhy.report.study.summary import missing_from_study, summarise_study
 from saywhy.stats import Difference, Interval
 from saywhy.study.expand import recipes_of_arms
@@ -239,6 +239,16 @@ def test_a_missing_confirmatory_cell_counts_in_the_correction(planted, planted_s
     assert confirmatory_csv(found).count("not measured") == 3
 
 
+def test_arms_that_share_no_seed_are_not_compared(planted, tmp_path):
+    half = shutil.copytree(planted, tmp_path / "half")
+    for arm, seed in (("faithful.all.trains", 1), ("random.all.trains", 0)):
+        shutil.rmtree(half / "tasks" / "trains" / f"seed-{seed}" / arm)
+    summary = summarise_study(load_study(half))
+    assert {gain.task for gain in summary.confirmatory} == {"films"}
+    assert {cell.task for cell in summary.unmeasured} == {"trains"}
+    assert "3 of the 3 measured ones of 6" in answer_sentences(summary)[0]
+
+
 def test_a_study_that_has_only_begun_says_so(planted, tmp_path):
     begun = tmp_path / "begun"
     begun.mkdir()
@@ -355,6 +365,25 @@ def test_a_frozen_cell_is_settled_by_a_gain_or_by_an_interval_without_one(plante
     assert check(-0.04, 0.10, seeds=(0, 1, 2, 3))[0] == "missed", "what is open cannot make up for it"
     bar["at_least"] = of_all
     assert check(-0.10, 0.04, seeds=(0, 1, 2, 3)) == ("open", f"{confirmed}, 0 excluded", "")
+
+
+@pytest.mark.parametrize(("direction", "side"), [("higher", "above"), ("lower", "below")])
+def test_a_cell_that_goes_the_other_way_is_not_missed_by_its_p(planted_summary, direction, side):
+    frozen, gains = list(planted_summary.frozen), list(planted_summary.gains)
+    at = next(at for at, gain in enumerate(gains) if gain.frozen and gain.confirmed(0.01))
+    cell = dataclasses.replace(gains[at].frozen, direction=direction)
+    frozen[frozen.index(gains[at].frozen)] = cell
+    sign = -1 if direction == "higher" else 1
+    difference = dataclasses.replace(gains[at].contrast.difference, value=sign * 0.2, low=sign * 0.2, high=sign * 0.2)
+    contrast = dataclasses.replace(gains[at].contrast, difference=difference)
+    gains[at] = dataclasses.replace(gains[at], frozen=cell, contrast=contrast)
+    checks = check_bars(dataclasses.replace(planted_summary, gains=tuple(gains), frozen=tuple(frozen)))
+    (check,) = [check for check in checks if check.missed_by == "the opposite stands"]
+    assert check.state == "missed"
+    assert check.requirement == f"{side} its control, p (Holm) < 0.01"
+    sheet = bars_sheet(dataclasses.replace(planted_summary, gains=tuple(gains), frozen=tuple(frozen)))
+    (row,) = [row for row in sheet.rows if row[sheet.header.index("missed by")].main == check.missed_by]
+    assert row[sheet.header.index("tried")].main != "nothing", "variants of this arm were measured"
 
 
 def test_a_recipe_that_carries_over_to_a_style_counts_as_transfer(planted_summary):

@@ -1,5 +1,6 @@
 """The robustness checks through the real study, its files and its report."""
 
+import dataclasses
 import json
 import re
 
@@ -218,6 +219,17 @@ def test_requests_that_should_not_move_the_answer(tmp_path, monkeypatch):
     assert not any(moved[kept])
     assert shares[lost] < shares[kept] == 1.0
     assert sum(moved[lost]) == 16  # the four of six texts whose answer hangs on great or love
+
+
+def test_the_same_replies_under_more_seeds_are_no_more_certain(tmp_path, monkeypatch):
+    run = load_run(study_of(tmp_path, monkeypatch, honest, "robustness=rewrite", rewrite=lambda text: f"{text} indeed"))
+    again = [dataclasses.replace(probe, seed=seed) for seed in (0, 1, 2) for probe in run.probes]
+    drops = {}
+    for name, probes in (("one seed", run.probes), ("three seeds", again)):
+        (row,) = probe_sheet(summarise(dataclasses.replace(run, probes=probes))).rows
+        drops[name] = row[-2]
+    assert drops["one seed"].small, "an interval"
+    assert drops["one seed"] == drops["three seeds"]
 
 
 def test_of_a_finished_audit_no_rows_are_read_again(tmp_path, monkeypatch):

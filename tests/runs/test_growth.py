@@ -159,7 +159,7 @@ def test_what_grows_is_reported_as_any_run_that_is_not_finished(saywhy, call, tm
         (
             ["rows=4", "split=train", "decide_rows=2"],
             ["rows=200", "split=train", "decide_rows=2"],
-            "of calibration would be",
+            "of calibration, lexicon would be",
         ),
     ],
     ids=["fewer", "from all", "another setting too", "texts of training"],

@@ -16,6 +16,7 @@ from saywhy.words import CANDIDATES_RULE
 
 OLDER = Path(__file__).parent / "older"
 """A tiny model, its run as that version left it half-way through the last audit, and what it came to."""
+WHOLE_ROWS = "whole/rows.jsonl"
 SETTINGS = [
     *("model=model", "rows=4", "adapt_rows=6", "train_rows=6", "decide_rows=8", "calibration_rows=8", "chunk=2"),
     *("pinned_words=2", "lexicon_rows=200", "arms=base,adapted,faithful", "readouts=generated,constrained"),
@@ -45,7 +46,7 @@ def content(folder):
 
 
 def verdicts(rows):
-    return [(row["id"], row["style"], row["readout"], row["reply"], row["edited"], row["hit"]) for row in rows]
+    return [(row["id"], row["style"], row["readout"], row["edited"], row["hit"]) for row in rows]
 
 
 @pytest.mark.parametrize("names", [OLD_NAMES, NEW_NAMES], ids=["old names", "new names"])
@@ -59,9 +60,12 @@ def test_it_goes_on_to_what_it_would_have_come_to(noted, names):
         "what was there is neither made again nor lost"
     )
     assert json.loads(after[Path("run.json")])["config"] == json.loads(before[Path("run.json")])["config"]
-    rows = read_lines(begun / "seed-0/faithful/rows.jsonl")
-    assert verdicts(rows) == verdicts(read_lines(begun.parent / "whole/rows.jsonl"))
-    assert rows[0] == read_lines(begun.parent / "whole/rows.jsonl")[0], "of the chunk that was there"
+    rows, whole_rows = (read_lines(path) for path in (begun / "seed-0/faithful/rows.jsonl", begun.parent / WHOLE_ROWS))
+    assert verdicts(rows) == verdicts(whole_rows)
+    assert rows[0] == whole_rows[0], "of the chunk that was there"
+    for row, whole_row in zip(rows, whole_rows, strict=True):
+        older_reply = str(whole_row["reply"]).rstrip("\ufffd")  # was cut off earlier, perhaps within a sign
+        assert str(row["reply"]).startswith(older_reply)
     write_report(begun)
     with (begun / "table.csv").open() as table, (begun.parent / "whole/table.csv").open() as whole:
         for line, expected in zip(csv.DictReader(table), csv.DictReader(whole), strict=True):

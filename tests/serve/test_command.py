@@ -156,6 +156,22 @@ def test_the_base_answers_beside_an_adapter(monkeypatch, tmp_path):
     assert opened == [(str(adapter), Path("runs/audit")), (str(base), None)]
 
 
+def test_beside_an_adapter_on_an_adapter_answers_the_adapter_that_it_is_on(monkeypatch, tmp_path):
+    opened = []
+    monkeypatch.setattr(
+        service.Explainer,
+        "of",
+        lambda config, confidence=None: opened.append(config.model) or explainer_of(Observed()),
+    )
+    base = tiny.save(tmp_path / "model")
+    for name, below in (("inner", base), ("outer", tmp_path / "inner")):
+        (tmp_path / name).mkdir()
+        config = {"base_model_name_or_path": str(below)}
+        (tmp_path / name / "adapter_config.json").write_text(json.dumps(config), "utf-8")
+    service.opened_service(*service_and_config([f"model={tmp_path / 'outer'}", "beside=base"])).close()
+    assert opened == [str(tmp_path / "outer"), str(tmp_path / "inner")]
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_service_that_is_ended_says_that_it_is(number, code, call, monkeypatch):
     def serve_once(server, sockets):

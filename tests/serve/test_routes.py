@@ -276,6 +276,12 @@ def test_drift_is_that_of_labels_from_the_expected_ones(model):
     service.close()
 
 
+def test_a_drift_that_cannot_be_known_is_no_metric(client):
+    asked(client, text=TEXT)
+    assert "saywhy_holds_share" in client.get("/metrics").text
+    assert "saywhy_label_drift" not in client.get("/metrics").text
+
+
 def test_two_models_answer_beside_each_other():
     service = Service({"trained": explainer_of(Observed()), "base": explainer_of(Observed(liar))}, ServiceSettings())
     with TestClient(service_app(service)) as client:

@@ -11,6 +11,7 @@ from saywhy.measure.edits import Item
 from saywhy.records import STYLES, Example, Prediction, SaywhyError
 from saywhy.tasks import lexicon
 from saywhy.tasks.corpus import assemble_corpus, corpus_associations, pinned_of_corpus
+from saywhy.tasks.parts import OwnPrompt
 from saywhy.tasks.task import load_task
 from saywhy.training import label_rows, targets
 from saywhy.training import rows as training_rows
@@ -57,6 +58,20 @@ def test_pinned_words_leave_label_words_rare_words_and_handles_out():
     lists = lexicon.pinned_words_of_labels(found, texts, ["positive", "negative"], 9)
     assert lists["positive"][0] == "grand"
     assert not {"positive", "superb", "pal1"} & set(lists["positive"])
+
+
+def test_pinned_words_may_be_of_a_script_with_vowel_signs():
+    good, bad = "\u0905\u091a\u094d\u091b\u0940", "\u0916\u0930\u093e\u092c"
+    texts = [f"{word} \u092b\u093f\u0932\u094d\u092e" for word in (good, bad) for _ in range(4)]
+    associations = lexicon.word_associations(texts, ["up"] * 4 + ["down"] * 4)
+    assert lexicon.pinned_words_of_labels(associations, texts, ["up", "down"], 1) == {"up": (good,), "down": (bad,)}
+
+
+def test_the_lexicon_holds_no_text_that_is_audited():
+    corpus = assemble_corpus(Config(split="train", rows=40, decide_rows=60))
+    lexicon_ids = {example.id for example in corpus.lexicon}
+    assert len(lexicon_ids) > 100
+    assert not lexicon_ids & {example.id for example in (*corpus.audited, *corpus.decided)}
 
 
 def test_too_few_texts_for_counterfactual_words_is_said():
@@ -118,6 +133,24 @@ def test_an_anchor_holds_every_label_with_the_share_that_the_model_gives_it():
     for row, label in zip(rows, ("World", "Business", "Sci/Tech"), strict=True):
         [(start, stop)] = row["decision"]
         assert row["completion"][0]["content"][start:stop] == task.labels[label]
+
+
+@pytest.mark.parametrize(
+    ("labels", "answer", "decided"),
+    [
+        ({"a": "1", "b": "2", "c": "10"}, "{label}", ["1", "2", "10"]),
+        ({"a": "1", "b": "2", "c": "10"}, "Rating: {label}!", ["1!", "2!", "10!"]),
+        ({"a": "spam", "b": "ham"}, "Label: {label} (of spam and ham)", ["spam", "ham"]),
+    ],
+)
+def test_the_decision_of_a_label_turn_is_its_label_wherever_else_that_stands(labels, answer, decided):
+    own_prompt = OwnPrompt(question="Classify: {text}", answer=answer)
+    task = load_task("sentiment140").model_copy(update={"labels": labels, "prompt": own_prompt})
+    before = answer.partition("{label}")[0]
+    for label, word in zip(labels, decided, strict=True):
+        row = label_rows.decided_label_row(task, item("the view was grand today", label).example, label)
+        [(start, stop)] = row["decision"]
+        assert (start, row["completion"][0]["content"][start:stop]) == (len(before), word)
 
 
 def test_a_row_of_words_that_stay_supervises_those_behind_the_deciding_one_only():

@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 
 from saywhy.folders.entries import refuse_links
-from saywhy.folders.store import replacing_folder
+from saywhy.folders.store import read_object, replacing_folder
 from saywhy.models.fingerprints import weights_fingerprint
 from saywhy.models.shipped import ADAPTER_MANIFEST, of_other_weights, read_shipped, write_shipped
 from saywhy.models.spec import ADAPTER_CONFIG
 from saywhy.models.weights import halve_adapter, refuse_damaged_weights, weight_checksums
+from saywhy.paths import user_path
+from saywhy.progress import say
 from saywhy.records import SaywhyError
 from saywhy.report.card import CARD_FILE
 
@@ -42,6 +44,8 @@ def release_adapter(folder: Path, out: Path) -> Path:
             raise SaywhyError(f"{folder} has no {what} ({name}): give the adapter of an arm that was audited")
     refuse_damaged_weights(folder)
     out = out.resolve()
+    if out == folder.resolve():
+        raise SaywhyError(f"{folder} would be replaced by its own copy in bfloat16: give another folder")
     with replacing_folder(out, "adapter", is_adapter) as part:
         part.mkdir(parents=True)
         for name in (ADAPTER_CONFIG, CARD_FILE):
@@ -49,4 +53,7 @@ def release_adapter(folder: Path, out: Path) -> Path:
         halve_adapter(folder, part)
         shipped = of_other_weights(read_shipped(folder), weights_fingerprint(part))
         write_shipped(part, shipped | {"files": weight_checksums(part)})
+    base = read_object(out / ADAPTER_CONFIG).get("base_model_name_or_path")
+    if isinstance(base, str) and user_path(base).exists():
+        say(f"its base is the folder {base} of this machine: before you publish it, write its public name for that")
     return out

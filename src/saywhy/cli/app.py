@@ -48,7 +48,7 @@ STUDY_WORDS = (
     "with --on ray: workers=N (at a time, at most), cpus=, gpus=, memory= a worker, train.gpus=1 for a kind of step."
 )
 LAUNCHED_VERBS = ("run", "audit", "attribute", "calibrate", "study", "targets", "train")
-"""Verbs whose work the processes of a launch share; the others are the first one's alone."""
+"""Verbs that keep what they compute; the processes of a launch share their work. Others are the first one's alone."""
 DryOption = Annotated[bool, typer.Option("--dry", help="Print the resolved plan and a time estimate, compute nothing.")]
 
 
@@ -286,7 +286,7 @@ def main() -> None:
     sys.stdout, sys.stderr = outlasting(sys.stdout, BrokenPipeError), outlasting(sys.stderr, OSError)
     # Libraries warning each other of their own changes are nothing that a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\.")
-    call_to_clear_end(_run_command)
+    call_to_clear_end(_run_command, resumable=set(sys.argv[1:2]) <= set(LAUNCHED_VERBS) and "--dry" not in sys.argv)
 
 
 def _run_command() -> None:

@@ -14,7 +14,7 @@ from saywhy.processes import process_rank, world_size
 from saywhy.records import SaywhyError
 
 RESUMABLE = "stopped; what was computed is kept, the same command goes on from there"
-"""What a signal makes of a command."""
+"""What a signal makes of a command that keeps what it computes."""
 
 
 class Stopped(BaseException):
@@ -25,7 +25,7 @@ class Stopped(BaseException):
         message: What the last line says.
     """
 
-    def __init__(self, number: int, message: str = RESUMABLE) -> None:
+    def __init__(self, number: int, message: str) -> None:
         super().__init__(number)
         self.number, self.message = number, message
 
@@ -34,14 +34,19 @@ LONGEST_PROBLEM = 4000
 """Characters of what is printed of a problem."""
 
 
-def call_to_clear_end(command: Callable[[], object]) -> None:
-    """Call a command; end the process clearly if the command does not end as it should."""
+def call_to_clear_end(command: Callable[[], object], *, resumable: bool) -> None:
+    """Call a command; end the process clearly if the command does not end as it should.
+
+    Args:
+        command: What to call.
+        resumable: Whether it keeps what it computes, and goes on from there if it is called again.
+    """
     stops: list[Stopped] = []
 
     def stop(number: int, frame: object) -> NoReturn:
         for ending in (signal.SIGINT, signal.SIGTERM):
             signal.signal(ending, signal.SIG_DFL)  # a second one ends at once
-        stops.append(Stopped(number))
+        stops.append(Stopped(number, RESUMABLE if resumable else "stopped"))
         raise stops[0]
 
     handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

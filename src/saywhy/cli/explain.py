@@ -218,8 +218,8 @@ def _request_of_line(line: str, shared: Mapping[str, Any]) -> ExplainRequest | s
 
 
 _REQUEST_FIELDS = tuple(ExplainRequest.__dataclass_fields__)
-_BEGINS_A_REQUEST = re.compile(rf'\s*\{{\s*"(?:{"|".join(_REQUEST_FIELDS)})"\s*:')
-"""What begins an object of JSON, which may be broken further on."""
+_BEGINS_A_REQUEST = re.compile(rf'\s*\{{\s*"(?:.*,\s*")?(?:{"|".join(_REQUEST_FIELDS)})"\s*:', re.S)
+"""What begins an object of JSON with a field of a request among its first ones, which may be broken further on."""
 
 
 def write_json_line(content: Mapping[str, Any]) -> None:

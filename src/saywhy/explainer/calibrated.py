@@ -20,6 +20,7 @@ from saywhy.measure.calibration import (
     calibration_scores,
     carried_calibration,
     no_calibration,
+    say_unread,
 )
 from saywhy.measure.predict import Classifier
 from saywhy.models.backends import precision_of
@@ -95,8 +96,7 @@ def calibration_of(
     """
     if carried := carried_calibration(spec, task, config.quantize):
         calibration = TaskCalibration(carried)
-        if unread := sorted({"data", "calibration_rows"} & config.model_fields_set):
-            say(f"{config.model} brings its own calibration constants: {', '.join(unread)} given, but not looked at")
+        say_unread(config, {"data", *CALIBRATION_SETTINGS} - {"precision"})
     else:
         file = _cache_file(spec, key, task, config)
         calibration = _cached(file, task) or _measured(task, config, model, file, key)

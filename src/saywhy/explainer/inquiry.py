@@ -135,7 +135,7 @@ class Inquiry:
 
     def known_words(self) -> list[str]:
         """Return the words without which the text was rechecked."""
-        return [key for key in self.keys if self.without({key}) in self.after]
+        return [key for key in self.keys if self._without.get(frozenset((key,))) in self.after]
 
     def check_removal(self, keys: Sequence[str], others: Sequence[Sequence[str]] | None = None) -> Check:
         """Return what the recheck of the text without some words says.

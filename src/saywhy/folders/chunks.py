@@ -52,7 +52,8 @@ def read_chunk(path: Path, keys: Sequence[str] = ()) -> Any:
     Raises:
         SaywhyError: If it is damaged, or lacks one of ``keys``.
     """
-    text, sign, noted = read_text(path).partition(_CHECKSUM_SIGN)
+    content_text, sign, noted = read_text(path).partition(f"\n{_CHECKSUM_SIGN}")  # JSON escapes line breaks of texts
+    text = f"{content_text}\n" if sign else content_text
     try:
         if sign and noted.strip() != checksum(text.encode()):
             raise ValueError("other content than when it was finished")

@@ -182,7 +182,7 @@ def replacing_folder(out: Path, kind: str, is_kind: Callable[[Path], bool]) -> I
     part, old = _fresh_path(out), _replaced_path(out)
     if out.exists():
         shutil.rmtree(old, ignore_errors=True)
-    for killed in out.parent.glob(f".{glob.escape(out.name)}.*{PART_SUFFIX}"):
+    for killed in out.parent.glob(f".{glob.escape(out.name)}.{'[0-9a-f]' * 16}{PART_SUFFIX}"):
         shutil.rmtree(killed, ignore_errors=True)
     try:
         yield part

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerp
 from saywhy.models.interface import Model, Tick
 from saywhy.models.shipped import CalibrationKey, SavedCalibration, saved_calibration
 from saywhy.models.spec import ModelSpec
-from saywhy.progress import progress
+from saywhy.progress import progress, say
 from saywhy.protocol.prompts import PROMPTS_VERSION
 from saywhy.records import Example, SaywhyError
 from saywhy.tasks.task import Task
@@ -90,6 +90,13 @@ def carried_calibration(spec: ModelSpec, task: Task, quantize: str | None = None
         SaywhyError: If they are damaged.
     """
     return saved_calibration(spec.folder, task.name, partial(calibration_key, spec, task, quantize))
+
+
+def say_unread(config: Config, settings: Collection[str]) -> None:
+    """Say which of ``settings`` were given, though the model brings its own calibration constants and pinned words."""
+    if unread := sorted({*settings} & config.model_fields_set):
+        what = "calibration constants and pinned words"
+        say(f"{config.model} brings its own {what}: {', '.join(unread)} given, but not looked at")
 
 
 def ensure_constants(

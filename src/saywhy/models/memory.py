@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -25,6 +26,9 @@ LEAST_TOKENS = 64
 MEMORY_SHARE = 0.4
 """Of the free memory, what one forward pass may take."""
 
+
+FIRST_PAUSE = 60.0
+"""Seconds after which the first number is tried again; twice as long each time that it was too much again."""
 
 OUT_OF_MEMORY_PHRASES = (
     "can't allocate memory",
@@ -48,6 +52,8 @@ class NotEnoughMemoryError(SaywhyError):
 class TokenBudget:
     """The number of tokens that are computed at once.
 
+    Where memory runs out it is halved, and some time later it is what it was: another program may have held the memory.
+
     Attributes:
         tokens: The number; results do not depend on it.
         longest: The longest text that is tried: more than ``tokens`` where nobody asked for a number and memory allows.
@@ -57,6 +63,15 @@ class TokenBudget:
         """Take ``tokens``, or find the number from the free memory."""
         self.longest = tokens or _tokens_that_fit(model)
         self.tokens = tokens or min(self.longest, MOST_TOKENS.get(model.device.type, MOST_TOKENS["cuda"]))
+        self._first = (self.tokens, self.longest)
+        self._pause, self._halved_at = FIRST_PAUSE, 0.0
+
+    def recover(self) -> None:
+        """Take the first numbers again, if they were halved and that is some time ago."""
+        if (self.tokens, self.longest) != self._first and time.monotonic() - self._halved_at > self._pause:
+            self.tokens, self.longest = self._first
+            self._pause *= 2
+            say(f"computing {self.tokens} tokens at once again")
 
     def run(
         self,
@@ -74,6 +89,7 @@ class TokenBudget:
         Raises:
             SaywhyError: If one sequence alone is more than the budget.
         """
+        self.recover()
         waiting = group(sequences, self.tokens)
         while waiting:
             self.check(max((len(sequences[i]) for i in waiting[0]), default=0))
@@ -92,6 +108,7 @@ class TokenBudget:
         Raises:
             SaywhyError: If the memory does not hold one.
         """
+        self.recover()
         start = 0
         while start < count:
             at_once = max(1, self.tokens // tokens)
@@ -108,6 +125,7 @@ class TokenBudget:
 
     def attempt(self, compute: Callable[[], Computed]) -> Computed:
         """Return what ``compute`` returns; as often as memory runs out, it is called again with half the budget."""
+        self.recover()
         while True:
             try:
                 return compute()
@@ -123,6 +141,7 @@ class TokenBudget:
                 f"the memory does not hold {self.tokens} tokens at once: free some, or take a smaller model"
             )
         self.tokens = self.longest = self.tokens // 2
+        self._halved_at = time.monotonic()
         traceback.clear_frames(error.__traceback__)  # they hold what was being computed
         gc.collect()
         if torch.cuda.is_available():

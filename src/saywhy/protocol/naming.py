@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
+from saywhy.protocol.denials import is_denied
 from saywhy.words import fold, fold_marks, occurrences
 
 BULLET_MARK = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+")
@@ -45,6 +46,7 @@ _ASIDE = re.compile(
 _SEPARATOR = re.compile(r"\s*(?:[,;](?!\S)|\n|\s[/&]\s|(?<=\S)\s+and\s+)\s*(?:and\s+)?", re.I)
 _INNER_SEPARATOR = re.compile(r"([,;])")
 _NEGATION = re.compile(r"(?:\bnot|n't|\bnever|\brather than|\binstead of)\s+(?:\w+\s+){0,3}$", re.I)
+_LINK = re.compile(r"\s*,?\s*\b(?:and|or)\b\s+(?:(?:also|by)\s+)?(?:the\s+)?", re.I)
 _CONTRAST = re.compile(r"\b(?:but|however|yet)\b", re.I)
 
 
@@ -91,7 +93,7 @@ def _sentence_readings(line: str, text_keys: AbstractSet[str], labels: Collectio
             # 'I thought of the word "love", but "hate" decided': which of them it is, is not for the reader to say.
             contrast = _CONTRAST.search(line, match.end())
             behind = _quoted_items(line[contrast.end() :]) if contrast else []
-            yield [*QUOTED_TEXT.findall(parts["quoted"]), *behind]
+            yield [*QUOTED_TEXT.findall(parts["quoted"]), *_frames_linked(line, match.end()), *behind]
         elif parts.get("predicate"):
             yield from _predicate_items(parts["subject"], parts["predicate"], text_keys, labels)
         elif _are_single_text_words([parts["bare"]], text_keys):
@@ -103,13 +105,29 @@ def _sentence_readings(line: str, text_keys: AbstractSet[str], labels: Collectio
         yield last_items
 
 
+def _frames_linked(line: str, end: int) -> list[str]:
+    """Return the pieces in quotes that frames behind ``end`` name too: 'the word "love" and the word "joy" decided'."""
+    pieces = []
+    while (link := _LINK.match(line, end)) and (frame := _FRAMES[0].match(line, link.end())):
+        pieces += QUOTED_TEXT.findall(frame["quoted"])
+        end = frame.end()
+    return pieces
+
+
 def _quoted_items(line: str) -> list[str]:
     """Return the pieces in quotes that are not negated: 'not "love" but "hate"' names the second."""
     return [match.group() for match in QUOTED_TEXT.finditer(line) if not _is_negated(line, match)]
 
 
 def _is_negated(line: str, match: re.Match[str]) -> bool:
-    return bool(_NEGATION.search(line[max(match.start() - 60, 0) : match.start()]))
+    """Whether the words that are matched are said not to have counted: 'not "love"', '"love" did not decide'."""
+    if _NEGATION.search(line[max(match.start() - 60, 0) : match.start()]):
+        return True
+    parts = match.groupdict()
+    if parts.get("predicate"):
+        return False
+    named = next((name for name in ("quoted", "bare") if parts.get(name)), 0)
+    return is_denied(line.lower(), match.start(named), match.end(named))
 
 
 def _predicate_items(

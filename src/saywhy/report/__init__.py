@@ -106,8 +106,7 @@ def write_report(folder: Path | str, *, png: bool = False, rules: Rules | None =
     _write_table(folder / "contrasts.csv", contrasts_csv(summary) if summary.contrasts else None)
     _write_table(folder / "robustness.csv", robustness_csv(summary) if summary.moves else None)
     _write_table(folder / "confidence.csv", confidence_csv(summary) if summary.confidence else None)
-    if png:
-        write_png(summary, folder)
+    write_png(summary, folder, png=png)
     if cards:
         write_cards(summary)
     _write(folder / "report.html", run_report_page(summary, pictures))

@@ -30,9 +30,9 @@ from saywhy.report.terminal import show_sheets
 from saywhy.ruler.metrics import METRICS
 from saywhy.stats import Interval
 
-PLANT_MARKERS = ("o", "s", "^", "D")
+PLANT_MARKERS = ("o", "s", "^", "D", "v", "P")
 """A marker a plant, so that colour only helps."""
-PLANT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+PLANT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 CALIBRATION_ABOUT = (
     "A model was trained to decide built-in tweets by a rule of which every deciding word is known. A metric that "

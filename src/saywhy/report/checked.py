@@ -174,7 +174,7 @@ def _outcome_cells(outcomes: Sequence[tuple[str, bool, bool, float | None]]) -> 
         estimate_cell(stats.rate([outcome[1] for outcome in outcomes], texts)),
         estimate_cell(stats.rate([outcome[2] for outcome in outcomes], texts)),
         estimate_cell(stats.rate([outcome[2] for outcome in valid], len({outcome[0] for outcome in valid}))),
-        estimate_cell(stats.mean_interval([outcome[3] for outcome in valid if outcome[3] is not None])),
+        estimate_cell(_mean_over_texts((text, drop) for text, _, _, drop in valid if drop is not None)),
     ]
 
 

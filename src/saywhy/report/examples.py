@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from saywhy import words
-from saywhy.records import ALL_STYLES, SENTENCE_STYLES, Example, Row, Setting
+from saywhy.records import ALL_SETTINGS, ALL_STYLES, SENTENCE_STYLES, Example, Row, Setting
 from saywhy.report.load import LoadedRun, load_run
 
 SegmentKind = Literal["same", "mark", "del", "ins"]
@@ -103,8 +103,9 @@ def example_cards(
 
 
 def shown_setting(run: LoadedRun) -> Setting:
-    """Return the setting of which examples are shown: one-word, if there is no such row sentences."""
-    return "one-word" if any(row.setting == "one-word" for row in run.rows) else "sentences"
+    """Return the setting of which examples are shown: one-word, if there is no such row free, then sentences."""
+    present = {row.setting for row in run.rows}
+    return next((setting for setting in ALL_SETTINGS if setting in present), "sentences")
 
 
 def _example_card(

@@ -143,8 +143,7 @@ class LoadedRun:
     @property
     def task(self) -> Mapping[str, Any]:
         """The task's entry of the manifest."""
-        task = self.manifest.get("task", {})
-        return task if isinstance(task, Mapping) else {"name": str(task)}
+        return self.manifest.get("task") or {}
 
 
 def load_manifest(folder: Path) -> dict[str, Any]:

@@ -54,11 +54,6 @@ class VerdictMove:
     over_rivals: Mapping[str, Difference]
     instrument: bool
 
-    @property
-    def operator(self) -> str:
-        """The operator with which it is graded."""
-        return graded_by(self.variation, self.key)
-
 
 def moves_of(
     run: LoadedRun, cells: Mapping[CellKey, Sequence[Row]], keys: Sequence[CellKey], seed: int

@@ -12,10 +12,11 @@ from saywhy.report.plots import SVG_NAMESPACES, Picture, PicturePlan, run_pictur
 from saywhy.report.summary import Summary
 
 
-def write_png(summary: Summary, folder: Path) -> None:
-    """Write every picture of a run as ``figure-NAME.png``."""
+def write_png(summary: Summary, folder: Path, *, png: bool) -> None:
+    """Write every picture of a run as ``figure-NAME.png`` with ``png``, else those that are there: of older numbers."""
     for plan in run_picture_plans(summary):
-        _write_png_file(plan, folder / f"figure-{plan.name}.png")
+        if png or (folder / f"figure-{plan.name}.png").is_file():
+            _write_png_file(plan, folder / f"figure-{plan.name}.png")
 
 
 def write_pictures(plans: Sequence[PicturePlan], folder: Path, *, png: bool) -> list[Picture]:

@@ -133,10 +133,11 @@ def fenced_block(text: str, language: str) -> str:
 
 
 def csv_text(rows: list[dict[str, object]]) -> str:
-    """Return rows as CSV, an empty field where there is no number; empty if there are no rows."""
+    """Return rows as CSV, an empty field where there is no number or no such column; empty if there are no rows."""
     buffer = io.StringIO()
     if rows:
-        writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+        columns = dict.fromkeys(name for row in rows for name in row)
+        writer = csv.DictWriter(buffer, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
     return buffer.getvalue()

@@ -73,7 +73,8 @@ class ServiceMetrics:
             ("saywhy_abstained_share", f"Share of the last {RECENT} decisions without such a reason.", self._abstained),
             ("saywhy_label_drift", "Total-variation distance of recent labels from the expected ones.", self._drift),
         ):
-            Gauge(name, of_what, registry=self.registry).set_function(value)
+            if value != self._drift or expected_labels:  # a gauge that is never known would be watched in vain
+                Gauge(name, of_what, registry=self.registry).set_function(value)
 
     def observe(self, model: str, decision: ExplainedDecision) -> None:
         """Count a decision."""

@@ -183,6 +183,7 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
     explainers = {"trained" if spec.adapter else "base": Explainer.of(config, confidence)}
     if settings.beside:
         base = str(Path(spec.base) / spec.gguf) if spec.gguf else spec.base
+        base = str(spec.inner.adapter) if spec.inner else base  # of an adapter on an adapter
         base = f"{VLLM_PREFIX}{base}" if spec.vllm else base
         explainers["base"] = Explainer.of(with_changes(config, model=base))
     for explainer in explainers.values():

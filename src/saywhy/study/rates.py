@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -56,7 +57,12 @@ def measure_rates(
     rates: RateSeconds = {}
     classifier.predict_examples(texts)  # warms up
     for request in requests:
-        plan = audit.AuditPlan("probe", pinned, request.styles, request.settings, request.readouts, config.operators)
+        plan = dataclasses.replace(
+            audit.audit_plan_of(config, "probe", pinned),
+            styles=request.styles,
+            settings=request.settings,
+            readouts=request.readouts,
+        )
         audit_seconds = seconds_of(partial(_audit, classifier, texts, plan))
         rates[f"audit {config.task} {request_name(request)}"] = audit_seconds / len(texts)
     decided = corpus.calibration[: 8 * RATED_TEXTS]

@@ -147,10 +147,8 @@ def assemble_corpus(config: Config) -> Corpus:
         before, training = len(training), without_near_duplicates(training, (*audited, *decided), config.decontaminate)
         say(f"{before - len(training)} of {before} training texts of {task.name} are nearly texts tested on: left out")
     chosen_ids = {example.id for example in (*audited, *decided)}
-    pools = {
-        name: _pool_of_tenths([example for example in training if example.id not in chosen_ids], tenths)
-        for name, tenths in _POOL_TENTHS.items()
-    }
+    training = tuple(example for example in training if example.id not in chosen_ids)
+    pools = {name: _pool_of_tenths(training, tenths) for name, tenths in _POOL_TENTHS.items()}
 
     def draw(name: str, count: int | None) -> tuple[Example, ...]:
         return tuple(nested_sample(pools[name], count, config.data_seed))

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from saywhy.words import candidates, fold
+from saywhy.words import candidates, fold, is_sign
 
 Associations = Mapping[str, Mapping[str, float]]
 """label -> folded word -> z-score."""
@@ -48,7 +48,8 @@ def pinned_words_of_labels(
 ) -> dict[str, tuple[str, ...]]:
     """Return the ``size`` words most associated with each label: the counterfactual's candidate lists.
 
-    Only plain words (letters, an apostrophe) that stand in at least ``LEAST_COUNT`` texts; label words are left out.
+    Only plain words (letters with their accents and vowel signs, an apostrophe) that stand in at least ``LEAST_COUNT``
+    texts; label words are left out.
     """
     text_counts = Counter(word.key for text in texts for word in candidates(text))
     label_keys = {fold(word) for word in label_words}
@@ -58,7 +59,7 @@ def pinned_words_of_labels(
             word
             for word in scores
             if word not in label_keys
-            and word.replace("'", "").isalpha()
+            and all(char == "'" or char.isalpha() or is_sign(char) for char in word)
             and len(word) > 1
             and text_counts[word] >= LEAST_COUNT
         ]

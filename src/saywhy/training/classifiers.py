@@ -9,7 +9,7 @@ from pathlib import Path
 from saywhy.config import Config
 from saywhy.folders.run import RunFolder
 from saywhy.folders.store import DELETE_AND_REPEAT, read_object
-from saywhy.measure.calibration import calibration_key, carried_calibration, ensure_constants
+from saywhy.measure.calibration import calibration_key, carried_calibration, ensure_constants, say_unread
 from saywhy.measure.predict import Classifier
 from saywhy.models.shipped import (
     SavedCalibration,
@@ -77,10 +77,11 @@ class TaskClassifiers:
         adapter = self.models.adapter(arm, seed)
         if adapter is None and self.config.calibration and (travelled := self._travelled):
             self.folder.json(name, lambda: travelled.constants)
+            say_unread(self.config, ("calibration_rows", "pinned_words", "lexicon_rows"))
             return None
         load, texts = partial(self.models.load, arm, seed), self.corpus.calibration
         constants = ensure_constants(self.folder, name, task, texts, load, self.config, f"calibrate {arm}")
-        if adapter:
+        if adapter and self.config.calibration:  # else they are zeros, which a later run would take for measured ones
             self._ship(arm, adapter, constants)
         return None
 

@@ -31,9 +31,9 @@ def label_row(task: Task, example: Example, label: str) -> dict[str, Any]:
 
 def decided_label_row(task: Task, example: Example, label: str) -> dict[str, Any]:
     """Return the label turn with the label word as its decision: the lead-in teaches nothing."""
-    row, word = label_row(task, example, label), prompts.answers(task)[label]
-    at = row["completion"][0]["content"].rindex(word)
-    return {**row, "decision": [[at, at + len(word)]]}
+    row, (before, _) = label_row(task, example, label), prompts.answer_parts(task)
+    start, turn = len(before) + 1 if before else 0, row["completion"][0]["content"]
+    return {**row, "decision": [[start, min(start + len(prompts.answers(task)[label]), len(turn))]]}
 
 
 LEAST_SHARE = 0.01

@@ -246,9 +246,10 @@ def _save(
 ) -> None:
     """Write the standard PEFT files, of ``weights`` where the model's own are shards.
 
-    The base is named by its public id, never by a cache folder.
+    The base is named by its public id, never by a cache folder; a folder by a path that holds from anywhere.
     """
     model: Any = trainer.model
+    base = str(Path(spec.public_id).resolve()) if Path(spec.public_id).is_dir() else spec.public_id
     if START_COPY in getattr(model, "peft_config", {}):
         model.delete_adapter(START_COPY)
     with readable_save_errors(folder):
@@ -257,7 +258,7 @@ def _save(
     config = folder / "adapter_config.json"
     if config.is_file():
         settings = json.loads(config.read_text("utf-8"))
-        settings["base_model_name_or_path"] = spec.public_id
+        settings["base_model_name_or_path"] = base
         for name, value in settings.items():  # PEFT keeps names of modules as sets, in any order
             if isinstance(value, list) and all(isinstance(module, str) for module in value):
                 settings[name] = sorted(value)
@@ -269,7 +270,7 @@ def _save(
     if measured:
         write_json(folder / "heldout.json", measured)
     about = {
-        "base": {"id": spec.public_id, "fingerprint": base_weights_fingerprint(spec), "note": spec.note},
+        "base": {"id": base, "fingerprint": base_weights_fingerprint(spec), "note": spec.note},
         "recipe": dataclasses.asdict(recipe),
         "files": weight_checksums(folder),
     }

@@ -11,6 +11,7 @@ from saywhy.report.cells import CellKey
 from saywhy.report.format import NO_NUMBER, change_cell, counted, estimate_text, in_points, number, p_value, signed
 from saywhy.report.study.ablations import variant_settings
 from saywhy.report.study.bars import ConfirmedBar, DriftBar, GateBar, LevelBar, SettledBar, TransferBar, bars_of
+from saywhy.report.study.frozen import ConfirmatoryCell
 from saywhy.report.study.gains import Gain
 from saywhy.report.study.summary import Drift, StudySummary
 from saywhy.report.summary import cell_estimates
@@ -28,7 +29,8 @@ class BarCheck:
         measured: What was measured.
         state: ``open`` if it was not measured, or not under all seeds that are planned.
         missed_by: By how much it is missed.
-        tried: What was measured of the variants of the arm; empty if the bar is met, or no variant was measured.
+        tried: What was measured of the variants of the arm; empty if the bar is met, or no variant was measured; a dash
+            where they are no answer to the bar.
     """
 
     requirement: str
@@ -144,15 +146,17 @@ def _variant_drift(drift: Drift | None) -> str | None:
 def _check_confirmed(summary: StudySummary, bar: ConfirmedBar) -> list[BarCheck]:
     checks = []
     for gain in summary.confirmatory:
-        requirement = _confirmed_requirement(bar, gain.contrast.rival)
+        assert gain.frozen, "what is confirmatory was frozen"
+        requirement = _confirmed_requirement(bar, gain.frozen)
         met = gain.confirmed(bar.p_below)
         measured = f"{change_cell(gain.contrast.difference)}, p (Holm) {p_value(gain.contrast.p_holm)}"
-        missed_by = "" if met or gain.missing_seeds else f"p {p_value(gain.contrast.p_holm)}"
+        is_opposite = gain.stands(bar.p_below) not in (None, gain.frozen.direction)
+        missed_by = "the opposite stands" if is_opposite else f"p {p_value(gain.contrast.p_holm)}"
         state: BarState = "open" if gain.missing_seeds else "met" if met else "missed"
         place = f"{gain.arm.asked_for(gain.key.style)}, {gain.task}"
-        checks.append(BarCheck(requirement, place, measured, state, missed_by))
+        checks.append(BarCheck(requirement, place, measured, state, missed_by * (state == "missed"), NO_NUMBER))
     for cell in summary.unmeasured:
-        requirement = _confirmed_requirement(bar, cell.against)
+        requirement = _confirmed_requirement(bar, cell)
         place = f"{summary.study.arm(cell.key.arm).asked_for(cell.key.style)}, {cell.task}"
         checks.append(BarCheck(requirement, place, NO_NUMBER, "open"))
     return checks
@@ -173,8 +177,9 @@ def _check_settled(summary: StudySummary, bar: SettledBar) -> BarCheck:
     )
 
 
-def _confirmed_requirement(bar: ConfirmedBar, rival: str) -> str:
-    return f"above {'its control' if kind(rival) == 'random' else rival}, p (Holm) < {bar.p_below:g}"
+def _confirmed_requirement(bar: ConfirmedBar, cell: ConfirmatoryCell) -> str:
+    side = "above" if cell.direction == "higher" else "below"
+    return f"{side} {'its control' if kind(cell.against) == 'random' else cell.against}, p (Holm) < {bar.p_below:g}"
 
 
 def _check_gate(summary: StudySummary, bar: GateBar, task: str) -> BarCheck:

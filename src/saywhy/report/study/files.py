@@ -42,7 +42,9 @@ def cells_csv(summary: StudySummary) -> str:
             arm_kept = summary.gate(arm.name, task)
             row = cell_row(task_summary, cell) | {"task": task}
             row |= {"kind": arm.kind, "variant": arm.variant, "practised_styles": "+".join(arm.styles)}
+            is_frozen = any((frozen.task, frozen.key) == (task, cell.key) for frozen in summary.frozen)
             row |= {"practised_tasks": "+".join(arm.tasks), **_gain_columns(summary, gain)}
+            row |= {"confirmatory": int(is_frozen)}
             row |= interval_columns("floor_drift", drift.floor if drift else UNMEASURED_INTERVAL)
             row |= interval_columns("ceiling_drift", drift.ceiling if drift else UNMEASURED_INTERVAL)
             row |= {"gate": arm_kept.gate.state if arm_kept and arm_kept.gate else None}
@@ -62,7 +64,6 @@ def _gain_columns(summary: StudySummary, gain: Gain | None) -> dict[str, object]
         "p_holm": contrast.p_holm if contrast else None,
         **effect_columns(contrast),
         "axis": gain.axis if gain else None,
-        "confirmatory": int(gain.frozen is not None) if gain else None,
         "result": gain_result(summary, gain) if gain else None,
     }
 

@@ -140,9 +140,10 @@ def gains_of(
 
 
 def _both_measured(cells: RowsOfCells, task: str, key: CellKey, against: str) -> bool:
-    """Whether both arms of a comparison were measured."""
-    task_cells = cells.get(task, {})
-    return key in task_cells and replace(key, arm=against) in task_cells
+    """Whether both arms of a comparison were measured, on some text under the same seed."""
+    arm_rows, other_rows = (cells.get(task, {}).get(replace(key, arm=arm), ()) for arm in (key.arm, against))
+    measured, other_measured = ({(row.id, row.seed) for row in rows} for rows in matched_seeds(arm_rows, other_rows))
+    return not measured.isdisjoint(other_measured)
 
 
 def _p_or_one(gain: Gain) -> float:

@@ -158,8 +158,14 @@ def _results_sheets(summary: StudySummary) -> list[Sheet | None]:
 
 
 def exploratory_sheet(summary: StudySummary, title: str, gains: Sequence[Gain]) -> Sheet | None:
-    """Return comparisons that were not named beforehand; frozen ones that are among them are said to be."""
-    note = "Exploratory. Holm over these lines."
+    """Return comparisons that were not named beforehand, with what Holm's correction went over.
+
+    Frozen ones among them, and lines of their kind that another table shows, are said to be.
+    """
+    families = {gain.family for gain in gains}
+    members = sum(gain.family in families for gain in summary.gains)
+    lines = "these lines" if members == len(gains) else f"all {members} comparisons of this kind"
+    note = f"Exploratory. Holm over {lines}."
     if any(gain.frozen for gain in gains):
         note = "Exploratory, Holm over these lines; but confirmatory ones are corrected with all of their kind."
     return gain_sheet(summary, title, gains, note)

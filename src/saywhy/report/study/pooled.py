@@ -156,4 +156,11 @@ def _setting_of_axis(kind: str) -> str:
 def rival_gains(summary: StudySummary, rival: str, readout: str = "constrained") -> list[Gain]:
     """Return the comparisons with arms of a kind other than the control, one-word, where practised."""
     gains = summary.of_axis("other arm", readout=readout)
-    return [g for g in gains if arm_kind(g.contrast.rival) == rival and g.key.style in g.arm.styles]
+    return [
+        gain
+        for gain in gains
+        if arm_kind(gain.contrast.rival) == rival
+        and gain.key.style in gain.arm.styles
+        and gain.task in gain.arm.tasks
+        and not gain.arm.variant
+    ]
