@@ -154,7 +154,8 @@ def _check_confirmed(summary: StudySummary, bar: ConfirmedBar) -> list[BarCheck]
         missed_by = "the opposite stands" if is_opposite else f"p {p_value(gain.contrast.p_holm)}"
         state: BarState = "open" if gain.missing_seeds else "met" if met else "missed"
         place = f"{gain.arm.asked_for(gain.key.style)}, {gain.task}"
-        checks.append(BarCheck(requirement, place, measured, state, missed_by * (state == "missed"), NO_NUMBER))
+        missed = (missed_by, NO_NUMBER) if state == "missed" else ()
+        checks.append(BarCheck(requirement, place, measured, state, *missed))
     for cell in summary.unmeasured:
         requirement = _confirmed_requirement(bar, cell)
         place = f"{summary.study.arm(cell.key.arm).asked_for(cell.key.style)}, {cell.task}"
