@@ -22,7 +22,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 @pytest.mark.slow
 def test_the_ten_lines_of_python(tmp_path, monkeypatch, capsys):
-    block, _ = re.findall(r"```python\n(.*?)```", README, re.S)
+    _, block = re.findall(r"```python\n(.*?)```", README, re.S)
     assert len([line for line in block.splitlines() if line and not line.startswith(("from", "import"))]) <= 10
     monkeypatch.chdir(tmp_path)
     small = "rows=4, adapt_rows=4, train_rows=4, decide_rows=8, calibration_rows=8, chunk=4"
@@ -36,7 +36,7 @@ def test_the_ten_lines_of_python(tmp_path, monkeypatch, capsys):
 
 
 def test_the_lines_that_explain_a_decision(tmp_path, monkeypatch, capsys):
-    _, block = re.findall(r"```python\n(.*?)```", README, re.S)
+    block, _ = re.findall(r"```python\n(.*?)```", README, re.S)
     [task] = re.findall(r"```yaml\n(.*?)```", README, re.S)
     (tmp_path / "reviews.yaml").write_text(task, "utf-8")
     words = {"pos": ("superb", "lovely", "clean"), "neg": ("awful", "dirty", "loud")}
@@ -57,7 +57,8 @@ TAKING_WORDS = ("explain", "study", "report", "compare", "confidence", "release"
 
 def commands_in(text):
     """Return the commands that a page shows, in blocks and within sentences, without what it leaves open (``...``)."""
-    blocks = re.findall(r"```(?:bash|sh)?\n(.*?)```", text, re.S)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M)
+    blocks = [block for language, block in fenced if language in ("", "bash", "sh")]
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     lines += re.findall(r"(?<!`)`([^`]+)`(?!`)", re.sub(r"```.*?```", "", text, flags=re.S))
     shown = [re.search(r"(?:^|-m |/)saywhy ([a-z-].*)", " ".join(line.split())) for line in lines]
