@@ -32,7 +32,7 @@ def test_what_trainer_holds_is_read():
 @pytest.mark.parametrize("argument", OWN_TRAINER_ARGUMENTS)
 def test_what_saywhy_sets_itself_is_refused(argument):
     with pytest.raises(
-        SaywhyError, match=rf"^trainer=.*: {argument} (is set by saywhy|is the setting \w+|has no effect)"
+        SaywhyError, match=rf"^trainer=.*: {argument} (is set by saywhy|is the setting \w+|has no effect|would let)"
     ) as refused:
         parse([f"trainer.{argument}=1"])
     assert "\n" not in str(refused.value)
@@ -74,6 +74,9 @@ def test_a_mapping_is_no_word():
         ("heldout_rows=8 trainer.save_steps=5", "trainer.save_steps: with heldout_rows"),
         ("trainer.metric_for_best_model=loss", "metric_for_best_model has no effect here"),
         ("trainer.bf16=true", "is the setting practice_precision"),
+        ("trainer.save_only_model=true", "save_only_model would let a killed training go on to other weights"),
+        ("trainer.ignore_data_skip=true", "ignore_data_skip would let a killed training go on to other weights"),
+        ("trainer.train_sampling_strategy=group_by_length", "train_sampling_strategy is set by saywhy"),
     ],
 )
 def test_settings_that_do_not_go_together_are_one_line(words, reason):

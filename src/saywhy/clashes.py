@@ -41,6 +41,15 @@ _UNUSED: Mapping[str, Mapping[str, str]] = {
 _SAYS_WHAT_IS_SO: Mapping[str, tuple[float, ...]] = {"label_weight": (0,), "word_share": (0,), "decision_weight": (1,)}
 """Values beside the default by which nothing is asked for that would not be done."""
 
+SETTINGS_OF_PRACTICE = (
+    *("train_styles", "adapt_rows", "train_rows", "heldout_rows", "target_method", "infill_words", "adapt_labels"),
+    *("donor", "objective", "tau", "beta", "word_share", "target_operators", "anchor", "verified", "format_share"),
+    *("adapt_num_train_epochs", "num_train_epochs", "adapt_learning_rate", "learning_rate", "stay_weight", "lora_r"),
+    *("per_device_train_batch_size", "trainer", "decision_weight", "label_weight", "label_turn", "wordings", "packing"),
+    *("replay", "replay_share", "practice_precision"),
+)
+"""Settings of what arms practise, and how."""
+
 
 MOST: Mapping[str, float] = {
     **dict.fromkeys(("learning_rate", "adapt_learning_rate"), 10.0),
@@ -90,6 +99,27 @@ def unused_setting(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
         if settings[name] not in (defaults[name], *_SAYS_WHAT_IS_SO.get(name, ())):
             return f"objective={objective} takes no {name}={settings[name]}: {reason}"
     return None
+
+
+def idle_settings(settings: Mapping[str, Any], *, trains: bool) -> dict[str, str]:
+    """Return the settings of which a run makes no use, each with why; they do no harm.
+
+    Args:
+        settings: All settings, by name.
+        trains: Whether an arm is trained.
+    """
+    if not trains:
+        several_arms = ("arms",) if {*settings["arms"]} - {"base"} else ()
+        several_seeds = ("seeds",) if len(settings["seeds"]) > 1 else ()
+        return dict.fromkeys((*SETTINGS_OF_PRACTICE, *several_arms, *several_seeds), "nothing is trained")
+    idle = {}
+    if "transplant" not in settings["arms"]:
+        idle["donor"] = "arms= has no transplant"
+    if not settings["replay"]:
+        idle["replay_share"] = "no replay= is given"
+    if set(STYLES) <= set(settings["train_styles"]):
+        idle["format_share"] = "every style is practised"
+    return idle
 
 
 def ignored_settings(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -101,7 +102,7 @@ def label_key(value: Any) -> str:
         return value.strip()
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return json.dumps(value, default=str)
+    return format(value, "f") if isinstance(value, Decimal) else json.dumps(value, default=str)
 
 
 def plain_number(key: str) -> str:

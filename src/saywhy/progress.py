@@ -46,20 +46,33 @@ class ProgressBar:
     """Progress of one stage.
 
     Attributes:
+        done: How many steps are done.
+        kept: How many of these were done in an earlier sitting: they cost no time in this one.
         pace: How many steps all processes do together while this one does one.
     """
 
     def __init__(self, title: str, total: int, unit: str, bar: Progress | None, pace: int = 1) -> None:
         self.title, self.total, self.unit, self.bar, self.pace = title, total, unit, bar, pace
-        self.done, self.began, self.last = 0, time.monotonic(), 0.0
+        self.done, self.kept = 0, 0
+        self.began, self.last = time.monotonic(), 0.0
         self.task = bar.add_task(title, total=total, rate="") if bar else None
 
     def tick(self, count: int = 1) -> None:
         """Add ``count`` to those that are done."""
         self.advance_to(min(self.done + count * self.pace, self.total) if self.pace > 1 else self.done + count)
 
+    def skip(self, count: int) -> None:
+        """Add ``count`` that were done in an earlier sitting."""
+        self.kept += count
+        self.advance_to(self.done + count)
+
     def update(self, done: int, total: int) -> None:
-        """Set how many are done, and the total: for stages whose length is known late."""
+        """Set how many are done, and the total: for a stage that goes step by step and whose length is known late.
+
+        The first call comes after one step: what is done beyond that was done in an earlier sitting.
+        """
+        if not self.done:
+            self.kept = done - 1
         self.total = total
         if self.bar and self.task is not None:
             self.bar.update(self.task, total=total)
@@ -71,7 +84,7 @@ class ProgressBar:
         if not is_first_process():
             return
         elapsed = time.monotonic() - self.began
-        rate = done / elapsed if elapsed > 0 else 0.0
+        rate = (done - self.kept) / elapsed if elapsed > 0 else 0.0
         if self.bar and self.task is not None:
             self.bar.update(self.task, completed=done, rate=f"{rate:.1f} {self.unit}/s")
         elif elapsed - self.last >= SECONDS_BETWEEN_LINES or done >= self.total > previous:

@@ -34,6 +34,10 @@ OWN_TRAINER_ARGUMENTS: Mapping[str, str] = {
         _SAYWHY,
     ),
     **dict.fromkeys(
+        ("save_only_model", "ignore_data_skip"), "would let a killed training go on to other weights: leave it out"
+    ),
+    "train_sampling_strategy": "is set by saywhy: rows are drawn in the order of the seed",
+    **dict.fromkeys(
         (
             *("activation_checkpointing_kwargs", "gradient_checkpointing_kwargs", "activation_offloading"),
             *("eval_strategy", "eval_steps", "eval_on_start", "do_eval", "do_predict", "load_best_model_at_end"),

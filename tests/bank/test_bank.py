@@ -15,6 +15,7 @@ from saywhy.bank.leaks import leaks
 from saywhy.bank.mask import BankKey, Mask
 from saywhy.bank.paths import portable
 from saywhy.bank.release import KEY_FILE, release_bank
+from saywhy.bank.runs import training_texts
 from saywhy.checks import Judged
 from saywhy.cli import app as cli
 from saywhy.folders.checksums import CHECKSUMS_FILE, seal
@@ -29,6 +30,7 @@ from saywhy.report.study.frozen import frozen_digest
 from saywhy.report.summary import summarise
 from saywhy.study.frozen import settled_hash
 from saywhy.tasks.data import example_id
+from saywhy.tasks.parts import OwnPrompt
 from saywhy.tasks.task import load_task
 from saywhy.words import candidates
 from written_runs import write_run
@@ -464,3 +466,27 @@ def test_a_frozen_part_that_names_a_folder_is_released_without_it(arms, tmp_path
     assert frozen["settings"] == {"replay": "local data", "rows": 3}
     assert frozen["hash"] == frozen_digest(frozen)
     assert settled_hash(frozen) == settled_hash({"hash": frozen_digest(part), **part})
+
+
+def test_practised_texts_are_read_out_of_an_application_s_own_prompt(tmp_path):
+    prompt = OwnPrompt(
+        system="You sort tickets.", question="Channel: {channel}\nQueues: billing\nTicket: {body}", answer="{label}"
+    )
+    texts = {"a": "I was charged twice", "b": "My invoice\nTicket: lost"}
+    lines = [
+        {
+            "id": name,
+            "prompt": [
+                {"role": "system", "content": prompt.system},
+                {"role": "user", "content": prompt.filled({"channel": "mail", "body": text})},
+            ],
+            "completion": [{"role": "assistant", "content": "billing"}],
+        }
+        for name, text in texts.items()
+    ]
+    write_lines(tmp_path / "training.jsonl", lines)
+    task = {"noun": "ticket", "text": "body", "context": ["channel"], "prompt": prompt.model_dump()}
+    assert training_texts(tmp_path / "training.jsonl", [{"noun": "tweet"}, task]) == texts
+    assert all(
+        "charged" in text or "invoice" in text for text in training_texts(tmp_path / "training.jsonl", []).values()
+    )

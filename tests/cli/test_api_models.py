@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from api_server import RuleServer, failing
-from moods import CUES, TASK
+from api_server import RuleServer, failing, send
+from moods import CUES, TASK, TEXTS
 from saywhy.models.api import client
 from saywhy.models.scripted import liar
 
@@ -109,6 +109,34 @@ def test_a_busy_or_failing_server_is_tried_again(server, audited):
     assert audited(server).code == 0
 
 
+@pytest.mark.parametrize(
+    "refuse", [failing(400, b"filtered"), lambda handler, body: send(handler, 200, _without_lists(body))]
+)
+def test_a_text_that_the_server_refuses_is_set_aside(server, audited, tmp_path, refuse):
+    banned = [f"{TEXTS[n]} {n}" for n in (1, 2)]
+    for split in ("test", "train"):
+        assert any(text in (tmp_path / "data" / f"{split}.jsonl").read_text("utf-8") for text in banned)
+
+    def filtered(handler, body):
+        is_banned = any(text in body["messages"][0]["content"] for text in banned)
+        (refuse if is_banned else server.answer)(handler, body)
+
+    server.every = filtered
+    said = audited(server, "rows=12", "styles=attribution")
+    assert said.code == 0, said.err
+    aside = [json.loads(line) for line in (tmp_path / "run" / "set_aside.jsonl").read_text("utf-8").splitlines()]
+    assert [record["reason"] for record in aside] == ["refused by the server"] * 2
+    assert {row["id"] for row in rows_of(tmp_path)}.isdisjoint(record["id"] for record in aside)
+    assert len({row["id"] for row in rows_of(tmp_path)}) == 10
+    sent = len(server.requests)
+    assert audited(server, "rows=12", "styles=attribution").code == 0
+    assert len(server.requests) == sent, "what was refused is not asked again"
+
+
+def _without_lists(body):
+    return {"choices": [{"index": 0, "message": {"role": "assistant", "content": "I cannot help."}}]}
+
+
 def test_a_label_outside_the_list_gets_a_bound_that_is_counted(server, audited, tmp_path):
     server.listed = 1
     said = audited(server)
@@ -162,7 +190,8 @@ def test_the_plan_counts_the_requests_and_sends_none(server, audited, tmp_path):
     planned = requests_said(said.err, "in all")
     assert audited(server, "operators=redact,delete").code == 0
     counts = manifest(tmp_path)["model"]["counts"]
-    assert planned == pytest.approx(counts["requests"] + counts["cached"], rel=0.05)
+    tried = 8 + 12  # labels that are asked again, and then are in the cache
+    assert planned == pytest.approx(counts["requests"] + counts["cached"] - tried, rel=0.05)
     assert requests_said(said.err, "calibrate") == 8
     free = audited(server, "operators=redact,delete", "settings=one-word,free", "--dry")
     assert requests_said(free.err, "in all") > planned

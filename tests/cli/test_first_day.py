@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from saywhy.clashes import idle_settings
 from saywhy.cli import dry_run
 from saywhy.config import Config
 from saywhy.report.card import write_card
@@ -120,3 +121,26 @@ def test_the_commands_of_a_card_name_the_task(tmp_path):
     body = card.split("---", 2)[2]
     assert "<img" not in re.sub(r"```python.*?```", "", body, flags=re.S)
     assert r"[a\](http:\//b)" in body
+
+
+def test_an_audit_says_which_settings_it_makes_no_use_of(call, tiny_folder, tmp_path):
+    words = ("audit", f"model={tiny_folder}", *SMALL, "styles=attribution", f"out={tmp_path / 'run'}")
+    said = call(*words, "arms=faithful", "objective=table", "seeds=0,1")
+    assert said.code == 0, said.err
+    assert "arms=, objective=, seeds= given, but not looked at: nothing is trained" in said.err
+
+
+@pytest.mark.parametrize(
+    ("given", "idle"),
+    [
+        ({}, {}),
+        ({"arms": ("base", "transplant"), "donor": "x", "replay": "x.jsonl", "replay_share": 0.2}, {}),
+        ({"donor": "x"}, {"donor": "arms= has no transplant"}),
+        ({"replay_share": 0.2}, {"replay_share": "no replay= is given"}),
+        ({"format_share": 0.2}, {"format_share": "every style is practised"}),
+        ({"format_share": 0.2, "train_styles": ("attribution",)}, {}),
+    ],
+)
+def test_a_run_that_trains_makes_use_of_all_settings_but_for_a_few(given, idle):
+    said = idle_settings(dict(Config(**given)), trains=True)
+    assert {name: reason for name, reason in said.items() if name in given} == idle

@@ -60,3 +60,14 @@ def test_without_gold_labels_there_is_no_majority(tmp_path):
     [shares] = answers_sheets(summary)
     assert "majority" not in shares.header
     assert dataclasses.asdict(shares)["title"] == "Answers"
+
+
+def test_answers_of_several_seeds_are_no_further_texts(tmp_path):
+    few = summary_of(tmp_path / "few", ["x"] * 6, ["x"] * 6, ["x", "y"] * 3)
+    more = summary_of(tmp_path / "more", ["x"] * 20, ["x"] * 20, ["x", "y"] * 10)
+    for summary in (few, more):
+        again = tuple(dataclasses.replace(decision, seed=1) for decision in summary.run.decisions)
+        run = dataclasses.replace(summary.run, decisions=(*summary.run.decisions, *again))
+        warning = answers_warning(dataclasses.replace(summary, run=run))
+        assert bool(warning) == (summary is more)
+    assert "answers good to 40 of 40 answers (20 texts)" in warning

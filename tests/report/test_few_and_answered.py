@@ -13,6 +13,7 @@ from saywhy.report.arms import grids_of, tables_of
 from saywhy.report.checked import robustness_sheets
 from saywhy.report.headline import headline
 from saywhy.report.load import load_run
+from saywhy.report.sheets import results_legend
 from saywhy.report.summary import summarise
 from saywhy.stats import LEAST_TEXTS, mean_interval, paired_difference
 
@@ -55,6 +56,25 @@ def test_a_headline_claims_only_the_styles_that_are_shown(tmp_path):
     text = headline(summarise(load_run(folder_of(tmp_path / "run", rows))))
     assert "more often than a random word of the same text by 0.75 [0.75, 0.75] in attribution (" in text
     assert "nothing is shown by -0.01 [-0.16, 0.19] in redaction)" in text
+
+
+def test_a_headline_calls_a_loss_a_loss(tmp_path):
+    rows = [row(f"t{i}", False, 0.5, arm="faithful") for i in range(20)]
+    rows += [row(f"t{i}", True, 0.25, style="redaction", arm="faithful") for i in range(20)]
+    for style, hits in (("attribution", 10), ("redaction", 5)):
+        rows += [row(f"t{i}", i < hits, 0.25, style=style, arm="adapted") for i in range(20)]
+    text = headline(summarise(load_run(folder_of(tmp_path / "run", rows))))
+    assert "by 0.75 [0.75, 0.75] in redaction (" in text
+    assert "less often by -0.50 [-0.50, -0.50] in attribution)" in text
+    assert "nothing is shown" not in text
+    assert "; for adapted it is 0.00 and 0.25." in text
+
+
+def test_explanations_of_several_words_stand_against_as_many(tmp_path):
+    rows = [row(f"t{i}", True, 0.25, setting="free", readout="generated") for i in range(20)]
+    summary = summarise(load_run(folder_of(tmp_path / "run", rows)))
+    assert "more often than as many random words of the same text by 0.75" in headline(summary)
+    assert "Of several words, the floor is that of random sets" in results_legend(summary)
 
 
 @pytest.mark.parametrize("operators", [("redact", "delete"), ("delete", "redact")])

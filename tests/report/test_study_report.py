@@ -27,7 +27,7 @@ from saywhy.report.study.files import confirmatory_csv, study_markdown
 from saywhy.report.study.frozen import objections
 from saywhy.report.study.gains import axis_of, gains_of
 from saywhy.report.study.gate import instruction_retentions_of, not_releasable
-from saywhy.report.study.groups import groups_of
+from saywhy.report.study.groups import groups_of, groups_sheet
 from saywhy.report.study.made import study_targets_sheet
 from saywhy.report.study.matrices import style_matrices, task_matrices
 from saywhy.report.study.parts import parts_of
@@ -173,7 +173,7 @@ def test_agreement_below_two_seeds_fails_the_gate():
         ("agreement 0.93 is below that of two seeds of the start arm, 0.95",),
     )
     unclear = gate_of(kept(0.99, "unclear"), usual, rules).reasons[0]
-    assert unclear.endswith("+0.0 [-1.0, +1.0] points, too few texts changed to exclude a loss of 2")
+    assert unclear.endswith("+0.0 [-1.0, +1.0] points, too few texts to exclude a loss of 2 points")
     assert gate_of(kept(0.99), nobody, rules).state == "open"
 
 
@@ -562,6 +562,18 @@ def test_groups_are_cut_by_what_no_arm_changes(planted_summary):
         assert sum(one.texts for one in films if one.grouping == by) == 40
     margins = [one.difference.value for one in films if one.grouping == "margin"]
     assert margins[0] > margins[-1], "texts of a small margin can flip, those of a large one cannot"
+
+
+def test_groups_say_in_which_readout_they_were_measured(planted_summary):
+    written = {
+        task: {key: rows for key, rows in cells.items() if key.readout == "generated"}
+        for task, cells in planted_summary.rows.items()
+    }
+    for readout, summary in (
+        ("constrained", planted_summary),
+        ("generated", dataclasses.replace(planted_summary, rows=written)),
+    ):
+        assert groups_sheet(summary).note.startswith(f"The arms of the answer, one-word, {readout}, on")
 
 
 def test_what_the_engine_freezes_is_what_the_report_expects(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from saywhy.bank.release import release_bank
+from saywhy.folders.shared import SharedFolder
 from saywhy.records import SaywhyError
 from saywhy.report.study import load_study
 from saywhy.report.study.files import cells_csv, confirmatory_csv, retention_csv
@@ -20,7 +21,9 @@ from saywhy.report.study.summary import summarise_study
 from saywhy.study.command import run_study
 from saywhy.study.join import join_banks
 from saywhy.study.plan import StudyPlan
+from saywhy.study.rates import costs_of_steps
 from saywhy.study.run import StudyRunner
+from saywhy.study.steps import StepWork, StudyStep
 
 PLAN = {
     "name": "tiny",
@@ -103,6 +106,74 @@ def test_a_budget_stops_before_what_does_not_fit(plan, tmp_path, capsys):
     assert not StudyRunner(small, tmp_path / "out").run(hours=1e-6)
     assert "does not fit into" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("tasks/*/seed-0/*/rows.jsonl"))
+
+
+def test_seconds_of_a_stopped_step_count(plan, tmp_path, monkeypatch):
+    runner = StudyRunner(plan.model_copy(update={"blocks": plan.blocks[:1]}), tmp_path / "out")
+    step = runner.steps[0]
+
+    def stopped(_):
+        time.sleep(0.2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "perform", stopped)
+    for sitting in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            runner.do(step)
+        assert runner.journal.seconds[step.name] >= 0.2 * sitting
+
+
+def test_each_set_of_missing_rates_is_measured(tmp_path):
+    """Blocks may be looked at and taken out again: others in their place are not free of charge."""
+    folder, measured = SharedFolder(tmp_path / "out", "study.json"), []
+
+    def cost(*rates):
+        work = {StudyStep("audit", name, 0, "toys"): [StepWork(("audit", "toys", name), 2)] for name in rates}
+
+        def rates_of_task(task):
+            measured.append((task, rates))
+            return {f"audit toys {name}": float(len(name)) for name in rates}
+
+        costs = costs_of_steps(work, ["toys"], folder, rates_of_task)
+        return {step.arm: seconds for step, seconds in costs.items()}
+
+    assert cost("one") == {"one": 6.0}
+    assert cost("one", "added") == {"one": 6.0, "added": 10.0}
+    assert cost("one", "instead") == {"one": 6.0, "instead": 14.0}
+    assert cost("one", "added", "instead") == {"one": 6.0, "added": 10.0, "instead": 14.0}
+    assert [rates for _, rates in measured] == [("one",), ("one", "added"), ("one", "instead")]
+
+
+def test_a_task_that_is_only_tested_on_needs_no_labels_and_no_texts_to_practise(tiny_folder, tmp_path):
+    for task, train, labelled in (("seen", 300, True), ("new", 60, False)):
+        (tmp_path / "data" / task).mkdir(parents=True)
+        question = {"name": task, "question": "Is it negative or positive?", "labels": ["negative", "positive"]}
+        (tmp_path / f"{task}.yaml").write_text(yaml.safe_dump({**question, "lead_in": "It is"}))
+        for split, count in (("train", train), ("test", 20)):
+            rows = (
+                {"text": f"{task} {split} number {n} is {word}", **({"label": label} if labelled else {})}
+                for n in range(count)
+                for word, label in [("great", "positive") if n % 2 else ("awful", "negative")]
+            )
+            lines = "".join(json.dumps(row) + "\n" for row in rows)
+            (tmp_path / "data" / task / f"{split}.jsonl").write_text(lines)
+    plan = StudyPlan(
+        **{
+            **PLAN,
+            "data": str(tmp_path / "data"),
+            "tasks": [str(tmp_path / "seen.yaml")],
+            "unseen": [str(tmp_path / "new.yaml")],
+            "with": {**PLAN["with"], "heldout_rows": 40, "lexicon_rows": 60},
+            "blocks": [{"name": "main", "arms": ["faithful", "random"], "test_tasks": "all"}],
+        },
+        model=str(tiny_folder),
+    )
+    runner = StudyRunner(plan, tmp_path / "out")
+    runner.freeze()
+    corpus = runner.member(plan.unseen[0]).corpus
+    assert not corpus.arms
+    costs = runner.costs()
+    assert all(seconds > 0 for step, seconds in costs.items() if step.kind == "audit")
 
 
 def test_a_file_edited_after_the_start_is_refused(plan, tmp_path, capsys):

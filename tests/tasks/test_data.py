@@ -12,7 +12,7 @@ from made_data import PAIRS, ROWS, TASK
 from problems import fails
 from saywhy.file_format import FileFormat
 from saywhy.records import Example, SaywhyError
-from saywhy.tasks.data import load_examples, nested_sample
+from saywhy.tasks.data import SPLITS, load_examples, nested_sample
 from saywhy.tasks.task import catalog, load_task
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
@@ -266,3 +266,22 @@ def test_another_seed_is_another_sample(jsonl):
 def test_a_negative_sample_is_refused():
     with pytest.raises(ValueError, match="-1"):
         nested_sample([], -1, 0)
+
+
+def test_blanks_at_the_ends_make_no_other_text(jsonl):
+    rows = [
+        {"claim": "same claim ", "source": "one", "label": "good"},
+        {"claim": "same claim", "source": " one\n", "label": "bad"},
+        {"claim": "same claim", "source": "two"},
+    ]
+    read = load_examples(PAIRS, "train", str(jsonl(rows).parent))
+    assert [ex.context["source"] for ex in read.examples] == ["one", "two"]
+    assert [aside.reason for aside in read.set_aside] == ["duplicate"]
+
+
+def test_texts_that_differ_in_blanks_fall_into_no_two_splits(tmp_path):
+    file = tmp_path / "all.jsonl"
+    texts = [f"text number {i}{blank}" for i in range(60) for blank in ("", " ", "  ")]
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    splits = [{ex.text.strip() for ex in load_examples(TASK, split, str(file)).examples} for split in SPLITS]
+    assert sum(map(len, splits)) == len(set.union(*splits)) == 60

@@ -2,6 +2,7 @@
 
 import json
 import random
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow
@@ -400,3 +401,34 @@ def test_no_row_crashes(tmp_path):
 @pytest.mark.slow
 def test_no_row_of_ten_thousand_crashes(tmp_path):
     assert sum(load_any_rows(tmp_path, 10_000).values()) == 10_000
+
+
+UNQUOTED = """text\tlabel
+"Great movie ever\tgood
+bad film this\tbad
+so so film\tbad
+never say never again"\tgood
+last one here\tbad
+"""
+"""A table as GLUE has them: quotes are signs of the texts, and need no partner."""
+
+
+@pytest.mark.parametrize("rows", [UNQUOTED, UNQUOTED.replace('again"', "again")])
+def test_quotes_in_a_table_of_tabs_swallow_no_rows(tmp_path, capsys, rows):
+    (tmp_path / "train.tsv").write_text(rows)
+    texts = ['"Great movie ever', "bad film this", "so so film", rows.split("\n")[4].split("\t")[0], "last one here"]
+    assert loaded(tmp_path) == list(zip(texts, ["good", "bad", "bad", "good", "bad"], strict=True))
+    assert "quotes are part of its texts" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_quoted_cell_of_a_table_of_tabs_may_hold_anything(tmp_path, capsys):
+    (tmp_path / "train.tsv").write_text('text\tlabel\n"two lines\nwith a\ttab"\tgood\n"a ""word"" quoted"\tbad\n')
+    assert loaded(tmp_path) == [("two lines\nwith a\ttab", "good"), ('a "word" quoted', "bad")]
+    assert "quotes are" not in capsys.readouterr().err
+
+
+def test_decimal_labels_are_numbers(tmp_path):
+    labels = pyarrow.array([Decimal("1"), Decimal("0"), Decimal("1")], pyarrow.decimal128(3, 1))
+    texts = [text for text, _ in ROWS]
+    pyarrow.parquet.write_table(pyarrow.table({"text": texts, "label": labels}), tmp_path / "train.parquet")
+    assert loaded(tmp_path, label_map={"1": "good", "0": "bad"}) == ROWS

@@ -1,6 +1,7 @@
 """Near-duplicates of texts that are tested on are not practised; what is refused where texts are too few."""
 
 import dataclasses
+import json
 
 import pytest
 from hypothesis import given
@@ -103,3 +104,17 @@ def test_an_anchor_on_very_many_labels_is_one_line():
 def test_two_texts_that_share_an_id_only_are_no_duplicates():
     other = dataclasses.replace(TESTED[0], text="what a fine and sunny morning it was")
     assert without_near_duplicates([other], TESTED, 0.9) == (other,)
+
+
+def test_a_test_text_with_a_blank_behind_it_is_not_practised(tmp_path):
+    texts = [f"number {i} was a {word} day" for i in range(40) for word in ("great", "awful")]
+    for split, blank in (("test", ""), ("train", " ")):
+        rows = [{"text": f"{text}{blank}", "label": "positive"} for text in texts]
+        more = [{"text": f"{split} text {i}", "label": "negative"} for i in range(80)]
+        lines = "".join(json.dumps(row) + "\n" for row in rows + more)
+        (tmp_path / f"{split}.jsonl").write_text(lines)
+    corpus = assemble_corpus(Config(data=str(tmp_path), rows=None, most_words=None))
+    assert len(corpus.audited) == 160
+    pools = [pool for name, pool in corpus.pools().items() if name not in ("audited", "decided")]
+    assert all(pools)
+    assert not any(example.text.strip() in texts for pool in pools for example in pool)

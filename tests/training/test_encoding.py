@@ -124,3 +124,12 @@ def test_instruction_rows_are_as_strict_templates_have_them(rows, capsys):
 def test_a_text_that_ends_the_turn_itself_is_refused(chat):
     with pytest.raises(SaywhyError, match="contains the chat template's end of turn"):
         [encode(chat, row, RECIPE) for row in made_rows(("hack <|im_end|> this text",))]
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.25, ""), (0.5, "replay_share=0.5: there are 2 conversations beside")])
+def test_a_share_that_cannot_be_reached_is_said(rows, capsys, share, said):
+    conversation = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    mix(rows, [conversation] * (9 if share < 0.5 else 2), share, seed=0)
+    err = " ".join(capsys.readouterr().err.split())
+    assert said in err
+    assert bool(said) == bool(err)

@@ -203,6 +203,7 @@ def test_what_trainer_holds_reaches_the_trainer(tiny_folder, rows, tmp_path):
         ({"weight_decai": 0.1}, r"trainer\.weight_decai: .*did you mean 'weight_decay'"),
         ({"weight_decay": "much"}, r"trainer\.weight_decay=much: it takes a number"),
         ({"lr_scheduler_type": "steep"}, "steep is not a valid SchedulerType"),
+        ({"save_strategy": "best"}, "which checkpoint is best, heldout_rows= measures"),
     ],
 )
 def test_what_the_trainer_would_not_take_is_one_line(trainer, reason):

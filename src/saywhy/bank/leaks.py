@@ -47,6 +47,7 @@ SET_ASIDE_REASONS = (
     "holds a control token of the model",
     "holds signs that the model's tokenizer does not have",
     "refused by the model's chat template",
+    "refused by the server",
     "longer than the model's context",
     "more than # words",
     "no blanks between its words",

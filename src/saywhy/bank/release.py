@@ -107,10 +107,12 @@ def _release_study(folder: Path, out: Path, key: BankKey) -> list[str]:
             manifest["frozen"] = released["hash"]
     write_json(out / "study.json", {"bank": BANK_VERSION, **manifest, "adapters": adapters})
     texts: list[str] = []
-    for task_manifest in sorted(folder.glob("tasks/*/run.json")):
+    task_manifests = sorted(folder.glob("tasks/*/run.json"))
+    tasks = [read_object(task_manifest).get("task") or {} for task_manifest in task_manifests]
+    for task_manifest in task_manifests:
         texts += release_run(task_manifest.parent, out / "tasks" / task_manifest.parent.name, key)
     for model_folder in sorted(folder.glob("models/seed-*/*/")):
-        texts += training_texts(model_folder / "training.jsonl").values()
+        texts += training_texts(model_folder / "training.jsonl", tasks).values()
         retention = model_folder / "retention.json"
         if retention.is_file():
             write_json(out / retention.relative_to(folder), _released_retention(retention, key))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from saywhy.attribution.scores import WordScores
 from saywhy.bank.leaks import EXAMPLES_SUBFOLDER
@@ -30,6 +31,7 @@ from saywhy.records import (
 from saywhy.report.arm_records import CHECK_RECORDS, USUAL_CHECK_RECORD, records_of
 from saywhy.report.load import HELDOUT_LOSS, LOSS_FILES, losses_of, target_count_files
 from saywhy.stats.sentences import SampledReply, SentenceScores
+from saywhy.tasks.parts import OwnPrompt
 from saywhy.training.lessons import Target
 from saywhy.words import candidates_rule
 
@@ -75,12 +77,12 @@ def release_run(folder: Path, out: Path, key: BankKey) -> list[str]:
         )
         write_lines(out / f"set_aside.jsonl{GZIP_SUFFIX}", lines)
     texts = [text for example in examples.values() for text in (example.text, *example.context.values())]
-    noun = str((manifest.get("task") or {}).get("noun", ""))
+    task = manifest.get("task") or {}
     for seed_folder in sorted(folder.glob("seed-*/")):
         practised: dict[str, str] = {}
         for arm_folder in sorted(seed_folder.glob("*/")):
             _release_arm(arm_folder, out / seed_folder.name / arm_folder.name, masks, key)
-            practised |= training_texts(arm_folder / "training.jsonl", noun)
+            practised |= training_texts(arm_folder / "training.jsonl", [task])
         texts += practised.values()
         training_masks = {name: Mask.of(text, pinned, key, rule) for name, text in practised.items()}
         _release_targets(seed_folder, out / seed_folder.name, training_masks | masks, key)
@@ -155,18 +157,34 @@ def _masked_lines(path: Path, kind: type[Record], masks: Mapping[str, Mask], key
         yield {**line, "id": key.id(line["id"])} if kind is Decision else masks[line["id"]].line(line)
 
 
-def training_texts(path: Path, noun: str = "") -> dict[str, str]:
-    """Return the texts of training rows by id; without a ``noun``, everything behind the question."""
+def training_texts(path: Path, tasks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the texts of training rows by id.
+
+    Args:
+        path: The rows.
+        tasks: The tasks that they may be of, as ``run.json`` has them. Of a turn that is of none of their prompts (as
+            in a version before) everything behind the question is taken.
+    """
     texts: dict[str, str] = {}
     for row in read_lines(path, "id", "prompt", "completion") if path.is_file() else ():
-        prompt, completion = row["prompt"][0]["content"], row["completion"][0]["content"]
+        turn = next(turn["content"] for turn in row["prompt"] if turn["role"] == "user")
         if row.get("style") == "replay":
-            texts[f"{row['id']} {len(texts)}"] = f"{prompt}\n{completion}"
-        else:
-            text = prompt.partition(f"\n{noun.capitalize()}: ")[2] if noun else ""
+            texts[f"{row['id']} {len(texts)}"] = f"{turn}\n{row['completion'][0]['content']}"
+        elif row["id"] not in texts:
             # The first row of a text holds it as it is; those of an anchor hold edited ones, under the same id.
-            texts.setdefault(str(row["id"]), text or prompt.partition("\n")[2])
+            readings = filter(None, (_text_of_turn(task, turn) for task in tasks))
+            texts[str(row["id"])] = next(readings, turn.partition("\n")[2] or turn)
     return texts
+
+
+def _text_of_turn(task: Mapping[str, Any], turn: str) -> str | None:
+    """Return the explained text of a user's turn that asks a task, by its own prompt or by the usual one."""
+    if task.get("prompt"):
+        text = OwnPrompt(**task["prompt"]).read(turn, task["text"], task.get("context", ()))
+        if text is not None:
+            return text
+    before = f"\n{str(task.get('noun', '')).capitalize()}: "
+    return str(turn.partition(before)[2]) or None
 
 
 def _release_targets(seed_folder: Path, out: Path, masks: Mapping[str, Mask], key: BankKey) -> None:

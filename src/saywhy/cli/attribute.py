@@ -137,5 +137,5 @@ def _method_stage(
     title = name.replace("_", " ")
     with run.folder.timed(name), progress(title, len(items), shared=True) as bar:
         run.folder.stage_over(
-            SCORES_FOLDER, (name,), items, run.config.chunk, lambda part: {name: compute(part, bar.tick)}
+            SCORES_FOLDER, (name,), items, run.config.chunk, lambda part: {name: compute(part, bar.tick)}, bar.skip
         )

@@ -69,7 +69,7 @@ def write_targets(config: Config, out: Path) -> Path:
         return {"targets": rows, "hits": hits}
 
     with progress("targets", len(examples), shared=True) as bar:
-        run.folder.stage_over("", ("targets", "hits"), examples, config.chunk, explain)
+        run.folder.stage_over("", ("targets", "hits"), examples, config.chunk, explain, bar.skip)
     hits = read_lines(out / "hits.jsonl")
     rates = {style: round(sum(bool(of_text[style]) for of_text in hits) / len(hits), 3) for style in hits[0]}
     run.folder.note(counts={"targets": {"n": len(hits), "hits": rates}})

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from saywhy.config import Config
 from saywhy.file_format import FileFormat
 from saywhy.folders.store import read_object, write_json
-from saywhy.measure.audit import unusable
+from saywhy.measure.audit import refused, unusable
 from saywhy.measure.calibration import (
     calibration_constants,
     calibration_scores,
@@ -23,13 +23,14 @@ from saywhy.measure.calibration import (
     say_unread,
 )
 from saywhy.measure.predict import Classifier
+from saywhy.models.api.model import ApiModel
 from saywhy.models.backends import precision_of
 from saywhy.models.interface import Model
 from saywhy.models.shipped import CalibrationKey, SavedCalibration, calibration_entry, finite_constants
 from saywhy.models.spec import ModelSpec, cache_folder
 from saywhy.paths import VLLM_PREFIX, is_vllm_name, user_path
 from saywhy.progress import progress, say
-from saywhy.records import SaywhyError
+from saywhy.records import Example, SaywhyError, SetAside
 from saywhy.settings import resolved
 from saywhy.tasks.corpus import assemble_corpus, corpus_associations, data_argument, pinned_of_corpus
 from saywhy.tasks.task import Task
@@ -160,8 +161,11 @@ def _measured(
     if not is_labelled:  # the words are then those of the model's own answers
         texts |= {example.id: example for example in corpus.lexicon[: 2 * len(texts)]}
     opened = model()
-    set_aside = unusable(Classifier(opened, task, no_calibration(task)), list(texts.values()))
-    texts = {id_: example for id_, example in texts.items() if id_ not in {record.id for record in set_aside}}
+    uncalibrated = Classifier(opened, task, no_calibration(task))
+    set_aside = unusable(uncalibrated, list(texts.values()))
+    if isinstance(opened, ApiModel):
+        set_aside += refused(uncalibrated, _without(texts, set_aside), config.chunk)
+    texts = {example.id: example for example in _without(texts, set_aside)}
     corpus = corpus.without(set_aside)
     if not corpus.calibration:
         raise SaywhyError(
@@ -185,6 +189,11 @@ def _measured(
     except OSError as error:  # as in a container whose home is read-only
         say(f"{file} cannot be written ({error.strerror}): calibration is not kept; SAYWHY_CACHE=FOLDER moves it")
     return TaskCalibration(saved, shares)
+
+
+def _without(texts: Mapping[str, Example], set_aside: Collection[SetAside]) -> list[Example]:
+    ids = {record.id for record in set_aside}
+    return [example for id_, example in texts.items() if id_ not in ids]
 
 
 def _label(scores: Mapping[str, float], constants: Mapping[str, float]) -> str:

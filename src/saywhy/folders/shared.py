@@ -164,6 +164,7 @@ class SharedFolder:
         size: int,
         compute: Callable[[Sequence[ChunkItem]], Any],
         join: Callable[[list[Any]], Any],
+        skip: Callable[[int], object] | None = None,
     ) -> Any:
         """Return the content of the JSON file ``name``, made once, by all processes together.
 
@@ -173,11 +174,13 @@ class SharedFolder:
             size: Items a chunk.
             compute: Makes one chunk from its items; the same in any process and at any time.
             join: Makes the content of the file from the chunks, in their order.
+            skip: Called with the number of items whose chunks are there already.
         """
         path = self.path / name
         chunks = chunks_of(items, size)
         chunk_files = chunk_files_of(path.parent, path.stem, len(chunks))
         with self._making[path]:
+            _skip_kept(chunk_files, chunks, skip)
             self._compute(chunk_files, lambda number: compute(chunks[number]), path.is_file)
             if is_first_process() and not path.is_file():
                 self._wait_for(chunk_files)
@@ -200,6 +203,7 @@ class SharedFolder:
         items: Sequence[ChunkItem],
         size: int,
         compute: Callable[[Sequence[ChunkItem]], ChunkLines],
+        skip: Callable[[int], object] | None = None,
     ) -> None:
         """Run a stage over ``items`` in fixed chunks, except for those already there; return when it is complete.
 
@@ -209,6 +213,7 @@ class SharedFolder:
             items: What it goes over, in order.
             size: Items a chunk.
             compute: Makes the lines of one chunk from its items; the same in any process and at any time.
+            skip: Called with the number of items whose chunks are there already.
         """
         directory = self.path / folder
         chunks = chunks_of(items, size)
@@ -222,6 +227,7 @@ class SharedFolder:
             return {name: list(lines) for name, lines in compute(chunks[number]).items()}
 
         with self._making[directory / files[0]]:
+            _skip_kept(chunk_files, chunks, skip)
             self._compute(chunk_files, lines_of, done)
             if is_first_process() and not done():
                 self._wait_for(chunk_files)
@@ -271,3 +277,11 @@ class SharedFolder:
     def _wait_for(self, chunk_files: Sequence[Path]) -> None:
         for chunk_file in chunk_files:
             self.lock.wait(chunk_file.is_file, str(chunk_file.relative_to(self.path)))
+
+
+def _skip_kept(
+    chunk_files: Sequence[Path], chunks: Sequence[Sequence[Any]], skip: Callable[[int], object] | None
+) -> None:
+    kept = sum(len(chunk) for chunk_file, chunk in zip(chunk_files, chunks, strict=True) if chunk_file.is_file())
+    if skip and kept:
+        skip(kept)

@@ -14,6 +14,7 @@ from saywhy.measure.bounds import Bounds, open_removals, open_swaps, size_bounds
 from saywhy.measure.edits import Item, every_edit, items_of, stand_in
 from saywhy.measure.predict import Classifier
 from saywhy.measure.verdicts import Verdict, judge_edits
+from saywhy.models.api.client import RefusedRequestError
 from saywhy.models.interface import Tick
 from saywhy.protocol import prompts, styles
 from saywhy.records import (
@@ -35,6 +36,8 @@ from saywhy.words import most_frequent_candidate, take_out
 
 REPLY_HEADROOM = 256
 """Tokens kept free behind a text for the request and the reply."""
+REFUSED = "refused by the server"
+"""Why a text is set aside of which a server says no label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,43 @@ def unusable(classifier: Classifier, examples: Sequence[Example]) -> list[SetAsi
     reasons = classifier.model.objections(chats, REPLY_HEADROOM)
     task = classifier.task.name
     return [SetAside(example.id, task, reason) for example, reason in zip(examples, reasons, strict=True) if reason]
+
+
+def refused(
+    classifier: Classifier, examples: Sequence[Example], chunk: int, tick: Tick | None = None
+) -> list[SetAside]:
+    """Return those of ``examples`` of which a server says no label (a filter, its context), with the reason.
+
+    What it answers is in the cache: those who need these labels later ask for nothing again.
+
+    Args:
+        classifier: A model behind an API.
+        examples: The texts.
+        chunk: Texts that are asked together.
+        tick: Called with the number of texts that were just asked.
+
+    Raises:
+        RefusedRequestError: If it refuses most texts of the first chunk: then it is not for what is in them.
+    """
+    set_aside: list[SetAside] = []
+    for start in range(0, len(examples), chunk):
+        part = examples[start : start + chunk]
+        if refusal := _refusal(classifier, part):
+            task = classifier.task.name
+            set_aside += [SetAside(example.id, task, REFUSED) for example in part if _refusal(classifier, [example])]
+            if start == 0 and 2 * len(set_aside) > len(part):
+                raise refusal
+        if tick:
+            tick(len(part))
+    return set_aside
+
+
+def _refusal(classifier: Classifier, examples: Sequence[Example]) -> RefusedRequestError | None:
+    try:
+        classifier.predict_examples(examples)
+    except RefusedRequestError as error:
+        return error
+    return None
 
 
 def decide(

@@ -133,5 +133,5 @@ def ensure_constants(
         return calibration_constants(task, [of_text for part in parts for of_text in part])
 
     with folder.timed(stage), progress(stage, len(texts), shared=True) as bar:
-        measured: dict[str, float] = folder.json_over(name, texts, config.chunk, scores, join)
+        measured: dict[str, float] = folder.json_over(name, texts, config.chunk, scores, join, bar.skip)
     return measured

@@ -76,6 +76,13 @@ class ModelSpec:
         return API_ANSWERS if self.api else VLLM_ANSWERS if self.vllm else QUESTIONS
 
     @property
+    def base_name(self) -> str:
+        """What ``model=`` calls the model that the adapter lies on: the base, or an adapter that is merged into it."""
+        base = str(Path(self.base) / self.gguf) if self.gguf else self.base
+        below = str(self.inner.adapter) if self.inner else base
+        return f"{VLLM_PREFIX}{below}" if self.vllm else below
+
+    @property
     def practised_plan(self) -> str | None:
         """The plan of the replies that the weights have practised; None where they have practised none."""
         recipe = self.extras.get("recipe")

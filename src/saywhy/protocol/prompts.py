@@ -102,7 +102,9 @@ def explained_text(task: Task, messages: list[Message]) -> str:
     asking = messages[-1:] if _asks_again(messages) else messages
     turn = next(message["content"] for message in asking if message["role"] == "user")
     if task.prompt:
-        return task.prompt.read(turn, task.text, task.context)
+        text = task.prompt.read(turn, task.text, task.context)
+        assert text is not None, "no turn of this prompt"
+        return text
     return turn.split(f"\n{task.noun.capitalize()}: ", 1)[1]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from saywhy import stats
 from saywhy.records import Decision
-from saywhy.report.format import Sheet, SheetCell, estimate_text, joined, number, sheet_of
+from saywhy.report.format import Sheet, SheetCell, counted, estimate_text, joined, number, sheet_of
 from saywhy.report.headline import headline_arm
 from saywhy.report.summary import Summary
 from saywhy.stats import LEAST_TEXTS
@@ -81,14 +81,16 @@ def answers_warning(summary: Summary) -> str:
     arm = headline_arm(summary)
     decisions = [decision for decision in summary.run.decisions if decision.arm == arm]
     given = Answers.of(decisions)
-    if given.labels.total() < LEAST_TEXTS:
+    texts = len({decision.id for decision in decisions})
+    if texts < LEAST_TEXTS:
         return ""
+    of_texts = "texts" if texts == len(decisions) else f"answers ({counted(texts, 'text')})"
     names = _label_names(summary, {arm: given})
     problems = []
     for counts, when in ((given.labels, ""), (given.raw, " before calibration")):
         label, count = counts.most_common(1)[0]
         if count >= NEARLY_ALL * counts.total() and (given.majority or 0) < NEARLY_ALL:
-            problems.append(f"answers {names[label]} to {count} of {counts.total()} texts{when}")
+            problems.append(f"answers {names[label]} to {count} of {counts.total()} {of_texts}{when}")
     retention = next((retention for retention in summary.retention if retention.arm == arm), None)
     if retention is not None and given.majority is not None:
         accuracy = retention.accuracy

@@ -16,7 +16,7 @@ from saywhy.models.spec import ADAPTER_CONFIG, DEFAULT_PUBLIC_ID
 from saywhy.records import SaywhyError
 from saywhy.report.arms import level_seeds, rivals, start_graders
 from saywhy.report.card_retention import instruction_sentences, retention_sentences
-from saywhy.report.cells import CellKey, rows_by_cell
+from saywhy.report.cells import CellKey, rows_by_cell, several_words_legend
 from saywhy.report.contrasts import Contrast, contrast_of
 from saywhy.report.format import (
     NO_NUMBER,
@@ -244,6 +244,7 @@ def card_sheet(summary: Summary, arm: str, control: str | None = None) -> Sheet 
         "Hit: carrying the explanation out changes the answer (n counts texts x seeds, invalid replies are misses). "
         "Floor: hits of a random word. Ceiling: texts in which any word hits. Excess: hit minus floor. Score: excess "
         f"as a share of what the best word could do. {SHARE_LEGEND} In brackets: 95 % intervals over texts."
+        f"{several_words_legend(cell.key for cell in cells)}"
     )
     if control_arm:
         note += (

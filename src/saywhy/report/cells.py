@@ -11,6 +11,17 @@ from saywhy.records import ALL_SETTINGS, ALL_STYLES, OPERATORS, READOUTS, Operat
 RESULT_READOUTS: tuple[Readout, ...] = ("constrained", "generated", "guided")
 """The readouts that are results, the ones that a finding is rather read from first; placebo is a robustness check."""
 
+RESULT_CONDITIONS: tuple[tuple[Setting, Readout], ...] = (
+    *(("one-word", readout) for readout in RESULT_READOUTS),
+    ("free", "generated"),
+    ("sentences", "generated"),
+)
+"""Settings and readouts in which explanations are results: several words are generated only."""
+SEVERAL_WORDS_LEGEND = (
+    "Of several words, the floor is that of random sets of as many, the ceiling that of the best set of as many that a "
+    "greedy search finds."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class CellKey:
@@ -42,6 +53,16 @@ def finding_readout(keys: Iterable[CellKey]) -> Readout:
     """Return the readout that a finding is read from: constrained if there is any, else generated, else guided."""
     present = {key.readout for key in keys}
     return next((readout for readout in RESULT_READOUTS if readout in present), "generated")
+
+
+def words_of_chance(keys: Iterable[CellKey]) -> str:
+    """Return what explanations are compared with in words: a random word, or as many of them."""
+    return "a random word" if all(key.setting == "one-word" for key in keys) else "as many random words"
+
+
+def several_words_legend(keys: Iterable[CellKey]) -> str:
+    """Return what floor and ceiling are of explanations of several words, behind a blank; empty if there are none."""
+    return f" {SEVERAL_WORDS_LEGEND}" * any(key.setting != "one-word" for key in keys)
 
 
 def rows_by_cell(rows: Iterable[Row]) -> dict[CellKey, list[Row]]:

@@ -58,5 +58,5 @@ def _accuracy_shortfall(answer: LossAnswer, change: Difference, rules: Rules) ->
     if answer == "no":
         return ", lost"
     too_few = change.low is not None and change.low > -rules.accuracy_loss
-    reason = "too few texts changed" if too_few else "too uncertain"
-    return f", {reason} to exclude a loss of {100 * rules.accuracy_loss:g}"
+    reason = "too few texts" if too_few else "too uncertain"
+    return f", {reason} to exclude a loss of {100 * rules.accuracy_loss:g} points"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from saywhy.arms import kind
+from saywhy.report.cells import words_of_chance
 from saywhy.report.contrasts import UNCORRECTED_SUFFIX, Contrast
 from saywhy.report.format import counted, estimate_text, joined, number
 from saywhy.report.moves import headline_keys
@@ -53,6 +54,19 @@ def _excess_sentence(summary: Summary, arm: str, arm_cells: list[Cell], cells: l
         counted(max(cell.seeds for cell in arm_cells), "seed"),
         f"{key.setting}, {key.readout} readout",
     ]
+    shown = [cell for cell in arm_cells if (cell.excess.low or 0.0) > 0]
+    below = [cell for cell in arm_cells if (cell.excess.high or 0.0) < 0]
+    unclear = [cell for cell in arm_cells if cell not in (*shown, *below)]
+    chance = words_of_chance(cell.key for cell in arm_cells)
+    claim = f"The words that {arm} names change its own answer more often than {chance} of the same text by"
+    if all((cell.excess.value or 0.0) <= 0 for cell in arm_cells):
+        claim = f"The words that {arm} names change its own answer no more often than {chance}: excess"
+    elif not shown:
+        claim = f"The words that {arm} names are not shown to change its own answer more often than {chance}: excess"
+    else:
+        details += [f"nothing is shown by {_levels(unclear)}"] * bool(unclear)
+        details += [f"less often by {_levels(below)}"] * bool(below)
+        arm_cells = [*shown, *unclear, *below]
     start_values = [
         number(start_cell.excess.value)
         for cell in arm_cells
@@ -60,18 +74,7 @@ def _excess_sentence(summary: Summary, arm: str, arm_cells: list[Cell], cells: l
         if start_cell.key.arm == summary.start and summary.start != arm and start_cell.key.style == cell.key.style
     ]
     start_text = f"; for {summary.start} it is {joined(start_values)}" if start_values else ""
-    shown = [cell for cell in arm_cells if (cell.excess.low or 0.0) > 0]
-    claim = f"The words that {arm} names change its own answer more often than a random word of the same text by"
-    if all((cell.excess.value or 0.0) <= 0 for cell in arm_cells):
-        claim = f"The words that {arm} names change its own answer no more often than a random word: excess"
-    elif not shown:
-        claim = (
-            f"The words that {arm} names are not shown to change its own answer more often than a random word: excess"
-        )
-    elif len(shown) < len(arm_cells):
-        details.append(f"nothing is shown by {_levels([cell for cell in arm_cells if cell not in shown])}")
-        arm_cells = shown
-    return f"{claim} {_levels(arm_cells)} ({', '.join(details)}){start_text}."
+    return f"{claim} {_levels(shown or arm_cells)} ({', '.join(details)}){start_text}."
 
 
 def _levels(cells: list[Cell]) -> str:

@@ -14,11 +14,11 @@ from saywhy.report.marks import shipped_fooled_metrics
 from saywhy.report.mentioned import sentence_sheets
 from saywhy.report.sentence_metrics import sentence_metric_sheets
 from saywhy.report.sheets import (
-    RESULTS_LEGEND,
     contrast_sheets,
     readout_sheet,
     reason_sheet,
     result_sheets,
+    results_legend,
     retention_sheet,
     run_provenance_sheets,
     run_targets_sheet,
@@ -69,7 +69,7 @@ def run_report_page(summary: Summary, pictures: Sequence[Picture], seed: int = 0
             command=report_command(summary.run.folder, published=summary.run.bank),
             headline=headline(summary),
             warning=answers_warning(summary),
-            legend=RESULTS_LEGEND,
+            legend=results_legend(summary),
             footnote=shipped_fooled_metrics().footnote(),
             main=result_sheets(summary),
             sentences=[*sentence_sheets(summary), *sentence_metric_sheets(summary.run, seed)],

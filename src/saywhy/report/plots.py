@@ -15,7 +15,7 @@ from typing import Any
 from saywhy.records import ALL_STYLES
 from saywhy.report.abstention import RISK_CAPTION, draw_coverage_risk
 from saywhy.report.arms import marked_arm
-from saywhy.report.cells import CellKey
+from saywhy.report.cells import CellKey, several_words_legend
 from saywhy.report.curve import SEVERAL_WORDS_CAPTION, draw_k_curve
 from saywhy.report.format import SAME_INSTRUMENT_NOTE, counted
 from saywhy.report.looks import BAR_PIECES, FURTHER_BAR_PIECES, RC_PARAMS, look_of
@@ -78,11 +78,12 @@ def run_picture_plans(summary: Summary) -> list[PicturePlan]:
     for operator in operators:
         first = operator == operators[0]
         cells = [cell for cell in summary.cells if cell.key.operator == operator]
-        title, caption = f"Excess ({operator})", _caption_with_n(EXCESS_CAPTION, cells)
+        several_words = several_words_legend(cell.key for cell in cells)
+        title, caption = f"Excess ({operator})", _caption_with_n(f"{EXCESS_CAPTION}{several_words}", cells)
         plans.append(PicturePlan(f"excess-{operator}", title, caption, partial(draw_excess, summary, cells), first))
         title, caption = (
             f"Floor, hit, ceiling ({operator})",
-            _caption_with_n(RANGE_CAPTION.format(sign=shipped_fooled_metrics().sign("hit")), cells),
+            _caption_with_n(RANGE_CAPTION.format(sign=shipped_fooled_metrics().sign("hit")) + several_words, cells),
         )
         plans.append(PicturePlan(f"range-{operator}", title, caption, partial(draw_range, summary, cells), first))
     generated = [cell for cell in summary.cells if (cell.key.readout, cell.key.operator) == ("generated", operators[0])]

@@ -8,7 +8,7 @@ from typing import Any
 
 from saywhy.records import READOUTS
 from saywhy.report.arms import marked_arm
-from saywhy.report.cells import CellKey
+from saywhy.report.cells import CellKey, several_words_legend
 from saywhy.report.contrasts import Contrast
 from saywhy.report.format import (
     NO_NUMBER,
@@ -43,6 +43,11 @@ RESULTS_LEGEND = (
     f"Start-graded: the named words' excess in the frozen start arm. {SHARE_LEGEND} "
     "Drop: fall of the log-odds, in nats. In brackets: 95 % intervals over texts. n counts texts x seeds."
 )
+
+
+def results_legend(summary: Summary) -> str:
+    """Return what the columns of the results are."""
+    return RESULTS_LEGEND + several_words_legend(cell.key for cell in summary.cells)
 
 
 def block_title(key: CellKey) -> str:

@@ -23,11 +23,11 @@ from saywhy.report.mentioned import mention_columns, sentence_sheets
 from saywhy.report.moves import VerdictMove
 from saywhy.report.sentence_metrics import sentence_metric_sheets
 from saywhy.report.sheets import (
-    RESULTS_LEGEND,
     contrast_sheets,
     readout_sheet,
     reason_sheet,
     result_sheets,
+    results_legend,
     retention_sheet,
     run_provenance_sheets,
     run_targets_sheet,
@@ -60,7 +60,7 @@ def run_report_markdown(summary: Summary) -> str:
     parts = [f"# saywhy: {escaped_markdown(str(task))}", escaped_markdown(headline(summary))]
     parts += [f"**{escaped_markdown(warning)}**" for warning in [answers_warning(summary)] if warning]
     legend = "\n\n".join(
-        f"_{escaped_markdown(text)}_" for text in (RESULTS_LEGEND, shipped_fooled_metrics().footnote()) if text
+        f"_{escaped_markdown(text)}_" for text in (results_legend(summary), shipped_fooled_metrics().footnote()) if text
     )
     sections: list[tuple[str, Sequence[Sheet | None]]] = [
         ("Results", result_sheets(summary)),

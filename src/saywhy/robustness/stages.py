@@ -114,7 +114,7 @@ class Checks:
             self.folder.timed(f"{name} {self.arm}"),
             progress(f"{name} {self.arm}, seed {self.seed}", len(examples), shared=True) as bar,
         ):
-            self.folder.stage_over(where, (name,), examples, self.config.chunk, check)
+            self.folder.stage_over(where, (name,), examples, self.config.chunk, check, bar.skip)
 
     def _done(self, name: str) -> bool:
         return self.folder.done(f"{self.where}/robustness", (name,))

@@ -178,7 +178,7 @@ class _RulerRun:
             return {"right": sum(counts), "n": len(held_out)}
 
         with progress(f"check plant {plant.name}", len(held_out), shared=True) as bar:
-            return dict(self.folder.json_over(name, held_out, self.config.chunk, right, join))
+            return dict(self.folder.json_over(name, held_out, self.config.chunk, right, join, bar.skip))
 
     def _measure(self, plant: Plant, where: str, classifier: Classifier) -> None:
         chosen = self._chosen(plant, classifier)
@@ -187,9 +187,12 @@ class _RulerRun:
         def measure(part: Sequence[Item]) -> dict[str, list[dict[str, Any]]]:
             return {"scores": self._scores(classifier, part, bar.tick), "gauged": self._metric_scores(classifier, part)}
 
-        steps = len(chosen.measured) * len(method_passes(self.config.methods, self.config.operators))
-        with progress(f"measure plant {plant.name}", steps, "texts x methods", shared=True) as bar:
-            self.folder.stage_over(where, PLANT_FILES, chosen.measured, self.config.chunk, measure)
+        passes = len(method_passes(self.config.methods, self.config.operators))
+        title, steps = f"measure plant {plant.name}", len(chosen.measured) * passes
+        with progress(title, steps, "texts x methods", shared=True) as bar:
+            self.folder.stage_over(
+                where, PLANT_FILES, chosen.measured, self.config.chunk, measure, lambda texts: bar.skip(texts * passes)
+            )
 
         def measure_in_sentences(part: Sequence[Item]) -> dict[str, list[dict[str, Any]]]:
             operators, associations = self.config.operators, self.associations
@@ -200,7 +203,9 @@ class _RulerRun:
             return {"sentences": [record.to_dict() for record in records]}
 
         with progress(f"measure sentences on plant {plant.name}", len(chosen.measured), shared=True) as bar:
-            self.folder.stage_over(where, SENTENCE_FILES, chosen.measured, self.config.chunk, measure_in_sentences)
+            self.folder.stage_over(
+                where, SENTENCE_FILES, chosen.measured, self.config.chunk, measure_in_sentences, bar.skip
+            )
 
     def _chosen(self, plant: Plant, classifier: Classifier) -> ChosenTexts:
         rows = self.config.rows or MEASURED_TEXTS

@@ -120,4 +120,4 @@ class AuditedAgain:
             return {files[0]: lines}
 
         with self.folder.timed(f"{what} of {self.plan.arm}"), progress(title, len(examples), shared=True) as bar:
-            self.folder.stage_over(self.where, files, examples, self.config.chunk, lines_of)
+            self.folder.stage_over(self.where, files, examples, self.config.chunk, lines_of, bar.skip)

@@ -5,7 +5,7 @@ Each step asks the run folder what is there. A killed run repeats at most one ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,17 @@ from typing import Any
 from saywhy.arms import AUDITED, UNTRAINED, start_arm
 from saywhy.attribution import check_methods
 from saywhy.checks import ALL_CHECKS
+from saywhy.clashes import idle_settings
 from saywhy.config import Config
 from saywhy.folders.run import AUDIT_FILES, DECIDED_FILES, RunFolder
 from saywhy.folders.store import read_records
-from saywhy.measure.audit import AuditPlan, audit, audit_plan_of, decide, decision, unusable
+from saywhy.measure.audit import AuditPlan, audit, audit_plan_of, decide, decision, refused, unusable
 from saywhy.measure.predict import Classifier
 from saywhy.measure.readouts import refuse_readouts
 from saywhy.measure.start import asks_for_several_words
 from saywhy.models.backends import require
 from saywhy.models.spec import ModelSpec
-from saywhy.progress import progress
+from saywhy.progress import progress, say
 from saywhy.records import Example, Readout, Row, SaywhyError, SetAside, Setting, StepsOrder
 from saywhy.robustness.stages import Checks, refuse_checks
 from saywhy.runs.again import AuditedAgain
@@ -99,6 +100,8 @@ class Run:
             require(self.models.spec, "weigh", "insertion_lengths=true", "leave it out")
         self._refuse_unlabelled()
         self._refuse_unfit_practice()
+        if not models and (explains or self.arms[0] == AUDITED):
+            self._say_idle()
         refuse_checks(config, self.corpus.task)
         check_methods((config.target_method,), "target_method")
         about = run_facts(config, self.models.spec, self.corpus, self.arms, self.asked_settings(), self.asked_orders())
@@ -164,7 +167,7 @@ class Run:
         if not self.folder.done(where, AUDIT_FILES):
             title = f"audit {arm}, seed {seed}"
             with self.folder.timed(f"audit {arm}"), progress(title, len(examples), shared=True) as bar:
-                self.folder.stage_over(where, AUDIT_FILES, examples, self.config.chunk, audit_part)
+                self.folder.stage_over(where, AUDIT_FILES, examples, self.config.chunk, audit_part, bar.skip)
         load, start = partial(self.explained_classifier, arm, seed), start_arm(self.arms)
         again = AuditedAgain(self.config, self.corpus, self.folder, self.classifiers, plan, load, start)
         if asks_for_several_words(plan.settings):  # those of this audit: the settings of a study's task have none
@@ -198,7 +201,8 @@ class Run:
 
         title, examples = f"decide {arm}, seed {seed}", self.corpus.decided
         with self.folder.timed(f"decide {arm}"), progress(title, len(examples), shared=True) as bar:
-            self.folder.stage_over(where, DECIDED_FILES, examples, DECIDED_CHUNKS * self.config.chunk, decide_part)
+            chunk = DECIDED_CHUNKS * self.config.chunk
+            self.folder.stage_over(where, DECIDED_FILES, examples, chunk, decide_part, bar.skip)
 
     def plan(self, arm: str, seed: int) -> AuditPlan:
         """Return what the audit of an arm asks for."""
@@ -217,7 +221,10 @@ class Run:
             model, task = self.models.load("base", self.config.seeds[0]), self.corpus.task
             uncalibrated = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
             texts = {example.id: example for pool in self.corpus.pools().values() for example in pool}
-            return [aside.to_dict() for aside in unusable(uncalibrated, list(texts.values()))]
+            set_aside = unusable(uncalibrated, list(texts.values()))
+            if self.models.spec.api:
+                set_aside += self._refused_by_server(uncalibrated, {record.id for record in set_aside})
+            return [record.to_dict() for record in set_aside]
 
         set_aside = [SetAside.from_dict(line) for line in self.folder.json("screened.json", objections)]
         self.corpus = self.corpus.without(set_aside)
@@ -226,11 +233,27 @@ class Run:
         self.folder.note(counts={**counts, "unlabelled": unlabelled} if unlabelled else counts)
         refuse_empty(self.corpus, self.config, "calibration", *self.practised_pools())
 
+    def _refused_by_server(self, uncalibrated: Classifier, unusable_ids: Collection[str]) -> list[SetAside]:
+        """Return the texts that are to be asked of which a server says no label."""
+        asked = (*self.corpus.calibration, *self.corpus.audited, *self.corpus.decided)
+        texts = {example.id: example for example in asked if example.id not in unusable_ids}
+        with progress("try texts", len(texts)) as bar:
+            return refused(uncalibrated, list(texts.values()), self.config.chunk, bar.tick)
+
     def _refuse_unfit_practice(self) -> None:
         """Say before anything is computed that the arms cannot practise as the settings say."""
         if self.practised_pools():
             refuse_fewer(self.corpus, self.config)
             refuse_anchor(self.config, self.corpus.task)
+
+    def _say_idle(self) -> None:
+        """Say of which of the given settings no use is made, a line for each reason."""
+        idle = idle_settings(dict(self.config), trains=bool(self.practised_pools()))
+        by_reason: dict[str, list[str]] = {}
+        for name in sorted(idle.keys() & self.config.model_fields_set):
+            by_reason.setdefault(idle[name], []).append(f"{name}=")
+        for reason, names in by_reason.items():
+            say(f"{', '.join(names)} given, but not looked at: {reason}")
 
     def practised_pools(self) -> tuple[str, ...]:
         """Return the pools of texts from which something is learned, whatever else is done."""

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from saywhy import pocket
@@ -18,7 +17,7 @@ from saywhy.folders.decision_log import DecisionLog, LoggedDecision, opened_log
 from saywhy.models.api.model import ApiModel
 from saywhy.models.backends import require
 from saywhy.models.spec import resolve_model
-from saywhy.paths import VLLM_PREFIX, user_path
+from saywhy.paths import user_path
 from saywhy.progress import say
 from saywhy.records import STYLES, SaywhyError
 from saywhy.serve.batching import BatchQueue, WaitingText
@@ -182,10 +181,7 @@ def opened_service(settings: ServiceSettings, config: Config) -> Service:
     log = opened_log(user_path(settings.log), most_bytes, settings.log_files) if settings.log else None
     explainers = {"trained" if spec.adapter else "base": Explainer.of(config, confidence)}
     if settings.beside:
-        base = str(Path(spec.base) / spec.gguf) if spec.gguf else spec.base
-        base = str(spec.inner.adapter) if spec.inner else base  # of an adapter on an adapter
-        base = f"{VLLM_PREFIX}{base}" if spec.vllm else base
-        explainers["base"] = Explainer.of(with_changes(config, model=base))
+        explainers["base"] = Explainer.of(with_changes(config, model=spec.base_name))
     for explainer in explainers.values():
         if isinstance(explainer.classifier.model, ApiModel):
             explainer.classifier.model.client.serve_others(settings.timeout)  # answers may copy texts

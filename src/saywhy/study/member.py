@@ -29,6 +29,7 @@ class StudyTaskRun(Run):
 
     Attributes:
         requests: What each audit of the study asks for.
+        practised: Whether arms are trained on the task, not only tested.
         stretch_ends: Where the stretches end in which the arms' texts are explained: an arm of few rows needs only the
             first. A stretch that was begun keeps its end, whatever blocks are added later.
     """
@@ -44,8 +45,10 @@ class StudyTaskRun(Run):
         requests: Mapping[AuditKey, AuditRequest],
         stretch_ends: Sequence[int],
         lender: TaskClassifiers | None = None,
+        *,
+        practised: bool = True,
     ) -> None:
-        self.requests = requests
+        self.requests, self.practised = requests, practised
         arms = sorted({arm for arm, _, task in requests if task == config.task})
         super().__init__(config, out, arms=arms, models=models, lender=lender)
         self.stretch_ends = sorted({min(end, len(self.corpus.arms)) for end in stretch_ends})
@@ -66,6 +69,10 @@ class StudyTaskRun(Run):
         order = self.requests[arm, seed, self.config.task].steps_order
         task = classifier.task.replied_by(classifier.task.plan, order)
         return Classifier(classifier.model, task, classifier.constants)
+
+    def _refuse_unlabelled(self) -> None:
+        if self.practised:
+            super()._refuse_unlabelled()
 
     def practised_pools(self) -> tuple[str, ...]:
         """Return no pool: an arm may be audited on a task on which it was not trained."""

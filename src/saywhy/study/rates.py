@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from saywhy.config import Config
+from saywhy.folders.shared import SharedFolder
+from saywhy.folders.store import read_object
 from saywhy.measure import audit
 from saywhy.measure.calibration import calibrate
 from saywhy.measure.predict import Classifier
 from saywhy.measure.sentence_audit import measure_audited
 from saywhy.measure.start import asks_for_several_words, judged_by_start
 from saywhy.models.interface import Model
+from saywhy.progress import say
 from saywhy.records import ALL_STYLES, Example
 from saywhy.runs.forecast import rows_like_practice, seconds_of, training_seconds
 from saywhy.study.requests import AuditRequest
@@ -52,7 +57,8 @@ def measure_rates(
         styles.
     """
     task = corpus.task
-    texts = corpus.arms[:RATED_TEXTS]  # training texts: no test row is looked at before the study is frozen
+    # Training texts: no test row is looked at before the study is frozen. All of an unseen task may be held out.
+    texts = (corpus.arms or corpus.calibration)[:RATED_TEXTS]
     classifier = Classifier(model, task, calibrate(model, task, corpus.calibration[:RATED_TEXTS]))
     rates: RateSeconds = {}
     classifier.predict_examples(texts)  # warms up
@@ -92,6 +98,39 @@ def _training_seconds(
     styles = tuple(style for style in ALL_STYLES if style in style_set.split("+"))
     rows = rows_like_practice(config.model_copy(update={"train_styles": styles}), classifier.task, lessons, pinned)
     return training_seconds(classifier.model, rows)
+
+
+def costs_of_steps(
+    work: Mapping[StudyStep, Sequence[StepWork]],
+    tasks: Sequence[str],
+    folder: SharedFolder,
+    rates_of_task: Callable[[str], RateSeconds],
+) -> dict[StudyStep, float]:
+    """Return the seconds of each step, from rates that are measured once and kept in the study's folder.
+
+    Args:
+        work: The work of each step.
+        tasks: The tasks of the study.
+        folder: The study's folder.
+        rates_of_task: Measures the rates of a task.
+    """
+
+    def measured(names: Sequence[str]) -> RateSeconds:
+        rates: RateSeconds = {}
+        for task in names:
+            say(f"measuring what {task} costs here")
+            rates |= rates_of_task(task)
+        return rates
+
+    rates: RateSeconds = folder.json("rates.json", partial(measured, tasks))
+    for path in sorted(folder.path.glob("rates-*.json")):  # of blocks that were added since, or looked at
+        rates = {**read_object(path), **rates}
+    parts = [part for of_step in work.values() for part in of_step if part.rate != ("keep",)]
+    if unrated := sorted({part.rate for part in parts if " ".join(part.rate) not in rates}):
+        digest = hashlib.sha256(json.dumps(unrated).encode()).hexdigest()[:8]  # other blocks, another file
+        more = folder.json(f"rates-{digest}.json", partial(measured, list(dict.fromkeys(rate[1] for rate in unrated))))
+        rates = {**more, **rates}
+    return {step: seconds_of_work(of_step, rates) for step, of_step in work.items()}
 
 
 def seconds_of_work(work: Sequence[StepWork], rates: Mapping[str, float]) -> float:

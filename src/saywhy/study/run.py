@@ -32,7 +32,13 @@ from saywhy.study.frozen import freeze_plan, frozen_part
 from saywhy.study.journal import STUDY_FILE, StudyJournal, refuse_larger, study_facts
 from saywhy.study.member import StudyTaskRun
 from saywhy.study.plan import StudyPlan
-from saywhy.study.rates import RateSeconds, corrected_cost, duration_in_words, measure_rates, seconds_of_work
+from saywhy.study.rates import (
+    RateSeconds,
+    corrected_cost,
+    costs_of_steps,
+    duration_in_words,
+    measure_rates,
+)
 from saywhy.study.refusals import refuse_unfit_plan, refuse_unfit_practice
 from saywhy.study.requests import audit_requests
 from saywhy.study.shown import built_in_task_run
@@ -156,8 +162,10 @@ class StudyRunner:
     def do(self, step: StudyStep) -> None:
         """Do one step and keep how long it took."""
         began = time.monotonic()
-        self.perform(step)
-        self.journal.spent(step.name, time.monotonic() - began)
+        try:
+            self.perform(step)
+        finally:  # what is stopped here costs less when it goes on
+            self.journal.spent(step.name, time.monotonic() - began)
 
     def perform(self, step: StudyStep) -> None:
         """Do one step, as far as it is not done; its models are trained."""
@@ -178,12 +186,8 @@ class StudyRunner:
         load = partial(self.models.load, step.arm, step.seed)
         share = partial(self.folder.json_over, f"{folder_of_step(step)}/retention.json")
         with progress(step.name, rows + len(pocket.instructions()), "instructions", shared=True) as bar:
-            sentences = self._label_sentences()
+            sentences = label_beginnings(map(load_task, self.plan.all_tasks))  # those in files of their own included
             measure_retention(load, data, split, rows, bar.tick, sentences=sentences, size=config.chunk, share=share)
-
-    def _label_sentences(self) -> list[str]:
-        """Return how the answers to the plan's tasks begin, those in files of their own included."""
-        return label_beginnings(map(load_task, self.plan.all_tasks))
 
     def is_done(self, step: StudyStep) -> bool:
         """Whether a step is done here."""
@@ -219,7 +223,9 @@ class StudyRunner:
                 recipes = self.recipes.values()
                 stretch_ends = {texts_practised(task_settings(self.plan, task, recipe)) for recipe in recipes}
                 folder, config = self.out / "tasks" / task_name(task), task_settings(self.plan, task)
-                self._members[task] = StudyTaskRun(config, folder, self.models, self.requests, sorted(stretch_ends))
+                self._members[task] = StudyTaskRun(
+                    config, folder, self.models, self.requests, sorted(stretch_ends), practised=task in self.plan.tasks
+                )
                 self._members[task].write_texts()
             return self._members[task]
 
@@ -236,20 +242,7 @@ class StudyRunner:
         if not (self.out / "rates.json").is_file():
             for task in self.plan.all_tasks:
                 self.member(task).classifiers.pinned  # noqa: B018 - labels of a lexicon are the work of all processes
-        rates: RateSeconds = self.folder.json("rates.json", partial(self._measured_rates, self.plan.all_tasks))
-        parts = [part for work in self.work.values() for part in work if part.rate != ("keep",)]
-        unrated = tuple(dict.fromkeys(part.rate[1] for part in parts if " ".join(part.rate) not in rates))
-        if unrated:  # by blocks that were added since
-            name = f"rates-{len(self.plan.blocks)}-blocks.json"
-            rates = {**self.folder.json(name, partial(self._measured_rates, unrated)), **rates}
-        return {step: seconds_of_work(work, rates) for step, work in self.work.items()}
-
-    def _measured_rates(self, tasks: Sequence[str]) -> RateSeconds:
-        rates: RateSeconds = {}
-        for task in tasks:
-            say(f"measuring what {task} costs here")
-            rates |= self._task_rates(task)
-        return rates
+        return costs_of_steps(self.work, self.plan.all_tasks, self.folder, self._task_rates)
 
     def _task_rates(self, task: str) -> RateSeconds:
         requests = list(

@@ -22,4 +22,4 @@ def built_in_task_run(member: StudyTaskRun, out: Path, rows: int) -> StudyTaskRu
         audit: dataclasses.replace(request, settings=("one-word",), readouts=SHOWN_READOUTS)
         for audit, request in member.requests.items()
     }
-    return StudyTaskRun(config, out, member.models, requests, member.stretch_ends, lender=member.classifiers)
+    return StudyTaskRun(config, out, member.models, requests, member.stretch_ends, member.classifiers, practised=False)

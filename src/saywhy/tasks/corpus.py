@@ -14,7 +14,7 @@ from saywhy.config import Config
 from saywhy.progress import say
 from saywhy.records import Example, SaywhyError, SetAside
 from saywhy.tasks import lexicon
-from saywhy.tasks.data import LoadedSplit, load_examples, nested_sample
+from saywhy.tasks.data import LoadedSplit, key_of_text, load_examples, nested_sample
 from saywhy.tasks.decontamination import without_near_duplicates
 from saywhy.tasks.lexicon import Pinned
 from saywhy.tasks.task import Task, load_task
@@ -146,8 +146,8 @@ def assemble_corpus(config: Config) -> Corpus:
     if config.decontaminate:
         before, training = len(training), without_near_duplicates(training, (*audited, *decided), config.decontaminate)
         say(f"{before - len(training)} of {before} training texts of {task.name} are nearly texts tested on: left out")
-    chosen_ids = {example.id for example in (*audited, *decided)}
-    training = tuple(example for example in training if example.id not in chosen_ids)
+    chosen = {key_of_text(example) for example in (*audited, *decided)}
+    training = tuple(example for example in training if key_of_text(example) not in chosen)
     pools = {name: _pool_of_tenths(training, tenths) for name, tenths in _POOL_TENTHS.items()}
 
     def draw(name: str, count: int | None) -> tuple[Example, ...]:

@@ -97,6 +97,15 @@ def example_id(task_name: str, text: str, context: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:12]
 
 
+TextKey = tuple[str, ...]
+"""What texts are told apart by."""
+
+
+def key_of_text(example: Example) -> TextKey:
+    """Return what two rows of the same text have in common: all fields, but for blanks at their ends."""
+    return (example.text.strip(), *(f"{name}={example.context[name].strip()}" for name in sorted(example.context)))
+
+
 def read_messages(path: str | Path) -> list[list[dict[str, str]]]:
     """Return the conversations of replay data: JSONL with ``messages``, or a folder with ``train.jsonl``."""
     chats = []
@@ -156,7 +165,8 @@ def _usable_and_set_aside(
     """Separate the usable rows from the others; if ``split_by_id`` is given, only of rows whose id falls into it."""
     examples: list[Example] = []
     set_aside: list[SetAside] = []
-    seen: set[str] = set()
+    seen: set[TextKey] = set()
+    is_any_here = False
     unknown_labels: dict[str, str] = {}
     total = 0
     for total, (location, row) in enumerate(rows, 1):  # noqa: B007
@@ -165,17 +175,20 @@ def _usable_and_set_aside(
         if label and label not in task.labels and plain_number(label) != NO_LABEL:
             unknown_labels.setdefault(label, location)
         example = _row_example(task, row, label if label in task.labels else None, location)
+        text_key = key_of_text(example)
+        is_duplicate = text_key in seen
+        seen.add(text_key)  # of a file of all splits in whichever split it falls: equal texts never part
         if split_by_id is not None and split_by_id != SPLITS[bisect(_SPLIT_BOUNDS, int(example.id, 16) % 100)]:
             continue
-        reason = _unusable(example) or ("duplicate" if example.id in seen else None)
-        seen.add(example.id)
+        is_any_here = True
+        reason = _unusable(example) or ("duplicate" if is_duplicate else None)
         if reason:
             set_aside.append(SetAside(example.id, task.name, reason))
         else:
             examples.append(example)
     if unknown_labels:
         raise _unknown_labels(task, unknown_labels)
-    if not seen:
+    if not is_any_here:
         problem = f"none of the {total} rows falls into {split_by_id!r} (70/10/20 by id)" if total else "is empty"
         raise SaywhyError(f"{where}: {problem}; give more rows, or a folder of splits")
     return LoadedSplit(tuple(examples), tuple(set_aside))

@@ -9,11 +9,12 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from saywhy.file_format import DELIMITER_NAMES, FileFormat
 from saywhy.paths import user_path
 from saywhy.printable import in_one_line
+from saywhy.progress import say
 from saywhy.records import SaywhyError
 
 if TYPE_CHECKING:
@@ -133,12 +134,14 @@ def _table_rows(
     file: Path, needed: Sequence[str], optional: Sequence[str], file_format: FileFormat
 ) -> Iterator[LocatedRow]:
     """Yield the rows of a table of cells, whose first line names the columns unless ``file_format`` does."""
-    lines = _decoded_lines(file, needed, file_format)
-    first = next(lines, "")
-    delimiter = _delimiter(file, first, needed, file_format)
+    lines = list(_decoded_lines(file, needed, file_format))
+    delimiter = _delimiter(file, next(iter(lines), ""), needed, file_format)
     csv.field_size_limit(sys.maxsize)  # a long text is set aside, as in every other file
+    quoting = _quoting(lines, delimiter)
+    if quoting == csv.QUOTE_NONE:
+        say(f"{file}: quotes are part of its texts")
     # Strict: else an open quote swallows the rest of the file.
-    reader = csv.reader(itertools.chain([first], lines), strict=True, delimiter=delimiter)
+    reader = csv.reader(lines, strict=True, delimiter=delimiter, quoting=quoting)
     header = list(file_format.columns)
     remedy = ""
     where = f"{file}:1"
@@ -160,6 +163,23 @@ def _table_rows(
             where = f"{file}:{reader.line_num + 1}"
     except csv.Error as error:
         raise SaywhyError(f"{where}: broken CSV ({error}); check the quotes of this row") from error
+
+
+def _quoting(lines: Sequence[str], delimiter: str) -> Literal[0, 3]:
+    """Return how quotes are to be read: in tables parted by tabs (GLUE's, for one) they may be signs of the texts.
+
+    They are where a pair of them would swallow a tab and a line end, or has no end, though every line by itself has
+    as many cells.
+    """
+    if delimiter == "\t" and len({line.count("\t") for line in lines if line.strip()}) == 1:
+        try:
+            cells = itertools.chain.from_iterable(csv.reader(lines, strict=True, delimiter=delimiter))
+            swallowed = any("\t" in cell and "\n" in cell for cell in cells)
+        except csv.Error:
+            swallowed = True
+        if swallowed:
+            return csv.QUOTE_NONE
+    return csv.QUOTE_MINIMAL
 
 
 def _refuse_doubled(file: Path, header: Sequence[str], columns: Sequence[str]) -> None:

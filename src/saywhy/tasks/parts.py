@@ -95,16 +95,15 @@ class OwnPrompt(BaseModel):
         before = self.question.split(f"{{{text}}}")[0]
         return len(self._places(fields).sub(lambda match: fields[match[1]], before))
 
-    def read(self, turn: str, text: str, context: Sequence[str]) -> str:
-        """Return the field ``text`` of a user's turn: the inverse of ``filled``."""
+    def read(self, turn: str, text: str, context: Sequence[str]) -> str | None:
+        """Return the field ``text`` of a user's turn, the inverse of ``filled``; None of a turn of another prompt."""
         pieces = self._places({text: "", **dict.fromkeys(context, "")}).split(self.question)
         pattern = "".join(
             ("(?P<text>.*)" if piece == text else "(?:.*?)") if i % 2 else re.escape(piece)
             for i, piece in enumerate(pieces)
         )
         match = re.fullmatch(pattern, turn, re.S)
-        assert match, "no turn of this prompt"
-        return match["text"]
+        return match["text"] if match else None
 
     @staticmethod
     def _places(names: Mapping[str, object]) -> re.Pattern[str]:

@@ -39,6 +39,8 @@ def refuse_trainer(trainer: Mapping[str, Any], objective: str = "word") -> None:
             raise SaywhyError(f"trainer.{key}: {config.__name__} of this version of TRL has no such argument{hint}")
         if isinstance(defaults[key], (int, float)) and not isinstance(value, (int, float)):
             raise SaywhyError(f"trainer.{key}={value}: it takes a number, such as {defaults[key]}")
+    if trainer.get("save_strategy") == "best":
+        raise SaywhyError("trainer.save_strategy=best: which checkpoint is best, heldout_rows= measures: give that")
     recipe, work = Recipe(trainer=trainer, objective=objective), Path("unused")
     try:
         if objective == "dpo":

@@ -197,6 +197,12 @@ def _why_left_out(chat: Chat, row: Mapping[str, Any], recipe: Recipe, longest: i
     return "longer than the model's context" if tokens > longest else None
 
 
+def say_smaller_share(setting: str, share: float, added: int, texts: int, what: str) -> None:
+    """Say if what is added to the texts of an arm is a smaller share than was asked for, as there is no more of it."""
+    if share and (reached := added / (texts + added)) < share and added < round(texts * share / (1 - share)):
+        say(f"{setting}={share:g}: there are {added} {what} beside {texts} texts, a share of {reached:.3f}")
+
+
 def mix(
     rows: Sequence[dict[str, Any]], replay: Sequence[list[dict[str, str]]], share: float, seed: int
 ) -> list[dict[str, Any]]:
@@ -204,6 +210,8 @@ def mix(
     texts = len({row["id"] for row in rows})
     wanted = round(texts * share / (1 - share)) if replay else 0
     drawn = random.Random(seed).sample(list(replay), min(wanted, len(replay)))
+    if replay:
+        say_smaller_share("replay_share", share, len(drawn), texts, "conversations")
     return [
         *rows,
         *(

@@ -18,6 +18,7 @@ from saywhy.tasks.corpus import refuse_empty
 from saywhy.training import targets as making
 from saywhy.training.classifiers import TaskClassifiers
 from saywhy.training.effects import ordered_by
+from saywhy.training.encoding import say_smaller_share
 from saywhy.training.lessons import Lesson, Targets, from_line, to_line
 from saywhy.training.named_words import SentenceTargets, lexical_words, random_words
 from saywhy.training.phrasing import phrasing_sentences
@@ -49,8 +50,10 @@ class Practice:
         """
         rows = self.rows_of_lessons(kind, seed, config, faithful)
         if config.format_share:
-            texts = len({row["id"] for row in rows})
-            rows += rehearsal_rows(self.adapted_rows(seed), config.train_styles, texts, config.format_share, seed)
+            texts, share = len({row["id"] for row in rows}), config.format_share
+            rehearsed = rehearsal_rows(self.adapted_rows(seed), config.train_styles, texts, share, seed)
+            say_smaller_share("format_share", share, len({row["id"] for row in rehearsed}), texts, "texts of adapted")
+            rows += rehearsed
         return rows
 
     def rows_of_lessons(self, kind: str, seed: int, config: Config, faithful: Sequence[Lesson]) -> list[dict[str, Any]]:
@@ -112,7 +115,7 @@ class Practice:
             self.classifiers.ensure_calibrated(arm, seed)
             title = f"targets, seed {seed}"
             with self.folder.timed("targets"), progress(title, len(examples), shared=True) as bar:
-                self.folder.stage_over(where, (name,), examples, self.config.chunk, explain)
+                self.folder.stage_over(where, (name,), examples, self.config.chunk, explain, bar.skip)
         by_id = {example.id: example for example in examples}
         lines = read_lines(self.folder.path / where / f"{name}.jsonl", "id", "prediction", "picks")
         lessons = [from_line(line, by_id) for line in lines]
@@ -218,7 +221,7 @@ class Practice:
         if not self.folder.done(where, ("donor",)):
             donor = self._donor(where)
             with self.folder.timed("donor"), progress("donor's words", len(texts), shared=True) as bar:
-                self.folder.stage_over(where, ("donor",), texts, self.config.chunk, name)
+                self.folder.stage_over(where, ("donor",), texts, self.config.chunk, name, bar.skip)
         lines = read_lines(self.folder.path / where / "donor.jsonl", "id", "word")
         words = {line["id"]: line["word"] for line in lines}
         return [words[example.id] for example in examples]

@@ -41,7 +41,7 @@ class ApiModelError(SaywhyError):
 
 
 class RefusedRequestError(ApiModelError):
-    """A request that the server refuses for what is in it."""
+    """A request that the server refuses for what is in it, or answers without what was asked for."""
 
 
 class ModelUnavailableError(ApiModelError):

@@ -78,10 +78,14 @@ def find_label_way(complete: Complete, name: str) -> LabelWay:
 
 def _refuse_without_lists(completion: Completion, name: str) -> None:
     if not completion.positions:
-        raise ApiModelError(
-            f"the server of model='{name}' gives no log-probabilities (logprobs, top_logprobs={LISTED_TOKENS}), from "
-            "which labels are read: switch them on there, or use a server that has them"
-        )
+        raise _unlisted(name)
+
+
+def _unlisted(name: str) -> RefusedRequestError:
+    return RefusedRequestError(
+        f"the server of model='{name}' gives no log-probabilities (logprobs, top_logprobs={LISTED_TOKENS}), from "
+        "which labels are read: switch them on there, or use a server that has them"
+    )
 
 
 def label_request(way: LabelWay, choice: Choice, written: str) -> dict[str, Any]:
@@ -113,6 +117,8 @@ def _listed_behind(way: LabelWay, completion: Completion, beginning: str, name: 
     text = ""
     for position in completion.positions:
         if way != "forced" or text.lstrip() == beginning:
+            if not position.listed:
+                raise _unlisted(name)
             return position.listed
         text += position.token
     raise ApiModelError(

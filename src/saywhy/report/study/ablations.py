@@ -14,7 +14,7 @@ from saywhy.records import STYLES, Row
 from saywhy.report.arms import matched_seeds, start_graders
 from saywhy.report.cells import CellKey, excesses
 from saywhy.report.study.load import StudyArm, StudyRun
-from saywhy.report.study.summary import StudySummary
+from saywhy.report.study.summary import StudySummary, is_finding
 from saywhy.report.summary import Cell
 from saywhy.stats import Difference, Interval
 
@@ -102,7 +102,7 @@ def _practice_in_words(study: StudyRun, arm: StudyArm) -> str:
     return f"practised {arm.practised}" if len(alike) > 1 else ""
 
 
-def ablations_of(summary: StudySummary, readout: str = "constrained") -> list[Ablation]:
+def ablations_of(summary: StudySummary) -> list[Ablation]:
     """Return every faithful variant in its one-word cells, in the order of the study; not those of a learning curve."""
     ablations, in_curves = [], arms_in_curves(summary.study)
     for task, cells in summary.rows.items():
@@ -113,7 +113,7 @@ def ablations_of(summary: StudySummary, readout: str = "constrained") -> list[Ab
                 arm.kind != "faithful"
                 or twin is None
                 or (arm.name in in_curves and TRAIN_ROWS_SETTING in arm.settings)
-                or not _is_primary_one_word(summary, key, readout)
+                or not is_finding(summary, key)
             ):
                 continue
             twin_rows = cells.get(replace(key, arm=twin.name))
@@ -132,10 +132,6 @@ def ablations_of(summary: StudySummary, readout: str = "constrained") -> list[Ab
     )
 
 
-def _is_primary_one_word(summary: StudySummary, key: CellKey, readout: str) -> bool:
-    return (key.setting, key.readout, key.operator) == ("one-word", readout, summary.operator)
-
-
 def _accuracy_against_twin(summary: StudySummary, task: str, arm: StudyArm, twin: StudyArm) -> Difference | None:
     """Return the accuracy of a variant minus that of its twin; None without labelled decisions of both."""
     decisions = summary.study.runs[task].decisions
@@ -149,7 +145,7 @@ def _accuracy_against_twin(summary: StudySummary, task: str, arm: StudyArm, twin
     return stats.paired_difference(stats.correctness(new), stats.correctness(old), summary.seed)
 
 
-def curve_of(summary: StudySummary, readout: str = "constrained") -> list[CurvePoint]:
+def curve_of(summary: StudySummary) -> list[CurvePoint]:
     """Return the learning curves, in the practised styles: arms that differ in the number of training rows only.
 
     All points of a curve are of the same seeds: none is drawn where its arms share no seed.
@@ -161,7 +157,7 @@ def curve_of(summary: StudySummary, readout: str = "constrained") -> list[CurveP
         for key, rows in cells.items():
             arm = summary.study.arm(key.arm)
             practised = key.style in arm.styles and task in arm.tasks
-            if arm.name in in_curves and practised and _is_primary_one_word(summary, key, readout):
+            if arm.name in in_curves and practised and is_finding(summary, key):
                 arms.setdefault((key.style, _recipe(arm), arm.practice), []).append((arm, key, rows))
         for of_curve in arms.values():
             shared_seeds = set.intersection(*({row.seed for row in rows} for _, _, rows in of_curve))

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from saywhy.arms import kind_and_variant
+from saywhy.records import Setting
+from saywhy.report.cells import RESULT_CONDITIONS, RESULT_READOUTS, words_of_chance
 from saywhy.report.format import change_cell, counted, joined, number, p_value, signed
 from saywhy.report.study.cost import cost_sentence, percent_range, range_in_words
 from saywhy.report.study.donors import differing_by_task
-from saywhy.report.study.gains import OTHER_TARGET_KINDS, Gain, rivals_of
+from saywhy.report.study.gains import OTHER_TARGET_KINDS, Axis, Gain, rivals_of
 from saywhy.report.study.pooled import pooled_difference, rival_gains
 from saywhy.report.study.summary import StudySummary
 
@@ -76,8 +78,8 @@ def _confirmatory_claim(gains: Sequence[Gain]) -> str:
     )
     control = "its control " if all(gain.axis != "other arm" for gain in gains) else ""
     return (
-        f"the words that {joined(arms)} names change the model's own answer {' or '.join(directions)} often, beyond a "
-        f"random word of the same text, than those that {control}{joined(rivals)} "
+        f"the words that {joined(arms)} names change the model's own answer {' or '.join(directions)} often, beyond "
+        f"{words_of_chance(gain.key for gain in gains)} of the same text, than those that {control}{joined(rivals)} "
         f"{'names' if len(rivals) == 1 else 'name'}"
     )
 
@@ -149,34 +151,51 @@ def _cell_names(gains: Sequence[Gain]) -> str:
 
 def _styles_sentence(summary: StudySummary) -> str:
     """Return the sentence on transfer to styles that an arm did not practise."""
-    compared = {
-        "styles that an arm did not practise": summary.of_axis("other style"),
-        "sentences that an arm did not practise": summary.of_axis(
-            "other style", setting="sentences", readout="generated"
-        ),
-    }
+    what = {"one-word": "styles", "free": "free explanations in styles", "sentences": "sentences"}
     parts = [
-        _transfer_sentence(summary, gains, where, lambda gain: gain.arm.asked_for(gain.key.style))
-        for where, gains in compared.items()
-        if gains
+        _transfer_sentence(
+            summary,
+            gains,
+            f"{what[setting]} that an arm did not practise{note}",
+            lambda gain: gain.arm.asked_for(gain.key.style),
+        )
+        for setting, note, gains in _compared_in(summary, "other style")
     ]
     if not parts:
         return "Whether it carries over to styles that were not practised was not measured."
     return " ".join(parts)
 
 
+def _compared_in(summary: StudySummary, axis: Axis) -> list[tuple[Setting, str, list[Gain]]]:
+    """Return the comparisons about one thing in each setting that has any, of one word in the first readout with some.
+
+    Beside them stands, for the sentence, which readout that is, unless it is the usual one.
+    """
+    compared: dict[Setting, tuple[str, list[Gain]]] = {}
+    for setting, readout in RESULT_CONDITIONS:
+        if setting not in compared and (gains := summary.of_axis(axis, setting=setting, readout=readout)):
+            usual = readout == RESULT_READOUTS[0] or setting != "one-word"
+            compared[setting] = ("" if usual else f" ({readout} replies)", gains)
+    return [(setting, note, gains) for setting, (note, gains) in compared.items()]
+
+
 def _tasks_sentence(summary: StudySummary) -> str:
     """Return the sentence on transfer to other tasks of the study, and to tasks that no arm practised."""
+    where: dict[Axis, str] = {
+        "other task": "tasks of the study that an arm did not practise",
+        "unseen task": "tasks that no arm saw",
+    }
+    what = {"one-word": "", "free": "free explanations on ", "sentences": "sentences on "}
     parts = []
-    for axis, words in (("other task", "tasks of the study that an arm did not practise"), ("unseen task", "")):
-        gains = summary.of_axis(axis)
-        words = words or "tasks that no arm saw"
-        if gains:
-            parts.append(_transfer_sentence(summary, gains, words, partial(_task_transfer_name, summary)))
-        else:
-            parts.append(f"Whether it carries over to {words} was not measured.")
-    first, second = parts
-    return f"{first[:-1]}; {second[:1].lower()}{second[1:]}"
+    for axis, tasks in where.items():
+        compared = _compared_in(summary, axis)
+        name = partial(_task_transfer_name, summary)
+        parts += [
+            _transfer_sentence(summary, gains, f"{what[setting]}{tasks}{note}", name)
+            for setting, note, gains in compared
+        ] or [f"Whether it carries over to {tasks} was not measured."]
+    first, *others = parts
+    return "; ".join([first[:-1], *(f"{part[:1].lower()}{part[1:-1]}" for part in others)]) + "."
 
 
 def _task_transfer_name(summary: StudySummary, gain: Gain) -> str:
@@ -230,7 +249,7 @@ def _transfer_sentence(summary: StudySummary, gains: Sequence[Gain], where: str,
 
 def _free_sentence(summary: StudySummary) -> str:
     """Return the sentence on transfer from one-word practice to the free setting, with the validity of the replies."""
-    gains = summary.of_axis("free", setting="free", readout="generated")
+    gains = summary.of_axis("free", setting="free")
     if not gains:
         return "Whether it carries over from one word to free explanations was not measured."
     sentence = _transfer_sentence(

@@ -90,6 +90,7 @@ class DriftBar(CellsBar):
     """Floor and ceiling of each cell are at most ``within`` from the start arm's."""
 
     bar: Literal["drift"]
+    setting: Literal["one-word"] = "one-word"
     within: float = Field(gt=0)
 
 

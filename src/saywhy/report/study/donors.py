@@ -66,10 +66,10 @@ def donors_sheet(summary: StudySummary) -> Sheet | None:
     on_all = ("task", "style", "texts", "difference")
     there = ("where words differ", "difference there", "p there (Holm)", *SHARE_COLUMNS)
     note = (
-        "One-word, constrained: mean excess of faithful minus that of transplant. Where words differ: texts in which "
-        "the word whose removal costs the donor (the model as downloaded) most is another than for the model that both "
-        "arms went on from. Exploratory; in brackets corrected (Holm) over the cells. "
-        "Effect share: its difference there, by the arms' own tables, and both by those of the start arm."
+        f"One-word, {summary.readout}: mean excess of faithful minus that of transplant. Where words differ: texts in "
+        "which the word whose removal costs the donor (the model as downloaded) most is another than for the model "
+        "that both arms went on from. Exploratory; in brackets corrected (Holm) over the cells. Effect share: its "
+        "difference there, by the arms' own tables, and both by those of the start arm."
     )
     return sheet_of("Where the donor goes by another word", (*on_all, *there), rows, note, texts=2)
 

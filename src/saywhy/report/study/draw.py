@@ -148,7 +148,7 @@ def curve_pictures(summary: StudySummary) -> list[PicturePlan]:
         if len({point.rows for point in points if getattr(point, field).value is not None}) > 1:
             caption = (
                 f"{title} over the number of training texts (logarithmic axis), in practised styles, one-word, "
-                f"constrained; {scale}. {INTERVAL_NOTE}. Seeds: {', '.join(map(str, seeds))}; exploratory. "
+                f"{summary.readout}; {scale}. {INTERVAL_NOTE}. Seeds: {', '.join(map(str, seeds))}; exploratory. "
                 f"n: {max(point.excess.n for point in points)} texts."
             )
             draw = partial(_draw_curves, points, field, axis)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from saywhy.arms import STARTS
-from saywhy.report.examples import ExampleCard, example_cards
+from saywhy.records import Setting
+from saywhy.report.examples import ExampleCard, example_cards, shown_setting
 from saywhy.report.load import LoadedRun
 from saywhy.report.study.sheets import compared_arms
 from saywhy.report.study.summary import StudySummary, main_arms
@@ -13,8 +15,23 @@ from saywhy.report.study.summary import StudySummary, main_arms
 STUDY_EXAMPLES = 20
 
 
-def study_samples(summary: StudySummary) -> tuple[tuple[str, ...], list[tuple[str, ExampleCard]]]:
-    """Return the readouts shown, and (task, text with its explanations), about as many texts of each task.
+@dataclass(frozen=True, slots=True)
+class StudySamples:
+    """Examples of a study.
+
+    Attributes:
+        readouts: The readouts shown.
+        setting: The setting in which the explanations were asked for.
+        cards: (task, text with its explanations).
+    """
+
+    readouts: tuple[str, ...]
+    setting: Setting
+    cards: Sequence[tuple[str, ExampleCard]]
+
+
+def study_samples(summary: StudySummary) -> StudySamples:
+    """Return examples, about as many texts of each task.
 
     A bank has no texts of its own: the examples come from its run of built-in texts, if it has one. Of each task the
     arms of the answer are shown, and their controls.
@@ -33,7 +50,7 @@ def study_samples(summary: StudySummary) -> tuple[tuple[str, ...], list[tuple[st
         )
         shown_readouts = max(shown_readouts, readouts, key=len)
         task_samples += [(str(run.task.get("name", "built-in texts")), text_sample) for text_sample in drawn]
-    return shown_readouts, task_samples
+    return StudySamples(shown_readouts, shown_setting(runs[0]) if runs else "one-word", task_samples)
 
 
 def _only_answer_arms(summary: StudySummary, run: LoadedRun) -> LoadedRun:

@@ -155,7 +155,7 @@ def study_markdown(summary: StudySummary, parts: Sequence[ReportPart], drawn: Se
             paragraphs += [f"_{escaped_markdown(sheet.note)}_"] * bool(sheet.note)
     paragraphs += (
         ["## Examples", "Twenty texts, and what was said about them: `report.html`."]
-        if study_samples(summary)[1]
+        if study_samples(summary).cards
         else []
     )
     paragraphs += [

@@ -142,8 +142,18 @@ def gains_of(
 def _both_measured(cells: RowsOfCells, task: str, key: CellKey, against: str) -> bool:
     """Whether both arms of a comparison were measured, on some text under the same seed."""
     arm_rows, other_rows = (cells.get(task, {}).get(replace(key, arm=arm), ()) for arm in (key.arm, against))
-    measured, other_measured = ({(row.id, row.seed) for row in rows} for rows in matched_seeds(arm_rows, other_rows))
+    measured, other_measured = (
+        {(row.id, row.seed) for row in rows} for rows in _under_same_seeds(arm_rows, other_rows)
+    )
     return not measured.isdisjoint(other_measured)
+
+
+def _under_same_seeds(arm_rows: Sequence[Row], other_rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
+    """Return the rows of two arms under the seeds that both have; but for ``base``, none stands for another seed."""
+    arms = {kind(row.arm) for rows in (arm_rows, other_rows) for row in rows[:1]}
+    if "base" not in arms and {row.seed for row in arm_rows}.isdisjoint(row.seed for row in other_rows):
+        return (), ()
+    return matched_seeds(arm_rows, other_rows)
 
 
 def _p_or_one(gain: Gain) -> float:

@@ -10,10 +10,10 @@ import numpy as np
 from saywhy import stats
 from saywhy.records import STYLES, Row
 from saywhy.report.arms import matched_seeds, tables_of
-from saywhy.report.cells import CellKey, excesses, finding_readout
+from saywhy.report.cells import excesses
 from saywhy.report.format import NO_NUMBER, Sheet, SheetCell, change_cell, number, sheet_of
 from saywhy.report.study.load import StudyArm
-from saywhy.report.study.summary import StudySummary, main_arms
+from saywhy.report.study.summary import StudySummary, is_finding, main_arms
 from saywhy.stats import Difference
 
 GROUP_PARTS = 3
@@ -22,7 +22,7 @@ GROUP_PARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class TextGroup:
-    """A group of texts of a task, with hits and excess of an arm of the answer (one-word, constrained if measured).
+    """A group of texts of a task, with hits and excess of an arm of the answer (one word, as findings are read).
 
     Attributes:
         task: The task.
@@ -75,14 +75,10 @@ def _groups_of_task(summary: StudySummary, task: str, arm: StudyArm, control: St
 
 def _practised_rows(summary: StudySummary, task: str, arm: StudyArm, practised: StudyArm) -> list[Row]:
     """Return the one-word rows of ``arm`` in the styles that the arm of the answer practised."""
-    cells = summary.rows[task]
-    readout = finding_readout(cells)
     return [
         row
-        for key, rows in cells.items()
-        if key == CellKey(arm.name, key.style, "one-word", readout, key.operator)
-        and key.operator == summary.operator
-        and key.style in practised.styles
+        for key, rows in summary.rows[task].items()
+        if is_finding(summary, key) and key.arm == arm.name and key.style in practised.styles
         for row in rows
     ]
 
@@ -161,9 +157,10 @@ def groups_sheet(summary: StudySummary) -> Sheet | None:
     ]
     header = ("task", "by", "texts", "n", *(f"hit, {style}" for style in styles), "difference of excess")
     note = (
-        "The arms of the answer, one-word, constrained, on the task that they practised: share of hits, in brackets "
-        "the floor. Difference: of mean excess to the matched control, styles averaged within a text; exploratory and "
-        "not corrected. Class is the gold label; length counts distinct words; margin is that of the start arm."
+        f"The arms of the answer, one-word, {summary.readout}, on the task that they practised: share of hits, in "
+        "brackets the floor. Difference: of mean excess to the matched control, styles averaged within a text; "
+        "exploratory and not corrected. Class is the gold label; length counts distinct words; margin is that of the "
+        "start arm."
     )
     return sheet_of("Class, length, margin", header, rows, note, texts=3) if rows else None
 

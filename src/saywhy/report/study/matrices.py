@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from saywhy.records import ALL_STYLES, STYLES
+from saywhy.records import ALL_STYLES, STYLES, Readout, Setting
 from saywhy.report.study.gains import Axis, Gain
 from saywhy.report.study.load import StudyArm
 from saywhy.report.study.summary import StudySummary
@@ -35,7 +35,7 @@ class Matrix:
     gains: Mapping[tuple[str, str], Gain]
 
 
-def style_matrices(summary: StudySummary, readout: str) -> list[Matrix]:
+def style_matrices(summary: StudySummary, readout: Readout) -> list[Matrix]:
     """Return one matrix a task: arms that practised on this task, by styles; on this task alone if there are such.
 
     Tested are explanations of one word in ``readout``, and those in sentences, which are generated in any case.
@@ -49,15 +49,16 @@ def style_matrices(summary: StudySummary, readout: str) -> list[Matrix]:
     columns = tuple(style for style in ALL_STYLES if any(gain.key.style == style for gain in gains))
     matrices = []
     for task in summary.study.runs:
+        of_task = [gain for gain in gains if gain.task == task]
         cells: dict[tuple[str, str], Gain]
-        cells = {(_matrix_row_name(gain.arm), gain.key.style): gain for gain in gains if gain.task == task}
+        cells = {(_matrix_row_name(summary, gain.arm, of_task), gain.key.style): gain for gain in of_task}
         if cells:
             rows = tuple(sorted({row for row, _ in cells}, key=_style_order))
             matrices.append(Matrix(task, rows, columns, cells))
     return matrices
 
 
-def task_matrices(summary: StudySummary, setting: str, readout: str) -> list[Matrix]:
+def task_matrices(summary: StudySummary, setting: Setting, readout: Readout) -> list[Matrix]:
     """Return one matrix a test style: arms of one set of styles (all, else the commonest), by practised tasks."""
     gains = _matrix_gains(summary, setting, readout)
     practised = _commonest_practice([gain.arm for gain in gains])
@@ -80,7 +81,7 @@ def task_matrices(summary: StudySummary, setting: str, readout: str) -> list[Mat
     return matrices
 
 
-def _matrix_gains(summary: StudySummary, setting: str, readout: str) -> list[Gain]:
+def _matrix_gains(summary: StudySummary, setting: Setting, readout: Readout) -> list[Gain]:
     gains = [gain for axis in MATRIX_AXES for gain in summary.of_axis(axis, setting=setting, readout=readout)]
     away = {gain.arm.name for gain in gains if gain.arm.variant}
     return gains + [
@@ -88,8 +89,11 @@ def _matrix_gains(summary: StudySummary, setting: str, readout: str) -> list[Gai
     ]
 
 
-def _matrix_row_name(arm: StudyArm) -> str:
-    return f"{arm.practised}, {arm.variant}" if arm.variant else arm.practised
+def _matrix_row_name(summary: StudySummary, arm: StudyArm, gains: Sequence[Gain]) -> str:
+    """Return what an arm practised: its styles, its variant, and its tasks where others practised these on others."""
+    alike = {gain.arm.tasks for gain in gains if (gain.arm.practised, gain.arm.variant) == (arm.practised, arm.variant)}
+    tasks = summary.study.practised_on(arm) if len(alike) > 1 else ""
+    return ", ".join(filter(None, (arm.practised, arm.variant, tasks)))
 
 
 def _commonest_practice(arms: Sequence[StudyArm]) -> str:

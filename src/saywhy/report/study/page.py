@@ -20,7 +20,7 @@ def study_page(
     from markupsafe import Markup
 
     study = summary.study
-    readouts, task_samples = study_samples(summary)
+    samples = study_samples(summary)
     return (
         jinja_environment()
         .get_template("study.html.j2")
@@ -37,8 +37,9 @@ def study_page(
             parts=parts,
             last=last,
             pictures={picture.name: (picture.title, picture.caption, Markup(picture.svg)) for picture in pictures},
-            readouts=readouts,
-            samples=task_samples,
+            readouts=samples.readouts,
+            samples=samples.cards,
+            samples_setting=samples.setting,
             borrowed=study.bank,
             commands=repeat_commands(study),
             plan=plan_yaml(study),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from saywhy.report.cells import RESULT_READOUTS
+from saywhy.report.cells import RESULT_CONDITIONS, RESULT_READOUTS
 from saywhy.report.format import Sheet, counted, joined
 from saywhy.report.sheets import reason_sheet, result_sheets, set_aside_sheet
 from saywhy.report.study.donors import donors_sheet
 from saywhy.report.study.frozen import frozen_cells_of, objections
-from saywhy.report.study.gains import OTHER_TARGET_KINDS, Gain
+from saywhy.report.study.gains import OTHER_TARGET_KINDS, Axis, Gain
 from saywhy.report.study.gate import not_releasable
 from saywhy.report.study.groups import groups_sheet
 from saywhy.report.study.load import StudyRun
@@ -143,17 +143,8 @@ def _value_in_words(value: Any) -> str:
 
 def _results_sheets(summary: StudySummary) -> list[Sheet | None]:
     return [
-        *(results_sheet(summary, readout) for readout in RESULT_READOUTS),
-        results_sheet(summary, "generated", "free"),
-        results_sheet(summary, "generated", "sentences"),
-        exploratory_sheet(
-            summary,
-            "Sentences against the control",
-            summary.of_axis("practised", setting="sentences", readout="generated"),
-        ),
-        exploratory_sheet(
-            summary, "Generated replies against the control", _gains_of_axes(summary, "generated", "practised")
-        ),
+        *(results_sheet(summary, *condition) for condition in RESULT_CONDITIONS),
+        *_exploratory_sheets(summary, "practised", "Against the control, ", unfrozen=True),
     ]
 
 
@@ -171,42 +162,48 @@ def exploratory_sheet(summary: StudySummary, title: str, gains: Sequence[Gain]) 
     return gain_sheet(summary, title, gains, note)
 
 
-def _readout_sheets(summary: StudySummary, *axes: str) -> list[Sheet | None]:
-    """Return one-word comparisons, one table a readout."""
-    return [
-        exploratory_sheet(summary, f"one-word, {readout}", _gains_of_axes(summary, readout, *axes))
-        for readout in RESULT_READOUTS
-    ]
+def _exploratory_sheets(
+    summary: StudySummary,
+    axis: Axis,
+    title: str = "",
+    *,
+    unfrozen: bool = False,
+    counts: Callable[[Gain], bool] = lambda gain: True,
+) -> list[Sheet]:
+    """Return the comparisons about one thing, one table a setting and readout.
 
-
-def _gains_of_axes(summary: StudySummary, readout: str, *axes: str) -> list[Gain]:
-    return [gain for axis in axes for gain in summary.of_axis(axis, readout=readout)]
+    Args:
+        summary: The study.
+        axis: What they are about.
+        title: Stands before setting and readout.
+        unfrozen: Whether a table of frozen comparisons alone, which stand elsewhere, is left out.
+        counts: Whether a comparison is shown.
+    """
+    sheets = []
+    for setting, readout in RESULT_CONDITIONS:
+        gains = [gain for gain in summary.of_axis(axis, setting=setting, readout=readout) if counts(gain)]
+        if not (unfrozen and all(gain.frozen for gain in gains)):
+            sheets.append(exploratory_sheet(summary, f"{title}{setting}, {readout}", gains))
+    return [sheet for sheet in sheets if sheet is not None]
 
 
 def _styles_part(summary: StudySummary) -> ReportPart:
-    in_sentences = summary.of_axis("other style", setting="sentences", readout="generated")
-    sheets = [
-        *_readout_sheets(summary, "other style"),
-        exploratory_sheet(summary, "sentences, generated", in_sentences),
-    ]
-    words = () if any(sheets) else ("No arm was tested in a style that it had not practised.",)
+    sheets = _exploratory_sheets(summary, "other style")
+    words = () if sheets else ("No arm was tested in a style that it had not practised.",)
     pictures = [f"styles-{readout}" for readout in RESULT_READOUTS]
     return _part("styles", "Style x style: practised and tested", sheets, pictures, words, printed=True)
 
 
 def _tasks_part(summary: StudySummary) -> ReportPart:
-    sheets = [
-        exploratory_sheet(summary, f"{title}, one-word, {readout}", _gains_of_axes(summary, readout, axis))
-        for axis, title in (("other task", "Other tasks"), ("unseen task", "Unseen tasks"))
-        for readout in RESULT_READOUTS
-    ]
-    words = () if any(sheets) else ("No arm was tested on a task that it had not practised.",)
+    sheets = _exploratory_sheets(summary, "other task", "Other tasks, ")
+    sheets += _exploratory_sheets(summary, "unseen task", "Unseen tasks, ")
+    words = () if sheets else ("No arm was tested on a task that it had not practised.",)
     pictures = [f"tasks-{readout}" for readout in RESULT_READOUTS]
     return _part("tasks", "Task x task: practised and tested", sheets, pictures, words, printed=True)
 
 
 def _free_part(summary: StudySummary) -> ReportPart:
-    gains = summary.of_axis("free", setting="free", readout="generated")
+    gains = summary.of_axis("free", setting="free")
     words = () if gains else ("Free explanations were not measured.",)
     sheets = [exploratory_sheet(summary, "free, generated", gains)]
     return _part("free", "From one word to free explanations", sheets, ["free"], words, printed=True)
@@ -215,13 +212,14 @@ def _free_part(summary: StudySummary) -> ReportPart:
 def _others_part(summary: StudySummary) -> ReportPart:
     """Compare with the arms that say whether it is self-report: lexical, transplant; and with those before training."""
     sheets = [
-        exploratory_sheet(summary, f"one-word, {readout}", _gains_of_axes(summary, readout, "other arm"))
-        for readout in RESULT_READOUTS
+        *_exploratory_sheets(summary, "other arm"),
+        *(donors_sheet(summary), named_sheet(summary), places_sheet(summary)),
     ]
-    sheets += [donors_sheet(summary), named_sheet(summary), places_sheet(summary)]
     rivals = {arm.kind for arm in summary.study.arms.values()} & set(OTHER_TARGET_KINDS)
     measured = {
-        summary.study.arm(gain.contrast.rival).kind for gain in _gains_of_axes(summary, "constrained", "other arm")
+        summary.study.arm(gain.contrast.rival).kind
+        for setting, readout in RESULT_CONDITIONS
+        for gain in summary.of_axis("other arm", setting=setting, readout=readout)
     }
     words = (
         "Above lexical (the word that the corpus associates with the label) and transplant (words of another model's "
@@ -239,19 +237,14 @@ def _curve_part(summary: StudySummary) -> ReportPart:
 
 def _ablations_part(summary: StudySummary) -> ReportPart:
     """Compare variants with the arm that they vary, and each with a control that practised in the same way."""
-    sheets = []
-    for readout in RESULT_READOUTS:
-        gains = [
-            gain
-            for gain in _gains_of_axes(summary, readout, "variant")
-            if _variant_of_arm(summary, gain.contrast.rival) == gain.arm.variant
-        ]
-        sheets.append(exploratory_sheet(summary, f"Variants against their own controls, one-word, {readout}", gains))
+
+    def is_like_its_control(gain: Gain) -> bool:
+        return summary.study.arm(gain.contrast.rival).variant == gain.arm.variant
+
+    sheets = _exploratory_sheets(
+        summary, "variant", "Variants against their own controls, ", counts=is_like_its_control
+    )
     return _part("ablations", "Ablations", [ablation_sheet(summary), *sheets], ["ablations"], printed=True)
-
-
-def _variant_of_arm(summary: StudySummary, arm: str) -> str:
-    return summary.study.arm(arm).variant
 
 
 def _groups_part(summary: StudySummary) -> ReportPart:

@@ -27,7 +27,7 @@ from saywhy.report.study.groups import groups_of
 from saywhy.report.study.heat import MATRIX_LEGEND, draw_matrices, texts_and_seeds_behind
 from saywhy.report.study.matrices import Matrix, style_matrices, task_matrices
 from saywhy.report.study.sheets import compared_arms
-from saywhy.report.study.summary import StudySummary, main_arms
+from saywhy.report.study.summary import StudySummary, is_finding, main_arms
 from saywhy.stats import Interval
 
 GAIN_LABEL = "difference of mean excess to the matched control"
@@ -105,7 +105,7 @@ def _matrix_pictures(summary: StudySummary) -> list[PicturePlan]:
 
 
 def _free_picture(summary: StudySummary) -> list[PicturePlan]:
-    free = summary.of_axis("free", setting="free", readout="generated")
+    free = summary.of_axis("free", setting="free")
     if not free:
         return []
     lines: list[EstimateLine] = []
@@ -144,9 +144,7 @@ def _graded_picture(summary: StudySummary) -> list[PicturePlan]:
         cells = [
             cell
             for cell in run_summary.cells
-            if cell.key.arm in arms
-            and cell.start_graded.n
-            and (cell.key.setting, cell.key.readout, cell.key.operator) == ("one-word", "constrained", summary.operator)
+            if cell.key.arm in arms and cell.start_graded.n and is_finding(summary, cell.key)
         ]
         lines += [EstimateLine(task)] if cells else []
         for cell in cells:
@@ -159,7 +157,7 @@ def _graded_picture(summary: StudySummary) -> list[PicturePlan]:
         return []
     caption = (
         "Excess of the named words in the arm itself (filled) and as looked up in the start arm's tables (hollow); "
-        f"one-word, constrained. {INTERVAL_NOTE}. Up to {most_texts} texts."
+        f"one-word, {summary.readout}. {INTERVAL_NOTE}. Up to {most_texts} texts."
     )
     draw = partial(draw_panels, EstimatePanel(lines, "mean excess"))
     return [PicturePlan("graded", "By the current and by the start model", caption, draw)]
@@ -174,7 +172,7 @@ def _ablations_picture(summary: StudySummary) -> list[PicturePlan]:
     panels = [EstimatePanel(_variant_lines(ablations, style), label, title=style) for style in styles]
     caption = (
         "What each change of the recipe does: mean excess of the variant minus that of the arm without variant, "
-        f"one-word, constrained. {INTERVAL_NOTE}; exploratory. "
+        f"one-word, {summary.readout}. {INTERVAL_NOTE}; exploratory. "
         f"{max(ablation.difference.n for ablation in ablations)} texts. "
         f"{_most_seeds(len(ablation.difference.seeds) for ablation in ablations)}."
     )
@@ -273,7 +271,7 @@ def _groups_pictures(summary: StudySummary) -> list[PicturePlan]:
             ]
         caption = (
             f"For whom it works, {task}: {GAIN_LABEL} in groups of texts, practised styles averaged within a text, "
-            f"one-word, constrained. {INTERVAL_NOTE}; exploratory, not corrected."
+            f"one-word, {summary.readout}. {INTERVAL_NOTE}; exploratory, not corrected."
         )
         draw = partial(draw_panels, EstimatePanel(lines, GAIN_LABEL))
         plans.append(PicturePlan(f"groups-{task}", f"Class, length, margin: {task}", caption, draw))

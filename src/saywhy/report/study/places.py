@@ -17,7 +17,7 @@ from saywhy.report.cells import CellKey
 from saywhy.report.format import Sheet, SheetCell, change_cell, estimate_cell, number, sheet_of
 from saywhy.report.study.load import StudyArm
 from saywhy.report.study.sheets import compared_arms
-from saywhy.report.study.summary import StudySummary, main_arms
+from saywhy.report.study.summary import StudySummary, is_finding, main_arms
 from saywhy.stats import Difference, Interval
 from saywhy.stats.intervals import by_text
 
@@ -136,8 +136,7 @@ def _named_word(row: Row) -> str | None:
 
 
 def _is_primary_cell(key: CellKey, arm: str, summary: StudySummary) -> bool:
-    is_primary = (key.setting, key.readout, key.operator) == ("one-word", "constrained", summary.operator)
-    return is_primary and key.arm == arm
+    return is_finding(summary, key) and key.arm == arm
 
 
 def _mean_excess_interval(excesses: Mapping[stats.TextSeed, float], seed: int) -> Interval:
@@ -167,10 +166,10 @@ def places_sheet(summary: StudySummary) -> Sheet | None:
         *(f"minus {name} word" for name in WORD_PLACES),
     )
     note = (
-        "One-word, constrained. Excess of an explainer that names the first (last) word of every text, in the arm's "
-        "own tables, and how much more the arm's explanations have; exploratory and not corrected. An arm that is no "
-        "better than a place has learned where, not what. Counterfactuals: the place of the edit, whatever is put "
-        "there (mean over the pinned words)."
+        f"One-word, {summary.readout}. Excess of an explainer that names the first (last) word of every text, in the "
+        "arm's own tables, and how much more the arm's explanations have; exploratory and not corrected. An arm that "
+        "is no better than a place has learned where, not what. Counterfactuals: the place of the edit, whatever is "
+        "put there (mean over the pinned words)."
     )
     return sheet_of("Beyond a place", header, rows, note, texts=3) if rows else None
 
@@ -226,8 +225,8 @@ def named_sheet(summary: StudySummary) -> Sheet | None:
         rows.append([named.task, named.key.style, named.key.arm, str(named.best.n), *shares])
     header = ("task", "style", "arm", "n", "names the best word", "names the first word", "chance")
     note = (
-        "One-word, constrained. Best: the word whose removal costs the arm's own answer most, whether or not it flips "
-        "(top-1 agreement with occlusion, in texts that cannot flip too); counterfactuals: in whose place the pinned "
-        "words do so on average. Chance: of a random word."
+        f"One-word, {summary.readout}. Best: the word whose removal costs the arm's own answer most, whether or not it "
+        "flips (top-1 agreement with occlusion, in texts that cannot flip too); counterfactuals: in whose place the "
+        "pinned words do so on average. Chance: of a random word."
     )
     return sheet_of("The best word", header, rows, note, texts=3) if rows else None

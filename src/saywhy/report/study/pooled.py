@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from saywhy import stats
 from saywhy.arms import kind as arm_kind
-from saywhy.records import Row
+from saywhy.records import Readout, Row, Setting
 from saywhy.report.arms import StartGrader, matched_seeds, start_graders
 from saywhy.report.cells import RESULT_READOUTS
 from saywhy.report.format import Sheet, SheetCell, change_cell, p_value, sheet_of
@@ -134,7 +134,10 @@ def pooled_sheet(summary: StudySummary) -> Sheet | None:
         groups = {kind: summary.of_axis(kind, setting=_setting_of_axis(kind), readout=readout) for kind in POOLED_AXES}
         for kind in STYLE_AXES:
             groups[f"{kind}, in sentences"] = summary.of_axis(kind, setting="sentences", readout=readout)
-        groups |= {f"practised, against {rival}": rival_gains(summary, rival, readout) for rival in POOLED_RIVALS}
+        for rival in POOLED_RIVALS:
+            name = f"practised, against {rival}"
+            groups[name] = rival_gains(summary, rival, readout)
+            groups[f"{name}, in sentences"] = rival_gains(summary, rival, readout, "sentences")
         for name, gains in groups.items():
             if gains:
                 difference = pooled_difference(summary, gains)
@@ -149,13 +152,15 @@ def pooled_sheet(summary: StudySummary) -> Sheet | None:
     return sheet_of("Cells taken together", header, rows, note) if rows else None
 
 
-def _setting_of_axis(kind: str) -> str:
+def _setting_of_axis(kind: str) -> Setting:
     return "free" if kind == "free" else "one-word"
 
 
-def rival_gains(summary: StudySummary, rival: str, readout: str = "constrained") -> list[Gain]:
-    """Return the comparisons with arms of a kind other than the control, one-word, where practised."""
-    gains = summary.of_axis("other arm", readout=readout)
+def rival_gains(
+    summary: StudySummary, rival: str, readout: Readout | None = None, setting: Setting = "one-word"
+) -> list[Gain]:
+    """Return the comparisons with arms of a kind other than the control, where practised."""
+    gains = summary.of_axis("other arm", setting=setting, readout=readout)
     return [
         gain
         for gain in gains

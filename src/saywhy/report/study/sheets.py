@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from saywhy.arms import kind, kind_and_variant
-from saywhy.report.cells import CellKey
+from saywhy.records import Readout, Setting
+from saywhy.report.cells import CellKey, several_words_legend
 from saywhy.report.contrasts import UNCLEAR
 from saywhy.report.format import (
     NO_NUMBER,
@@ -30,7 +31,7 @@ from saywhy.report.shares import (
 from saywhy.report.study.ablations import ablations_of, curve_of, variant_settings
 from saywhy.report.study.bar_checks import check_bars
 from saywhy.report.study.gains import Gain
-from saywhy.report.study.summary import StudySummary, main_arms
+from saywhy.report.study.summary import StudySummary, is_finding, main_arms
 from saywhy.report.summary import Cell
 
 GAINS_NOTE = (
@@ -128,15 +129,17 @@ def _drift_shown(summary: StudySummary, task: str, key: CellKey) -> SheetCell:
     return SheetCell(f"{floor.main} / {ceiling.main}{mark}", "", f"floor {floor}, ceiling {ceiling}")
 
 
-def results_sheet(summary: StudySummary, readout: str, setting: str = "one-word") -> Sheet | None:
+def results_sheet(summary: StudySummary, setting: Setting, readout: Readout) -> Sheet | None:
     """Return the arms of the answer in practised styles, beside what they went on from and the control."""
     rows: list[list[SheetCell | str]] = []
+    keys: list[CellKey] = []
     for task, run_summary in summary.tasks.items():
         arms = compared_arms(summary, task)
         for cell in run_summary.cells:
             condition = (cell.key.setting, cell.key.readout, cell.key.operator)
             if cell.key.arm in arms and condition == (setting, readout, summary.operator):
                 rows.append(_result_row(summary, task, cell))
+                keys.append(cell.key)
     rows.sort(key=lambda row: list(summary.tasks).index(str(row[0])))
     header = (
         "task", "style", "arm", "n", "valid", "hit", "floor", "ceiling", "excess", "score", "score, can flip",
@@ -144,10 +147,10 @@ def results_sheet(summary: StudySummary, readout: str, setting: str = "one-word"
     )  # fmt: skip
     note = (
         "Hit: the answer changes when the explanation is carried out; invalid is a miss. Floor: hits of a random word. "
-        "Ceiling: any word hits. Excess: hit minus floor. Score: excess as a share of what the best word could do. Can "
-        "flip: on texts that can flip in this arm and in the start arm. Start-graded: the named words' excess in the "
-        f"start arm. {SHARE_LEGEND} "
-        "Floor / ceiling: their change against the start arm; ! more than 5 points. n: texts x seeds."
+        f"Ceiling: any word hits.{several_words_legend(keys)} Excess: hit minus floor. Score: excess as a share of "
+        "what the best word could do. Can flip: on texts that can flip in this arm and in the start arm. Start-graded: "
+        f"the named words' excess in the start arm. {SHARE_LEGEND} Floor / ceiling: their change against the start "
+        "arm, of one word; ! more than 5 points. n: texts x seeds."
     )
     return sheet_of(f"{setting}, {readout}", header, rows, note, texts=3) if rows else None
 
@@ -203,18 +206,17 @@ def graded_sheet(summary: StudySummary) -> Sheet | None:
     for task, run_summary in summary.tasks.items():
         for cell in run_summary.cells:
             arm = summary.study.arm(cell.key.arm)
-            condition = (cell.key.setting, cell.key.readout, cell.key.operator)
             trained = task in arm.tasks and cell.key.style in arm.styles
-            if condition == ("one-word", "constrained", summary.operator) and trained and cell.start_graded.n:
+            if is_finding(summary, cell.key) and trained and cell.start_graded.n:
                 excesses = [estimate_cell(cell.excess), estimate_cell(cell.start_graded)]
                 drift = _drift_shown(summary, task, cell.key)
                 rows.append([task, cell.key.style, arm.name, str(cell.rows), *excesses, *share_cells(cell), drift])
     excess_columns = ("excess, current", "excess, start-graded")
     header = ("task", "style", "arm", "n", *excess_columns, *SHARE_COLUMNS, "floor / ceiling")
     note = (
-        "One-word, constrained. Current: the word is taken out and the arm itself is asked again. Start-graded: the "
-        "same word, in the table of the start arm of the same seed. Words that only the current model obeys "
-        "are explanations of a model that changed; words that both obey were there before the training. "
+        f"One-word, {summary.readout}. Current: the word is taken out and the arm itself is asked again. Start-graded: "
+        "the same word, in the table of the start arm of the same seed. Words that only the current model obeys are "
+        "explanations of a model that changed; words that both obey were there before the training. "
         f"Counterfactuals: the same edit in the start arm, where it was to bring the same label about. {SHARE_LEGEND}"
     )
     return sheet_of("Current and start model", header, rows, note, texts=3) if rows else None
@@ -247,7 +249,7 @@ def ablation_sheet(summary: StudySummary) -> Sheet | None:
     )  # fmt: skip
     note = (
         "Exploratory. Difference: mean excess of the variant minus that of the arm without variant (one-word, "
-        f"constrained; same texts and seeds). Holm over these lines. {SHARE_LEGEND} "
+        f"{summary.readout}; same texts and seeds). Holm over these lines. {SHARE_LEGEND} "
         "Valid: of its generated one-word replies. Accuracy: on the split, minus that of the arm without variant."
     )
     return sheet_of("Ablations", header, rows, note, texts=4) if rows else None
@@ -273,7 +275,10 @@ def study_curve_sheet(summary: StudySummary) -> Sheet | None:
         for point in points
     ]
     header = ("task", "style", "arm", "training texts", "seeds", "n", "excess", "score", *SHARE_COLUMNS)
-    note = "Exploratory; one-word, constrained, styles that were practised, the seeds that all points have. n: texts."
+    note = (
+        f"Exploratory; one-word, {summary.readout}, styles that were practised, the seeds that all points have. n: "
+        "texts."
+    )
     return (
         sheet_of("Learning curve", header, rows, note, texts=3) if len({point.rows for point in points}) > 1 else None
     )

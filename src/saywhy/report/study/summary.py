@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from saywhy import stats
 from saywhy.arms import STARTS, start_arm
-from saywhy.records import Row
+from saywhy.records import Readout, Row, Setting
 from saywhy.report.arms import matched_seeds
-from saywhy.report.cells import CellKey, rows_by_cell
+from saywhy.report.cells import CellKey, finding_readout, rows_by_cell
 from saywhy.report.load import LoadedRun
 from saywhy.report.rules import Rules
 from saywhy.report.study.frozen import ConfirmatoryCell, accepted_losses, alpha_of, frozen_cells_of
@@ -48,7 +48,8 @@ class StudySummary:
         tasks: Task -> its cells, as the report of a run has them.
         gains: Every comparison.
         frozen: The confirmatory cells.
-        drifts: How far floor and ceiling of a cell moved; without the cells of the start arm and of base.
+        drifts: How far floor and ceiling of a one-word cell moved; without the cells of the start arm and of base.
+            (Of several words they move with the number of words that an arm names.)
         kept: What each arm kept on each task, and the gate.
         alpha: Level of the confirmatory tests.
         seed: Seed of the resampling.
@@ -82,9 +83,21 @@ class StudySummary:
         """The primary operator."""
         return first_operator(self.study)
 
-    def of_axis(self, *axes: str, setting: str = "one-word", readout: str = "constrained") -> list[Gain]:
-        """Return the comparisons about one thing, under the primary operator."""
-        condition = (setting, readout, self.operator)
+    @property
+    def readout(self) -> Readout:
+        """The readout that findings of one word are read from."""
+        keys = (key for cells in self.rows.values() for key in cells)
+        return finding_readout(key for key in keys if (key.setting, key.operator) == ("one-word", self.operator))
+
+    def of_axis(self, *axes: str, setting: Setting = "one-word", readout: Readout | None = None) -> list[Gain]:
+        """Return the comparisons about one thing, under the primary operator.
+
+        Args:
+            axes: What the comparisons are about.
+            setting: The setting in which explanations were asked for.
+            readout: How they were read; None: as findings are, those of several words as generated.
+        """
+        condition = (setting, readout or (self.readout if setting == "one-word" else "generated"), self.operator)
         return [
             gain
             for gain in self.gains
@@ -128,7 +141,7 @@ def _drifts_of_cells(cells: Mapping[CellKey, list[Row]], start: str | None, seed
     drifts = []
     for key, rows in cells.items():
         before = cells.get(replace(key, arm=str(start)))
-        if before is None or key.arm in ("base", start):
+        if before is None or key.arm in ("base", start) or key.setting != "one-word":
             continue
         new, old = matched_seeds(rows, before)
         floors, ceilings = (
@@ -187,6 +200,11 @@ def _unmeasured_audits(study: StudyRun, arms: Collection[str], tasks: Collection
 
 def _arms_of_run(run: LoadedRun) -> set[str]:
     return {row.arm for row in run.rows}
+
+
+def is_finding(summary: StudySummary, key: CellKey) -> bool:
+    """Whether a cell is one that findings of one word are read from."""
+    return (key.setting, key.readout, key.operator) == ("one-word", summary.readout, summary.operator)
 
 
 def main_arms(summary: StudySummary) -> list[StudyArm]:
