@@ -18,6 +18,7 @@ from saywhy.measure.predict import Classifier
 from saywhy.measure.sentences import SentencePlan, measure_sentences, mention_reader
 from saywhy.measure.simulations import simulated_edits, simulated_predictions
 from saywhy.measure.steps import measure_steps
+from saywhy.measure.word_sets import replaced_divergences
 from saywhy.models.scripted import ScriptedModel, honest, keyword_rule
 from saywhy.protocol import prompts
 from saywhy.records import OPERATORS, Example
@@ -344,3 +345,13 @@ def test_changed_steps_that_do_not_fit_are_left_out_and_none_is_a_reason():
     values = measure_steps(stepwise, placed, steps, steps_chat, 0)[0]
     assert values["filler steps"] == (None, "steps and answer do not fit the model's context")
     assert values["early answering"] == fits["early answering"]
+
+
+def test_consistency_of_a_set_hangs_on_no_other_set():
+    items = items_of(classifier(), made_texts()[:3])
+    keys = [[word.key for word in candidates(item.example.text)] for item in items]
+    alone = replaced_divergences(classifier(), items, [[(of_text[0],)] for of_text in keys], 0)
+    beside = replaced_divergences(classifier(), items, [[tuple(of_text[1:3]), (of_text[0],)] for of_text in keys], 0)
+    for of_text, more, words in zip(alone, beside, keys, strict=True):
+        assert more[(words[0],)] == of_text[(words[0],)]
+        assert len(more) == 2

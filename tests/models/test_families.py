@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 import families
 import tiny
@@ -12,10 +14,12 @@ from saywhy.folders.store import read_records
 from saywhy.models import template
 from saywhy.models.backends import open_model
 from saywhy.models.chat import Chat
-from saywhy.models.interface import Choice, Copy, Edit
+from saywhy.models.infill import SHORTEST_WORD, words_of_gap
+from saywhy.models.interface import Choice, Copy, Edit, Gap
 from saywhy.protocol.prompts import question_chat
 from saywhy.records import Row
 from saywhy.training.encoding import Recipe, encode
+from saywhy.words import fold
 
 QUESTION = [{"role": "user", "content": "Which word?"}]
 ANSWERED = [*QUESTION, {"role": "assistant", "content": "It is sad."}, {"role": "user", "content": "Why?"}]
@@ -191,3 +195,25 @@ def test_a_whole_run(call, tmp_path, name):
     assert again.code == 0, again.err
     [constants] = (tmp_path / "again").glob("seed-0/*/constants.json")
     assert json.loads(constants.read_text("utf-8")) == saved["constants"]
+
+
+def test_words_of_a_gap_are_found_by_every_kind_of_tokenizer(family):
+    """Some tokenizers swallow the blank before a token that is decoded by itself."""
+    _, chat = family
+    gap, blank = Gap([{"role": "user", "content": "How was it?"}], "the weather was"), {}
+    for token in range(len(chat.tokenizer)):
+        [piece] = chat.pieces([token])
+        if piece.startswith(" ") and piece[1:].isalpha() and len(piece) > SHORTEST_WORD:
+            blank[token] = fold(piece[1:])
+    assert len(set(blank.values())) > 3
+    tokens = list(blank)
+    assert words_of_gap(chat, gap, tokens, len(tokens)) == tuple(dict.fromkeys(blank[token] for token in tokens))
+
+
+def test_no_blank_of_a_reply_is_cleaned_up():
+    unigram = Tokenizer(models.Unigram([("<unk>", 0.0), *((sign, -1.0) for sign in "\u2581so,god.In'tlvei")], 0, False))
+    unigram.pre_tokenizer, unigram.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    made = PreTrainedTokenizerFast(tokenizer_object=unigram, eos_token="<|im_end|>", clean_up_tokenization_spaces=True)
+    made.chat_template = tiny.CHATML
+    text = "so good , I do n't love it ."
+    assert Chat(made, "unigram").reply(made.encode(text, add_special_tokens=False)) == text

@@ -4,20 +4,21 @@ import re
 
 import pytest
 
+import made_rows
 import tiny
 from moods import PINNED, TASK, TEXTS, Ranked, Wordy, audited_toy, honest_to_the_pinned
 from saywhy import checks
 from saywhy.measure.audit import AuditPlan, audit
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
-from saywhy.models.scripted import honest, liar
-from saywhy.records import SaywhyError
+from saywhy.models.scripted import ScriptedModel, honest, liar
+from saywhy.records import Example, Prediction, SaywhyError
 from saywhy.robustness.audited import AuditedText
 from saywhy.robustness.rejudge import asked_anew, judged_by, rechecked
 from saywhy.robustness.sets import curves, spares
 from saywhy.robustness.variants import variant_sentences, variants
 from saywhy.settings import parse
-from saywhy.tasks.task import catalog, load_task
+from saywhy.tasks.task import Task, catalog, load_task
 
 
 def other(toy, name):
@@ -188,3 +189,19 @@ def test_label_words_are_swapped_in_any_case():
     assert variants(task, ["verbaliser"])["verbaliser"].question == "Glad or sad? Say GLAD or Sad, not negatively."
     once = task.model_copy(update={"question": "Positive or negative?"})
     assert variants(once, ["labels-reversed"])["labels-reversed"].question == "Negative or positive?"
+
+
+def test_noise_judges_the_label_that_a_counterfactual_named():
+    """Of two labels that are nearly tied, another one may be second in another batch."""
+    task = Task(name="three", question="Which?", lead_in="It is", labels=["a", "b", "c"])
+    scores = {"it was dull": {"a": 2.0, "b": 0.999, "c": 1.0}, "it was odd": {"a": 0.0, "b": 5.0, "c": 0.0}}
+    toy = ScriptedModel("toy", task, lambda text: scores[text], honest, {})
+    classifier = Classifier(toy, task, dict.fromkeys(task.labels, 0.0))
+    item = Item(Example("t", "it was dull"), Prediction("a", "a", {"a": 2.0, "b": 1.0, "c": 0.999}, 1.0, "b"))
+    explained = made_rows.row(
+        "t", True, 0.5, style="counterfactual", prediction="a", named="b", words=("dull",), inserted=("odd",),
+        edited="it was odd",
+    )  # fmt: skip
+    [line] = rechecked(classifier, [AuditedText(item, (explained,), None)])
+    assert (line.recheck, line.hit) == ("b", True)
+    assert line.effect == pytest.approx(5.0 - (0.999 - 2.0))

@@ -138,9 +138,14 @@ def replaced_divergences(
         around the set, and around as many random sets of its size, one draw each.
     """
     drawn = [_kept_sets(item, of_text, seed) for item, of_text in zip(items, sets, strict=True)]
+    # By the set that they are beside: whatever other sets of the text are measured.
     edits = [
-        [_replaced(item, kept, f"{seed}:{n}") for n, kept in enumerate(of_text)]
-        for item, of_text in zip(items, (list(_flat(of_sets)) for of_sets in drawn), strict=True)
+        [
+            _replaced(item, kept, f"{seed}:{' '.join(sorted(words))}:{n}")
+            for words, random_sets in of_sets.items()
+            for n, kept in enumerate(_beside(words, random_sets))
+        ]
+        for item, of_sets in zip(items, drawn, strict=True)
     ]
     divergences = []
     for item, of_sets, after in zip(items, drawn, recheck(classifier, items, edits), strict=True):
@@ -167,8 +172,9 @@ def _kept_sets(item: Item, sets: Sequence[WordSet], seed: int) -> dict[WordSet, 
     }
 
 
-def _flat(of_sets: dict[WordSet, list[WordSet]]) -> list[WordSet]:
-    return [kept for words, random_sets in of_sets.items() for kept in (*[words] * RANDOM_SETS, *random_sets)]
+def _beside(words: WordSet, random_sets: Sequence[WordSet]) -> list[WordSet]:
+    """Return what is kept in each draw: the set itself, then the random ones."""
+    return [*[words] * RANDOM_SETS, *random_sets]
 
 
 def _replaced(item: Item, kept: WordSet, seed: str) -> str:

@@ -144,21 +144,26 @@ class Chat:
     @functools.cached_property
     def letter_tokens(self) -> dict[int, str]:
         """The tokens that are letters and nothing else, but for one blank before them, with their text."""
-        anchor = self.ids(["a"])[0]
         special = {token for token, added in self.tokenizer.added_tokens_decoder.items() if added.special}
         tokens = [token for token in range(len(self.tokenizer)) if token not in special]
-        # Behind a letter: some tokenizers swallow the blank at the beginning of what they decode.
+        pieces = zip(tokens, self.pieces(tokens), strict=True)
+        return {token: piece for token, piece in pieces if piece.removeprefix(" ").isalpha()}
+
+    def pieces(self, tokens: Sequence[int]) -> list[str]:
+        """Return the text of each token behind a letter: some tokenizers swallow the blank that a text begins with."""
+        anchor = self.ids(["a"])[0]
         sequences = [list(anchor), *([*anchor, token] for token in tokens)]
         if fast := getattr(self.tokenizer, "backend_tokenizer", None):  # a fifth of the time of batch_decode
             [start, *decoded] = fast.decode_batch(sequences, skip_special_tokens=False)
         else:
             [start, *decoded] = self.tokenizer.batch_decode(sequences, clean_up_tokenization_spaces=False)
-        pieces = {token: text[len(start) :] for token, text in zip(tokens, decoded, strict=True)}
-        return {token: piece for token, piece in pieces.items() if piece.removeprefix(" ").isalpha()}
+        return [text[len(start) :] for text in decoded]
 
     def reply(self, ids: Sequence[int]) -> str:
         """Return the text of generated ids."""
-        return cast(str, self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+        # No blank is cleaned up: a copy of "it is n't ." has those of the text.
+        decoded = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return cast(str, decoded).strip()
 
 
 def template_fingerprint(spec: ModelSpec) -> str:

@@ -46,8 +46,7 @@ def gap_ids(chat: Chat, gaps: Sequence[Gap]) -> list[TokenIds]:
 
 def words_of_gap(chat: Chat, gap: Gap, tokens: Sequence[int], count: int) -> tuple[str, ...]:
     """Return the first ``count`` of ``tokens``, the likeliest first, that can stand as words in a gap, folded."""
-    decoded = chat.tokenizer.batch_decode([[token] for token in tokens])
     blank = " " if gap.before.strip() else chat.lead
-    pieces = [piece[len(blank) :] for piece in decoded if piece.startswith(blank)]
+    pieces = [piece[len(blank) :] for piece in chat.pieces(tokens) if piece.startswith(blank)]
     words = dict.fromkeys(fold(piece) for piece in pieces if piece.isalpha() and len(piece) >= SHORTEST_WORD)
     return tuple(word for word in words if word not in gap.barred)[:count]

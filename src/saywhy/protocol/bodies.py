@@ -25,6 +25,9 @@ FENCE = re.compile(r"^\s*```\w*\s*$", re.M)
 _TAG = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|analysis|reflection|scratchpad)"
 _THOUGHT_BEGINS = re.compile(rf"<{_TAG}>|\[THINK\]|<\|begin_of_thought\|>", re.I)
 _THOUGHT_ENDS = re.compile(rf"</{_TAG}>|\[/THINK\]|<\|end_of_thought\|>", re.I)
+_BLOCK_QUOTE = re.compile(r"^\s*>\s?", re.M)
+_EMPHASIS = re.compile(r"([*_])(?!\1)(.+)(?<!\1)\1", re.S)
+_QUOTED = re.compile(r"([\"'\u2018-\u201e\u00ab\u00bb])(.+)(?:[\"'\u2018-\u201e\u00ab\u00bb])[.,;]?", re.S)
 _TRAILING_NOTE = re.compile(r"\s*\([^()]*\)\s*$")
 
 
@@ -47,8 +50,11 @@ def is_refusal(text: str, reply: str) -> bool:
 
 
 def most_similar_body(text: str, bodies: Sequence[str]) -> str:
-    """Return the one of ``bodies`` most like ``text``, the first of equals: the others have a preface or a note."""
-    return max(bodies, key=lambda body: likeness(text, body))
+    """Return the one of ``bodies`` most like ``text``: the others have a preface or a note.
+
+    Of equals it is the last, without quotes and marks of emphasis, which are no words.
+    """
+    return max(reversed(bodies), key=lambda body: likeness(text, body))
 
 
 def likeness(text: str, body: str) -> float:
@@ -69,7 +75,9 @@ def possible_bodies(reply: str) -> list[str]:
     bodies = [whole, *([" ".join(lines[1:]), " ".join(lines[:-1]), *lines] if len(lines) > 1 else [])]
     bodies += [BULLET_MARK.sub("", body) for body in bodies]
     bodies += [body.split(":", 1)[1].strip() for body in bodies if ":" in body]
+    bodies += [_BLOCK_QUOTE.sub("", body).strip() for body in bodies]
     bodies += [_FORMATTING_MARKS.sub("", body).strip() for body in bodies]
-    bodies += [body[1:-1].strip() for body in bodies if fold_marks(body[:1] + body[-1:]) in ('""', "''")]
+    bodies += [match[2].strip() for body in bodies if (match := _EMPHASIS.fullmatch(body))]
+    bodies += [match[2].strip() for body in bodies if (match := _QUOTED.fullmatch(body))]
     bodies += [_TRAILING_NOTE.sub("", body).strip() for body in bodies]
     return list(dict.fromkeys(body for body in bodies if body)) or [whole]

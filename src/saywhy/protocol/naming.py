@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import takewhile
 
 from saywhy.protocol.denials import is_denied
 from saywhy.words import fold, fold_marks, occurrences
@@ -43,6 +44,9 @@ _ASIDE = re.compile(
     r"(?<![:;=-])\s*\(|\s+[-\u2013\u2014=>]+\s|:\s|[.!?]\s|,?\s(?:because|since|as|which|it|it's|due|for)\b|\n",
     re.I,
 )
+_PARENTHESIS = re.compile(r"(?<![:;=-])\s*\([^()]*\)")
+_FORM_ENTRY = re.compile(r"(?P<label>[^:]{1,40}):\s+(?P<value>.+)")
+_FORM_LABEL = re.compile(rf"{_NOUN}|\b(?:keywords?|answer)\b", re.I)
 _SEPARATOR = re.compile(r"\s*(?:[,;](?!\S)|\n|\s[/&]\s|(?<=\S)\s+and\s+)\s*(?:and\s+)?", re.I)
 _INNER_SEPARATOR = re.compile(r"([,;])")
 _NEGATION = re.compile(r"(?:\bnot|n't|\bnever|\brather than|\binstead of)\s+(?:\w+\s+){0,3}$", re.I)
@@ -67,7 +71,7 @@ def _reply_readings(reply: str, text_keys: AbstractSet[str], labels: Collection[
     folded_reply = fold_marks(reply).strip()
     if _are_single_text_words([folded_reply], text_keys):
         yield [folded_reply]
-    lines = [line.strip() for line in BOLD.sub(r'"\2"', folded_reply).splitlines() if line.strip()]
+    lines = [line.strip() for line in _with_quotes_for_bold(folded_reply, text_keys).splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].endswith(":"):
         lines = lines[1:]
     unbulleted = [BULLET_MARK.sub("", line) for line in lines]
@@ -75,11 +79,44 @@ def _reply_readings(reply: str, text_keys: AbstractSet[str], labels: Collection[
     all_single = all(len(item.split()) == 1 for item in items)
     if _are_text_words(items, text_keys) or (all_single and text_keys & {fold(item) for item in items}):
         yield items
-    listed = unbulleted if lines != unbulleted else unbulleted[:1]
-    heads = [item for line in listed for item in _items_before_aside(line, text_keys)]
+    heads = _heads(lines, unbulleted, text_keys)
     if _are_single_text_words(heads, text_keys):
         yield heads
+    yield from _labelled_readings(unbulleted, text_keys, labels)
     yield from _sentence_readings(" ".join(unbulleted), text_keys, labels)
+
+
+def _with_quotes_for_bold(reply: str, text_keys: AbstractSet[str]) -> str:
+    """Return a reply with its emphasised pieces in quotes, but for labels: '**Answer:** love', '**Word**: love'."""
+
+    def quoted(match: re.Match[str]) -> str:
+        piece = match[2]
+        is_label = reply[match.end() :].startswith(":") and not _are_text_words([piece], text_keys)
+        return piece if is_label or piece.endswith(":") else f'"{piece}"'
+
+    return BOLD.sub(quoted, reply)
+
+
+def _heads(lines: Sequence[str], unbulleted: Sequence[str], text_keys: AbstractSet[str]) -> list[str]:
+    """Return the items with which the lines of a list begin: those with bullets, else the first that name words."""
+    bulleted = [plain for line, plain in zip(lines, unbulleted, strict=True) if line != plain]
+    heads = [_items_before_asides(line, text_keys) for line in bulleted or unbulleted]
+    if not bulleted:
+        heads = [*takewhile(lambda items: _are_single_text_words(items, text_keys), heads)] or heads[:1]
+    return [item for items in heads for item in items]
+
+
+def _labelled_readings(
+    lines: Sequence[str], text_keys: AbstractSet[str], labels: Collection[str]
+) -> Iterator[list[str]]:
+    """Yield the items of a form that is filled in: 'Word: love', and on the next line 'Reason: it is positive'."""
+    entries = [_FORM_ENTRY.fullmatch(line) for line in lines]
+    if len(lines) > 1 and all(entries):
+        for entry in filter(None, entries):
+            items = _items_before_asides(entry["value"], text_keys)
+            is_answer = _FORM_LABEL.search(entry["label"]) and not _repeats_answer(items, labels)
+            if is_answer and _are_single_text_words(items, text_keys):
+                yield items
 
 
 def _sentence_readings(line: str, text_keys: AbstractSet[str], labels: Collection[str]) -> Iterator[list[str]]:
@@ -147,6 +184,16 @@ def _repeats_answer(items: Sequence[str], labels: Collection[str]) -> bool:
     return all(fold(item.strip("\"'.,! ")) in labels for item in items)
 
 
+def _items_before_asides(line: str, text_keys: AbstractSet[str]) -> list[str]:
+    """Return the items of a line each of which may have an aside: 'love (verb), great (adjective)', 'love - joy'."""
+    parts = [part for part in re.split(r",\s+", _PARENTHESIS.sub("", line)) if part.strip()]
+    if all(_ASIDE.search(part) for part in parts):
+        heads = [item for part in parts for item in _items_before_aside(part, text_keys)]
+        if _are_single_text_words(heads, text_keys):
+            return heads
+    return _items_before_aside(_PARENTHESIS.sub("", line), text_keys)
+
+
 def _items_before_aside(line: str, text_keys: AbstractSet[str]) -> list[str]:
     """Return the items before an aside: 'love (positive)', 'love because ...'."""
     return _split_items(_ASIDE.split(line, maxsplit=1)[0], text_keys)
@@ -162,10 +209,16 @@ def _parted_at_commas(item: str, text_keys: AbstractSet[str]) -> Iterator[str]:
     """Yield the parts of 'love,1,000': the longest that are words of the text, else what stands between commas."""
     pieces = _INNER_SEPARATOR.split(item)  # part, comma, part, ...
     while pieces:
-        ends = (end for end in range(len(pieces), 1, -2) if fold("".join(pieces[:end])) in text_keys)
+        ends = (end for end in range(len(pieces), 1, -2) if _is_text_word("".join(pieces[:end]), text_keys))
         end = next(ends, 1)
         yield "".join(pieces[:end])
         pieces = pieces[end + 1 :]
+
+
+def _is_text_word(piece: str, text_keys: AbstractSet[str]) -> bool:
+    """Whether a piece, with the marks at its edges or without, is one word of the text."""
+    words = occurrences(piece)
+    return fold(piece) in text_keys or (len(words) == 1 and words[0].key in text_keys)
 
 
 def _are_text_words(items: Sequence[str], text_keys: AbstractSet[str]) -> bool:

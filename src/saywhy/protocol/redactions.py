@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from saywhy.words import REDACTED_MARK, Word, fold_marks, holds_mark, is_candidate, occurrences
 
-_LOOSE_MARK = re.compile(r"\[\s*redacted\s*\]", re.I)
+_LOOSE_MARK = re.compile(r"\\?\[\s*redacted\s*\\?\]", re.I)  # Markdown escapes brackets
 
 
 def normalise_marks(text: str, reply: str) -> str:

@@ -36,7 +36,9 @@ _STEP_BEGINS = re.compile(
 _ABBREVIATION = re.compile(r"\b(?:(?:\w\.)+|(?:etc|vs|mr|mrs|ms|dr|st)\.)", re.I)
 """Stops that end no sentence: of single letters (*e.g.*, *U.S.*, *B.*) and some shortened words."""
 _SENTENCE_END = re.compile(r"[.!?]+[\"')\]\u201d\u2019]*(?=\s|\Z)|\n+")
-_JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(?!\s*:)')
+_JSON_BEGINS = re.compile(r'\{\s*"|\[\s*[\["{]')
+_JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(?P<key>\s*:\s*(?=["\[{]))?')
+"""A string of JSON, and whether it is the key of a value that holds others."""
 
 
 def read_sentences(
@@ -88,12 +90,16 @@ def _read_body(style: StyleName, text: str, body: str, excluded: Collection[str]
 def _plain_body(answer: str) -> str:
     """Return an answer without fences and preface, JSON as lines of its strings."""
     body = _PREFACE.sub("", FENCE.sub("", answer).strip(), count=1)
-    if not body.startswith(("{", "[")):
+    if not _JSON_BEGINS.match(body):
         return body
     try:
-        strings = list(_json_strings(json.loads(body)))
+        value, end = json.JSONDecoder().raw_decode(body)
     except (json.JSONDecodeError, RecursionError):  # cut off, or not quite JSON
-        strings = _JSON_STRING.findall(body)
+        strings = [match[1] for match in _JSON_STRING.finditer(body) if not match["key"]]
+    else:
+        if body[end:].partition("\n")[0].strip():  # '["slow"] and ["rude"] decided'
+            return body
+        strings = list(_json_strings(value))
     return "\n".join(strings) or body
 
 

@@ -89,7 +89,9 @@ def rechecked(classifier: Classifier, texts: Sequence[AuditedText]) -> list[Judg
         for row in text.one_word:
             verdict = None
             if row.edited is not None:
-                verdict = verdict_of(before, after[row.edited])
+                # A counterfactual was to bring the label about that was named then, whichever is the second one now.
+                asked = replace(before, runner_up=row.named) if row.named else before
+                verdict = verdict_of(asked, after[row.edited])
             lines.append(_judged(row, "noise", before, verdict, row))
     return lines
 
