@@ -4,7 +4,7 @@ A reason is shown if its recheck says that it holds: the model's own (after repa
 effort `search`, what the ruler found. What is computed for each shown reason, independently of the explainer:
 
   holds    the whole table of the text, `redact`: the answer changes without the words, and less than half of all words
-           (of pairs: of 16 pairs by chance) would do
+           (of pairs: of up to 64 pairs by chance) would do
   delete   the answer also changes where the words are deleted instead
   infill   and where a neutral word stands in their place
 
@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,10 @@ from saywhy.progress import progress
 from saywhy.records import OPERATORS, Example, Operator
 from saywhy.stats.intervals import rate
 from saywhy.tasks.corpus import assemble_corpus
-from saywhy.words import occurrences, take_out
+from saywhy.words import candidates, occurrences, take_out
 
+SETS = 64
+"""Pairs beside which a shown pair is put."""
 AT_ONCE = 10
 """Texts that are decided together."""
 
@@ -81,15 +85,24 @@ def _verified(explainer: Explainer, example: Example, decision: ExplainedDecisio
     (item,) = items_of(explainer.classifier, [example])
     keys = {word.key for word in occurrences(example.text) if (word.core_start, word.core_end) in reason.spans}
     changes = {operator: _changes(explainer, item, keys, operator) for operator in OPERATORS}
-    chance = decision.fallback.check.chance if isinstance(reason, FoundReason) and decision.fallback else None
     if len(keys) == 1:
         tables, _ = every_edit(explainer.classifier, [item], ("redact",), None)
         chance = tables["redact"][0].floor()
+    else:
+        chance = _share_of_sets(explainer, item, len(keys))
     return (
         line
         | {str(name): changed for name, changed in changes.items()}
-        | {"holds": changes["redact"] and chance is not None and chance < MOST_CHANCE}
+        | {"holds": changes["redact"] and chance < MOST_CHANCE}
     )
+
+
+def _share_of_sets(explainer: Explainer, item: Item, size: int) -> float:
+    """Return the share of sets of as many words that change the answer; the explainer draws its own by other chance."""
+    sets = list(combinations([word.key for word in candidates(item.example.text)], size))
+    drawn = random.Random(f"verify:{item.example.id}").sample(sets, min(SETS, len(sets)))
+    [after] = recheck(explainer.classifier, [item], [[take_out(item.example.text, keys) for keys in drawn]])
+    return sum(prediction.label != item.prediction.label for prediction in after) / len(after)
 
 
 def _changes(explainer: Explainer, item: Item, keys: set[str], operator: Operator) -> bool:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from itertools import combinations
 
 import pytest
 
@@ -9,10 +10,11 @@ from measure.test_toys import EVEN, PINNED, RULE, TASK
 from saywhy.explainer.confidence import read_confidence
 from saywhy.explainer.decision import BUDGETS, ExplainRequest
 from saywhy.explainer.explainer import Explainer
-from saywhy.explainer.inquiry import SAMPLE
+from saywhy.explainer.inquiry import SAMPLE, Inquiry
+from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
 from saywhy.models.scripted import ScriptedModel, honest, liar, name_everything, parrot
-from saywhy.records import STYLES, SaywhyError
+from saywhy.records import STYLES, Example, SaywhyError
 from saywhy.stats.confidence import ConfidenceFeatures, RecheckedReason, fit_confidence
 from saywhy.words import candidates, take_out
 
@@ -177,6 +179,75 @@ def test_a_limit_of_time_ends_the_search():
     decision = explainer(parrot).decide(text, effort="search", seconds=1e-9)
     assert decision.rechecks == 0
     assert decision.check.problem
+
+
+def test_an_end_by_time_is_not_called_one_by_budget():
+    decision = explainer(parrot).decide(ONE_CAUSE, effort="search", seconds=1e-9)
+    assert "the time left nothing to recheck it with" in decision.message
+    assert "budget" not in decision.message
+
+
+def test_a_small_budget_is_for_the_reason():
+    decision = explainer().decide(ONE_CAUSE, effort="self", budget=1, styles=("counterfactual", "attribution"))
+    assert decision.check.label_without == "bad"
+
+
+def brittle_to(pairs):
+    """Return a rule by which the answer changes without both words of a pair."""
+
+    def rule(text):
+        words = set(text.split())
+        return {"bad": 1.0 if any(words.isdisjoint(pair) for pair in pairs) else 0.0, "good": 0.5}
+
+    return rule
+
+
+@pytest.mark.parametrize(("deciding", "holds"), [(1, True), (2, False)])
+def test_a_pair_is_put_beside_different_pairs(deciding, holds):
+    """Of three pairs: one that decides is a reason, two that do are chance."""
+    for number in range(20):
+        words = [f"w{number}x{at}" for at in range(3)]
+        rule = brittle_to(list(combinations(words, 2))[:deciding])
+        decision = explainer(parrot, rule).decide(" ".join(words), effort="search")
+        assert (decision.fallback is not None) == holds
+        if holds:
+            check = decision.fallback.check
+            assert (check.status, check.chance, check.chance_of) == ("holds", 1 / 3, 3)
+
+
+def test_pairs_by_chance_are_different_ones():
+    text = " ".join(f"word{number}" for number in range(30))
+    inquiry = Inquiry(ExplainRequest(text), Item(Example("t", text), None))
+    pairs = inquiry.sampled_sets(2)
+    assert len({frozenset(pair) for pair in pairs}) == len(pairs) == SAMPLE
+    assert all(len(set(pair)) == 2 for pair in pairs)
+    assert inquiry.sampled_sets(2) == pairs
+
+
+@pytest.mark.parametrize("budget", [39, 40, 60])
+def test_a_search_that_ends_early_knows_what_it_has_found(budget):
+    words = [f"word{number}" for number in range(40)]
+    words[20] = "great"
+    decision = explainer(parrot).decide(" ".join(words), effort="search", budget=budget)
+    assert decision.fallback.words == ("great",)
+    assert decision.fallback.check.status == "holds"
+
+
+def test_a_search_without_room_for_other_words_says_so():
+    words = ["great", *(f"word{number}" for number in range(40))]
+    decision = explainer(parrot).decide(" ".join(words), effort="search", budget=5, styles=("redaction",))
+    assert "none holds" not in decision.message
+
+
+def test_what_holds_of_a_sample_only_is_no_repaired_reason():
+    """Half of all words would do; of the words drawn by chance it may be fewer."""
+    for number in range(30):
+        words = [f"w{number}x{at}" for at in range(40)]
+        rule = brittle_to([(word,) for word in words[1::2]])
+        decision = explainer(parrot, rule).decide(" ".join(words), effort="search")
+        assert decision.reason.rank == 1
+        assert decision.check.status == "does_not_hold"
+        assert decision.fallback is None
 
 
 def test_by_chance_is_told_from_a_sample_of_long_texts():

@@ -123,6 +123,9 @@ def test_damaged_lines_are_counted(line, tmp_path):
         {"label": 3},
         {"schema": 99},
         {"time": "0001-01-01T00:00:00+23:00"},
+        {"time": "0001-01-01T00:00:00+00:00"},
+        {"time": "9999-12-31T00:00:00+00:00"},
+        {"label": "half a character \ud800"},
     ],
 )
 def test_values_that_cannot_be_are_damage(changes, tmp_path):
@@ -155,3 +158,14 @@ def test_what_is_no_log_is_said(tmp_path):
     for name, what in (("none", "is no file"), ("empty", "it is empty"), ("rows", "its lines are no decisions")):
         with pytest.raises(SaywhyError, match=what):
             read_decision_log(tmp_path / name)
+
+
+def test_a_log_that_was_removed_or_moved_is_begun_anew(tmp_path):
+    path = tmp_path / "log"
+    log = opened_log(path, 10**6, 1)
+    for at, change in enumerate((lambda: None, path.unlink, lambda: path.rename(tmp_path / "moved"))):
+        change()
+        log.write(logged(at))
+    log.close()
+    assert [decision.rechecks for decision in read_decision_log(path).decisions] == [2]
+    assert [decision.rechecks for decision in read_decision_log(tmp_path / "moved").decisions] == [1]

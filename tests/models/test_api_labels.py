@@ -130,3 +130,8 @@ def test_servers_differ_in_what_they_leave_out():
     assert (read.text, read.cut, read.prompt_tokens) == ("", True, 0)
     assert read.positions[0].listed == {" good": 0.0}
     assert parse_completion('{"choices": [{"message": {"content": "x"}, "logprobs": {"content": []}}]}').positions == ()
+
+
+def test_tokens_that_were_not_counted_are_none():
+    body = '{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": null, "completion_tokens": null}}'
+    assert parse_completion(body).prompt_tokens == 0

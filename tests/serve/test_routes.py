@@ -276,6 +276,19 @@ def test_drift_is_that_of_labels_from_the_expected_ones(model):
     service.close()
 
 
+def test_answers_that_were_given_are_no_drift_of_the_model(model):
+    explainer = explainer_of(model)
+    explainer.expected_labels = {"bad": 0.0, "good": 1.0}
+    service = Service({"trained": explainer}, ServiceSettings())
+    with TestClient(service_app(service)) as client:
+        asked(client, texts=[TEXT])
+        for _ in range(3):
+            asked(client, text=TEXT, answer="bad")
+        assert metric(client, "saywhy_label_drift") == 0.0
+        assert metric(client, "saywhy_abstained_share") == 0.0
+    service.close()
+
+
 def test_a_drift_that_cannot_be_known_is_no_metric(client):
     asked(client, text=TEXT)
     assert "saywhy_holds_share" in client.get("/metrics").text

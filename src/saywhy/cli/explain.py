@@ -231,11 +231,11 @@ def write_json_line(content: Mapping[str, Any]) -> None:
 _COLOURS: Mapping[CheckStatus, str] = {"holds": "green", "too_close": "yellow", "no_single_word": "yellow"}
 
 
-def verdict(check: Check) -> tuple[str, str]:
-    """Return what a recheck says, in words, and its colour; red for what neither holds nor is close."""
+def verdict(check: Check, tried: str = "words") -> tuple[str, str]:
+    """Return what a recheck says of one of what was ``tried``, in words, and its colour; red: nor is it close."""
     words = check.status.replace("_", " ")
     if check.status == "too_close" and check.chance is not None:
-        words += f" ({100 * check.chance:.0f} % of the words would do)"
+        words += f" ({100 * check.chance:.0f} % of the {tried} would do)"
     if check.status == "no_single_word":
         words += " can"
     return words, _COLOURS.get(check.status, "red")
@@ -267,7 +267,7 @@ def print_reason(decision: ExplainedDecision) -> None:
     for column in ("", "explanation", "verdict", "recheck", "drop"):
         table.add_column(column, no_wrap=column not in ("explanation", "verdict"), overflow="fold")
     for name, explanation, check in _explanations(decision):
-        cells = [Text(explanation), Text(*verdict(check))]
+        cells = [Text(explanation), Text(*verdict(check, "replacements" if name == "counterfactual" else "words"))]
         if check.drop is None:
             cells[0].append(f" ({check.problem})", "dim")
         else:
@@ -280,8 +280,8 @@ def print_reason(decision: ExplainedDecision) -> None:
 
 _LEGEND = (
     "holds: acting on the explanation changes the model's own answer, as a recheck in a fresh chat shows, and less "
-    f"than {100 * MOST_CHANCE:.0f} % of the text's words would; drop: by how much the answer's log-odds fall, of a "
-    "counterfactual how much those of the other answer rise (nats)"
+    f"than {100 * MOST_CHANCE:.0f} % of the words (or replacements) tried beside it would; drop: by how much the "
+    "answer's log-odds fall, of a counterfactual how much those of the other answer rise (nats)"
 )
 
 

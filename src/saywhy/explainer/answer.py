@@ -169,20 +169,24 @@ def _beyond(inquiry: Inquiry, fallback: FoundReason | None) -> str:
         return (
             f"found by the ruler, not said by the model: {_quoted(fallback.words)} {verb}, without {pronoun} it changes"
         )
-    effort, known = inquiry.request.effort, inquiry.known_words()
+    effort, known, limit = inquiry.request.effort, inquiry.known_words(), inquiry.limit
     if effort == "self" or (effort == "repair" and inquiry.request.reason_style == "counterfactual"):
         return "no other reason was looked for"
     if effort == "repair":
         is_tried = set(inquiry.ranked()[: 1 + NEXT_WORDS]) <= set(known)
-        return "nor do its next words hold" if is_tried else "its next words were not all tried within the budget"
+        return "nor do its next words hold" if is_tried else f"its next words were not all tried within the {limit}"
+    changing = [key for key in known if inquiry.changes(inquiry.without({key}))]
     if len(known) < len(inquiry.keys):
-        return f"{len(known)} of {len(inquiry.keys)} words were tried within the budget, none holds"
-    if any(inquiry.changes(inquiry.without({key})) for key in known):
+        if changing and inquiry.check_removal(changing[:1]).chance is None:
+            word = _quoted(inquiry.cores(changing[:1]))
+            return f"without {word} it changes, but the {limit} left nothing to recheck other words with"
+        return f"{len(known)} of {len(inquiry.keys)} words were tried within the {limit}, none holds"
+    if changing:
         return "no single word holds"
     pairs = strongest_pairs(inquiry)
     tried = sum(inquiry.without(pair) in inquiry.after for pair in pairs)
     if tried < len(pairs):
-        return f"no single word holds, and {tried} of {len(pairs)} pairs were tried within the budget, none holds"
+        return f"no single word holds, and {tried} of {len(pairs)} pairs were tried within the {limit}, none holds"
     if len(known) > PAIRED_WORDS:
         return f"no single word holds, nor do two of the {PAIRED_WORDS} strongest together"
     return "no reason of up to two words holds"

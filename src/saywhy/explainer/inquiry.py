@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
+from typing import Literal
 
 from saywhy.explainer.decision import Check, ExplainRequest, Span
 from saywhy.holding import check_status
@@ -44,6 +47,7 @@ class Inquiry:
         after: What was rechecked: edited text -> prediction.
         started: When it was begun (``time.monotonic``).
         chosen: The words (folded cores) of the reason after repair; None: those that the model replied.
+        limit: What ended the looking, if anything did: its budget, or its time.
     """
 
     request: ExplainRequest
@@ -53,6 +57,7 @@ class Inquiry:
     after: dict[str, Prediction] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     chosen: tuple[str, ...] | None = None
+    limit: Literal["budget", "time"] = "budget"
     _without: dict[frozenset[str], str] = field(default_factory=dict)
 
     @property
@@ -83,8 +88,13 @@ class Inquiry:
         return tuple(swaps if len(swaps) <= SAMPLE else self._chance.sample(swaps, SAMPLE))
 
     def sampled_sets(self, size: int) -> tuple[tuple[str, ...], ...]:
-        """Return sets of ``size`` words drawn by chance."""
-        return tuple(tuple(self._chance.sample(self.keys, size)) for _ in range(SAMPLE))
+        """Return different sets of ``size`` words drawn by chance, all where they are few."""
+        if math.comb(len(self.keys), size) <= SAMPLE:
+            return tuple(combinations(self.keys, size))
+        chance, drawn = self._chance, set[tuple[int, ...]]()
+        while len(drawn) < SAMPLE:
+            drawn.add(tuple(sorted(chance.sample(range(len(self.keys)), size))))
+        return tuple(tuple(self.keys[at] for at in places) for places in sorted(drawn))
 
     @property
     def _chance(self) -> random.Random:
@@ -121,8 +131,11 @@ class Inquiry:
 
     def unknown(self, edits: Iterable[str]) -> list[str]:
         """Return those of the edited texts that are still to be rechecked, as many as the budget leaves."""
-        left = max(self.request.most_rechecks - len(self.after), 0) if self.in_time else 0
-        return [edited for edited in dict.fromkeys(edits) if edited not in self.after][:left]
+        wanted = [edited for edited in dict.fromkeys(edits) if edited not in self.after]
+        if wanted and not self.in_time:
+            self.limit = "time"
+            return []
+        return wanted[: max(self.request.most_rechecks - len(self.after), 0)]
 
     def changes(self, edited: str, named: str | None = None) -> bool:
         """Whether a text that was rechecked has another answer, or the named one."""
@@ -156,7 +169,7 @@ class Inquiry:
     def _check(self, edited: str, others: Sequence[str], named: str | None, size: int) -> Check:
         """Return what is known of an edited text, beside ``others`` of its size; ``size`` 0: a counterfactual."""
         if edited not in self.after:
-            return Check("invalid", problem="the budget left nothing to recheck it with")
+            return Check("invalid", problem=f"the {self.limit} left nothing to recheck it with")
         before, after = self.item.prediction, self.after[edited]
         hits = [self.changes(other, named) for other in others if other in self.after]
         chance = sum(hits) / len(hits) if hits and len(hits) == len(others) else None

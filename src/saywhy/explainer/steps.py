@@ -30,6 +30,9 @@ def look_for_reasons(classifier: Classifier, pinned: Pinned, inquiries: Sequence
     _recheck(classifier, inquiries, lambda inquiry: _sampled_edits(inquiry, pinned))
     _repair(classifier, [inquiry for inquiry in inquiries if _is_to_repair(inquiry)])
     _search_words(classifier, [inquiry for inquiry in inquiries if inquiry.request.effort == "search"])
+    for inquiry in inquiries:
+        if inquiry.chosen:  # more is known now of what other words would do
+            inquiry.chosen = _first_that_holds(inquiry)
 
 
 def _is_to_repair(inquiry: Inquiry) -> bool:
@@ -82,7 +85,10 @@ def _recheck(
 
 
 def _replied_edits(inquiry: Inquiry) -> list[str]:
-    edits = [reply.explanation.edited for reply in inquiry.replies.values()]
+    """Return the edits that the model replied, that of the reason first: a small budget is for it."""
+    of_reason = inquiry.request.reason_style
+    styles = sorted(inquiry.replies, key=lambda style: style != of_reason)
+    edits = [inquiry.replies[style].explanation.edited for style in styles]
     return [edited for edited in edits if edited is not None]
 
 
@@ -100,21 +106,31 @@ def _sampled_edits(inquiry: Inquiry, pinned: Pinned) -> list[str]:
 
 def _repair(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
     """Try the next likeliest words of the model; the first that holds becomes the reason."""
-    tried = {id(inquiry): inquiry.ranked()[: 1 + NEXT_WORDS] for inquiry in inquiries}
-    _recheck(classifier, inquiries, lambda inquiry: [inquiry.without({key}) for key in tried[id(inquiry)]])
-    _recheck(
-        classifier,
-        [inquiry for inquiry in inquiries if _single_that_changes(inquiry, tried[id(inquiry)])],
-        lambda inquiry: [inquiry.without({key}) for key in inquiry.sampled],
-    )
+    _recheck(classifier, inquiries, lambda inquiry: [inquiry.without({key}) for key in _next_words(inquiry)])
+    _recheck_sampled(classifier, [inquiry for inquiry in inquiries if _single_that_changes(inquiry)])
     for inquiry in inquiries:
-        held = [key for key in tried[id(inquiry)] if inquiry.check_removal((key,)).status == "holds"]
-        if held:
-            inquiry.chosen = (held[0],)
+        inquiry.chosen = _first_that_holds(inquiry)
 
 
-def _single_that_changes(inquiry: Inquiry, keys: Sequence[str]) -> bool:
-    return any(inquiry.changes(inquiry.without({key})) for key in keys)
+def _next_words(inquiry: Inquiry) -> list[str]:
+    """Return the words that repair tries, in their order."""
+    return inquiry.ranked()[: 1 + NEXT_WORDS]
+
+
+def _first_that_holds(inquiry: Inquiry) -> tuple[str, ...] | None:
+    """Return the first of the words that repair tries that holds, by what is known by now; None: none does."""
+    held = (key for key in _next_words(inquiry) if inquiry.check_removal((key,)).status == "holds")
+    first = next(held, None)
+    return None if first is None else (first,)
+
+
+def _recheck_sampled(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
+    """Recheck the words drawn by chance: without them it is not known whether a word is better than any other."""
+    _recheck(classifier, inquiries, lambda inquiry: [inquiry.without({key}) for key in inquiry.sampled])
+
+
+def _single_that_changes(inquiry: Inquiry) -> bool:
+    return any(inquiry.changes(inquiry.without({key})) for key in inquiry.known_words())
 
 
 def _search_words(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
@@ -122,7 +138,9 @@ def _search_words(classifier: Classifier, inquiries: Sequence[Inquiry]) -> None:
     longest = max((len(inquiry.keys) for inquiry in inquiries), default=0)
     for start in range(0, longest, BLOCK):
         _recheck(classifier, inquiries, lambda inquiry, at=start: _block(inquiry, at))  # type: ignore[misc]
-    unexplained = [inquiry for inquiry in inquiries if not _single_that_changes(inquiry, inquiry.keys)]
+        # Before the budget or the time is spent on further words.
+        _recheck_sampled(classifier, [inquiry for inquiry in inquiries if _single_that_changes(inquiry)])
+    unexplained = [inquiry for inquiry in inquiries if not _single_that_changes(inquiry)]
     _recheck(classifier, unexplained, lambda inquiry: [inquiry.without(pair) for pair in strongest_pairs(inquiry)])
     paired = [
         inquiry

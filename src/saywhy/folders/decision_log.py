@@ -18,6 +18,8 @@ from saywhy.records import Record, SaywhyError, StyleName
 
 LOG_SCHEMA = 1
 """Version of a line of the log. Raised whenever a field changes its meaning."""
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+"""Between these a decision was made; a line that says otherwise is damaged."""
 _APPENDED = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -93,6 +95,8 @@ class DecisionLog:
         """
         fields = {name: value for name, value in decision.to_dict().items() if value is not None}
         line = json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+        if not self._is_in_place():  # removed, or moved away, while it was written
+            self._reopen()
         if os.fstat(self._handle).st_size + len(line) > self._most_bytes and os.fstat(self._handle).st_size:
             self._rotate()
         size = os.fstat(self._handle).st_size
@@ -131,8 +135,18 @@ class DecisionLog:
             newer = part_of_log(self.path, number - 1)
             if newer.exists():
                 newer.replace(part_of_log(self.path, number))
+        self._reopen()
+
+    def _reopen(self) -> None:
         before, self._handle = self._handle, self._open()
         os.close(before)
+
+    def _is_in_place(self) -> bool:
+        """Whether the file that is written is still the one of that name."""
+        try:
+            return os.path.samestat(self.path.stat(follow_symlinks=False), os.fstat(self._handle))
+        except FileNotFoundError:
+            return False
 
 
 def part_of_log(path: Path, number: int) -> Path:
@@ -192,10 +206,11 @@ def _logged(line: bytes) -> LoggedDecision | None:
     """Return a line as a decision, None if it is none."""
     try:
         decision = LoggedDecision.from_dict(parsed_json(line.decode("utf-8")))
-        decision.when  # noqa: B018 (a time that is none is damage, too)
+        json.dumps(decision.to_dict(), ensure_ascii=False).encode("utf-8")  # no halves of characters
+        year = decision.when.year
     except (ValueError, TypeError, AttributeError, OverflowError):
         return None
-    return decision if decision.schema == LOG_SCHEMA else None
+    return decision if decision.schema == LOG_SCHEMA and FIRST_YEAR <= year < LAST_YEAR else None
 
 
 def opened_log(path: Path, most_bytes: int, older_files: int) -> DecisionLog:

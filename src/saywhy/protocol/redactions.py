@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from saywhy.words import REDACTED_MARK, Word, fold_marks, holds_mark, is_candidate, occurrences
 
+_fold_run = lru_cache(maxsize=100_000)(fold_marks)  # of runs: those of a text come back in each of its redactions
 _LOOSE_MARK = re.compile(r"\\?\[\s*redacted\s*\\?\]", re.I)  # Markdown escapes brackets
 
 
@@ -55,9 +57,9 @@ class _Run:
         self.is_mark = REDACTED_MARK in run
         self.is_partly_redacted = self.is_mark and any(char.isalnum() for char in run.replace(REDACTED_MARK, ""))
         lead, _, trail = run.partition(REDACTED_MARK)
-        self.lead: str | None = fold_marks(lead)
-        self.trail: str | None = fold_marks(trail)
-        self.folded = fold_marks(run)
+        self.lead: str | None = _fold_run(lead)
+        self.trail: str | None = _fold_run(trail)
+        self.folded = _fold_run(run)
 
     def whole(self) -> _Run:
         """Return a run that stands for any words if this one has a mark, whatever else it has."""
@@ -67,11 +69,11 @@ class _Run:
 
     def may_begin(self, word: Word) -> bool:
         """Whether the mark may stand for ``word`` and those behind it: edge punctuation may go too."""
-        return self.lead is None or self.lead in ("", fold_marks(word.lead))
+        return self.lead is None or self.lead in ("", _fold_run(word.lead))
 
     def may_end(self, word: Word) -> bool:
         """Whether the mark may stand for ``word`` and those before it."""
-        return self.trail is None or self.trail in ("", fold_marks(word.trail))
+        return self.trail is None or self.trail in ("", _fold_run(word.trail))
 
 
 def _mark_spans(words: Sequence[Word], runs: Sequence[_Run]) -> list[range] | None:
@@ -81,7 +83,7 @@ def _mark_spans(words: Sequence[Word], runs: Sequence[_Run]) -> list[range] | No
     asked of a place depends on nothing but its own neighbours, so the first one leaves the most room for the rest.
     """
     marks = [i for i, run in enumerate(runs) if run.is_mark]
-    folded = [fold_marks(word.run) for word in words]
+    folded = [_fold_run(word.run) for word in words]
     copied = [run.folded for run in runs]
     if not marks:
         return [] if folded == copied else None

@@ -139,7 +139,11 @@ def monitored_models(log: ReadLog, days: int = 1, now: datetime | None = None) -
     """
     by_model: dict[tuple[str, str], dict[int, list[LoggedDecision]]] = defaultdict(lambda: defaultdict(list))
     for decision in log.decisions:
+        if decision.margin < 0:  # an answer that was given with the text, not the model's own
+            continue
         by_model[decision.task, decision.model][_period_number(decision.when, days)].append(decision)
+    if not by_model:
+        raise SaywhyError("no decision of the log is the model's own: each is on another answer that was given")
     current = _period_number(now or datetime.now(UTC), days)
     return [
         MonitoredModel(

@@ -83,8 +83,10 @@ class ServiceMetrics:
         self.rechecks.observe(decision.rechecks)
         if decision.confidence:
             self.confidence.observe(decision.confidence.probability)
+        # An answer that was given with the text, and is not the model's own, says nothing of the model.
+        is_own = decision.margin >= 0
         with self._lock:
-            self._recent.extend([(decision.label, decision.check.status)] if model == self._model else [])
+            self._recent.extend([(decision.label, decision.check.status)] if is_own and model == self._model else [])
 
     def page(self) -> bytes:
         """Return all of them, as Prometheus reads it."""

@@ -39,8 +39,8 @@ class _ReplyChoice(_Strict):
 
 
 class _Usage(_Strict):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class _Body(_Strict):
@@ -99,8 +99,8 @@ def parse_completion(body: str | bytes) -> Completion:
         text=choice.message.content or "",
         cut=choice.finish_reason == "length",
         positions=tuple(Position(position.token, _listed_tokens(position)) for position in content or ()),
-        prompt_tokens=usage.prompt_tokens,
-        reply_tokens=usage.completion_tokens,
+        prompt_tokens=usage.prompt_tokens or 0,
+        reply_tokens=usage.completion_tokens or 0,
     )
 
 
