@@ -2,8 +2,11 @@
 
 A moment is a number of changes to files (so it is the same in every repetition, and none that matters on disk is
 missed), or a number of seconds (in the middle of a computation, or of what a library writes without Python).
+``python kills.py SIGN RANK WORDS...`` is ``saywhy WORDS...`` that kills itself behind a file of ``SIGN``; of a launch,
+its process ``RANK`` does.
 """
 
+import fnmatch
 import json
 import multiprocessing
 import os
@@ -109,7 +112,7 @@ def _command(words: list[str], log: Path, moment: Moment | None) -> None:
 
     def count(event: str, arguments: tuple) -> None:
         nonlocal changes
-        if event in CHANGES or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
+        if is_change(event, arguments):
             changes += 1
             if moment and changes == moment.change:
                 os.kill(os.getpid(), moment.number)
@@ -129,6 +132,28 @@ def _let_plants_be_learned() -> None:
 
     saywhy.ruler.run.LEAST_FOLLOWED_SHARE = saywhy.report.calibration.LEAST_FOLLOWED_SHARE = 0.0
     saywhy.ruler.run.HELD_OUT_TEXTS = 8
+
+
+def is_change(event: str, arguments: tuple) -> bool:
+    """Whether an audit event changes a file or folder, or may."""
+    return event in CHANGES or (event == "open" and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR)))
+
+
+def kill_behind(sign: str) -> None:
+    """Kill this process when it has put a file there whose path is like ``sign``, before it changes another.
+
+    Who watches for the file from another process or thread may be too late on a busy machine.
+    """
+    is_there = False
+
+    def watch(event: str, arguments: tuple) -> None:
+        nonlocal is_there
+        if is_change(event, arguments):
+            if is_there:
+                os.kill(os.getpid(), signal.SIGKILL)
+            is_there = any(isinstance(name, str | Path) and fnmatch.fnmatch(str(name), sign) for name in arguments)
+
+    sys.addaudithook(watch)
 
 
 def left_alone(context: ForkServerContext, verb: Verb, log: Path) -> Straight:
@@ -208,3 +233,14 @@ def _comparable(path: Path) -> bytes:
             kept = {key: sums.split()[-1] for key, sums in kept.items()}
         return json.dumps(kept).encode()
     return SECTION.sub(b"", path.read_bytes()) if path.name in ("report.md", "report.html") else path.read_bytes()
+
+
+if __name__ == "__main__":
+    from saywhy.cli.app import main
+    from saywhy.processes import process_rank
+
+    sign, rank, *words = sys.argv[1:]
+    if process_rank() == int(rank):
+        kill_behind(sign)
+    sys.argv = ["saywhy", *words]
+    main()

@@ -2,11 +2,10 @@
 
 import os
 import signal
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
+from kills import kill_behind
 from saywhy.models.weights import CHECKPOINTS
 from saywhy.study.worker import StudyWorker
 
@@ -30,16 +29,11 @@ class MortalWorker(NotedWorker):
         if number == 0 and not mark.exists():
             mark.touch()
             if kind == "train":
-                threading.Thread(target=self._kill_behind_checkpoint, args=(place,), daemon=True).start()
+                kill_behind(f"{place}/{CHECKPOINTS}/checkpoint-*/trainer_state.json")
             else:
                 super().compute(step, place, number)
                 os.kill(os.getpid(), signal.SIGKILL)  # all is computed, and nothing is handed over
         return super().compute(step, place, number)
-
-    def _kill_behind_checkpoint(self, adapter):
-        while not list(adapter.glob(f"{CHECKPOINTS}/checkpoint-*")):
-            time.sleep(0.001)
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class DoomedWorker(StudyWorker):

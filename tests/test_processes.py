@@ -1,14 +1,13 @@
 """Several processes of one launch do the work of one, and give its rows, its losses and its adapter."""
 
 import json
-import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
+import kills
 import tiny
 from launched import ended, launch
 from saywhy import pocket
@@ -180,17 +179,14 @@ def test_two_processes_run_as_one_and_a_killed_one_is_said_and_mended(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     [done] = ended(launch(1, "-m", "saywhy", "run", f"model={model}", f"out={one}", *RUN))
     assert done[0] == 0, done
-    words = ["-m", "saywhy", "run", f"model={model}", f"out={two}", *RUN]
-    processes = launch(2, *words)
-    while processes[1].poll() is None and not any(two.glob("seed-0/adapted/.rows-parts/00001.json")):
-        time.sleep(0.01)
-    os.kill(processes[1].pid, signal.SIGKILL)
-    began = time.monotonic()
-    code, _, said = ended(processes)[0]
+    words = ["run", f"model={model}", f"out={two}", *RUN]
+    (code, _, said), (killed, _, _) = ended(
+        launch(2, kills.__file__, f"{two}/seed-0/adapted/.rows-parts/00001.json", "1", *words)
+    )
+    assert killed == -signal.SIGKILL
     assert code
-    assert time.monotonic() - began < 600
     assert "process 1 of 2 has ended" in said.strip().splitlines()[-1] or "has ended during training" in said
-    done = ended(launch(2, *words))
+    done = ended(launch(2, "-m", "saywhy", *words))
     assert [code for code, *_ in done] == [0, 0], done
     assert told(two) == told(one)
     exact = [name for name in data(one) if name.startswith("seed-0/base/")]

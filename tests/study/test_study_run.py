@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import kills
 from saywhy.bank.release import release_bank
 from saywhy.folders.shared import SharedFolder
 from saywhy.records import SaywhyError
@@ -88,15 +89,10 @@ def test_a_killed_study_goes_on_where_it_was(plan, tmp_path):
     file = file_of(tmp_path, small)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert StudyRunner(small, whole).run()
-    command = [sys.executable, "-m", "saywhy", "study", str(file), f"out={killed}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     for sign in ("models/seed-0/adapted/adapter/saywhy.json", "tasks/*/seed-0/faithful.*/rows.jsonl"):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-        while process.poll() is None and not list(killed.glob(sign)):
-            time.sleep(0.01)
-        assert process.poll() is None, "it ended before it could be killed"
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        command = [sys.executable, kills.__file__, str(killed / sign), "0", "study", str(file), f"out={killed}"]
+        assert subprocess.run(command, capture_output=True, env=environment).returncode == -signal.SIGKILL
     assert StudyRunner(small, killed).run()
     assert verdicts(killed) == verdicts(whole)
 
