@@ -18,6 +18,9 @@ DELIMITER_NAMES: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t
 UNUSED_COLUMN = "_"
 """Name of a column that is not read; it may stand several times."""
 
+UNLABELLED_NAMES = ("", "none", "null")
+"""What a value of ``label_map`` may be to mean that such texts have no label."""
+
 _WHOLE_NUMBER = re.compile(r"[-+]?\d{1,15}(?:\.0*)?")
 
 
@@ -87,7 +90,7 @@ class FileFormat(BaseModel):
                 raise ValueError(f"'{pair.strip()}' is not VALUE:LABEL: write for example 0:negative,4:positive")
             if value in label_by_value:
                 raise ValueError(f"'{value}' stands twice")
-            label_by_value[value] = None if label.lower() in ("", "none", "null") else label
+            label_by_value[value] = None if label.lower() in UNLABELLED_NAMES else label
         return label_by_value
 
     @property

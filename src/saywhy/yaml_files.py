@@ -48,7 +48,7 @@ def parse_yaml(source: str, loader: type[UniqueKeyLoader], where: str) -> Any:
         return reader.construct_document(node)
     except RecursionError as error:
         raise SaywhyError(f"{where}: lists or mappings are nested too deeply: write it flat") from error
-    except ValueError as error:  # a date or a number that cannot be
+    except (ValueError, AttributeError, KeyError, TypeError) as error:  # PyYAML's, of what is not as its tag says
         raise SaywhyError(
             f"{where}: holds a value that cannot be ({in_one_line(error, 80)}); put it in quotes"
         ) from error

@@ -429,6 +429,10 @@ def test_paths_are_left_out_and_words_are_not(tmp_path):
     }
     shown = portable(manifest)
     assert shown["task"] == task
+    local = {**task, "hub": {"id": "/home/someone/reviews", "splits": {"test": "test"}}}
+    assert portable({"task": local})["task"] == {**task, "hub": {"id": "local data", "splits": {"test": "test"}}}
+    public = {**task, "hub": {"id": "stanfordnlp/snli", "splits": {"test": "test"}}}
+    assert portable({"task": public})["task"] == public
     assert shown["config"] == {"data": "local data", "replay": "local data", "model": "tuned", "donor": "other",
                                "task": "mood.yaml"}  # fmt: skip
     assert shown["model"] == {"name": "adapter", "public_id": "base"}

@@ -62,6 +62,20 @@ def test_an_honest_reason_holds(effort):
     assert decision.probability == pytest.approx(decision.probabilities["good"])
 
 
+@pytest.mark.parametrize("blanks", ["  ", "\n\t", "\u3000"])
+def test_blanks_in_front_are_not_put_to_the_model(blanks):
+    def blank_sensitive(text):
+        return {"bad": 9.0, "good": 0.0} if text[0].isspace() else RULE(text)
+
+    plain = explainer(rule=blank_sensitive).decide(ONE_CAUSE, styles=STYLES)
+    indented = explainer(rule=blank_sensitive).decide(blanks + ONE_CAUSE, styles=STYLES)
+    assert (indented.label, indented.probability, indented.check) == (plain.label, plain.probability, plain.check)
+    assert indented.text == blanks + ONE_CAUSE
+    (start, end), *_ = indented.reason.spans
+    assert indented.text[start:end] == "great"
+    assert explainer(rule=blank_sensitive).answer(ExplainRequest(blanks + ONE_CAUSE)).label == plain.label
+
+
 def test_a_lie_is_found_out_repaired_and_searched_for():
     said = explainer(liar).decide(ONE_CAUSE, effort="self")
     assert said.check.status == "does_not_hold"

@@ -51,6 +51,13 @@ def test_only_the_owner_may_read_it(tmp_path):
     assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
 
 
+def test_files_beyond_a_number_that_was_lowered_go_and_those_of_others_stay(tmp_path):
+    filled(tmp_path / "log", 40, most_bytes=1000, older=5)
+    (tmp_path / "log.20260301").write_text("of a tool that rotates logs")
+    filled(tmp_path / "log", 3, most_bytes=1000, older=2)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["log", "log.1", "log.2", "log.20260301"]
+
+
 def test_files_stay_small_and_the_oldest_go(tmp_path):
     filled(tmp_path / "log", 40, most_bytes=1000, older=2)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["log", "log.1", "log.2"]

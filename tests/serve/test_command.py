@@ -36,6 +36,8 @@ from served import CANARY, Observed, client_of, explainer_of, running, service_o
         (("effort=serch",), "effort=serch: did you mean 'search'? it takes self, repair, search"),
         (("most_texts=1000",), "most_texts=1000 is more than queue=256 holds: raise queue"),
         (("log_texts=true",), "log_texts=true has no effect without log=FILE"),
+        (("log_files=2",), "log_files=2 has no effect without log=FILE"),
+        (("log_megabytes=1",), "log_megabytes=1.0 has no effect without log=FILE"),
         (("log=",), "log=: "),
         (("confidence=",), "confidence=: "),
         (("host",), "'host' is not key=value"),

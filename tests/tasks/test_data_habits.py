@@ -34,7 +34,9 @@ def table(rows=ROWS, sign=",", end="\n", header=("text", "label")):
     ("name", "content", "given"),
     [
         ("train.csv", table().encode("utf-8-sig"), {}),
+        ("train.csv", ("\ufeff" + table()).encode("utf-16-le"), {"encoding": "utf-16-le"}),
         ("train.csv", table(sign=";").encode(), {}),
+        ("train.csv", ("\n" + table(sign=";")).encode(), {}),
         ("train.csv", table(sign="\t").encode(), {}),
         ("train.csv", table(sign="|").encode(), {}),
         ("train.csv", table(sign="~").encode(), {"delimiter": "~"}),
@@ -158,8 +160,8 @@ def test_numbers_without_a_meaning_show_the_map_to_write(jsonl):
     path = jsonl(numbered(int))
     line = fails(load_examples, TASK, "train", str(path.parent))
     assert line == (
-        f"{path}:1: label '1' is not one of the task's. Column 'label' holds good, bad; or say which value means "
-        "which, such as label_map=0:good,1:bad, here or in the task's YAML"
+        f"{path}:1: label '1' is not one of the task's. Column 'label' holds good, bad; or say which LABEL each "
+        "value means, label_map=0:LABEL,1:LABEL, here or in the task's YAML"
     )
 
 
@@ -197,7 +199,7 @@ def test_categories_and_small_numbers_of_parquet(tmp_path):
     numbers = pyarrow.array([NUMBERS[label] for _, label in ROWS], pyarrow.int8())
     parquet(tmp_path, pyarrow.table({"text": texts, "label": numbers}))
     assert loaded(tmp_path, label_map="0:bad,1:good") == ROWS
-    assert "label_map=0:good,1:bad" in fails(load_examples, TASK, "train", str(tmp_path))
+    assert "label_map=0:LABEL,1:LABEL" in fails(load_examples, TASK, "train", str(tmp_path))
     features = {"info": {"features": {"label": {"names": ["bad", "good"], "_type": "ClassLabel"}}}}
     parquet(tmp_path, pyarrow.table({"text": texts, "label": numbers}), {"huggingface": json.dumps(features)})
     assert loaded(tmp_path) == ROWS
@@ -425,6 +427,29 @@ def test_a_quoted_cell_of_a_table_of_tabs_may_hold_anything(tmp_path, capsys):
     (tmp_path / "train.tsv").write_text('text\tlabel\n"two lines\nwith a\ttab"\tgood\n"a ""word"" quoted"\tbad\n')
     assert loaded(tmp_path) == [("two lines\nwith a\ttab", "good"), ('a "word" quoted', "bad")]
     assert "quotes are" not in capsys.readouterr().err
+
+
+def test_quotes_within_one_line_of_a_table_of_tabs_swallow_no_cell(tmp_path, capsys):
+    (tmp_path / "train.tsv").write_text('note\ttext\tlabel\n"We won\tthe said so"\tgood\nas ever\tc d\tbad\n')
+    assert loaded(tmp_path) == [('the said so"', "good"), ("c d", "bad")]
+    assert "quotes are" in capsys.readouterr().err
+    (tmp_path / "train.tsv").write_text('"a\tb"\tgood\n"c\td"\tbad\n')
+    assert loaded(tmp_path, columns=("text", "label")) == [("a\tb", "good"), ("c\td", "bad")]
+    (tmp_path / "train.tsv").write_text("a\tb\tgood\nc\td\tbad\n")
+    assert "3 cells, columns= names 2" in fails(
+        load_examples, TASK, "train", str(tmp_path), FileFormat(columns=("text", "label"))
+    )
+    assert "quotes are" not in capsys.readouterr().err
+
+
+def test_a_label_called_none_is_not_lost(jsonl):
+    task = Task.model_validate(TASK.model_dump() | {"labels": {"none": "none", "good": "good"}})
+    path = jsonl([{"text": "a b", "label": 0}, {"text": "c d", "label": 1}, {"text": "e f", "label": "none"}])
+    map_in_words = FileFormat(label_map="0:none,1:good")
+    line = fails(load_examples, task, "train", str(path.parent), map_in_words)
+    assert "none means unlabelled, and is a label of task" in line
+    task = Task.model_validate(task.model_dump() | {"label_map": {"0": "none", "1": "good"}})
+    assert [label for _, label in loaded(path.parent, task)] == ["none", "good", "none"]
 
 
 def test_decimal_labels_are_numbers(tmp_path):

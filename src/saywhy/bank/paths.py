@@ -34,6 +34,8 @@ def portable(manifest: Mapping[str, Any]) -> dict[str, Any]:
         portable_manifest["seconds"] = {
             _portable_step(name, tasks): spent for name, spent in manifest["seconds"].items()
         }
+    if isinstance(manifest.get("task"), dict):
+        portable_manifest["task"] = _portable_task(manifest["task"])
     for key in ("model", "donor"):
         if isinstance(manifest.get(key), dict):
             portable_manifest[key] = {
@@ -64,6 +66,14 @@ def _portable_setting(key: str, value: Any) -> Any:
     if key == "blocks":
         return [portable_settings(block) for block in value]
     return value
+
+
+def _portable_task(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a task's file says, without the folder that its ``hub.id`` may be."""
+    hub = task.get("hub")
+    if not isinstance(hub, dict) or not _is_path(str(hub.get("id"))):
+        return dict(task)
+    return {**task, "hub": {**hub, "id": LOCAL_DATA}}
 
 
 def _portable_tasks(tasks: Any) -> Any:

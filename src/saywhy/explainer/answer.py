@@ -50,7 +50,7 @@ def _of_prediction(inquiry: Inquiry, task: Task) -> dict[str, Any]:
     prediction = inquiry.item.prediction
     probabilities = {label: math.exp(score) for label, score in prediction.scores.items()}
     return {
-        "text": inquiry.text,
+        "text": inquiry.request.text,
         "context": dict(inquiry.request.context),
         "task": task.name,
         "label": prediction.label,

@@ -49,6 +49,11 @@ class ExplainRequest(Record):
     seconds: float | None = None
 
     @property
+    def asked_text(self) -> str:
+        """The text as the model is asked about it: without blanks in front, as those of data files are."""
+        return self.text.lstrip()
+
+    @property
     def reason_style(self) -> StyleName:
         """The style of the reason."""
         return next(style for style in STYLES if style in self.styles)

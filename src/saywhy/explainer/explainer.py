@@ -139,7 +139,8 @@ class Explainer:
         task = self.classifier.task
         if len(requests) == 1:
             self._begin_with(requests[0])
-        examples = [Example(example_id(task.name, ask.text, ask.context), ask.text, ask.context) for ask in requests]
+        texts = [(ask.asked_text, ask.context) for ask in requests]
+        examples = [Example(example_id(task.name, text, context), text, context) for text, context in texts]
         predictions = self.classifier.predict_examples(examples)
         items = [
             Item(example, explained_prediction(after, ask.answer))
@@ -169,11 +170,11 @@ class Explainer:
         """
         self._refuse_problems([request])
         self._begin_with(request)
-        return self.classifier.predict([(request.text, request.context)])[0]
+        return self.classifier.predict([(request.asked_text, request.context)])[0]
 
     def _begin_with(self, request: ExplainRequest) -> None:
         """Let the model compute the question about a text once for all that will be asked of it."""
-        chat = prompts.question_chat(self.classifier.task, request.text, request.context)
+        chat = prompts.question_chat(self.classifier.task, request.asked_text, request.context)
         self.classifier.model.keep_beginning([chat], of_text=True)
 
     def _refuse_problems(self, requests: Sequence[ExplainRequest]) -> None:
@@ -284,8 +285,9 @@ def request_problem(task: Task, request: ExplainRequest) -> str | None:
 
 def _longest_chat(classifier: Classifier, request: ExplainRequest) -> list[prompts.Message]:
     """Return the question, and the edited copy that takes the most tokens."""
-    chat = prompts.question_chat(classifier.task, request.text, request.context)
-    if len(candidates(request.text)) < 2:
+    text = request.asked_text
+    chat = prompts.question_chat(classifier.task, text, request.context)
+    if len(candidates(text)) < 2:
         return chat
-    copy = take_out(request.text, {most_frequent_candidate(request.text)[0]})
+    copy = take_out(text, {most_frequent_candidate(text)[0]})
     return [*chat, {"role": "assistant", "content": copy}]

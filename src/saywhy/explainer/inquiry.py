@@ -63,7 +63,7 @@ class Inquiry:
     @property
     def text(self) -> str:
         """The text that is explained."""
-        return self.request.text
+        return self.request.asked_text
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
@@ -192,5 +192,8 @@ class Inquiry:
         return tuple(word.core for word in self.words if word.key in keys)
 
     def spans(self, keys: Collection[str]) -> tuple[Span, ...]:
-        """Return where all occurrences of words stand."""
-        return tuple((word.core_start, word.core_end) for word in occurrences(self.text) if word.key in keys)
+        """Return where all occurrences of words stand in the text as it was given."""
+        blanks = len(self.request.text) - len(self.text)
+        return tuple(
+            (blanks + word.core_start, blanks + word.core_end) for word in occurrences(self.text) if word.key in keys
+        )

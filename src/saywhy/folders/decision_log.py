@@ -20,6 +20,8 @@ LOG_SCHEMA = 1
 """Version of a line of the log. Raised whenever a field changes its meaning."""
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 """Between these a decision was made; a line that says otherwise is damaged."""
+MOST_OLDER_FILES = 1000
+"""Files of a log with higher numbers are not its own: a date, such as tools that rotate logs write."""
 _APPENDED = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -85,6 +87,9 @@ class DecisionLog:
         self.path, self._most_bytes, self._older_files = path, most_bytes, older_files
         path.parent.mkdir(parents=True, exist_ok=True)
         self._handle = self._open()
+        for number, older in _numbered_parts(path).items():  # of a time when more were to be kept
+            if older_files < number <= MOST_OLDER_FILES:
+                older.unlink()
 
     def write(self, decision: LoggedDecision) -> None:
         """Append a decision.
@@ -194,12 +199,18 @@ def read_decision_log(path: Path) -> ReadLog:
 
 def _parts_of_log(path: Path) -> list[Path]:
     """Return the files of a log, the oldest first."""
+    numbered = _numbered_parts(path)
+    return [numbered[number] for number in sorted(numbered, reverse=True)]
+
+
+def _numbered_parts(path: Path) -> dict[int, Path]:
+    """Return the files of a log that are there, by their numbers."""
     numbered: dict[int, Path] = {0: path}
     for older in path.parent.glob("*") if path.parent.is_dir() else ():
         number = older.name.removeprefix(f"{path.name}.")
         if older.name != number and number.isascii() and number.isdigit() and not number.startswith("0"):
             numbered[int(number)] = older
-    return [numbered[number] for number in sorted(numbered, reverse=True) if numbered[number].is_file()]
+    return {number: part for number, part in numbered.items() if part.is_file()}
 
 
 def _logged(line: bytes) -> LoggedDecision | None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from saywhy.config import Config
 from saywhy.explainer.decision import Effort
+from saywhy.folders.decision_log import MOST_OLDER_FILES
 from saywhy.hints import did_you_mean
 from saywhy.records import SaywhyError
 from saywhy.setting_names import OLD_NAMES
@@ -47,7 +48,7 @@ class ServiceSettings(BaseModel):
     log_megabytes: float = Field(
         10.0, gt=0, le=100_000, allow_inf_nan=False, description="Size from which the log goes on in a new file."
     )
-    log_files: int = Field(5, ge=1, le=1000, description="Older files of the log that are kept.")
+    log_files: int = Field(5, ge=1, le=MOST_OLDER_FILES, description="Older files of the log that are kept.")
     confidence: str | None = Field(
         None,
         min_length=1,
@@ -64,8 +65,9 @@ class ServiceSettings(BaseModel):
     def _fits_together(self) -> ServiceSettings:
         if self.most_texts > self.queue:
             raise ValueError(f"most_texts={self.most_texts} is more than queue={self.queue} holds: raise queue")
-        if self.log_texts and not self.log:
-            raise ValueError("log_texts=true has no effect without log=FILE")
+        of_log = [name for name in ("log_texts", "log_megabytes", "log_files") if name in self.model_fields_set]
+        if not self.log and (idle := [name for name in of_log if getattr(self, name) is not False]):
+            raise ValueError(f"{idle[0]}={str(getattr(self, idle[0])).lower()} has no effect without log=FILE")
         return self
 
     @property

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from saywhy.file_format import FileFormat, label_key, plain_number
+from saywhy.file_format import UNLABELLED_NAMES, FileFormat, label_key, plain_number
 from saywhy.hints import did_you_mean
 from saywhy.paths import user_path
 from saywhy.printable import in_one_line
@@ -142,6 +142,11 @@ def _label_meanings(task: Task, file_format: FileFormat) -> Mapping[str, str | N
     """Return the label of the task that each value of the data means, where it is another one; None: no label."""
     hub_labels = task.hub.labels if task.hub else {}
     for value, label in file_format.label_map.items():
+        if label is None and (twin := next((name for name in task.labels if name.lower() in UNLABELLED_NAMES), None)):
+            raise SaywhyError(
+                f"label_map={value}:none: none means unlabelled, and is a label of task {task.name!r}: say which in "
+                f"the task's YAML, label_map: {{{value}: '{twin}'}} or {{{value}: ~}}"
+            )
         if label is not None and label not in task.labels:
             hint = did_you_mean(label, task.labels, ": ") or "."
             raise SaywhyError(
@@ -195,17 +200,16 @@ def _usable_and_set_aside(
 
 
 def _unknown_labels(task: Task, location_by_label: Mapping[str, str]) -> SaywhyError:
-    """Return the problem of labels that the task does not have, with the mapping that would give them a meaning."""
+    """Return the problem of labels that the task does not have, with the form of the map that gives them a meaning."""
     label, location = next(iter(location_by_label.items()))
     problem = f"label {in_one_line(repr(label), LONGEST_VALUE)} is not one of the task's"
     hint = did_you_mean(label, task.labels, ": ")
     problem += f"{hint or '.'} Column {task.label!r} holds {in_one_line(', '.join(task.labels), LONGEST_VALUE)}"
     values = sorted(location_by_label, key=lambda value: (len(value), value))[: len(task.labels)]
     if not hint and max(map(len, values)) <= _LONGEST_CODE and not any(set(value) & set(",:\n") for value in values):
-        # Where not every label was seen, which of them a value means is not to be guessed.
-        names = task.labels if len(values) == len(task.labels) else ["LABEL"] * len(values)
-        pairs = ",".join(f"{value}:{name}" for value, name in zip(values, names, strict=True))
-        problem += f"; or say which value means which, such as label_map={pairs}, here or in the task's YAML"
+        # Which of them a value means is not to be guessed: a wrong guess would be copied.
+        pairs = ",".join(f"{value}:LABEL" for value in values)
+        problem += f"; or say which LABEL each value means, label_map={pairs}, here or in the task's YAML"
     return SaywhyError(f"{location}: {problem}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,12 +71,11 @@ def missing_column(where: str, column: str, columns: Sequence[object], remedy: s
 
 def _decoded_lines(file: Path, needed: Sequence[str], file_format: FileFormat) -> Iterator[str]:
     """Yield the lines of a text file, whichever of the three line ends it has."""
-    encoding = file_format.encoding or "utf-8"
-    if codecs.lookup(encoding).name == "utf-8":
-        encoding = "utf-8-sig"  # a mark at the beginning, as Excel writes it, belongs to no column
     try:
-        with file.open(encoding=encoding, newline="") as handle:
-            yield from handle
+        with file.open(encoding=file_format.encoding or "utf-8", newline="") as handle:
+            for number, line in enumerate(handle):
+                # A mark at the beginning, as Excel writes it, belongs to no column.
+                yield line if number else line.removeprefix("\ufeff")
     except UnicodeError as error:
         raise _undecodable(file, needed, file_format) from error
     except OSError as error:
@@ -135,9 +133,9 @@ def _table_rows(
 ) -> Iterator[LocatedRow]:
     """Yield the rows of a table of cells, whose first line names the columns unless ``file_format`` does."""
     lines = list(_decoded_lines(file, needed, file_format))
-    delimiter = _delimiter(file, next(iter(lines), ""), needed, file_format)
+    delimiter = _delimiter(file, next((line for line in lines if line.strip()), ""), needed, file_format)
     csv.field_size_limit(sys.maxsize)  # a long text is set aside, as in every other file
-    quoting = _quoting(lines, delimiter)
+    quoting = _quoting(lines, delimiter, file_format.columns)
     if quoting == csv.QUOTE_NONE:
         say(f"{file}: quotes are part of its texts")
     # Strict: else an open quote swallows the rest of the file.
@@ -165,16 +163,21 @@ def _table_rows(
         raise SaywhyError(f"{where}: broken CSV ({error}); check the quotes of this row") from error
 
 
-def _quoting(lines: Sequence[str], delimiter: str) -> Literal[0, 3]:
+def _quoting(lines: Sequence[str], delimiter: str, columns: Sequence[str]) -> Literal[0, 3]:
     """Return how quotes are to be read: in tables parted by tabs (GLUE's, for one) they may be signs of the texts.
 
-    They are where a pair of them would swallow a tab and a line end, or has no end, though every line by itself has
-    as many cells.
+    They are where a pair of them would swallow a cell's end, or has no end, though every line by itself has as many
+    cells.
     """
-    if delimiter == "\t" and len({line.count("\t") for line in lines if line.strip()}) == 1:
+    tabs = {line.count("\t") for line in lines if line.strip()}
+    if delimiter == "\t" and len(tabs) == 1:
+        widths = {tabs.pop() + 1, len(columns)}
         try:
-            cells = itertools.chain.from_iterable(csv.reader(lines, strict=True, delimiter=delimiter))
-            swallowed = any("\t" in cell and "\n" in cell for cell in cells)
+            swallowed = any(
+                len(cells) not in widths or any("\t" in cell and "\n" in cell for cell in cells)
+                for cells in csv.reader(lines, strict=True, delimiter=delimiter)
+                if cells
+            )
         except csv.Error:
             swallowed = True
         if swallowed:

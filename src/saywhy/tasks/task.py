@@ -263,7 +263,7 @@ def _task_problem(details: dict[str, Any]) -> str:
     if details["type"] == "value_error":
         return f"{key!r} {details['ctx']['error']}"
     field = model.model_fields.get(
-        location[-1] if model is Paraphrase else location[1] if model is Hub else location[0]
+        location[-1] if model is Paraphrase else location[0] if model is Task else location[1]
     )
     meaning = (field.description or "").rstrip(".") if field else ""
     if details["type"] == "missing":
