@@ -41,12 +41,16 @@ _UNUSED: Mapping[str, Mapping[str, str]] = {
 _SAYS_WHAT_IS_SO: Mapping[str, tuple[float, ...]] = {"label_weight": (0,), "word_share": (0,), "decision_weight": (1,)}
 """Values beside the default by which nothing is asked for that would not be done."""
 
-SETTINGS_OF_PRACTICE = (
-    *("train_styles", "adapt_rows", "train_rows", "heldout_rows", "target_method", "infill_words", "adapt_labels"),
-    *("donor", "objective", "tau", "beta", "word_share", "target_operators", "anchor", "verified", "format_share"),
-    *("adapt_num_train_epochs", "num_train_epochs", "adapt_learning_rate", "learning_rate", "stay_weight", "lora_r"),
-    *("per_device_train_batch_size", "trainer", "decision_weight", "label_weight", "label_turn", "wordings", "packing"),
+SETTINGS_OF_TRAINING = (
+    *("adapt_labels", "donor", "objective", "tau", "beta", "word_share", "anchor", "format_share", "stay_weight"),
+    *("adapt_num_train_epochs", "num_train_epochs", "adapt_learning_rate", "learning_rate", "lora_r", "trainer"),
+    *("per_device_train_batch_size", "decision_weight", "label_weight", "label_turn", "packing", "heldout_rows"),
     *("replay", "replay_share", "practice_precision"),
+)
+"""Settings of how arms practise."""
+SETTINGS_OF_PRACTICE = (
+    *("train_styles", "adapt_rows", "train_rows", "target_method", "infill_words", "target_operators", "verified"),
+    *("wordings", *SETTINGS_OF_TRAINING),
 )
 """Settings of what arms practise, and how."""
 
@@ -110,8 +114,8 @@ def idle_settings(settings: Mapping[str, Any], *, trains: bool) -> dict[str, str
     """
     if not trains:
         several_arms = ("arms",) if {*settings["arms"]} - {"base"} else ()
-        several_seeds = ("seeds",) if len(settings["seeds"]) > 1 else ()
-        return dict.fromkeys((*SETTINGS_OF_PRACTICE, *several_arms, *several_seeds), "nothing is trained")
+        of_practice = (*SETTINGS_OF_PRACTICE, *several_arms, *several_seeds(settings))
+        return dict.fromkeys(of_practice, "nothing is trained")
     idle = {}
     if "transplant" not in settings["arms"]:
         idle["donor"] = "arms= has no transplant"
@@ -120,6 +124,11 @@ def idle_settings(settings: Mapping[str, Any], *, trains: bool) -> dict[str, str
     if set(STYLES) <= set(settings["train_styles"]):
         idle["format_share"] = "every style is practised"
     return idle
+
+
+def several_seeds(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the name of the setting of seeds, where there are several and the first alone is used."""
+    return ("seeds",) if len(settings["seeds"]) > 1 else ()
 
 
 def ignored_settings(settings: Mapping[str, Any]) -> dict[str, str]:

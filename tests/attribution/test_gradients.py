@@ -4,6 +4,8 @@ import pytest
 import torch
 from captum.attr import InputXGradient, IntegratedGradients
 
+import families
+import tiny
 from saywhy.attribution import METHODS, MethodOptions
 from saywhy.attribution.gradients import (
     blank_embeddings,
@@ -14,8 +16,10 @@ from saywhy.attribution.gradients import (
 )
 from saywhy.measure.edits import Item
 from saywhy.measure.predict import Classifier
+from saywhy.models.backends import open_model
 from saywhy.protocol.prompts import question_chat
 from saywhy.records import Example, SaywhyError
+from saywhy.tasks.task import Task
 from saywhy.words import candidates
 from scored import TASKS, planted, setting
 
@@ -82,6 +86,18 @@ def test_the_gradients_margin_is_the_predictions(tiny_model):
     found = label_margins(tiny_model, embedded, tuple(tail[len(head) :] for tail in tails))
     assert found.item() == pytest.approx(raw.margin, abs=1e-4)
     assert classifier.constants != dict.fromkeys(TASKS[1].labels, 0.0)
+
+
+@pytest.mark.parametrize("name", ["mistral", "llama 2", "smollm 2"])
+def test_margins_are_the_predictions_where_an_answer_begins_with_its_label(tmp_path, name):
+    model = open_model(str(families.save(tmp_path, families.FAMILIES[name])), precision="float32")
+    prompt = {"question": "Negative or positive: {text}", "answer": "{label}"}
+    task = Task.model_validate({**tiny.TASK.model_dump(), "prompt": prompt})
+    classifier = Classifier(model, task, dict.fromkeys(task.labels, 0.0))
+    [example] = tiny.examples(("a great sunny day",))
+    [prediction] = classifier.predict_examples([example])
+    asked = gradient_prompt(classifier, model, Item(example, prediction))
+    assert label_margins(model, asked.embedded, asked.tails).item() == pytest.approx(prediction.margin, abs=1e-4)
 
 
 def test_gradients_leave_nothing_in_the_model(tiny_model):

@@ -108,6 +108,17 @@ def test_unlabelled_rows_train_with_formats_only(call, tiny_folder, tmp_path):
     assert set(told["tasks"]["sentiment140"]["constants"]) == {"negative", "positive"}
     assert told["base"]["fingerprint"].startswith("sha256:")
     assert told["trained_with"] == "redact"
+    words += ["adapt_labels=formats", "calibration=none"]
+    said = call("train", *words, "seeds=0,1", f"out={tmp_path / 'uncalibrated'}")
+    assert said.code == 0, said.err
+    assert "seeds= given, but not looked at: one adapter is trained" in " ".join(said.err.split())
+    uncalibrated = json.loads((tmp_path / "uncalibrated" / "adapter" / "saywhy.json").read_text())
+    assert (uncalibrated["trained_with"], "tasks" in uncalibrated) == ("redact", False)
+    said = call("train", *words, "arms=base", f"out={tmp_path / 'none'}")
+    assert (said.code, said.problem) == (
+        2,
+        "arms=base: saywhy train trains adapted and faithful: leave arms= out",
+    )
     card = (tmp_path / "more" / "adapter" / "README.md").read_text("utf-8")
     assert "**Not measured.** This model was trained without an audit" in card
     assert "- rows: 4 attribution, 4 counterfactual, 4 label, 4 redaction" in card

@@ -4,14 +4,26 @@ import json
 import re
 
 import pytest
+import torch
 from tqdm.auto import tqdm
-from transformers import logging, modeling_gguf_pytorch_utils
+from transformers import (
+    ByT5Tokenizer,
+    FalconH1Config,
+    FalconH1ForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
+    logging,
+    modeling_gguf_pytorch_utils,
+)
 
 import tiny
 from problems import fails
 from saywhy.config import Config
+from saywhy.measure.calibration import no_calibration
+from saywhy.measure.predict import Classifier
 from saywhy.models import backends, fingerprints, spec
 from saywhy.models.chat import Chat
+from saywhy.models.forward import Forward
 from saywhy.training.models import with_explaining_model
 
 CHATS = [
@@ -236,3 +248,40 @@ def test_the_fingerprint_is_that_of_the_weights(tmp_path):
     ]
     assert prints[0] == prints[1] != prints[2]
     assert fingerprints.base_weights_fingerprint(spec.resolve_model("owner/name")) == "hub:owner/name"
+
+
+def test_positions_of_longrope_end_where_they_would_become_others(tmp_path):
+    made = tiny.tokenizer()
+    factors = {"short_factor": [1.0] * 4, "long_factor": [4.0] * 4}
+    rope = {"rope_type": "longrope", "original_max_position_embeddings": 128, "rope_theta": 10000.0, **factors}
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    config = Phi3Config(vocab_size=len(made), intermediate_size=64, max_position_embeddings=512, pad_token_id=0,
+                        original_max_position_embeddings=128, rope_parameters=rope, **shape)  # fmt: skip
+    torch.manual_seed(0)
+    Phi3ForCausalLM(config).save_pretrained(tmp_path)
+    made.save_pretrained(tmp_path)
+    model = backends.open_model(str(tmp_path), precision="float32")
+    assert model.context == 128
+    long = " ".join(["a great sunny day"] * 40)
+    assert "longer than the context" in fails(
+        Classifier(model, tiny.TASK, no_calibration(tiny.TASK)).predict, [(long, {})]
+    )
+
+
+def test_a_tokenizer_without_offsets_is_one_line(tmp_path):
+    tiny.save(tmp_path)
+    slow = ByT5Tokenizer()
+    slow.chat_template = tiny.CHATML
+    for file in tmp_path.glob("*token*"):
+        file.unlink()
+    slow.save_pretrained(tmp_path)
+    assert "its tokenizer does not say which signs a token is of" in fails(backends.open_model, str(tmp_path))
+
+
+def test_what_a_head_multiplies_by_is_in_the_logits():
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    mixer = {"mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_n_groups": 1}
+    config = FalconH1Config(vocab_size=len(tiny.tokenizer()), intermediate_size=64, max_position_embeddings=512,
+                            initializer_range=0.2, lm_head_multiplier=0.5, **shape, **mixer)  # fmt: skip
+    torch.manual_seed(0)
+    assert Forward(FalconH1ForCausalLM(config).eval(), "falcon").way == "rows"

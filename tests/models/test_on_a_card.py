@@ -193,10 +193,11 @@ def test_what_a_card_multiplies_in_is_said(monkeypatch, capability, products, re
 def test_an_adapter_is_merged_in_exact_numbers_whatever_the_products(monkeypatch):
     formats = []
 
-    def merge_and_unload():
-        formats.append(torch.backends.cuda.matmul.fp32_precision)
+    class Adapted(torch.nn.Module):
+        def merge_and_unload(self):
+            formats.append(torch.backends.cuda.matmul.fp32_precision)
 
-    monkeypatch.setattr(weights, "with_adapter", lambda *_: SimpleNamespace(merge_and_unload=merge_and_unload))
+    monkeypatch.setattr(weights, "with_adapter", lambda *_: Adapted())
     torch.backends.cuda.matmul.fp32_precision = "tf32"
     weights.merged(None, None)
     torch.backends.cuda.matmul.fp32_precision = "ieee"

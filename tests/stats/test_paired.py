@@ -163,6 +163,7 @@ def test_family_by_words() -> None:
     assert family.holds(place)
     assert not family.holds(place | {"style": ("counterfactual",)})
     assert not family.holds(place | {"against": ("lexical",)})
+    assert stats.Family.parse("against=random against=base").accepted == {"against": ("random", "base")}
 
 
 @pytest.mark.parametrize(

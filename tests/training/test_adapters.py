@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import torch
-from peft import AutoPeftModelForCausalLM, PeftModel, PromptTuningConfig, get_peft_model
+from peft import AutoPeftModelForCausalLM, LoraConfig, PeftModel, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
@@ -211,6 +211,72 @@ def test_an_adapter_that_is_not_added_to_weights(adapter, tmp_path):
     prompts = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
     get_peft_model(AutoModelForCausalLM.from_pretrained(base), prompts).save_pretrained(tmp_path)
     assert "is a PROMPT_TUNING, which is not added to weights: use a LoRA" in fails(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "of_lora",
+    [
+        {"target_modules": ["q_proj", "lm_head"]},
+        {"target_modules": ["q_proj", "embed_tokens"]},
+        {"target_modules": ["q_proj"], "layer_replication": [(0, 2), (0, 2)]},
+        {"target_modules": ["q_proj"], "trainable_token_indices": [5, 9, 30]},
+        {"target_modules": ["q_proj"], "use_dora": True},
+    ],
+    ids=["tied head", "tied embeddings", "layers twice", "tokens", "dora"],
+)
+def test_an_adapter_that_is_added_to_weights_computes_what_it_did_beside_them(tmp_path, of_lora):
+    base = AutoModelForCausalLM.from_pretrained(tiny.save(tmp_path / "base"))
+    base.config.tie_word_embeddings = True
+    base.tie_weights()
+    base.save_pretrained(tmp_path / "base")
+    torch.manual_seed(0)
+    config = LoraConfig(r=4, task_type="CAUSAL_LM", init_lora_weights=False, **of_lora)
+    get_peft_model(base, config).save_pretrained(tmp_path / "adapter")
+    beside = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "adapter").eval()
+    added = backends.open_model(str(tmp_path / "adapter"), precision="float32").model
+    ids = torch.tensor([[5, 9, 30, 44, 60, 7]])
+    with torch.no_grad():
+        torch.testing.assert_close(added(ids).logits, beside(ids).logits, atol=1e-4, rtol=1e-4)
+
+
+def test_an_adapter_that_peft_cannot_add_to_weights(adapter, tmp_path):
+    base = json.loads((adapter / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"]
+    activated = LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM", alora_invocation_tokens=[44, 60])
+    get_peft_model(AutoModelForCausalLM.from_pretrained(base), activated).save_pretrained(tmp_path)
+    assert "cannot be added to weights (aLoRA does not support merging.): use a LoRA that can" in fails(tmp_path)
+
+
+def test_constants_of_an_adapter_are_those_of_its_base_and_its_scale(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAYWHY_CACHE", str(tmp_path / "cache"))
+    rows = [
+        {"text": f"{word} {thing} {when}", "label": label}
+        for word, label in (("great", "positive"), ("awful", "negative"))
+        for thing in ("day", "flight", "food", "tweet", "sunny", "cold")
+        for when in ("again", "today", "late", "now")
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    bases = [str(tiny.save(tmp_path / f"base-{seed}", seed=seed)) for seed in (0, 1)]
+    config = LoraConfig(r=2, lora_alpha=2, target_modules=["q_proj"], task_type="CAUSAL_LM", init_lora_weights=False)
+    get_peft_model(AutoModelForCausalLM.from_pretrained(bases[0]), config).save_pretrained(tmp_path / "adapter")
+    constants = []
+    for changes in ({}, {"base_model_name_or_path": bases[1]}, {"lora_alpha": 64}):
+        path = tmp_path / "adapter" / "adapter_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}), "utf-8")
+        explainer = Explainer.load(str(tmp_path / "adapter"), data=str(tmp_path / "rows.jsonl"), precision="float32")
+        constants.append(tuple(explainer.classifier.constants.values()))
+    assert len(set(constants)) == 3
+
+
+def test_an_adapter_that_saywhy_did_not_train_lies_on_the_weights_of_the_hub(adapter, tmp_path):
+    folder = shutil.copytree(adapter, tmp_path / "adapter")
+    named_as_base(folder, "HuggingFaceTB/SmolLM2-135M-Instruct")
+    assert spec.resolve_model(str(folder)).base == "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+def test_a_lora_that_goes_on_keeps_its_rank_and_says_so(adapter, tmp_path, rows):
+    folder = train(spec.resolve_model(str(adapter)), rows[:2], Recipe(lora_r=16, num_train_epochs=1), tmp_path / "more")
+    assert json.loads((folder / "adapter_config.json").read_text("utf-8"))["r"] == 2
+    assert json.loads((folder / "saywhy.json").read_text("utf-8"))["recipe"]["lora_r"] == 2
 
 
 def test_the_card_of_an_adapter_on_an_adapter_loads_both(chain, tmp_path, rows):

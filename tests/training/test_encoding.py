@@ -8,7 +8,9 @@ import tiny
 from practice import RECIPE, TEXTS, made_rows
 from saywhy.models.chat import Chat
 from saywhy.records import STYLES, SaywhyError
+from saywhy.training.completions import completion
 from saywhy.training.encoding import encode, mix, samples
+from saywhy.training.lessons import Target
 
 
 def supervised(chat, encoded):
@@ -28,6 +30,12 @@ def test_the_completion_and_its_end_are_supervised_and_nothing_else(chat, rows):
 def test_the_end_is_supervised_where_the_pad_is_the_end(rows):
     chat = Chat(tiny.tokenizer(pad="<|im_end|>"), "tiny")
     assert all(supervised(chat, encode(chat, row, RECIPE)).endswith("<|im_end|>") for row in rows)
+
+
+def test_a_mark_of_the_text_itself_is_no_decision():
+    edited, spans = completion("awful day says [REDACTED] :(", "redaction", Target(("awful",)))
+    assert edited == "[REDACTED] day says [REDACTED] :("
+    assert spans == [[0, 1]]
 
 
 def test_decisions_weigh_more_than_copies(chat, rows):

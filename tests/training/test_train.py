@@ -203,6 +203,10 @@ def test_what_trainer_holds_reaches_the_trainer(tiny_folder, rows, tmp_path):
         ({"weight_decai": 0.1}, r"trainer\.weight_decai: .*did you mean 'weight_decay'"),
         ({"weight_decay": "much"}, r"trainer\.weight_decay=much: it takes a number"),
         ({"lr_scheduler_type": "steep"}, "steep is not a valid SchedulerType"),
+        ({"lr_scheduler_type": "cosine_with_min_lr"}, "One of min_lr or min_lr_rate should be set"),
+        ({"lr_scheduler_kwargs": {"foo": 1}}, "unexpected keyword argument 'foo'"),
+        ({"optim": "schedule_free_adamw"}, "You need to install `schedulefree`"),
+        ({"adam_beta1": 2.0}, "Invalid beta parameter"),
         ({"save_strategy": "best"}, "which checkpoint is best, heldout_rows= measures"),
     ],
 )

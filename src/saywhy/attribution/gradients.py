@@ -140,10 +140,10 @@ def gradient_prompt(classifier: Classifier, model: LocalModel, item: Item) -> Gr
     if position < 0:
         raise SaywhyError("the chat template changes the text: gradients cannot be given to its words")
     before, _ = prompts.answer_parts(task)
-    rendered = opened + model.chat.lead + before
+    rendered, blank = model.chat.begin(chat, before), " " if before else model.chat.lead  # as ``option_sequences``
     answers = prompts.answers(task)
     labels = [answers[label] for label in (item.prediction.label, item.prediction.runner_up)]
-    head, whole = model.chat.continuations(rendered, [f" {label}" if before else label for label in labels])
+    head, whole = model.chat.continuations(rendered, [blank + label for label in labels])
     [(ids, offsets)] = model.chat.ids_and_offsets([rendered])
     # A template may strip the blanks around a turn.
     stripped = len(content) - len(content.lstrip())

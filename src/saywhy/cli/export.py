@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from saywhy.clashes import SETTINGS_OF_TRAINING, several_seeds
 from saywhy.config import Config
 from saywhy.folders.store import read_lines, replacing_folder
 from saywhy.models.backends import require
@@ -19,7 +20,7 @@ from saywhy.records import ALL_STYLES, STYLES, Example, SaywhyError
 from saywhy.report.card import write_card
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
-from saywhy.runs.run import Run
+from saywhy.runs.run import Run, say_idle
 from saywhy.tasks.corpus import refuse_empty, refuse_fewer
 from saywhy.training.phrasing import phrasing_of
 from saywhy.training.rows import NOTHING_FLIPS, NOTHING_SUPPORTED, text_rows
@@ -48,6 +49,7 @@ def write_targets(config: Config, out: Path) -> Path:
     """
     refuse_other_practice(config)
     require(resolve_model(config.model), "weigh", "saywhy targets", "use a model on this machine")
+    say_idle(config, dict.fromkeys((*SETTINGS_OF_TRAINING, "arms", *several_seeds(dict(config))), "nothing is trained"))
     run = Run(config, out, arms=("base",), explains=False)
     refuse_fewer(run.corpus, config)
     refuse_empty(run.corpus, config, "arms")
@@ -80,7 +82,14 @@ def write_targets(config: Config, out: Path) -> Path:
 
 
 def train_adapter(config: Config, out: Path) -> Path:
-    """Train ``adapted`` and ``faithful`` and put the adapter that ships into ``out``/adapter."""
+    """Train ``adapted`` and ``faithful`` and put the adapter that ships into ``out``/adapter.
+
+    Raises:
+        SaywhyError: If other arms are asked for.
+    """
+    if "faithful" not in config.arms:
+        raise SaywhyError(f"arms={','.join(config.arms)}: saywhy train trains adapted and faithful: leave arms= out")
+    say_idle(config, dict.fromkeys(several_seeds(dict(config)), "one adapter is trained, by the first"))
     run, seed = Run(config, out), config.seeds[0]
     run.ensure_trained("faithful", seed)
     run.classifiers.ensure_calibrated("faithful", seed)  # its constants travel with it

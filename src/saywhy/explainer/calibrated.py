@@ -25,9 +25,10 @@ from saywhy.measure.calibration import (
 from saywhy.measure.predict import Classifier
 from saywhy.models.api.model import ApiModel
 from saywhy.models.backends import precision_of
+from saywhy.models.fingerprints import base_weights_fingerprint
 from saywhy.models.interface import Model
 from saywhy.models.shipped import CalibrationKey, SavedCalibration, calibration_entry, finite_constants
-from saywhy.models.spec import ModelSpec, cache_folder
+from saywhy.models.spec import ADAPTER_CONFIG, ModelSpec, cache_folder
 from saywhy.paths import VLLM_PREFIX, is_vllm_name, user_path
 from saywhy.progress import progress, say
 from saywhy.records import Example, SaywhyError, SetAside
@@ -114,6 +115,8 @@ def _cache_file(spec: ModelSpec, key: CalibrationKey, task: Task, config: Config
         settings["products"] = products  # what precision=auto comes to differs from machine to machine
     origin = task.model_dump(include=_TEXT_FIELDS, mode="json")
     belongs = [dict(key), settings, origin, _data_state(task, config), CANDIDATES_RULE]
+    if spec.adapter and "base" not in spec.extras:  # of one that saywhy did not train, no base is checked
+        belongs += [base_weights_fingerprint(spec), read_object(spec.adapter / ADAPTER_CONFIG)]
     if is_vllm_name(config.model):  # the same weights, rounded otherwise
         belongs.append(VLLM_PREFIX)
     name = hashlib.sha256(json.dumps(belongs, sort_keys=True, default=str).encode()).hexdigest()[:24]

@@ -50,10 +50,13 @@ class Chat:
         fingerprint: A hash of what the template writes.
 
     Raises:
-        SaywhyError: If there is no chat template, it does not write an assistant's turn verbatim, or nothing ends one.
+        SaywhyError: If there is no chat template, it does not write an assistant's turn verbatim, nothing ends one, or
+            the tokenizer gives no offsets.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+        if not tokenizer.is_fast:
+            raise SaywhyError(f"model '{name}': its tokenizer does not say which signs a token is of: use a fast one")
         self.tokenizer = tokenizer
         self._template = ChatTemplate(tokenizer, name)
         self.template = self._template.source

@@ -46,6 +46,8 @@ def logits(model: PreTrainedModel, hidden: torch.Tensor) -> torch.Tensor:
     values = cast(Any, model.get_output_embeddings())(hidden).float()
     if scale := getattr(config, "logit_scale", None):  # Cohere
         values = values * scale
+    if scale := getattr(config, "lm_head_multiplier", None):  # Falcon-H1
+        values = values * scale
     if scale := getattr(config, "logits_scaling", None):  # Granite
         values = values / scale
     if cap := getattr(config, "final_logit_softcapping", None):  # Gemma
@@ -102,7 +104,11 @@ class Forward:
         """The longest sequence that is computed exactly, in tokens."""
         config = self.model.config.get_text_config()
         span = attention_window(self.model) if self.way != "rows" else None
-        return min(int(getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT), span or 1 << 31)
+        longest = int(getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT)
+        rope = getattr(config, "rope_parameters", None) or {}
+        if rope.get("rope_type") == "longrope":  # beyond it all positions of what is computed together are others
+            longest = min(longest, int(rope.get("original_max_position_embeddings") or longest))
+        return min(longest, span or 1 << 31)
 
     def batches(self, sequences: Sequence[TokenIds], budget: int) -> list[list[int]]:
         """Return which sequences are computed together if ``budget`` tokens fit into memory at once."""

@@ -222,8 +222,9 @@ def _adapter_spec(name: str, path: Path, above: tuple[Path, ...]) -> ModelSpec:
             "that it was trained on into base_model_name_or_path of its adapter_config.json"
         )
     base_fingerprint = read_shipped(path).get("base", {}).get("fingerprint", "")
-    # The same public name stands for the hub's weights and for their packaged quantisation.
-    packaged = base == DEFAULT_PUBLIC_ID and not base_fingerprint.startswith("hub:")
+    # The same public name stands for the hub's weights and for their packaged quantisation; an adapter that saywhy did
+    # not train is of the former.
+    packaged = base == DEFAULT_PUBLIC_ID and base_fingerprint.startswith("sha256:")
     base_spec = _resolve(DEFAULT_MODEL if packaged else base, chain)
     inner, public_id = (base_spec, str(base_spec.adapter)) if base_spec.adapter else (None, base_spec.public_id)
     return ModelSpec(name, base_spec.base, public_id, path, base_spec.note, base_spec.gguf, inner)

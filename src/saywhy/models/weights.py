@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -106,8 +107,32 @@ def merged(model: PreTrainedModel, spec: ModelSpec) -> PreTrainedModel:
     if not hasattr(adapted, "merge_and_unload"):
         kind = adapted.active_peft_config.peft_type.value
         raise SaywhyError(f"adapter {spec.adapter} is a {kind}, which is not added to weights: use a LoRA")
-    with exact_products(on_cards=True):  # shorter products are for passes: the sum would be another adapter
-        return cast("PreTrainedModel", adapted.merge_and_unload())
+    _part_shared_weights(adapted)
+    try:
+        with exact_products(on_cards=True):  # shorter products are for passes: the sum would be another adapter
+            return cast("PreTrainedModel", adapted.merge_and_unload())
+    except NotImplementedError as error:
+        raise SaywhyError(
+            f"adapter {spec.adapter} cannot be added to weights ({error_line(error)}): use a LoRA that can"
+        ) from error
+
+
+def _part_shared_weights(adapted: Any) -> None:
+    """Give each adapted layer weights of its own: what is added to it would else change others that share them.
+
+    So it is of tied embeddings, and of PEFT's ``layer_replication``.
+    """
+    import torch
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    holders = Counter(id(weight) for _, weight in adapted.named_parameters(remove_duplicate=False))
+    for module in adapted.modules():
+        if isinstance(module, BaseTunerLayer):
+            layer = module.get_base_layer()
+            for name, weight in list(layer.named_parameters(recurse=False)):
+                if holders[id(weight)] > 1:
+                    setattr(layer, name, torch.nn.Parameter(weight.detach().clone(), weight.requires_grad))
+                    adapted.config.get_text_config().tie_word_embeddings = False
 
 
 def load_base(

@@ -91,6 +91,8 @@ def _with_quotes_for_bold(reply: str, text_keys: AbstractSet[str]) -> str:
 
     def quoted(match: re.Match[str]) -> str:
         piece = match[2]
+        if not piece.strip("*_`"):
+            return match[0]  # a word of asterisks
         is_label = reply[match.end() :].startswith(":") and not _are_text_words([piece], text_keys)
         return piece if is_label or piece.endswith(":") else f'"{piece}"'
 

@@ -5,7 +5,7 @@ Each step asks the run folder what is there. A killed run repeats at most one ch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,15 @@ from saywhy.training.classifiers import TaskClassifiers
 from saywhy.training.label_rows import refuse_anchor
 from saywhy.training.models import ArmModels, in_practised_plan
 from saywhy.training.practice import Practice
+
+
+def say_idle(config: Config, idle: Mapping[str, str]) -> None:
+    """Say which of the given settings are not looked at, a line for each reason; ``idle`` has it by their names."""
+    by_reason: dict[str, list[str]] = {}
+    for name in sorted(idle.keys() & config.model_fields_set):
+        by_reason.setdefault(idle[name], []).append(f"{name}=")
+    for reason, names in by_reason.items():
+        say(f"{', '.join(names)} given, but not looked at: {reason}")
 
 
 def refuse_unanswered(spec: ModelSpec, arms: Sequence[str], readouts: Sequence[Readout], checks: Sequence[str]) -> None:
@@ -249,11 +258,9 @@ class Run:
     def _say_idle(self) -> None:
         """Say of which of the given settings no use is made, a line for each reason."""
         idle = idle_settings(dict(self.config), trains=bool(self.practised_pools()))
-        by_reason: dict[str, list[str]] = {}
-        for name in sorted(idle.keys() & self.config.model_fields_set):
-            by_reason.setdefault(idle[name], []).append(f"{name}=")
-        for reason, names in by_reason.items():
-            say(f"{', '.join(names)} given, but not looked at: {reason}")
+        if self.models.spec.adapter and self.config.lora_r and self.practised_pools():
+            idle["lora_r"] = "the LoRA of the adapter goes on, by its own rank (0: it is added to the weights)"
+        say_idle(self.config, idle)
 
     def practised_pools(self) -> tuple[str, ...]:
         """Return the pools of texts from which something is learned, whatever else is done."""

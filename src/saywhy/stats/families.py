@@ -48,7 +48,7 @@ class Family:
         Raises:
             SaywhyError: For a word that is not field=values, an unknown field or an unknown value.
         """
-        accepted = {}
+        accepted: dict[str, tuple[str, ...]] = {}
         for word in text.split():
             field, separator, listed = word.partition("=")
             values = tuple(value for value in listed.split(",") if value)
@@ -59,7 +59,7 @@ class Family:
             allowed = FAMILY_FIELDS[field]
             if allowed is not None and (unknown_values := [value for value in values if value not in allowed]):
                 raise SaywhyError(f"no {field} '{unknown_values[0]}': choose from {', '.join(allowed)}")
-            accepted[field] = values
+            accepted[field] = tuple(dict.fromkeys((*accepted.get(field, ()), *values)))
         if not accepted:
             raise SaywhyError(f"no comparisons are named: write FIELD=VALUE,VALUE with {', '.join(FAMILY_FIELDS)}")
         return cls(" ".join(f"{field}={','.join(values)}" for field, values in accepted.items()), accepted)

@@ -6,11 +6,12 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import torch
+from transformers import Trainer, TrainingArguments, get_scheduler
 from trl import DPOConfig, GRPOConfig, SFTConfig
 
 from saywhy.hints import did_you_mean
@@ -44,13 +45,21 @@ def refuse_trainer(trainer: Mapping[str, Any], objective: str = "word") -> None:
     recipe, work = Recipe(trainer=trainer, objective=objective), Path("unused")
     try:
         if objective == "dpo":
-            dpo_arguments(recipe, work, 1, 1)
+            _try_optimizer(dpo_arguments(recipe, work, 1, 1))
         elif objective == "grpo":
-            grpo_arguments(recipe, work, 1, 1, 1)
+            _try_optimizer(grpo_arguments(recipe, work, 1, 1, 1))
         else:
-            sft_arguments(recipe, work, 1)
-    except (TypeError, ValueError) as error:
+            _try_optimizer(sft_arguments(recipe, work, 1))
+    except (TypeError, ValueError, NotImplementedError, ImportError) as error:
         raise SaywhyError(f"trainer: {config.__name__} does not take {dict(trainer)}: {error_line(error)}") from error
+
+
+def _try_optimizer(arguments: TrainingArguments) -> None:
+    """Make the optimizer and the schedule of arguments, which are checked only then."""
+    kind, options = Trainer.get_optimizer_cls_and_kwargs(arguments)
+    optimizer = kind([torch.nn.Parameter(torch.zeros(1))], **options)
+    settings = cast("dict[str, Any] | None", arguments.lr_scheduler_kwargs)
+    get_scheduler(arguments.lr_scheduler_type, optimizer, 1, 10, scheduler_specific_kwargs=settings)
 
 
 def _own(recipe: Recipe, work: Path) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class TaskClassifiers:
             return None
         load, texts = partial(self.models.load, arm, seed), self.corpus.calibration
         constants = ensure_constants(self.folder, name, task, texts, load, self.config, f"calibrate {arm}")
-        if adapter and self.config.calibration:  # else they are zeros, which a later run would take for measured ones
+        if adapter:
             self._ship(arm, adapter, constants)
         return None
 
@@ -93,7 +93,8 @@ class TaskClassifiers:
         saved = SavedCalibration(dict(constants), {label: tuple(words) for label, words in self.pinned.items()})
         with self.models.shipping:
             shipped = read_shipped(adapter)
-            is_new = shipped_calibration(shipped, task.name) != saved
+            # Without calibration they are zeros, which a later run would take for measured ones.
+            is_new = bool(self.config.calibration) and shipped_calibration(shipped, task.name) != saved
             if is_new:
                 key = calibration_key(resolve_model(str(adapter)), task, self.config.quantize)
                 shipped.setdefault("tasks", {})[task.name] = calibration_entry(saved, key)

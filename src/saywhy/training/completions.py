@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from saywhy.records import STYLES, ReplyPlan, SaywhyError, StyleName
 from saywhy.training.lessons import Lesson, Target, TextEffects
-from saywhy.words import REDACTED_MARK, candidates, match_case, occurrences, replace_words, take_out
+from saywhy.words import REDACTED_MARK, candidates, match_case, occurrences, replace_words
 
 if TYPE_CHECKING:
     from saywhy.config import Config
@@ -71,15 +71,15 @@ def completion(text: str, style: StyleName, target: Target) -> tuple[str, list[l
         words = ", ".join(cores[key] for key in target.words)
         return words, [[0, len(words)]]
     if style == "redaction":
-        edited = take_out(text, target.words)
-        # Only the mark's beginning is a decision: the rest of it follows by itself.
-        return edited, [[at, at + 1] for at in _starts_of(REDACTED_MARK, edited)]
-    new = {key: match_case(word, cores[key]) for key, word in zip(target.words, target.inserted, strict=True)}
+        new = dict.fromkeys(target.words, REDACTED_MARK)
+    else:
+        new = {key: match_case(word, cores[key]) for key, word in zip(target.words, target.inserted, strict=True)}
     edited = replace_words(text, new)
     spans, shift = [], 0
     for word in (word for word in occurrences(text) if word.key in new):
         start, length = word.core_start + shift, len(new[word.key])
-        spans.append([start, start + length])
+        # Only a mark's beginning is a decision: the rest of it follows by itself.
+        spans.append([start, start + (1 if style == "redaction" else length)])
         shift += length - (word.core_end - word.core_start)
     return edited, spans
 
@@ -89,11 +89,3 @@ def behind_its_name(text: str, target: Target, edited: str, spans: list[list[int
     line, _ = completion(text, "attribution", target)
     shifted = [[start + len(line) + 1, stop + len(line) + 1] for start, stop in spans]
     return f"{line}\n{edited}", [[0, len(line)], *shifted]
-
-
-def _starts_of(mark: str, text: str) -> list[int]:
-    starts, at = [], text.find(mark)
-    while at >= 0:
-        starts.append(at)
-        at = text.find(mark, at + 1)
-    return starts

@@ -209,13 +209,15 @@ def random_targets(
             size = min(rng.randint(2, free_word_budget(item.example.text)), len(keys)) if free else 1
             words = tuple(sorted(rng.sample(keys, size), key=keys.index))
             swap = style == "counterfactual"
-            targets[style] = Target(words, tuple(_other_word(rng, item, pinned, key) for key in words) if swap else ())
+            targets[style] = Target(words, tuple(_other_word(rng, item, pinned, words) for _ in words) if swap else ())
         explanations.append(targets)
     return explanations
 
 
-def _other_word(rng: random.Random, item: Item, pinned: Pinned, key: str) -> str:
-    return rng.choice([word for word in pinned[item.prediction.runner_up] if word != key])
+def _other_word(rng: random.Random, item: Item, pinned: Pinned, keys: Sequence[str]) -> str:
+    """Draw a word to put in the place of one of ``keys``; beside another of them it could be read as that one."""
+    words = pinned[item.prediction.runner_up]
+    return rng.choice([word for word in words if word not in keys] or [word for word in words if word != keys[0]])
 
 
 def lexical_targets(
@@ -233,7 +235,7 @@ def targets_naming(
     explanations: list[dict[StyleName, Target]] = []
     for item, key in zip(items, words, strict=True):
         rng = random.Random(f"{seed}:{item.example.id}")
-        removal, swap = Target((key,)), Target((key,), (_other_word(rng, item, pinned, key),))
+        removal, swap = Target((key,)), Target((key,), (_other_word(rng, item, pinned, (key,)),))
         explanations.append({"attribution": removal, "redaction": removal, "counterfactual": swap})
     return explanations
 

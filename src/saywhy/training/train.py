@@ -101,6 +101,8 @@ def train(
     forward = _forward(base, spec, recipe, trl_alone)
     chat, work = Chat(tokenizer, spec.name), folder / CHECKPOINTS
     model = _trainable(base, spec, recipe)
+    if spec.adapter and recipe.lora_r:
+        recipe = dataclasses.replace(recipe, lora_r=model.active_peft_config.r)
     trainer: Trainer
     if trl_alone:
         trainer = preference_trainer(model, chat, rows, recipe, work, forward.context)
