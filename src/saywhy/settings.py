@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from saywhy.clashes import implied_by_sentences
 from saywhy.config import Config
 from saywhy.hints import did_you_mean
+from saywhy.progress import say
 from saywhy.records import SaywhyError
 from saywhy.setting_names import OLD_NAMES, current_names
 
@@ -176,3 +177,12 @@ def _first_line(error: ValidationError) -> str:
         allowed = re.findall(r"'(.*?)'", first["ctx"]["expected"])
         what = did_you_mean(first["input"], allowed, behind=" ") + f"it takes {', '.join(allowed)}"
     return f"{where}={first['input']}: {what}" if where else what
+
+
+def say_idle(config: Config, idle: Mapping[str, str]) -> None:
+    """Say which of the given settings are not looked at, a line for each reason; ``idle`` has it by their names."""
+    by_reason: dict[str, list[str]] = {}
+    for name in sorted(idle.keys() & config.model_fields_set):
+        by_reason.setdefault(idle[name], []).append(f"{name}=")
+    for reason, names in by_reason.items():
+        say(f"{', '.join(names)} given, but not looked at: {reason}")

@@ -20,7 +20,8 @@ from saywhy.records import ALL_STYLES, STYLES, Example, SaywhyError
 from saywhy.report.card import write_card
 from saywhy.report.load import load_run
 from saywhy.report.summary import summarise
-from saywhy.runs.run import Run, say_idle
+from saywhy.runs.run import Run
+from saywhy.settings import say_idle
 from saywhy.tasks.corpus import refuse_empty, refuse_fewer
 from saywhy.training.phrasing import phrasing_of
 from saywhy.training.rows import NOTHING_FLIPS, NOTHING_SUPPORTED, text_rows

@@ -22,9 +22,10 @@ from saywhy.models.fingerprints import adapter_fingerprint, base_weights_fingerp
 from saywhy.models.interface import Model, Tick
 from saywhy.models.shipped import CalibrationKey, SavedCalibration, saved_calibration
 from saywhy.models.spec import ModelSpec
-from saywhy.progress import progress, say
+from saywhy.progress import progress
 from saywhy.protocol.prompts import PROMPTS_VERSION
 from saywhy.records import Example, SaywhyError
+from saywhy.settings import say_idle
 from saywhy.tasks.task import Task
 
 
@@ -94,9 +95,7 @@ def carried_calibration(spec: ModelSpec, task: Task, quantize: str | None = None
 
 def say_unread(config: Config, settings: Collection[str]) -> None:
     """Say which of ``settings`` were given, though the model brings its own calibration constants and pinned words."""
-    if unread := sorted({*settings} & config.model_fields_set):
-        what = "calibration constants and pinned words"
-        say(f"{config.model} brings its own {what}: {', '.join(unread)} given, but not looked at")
+    say_idle(config, dict.fromkeys(settings, f"{config.model} brings its own calibration constants and pinned words"))
 
 
 def ensure_constants(

@@ -5,7 +5,7 @@ Each step asks the run folder what is there. A killed run repeats at most one ch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,27 +23,18 @@ from saywhy.measure.readouts import refuse_readouts
 from saywhy.measure.start import asks_for_several_words
 from saywhy.models.backends import require
 from saywhy.models.spec import ModelSpec
-from saywhy.progress import progress, say
+from saywhy.progress import progress
 from saywhy.records import Example, Readout, Row, SaywhyError, SetAside, Setting, StepsOrder
 from saywhy.robustness.stages import Checks, refuse_checks
 from saywhy.runs.again import AuditedAgain
 from saywhy.runs.growth import DECIDED_CHUNKS, open_run_folder
 from saywhy.runs.manifest import run_facts
-from saywhy.settings import resolved
+from saywhy.settings import resolved, say_idle
 from saywhy.tasks.corpus import Corpus, assemble_corpus, refuse_empty, refuse_fewer
 from saywhy.training.classifiers import TaskClassifiers
 from saywhy.training.label_rows import refuse_anchor
 from saywhy.training.models import ArmModels, in_practised_plan
 from saywhy.training.practice import Practice
-
-
-def say_idle(config: Config, idle: Mapping[str, str]) -> None:
-    """Say which of the given settings are not looked at, a line for each reason; ``idle`` has it by their names."""
-    by_reason: dict[str, list[str]] = {}
-    for name in sorted(idle.keys() & config.model_fields_set):
-        by_reason.setdefault(idle[name], []).append(f"{name}=")
-    for reason, names in by_reason.items():
-        say(f"{', '.join(names)} given, but not looked at: {reason}")
 
 
 def refuse_unanswered(spec: ModelSpec, arms: Sequence[str], readouts: Sequence[Readout], checks: Sequence[str]) -> None:

@@ -80,8 +80,8 @@ class StudyBlock(BaseModel):
     def _training_settings(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         settings = with_known_order(current_names(settings))
         for key in settings:
-            if key not in TRAINING_SETTINGS:
-                hint = did_you_mean(key, TRAINING_SETTINGS, ", ")
+            if key not in SETTINGS_OF_BLOCKS:
+                hint = did_you_mean(key, SETTINGS_OF_BLOCKS, ", ")
                 raise ValueError(f"with: '{key}' is no setting of an arm's training{hint}")
         if settings.get("lora_r", 0) != 0:
             raise ValueError("with: lora_r: a LoRA goes on with the rank of adapted; only 0, all weights, can be asked")
@@ -108,7 +108,7 @@ class StudyBlock(BaseModel):
         return self
 
 
-TRAINING_SETTINGS: tuple[str, ...] = (
+SETTINGS_OF_BLOCKS: tuple[str, ...] = (
     *(
         "train_rows",
         "num_train_epochs",
